@@ -1,0 +1,87 @@
+"""Chunks put together again into the answer that they are pieces of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from providers.types import (
+    CompletionResponse,
+    FinishReason,
+    StreamChunk,
+    ThinkingPart,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+
+
+class Accumulator:
+    """Collects the chunks of one stream; `response()` is the answer so far."""
+
+    __slots__ = ("_calls", "_finish", "_model", "_provider", "_text", "_thinking", "_usage")
+
+    def __init__(self, provider: str, model: str) -> None:
+        self._provider = provider
+        self._model = model
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: dict[int, list[str]] = {}
+        self._finish: FinishReason = "unknown"
+        self._usage = Usage()
+
+    def add(self, chunk: StreamChunk) -> None:
+        if chunk.text:
+            self._text.append(chunk.text)
+        if chunk.thinking:
+            self._thinking.append(chunk.thinking)
+        for delta in chunk.tool_calls:
+            self._add_call(delta)
+        if chunk.finish_reason is not None:
+            self._finish = chunk.finish_reason
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+
+    def _add_call(self, delta: ToolCallDelta) -> None:
+        call = self._calls.setdefault(delta.index, ["", "", ""])
+        call[0] = delta.id or call[0]
+        call[1] = delta.name or call[1]
+        call[2] += delta.arguments
+
+    def response(self) -> CompletionResponse:
+        thinking = "".join(self._thinking)
+        origin = f"{self._provider}/{self._model}"
+        return CompletionResponse(
+            text="".join(self._text),
+            thinking=(ThinkingPart(thinking, origin=origin),) if thinking else (),
+            tool_calls=tuple(
+                ToolCall(id_, name, parse_arguments(raw), raw) for _, (id_, name, raw) in sorted(self._calls.items())
+            ),
+            finish_reason=self._finish,
+            usage=self._usage,
+            model=self._model,
+            provider=self._provider,
+        )
+
+
+def parse_arguments(raw: str) -> dict[str, Any] | None:
+    """The arguments of a tool call as a dict; `{}` for none, None when they are not a JSON object."""
+    if not raw.strip():
+        return {}
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def as_chunks(response: CompletionResponse, *, size: int = 0) -> list[StreamChunk]:
+    """The chunks that a whole answer would have come in; `size` characters of text each, 0 = all at once."""
+    chunks = [StreamChunk(thinking=part.text) for part in response.thinking if part.text]
+    step = size or len(response.text) or 1
+    chunks += [StreamChunk(text=response.text[i : i + step]) for i in range(0, len(response.text), step)]
+    for index, call in enumerate(response.tool_calls):
+        chunks.append(StreamChunk(tool_calls=(ToolCallDelta(index, call.id, call.name, call.raw_arguments),)))
+    chunks.append(StreamChunk(finish_reason=response.finish_reason, usage=response.usage, done=True))
+    return chunks

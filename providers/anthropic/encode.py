@@ -1,0 +1,324 @@
+"""A request as the JSON body of POST /v1/messages.
+
+Protocol: Anthropic's Messages API reference, and its pages on tool use, extended thinking and structured outputs.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+from providers.anthropic.models import ClaudeRule, rule_for
+from providers.errors import ErrorCode, ProviderError
+from providers.types import (
+    CompletionRequest,
+    FilePart,
+    ImagePart,
+    Message,
+    TextPart,
+    ThinkingPart,
+    Tool,
+    ToolCall,
+    effort_of,
+)
+
+# Above this many tokens a plain answer may take longer than proxies keep a silent connection (the anthropic
+# package refuses it), so it is the limit where the caller gives none.
+PLAIN_MAX_TOKENS = 21_333
+LEAST_BUDGET = 1_024
+_BUDGETS = {"low": 2_048, "medium": 10_000, "high": 16_384}
+_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_CACHE = {"type": "ephemeral"}
+
+
+def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_sampling: bool = True) -> dict[str, Any]:
+    """The body to send. None fields are left out; `extra_body` is merged last and wins.
+
+    Sampling hints that a model refuses (temperature, top_p; all penalties and seeds) are left out.
+
+    Args:
+        provider: whose thinking is sent back.
+        keep_sampling: False for API versions that take no sampling fields at all.
+
+    Raises:
+        ProviderError: UNSUPPORTED when this model cannot carry the request.
+    """
+    rule = rule_for(request.model)
+    limit = request.max_tokens
+    if limit is None:
+        limit = rule.max_output if stream else min(rule.max_output, PLAIN_MAX_TOKENS)
+    system, messages = _conversation(request, rule, provider)
+    thinking, effort = _thinking(request, rule, limit)
+    output: dict[str, Any] = {}
+    if effort is not None:
+        output["effort"] = effort
+    if request.response_format is not None:
+        output["format"] = _format(request, rule)
+    sampling = keep_sampling and rule.sampling and not (thinking or {}).get("budget_tokens")
+    body: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": limit,
+        "system": system,
+        "messages": messages,
+        "stop_sequences": list(request.stop) or None,
+        "temperature": _temperature(request) if sampling else None,
+        "top_p": request.top_p if sampling else None,
+        "thinking": thinking,
+        "output_config": output or None,
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _tool_choice(request, rule),
+        "metadata": {"user_id": request.user} if request.user else None,
+        "stream": stream or None,
+    }
+    kept = {key: value for key, value in body.items() if value is not None}
+    return {**kept, **(request.extra_body or {})}
+
+
+def unsupported(request: CompletionRequest, what: str) -> ProviderError:
+    return ProviderError(ErrorCode.UNSUPPORTED, f"{request.model} {what}", model=request.model)
+
+
+def _temperature(request: CompletionRequest) -> float | None:
+    """At most 1 here, where other vendors go to 2."""
+    return None if request.temperature is None else min(request.temperature, 1.0)
+
+
+# --- the conversation
+
+
+def _conversation(
+    request: CompletionRequest, rule: ClaudeRule, provider: str
+) -> tuple[str | list[dict[str, Any]] | None, list[dict[str, Any]]]:
+    """The leading system messages, and the turns: same roles merged, all results of a turn's calls in one message."""
+    messages = request.messages
+    start = 0
+    while start < len(messages) and messages[start].role in ("system", "developer"):
+        start += 1
+    turns: list[dict[str, Any]] = []
+    for place in range(start, len(messages)):
+        message = messages[place]
+        if message.role in ("system", "developer"):
+            _add_system(turns, message, messages[place + 1 :], rule)
+        elif message.role == "assistant":
+            _add(turns, "assistant", _assistant_blocks(message, request, provider))
+        elif message.role == "tool":
+            _add(turns, "user", [_tool_result(message, request)])
+        else:
+            _add(turns, "user", _blocks(message.content, request))
+    if not turns:
+        raise unsupported(request, "needs at least one message that is not empty beside the system's")
+    _end(turns, request, rule)
+    return _system(messages[:start]), [_simplified(turn) for turn in turns]
+
+
+def _system(messages: tuple[Message, ...]) -> str | list[dict[str, Any]] | None:
+    if all(isinstance(message.content, str) for message in messages):
+        return "\n\n".join(message.text for message in messages if message.text.strip()) or None
+    blocks: list[dict[str, Any]] = []
+    for message in messages:
+        parts = (TextPart(message.content),) if isinstance(message.content, str) else message.content
+        blocks += [_text(part) for part in parts if isinstance(part, TextPart) and part.text.strip()]
+    return blocks or None
+
+
+def _add_system(turns: list[dict[str, Any]], message: Message, after: tuple[Message, ...], rule: ClaudeRule) -> None:
+    """A system message between turns: real where the model honours it, else marked as such in the user's turn."""
+    if not message.text.strip():
+        return
+    well_placed = turns and turns[-1]["role"] == "user" and (not after or after[0].role == "assistant")
+    if rule.system_in_middle and well_placed:
+        turns.append({"role": "system", "content": [{"type": "text", "text": message.text}]})
+    else:
+        _add(turns, "user", [{"type": "text", "text": f"<system>\n{message.text}\n</system>"}])
+
+
+def _add(turns: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -> None:
+    if not blocks:
+        return  # an empty message is refused
+    if turns and turns[-1]["role"] == role:
+        turns[-1]["content"] += blocks
+    else:
+        turns.append({"role": role, "content": blocks})
+
+
+def _end(turns: list[dict[str, Any]], request: CompletionRequest, rule: ClaudeRule) -> None:
+    """A last assistant turn is the beginning of the answer, where the model takes that."""
+    last = turns[-1]
+    if last["role"] != "assistant":
+        return
+    if not rule.prefill:
+        raise unsupported(request, "does not continue an assistant message; end with a user message")
+    block = last["content"][-1]
+    if block["type"] == "text":
+        block["text"] = block["text"].rstrip()  # white space at its end is refused
+
+
+def _simplified(turn: dict[str, Any]) -> dict[str, Any]:
+    """A single text goes as a string, which every compatible server reads."""
+    content = turn["content"]
+    if len(content) == 1 and content[0].keys() == {"type", "text"}:
+        return {"role": turn["role"], "content": content[0]["text"]}
+    return turn
+
+
+def _blocks(content: str | tuple[object, ...], request: CompletionRequest) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content.strip() else []
+    blocks = []
+    for part in content:
+        if isinstance(part, TextPart):
+            if part.text.strip():  # an empty text block is refused
+                blocks.append(_text(part))
+        elif isinstance(part, ImagePart):
+            blocks.append({"type": "image", "source": _image_source(part)})
+        elif isinstance(part, FilePart):
+            blocks.append(_document(part, request))
+    return blocks
+
+
+def _text(part: TextPart) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": part.text}
+    if part.cache:
+        block["cache_control"] = _CACHE
+    return block
+
+
+def _image_source(part: ImagePart) -> dict[str, Any]:
+    if part.url is not None:
+        return {"type": "url", "url": part.url}
+    data = base64.b64encode(part.data or b"").decode("ascii")
+    return {"type": "base64", "media_type": part.media_type or "image/png", "data": data}
+
+
+def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
+    if part.media_type.startswith("text/"):
+        text = part.data.decode("utf-8", "replace")
+        source = {"type": "text", "media_type": "text/plain", "data": text}
+    elif part.media_type == "application/pdf":
+        data = base64.b64encode(part.data).decode("ascii")
+        source = {"type": "base64", "media_type": part.media_type, "data": data}
+    else:
+        raise unsupported(request, f"reads PDF and text documents, not {part.media_type}")
+    block: dict[str, Any] = {"type": "document", "source": source}
+    if part.filename:
+        block["title"] = part.filename
+    return block
+
+
+def _assistant_blocks(message: Message, request: CompletionRequest, provider: str) -> list[dict[str, Any]]:
+    content = message.content
+    origin = f"{provider}/{request.model}"
+    thoughts = list(message.thinking)
+    if not isinstance(content, str):
+        if any(isinstance(part, ImagePart | FilePart) for part in content):
+            raise unsupported(request, "takes images and documents in user messages only")
+        thoughts += [part for part in content if isinstance(part, ThinkingPart)]
+    blocks = [_thought(part) for part in thoughts if part.origin == origin and (part.signature or part.opaque)]
+    blocks += _blocks(content, request)
+    return blocks + [_tool_use(call) for call in message.tool_calls]
+
+
+def _thought(part: ThinkingPart) -> dict[str, Any]:
+    if part.opaque:
+        return dict(part.opaque)
+    return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+
+
+def _tool_use(call: ToolCall) -> dict[str, Any]:
+    return {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": call.arguments or {}}
+
+
+def _tool_result(message: Message, request: CompletionRequest) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(message.tool_call_id or "")}
+    content = message.content
+    block["content"] = content if isinstance(content, str) else _blocks(content, request)
+    if not block["content"]:
+        del block["content"]
+    if message.is_error:
+        block["is_error"] = True
+    return block
+
+
+def _call_id(call_id: str) -> str:
+    """Ids may hold letters, digits, dash and underscore; those of other vendors are renamed, always alike."""
+    return _ID.sub("_", call_id)
+
+
+# --- tools, format, thinking
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    body: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        body["description"] = tool.description
+    body["input_schema"] = {"type": "object", **(tool.parameters or {"properties": {}})}
+    if tool.strict is not None:
+        body["strict"] = tool.strict
+    return body
+
+
+def _tool_choice(request: CompletionRequest, rule: ClaudeRule) -> dict[str, Any] | None:
+    if not request.tools:
+        return None
+    choice = request.tool_choice
+    single = request.parallel_tool_calls is False
+    if choice == "none":
+        return {"type": "none"}
+    if _is_forced(request) and not rule.forced_tool:
+        raise unsupported(request, f'takes no forced tool (tool_choice "{choice}")')
+    wanted: dict[str, Any]
+    if choice in (None, "auto"):
+        if choice is None and not single:
+            return None
+        wanted = {"type": "auto"}
+    elif choice == "required":
+        wanted = {"type": "any"}
+    else:
+        wanted = {"type": "tool", "name": choice}
+    if single:
+        wanted["disable_parallel_tool_use"] = True
+    return wanted
+
+
+def _is_forced(request: CompletionRequest) -> bool:
+    return bool(request.tools) and request.tool_choice not in (None, "auto", "none")
+
+
+def _format(request: CompletionRequest, rule: ClaudeRule) -> dict[str, Any]:
+    wanted = request.response_format
+    if not isinstance(wanted, dict):
+        raise unsupported(request, "has no JSON mode without a schema; give response_format a schema")
+    if not rule.json_schema:
+        raise unsupported(request, "takes no JSON schema for its answer")
+    return {"type": "json_schema", "schema": wanted["schema"]}
+
+
+def _thinking(request: CompletionRequest, rule: ClaudeRule, limit: int) -> tuple[dict[str, Any] | None, str | None]:
+    """The `thinking` field and the effort."""
+    asked = request.thinking
+    if asked is None:
+        return None, None
+    if asked == "off":
+        return _off(request, rule), None
+    if not rule.thinking:
+        raise unsupported(request, "does not think")
+    if _is_forced(request) and "adaptive" not in rule.thinking:
+        return None, None  # a forced tool and a thinking budget exclude each other: that turn is not thought about
+    if "adaptive" in rule.thinking:
+        return {"type": "adaptive"}, effort_of(asked)
+    budget = asked if isinstance(asked, int) else min(_BUDGETS[asked], max(LEAST_BUDGET, limit // 2))
+    budget = max(budget, LEAST_BUDGET)
+    if budget >= limit:
+        raise unsupported(request, f"needs max_tokens above the thinking budget of {budget} (max_tokens is {limit})")
+    return {"type": "enabled", "budget_tokens": budget}, None
+
+
+def _off(request: CompletionRequest, rule: ClaudeRule) -> dict[str, Any] | None:
+    if not rule.thinks_by_default:
+        return None
+    if "disabled" in rule.thinking:
+        return {"type": "disabled"}
+    if "between_tools" in rule.thinking:
+        return {"type": "between_tools"}
+    raise unsupported(request, "always thinks")

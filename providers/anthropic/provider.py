@@ -1,0 +1,65 @@
+"""Anthropic, and every server that speaks its Messages protocol."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from providers.anthropic import models
+from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
+from providers.anthropic.messages import MessagesStreamDecoder, decode
+from providers.http_provider import HttpProvider
+from providers.settings import ProviderSettings
+from providers.transport.lines import SSEDecoder
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
+
+# The version that every compatible server knows, and that keeps sampling for the models that take it.
+DEFAULT_VERSION = "2023-06-01"
+
+
+class AnthropicProvider(HttpProvider):
+    """Messages. Options: `version` (of the API, a date), `betas` (a list), `auth: bearer` (default: x-api-key).
+
+    Plain calls with `max_tokens` above 21,333 are streamed underneath, because such answers take longer than
+    a silent connection lives.
+    """
+
+    default_base_url: ClassVar[str] = "https://api.anthropic.com"
+    line_decoder = SSEDecoder
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        super().__init__(settings)
+        self._version = str(settings.options.get("version", DEFAULT_VERSION))
+        self._path = "/messages" if self.base_url.rstrip("/").endswith("/v1") else "/v1/messages"
+
+    def auth_headers(self) -> dict[str, str]:
+        headers = {"anthropic-version": self._version}
+        betas = self.settings.options.get("betas")
+        if betas:
+            headers["anthropic-beta"] = betas if isinstance(betas, str) else ",".join(betas)
+        key = self.settings.secret
+        if key and self.settings.options.get("auth") == "bearer":
+            headers["authorization"] = f"Bearer {key}"
+        elif key:
+            headers["x-api-key"] = key
+        return headers
+
+    def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        keep_sampling = self._version < "2026-10-21"  # which refuses temperature and top_p
+        return self._path, encode(request, stream=stream, provider=self.name, keep_sampling=keep_sampling)
+
+    async def complete(self, request: CompletionRequest) -> CompletionResponse:
+        if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS:
+            return await super().complete(request)
+        async with self.stream(request) as stream:
+            async for _ in stream:
+                pass
+            return stream.response
+
+    def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
+        return decode(body, provider=self.name, model=request.model, request_id=request_id)
+
+    def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> MessagesStreamDecoder:
+        return MessagesStreamDecoder(self.name, request.model, request_id)
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        return models.capabilities(model)

@@ -1,0 +1,217 @@
+"""What apps hold already (strings, dicts in the OpenAI shape) into our types; every fault is told with its place."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+from providers.accumulate import parse_arguments
+from providers.errors import ErrorCode, ProviderError
+from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart, Tool, ToolCall
+
+MessagesLike: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
+
+_PARTS = (TextPart, ImagePart, FilePart, ThinkingPart)
+
+
+def invalid(message: str) -> NoReturn:
+    """Raise the error of a request that no vendor would accept."""
+    raise ProviderError(ErrorCode.INVALID_REQUEST, message)
+
+
+def coerce_messages(messages: MessagesLike) -> tuple[Message, ...]:
+    """A conversation from a string (one user message), messages, or dicts in the shape of OpenAI's chat API.
+
+    Raises:
+        ProviderError: INVALID_REQUEST; the message names the place, such as `messages[2].content[0]`.
+    """
+    if isinstance(messages, str):
+        return (Message("user", messages),)
+    if isinstance(messages, Message):
+        return (messages,)
+    if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
+        invalid(f"messages: a string or a list of messages is expected, not {_kind(messages)}")
+    return tuple(
+        message if type(message) is Message else _message(message, f"messages[{place}]")
+        for place, message in enumerate(messages)
+    )
+
+
+def coerce_tools(tools: Sequence[Tool | Mapping[str, Any]]) -> tuple[Tool, ...]:
+    """Tools from tools, or from dicts: OpenAI's (nested or flat), or Anthropic's with `input_schema`.
+
+    Raises:
+        ProviderError: INVALID_REQUEST, or UNSUPPORTED for a vendor's own tool type.
+    """
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Sequence):
+        invalid(f"tools: a list is expected, not {_kind(tools)}")
+    return tuple(tool if isinstance(tool, Tool) else _tool(tool, f"tools[{place}]") for place, tool in enumerate(tools))
+
+
+def coerce_tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:
+    """A tool choice from our words ("auto", "none", "required", a tool's name) or OpenAI's or Anthropic's dict."""
+    if choice is None or isinstance(choice, str):
+        return "required" if choice == "any" else choice
+    if isinstance(choice, Mapping):
+        kind = choice.get("type")
+        function = choice.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+        if kind in ("function", "tool") and isinstance(name, str) and name:
+            return name
+        if kind in ("auto", "none", "required", "any"):
+            return "required" if kind == "any" else kind
+    invalid('tool_choice: "auto", "none", "required" or the name of a tool is expected')
+
+
+def coerce_response_format(wanted: Any) -> str | dict[str, Any] | None:
+    """A response format: "json", a dict with `schema`, OpenAI's dict, or a pydantic model class."""
+    if wanted is None or wanted == "json":
+        return wanted  # type: ignore[no-any-return]  # None or "json", as just compared
+    if wanted in ("text", "json_object"):
+        return None if wanted == "text" else "json"
+    if isinstance(wanted, type) and hasattr(wanted, "model_json_schema"):
+        return {"name": wanted.__name__, "schema": wanted.model_json_schema()}
+    if isinstance(wanted, Mapping):
+        kind = wanted.get("type")
+        if kind == "text":
+            return None
+        if kind == "json_object" and "schema" not in wanted:
+            return "json"
+        inner = wanted.get("json_schema") if kind == "json_schema" else wanted
+        if isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping):
+            return {key: inner[key] for key in ("name", "description", "schema", "strict") if key in inner}
+    invalid(
+        'response_format: "json", or a dict with "name" and "schema" (a JSON Schema), or a pydantic model is expected'
+    )
+
+
+def _message(source: Any, where: str) -> Message:
+    if isinstance(source, Message):
+        return source
+    if not isinstance(source, Mapping):
+        invalid(f"{where}: a Message or a dict is expected, not {_kind(source)}")
+    role = source.get("role")
+    if not isinstance(role, str):
+        invalid(f'{where}: "role" is missing')
+    calls = source.get("tool_calls") or ()
+    if isinstance(calls, str | Mapping) or not isinstance(calls, Sequence):
+        invalid(f"{where}.tool_calls: a list is expected, not {_kind(calls)}")
+    name = source.get("name")
+    tool_call_id = source.get("tool_call_id")
+    reasoning = source.get("reasoning_content") or source.get("reasoning")
+    return Message(
+        role=role,  # type: ignore[arg-type]  # any string: `validate` tells the roles
+        content=_content(source.get("content"), f"{where}.content"),
+        tool_calls=tuple(_tool_call(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(calls)),
+        thinking=(ThinkingPart(reasoning),) if isinstance(reasoning, str) and reasoning else (),
+        tool_call_id=tool_call_id if isinstance(tool_call_id, str) else None,
+        is_error=source.get("is_error") is True,
+        name=name if isinstance(name, str) else None,
+    )
+
+
+def _content(content: Any, where: str) -> str | tuple[Part, ...]:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping) or not isinstance(content, Sequence):
+        invalid(f"{where}: a string or a list of parts is expected, not {_kind(content)}")
+    return tuple(_part(part, f"{where}[{place}]") for place, part in enumerate(content))
+
+
+def _part(part: Any, where: str) -> Part:
+    if isinstance(part, _PARTS):
+        return part
+    if isinstance(part, str):
+        return TextPart(part)
+    if not isinstance(part, Mapping):
+        invalid(f"{where}: a part or a dict is expected, not {_kind(part)}")
+    kind = part.get("type")
+    if kind in ("text", "input_text", "output_text", "refusal"):
+        text = part.get("refusal") if kind == "refusal" else part.get("text")
+        if not isinstance(text, str):
+            invalid(f'{where}: "text" is missing')
+        return TextPart(text, cache=bool(part.get("cache_control")))
+    if kind in ("image_url", "input_image"):
+        return _image(part.get("image_url"), where)
+    if kind in ("file", "input_file"):
+        return _file(part.get("file", part), where)
+    raise ProviderError(ErrorCode.UNSUPPORTED, f'{where}: a part of type "{kind}" has no meaning across vendors')
+
+
+def _image(source: Any, where: str) -> ImagePart:
+    url = source.get("url") if isinstance(source, Mapping) else source
+    if not isinstance(url, str) or not url:
+        invalid(f'{where}: "image_url" needs a "url"')
+    if not url.startswith("data:"):
+        return ImagePart(url=url)
+    media_type, data = _data_url(url, where)
+    return ImagePart(data=data, media_type=media_type)
+
+
+def _file(source: Any, where: str) -> FilePart:
+    data = source.get("file_data") if isinstance(source, Mapping) else None
+    if not isinstance(data, str):
+        raise ProviderError(
+            ErrorCode.UNSUPPORTED,
+            f'{where}: a file needs "file_data"; ids of files kept at a vendor mean nothing elsewhere',
+        )
+    media_type, content = _data_url(data, where)
+    filename = source.get("filename")
+    return FilePart(content, media_type, filename if isinstance(filename, str) else None)
+
+
+def _data_url(url: str, where: str) -> tuple[str, bytes]:
+    """Media type and bytes of a `data:` URL (RFC 2397)."""
+    head, comma, payload = url.partition(",")
+    media_type = head.removeprefix("data:").partition(";")[0]
+    if not comma or not media_type or not head.endswith(";base64"):
+        invalid(f"{where}: a data URL looks like data:image/png;base64,…")
+    try:
+        return media_type, base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError):
+        invalid(f"{where}: the data URL is no valid base64")
+
+
+def _tool_call(call: Any, where: str) -> ToolCall:
+    if isinstance(call, ToolCall):
+        return call
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping):
+        invalid(f'{where}: a dict with "id" and "function" is expected')
+    name, arguments, call_id = function.get("name"), function.get("arguments"), call.get("id")
+    if not isinstance(name, str):
+        invalid(f'{where}.function: "name" is missing')
+    if isinstance(arguments, Mapping):
+        return ToolCall(str(call_id or ""), name, dict(arguments))
+    raw = arguments if isinstance(arguments, str) else ""
+    return ToolCall(str(call_id or ""), name, parse_arguments(raw), raw)
+
+
+def _tool(tool: Any, where: str) -> Tool:
+    if not isinstance(tool, Mapping):
+        invalid(f"{where}: a Tool or a dict is expected, not {_kind(tool)}")
+    kind = tool.get("type", "function")
+    if kind not in ("function", "custom") or (kind == "custom" and "input_schema" not in tool):
+        raise ProviderError(ErrorCode.UNSUPPORTED, f'{where}: a tool of type "{kind}" has no meaning across vendors')
+    function = tool.get("function", tool)
+    name = function.get("name") if isinstance(function, Mapping) else None
+    if not isinstance(name, str):
+        invalid(f'{where}: "name" is missing')
+    parameters = function.get("parameters", function.get("input_schema"))
+    if parameters is not None and not isinstance(parameters, Mapping):
+        invalid(f"{where}.parameters: a JSON Schema (a dict) is expected, not {_kind(parameters)}")
+    strict = function.get("strict")
+    return Tool(
+        name,
+        str(function.get("description") or ""),
+        dict(parameters or {}),
+        strict if isinstance(strict, bool) else None,
+    )
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"

@@ -1,0 +1,160 @@
+"""Every way a call can fail, and what each leads to.
+
+    SignalboxError
+    ├── ProviderError       a failure of one call to one vendor; its `code` decides what happens next
+    └── (router.errors)     RouteExhausted, ConfigError, …
+
+`CONSEQUENCES` is the one table that the engine follows; no other place decides by code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from providers.types import CompletionResponse
+
+
+class ErrorCode(StrEnum):
+    """The normalised codes; the value is what users write in `on:` and see in traces."""
+
+    INVALID_REQUEST = "invalid_request"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    REQUEST_TOO_LARGE = "request_too_large"
+    CONTENT_FILTERED = "content_filtered"
+    UNSUPPORTED = "unsupported"
+    AUTHENTICATION = "authentication"
+    PERMISSION_DENIED = "permission_denied"
+    MODEL_NOT_FOUND = "model_not_found"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    CONNECTION_FAILED = "connection_failed"
+    PROTOCOL_ERROR = "protocol_error"
+    STREAM_INTERRUPTED = "stream_interrupted"
+    CANCELLED = "cancelled"
+
+
+class Consequence(msgspec.Struct, frozen=True):
+    """One row of the table.
+
+    `retry`: the same target again — "no", "backoff", "at_once" (first without a wait, then with
+    backoff) or "if_short" (only a Retry-After within `retry.max_wait`, when nothing else is eligible).
+    `fallback`: the next target — "no", "yes", "larger_window", "if_named" (only where `on` names it),
+    or "stream_policy" (`on_stream_break` decides).
+    `breaker`: "none", "failure", "open_target" or "open_key" (both open at once).
+    `hold`: "none", "retry_after", "quota" (Retry-After, else 5 minutes) or "rate" (Retry-After or the
+    reset header, else backoff).
+    """
+
+    retry: Literal["no", "backoff", "at_once", "if_short"] = "no"
+    fallback: Literal["no", "yes", "larger_window", "if_named", "stream_policy"] = "yes"
+    breaker: Literal["none", "failure", "open_target", "open_key"] = "none"
+    hold: Literal["none", "retry_after", "quota", "rate"] = "none"
+
+
+CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
+    {
+        ErrorCode.INVALID_REQUEST: Consequence(fallback="no"),
+        ErrorCode.CONTEXT_LENGTH_EXCEEDED: Consequence(fallback="larger_window"),
+        ErrorCode.REQUEST_TOO_LARGE: Consequence(),
+        ErrorCode.CONTENT_FILTERED: Consequence(fallback="if_named"),
+        ErrorCode.UNSUPPORTED: Consequence(),
+        ErrorCode.AUTHENTICATION: Consequence(breaker="open_key"),
+        ErrorCode.PERMISSION_DENIED: Consequence(breaker="open_target"),
+        ErrorCode.MODEL_NOT_FOUND: Consequence(breaker="open_target"),
+        ErrorCode.QUOTA_EXHAUSTED: Consequence(hold="quota"),
+        ErrorCode.RATE_LIMITED: Consequence(retry="if_short", hold="rate"),
+        ErrorCode.OVERLOADED: Consequence(retry="backoff", breaker="failure", hold="retry_after"),
+        ErrorCode.SERVER_ERROR: Consequence(retry="backoff", breaker="failure"),
+        ErrorCode.TIMEOUT: Consequence(breaker="failure"),
+        ErrorCode.CONNECTION_FAILED: Consequence(retry="at_once", breaker="failure"),
+        ErrorCode.PROTOCOL_ERROR: Consequence(breaker="failure"),
+        ErrorCode.STREAM_INTERRUPTED: Consequence(fallback="stream_policy", breaker="failure"),
+        ErrorCode.CANCELLED: Consequence(fallback="no"),
+    }
+)
+
+# The most useful code of several attempts, most useful first: what the caller can act on.
+USEFULNESS: tuple[ErrorCode, ...] = (
+    ErrorCode.INVALID_REQUEST,
+    ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+    ErrorCode.REQUEST_TOO_LARGE,
+    ErrorCode.CONTENT_FILTERED,
+    ErrorCode.AUTHENTICATION,
+    ErrorCode.PERMISSION_DENIED,
+    ErrorCode.MODEL_NOT_FOUND,
+    ErrorCode.UNSUPPORTED,
+    ErrorCode.QUOTA_EXHAUSTED,
+    ErrorCode.RATE_LIMITED,
+    ErrorCode.OVERLOADED,
+    ErrorCode.SERVER_ERROR,
+    ErrorCode.TIMEOUT,
+    ErrorCode.STREAM_INTERRUPTED,
+    ErrorCode.PROTOCOL_ERROR,
+    ErrorCode.CONNECTION_FAILED,
+    ErrorCode.CANCELLED,
+)
+
+
+class SignalboxError(Exception):
+    """Base of every error that Signalbox raises on purpose."""
+
+
+class ProviderError(SignalboxError):
+    """A call to a vendor failed; `code` alone decides what happens next.
+
+    `retry_after` is in seconds. `context_window` and `prompt_tokens` are filled when a context-length
+    error names them. `body_excerpt` is cut and scrubbed of the key. `partial` is the answer so far
+    when a committed stream broke. `phase` tells what a timeout or connection failure hit
+    ("connect", "first_token", "idle", "total", "read").
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        provider: str = "",
+        model: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+        vendor_type: str | None = None,
+        vendor_code: str | None = None,
+        body_excerpt: str | None = None,
+        context_window: int | None = None,
+        prompt_tokens: int | None = None,
+        phase: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.retry_after = retry_after
+        self.request_id = request_id
+        self.vendor_type = vendor_type
+        self.vendor_code = vendor_code
+        self.body_excerpt = body_excerpt
+        self.context_window = context_window
+        self.prompt_tokens = prompt_tokens
+        self.phase = phase
+        self.partial: CompletionResponse | None = None
+        self.trace: Any = None  # a router's trace of the request, where one raised this
+
+    def __str__(self) -> str:
+        where = "/".join(part for part in (self.provider, self.model) if part)
+        status = f" (HTTP {self.status})" if self.status else ""
+        return f"{where + ': ' if where else ''}{self.code}{status}: {self.message}"
+
+    def __repr__(self) -> str:
+        return f"ProviderError({str(self)!r})"

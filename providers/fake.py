@@ -1,0 +1,163 @@
+"""A provider that answers from a script: for unit tests, ours and everybody's.
+
+    fake = FakeProvider.scripted(Reply("Hello"), Fail(ErrorCode.OVERLOADED), Reply("Hi", delay=2.0))
+
+Each call takes the next step of the script; when it is used up, the last step is repeated. All waits are
+`asyncio.sleep`, so they cost nothing on a virtual-time loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from providers.accumulate import Accumulator, as_chunks
+from providers.base import ChunkStream
+from providers.errors import ErrorCode, ProviderError
+from providers.settings import ProviderSettings
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    FinishReason,
+    Message,
+    ModelCapabilities,
+    StreamChunk,
+    TokenCount,
+    ToolCall,
+    Usage,
+)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer: `delay` seconds to the first token, then one chunk of `chunk_size` characters every `every` seconds.
+
+    `break_after` chunks the stream fails with `break_with`. `hang_after` chunks it says no more.
+    """
+
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: str = ""
+    finish_reason: FinishReason = "stop"
+    usage: Usage = Usage(input_tokens=10, output_tokens=5)
+    delay: float = 0.0
+    every: float = 0.0
+    chunk_size: int = 4
+    break_after: int | None = None
+    break_with: ErrorCode = ErrorCode.STREAM_INTERRUPTED
+    hang_after: int | None = None
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """A failure after `delay` seconds."""
+
+    code: ErrorCode
+    message: str = "scripted failure"
+    delay: float = 0.0
+    retry_after: float | None = None
+    context_window: int | None = None
+    status: int | None = None
+    phase: str | None = None
+
+
+class Hang(msgspec.Struct, frozen=True):
+    """No answer, ever."""
+
+
+Step: TypeAlias = Reply | Fail | Hang
+
+
+class FakeProvider:
+    """Answers by script and remembers the requests.
+
+    Through settings: `options={"script": [...]}`, a list of `Reply`, `Fail` or `Hang`, or a function from
+    request to one of them; without it, every answer is "Hello from NAME.".
+    """
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.name = settings.name
+        script: Any = settings.options.get("script") or [Reply(f"Hello from {settings.name}.")]
+        self.script: Sequence[Step] | Callable[[CompletionRequest], Step] = script
+        self.requests: list[CompletionRequest] = []
+        self.cancelled = 0
+        self.closed = False
+
+    @classmethod
+    def scripted(cls, *steps: Step, name: str = "fake") -> FakeProvider:
+        return cls(ProviderSettings(name=name, kind="fake", options={"script": list(steps)}))
+
+    async def complete(self, request: CompletionRequest) -> CompletionResponse:
+        gathered = Accumulator(self.name, request.model)
+        async for _ in self._chunks(request, gathered):
+            pass
+        return gathered.response()
+
+    def stream(self, request: CompletionRequest) -> ChunkStream:
+        gathered = Accumulator(self.name, request.model)
+        return ChunkStream(self._chunks(request, gathered), gathered.response)
+
+    def count_tokens(self, messages: Sequence[Message], model: str) -> TokenCount:
+        return TokenCount(sum(len(message.text.split()) for message in messages), True, "words")
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        return ModelCapabilities(tools=True, streaming=True)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+    def _next_step(self, request: CompletionRequest) -> Step:
+        self.requests.append(request)
+        if callable(self.script):
+            return self.script(request)
+        return self.script[min(len(self.requests), len(self.script)) - 1]
+
+    async def _chunks(self, request: CompletionRequest, gathered: Accumulator) -> AsyncIterator[StreamChunk]:
+        step = self._next_step(request)
+        try:
+            if isinstance(step, Hang):
+                await asyncio.Event().wait()
+            elif isinstance(step, Fail):
+                await _pause(step.delay)
+                raise self._error(step, request.model)
+            else:
+                async for chunk in self._reply(step, request.model):
+                    gathered.add(chunk)
+                    yield chunk
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+
+    async def _reply(self, step: Reply, model: str) -> AsyncIterator[StreamChunk]:
+        await _pause(step.delay)
+        answer = CompletionResponse(
+            text=step.text, tool_calls=step.tool_calls, finish_reason=step.finish_reason, usage=step.usage
+        )
+        if step.thinking:
+            yield StreamChunk(thinking=step.thinking)
+        for number, chunk in enumerate(as_chunks(answer, size=step.chunk_size)):
+            if number == step.break_after:
+                raise ProviderError(step.break_with, "scripted break", provider=self.name, model=model)
+            if number == step.hang_after:
+                await asyncio.Event().wait()
+            if number:
+                await _pause(step.every)
+            yield chunk
+
+    def _error(self, step: Fail, model: str) -> ProviderError:
+        return ProviderError(
+            step.code,
+            step.message,
+            provider=self.name,
+            model=model,
+            status=step.status,
+            retry_after=step.retry_after,
+            context_window=step.context_window,
+            phase=step.phase,
+        )
+
+
+async def _pause(seconds: float) -> None:
+    if seconds > 0:
+        await asyncio.sleep(seconds)

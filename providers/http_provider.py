@@ -1,0 +1,285 @@
+"""What all providers over HTTP share: the call, the stream, and what becomes of every failure.
+
+A subclass says how a request is written and how an answer is read; it makes no call itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import msgspec
+
+from providers.accumulate import as_chunks
+from providers.base import ChunkStream
+from providers.classify import classify, classify_payload, error_in, parse_json, scrub
+from providers.errors import ErrorCode, ProviderError
+from providers.settings import ProviderSettings
+from providers.timeouts import bounded, timed
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    Message,
+    ModelCapabilities,
+    StreamChunk,
+    TokenCount,
+)
+from providers.validation import validate
+
+if TYPE_CHECKING:
+    from providers.transport.http import HttpClient, HttpResponse
+
+
+class StreamDecoder(Protocol):
+    """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises."""
+
+    def feed(self, event: Any) -> StreamChunk | None: ...
+
+    def finish(self) -> StreamChunk: ...
+
+    def response(self) -> CompletionResponse: ...
+
+
+class LineDecoder(Protocol):
+    """Cuts bytes into events (server-sent events, or lines of JSON)."""
+
+    def feed(self, data: bytes) -> Any: ...
+
+    def flush(self) -> Any: ...
+
+
+class HttpProvider:
+    """Base of the providers over HTTP. Every failure that leaves it is a `ProviderError` without the key in it."""
+
+    default_base_url: ClassVar[str]
+    line_decoder: ClassVar[Callable[[], LineDecoder]]
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self._http: HttpClient | None = None
+
+    # --- what a subclass says
+
+    def auth_headers(self) -> dict[str, str]:
+        """The headers that carry the key; none without one."""
+        raise NotImplementedError
+
+    def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        """The path below the base URL (it may have a query), and the JSON body."""
+        raise NotImplementedError
+
+    def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
+        """Read a plain answer; raises ProviderError when it is none."""
+        raise NotImplementedError
+
+    def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
+        """A fresh decoder for one stream."""
+        raise NotImplementedError
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        return ModelCapabilities()
+
+    # --- what is given
+
+    @property
+    def base_url(self) -> str:
+        return self.settings.base_url or self.default_base_url
+
+    def count_tokens(self, messages: Sequence[Message], model: str) -> TokenCount:
+        from providers.tokens import count_tokens  # here: it loads a tokenizer
+
+        return count_tokens(messages, model)
+
+    async def complete(self, request: CompletionRequest) -> CompletionResponse:
+        """Ask, and wait for the whole answer.
+
+        Raises:
+            ProviderError: whatever failed.
+        """
+        call = self._complete(request)
+        if not self._has_timeouts:
+            return await call
+        return await bounded(call, self.settings.timeout, provider=self.name, model=request.model)
+
+    def stream(self, request: CompletionRequest) -> ChunkStream:
+        """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
+        state = _StreamState(CompletionResponse(model=request.model, provider=self.name))
+        chunks: AsyncIterator[StreamChunk] = self._stream(request, state)
+        if self._has_timeouts:
+            chunks = timed(chunks, self.settings.timeout, provider=self.name, model=request.model)
+        return ChunkStream(chunks, state.response)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    # --- how it is done
+
+    @property
+    def _has_timeouts(self) -> bool:
+        timeout = self.settings.timeout
+        return not (timeout.first_token is None and timeout.idle is None and timeout.total is None)
+
+    async def _complete(self, request: CompletionRequest) -> CompletionResponse:
+        try:
+            response = await self._open(request, stream=False)
+            try:
+                return self._whole(await response.read(), response, request)
+            finally:
+                await response.aclose()
+        except ProviderError as error:
+            raise self._finished(error, request)  # noqa: B904 - the same error, completed
+
+    async def _stream(self, request: CompletionRequest, state: _StreamState) -> AsyncIterator[StreamChunk]:
+        try:
+            response = await self._open(request, stream=True)
+            try:
+                if _is_stream(response):
+                    async for chunk in self._chunks(response.chunks(), response, request, state):
+                        yield chunk
+                    return
+                data = await response.read()
+                if data.lstrip().startswith((b"data:", b"event:")):  # a stream under a wrong name
+                    async for chunk in self._chunks(_once(data), response, request, state):
+                        yield chunk
+                    return
+                state.whole = self._whole(data, response, request)
+                for chunk in as_chunks(state.whole):
+                    yield chunk
+            finally:
+                await response.aclose()
+        except ProviderError as error:
+            raise self._finished(self._broken(error, state), request)  # noqa: B904 - the same error, completed
+
+    async def _chunks(
+        self,
+        pieces: AsyncIterator[bytes],
+        response: HttpResponse,
+        request: CompletionRequest,
+        state: _StreamState,
+    ) -> AsyncIterator[StreamChunk]:
+        decoder = state.decoder = self.stream_decoder(request, _request_id(response))
+        lines = type(self).line_decoder()
+        feed = decoder.feed
+        async for data in pieces:
+            for event in lines.feed(data):
+                chunk = feed(event)
+                if chunk is not None:
+                    state.committed = state.committed or chunk.has_content
+                    yield chunk
+        for event in lines.flush():  # some servers leave out the blank line after the last event
+            chunk = feed(event)
+            if chunk is not None:
+                state.committed = state.committed or chunk.has_content
+                yield chunk
+        yield decoder.finish()
+
+    async def _open(self, request: CompletionRequest, *, stream: bool) -> HttpResponse:
+        """Send the request; the answer's status is 200, or it is raised as the error that it stands for."""
+        validate(request)
+        path, body = self.encode(request, stream=stream)
+        response = await self._client().open(
+            "POST", path, msgspec.json.encode(body), headers=dict(request.extra_headers or {})
+        )
+        if 200 <= response.status < 300:
+            return response
+        try:
+            try:
+                data = await response.read()
+            except ProviderError:
+                data = b""  # the status says enough
+            raise classify(
+                response.status,
+                data,
+                response.headers,
+                provider=self.name,
+                model=request.model,
+                now=time.time(),
+            )
+        finally:
+            await response.aclose()
+
+    def _client(self) -> HttpClient:
+        if self._http is None:
+            from providers.transport.http import HttpClient  # here: it loads the HTTP library
+
+            headers = {"content-type": "application/json", **self.auth_headers()}
+            self._http = HttpClient(self.settings, default_base_url=self.default_base_url, headers=headers)
+        return self._http
+
+    def _whole(self, data: bytes, response: HttpResponse, request: CompletionRequest) -> CompletionResponse:
+        """Read a plain answer with status 200."""
+        request_id = _request_id(response)
+        try:
+            body = parse_json(data)
+        except ValueError:
+            what = "empty" if not data.strip() else "no JSON"
+            error = classify(response.status, data, provider=self.name, model=request.model)
+            raise ProviderError(
+                ErrorCode.PROTOCOL_ERROR,
+                f"the answer is {what} (HTTP {response.status})",
+                request_id=request_id,
+                body_excerpt=error.body_excerpt,
+            ) from None
+        if error_in(body):
+            raise classify_payload(
+                body, None, response.headers, provider=self.name, model=request.model, now=time.time()
+            )
+        return self.decode(body, request, request_id)
+
+    def _broken(self, error: ProviderError, state: _StreamState) -> ProviderError:
+        """After content was given out every failure is an interrupted stream, with what came so far."""
+        if not state.committed:
+            return error
+        if error.code is not ErrorCode.STREAM_INTERRUPTED:
+            error.message = f"the stream broke: {error.code}: {error.message}"
+            error.code = ErrorCode.STREAM_INTERRUPTED
+        error.partial = state.response()
+        return error
+
+    def _finished(self, error: ProviderError, request: CompletionRequest) -> ProviderError:
+        """Complete the error with our names, and take the key out of all its texts."""
+        error.provider = error.provider or self.name
+        error.model = error.model or request.model
+        secret = self.settings.secret
+        error.message = scrub(error.message, secret)
+        error.args = (error.message,)
+        for text in ("body_excerpt", "vendor_type", "vendor_code"):
+            value = getattr(error, text)
+            if value is not None:
+                setattr(error, text, scrub(value, secret))
+        return error
+
+
+class _StreamState:
+    """What is known of a stream while it runs."""
+
+    __slots__ = ("_empty", "committed", "decoder", "whole")
+
+    def __init__(self, empty: CompletionResponse) -> None:
+        self._empty = empty
+        self.decoder: StreamDecoder | None = None
+        self.whole: CompletionResponse | None = None
+        self.committed = False
+
+    def response(self) -> CompletionResponse:
+        if self.whole is not None:
+            return self.whole
+        return self._empty if self.decoder is None else self.decoder.response()
+
+
+def _is_stream(response: HttpResponse) -> bool:
+    """Whether the answer is a stream; a JSON or HTML body is an error or an answer that ignored `stream`."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind not in ("application/json", "text/html")
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _request_id(response: HttpResponse) -> str | None:
+    return response.headers.get("x-request-id") or response.headers.get("request-id")

@@ -1,0 +1,297 @@
+"""Ollama's chat protocol: requests out, answers and streams in. No input or output happens here.
+
+Protocol: ollama/ollama, docs/api.md, api/types.go and server/routes.go (August 2026).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from providers.accumulate import parse_arguments
+from providers.classify import classify_payload, error_in, parse_json
+from providers.errors import ErrorCode, ProviderError
+from providers.lenient import as_count, as_dict, as_list, as_str, made_up_id
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    FilePart,
+    FinishReason,
+    ImagePart,
+    Message,
+    StreamChunk,
+    ThinkingPart,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+    effort_of,
+)
+
+_FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+_decode_json = msgspec.json.Decoder().decode
+
+
+# --- the request
+
+
+def encode(request: CompletionRequest, *, stream: bool, provider: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of POST /api/chat. `extra_body` is merged last and wins.
+
+    `truncate: false` is always sent: without it the server drops old messages of a long prompt and says nothing.
+
+    Args:
+        provider: whose thinking is sent back.
+        options: the provider's own: `num_ctx`, `keep_alive`, and `options` with any of the server's.
+
+    Raises:
+        ProviderError: UNSUPPORTED when the protocol cannot carry the request.
+    """
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": _messages(request, provider),
+        "stream": stream,
+        "truncate": False,
+        "tools": _tools(request),
+        "format": _format(request),
+        "think": _think(request),
+        "options": _options(request, options) or None,
+        "keep_alive": options.get("keep_alive"),
+    }
+    kept = {key: value for key, value in body.items() if value is not None}
+    return {**kept, **(request.extra_body or {})}
+
+
+def _unsupported(request: CompletionRequest, what: str) -> ProviderError:
+    return ProviderError(ErrorCode.UNSUPPORTED, f"Ollama {what}", model=request.model)
+
+
+def _messages(request: CompletionRequest, provider: str) -> list[dict[str, Any]]:
+    names: dict[str, str] = {}  # results are matched by the tool's name
+    messages = []
+    for message in request.messages:
+        names.update((call.id, call.name) for call in message.tool_calls)
+        messages.append(_message(message, request, provider, names))
+    return messages
+
+
+def _message(message: Message, request: CompletionRequest, provider: str, names: dict[str, str]) -> dict[str, Any]:
+    role = "system" if message.role == "developer" else message.role
+    out: dict[str, Any] = {"role": role, "content": message.text}
+    if not isinstance(message.content, str):
+        images = [_image(part, request) for part in message.content if isinstance(part, ImagePart)]
+        if images:
+            out["images"] = images
+        if any(isinstance(part, FilePart) for part in message.content):
+            raise _unsupported(request, "takes no documents")
+    if message.role == "tool":
+        call_id = message.tool_call_id or ""
+        return {**out, "tool_name": names.get(call_id, ""), "tool_call_id": call_id}
+    if message.role != "assistant":
+        return out
+    thinking = _own_thinking(message, f"{provider}/{request.model}")
+    if thinking:
+        out["thinking"] = thinking
+    if message.tool_calls:
+        out["tool_calls"] = [_call(index, call) for index, call in enumerate(message.tool_calls)]
+    return out
+
+
+def _image(part: ImagePart, request: CompletionRequest) -> str:
+    if part.data is None:
+        raise _unsupported(request, "takes images as data only, not by URL")
+    return base64.b64encode(part.data).decode("ascii")
+
+
+def _own_thinking(message: Message, origin: str) -> str:
+    parts = list(message.thinking)
+    if not isinstance(message.content, str):
+        parts += [part for part in message.content if isinstance(part, ThinkingPart)]
+    return "".join(part.text for part in parts if part.origin == origin)
+
+
+def _call(index: int, call: ToolCall) -> dict[str, Any]:
+    function = {"index": index, "name": call.name, "arguments": call.arguments or {}}
+    return {"id": call.id, "function": function}
+
+
+def _tools(request: CompletionRequest) -> list[dict[str, Any]] | None:
+    choice = request.tool_choice
+    if not request.tools or choice == "none":  # there is no tool_choice: not to offer them is the same
+        return None
+    if choice not in (None, "auto"):
+        raise _unsupported(request, f'cannot force a tool (tool_choice "{choice}")')
+    return [_tool(tool) for tool in request.tools]
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    function["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    return {"type": "function", "function": function}
+
+
+def _format(request: CompletionRequest) -> Any:
+    wanted = request.response_format
+    return wanted["schema"] if isinstance(wanted, dict) else wanted
+
+
+def _think(request: CompletionRequest) -> bool | str | None:
+    if request.thinking is None:
+        return None
+    if request.thinking != "off":
+        return effort_of(request.thinking)
+    if "gpt-oss" in request.model:
+        raise _unsupported(request, "cannot stop gpt-oss from thinking")
+    return False
+
+
+def _options(request: CompletionRequest, options: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {
+        "num_predict": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "seed": request.seed,
+        "stop": list(request.stop) or None,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
+        "num_ctx": options.get("num_ctx"),
+    }
+    return {**as_dict(options.get("options")), **{key: value for key, value in wanted.items() if value is not None}}
+
+
+# --- the answer
+
+
+def decode(body: Any, request: CompletionRequest, *, provider: str, request_id: str | None) -> CompletionResponse:
+    """A plain answer.
+
+    Raises:
+        ProviderError: the error that the body carries, or PROTOCOL_ERROR when it is no chat answer.
+    """
+    if error_in(body):
+        raise classify_payload(body, provider=provider, model=request.model)
+    if not isinstance(body, dict) or not isinstance(body.get("message"), dict):
+        raise ProviderError(
+            ErrorCode.PROTOCOL_ERROR,
+            "the answer has no message, so it is no chat answer",
+            provider=provider,
+            model=request.model,
+            request_id=request_id,
+        )
+    decoder = ChatStreamDecoder(provider, request, request_id)
+    decoder.take(body)
+    return msgspec.structs.replace(decoder.response(), raw=body)
+
+
+def read_usage(body: dict[str, Any]) -> Usage:
+    """The counts. The server leaves a count out when it is 0 or not known, so an absent one is unknown."""
+    return Usage(as_count(body.get("prompt_eval_count")), as_count(body.get("eval_count")))
+
+
+class ChatStreamDecoder:
+    """Lines in, chunks out; one per stream."""
+
+    def __init__(self, provider: str, request: CompletionRequest, request_id: str | None) -> None:
+        self._provider = provider
+        self._model = request.model
+        # The protocol cannot ask for one call at a time: the first is kept.
+        self._single_call = request.parallel_tool_calls is False
+        self._reported: str | None = None
+        self._request_id = request_id
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._done = False
+        self._done_reason: str | None = None
+        self._usage = Usage()
+
+    def feed(self, line: bytes) -> StreamChunk | None:
+        """Take one line; None when it brings nothing to show.
+
+        Raises:
+            ProviderError: the error that the line carries, or PROTOCOL_ERROR when it is no JSON object.
+        """
+        try:
+            payload = _decode_json(line)
+        except (msgspec.DecodeError, UnicodeError):
+            try:
+                payload = parse_json(line)
+            except ValueError:
+                raise self._fault(ErrorCode.PROTOCOL_ERROR, "a line of the stream is no JSON") from None
+        if error_in(payload):
+            error = classify_payload(payload, provider=self._provider, model=self._model)
+            error.request_id = error.request_id or self._request_id
+            raise error
+        if not isinstance(payload, dict):
+            raise self._fault(ErrorCode.PROTOCOL_ERROR, "a line of the stream is no JSON object")
+        return self.take(payload)
+
+    def take(self, payload: dict[str, Any]) -> StreamChunk | None:
+        """One decoded object: a line of a stream, or a plain answer as a whole."""
+        message = as_dict(payload.get("message"))
+        text = as_str(message.get("content")) or ""
+        thinking = as_str(message.get("thinking")) or ""
+        if text:
+            self._text.append(text)
+        if thinking:
+            self._thinking.append(thinking)
+        deltas = tuple(self._take_call(entry) for entry in as_list(message.get("tool_calls")) if self._wanted(entry))
+        if payload.get("done") is True:
+            self._done = True
+            self._done_reason = as_str(payload.get("done_reason"))
+            self._usage = read_usage(payload)
+        self._reported = self._reported or as_str(payload.get("model"))
+        if not (text or thinking or deltas):
+            return None
+        return StreamChunk(text, thinking, deltas)
+
+    def _wanted(self, entry: object) -> bool:
+        is_call = isinstance(as_dict(entry).get("function"), dict)
+        return is_call and not (self._single_call and self._calls)
+
+    def _take_call(self, entry: dict[str, Any]) -> ToolCallDelta:
+        function = as_dict(entry.get("function"))
+        name = as_str(function.get("name")) or ""
+        position = len(self._calls)
+        call_id = as_str(entry.get("id")) or made_up_id(position, name)
+        given = function.get("arguments")
+        raw = given if isinstance(given, str) else msgspec.json.encode(given or {}).decode()
+        self._calls.append(ToolCall(call_id, name, parse_arguments(raw), raw))
+        return ToolCallDelta(position, call_id, name, raw)
+
+    def finish(self) -> StreamChunk:
+        """The last chunk, at the end of the body.
+
+        Raises:
+            ProviderError: STREAM_INTERRUPTED when no line with `done: true` was seen.
+        """
+        if not self._done:
+            raise self._fault(ErrorCode.STREAM_INTERRUPTED, "the stream ended before the answer was finished")
+        return StreamChunk(finish_reason=self._unified(), usage=self._usage, done=True)
+
+    def response(self) -> CompletionResponse:
+        """The answer so far."""
+        thinking = "".join(self._thinking)
+        return CompletionResponse(
+            text="".join(self._text),
+            thinking=(ThinkingPart(thinking, origin=f"{self._provider}/{self._model}"),) if thinking else (),
+            tool_calls=tuple(self._calls),
+            finish_reason=self._unified() if self._done else "unknown",
+            raw_finish_reason=self._done_reason,
+            usage=self._usage,
+            model=self._reported or self._model,
+            provider=self._provider,
+            request_id=self._request_id,
+        )
+
+    def _unified(self) -> FinishReason:
+        if self._done_reason is None:  # servers of 2024 leave it out
+            return "tool_calls" if self._calls else "stop"
+        reason = _FINISH.get(self._done_reason, "unknown")
+        return "tool_calls" if reason == "stop" and self._calls else reason
+
+    def _fault(self, code: ErrorCode, message: str) -> ProviderError:
+        return ProviderError(code, message, provider=self._provider, model=self._model, request_id=self._request_id)

@@ -1,0 +1,37 @@
+"""Ollama's own protocol: unlike its imitation of OpenAI's, it tells errors in mid-stream and takes `num_ctx`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from providers.http_provider import HttpProvider
+from providers.ollama import chat
+from providers.transport.lines import NDJSONDecoder
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
+
+
+class OllamaProvider(HttpProvider):
+    """Chat. Options: `num_ctx`, `keep_alive` (seconds, or `5m`), and `options` with any of the server's own.
+
+    A key is sent as a bearer token; a local server needs none.
+    """
+
+    default_base_url: ClassVar[str] = "http://localhost:11434"
+    line_decoder = NDJSONDecoder
+
+    def auth_headers(self) -> dict[str, str]:
+        key = self.settings.secret
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+    def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        body = chat.encode(request, stream=stream, provider=self.name, options=self.settings.options)
+        return "/api/chat", body
+
+    def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
+        return chat.decode(body, request, provider=self.name, request_id=request_id)
+
+    def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> chat.ChatStreamDecoder:
+        return chat.ChatStreamDecoder(self.name, request, request_id)
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        return ModelCapabilities(json_mode=True, json_schema=True, streaming=True)

@@ -1,0 +1,212 @@
+"""How servers that speak OpenAI's chat protocol differ: one row of data each, no subclasses.
+
+From the vendors' documentation, the sources of vLLM, llama.cpp and Ollama, and recorded traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from providers.errors import ErrorCode, ProviderError
+from providers.types import Thinking, effort_of
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One row.
+
+    `max_tokens` and `seed` are the names of those fields. `never` are fields that are left out because the
+    server refuses the request over them. `required` is the word for "some tool must be called". `developer`
+    tells whether the role of that name is known (else it is sent as `system`). `null_content` tells
+    whether an assistant message with tool calls says `content: null` (else it has no such key).
+    `thinking` is the form in which reasoning is asked for; `thinking_back` is the field in which a
+    model's reasoning is sent back to it, None where it is not; `thinking_back_always` sends a blank one
+    with tool calls when it is unknown. `openai_models` turns on the rules of `MODEL_RULES`.
+    """
+
+    name: str
+    max_tokens: str = "max_tokens"
+    seed: str = "seed"
+    never: frozenset[str] = frozenset()
+    required: str = "required"
+    developer: bool = False
+    null_content: bool = True
+    short_ids: bool = False
+    thinking: Literal["effort", "openrouter", "deepseek", "high_or_none"] = "effort"
+    thinking_back: str | None = None
+    thinking_back_always: bool = False
+    json_schema: bool = True
+    obfuscation: bool = False
+    openai_models: bool = False
+    key_header: str | None = None
+
+
+_NEW = "max_completion_tokens"
+
+DIALECTS: Mapping[str, Dialect] = {
+    row.name: row
+    for row in (
+        Dialect(name="openai", max_tokens=_NEW, developer=True, obfuscation=True, openai_models=True),
+        Dialect(name="azure", max_tokens=_NEW, developer=True, openai_models=True, key_header="api-key"),
+        Dialect(name="openrouter", thinking="openrouter", thinking_back="reasoning"),
+        Dialect(name="groq", max_tokens=_NEW, null_content=False, thinking_back="reasoning"),
+        Dialect(
+            name="mistral",  # a strict body: one unknown field is a 422
+            seed="random_seed",
+            required="any",
+            short_ids=True,
+            thinking="high_or_none",
+            never=frozenset({"stream_options", "user", "store", "metadata"}),
+        ),
+        Dialect(
+            name="deepseek",
+            thinking="deepseek",
+            thinking_back="reasoning_content",
+            thinking_back_always=True,
+            json_schema=False,
+        ),
+        Dialect(name="xai", max_tokens=_NEW, thinking_back="reasoning_content"),
+        Dialect(
+            name="gemini",  # strict as well
+            never=frozenset({"seed", "user", "metadata", "parallel_tool_calls"}),
+        ),
+        Dialect(name="vllm", thinking_back="reasoning"),
+        Dialect(name="llamacpp", thinking_back="reasoning_content"),
+        Dialect(name="lmstudio"),
+        Dialect(name="together"),
+        Dialect(name="fireworks", thinking_back="reasoning_content"),
+        Dialect(name="ollama", never=frozenset({"tool_choice", "parallel_tool_calls"}), thinking_back="reasoning"),
+        Dialect(name="generic"),
+    )
+}
+
+# The end of a host's name, and the dialect spoken there.
+_HOSTS = {
+    "api.openai.com": "openai",
+    "openai.azure.com": "azure",
+    "services.ai.azure.com": "azure",
+    "cognitiveservices.azure.com": "azure",
+    "openrouter.ai": "openrouter",
+    "groq.com": "groq",
+    "mistral.ai": "mistral",
+    "deepseek.com": "deepseek",
+    "x.ai": "xai",
+    "generativelanguage.googleapis.com": "gemini",
+    "together.xyz": "together",
+    "together.ai": "together",
+    "fireworks.ai": "fireworks",
+}
+_PORTS = {8000: "vllm", 8080: "llamacpp", 1234: "lmstudio", 11434: "ollama"}  # their defaults
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def dialect_for(base_url: str, name: str | None = None) -> Dialect:
+    """The dialect of that name, else the one spoken at the URL's host, else `generic`.
+
+    Raises:
+        ValueError: no dialect has that name; the message lists them.
+    """
+    if name is not None:
+        if name not in DIALECTS:
+            raise ValueError(f'no dialect is named "{name}"; known: {", ".join(sorted(DIALECTS))}')
+        return DIALECTS[name]
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").lower()
+    if host in _LOCAL:
+        return DIALECTS[_PORTS.get(parts.port or 0, "generic")]
+    if host.endswith(".api.openai.com"):  # the regional hosts, such as eu.api.openai.com
+        return DIALECTS["openai"]
+    for end, found in _HOSTS.items():
+        if host == end or host.endswith("." + end):
+            return DIALECTS[found]
+    return DIALECTS["generic"]
+
+
+class ModelRule(msgspec.Struct, frozen=True):
+    """What a family of OpenAI models accepts on chat completions.
+
+    `efforts` are the values of reasoning_effort. `tools` is "yes", "effort_none" (only with an explicit
+    `reasoning_effort: none`), "no_effort" (only while reasoning is off) or "responses" (never here).
+    """
+
+    efforts: tuple[str, ...]
+    tools: Literal["yes", "effort_none", "no_effort", "responses"] = "yes"
+    chat: bool = True
+
+
+_LOW_UP = ("low", "medium", "high", "xhigh")
+_NONE_UP = ("none", *_LOW_UP)
+
+# The first prefix that matches decides. A model of no row is sent as asked.
+MODEL_RULES: tuple[tuple[str, ModelRule], ...] = (
+    ("gpt-6-astra", ModelRule(_LOW_UP, "responses")),
+    ("gpt-6.1-sol", ModelRule(_LOW_UP, "responses")),
+    ("gpt-6.2-", ModelRule(_LOW_UP, "responses")),  # assumed to be like its elders
+    ("gpt-6-sol", ModelRule(_NONE_UP, "effort_none")),
+    ("gpt-6-luna", ModelRule(_NONE_UP, "effort_none")),
+    ("gpt-6.1-terra", ModelRule(_NONE_UP, "effort_none")),
+    ("o1-pro", ModelRule((), "responses", chat=False)),
+    ("gpt-5-pro", ModelRule((), "responses", chat=False)),
+    *((f"gpt-5.{minor}-pro", ModelRule((), "responses", chat=False)) for minor in range(1, 7)),
+    *((f"gpt-5.{minor}-chat", ModelRule(("medium",))) for minor in range(1, 7)),
+    ("gpt-5.6", ModelRule(_NONE_UP, "effort_none")),
+    ("gpt-5.5", ModelRule(_NONE_UP, "effort_none")),
+    ("gpt-5.4", ModelRule(_NONE_UP, "no_effort")),
+    ("gpt-5.3", ModelRule(_NONE_UP, "no_effort")),
+    ("gpt-5.2", ModelRule(_NONE_UP, "no_effort")),
+    ("gpt-5.1", ModelRule(("none", "low", "medium", "high"), "no_effort")),
+    ("gpt-5-chat", ModelRule(())),
+    ("gpt-5", ModelRule(("minimal", "low", "medium", "high"))),
+    ("o1", ModelRule(("low", "medium", "high"))),
+    ("o3", ModelRule(("low", "medium", "high"))),
+    ("o4", ModelRule(("low", "medium", "high"))),
+    ("gpt-4", ModelRule(())),
+)
+
+
+def openai_effort(model: str, effort: str | None, *, tools: bool) -> str | None:
+    """The reasoning_effort to send to an OpenAI model; None is: do not send the field.
+
+    Raises:
+        ProviderError: UNSUPPORTED when chat completions cannot carry this request for this model.
+    """
+    rule = next((rule for prefix, rule in MODEL_RULES if model.startswith(prefix)), None)
+    if rule is None:
+        return effort
+    if not rule.chat:
+        raise _unsupported(model, f"{model} is offered on OpenAI's Responses API only")
+    if effort == "none" and not rule.efforts:
+        return None  # it never reasons
+    if effort is not None and effort not in rule.efforts:
+        known = ", ".join(rule.efforts) or "none at all"
+        raise _unsupported(model, f'{model} does not take reasoning effort "{effort}" (it takes: {known})')
+    if not tools or rule.tools == "yes":
+        return effort
+    if rule.tools == "responses":
+        raise _unsupported(model, f"{model} takes tools on OpenAI's Responses API only")
+    if effort not in (None, "none"):
+        raise _unsupported(model, f"{model} on chat completions takes tools only with reasoning off")
+    return "none" if rule.tools == "effort_none" else effort
+
+
+def _unsupported(model: str, message: str) -> ProviderError:
+    return ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
+
+
+def thinking_fields(dialect: Dialect, thinking: Thinking) -> dict[str, Any]:
+    """The body fields that ask for this much reasoning (the model's own rules not applied)."""
+    effort = effort_of(thinking)
+    if dialect.thinking == "openrouter":
+        if effort == "none":
+            return {"reasoning": {"enabled": False}}
+        return {"reasoning": {"max_tokens": thinking} if isinstance(thinking, int) else {"effort": effort}}
+    if dialect.thinking == "deepseek":
+        if effort == "none":
+            return {"thinking": {"type": "disabled"}}
+        return {"thinking": {"type": "enabled"}, "reasoning_effort": "low" if effort == "low" else "high"}
+    if dialect.thinking == "high_or_none":
+        return {"reasoning_effort": "none" if effort == "none" else "high"}
+    return {"reasoning_effort": effort}

@@ -1,0 +1,204 @@
+"""A request as the JSON body of POST /chat/completions."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from providers.errors import ErrorCode, ProviderError
+from providers.openai.dialects import Dialect, openai_effort, thinking_fields
+from providers.types import (
+    CompletionRequest,
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    ThinkingPart,
+    Tool,
+    ToolCall,
+)
+
+
+def encode(
+    request: CompletionRequest, dialect: Dialect, *, stream: bool, provider: str | None = None
+) -> dict[str, Any]:
+    """The body to send. None fields are left out; `extra_body` is merged last and wins.
+
+    Args:
+        provider: whose reasoning is sent back; None takes that of any provider with the same model.
+
+    Raises:
+        ProviderError: UNSUPPORTED when this dialect or model cannot carry the request.
+    """
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [_message(message, request.model, dialect, provider) for message in request.messages],
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        dialect.max_tokens: request.max_tokens,
+        "stop": list(request.stop) or None,
+        dialect.seed: request.seed,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
+        "user": request.user,
+        "metadata": request.metadata if dialect.openai_models else None,
+    }
+    _add_tools(body, request, dialect)
+    if request.response_format is not None:
+        body["response_format"] = _response_format(request, dialect)
+    _add_thinking(body, request, dialect)
+    if stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+        if dialect.obfuscation:  # padding against eavesdroppers that guess by length; costs bytes
+            body["stream_options"]["include_obfuscation"] = False
+    kept = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
+    return {**kept, **(request.extra_body or {})}
+
+
+def _add_tools(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
+    if not request.tools:
+        return  # tool_choice and parallel_tool_calls without tools are refused
+    body["tools"] = [_tool(tool) for tool in request.tools]
+    body["parallel_tool_calls"] = request.parallel_tool_calls
+    choice = request.tool_choice
+    if choice == "required":
+        body["tool_choice"] = dialect.required
+    elif choice in (None, "auto", "none"):
+        body["tool_choice"] = choice
+    else:
+        body["tool_choice"] = {"type": "function", "function": {"name": choice}}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    function["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
+    wanted = request.response_format
+    if not isinstance(wanted, dict):
+        return {"type": "json_object"}
+    if not dialect.json_schema:
+        raise ProviderError(
+            ErrorCode.UNSUPPORTED, f"{dialect.name} takes no JSON schema, only JSON", model=request.model
+        )
+    return {"type": "json_schema", "json_schema": {"name": "answer", **wanted}}
+
+
+def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
+    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking)
+    if dialect.openai_models:
+        effort = openai_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
+        fields = {"reasoning_effort": effort}
+    body.update(fields)
+
+
+def _message(message: Message, model: str, dialect: Dialect, provider: str | None) -> dict[str, Any]:
+    role = "system" if message.role == "developer" and not dialect.developer else message.role
+    out: dict[str, Any] = {"role": role}
+    rename: Callable[[str], str] = _short_id if dialect.short_ids else str
+    if message.role == "tool":
+        # The protocol has no flag for a failed tool: the caller's text is all that tells.
+        return {**out, "tool_call_id": rename(message.tool_call_id or ""), "content": message.text}
+    if message.name is not None:
+        out["name"] = message.name
+    out["content"] = message.text if message.role == "assistant" else _content(message.content)
+    if message.role != "assistant":
+        return out
+    if message.tool_calls:
+        if not out["content"]:
+            out["content"] = None
+            if not dialect.null_content:
+                del out["content"]
+        out["tool_calls"] = [_tool_call(call, rename) for call in message.tool_calls]
+    _send_thinking_back(out, message, model, dialect, provider)
+    return out
+
+
+def _content(content: str | tuple[Part, ...]) -> str | list[dict[str, Any]]:
+    if isinstance(content, str):
+        return content
+    return [_part(part) for part in content if not isinstance(part, ThinkingPart)]
+
+
+def _part(part: TextPart | ImagePart | FilePart) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        url = part.url or _data_url(part.data or b"", part.media_type or "image/png")
+        return {"type": "image_url", "image_url": {"url": url}}
+    return {
+        "type": "file",
+        "file": {
+            "filename": part.filename or "document",
+            "file_data": _data_url(part.data, part.media_type),
+        },
+    }
+
+
+def _data_url(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _tool_call(call: ToolCall, rename: Callable[[str], str]) -> dict[str, Any]:
+    # The model's own text goes back unchanged: it keeps the vendor's prompt cache warm.
+    raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
+    return {"id": rename(call.id), "type": "function", "function": {"name": call.name, "arguments": raw}}
+
+
+def _short_id(call_id: str) -> str:
+    """Mistral takes ids of exactly nine letters and digits; those of other vendors are renamed, always alike."""
+    if len(call_id) == 9 and call_id.isascii() and call_id.isalnum():
+        return call_id
+    return hashlib.sha256(call_id.encode()).hexdigest()[:9]
+
+
+def _send_thinking_back(
+    out: dict[str, Any], message: Message, model: str, dialect: Dialect, provider: str | None
+) -> None:
+    """Reasoning goes back only to the provider and model that made it; another model would imitate it."""
+    parts = list(message.thinking)
+    if not isinstance(message.content, str):
+        parts += [part for part in message.content if isinstance(part, ThinkingPart)]
+    own = [part for part in parts if _made_by(part.origin, provider, model)]
+    for part in own:
+        if part.opaque:
+            _send_opaque_back(out, part.opaque)
+    field = dialect.thinking_back
+    if field is None:
+        return
+    text = "".join(part.text for part in own)
+    if text:
+        out[field] = text
+    elif dialect.thinking_back_always and message.tool_calls:
+        out[field] = " "
+
+
+def _made_by(origin: str | None, provider: str | None, model: str) -> bool:
+    if origin is None:
+        return False
+    maker, _, made_by_model = origin.partition("/")
+    return made_by_model == model and provider in (None, maker)
+
+
+def _send_opaque_back(out: dict[str, Any], opaque: dict[str, Any]) -> None:
+    """What `decode` kept: OpenRouter's reasoning_details, and Gemini's signatures, which belong to a tool call."""
+    details = opaque.get("reasoning_details")
+    if details:
+        out["reasoning_details"] = details
+    signatures = opaque.get("extra_content")
+    if isinstance(signatures, dict):
+        for call in out.get("tool_calls", ()):
+            if call["id"] in signatures:
+                call["extra_content"] = signatures[call["id"]]

@@ -1,0 +1,52 @@
+"""What it takes to make a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from providers.types import Timeout
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """A connection to a vendor.
+
+    Args:
+        name: how errors, traces and the dashboard call it.
+        kind: a registered kind: `openai`, `anthropic`, `ollama`, `fake`, or one of an installed package.
+        base_url: the API's root; None takes the kind's default.
+        api_key: a plain string is wrapped at once, so that no repr shows it.
+        headers: sent with every request.
+        timeout: seconds, see `Timeout`.
+        proxy: an HTTP proxy's URL.
+        verify: check TLS certificates; a string is the path of a CA bundle.
+        options: the kind's own settings; all HTTP kinds know `max_retries` (for use without a router).
+    """
+
+    name: str
+    kind: str
+    base_url: str | None = None
+    api_key: SecretStr | str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: Timeout = field(default_factory=Timeout)
+    proxy: str | None = None
+    verify: bool | str = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.api_key, str):
+            from pydantic import SecretStr  # here, so that importing providers stays light
+
+            object.__setattr__(self, "api_key", SecretStr(self.api_key))
+
+    @property
+    def secret(self) -> str | None:
+        """The key in the clear, for the Authorization header only."""
+        if self.api_key is None or isinstance(self.api_key, str):
+            return self.api_key
+        return self.api_key.get_secret_value()

@@ -1,0 +1,208 @@
+"""One request to a simulated vendor, from its body to the last byte of the answer or to the fault."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from random import Random
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from providers.simulator.vendors import Answer, Ask, BadRequest, Dialect, encode, input_tokens, think
+from providers.simulator.world import ErrorKind, SimulatedVendor
+
+HTML = b"<!doctype html>\n<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>\n"
+JSON = "application/json"
+
+
+class Exchange:
+    """Answers one request with the knobs that the vendor has when it arrives.
+
+    `severed` tells that this side closed the connection on purpose.
+    """
+
+    def __init__(
+        self, vendor: SimulatedVendor, dialect: Dialect, request: web.BaseRequest, path: str, random: Random
+    ) -> None:
+        self.vendor = vendor
+        self.knobs = vendor.knobs
+        self.dialect = dialect
+        self.request = request
+        self.path = path
+        self.random = random
+        self.ident = f"{random.getrandbits(96):024x}"
+        self.severed = False
+
+    async def answer(self, raw: bytes) -> web.StreamResponse:
+        """Returns the answer, sent in part or whole when it is a stream."""
+        if self.knobs.refuse or self.knobs.reset:
+            self._sever(reset=self.knobs.reset)
+            return web.Response()
+        if self.knobs.hang:
+            await _for_ever()
+        try:
+            body = _decoded(raw) if self.request.method == "POST" else {}
+            return await self._respond(body)
+        except BadRequest as error:
+            return self._json(self.dialect.bad_request(error, self.ident), 400)
+
+    async def _respond(self, body: dict[str, Any]) -> web.StreamResponse:
+        chat = (self.request.method, self.path) == ("POST", self.dialect.chat)
+        if chat:
+            ask = self.dialect.ask(body, self.request.headers)
+        else:
+            found = self.dialect.other(self.request.method, self.path, body)
+            if found is None:
+                missing = self.dialect.not_found(self.request.method, self.path, self.ident)
+                return self._json(missing, 404)
+        if self.random.random() < self.knobs.error_rate:
+            return self._error(str(body.get("model", "")))
+        if self.knobs.html:
+            return self._response(HTML, "text/html; charset=utf-8")
+        if not chat:
+            return self._bytes(encode(found))
+        answer = think(ask, input_tokens(body, ask.messages), self.knobs)
+        return await (self._stream(ask, answer) if ask.stream else self._plain(ask, answer))
+
+    async def _plain(self, ask: Ask, answer: Answer) -> web.StreamResponse:
+        if self.knobs.error_after is not None and self.knobs.error_after <= len(answer.pieces):
+            return self._error(ask.model)
+        await self._wait(self.knobs.first_token + len(answer.pieces) / self.knobs.tokens_per_second)
+        data = encode(self.dialect.plain(ask, answer, self.ident))
+        if not self._strikes(self.knobs.cut_after, len(answer.pieces)) and not self._strikes(
+            self.knobs.hang_after, len(answer.pieces)
+        ):
+            return self._bytes(data)
+        response = web.StreamResponse(headers=self._headers(JSON))
+        response.content_length = len(data)
+        await response.prepare(self.request)
+        await response.write(data[: len(data) // 2])
+        await self._break_off()
+        return response
+
+    async def _stream(self, ask: Ask, answer: Answer) -> web.StreamResponse:
+        frames = self.dialect.stream(ask, answer, self.ident)
+        if self.knobs.empty or self.knobs.truncated:
+            parts = [frame.data for frame in frames]
+            middle = len(parts) // 2
+            data = b"".join(parts[:middle]) + parts[middle][: len(parts[middle]) // 2]
+            return self._response(b"" if self.knobs.empty else data, self.dialect.stream_type)
+        response = web.StreamResponse(headers=self._headers(self.dialect.stream_type))
+        await response.prepare(self.request)
+        # Frames between two waits leave in one write: a fast stream is one or two, as under load.
+        ready: list[bytes] = []
+        sent = 0
+        for frame in frames:
+            if self._stops(sent):
+                await self._stop(response, ready, ask.model)
+                return response
+            if frame.content:
+                wait = 1 / self.knobs.tokens_per_second if sent else self.knobs.first_token
+                if wait and not self.knobs.fast:
+                    await _flush(response, ready)
+                    await self._wait(wait)
+                sent += 1
+            ready.append(frame.data)
+        await _flush(response, ready)
+        return response
+
+    def _stops(self, sent: int) -> bool:
+        knobs = self.knobs
+        return any(after == sent for after in (knobs.hang_after, knobs.cut_after, knobs.error_after))
+
+    async def _stop(self, response: web.StreamResponse, ready: list[bytes], model: str) -> None:
+        """Break a stream off, or end it with an error event."""
+        if self.knobs.error_after is not None:
+            _, body = self.dialect.error(self.knobs.error, self.ident, model)
+            ready.append(self.dialect.error_event(body))
+        await _flush(response, ready)
+        if self.knobs.error_after is None:
+            await self._break_off()
+
+    async def _break_off(self) -> None:
+        if self.knobs.hang_after is not None:
+            await _for_ever()
+        self._sever()
+
+    def _sever(self, *, reset: bool = False) -> None:
+        """Close the connection: at once with RST, or after what was written with FIN."""
+        self.severed = True
+        transport = self.request.transport
+        if transport is None:
+            return
+        if not reset:
+            transport.close()
+            return
+        # Lingering for zero seconds makes close() send RST instead of FIN (POSIX, SO_LINGER).
+        handle: socket.socket = transport.get_extra_info("socket")
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+    @staticmethod
+    def _strikes(after: int | None, pieces: int) -> bool:
+        return after is not None and after <= pieces
+
+    async def _wait(self, seconds: float) -> None:
+        if self.knobs.jitter:
+            seconds *= 1 + self.random.uniform(-self.knobs.jitter, self.knobs.jitter)
+        if seconds > 0 and not self.knobs.fast:
+            await asyncio.sleep(seconds)
+
+    def _error(self, model: str) -> web.Response:
+        kind: ErrorKind = self.knobs.error
+        status, body = self.dialect.error(kind, self.ident, model)
+        response = self._json(body, status)
+        if kind == "rate_limited":
+            for name in list(response.headers):
+                if "remaining" in name:
+                    response.headers[name] = "0"
+            if self.knobs.retry_after is not None:
+                response.headers["retry-after"] = f"{self.knobs.retry_after:g}"
+        return response
+
+    def _bytes(self, data: bytes) -> web.Response:
+        """Answer with JSON, or what the knobs leave of it."""
+        if self.knobs.empty:
+            data = b""
+        elif self.knobs.truncated:
+            data = data[: len(data) // 2]
+        return self._response(data, JSON)
+
+    def _json(self, body: dict[str, Any], status: int) -> web.Response:
+        return self._response(encode(body), JSON, status)
+
+    def _response(self, data: bytes, kind: str, status: int = 200) -> web.Response:
+        return web.Response(body=data, status=status, headers=self._headers(kind))
+
+    def _headers(self, kind: str) -> dict[str, str]:
+        return {"content-type": kind, **self.dialect.headers(self.ident, self.vendor.in_flight)}
+
+
+async def _flush(response: web.StreamResponse, ready: list[bytes]) -> None:
+    if ready:
+        await response.write(b"".join(ready))
+        ready.clear()
+
+
+async def _for_ever() -> None:
+    """Wait until the client leaves or the simulator closes, which cancels."""
+    await asyncio.get_running_loop().create_future()
+
+
+def _decoded(raw: bytes) -> dict[str, Any]:
+    """Raises BadRequest where the body is not a JSON object."""
+    try:
+        body = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        # msgspec refuses a few things that vendors take, such as integers of any size.
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            raise BadRequest("We could not parse the JSON body of your request.") from None
+    if not isinstance(body, dict):
+        raise BadRequest("The body of your request must be a JSON object.")
+    return body

@@ -1,0 +1,153 @@
+"""How many tokens a conversation has: counted where its tokenizer is at hand, estimated otherwise.
+
+tiktoken fetches a vocabulary at first use and blocks on it, so it is asked only when the file is on the disk already.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from providers.types import FilePart, ImagePart, Message, TokenCount
+
+# First match wins. tiktoken's own table lacks gpt-6; o200k_base holds for it too.
+_ENCODINGS: tuple[tuple[str, str], ...] = (
+    ("gpt-oss", "o200k_base"),
+    ("gpt-4o", "o200k_base"),
+    ("chatgpt-4o", "o200k_base"),
+    ("gpt-4.", "o200k_base"),
+    ("gpt-5", "o200k_base"),
+    ("gpt-6", "o200k_base"),
+    ("o1", "o200k_base"),
+    ("o3", "o200k_base"),
+    ("o4", "o200k_base"),
+    ("gpt-4", "cl100k_base"),
+    ("gpt-3.5", "cl100k_base"),
+    ("gpt-35", "cl100k_base"),
+)
+# Models whose chat overhead is known to the token; reasoning models add some of their own.
+_EXACT = ("gpt-4o", "chatgpt-4o", "gpt-4.1", "gpt-4", "gpt-3.5", "gpt-35")
+_VOCABULARIES = "https://openaipublic.blob.core.windows.net/encodings/"
+# SHA-256 of the files, as in tiktoken_ext/openai_public.py (tiktoken 0.14).
+_CHECKSUMS = {
+    "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+}
+
+# OpenAI's cookbook, "How to count tokens with tiktoken": what a message costs beside its text.
+_PER_MESSAGE = 3
+_PER_REPLY = 3
+_PER_NAME = 1
+
+_PIECE = 100_000  # characters; tiktoken's regular expression overflows its stack on a megabyte of spaces
+IMAGE_TOKENS = 1_600  # an estimate at the upper end; the size of an image is not looked at
+_BYTES_PER_PAGE = 3_000
+_TOKENS_PER_PAGE = 1_500
+
+
+def count_tokens(messages: Sequence[Message], model: str) -> TokenCount:
+    """Count what `messages` cost as a prompt of `model`, the overhead of chat included.
+
+    It may load a tokenizer (0.4 s, once), and takes some 0.3 s a megabyte: call it in a thread.
+    """
+    name = encoding_name(model)
+    encode = _encoder(name) if name is not None else None
+    if name is None or encode is None:
+        return TokenCount(_total(messages, estimate), False, "estimate")
+    exact = model_family(model).startswith(_EXACT) and all(
+        isinstance(message.content, str) and not message.tool_calls for message in messages
+    )
+    try:
+        return TokenCount(_total(messages, encode), exact, f"tiktoken:{name}")
+    except (ValueError, RuntimeError):  # its regular expressions give up on some inputs
+        return TokenCount(_total(messages, estimate), False, "estimate")
+
+
+def upper_bound(messages: Sequence[Message]) -> int:
+    """A number that the tokens of the text surely do not exceed, found without a tokenizer: its UTF-8 bytes."""
+    return _total(messages, lambda text: len(text.encode("utf-8", "surrogatepass")))
+
+
+def estimate(text: str) -> int:
+    """Tokens of a text, without a tokenizer: one a wide character, else one for 3.5 characters or 4 bytes."""
+    if text.isascii():
+        return math.ceil(len(text) / 3.5)
+    wide = sum(1 for character in text if character >= "\u2e80")
+    rest = len(text) - wide
+    rest_bytes = len(text.encode("utf-8", "surrogatepass")) - 3 * wide
+    return wide + max(math.ceil(rest / 3.5), math.ceil(rest_bytes / 4))
+
+
+def encoding_name(model: str) -> str | None:
+    """The tokenizer of an OpenAI model, by its name with or without a vendor before it; None for others."""
+    family = model_family(model)
+    return next((name for prefix, name in _ENCODINGS if family.startswith(prefix)), None)
+
+
+def model_family(model: str) -> str:
+    """The model's name without what gateways put before it (`openai/gpt-4o`)."""
+    return model.rpartition("/")[2].lower()
+
+
+def vocabulary_file(name: str) -> Path | None:
+    """Where tiktoken keeps a vocabulary (its own rule); None where its cache is switched off."""
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
+    if folder is None:
+        folder = os.path.join(tempfile.gettempdir(), "data-gym-cache")
+    if folder == "":
+        return None
+    # tiktoken's file name, no safeguard
+    digest = hashlib.sha1(f"{_VOCABULARIES}{name}.tiktoken".encode(), usedforsecurity=False)
+    return Path(folder) / digest.hexdigest()
+
+
+def _encoder(name: str) -> Callable[[str], int] | None:
+    """The count of a text by this tokenizer; None where its vocabulary is not on the disk."""
+    path = vocabulary_file(name)
+    if path is None or not path.is_file():
+        return None
+    return _load(name, path)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(name: str, path: Path) -> Callable[[str], int] | None:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != _CHECKSUMS[name]:
+        return None  # tiktoken would throw the file away and download it anew
+    import tiktoken  # here: it is needed only where its vocabulary is
+
+    encoding = tiktoken.get_encoding(name)
+
+    def count(text: str) -> int:
+        pieces = range(0, len(text), _PIECE)
+        return sum(len(encoding.encode_ordinary(text[i : i + _PIECE])) for i in pieces)
+
+    return count
+
+
+def _total(messages: Sequence[Message], count: Callable[[str], int]) -> int:
+    total = _PER_REPLY
+    for message in messages:
+        total += _PER_MESSAGE + count(message.role) + count(message.text)
+        if message.name is not None:
+            total += _PER_NAME + count(message.name)
+        for call in message.tool_calls:
+            total += _PER_MESSAGE + count(call.name)
+            total += count(call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode())
+        if not isinstance(message.content, str):
+            total += sum(_media(part) for part in message.content)
+    return total
+
+
+def _media(part: object) -> int:
+    if isinstance(part, ImagePart):
+        return IMAGE_TOKENS
+    if isinstance(part, FilePart):
+        return _TOKENS_PER_PAGE * max(1, len(part.data) // _BYTES_PER_PAGE)
+    return 0

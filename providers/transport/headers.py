@@ -1,0 +1,86 @@
+"""When a vendor says to come back: Retry-After in all its forms, and the rate-limit headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+_GO_DURATION = re.compile(r"((\d+(\.\d+)?)(ms|h|m|s))+")
+_GO_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST = 366 * 86_400.0
+_EPOCH, _EPOCH_MS = 1e9, 1e12  # a plain number above these is a moment, not a duration
+
+# (remaining, reset) of each budget whose emptiness explains a 429.
+_BUDGETS = (
+    *((f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}") for kind in ("requests", "tokens")),
+    *(
+        (f"anthropic-ratelimit-{kind}-remaining", f"anthropic-ratelimit-{kind}-reset")
+        for kind in ("requests", "tokens", "input-tokens", "output-tokens")
+    ),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+)
+
+
+def parse_duration(text: str, now: float) -> float | None:
+    """Seconds from now, or None when the text is no duration or moment, lies in the past, or over a year off.
+
+    Args:
+        text: seconds, a Go-like duration (`6m0s`, `120ms`), RFC 3339, an HTTP date, or epoch seconds or milliseconds.
+        now: wall-clock epoch seconds.
+    """
+    seconds = _seconds(text.strip(), now)
+    return seconds if seconds is not None and 0 <= seconds <= _LONGEST else None
+
+
+def _seconds(text: str, now: float) -> float | None:
+    if _NUMBER.fullmatch(text):
+        number = float(text)
+        if number >= _EPOCH_MS:
+            number = number / 1000 - now
+        elif number >= _EPOCH:
+            number -= now
+        return number
+    if _GO_DURATION.fullmatch(text):
+        return sum(float(value) * _SECONDS[unit] for value, unit in _GO_PART.findall(text))
+    moment = _moment(text)
+    return None if moment is None else moment - now
+
+
+def _moment(text: str) -> float | None:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(text)
+        except (ValueError, TypeError):
+            return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return when.timestamp()
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until the vendor wants to be asked again, None when it does not say.
+
+    Args:
+        headers: with lower-case names.
+        now: wall-clock epoch seconds.
+    """
+    milliseconds = headers.get("retry-after-ms", "")
+    if _NUMBER.fullmatch(milliseconds.strip()):
+        return float(milliseconds) / 1000
+    if "retry-after" in headers:
+        asked = parse_duration(headers["retry-after"], now)
+        if asked is not None:
+            return asked
+    waits = [
+        wait
+        for remaining, reset in _BUDGETS
+        if headers.get(remaining, "").strip() == "0" and reset in headers
+        if (wait := parse_duration(headers[reset], now)) is not None
+    ]
+    return max(waits, default=None)

@@ -1,0 +1,200 @@
+"""The HTTP client of one provider: prebuilt URLs and headers, exact errors, and retries for use without a router.
+
+httpx is the interface: a transport may be handed in by `options={"transport": …}`. What carries it by default is
+`AiohttpTransport`. The transport is called directly; httpx's client with its cookies, redirects and auth is not in
+between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+
+from providers.errors import ErrorCode, ProviderError
+from providers.settings import ProviderSettings
+from providers.transport.aiohttp_transport import AiohttpTransport
+from providers.transport.headers import retry_after
+
+MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
+_RETRIED = frozenset({408, 409, 429})
+_LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
+_REDIRECTS = range(300, 400)
+
+
+class HttpResponse:
+    """An answer whose body is still to be read. `headers` have lower-case names."""
+
+    __slots__ = ("_body", "_name", "headers", "status")
+
+    def __init__(self, answer: httpx.Response, name: str) -> None:
+        self._body = answer
+        self._name = name
+        self.status = answer.status_code
+        self.headers: dict[str, str] = dict(answer.headers)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            ProviderError: CONNECTION_FAILED (phase "read") when it breaks off, PROTOCOL_ERROR when it is no HTTP.
+        """
+        packed = "content-encoding" in self.headers
+        source: Any = self._body.aiter_bytes() if packed else self._body.stream
+        try:
+            async for data in source:
+                yield data
+        except httpx.HTTPError as error:
+            raise _failure(error, self._name, "") from None
+
+    async def read(self) -> bytes:
+        """The whole body, at most 64 MiB."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for data in self.chunks():
+                parts.append(data)
+                size += len(data)
+                if size > MAX_BODY:
+                    raise ProviderError(
+                        ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
+                    )
+        finally:
+            await self.aclose()
+        return b"".join(parts)
+
+    async def aclose(self) -> None:
+        """Close the connection at once, unless the body was read to its end."""
+        stream = self._body.stream
+        if isinstance(stream, httpx.AsyncByteStream):
+            await stream.aclose()
+
+
+class HttpClient:
+    """One pooled client for one provider.
+
+    Args:
+        settings: base URL, proxy, certificates, connect timeout, `options` (`transport`, `max_retries`: default 2).
+        default_base_url: where the settings name none.
+        headers: sent with every request, the key among them.
+    """
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        *,
+        default_base_url: str,
+        headers: Mapping[str, str],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._name = settings.name
+        self._base = httpx.URL(settings.base_url or default_base_url)
+        self._headers = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers, **settings.headers}
+        self._retries = int(settings.options.get("max_retries", 2))
+        self._extensions = {"timeout": {"connect": settings.timeout.connect}}
+        given = transport or settings.options.get("transport")
+        self._transport: httpx.AsyncBaseTransport = given or AiohttpTransport(
+            proxy=settings.proxy, verify=settings.verify
+        )
+        self._urls: dict[str, httpx.URL] = {}
+        self._where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
+
+    async def open(
+        self, method: str, path: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        """Send a request and return when the answer's headers are here.
+
+        Args:
+            path: under the base URL, with a query or none.
+            body: JSON.
+
+        Raises:
+            ProviderError: CONNECTION_FAILED, TIMEOUT (phase "connect") or PROTOCOL_ERROR; also for a redirect, which
+                is never followed, because the key is for this host alone.
+        """
+        sent = {**self._headers, **headers} if headers else self._headers
+        if body is not None:
+            sent = {**sent, "content-type": "application/json"}
+        for retry in range(self._retries + 1):
+            last = retry == self._retries
+            try:
+                answer = await self._send(method, path, body, sent)
+            except ProviderError as error:
+                if last or error.code is not ErrorCode.CONNECTION_FAILED:
+                    raise
+                await asyncio.sleep(_backoff(retry))
+                continue
+            wait = None if last else _wait(answer, retry)
+            if wait is None:
+                return answer
+            await answer.aclose()
+            await asyncio.sleep(wait)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    async def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpResponse:
+        request = httpx.Request(method, self._url(path), headers=headers, content=body, extensions=self._extensions)
+        try:
+            answer = await self._transport.handle_async_request(request)
+        except httpx.HTTPError as error:
+            raise _failure(error, self._name, self._where) from None
+        response = HttpResponse(answer, self._name)
+        if response.status in _REDIRECTS:
+            await response.aclose()
+            raise self._redirected(response)
+        return response
+
+    def _redirected(self, response: HttpResponse) -> ProviderError:
+        target = httpx.URL(response.headers.get("location", "")).host or "nowhere"
+        return ProviderError(
+            ErrorCode.PROTOCOL_ERROR,
+            f"{self._where} redirects to {target}, which is not followed; correct base_url",
+            provider=self._name,
+            status=response.status,
+        )
+
+    def _url(self, path: str) -> httpx.URL:
+        found = self._urls.get(path)
+        if found is None:
+            base, (route, _, query) = self._base, path.partition("?")
+            queries = "&".join(part for part in (base.query.decode(), query) if part)
+            raw = base.path.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
+            found = self._urls[path] = base.copy_with(raw_path=raw.encode())
+        return found
+
+
+def _wait(answer: HttpResponse, retry: int) -> float | None:
+    """Seconds before the next try, None when there is to be none (the vendors' SDKs do the same)."""
+    told = answer.headers.get("x-should-retry")
+    wanted = answer.status in _RETRIED or answer.status >= 500
+    if told == "false" or not (wanted or told == "true"):
+        return None
+    asked = retry_after(answer.headers, time.time())
+    if asked is None:
+        return _backoff(retry)
+    return asked if asked <= _LONGEST_WAIT else None
+
+
+def _backoff(retry: int) -> float:
+    return random.uniform(0.0, min(8.0, 0.5 * 2.0**retry))
+
+
+def _failure(error: httpx.HTTPError, name: str, where: str) -> ProviderError:
+    code, phase = ErrorCode.CONNECTION_FAILED, "read"
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        code, phase = ErrorCode.TIMEOUT, "connect"
+    elif isinstance(error, httpx.TimeoutException):
+        code = ErrorCode.TIMEOUT
+    elif isinstance(error, httpx.ConnectError | httpx.UnsupportedProtocol | httpx.ProxyError):
+        phase = "connect"
+    elif isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
+        code = ErrorCode.PROTOCOL_ERROR
+    text = f"{where}: {error}" if where else str(error)
+    return ProviderError(code, text, provider=name, phase=phase)

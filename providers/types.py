@@ -1,0 +1,294 @@
+"""The words that apps, the router and every provider share: messages, requests, answers, chunks.
+
+All are immutable and compare by value. They are msgspec structs because one is made for every
+streamed chunk, and a frozen dataclass costs several times as much. Nothing is validated here:
+input from outside is checked once, at the edge (`providers.validation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
+Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | int
+
+
+def effort_of(thinking: Thinking) -> str:
+    """The nearest of none, low, medium and high for a level or for a budget in tokens."""
+    if thinking == "off":
+        return "none"
+    if isinstance(thinking, str):
+        return thinking
+    return "low" if thinking <= 2048 else "medium" if thinking <= 10_000 else "high"
+
+
+class Struct(msgspec.Struct, frozen=True):
+    """Base of all types here: immutable, slotted, comparable, printable."""
+
+
+class TextPart(Struct, frozen=True):
+    """A run of text. `cache=True` asks the vendor to cache the prompt up to here."""
+
+    text: str
+    cache: bool = False
+
+
+class ImagePart(Struct, frozen=True):
+    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`."""
+
+    url: str | None = None
+    data: bytes | None = None
+    media_type: str | None = None
+
+
+class FilePart(Struct, frozen=True):
+    """A document, such as a PDF."""
+
+    data: bytes
+    media_type: str
+    filename: str | None = None
+
+
+class ThinkingPart(Struct, frozen=True):
+    """Reasoning that a model made.
+
+    `origin` is `provider/model`: it is sent back only there, because signatures and encrypted
+    reasoning are bound to the model that made them.
+    """
+
+    text: str
+    signature: str | None = None
+    opaque: dict[str, Any] | None = None
+    origin: str | None = None
+
+
+Part: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart
+
+
+class ToolCall(Struct, frozen=True):
+    """A call that the model asks for. `arguments` is None when they are not a JSON object."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | None
+    raw_arguments: str = ""
+
+    def result(self, result: str, *, is_error: bool = False) -> ToolInvocation:
+        """This call with its result, ready to be sent back by `.message()`."""
+        return ToolInvocation(self, result, is_error)
+
+
+class ToolInvocation(Struct, frozen=True):
+    """A tool call with its result."""
+
+    call: ToolCall
+    result: str
+    is_error: bool = False
+
+    def message(self) -> Message:
+        """The tool message to append to the conversation."""
+        return Message(role="tool", content=self.result, tool_call_id=self.call.id, is_error=self.is_error)
+
+
+class Message(Struct, frozen=True):
+    """One turn of a conversation; `content` is a string or a tuple of parts."""
+
+    role: Role
+    content: str | tuple[Part, ...] = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: tuple[ThinkingPart, ...] = ()
+    tool_call_id: str | None = None
+    is_error: bool = False
+    name: str | None = None
+
+    @classmethod
+    def user(cls, content: str | Sequence[Part]) -> Message:
+        return cls("user", _content(content))
+
+    @classmethod
+    def system(cls, content: str | Sequence[Part]) -> Message:
+        return cls("system", _content(content))
+
+    @classmethod
+    def assistant(cls, content: str | Sequence[Part] = "", tool_calls: Sequence[ToolCall] = ()) -> Message:
+        return cls("assistant", _content(content), tuple(tool_calls))
+
+    @classmethod
+    def tool(cls, tool_call_id: str, content: str, *, is_error: bool = False) -> Message:
+        return cls("tool", content, tool_call_id=tool_call_id, is_error=is_error)
+
+    @property
+    def text(self) -> str:
+        """The text of all text parts, joined."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
+
+def _content(content: str | Sequence[Part]) -> str | tuple[Part, ...]:
+    return content if isinstance(content, str) else tuple(content)
+
+
+class Tool(Struct, frozen=True):
+    """A function that the model may call; `parameters` is a JSON Schema."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    strict: bool | None = None
+
+
+class CompletionRequest(Struct, frozen=True, kw_only=True):
+    """Everything one call may ask for. None means: not sent, the vendor's default holds.
+
+    `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
+    "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
+    "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: str | dict[str, Any] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    thinking: Thinking | None = None
+    user: str | None = None
+    affinity: str | None = None
+    namespace: str | None = None
+    metadata: dict[str, Any] | None = None
+    extra_body: dict[str, Any] | None = None
+    extra_headers: dict[str, str] | None = None
+
+
+class Usage(Struct, frozen=True):
+    """Tokens as reported; None is unknown, never 0.
+
+    For every vendor `input_tokens` includes cached ones and `output_tokens` includes reasoning.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class CompletionResponse(Struct, frozen=True, kw_only=True):
+    """A whole answer. The fields from `route` on are filled by a router.
+
+    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD.
+    """
+
+    text: str = ""
+    thinking: tuple[ThinkingPart, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "unknown"
+    raw_finish_reason: str | None = None
+    usage: Usage = Usage()
+    model: str = ""
+    provider: str = ""
+    id: str | None = None
+    request_id: str | None = None
+    raw: Any = None
+    route: str | None = None
+    target: str | None = None
+    cost: float | None = None
+    cached: bool = False
+    stale: bool = False
+    trace: Any = None
+
+    @property
+    def message(self) -> Message:
+        """The assistant message to append to the conversation."""
+        return Message("assistant", self.text, self.tool_calls, self.thinking)
+
+
+class ToolCallDelta(Struct, frozen=True):
+    """A fragment of a tool call; `id` and `name` come once, `arguments` are text fragments."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class StreamChunk(Struct, frozen=True):
+    """One piece of a streamed answer.
+
+    `usage` is cumulative. `restarted` says: drop what you have, the answer begins anew.
+    `done` marks the last chunk.
+    """
+
+    text: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    restarted: bool = False
+    done: bool = False
+
+    @property
+    def has_content(self) -> bool:
+        """Whether it carries text, thinking or a tool call; such a chunk commits a stream."""
+        return bool(self.text or self.thinking or self.tool_calls)
+
+
+class Price(Struct, frozen=True):
+    """USD per million tokens; None is unknown."""
+
+    input: float | None = None
+    output: float | None = None
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+
+class ModelCapabilities(Struct, frozen=True, kw_only=True):
+    """What a model can do; None is unknown, and unknown never excludes a target."""
+
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    tools: bool | None = None
+    parallel_tools: bool | None = None
+    vision: bool | None = None
+    json_mode: bool | None = None
+    json_schema: bool | None = None
+    streaming: bool | None = None
+    thinking: bool | None = None
+    prompt_cache: bool | None = None
+    price: Price | None = None
+
+
+class TokenCount(Struct, frozen=True):
+    """A number of tokens, whether it is exact, and by what it was counted."""
+
+    tokens: int
+    exact: bool
+    by: str
+
+
+class Timeout(Struct, frozen=True, kw_only=True):
+    """Seconds; None is no limit.
+
+    `connect` bounds the connection, `first_token` the time to the first content (for a plain call:
+    to the answer), `idle` the time between chunks with content, `total` the whole call.
+    """
+
+    connect: float | None = 3.0
+    first_token: float | None = 30.0
+    idle: float | None = 30.0
+    total: float | None = 120.0
+
+
+JSON: TypeAlias = Mapping[str, Any]

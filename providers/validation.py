@@ -1,0 +1,151 @@
+"""What no vendor accepts, caught before it costs a call or sets off a row of fallbacks.
+
+Rules: OpenAI's and Anthropic's references on tool use (every call is answered by exactly one result, directly after the
+turn that made it) and the ranges that all vendors share.
+"""
+
+from __future__ import annotations
+
+from providers.coerce import invalid
+from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool
+
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+_THINKING = frozenset({"off", "low", "medium", "high"})
+_CHOICES = frozenset({"auto", "none", "required"})
+# parameter: least, greatest
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("temperature", 0, 2),
+    ("top_p", 0, 1),
+    ("presence_penalty", -2, 2),
+    ("frequency_penalty", -2, 2),
+)
+
+
+def validate(request: CompletionRequest) -> None:
+    """Check a request.
+
+    Raises:
+        ProviderError: INVALID_REQUEST; the message says what, where, and what is expected instead.
+    """
+    if not request.model:
+        invalid("model: a name is missing")
+    if not request.messages:
+        invalid("messages: the list is empty")
+    _check_messages(request.messages)
+    if request.tools or request.tool_choice is not None:
+        _check_tools(request.tools, request.tool_choice)
+    _check_numbers(request)
+    if request.stop and not all(isinstance(text, str) and text for text in request.stop):
+        invalid("stop: every stop sequence has to be a string with at least one character")
+    thinking = request.thinking
+    if thinking is not None and thinking not in _THINKING and not (type(thinking) is int and thinking > 0):
+        invalid('thinking: "off", "low", "medium", "high" or a number of tokens above 0 is expected')
+    wanted = request.response_format
+    if (
+        wanted is not None
+        and wanted != "json"
+        and not (isinstance(wanted, dict) and isinstance(wanted.get("schema"), dict))
+    ):
+        invalid('response_format: "json", or a dict with "name" and "schema" (a JSON Schema) is expected')
+
+
+def _check_numbers(request: CompletionRequest) -> None:
+    for name, least, greatest in _RANGES:
+        value = getattr(request, name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= greatest:
+            invalid(f"{name}: a number from {least} to {greatest} is expected, not {value!r}")
+    limit = request.max_tokens
+    if limit is not None and (type(limit) is not int or limit < 0):
+        invalid(f"max_tokens: a whole number of at least 0 is expected, not {limit!r}")
+    if request.seed is not None and type(request.seed) is not int:
+        invalid(f"seed: a whole number is expected, not {request.seed!r}")
+
+
+def _check_messages(messages: tuple[Message, ...]) -> None:
+    """Every message by itself, and the order of tool calls and results."""
+    open_calls: set[str] = set()  # of the last assistant turn, not answered yet
+    known: set[str] = set()  # of the last assistant turn
+    for place, message in enumerate(messages):
+        role = message.role
+        if role not in _ROLES:
+            invalid(f'messages[{place}].role: "{role}" is none of {", ".join(sorted(_ROLES))}')
+        if type(message.content) is not str:
+            _check_parts(message.content, place)  # type: ignore[arg-type]  # no string, as just asked
+        if role == "tool":
+            _check_result(message, place, open_calls, known)
+            continue
+        if open_calls:
+            invalid(f"messages[{place}]: the tool calls {_names(open_calls)} have to be answered first")
+        known = set()
+        if message.tool_calls:
+            known = _check_calls(message, place)
+            open_calls = set(known)
+    if open_calls:
+        invalid(f"messages: the tool calls {_names(open_calls)} are not answered; append their results")
+
+
+def _check_result(message: Message, place: int, open_calls: set[str], known: set[str]) -> None:
+    call_id = message.tool_call_id
+    if not call_id:
+        invalid(f"messages[{place}]: a tool message needs the tool_call_id that it answers")
+    if call_id not in open_calls:
+        if call_id in known:
+            invalid(f'messages[{place}]: the tool call "{call_id}" is answered twice')
+        invalid(f'messages[{place}]: no tool call "{call_id}" is in the assistant message before it')
+    open_calls.discard(call_id)
+
+
+def _check_calls(message: Message, place: int) -> set[str]:
+    if message.role != "assistant":
+        invalid(f"messages[{place}]: only an assistant message can have tool calls")
+    ids: set[str] = set()
+    for number, call in enumerate(message.tool_calls):
+        where = f"messages[{place}].tool_calls[{number}]"
+        if not call.id:
+            invalid(f"{where}: its id is missing")
+        if call.id in ids:
+            invalid(f'{where}: the id "{call.id}" is there twice')
+        if not call.name:
+            invalid(f"{where}: its name is missing")
+        if call.arguments is None:
+            invalid(f"{where}: the arguments are no JSON object")
+        ids.add(call.id)
+    return ids
+
+
+def _check_parts(parts: tuple[object, ...], place: int) -> None:
+    where = f"messages[{place}].content"
+    if not isinstance(parts, tuple):
+        invalid(f"{where}: a string or a tuple of parts is expected")
+    for number, part in enumerate(parts):
+        if isinstance(part, TextPart | ThinkingPart):
+            continue
+        if isinstance(part, ImagePart):
+            if (part.url is None) == (part.data is None):
+                invalid(f"{where}[{number}]: an image has either a url or data")
+            if part.data is not None and not part.media_type:
+                invalid(f"{where}[{number}]: an image given as data needs its media_type, such as image/png")
+        elif not isinstance(part, FilePart):
+            invalid(f"{where}[{number}]: no part of a message, but a {type(part).__name__}")
+
+
+def _check_tools(tools: tuple[Tool, ...], choice: str | None) -> None:
+    names: set[str] = set()
+    for number, tool in enumerate(tools):
+        if not tool.name:
+            invalid(f"tools[{number}]: its name is missing")
+        if tool.name in names:
+            invalid(f'tools[{number}]: the name "{tool.name}" is there twice')
+        names.add(tool.name)
+    if choice is None or choice in ("auto", "none"):
+        return
+    if choice == "required" and not tools:
+        invalid('tool_choice: "required" needs tools')
+    if choice not in _CHOICES and choice not in names:
+        invalid(f'tool_choice: no tool is named "{choice}"')
+
+
+def _names(ids: set[str]) -> str:
+    return ", ".join(sorted(ids))

@@ -1,0 +1,83 @@
+"""Decides which vendor answers a call, and what to do when it fails.
+
+Names are loaded when first used, so that `import router` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from providers.errors import ErrorCode, ProviderError, SignalboxError
+    from providers.types import (
+        CompletionResponse,
+        Message,
+        StreamChunk,
+        TextPart,
+        Tool,
+        ToolCall,
+        Usage,
+    )
+    from router.config import ConfigError, Diagnostic, UnreadableFile
+    from router.core import Router, RouterStream
+    from router.errors import RouteExhausted, UnknownRoute, WrongLoop
+    from router.sync import SyncRouter
+    from router.trace import Trace
+
+_HOME = {
+    "CompletionResponse": "providers.types",
+    "ConfigError": "router.config",
+    "Diagnostic": "router.config",
+    "ErrorCode": "providers.errors",
+    "Message": "providers.types",
+    "ProviderError": "providers.errors",
+    "RouteExhausted": "router.errors",
+    "Router": "router.core",
+    "RouterStream": "router.core",
+    "SignalboxError": "providers.errors",
+    "StreamChunk": "providers.types",
+    "SyncRouter": "router.sync",
+    "TextPart": "providers.types",
+    "Tool": "providers.types",
+    "ToolCall": "providers.types",
+    "Trace": "router.trace",
+    "UnknownRoute": "router.errors",
+    "UnreadableFile": "router.config",
+    "Usage": "providers.types",
+    "WrongLoop": "router.errors",
+}
+
+__all__ = [
+    "CompletionResponse",
+    "ConfigError",
+    "Diagnostic",
+    "ErrorCode",
+    "Message",
+    "ProviderError",
+    "RouteExhausted",
+    "Router",
+    "RouterStream",
+    "SignalboxError",
+    "StreamChunk",
+    "SyncRouter",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "Trace",
+    "UnknownRoute",
+    "UnreadableFile",
+    "Usage",
+    "WrongLoop",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'router' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,65 @@
+"""The command `signalbox`: one file a verb, each imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+_VERBS = {
+    "ask": "One streamed answer on stdout.",
+    "check": "Validate a routes.yaml.",
+    "demo": "A story told on simulated vendors: no key, no network.",
+    "explain": "Without a call: who would be asked, in which order, and who not.",
+    "schema": "The JSON Schema of routes.yaml.",
+    "show": "The compiled chains, every value with where it came from.",
+}
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module only when it is called, so that `--help` and errors come at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command: click.Command = import_module(f"router.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_VERBS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            raise click.UsageError(f'there is no command "{args[0]}"; commands: {", ".join(sorted(_VERBS))}') from None
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="llm-signalbox", prog_name="signalbox")
+def group() -> None:
+    """Routes LLM calls as one YAML file says."""
+
+
+def main() -> None:
+    """The entry point: Ctrl-C and a closed pipe end it at once, without a traceback."""
+    try:
+        code = group.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("\ninterrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,78 @@
+"""`signalbox ask`: one answer, as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from providers.errors import SignalboxError
+from router.cli.common import failed, file_option, read_argument, valid_file
+from router.core import Router
+from router.plan import compile_plan
+
+
+@click.command("ask")
+@click.argument("route")
+@click.argument("prompt", required=False)
+@file_option
+@click.option("-s", "--system", help="A system message.")
+@click.option("-v", "--verbose", is_flag=True, help="The trace on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="The whole response as JSON, when it is complete.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="The most tokens to answer with.")
+@click.option("--temperature", type=float, help="Sampling temperature.")
+def command(
+    route: str,
+    prompt: str | None,
+    path: str,
+    system: str | None,
+    verbose: bool,
+    as_json: bool,
+    max_tokens: int | None,
+    temperature: float | None,
+) -> int:
+    """Send PROMPT (or standard input) to ROUTE and stream the answer to stdout."""
+    router = Router(compile_plan(valid_file(path)))
+    text = read_argument(prompt, "prompt")
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": text})
+    params = {"max_tokens": max_tokens, "temperature": temperature}
+    try:
+        asyncio.run(_ask(router, route, messages, params, verbose, as_json))
+    except SignalboxError as error:
+        raise failed(error, verbose=verbose) from None
+    return 0
+
+
+async def _ask(router: Router, route: str, messages: Any, params: dict[str, Any], verbose: bool, as_json: bool) -> None:
+    async with router, router.stream(route, messages, **params) as stream:
+        wrote = ""
+        try:
+            async for chunk in stream:
+                if chunk.text and not as_json:
+                    sys.stdout.write(chunk.text)
+                    sys.stdout.flush()
+                    wrote = chunk.text
+        finally:
+            if wrote and not wrote.endswith("\n"):
+                sys.stdout.write("\n")
+                sys.stdout.flush()
+        if as_json:
+            click.echo(json.dumps(response_dict(stream.response), indent=2, ensure_ascii=False))
+        elif stream.response.tool_calls:
+            for call in stream.response.tool_calls:
+                click.echo(f"{call.name}({call.raw_arguments})")
+        if verbose:
+            click.echo(stream.trace.render(), err=True)
+
+
+def response_dict(response: Any) -> dict[str, Any]:
+    """A response as JSON-ready data, its trace included."""
+    values = {name: getattr(response, name) for name in response.__struct_fields__ if name not in ("raw", "trace")}
+    built: dict[str, Any] = msgspec.to_builtins(values)
+    built["trace"] = response.trace.as_dict() if response.trace is not None else None
+    return built

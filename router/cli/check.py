@@ -1,0 +1,65 @@
+"""`signalbox check`: is this file right, and if not, what, where and how to mend it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from router.cli.common import INVALID, load_file
+
+if TYPE_CHECKING:
+    from router.config import LoadResult
+
+
+@click.command("check")
+@click.argument("path", metavar="[FILE]", default="routes.yaml")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(path: str, as_json: bool) -> int:
+    """Validate FILE (default: routes.yaml). Exit code 0: valid, 1: invalid, 2: unreadable."""
+    loaded = load_file(path)
+    if as_json:
+        click.echo(json.dumps(_as_dict(loaded), indent=2))
+    else:
+        _tell(loaded, path)
+    return 0 if loaded.file is not None else INVALID
+
+
+def _tell(loaded: LoadResult, path: str) -> None:
+    for diagnostic in loaded.diagnostics:
+        click.echo(diagnostic.render(), err=True)
+    if loaded.file is None:
+        errors = sum(1 for diagnostic in loaded.diagnostics if diagnostic.severity == "error")
+        click.echo(f"{path}: {errors} error{'s' if errors != 1 else ''}", err=True)
+        return
+    file = loaded.file
+    counts = f"{len(file.providers)} providers, {len(file.models)} models, {len(file.routes)} routes"
+    click.echo(f"{path}: valid: {counts} (revision {loaded.revision})")
+    if loaded.disabled:
+        left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
+        click.echo(f"left out, since a variable is not set: {left_out}")
+    if loaded.inactive:
+        click.echo("accepted, but not active in this version:")
+        for key in loaded.inactive:
+            click.echo(f"  {key}")
+
+
+def _as_dict(loaded: LoadResult) -> dict[str, Any]:
+    return {
+        "valid": loaded.file is not None,
+        "revision": loaded.revision,
+        "diagnostics": [
+            {
+                "severity": found.severity,
+                "file": found.file,
+                "line": found.line,
+                "column": found.column,
+                "path": found.path,
+                "message": found.message,
+            }
+            for found in loaded.diagnostics
+        ],
+        "disabled": dict(loaded.disabled),
+        "inactive": list(loaded.inactive),
+    }

@@ -1,0 +1,122 @@
+"""`signalbox explain`: the engine's decisions, before any call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+import msgspec
+
+from providers.errors import SignalboxError
+from providers.types import CompletionRequest, Usage
+from router.cli.common import Failure, file_option, valid_file
+from router.core import Router
+from router.decide import Needs, unfit
+from router.plan import Chain, compile_plan
+from router.request import build_request, needs_of
+from router.target import Target, cost
+
+
+@click.command("explain")
+@click.argument("route")
+@click.argument("request_file", metavar="[FILE]", required=False)
+@click.option("-p", "--prompt", help="The prompt, in place of a FILE.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@file_option
+def command(route: str, request_file: str | None, prompt: str | None, as_json: bool, path: str) -> int:
+    """Say who would answer a request to ROUTE, in which order and with what odds, and who not and why.
+
+    FILE (or - for standard input) holds the request: a prompt as plain text, or JSON in the shape of OpenAI's
+    chat completions. Nothing is sent.
+    """
+    router = Router(compile_plan(valid_file(path)))
+    try:
+        chain = router.chain(route)
+        request = _request(route, request_file, prompt)
+    except (SignalboxError, TypeError) as error:
+        raise Failure(str(error)) from None
+    needs = needs_of(request, streaming=True)
+    tiers = [_tier(chain, number, needs, request) for number in range(len(chain.tiers))]
+    if as_json:
+        click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers}, indent=2))
+    else:
+        _tell(route, router.revision, chain, tiers)
+    return 0
+
+
+def _request(route: str, request_file: str | None, prompt: str | None) -> CompletionRequest:
+    if request_file is None:
+        return build_request(route, prompt or "Hello", {})
+    try:
+        with click.open_file(request_file, encoding="utf-8") as opened:
+            text = opened.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"{request_file} can't be read: {error}", 2) from None
+    if not text.lstrip().startswith("{"):
+        return build_request(route, text, {})
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise Failure(f"{request_file} is not JSON: {error}", 2) from None
+    messages = body.pop("messages", None)
+    if messages is None:
+        raise Failure(f'{request_file}: the request has no "messages"', 2)
+    fields = CompletionRequest.__struct_fields__
+    known = {key: value for key, value in body.items() if key in fields and key != "model"}
+    return build_request(route, messages, known)
+
+
+def _tier(chain: Chain, number: int, needs: Needs, request: CompletionRequest) -> dict[str, Any]:
+    tier = chain.tiers[number]
+    eligible = [t for t in tier.targets if t.weight > 0 and unfit(t, needs, {}) is None]
+    odds = tier.balancer.odds(eligible) if eligible else []
+    offered = [
+        {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
+        | _cost_bounds(target, needs, request)
+        for target, share in odds
+    ]
+    skipped = []
+    for target in tier.targets:
+        why = ("weight 0", "") if target.weight <= 0 else unfit(target, needs, {})
+        if why is not None:
+            skipped.append({"target": target.name, "reason": why[0], "message": why[1]})
+    on = None if tier.on is None else sorted(tier.on)
+    return {"balance": tier.balance, "on": on, "offered": offered, "skipped": skipped}
+
+
+def _cost_bounds(target: Target, needs: Needs, request: CompletionRequest) -> dict[str, Any]:
+    """USD, from the least the prompt can have to a token a byte and `max_tokens`; None is unknown."""
+    price = target.capabilities.price
+    most_out = request.max_tokens or target.params.get("max_tokens") or target.capabilities.max_output_tokens
+    least = cost(price, Usage(input_tokens=needs.least_tokens, output_tokens=0))
+    most = None
+    if most_out is not None:
+        size = len(msgspec.json.encode(request.messages))
+        most = cost(price, Usage(input_tokens=size, output_tokens=most_out))
+    return {"cost_least": least, "cost_most": most}
+
+
+def _tell(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
+    click.echo(f"{route}  revision {revision}  (nothing is sent)")
+    for number, tier in enumerate(tiers):
+        when = "first" if number == 0 else "then" if tier["on"] is None else f"only on {', '.join(tier['on'])}"
+        click.echo(f"  {when}  ({tier['balance']})" if len(tier["offered"]) > 1 else f"  {when}")
+        for offer in tier["offered"]:
+            where = f"{offer['provider']}/{offer['model']}"
+            named = "" if offer["target"] == where else f"  {where}"
+            click.echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}")
+        for skip in tier["skipped"]:
+            click.echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
+        if not tier["offered"]:
+            click.echo("     --   nobody here can serve this request")
+    rules = chain.retry
+    total = "no limit" if chain.total is None else f"{chain.total:g} s"
+    click.echo(f"  at most {rules.max_attempts} attempts within {total}")
+
+
+def _cost_text(offer: dict[str, Any]) -> str:
+    least, most = offer["cost_least"], offer["cost_most"]
+    if least is None:
+        return ""
+    return f"  ${least:.6f} or more" if most is None else f"  ${least:.6f} to ${most:.6f}"

@@ -1,0 +1,84 @@
+"""The JSON Schema of routes.yaml, made from the models that read it, for editors that complete and check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from router.config.schema import RoutesFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+# Where a string of the file may stand for another type, it holds a variable.
+_VARIABLE = {"type": "string", "pattern": r"\$\{"}
+_NAME = {"type": "string", "description": "A model of this file, or provider/model-id."}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12), short forms and variables included; every key has a description."""
+    schema = RoutesFile.model_json_schema()
+    definitions = schema["$defs"]
+    definitions["ProviderConfig"]["properties"].pop("disabled")
+    _add_short_forms(schema, definitions)
+    cleaned: dict[str, Any] = _clean(schema)
+    return {"$schema": DIALECT, "title": "routes.yaml of Signalbox", **cleaned}
+
+
+def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """What `router.config.shorthand` expands before the models see it."""
+    one = {"anyOf": [_NAME, {"$ref": "#/$defs/TargetRef"}]}
+    many = {"type": "array", "items": one, "minItems": 1}
+    weights = {
+        "type": "object",
+        "description": "Weights by model.",
+        "minProperties": 1,
+        "additionalProperties": {"type": "number", "minimum": 0, "description": "Its share of the load."},
+    }
+    route, fallback = definitions["RouteConfig"], definitions["Fallback"]
+    for owner in (route, fallback):
+        description = owner["properties"]["targets"]["description"]
+        owner["properties"]["targets"] = {"description": description, "anyOf": [many, weights, _NAME]}
+    codes = fallback["properties"]["on"]
+    code = codes["anyOf"][0]["items"]
+    fallback["properties"]["on"] = {
+        "description": codes["description"],
+        "anyOf": [code, {"type": "array", "items": code, "minItems": 1}],
+    }
+    items = route["properties"]["fallbacks"]["items"]
+    route["properties"]["fallbacks"]["items"] = {
+        "anyOf": [{"type": "string", "description": "A model, a route, or provider/model-id."}, items]
+    }
+    written = schema["properties"]["routes"]["additionalProperties"]
+    schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_NAME, many, written]}
+
+
+def _clean(node: Any) -> Any:
+    """Without titles, defaults and null (a key is written or left out), and with variables where they may stand."""
+    if isinstance(node, list):
+        return [_clean(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: value if key in ("examples", "enum", "const") else _clean(value) for key, value in node.items()}
+    if isinstance(node.get("properties"), dict):  # whose keys are names, not words of the schema
+        found["properties"] = {name: _clean(value) for name, value in node["properties"].items()}
+    found.pop("title", None)
+    found.pop("default", None)
+    return _with_variable(_without_null(found))
+
+
+def _without_null(node: dict[str, Any]) -> dict[str, Any]:
+    choices = node.get("anyOf")
+    if choices is None:
+        return node
+    left = [choice for choice in choices if choice != {"type": "null"}]
+    if len(left) == 1:
+        rest = {key: value for key, value in node.items() if key != "anyOf"}
+        return {**left[0], **rest}
+    return {**node, "anyOf": left}
+
+
+def _with_variable(node: dict[str, Any]) -> dict[str, Any]:
+    if node.get("type") not in ("boolean", "integer", "number") and "enum" not in node and "const" not in node:
+        return node
+    description = {"description": node["description"]} if "description" in node else {}
+    plain = {key: value for key, value in node.items() if key != "description"}
+    return {**description, "anyOf": [plain, _VARIABLE]}

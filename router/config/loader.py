@@ -1,0 +1,180 @@
+"""From a file to a checked `RoutesFile`: read, fill in variables, expand the short forms, validate, check the names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile
+from router.config.inactive import inactive_keys
+from router.config.interpolate import Expanded, Interpolator, Unset
+from router.config.rules import check_names
+from router.config.schema import RoutesFile
+from router.config.shorthand import expand_shorthand
+from router.config.validate import validate
+from router.config.yaml_reader import Node, Place, read_yaml
+
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadResult:
+    """What a file gave. `file` is None when `diagnostics` has an error.
+
+    `revision` changes with the text and with every variable and secret file that it used. `origins` has line and
+    column (from 1) of every key. `inactive` has the dotted paths of keys that the engine does not act on yet.
+    `disabled` has the providers that are left out (`when_unset: disable`) with the variable or file they lack.
+    """
+
+    file: RoutesFile | None
+    diagnostics: tuple[Diagnostic, ...]
+    revision: str
+    origins: Mapping[tuple[str | int, ...], tuple[int, int]]
+    name: str
+    path: Path | None = None
+    inactive: tuple[str, ...] = ()
+    disabled: Mapping[str, str] = field(default_factory=dict)
+
+    def require(self) -> RoutesFile:
+        """The file. Raises ConfigError when it has errors."""
+        if self.file is None:
+            raise ConfigError(self.diagnostics)
+        return self.file
+
+
+def load(path: str | Path, *, env: Mapping[str, str] | None = None) -> LoadResult:
+    """Read and check a file; its errors are in the result's `diagnostics`.
+
+    Args:
+        path: the file.
+        env: the variables; None takes the process's environment.
+
+    Raises:
+        UnreadableFile: missing, a directory, over 1 MiB, or not text.
+    """
+    where = Path(path)
+    text = _read(where)
+    return _load(text, name=str(path), env=env, folder=where.parent, path=where)
+
+
+def load_text(
+    text: str, *, name: str = "routes.yaml", env: Mapping[str, str] | None = None, folder: Path | None = None
+) -> LoadResult:
+    """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`.
+
+    Raises:
+        UnreadableFile: over 1 MiB, or not text.
+    """
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise UnreadableFile(name, "larger than 1 MiB; a routes file is small: is this the right file?")
+    return _load(text.removeprefix("\ufeff"), name=name, env=env, folder=folder or Path(), path=None)
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise UnreadableFile(path, "a directory; name the file in it")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UnreadableFile(path, "no such file; `signalbox init` writes one") from None
+    except OSError as error:
+        raise UnreadableFile(path, f"can't be read ({error.strerror}); check its permissions") from None
+    if len(content) > MAX_BYTES:
+        raise UnreadableFile(path, "larger than 1 MiB; a routes file is small: is this the right file?")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableFile(path, "not UTF-8 text; save it as UTF-8") from None
+    if "\0" in text:
+        raise UnreadableFile(path, "a binary file, not text; is this the right file?")
+    return text
+
+
+def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, path: Path | None) -> LoadResult:
+    findings = Findings(name, text)
+    variables = Interpolator(os.environ if env is None else env, folder)
+    root = read_yaml(text, findings)
+    file: RoutesFile | None = None
+    origins: dict[tuple[str | int, ...], Place] = {}
+    inactive: tuple[str, ...] = ()
+    disabled: dict[str, str] = {}
+    if root is not None:
+        origins = {node.path: node.key_at for node in _all(root)}
+        inactive = inactive_keys(root)
+        _hide_keys(root, findings)
+        disabled = _fill_in(root, variables, findings)
+        expand_shorthand(root)
+        file = validate(root, set(disabled), findings)
+        check_names(root, disabled, findings)
+    return LoadResult(
+        file=None if findings.failed else file,
+        diagnostics=findings.sorted(),
+        revision=_revision(text, variables.resolved),
+        origins=origins,
+        name=name,
+        path=path,
+        inactive=inactive,
+        disabled=disabled,
+    )
+
+
+def _revision(text: str, resolved: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(text.encode(errors="surrogatepass"))
+    for name in sorted(resolved):
+        digest.update(f"\0{name}\0{resolved[name]}".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:12]
+
+
+def _all(node: Node) -> Iterator[Node]:
+    yield node
+    children = node.value.values() if isinstance(node.value, dict) else node.value
+    if isinstance(node.value, dict | list):
+        for child in children:
+            yield from _all(child)
+
+
+def _hide_keys(root: Node, findings: Findings) -> None:
+    """Literal keys never reach a message, not even in the source line."""
+    providers = root.get("providers")
+    for provider in _children(providers):
+        for key in ("api_key", "api_keys", "headers"):
+            node = provider.get(key)
+            for leaf in _all(node) if node is not None else ():
+                if isinstance(leaf.value, str) and leaf.value and not leaf.value.startswith("${"):
+                    findings.hide(leaf.value)
+
+
+def _children(node: Node | None) -> list[Node]:
+    return list(node.value.values()) if node is not None and isinstance(node.value, dict) else []
+
+
+def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[str, str]:
+    """Expand every text in place; gives the providers that an unset variable disables, with its name."""
+    disabled: dict[str, str] = {}
+    may_disable = {
+        provider.path[-1]
+        for provider in _children(root.get("providers"))
+        if (when := provider.get("when_unset")) is not None and when.value == "disable"
+    }
+    for node in _all(root):
+        if not isinstance(node.value, str) or "$" not in node.value:
+            continue
+        written = node.value
+        try:
+            text = variables.expand(written)
+        except Unset as error:
+            if node.path[:1] == ("providers",) and node.path[1] in may_disable:
+                disabled.setdefault(str(node.path[1]), error.name)
+            else:
+                findings.add(node.at, node.path, str(error))
+            node.unset = True
+        except ValueError as error:
+            findings.add(node.at, node.path, str(error))
+            node.unset = True
+        else:
+            node.value = Expanded.of(text, written, plain=node.plain)
+    return disabled

@@ -1,0 +1,92 @@
+"""Which value of a policy holds where, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from router.config.schema import RoutesFile
+
+Origin = Literal["built in"] | tuple[str | int, ...]
+
+BUILT_IN: Mapping[str, Mapping[str, Any]] = {
+    "timeout": {"connect": 3.0, "first_token": 30.0, "idle": 30.0, "total": 120.0},
+    "retry": {
+        "max_attempts": 4,
+        "same_target": 1,
+        "backoff": 0.25,
+        "max_backoff": 8.0,
+        "max_wait": 10.0,
+        "budget": 0.2,
+    },
+    "breaker": {
+        "window": 30.0,
+        "min_calls": 10,
+        "failure_rate": 0.5,
+        "consecutive": 5,
+        "open_for": 10.0,
+        "max_open_for": 300.0,
+        "probes": 1,
+        "ramp": 10.0,
+        "slow_call": None,
+    },
+    "limits": {"requests": None, "tokens": None, "in_flight": None},
+    "hedge": {"after": None, "max": 1, "budget": 0.05},
+    "cache": {
+        "ttl": None,
+        "stale_if_error": None,
+        "store_tool_calls": True,
+        "max_entry": 1_000_000,
+        "namespace": None,
+    },
+    "balance": {"balance": "weighted"},
+    "on_stream_break": {"on_stream_break": "error"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A value and its origin: "built in", or the path of the key in the file."""
+
+    value: Any
+    origin: Origin
+
+
+def effective(
+    file: RoutesFile,
+    policy: str,
+    *,
+    provider: str | None = None,
+    model: str | None = None,
+    route: str | None = None,
+) -> dict[str, Effective]:
+    """Every key of a policy; built in, defaults, provider, model, route: the later wins, key by key.
+
+    Args:
+        policy: a key of `BUILT_IN`. The single-valued `balance` and `on_stream_break` have one key, their name.
+        provider: a provider of the file; None leaves its level out. Likewise `model` and `route`.
+
+    Raises:
+        KeyError: an unknown policy, or a name that the file does not have.
+    """
+    values = {name: Effective(value, "built in") for name, value in BUILT_IN[policy].items()}
+    levels: list[tuple[Any, tuple[str, ...]]] = [(file.defaults, ("defaults",))]
+    if provider is not None:
+        levels.append((file.providers[provider], ("providers", provider)))
+    if model is not None:
+        levels.append((file.models[model], ("models", model)))
+    if route is not None:
+        levels.append((file.routes[route], ("routes", route)))
+    for section, path in levels:
+        written = getattr(section, policy, None)
+        if written is None:
+            continue
+        if policy in values:
+            values[policy] = Effective(written, (*path, policy))
+            continue
+        for name in values:
+            value = getattr(written, name)
+            if value is not None:
+                values[name] = Effective(value, (*path, policy, name))
+    return values

@@ -1,0 +1,203 @@
+"""The rules that no single value can break: names, weights, references, circles, unused and disabled parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+import msgspec
+
+from providers.types import CompletionRequest
+from router.config.diagnostics import Findings, did_you_mean
+from router.config.interpolate import shown
+from router.config.schema import KIND_OF_OPTION
+from router.config.yaml_reader import Node
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_PARAMS = {
+    name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in ("model", "messages", "tools")
+}
+
+
+def check_names(root: Node, disabled: Mapping[str, str], findings: Findings) -> None:
+    """Adds a finding for every broken rule. The tree may be malformed: what has no shape is passed over."""
+    _Rules(root, disabled, findings).check()
+
+
+class _Rules:
+    def __init__(self, root: Node, disabled: Mapping[str, str], findings: Findings) -> None:
+        self._findings = findings
+        self._disabled = disabled
+        self._providers = _entries(root.get("providers"))
+        self._models = _entries(root.get("models"))
+        self._routes = _entries(root.get("routes"))
+        self._used: set[str] = set()
+        self._circles: set[frozenset[str]] = set()
+
+    def check(self) -> None:
+        for entries in (self._providers, self._models, self._routes):
+            for name, node in entries.items():
+                if not _NAME.fullmatch(name):
+                    self._error(node, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=node.key_at)
+        for node in self._providers.values():
+            self._provider(node)
+        for node in self._models.values():
+            self._model(node)
+        for name, node in self._routes.items():
+            self._route(name, node)
+        for name in self._routes:
+            self._circle(name, (name,))
+        if not self._findings.failed:
+            self._left_over()
+
+    def _error(self, node: Node, message: str, *, at: tuple[int, int] | None = None) -> None:
+        self._findings.add(at or node.place, node.path, message)
+
+    def _provider(self, node: Node) -> None:
+        from providers.openai.dialects import DIALECTS
+        from providers.registry import known_kinds
+
+        kind = node.get("kind")
+        if kind is None or not isinstance(kind.value, str) or kind.unset:
+            return
+        known = known_kinds()
+        if kind.value not in known:
+            near = did_you_mean(kind.value, known)
+            text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(known)}'
+            self._error(kind, text)
+        for option, owner in KIND_OF_OPTION.items():
+            found = node.get(option)
+            if found is not None and kind.value in known and kind.value != owner:
+                self._error(found, f'"{option}" is for kind {owner} only', at=found.key_at)
+        dialect = node.get("dialect")
+        if dialect is not None and isinstance(dialect.value, str) and dialect.value not in DIALECTS:
+            near = did_you_mean(dialect.value, DIALECTS)
+            text = f'no dialect is named "{shown(dialect.value)}"{near}; dialects: {", ".join(DIALECTS)}'
+            self._error(dialect, text)
+        if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
+            self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
+
+    def _model(self, node: Node) -> None:
+        self._params(node)
+        provider = node.get("provider")
+        if provider is None or not isinstance(provider.value, str) or provider.unset:
+            return
+        if provider.value not in self._providers:
+            near = did_you_mean(provider.value, self._providers)
+            self._error(provider, f'no provider is named "{shown(provider.value)}"{near}')
+
+    def _params(self, owner: Node) -> None:
+        for name, node in _entries(owner.get("params")).items():
+            if name not in _PARAMS:
+                near = did_you_mean(name, _PARAMS)
+                self._error(
+                    node, f'no parameter is named "{name}"{near}; a vendor\'s own go in extra_body', at=node.key_at
+                )
+                continue
+            try:
+                msgspec.convert(node.data(), _PARAMS[name])
+            except msgspec.ValidationError as error:
+                self._error(node, f"this does not fit: {str(error).lower()}")
+
+    def _route(self, name: str, node: Node) -> None:
+        if name in self._models:
+            line = self._models[name].key_at[0]
+            self._error(node, f'a model (line {line}) and a route share the name "{name}"', at=node.key_at)
+        self._tier(node)
+        for item in _items(node.get("fallbacks")):
+            to = item.get("to")
+            if to is not None and isinstance(to.value, str) and not to.unset and to.value not in self._routes:
+                self._target(to, routes_too=True)
+            self._tier(item)
+
+    def _tier(self, owner: Node) -> None:
+        seen: set[str] = set()
+        weights: list[float] = []
+        for target in _items(owner.get("targets")):
+            self._params(target)
+            model, weight = target.get("model"), target.get("weight")
+            weights.append(weight.value if weight is not None and _is_number(weight.value) else 1.0)
+            if model is None or not isinstance(model.value, str) or model.unset:
+                continue
+            if model.value in seen:
+                self._error(model, f'"{shown(model.value)}" is in this tier twice')
+            seen.add(model.value)
+            self._target(model, routes_too=False)
+        if weights and not any(weights):
+            targets = owner.value["targets"]
+            self._error(targets, "all weights are 0: nothing could be chosen", at=targets.key_at)
+
+    def _target(self, node: Node, *, routes_too: bool) -> None:
+        name = str(node.value)
+        provider, slash, model_id = name.partition("/")
+        if name in self._models or (slash and model_id and provider in self._providers):
+            return
+        if slash and provider not in self._providers:
+            near = did_you_mean(provider, self._providers)
+            self._error(node, f'no provider is named "{shown(node.value).partition("/")[0]}"{near}')
+        elif name in self._routes and not routes_too:
+            self._error(node, f'"{shown(node.value)}" is a route; targets are models, routes go in fallbacks')
+        else:
+            near = did_you_mean(name, [*self._models, *self._routes])
+            self._error(node, f'no model or route is named "{shown(node.value)}"{near}')
+
+    def _circle(self, name: str, way: tuple[str, ...]) -> None:
+        for item in _items(self._routes[name].get("fallbacks")):
+            to = item.get("to")
+            target = to.value if to is not None and isinstance(to.value, str) else ""
+            if to is None or target not in self._routes:
+                continue
+            if target in way:
+                circle = way[way.index(target) :]
+                if frozenset(circle) not in self._circles:
+                    self._circles.add(frozenset(circle))
+                    text = " → ".join((*circle, target))
+                    self._error(to, f"these routes fall back in a circle: {text}")
+            else:
+                self._circle(target, (*way, target))
+
+    def _left_over(self) -> None:
+        for name, node in self._routes.items():
+            reached = self._reached(name)
+            self._used |= reached
+            if all(self._provider_of(target) in self._disabled for target in reached):
+                lacking = ", ".join(sorted({self._disabled[self._provider_of(target)] for target in reached}))
+                text = f"every target is at a provider that is left out; not set: {lacking}"
+                self._error(node, text, at=node.key_at)
+        for name, node in self._models.items():
+            if name not in self._used:
+                self._unused(node, f'no route uses the model "{name}"')
+        providers = {self._provider_of(name) for name in (*self._used, *self._models)}
+        for name, node in self._providers.items():
+            if name not in providers:
+                self._unused(node, f'nothing uses the provider "{name}"')
+
+    def _unused(self, node: Node, message: str) -> None:
+        self._findings.add(node.key_at, node.path, message, severity="warning")
+
+    def _reached(self, route: str) -> set[str]:
+        """All targets of a route's whole chain."""
+        found = {str(target.value["model"].value) for target in _items(self._routes[route].get("targets"))}
+        for item in _items(self._routes[route].get("fallbacks")):
+            to = item.get("to")
+            if to is not None:
+                found |= self._reached(to.value) if to.value in self._routes else {str(to.value)}
+            found |= {str(target.value["model"].value) for target in _items(item.get("targets"))}
+        return found
+
+    def _provider_of(self, target: str) -> str:
+        model = self._models.get(target)
+        return str(model.value["provider"].value) if model is not None else target.partition("/")[0]
+
+
+def _entries(node: Node | None) -> dict[str, Node]:
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,452 @@
+"""The language of routes.yaml as pydantic models: what may be written, and what it is once read.
+
+Values are normalised: durations to seconds, rates to a number per second, percentages to fractions. In a
+policy None means "not written"; `router.config.effective` merges the levels.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+
+from providers.errors import CONSEQUENCES, ErrorCode
+from router.config import units
+from router.config.interpolate import Expanded, shown
+from router.config.yaml_reader import core_scalar
+
+Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
+OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
+
+
+def _scalar(value: Any) -> Any:
+    """What an unquoted variable gave may be a number or a boolean; other text stays text."""
+    return core_scalar(value) if isinstance(value, Expanded) and value.plain else value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("this must be text" + ("; put it in quotes" if _is_scalar(value) else ""))
+    return str(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is not None and not isinstance(value, dict | list)
+
+
+def _flag(value: Any) -> bool:
+    value = _scalar(value)
+    if not isinstance(value, bool):
+        raise ValueError("this must be true or false")
+    return value
+
+
+def _number(value: Any) -> float:
+    value = _scalar(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("this must be a number")
+    if not abs(value) < 1e15:
+        raise ValueError("this must be a finite number")
+    return float(value)
+
+
+def _positive(read: Any) -> Any:
+    def positive(value: Any) -> Any:
+        found = read(value)
+        if not found > 0:
+            raise ValueError("this must be more than 0")
+        return found
+
+    return positive
+
+
+def _not_negative(value: Any) -> float:
+    number = _number(value)
+    if number < 0:
+        raise ValueError("this must not be below 0")
+    return number
+
+
+def _url(value: Any) -> str:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or text != text.strip():
+        raise ValueError("this must be an http:// or https:// address")
+    return text
+
+
+def _verify(value: Any) -> bool | str:
+    value = _scalar(value)
+    if not isinstance(value, bool | str) or value in ("yes", "no", "on", "off"):
+        raise ValueError("this must be true, false, or the path of a CA bundle")
+    return value
+
+
+def _hedge_after(value: Any) -> float | str:
+    return "p95" if value == "p95" else float(_positive(units.duration)(value))
+
+
+def _stale(value: Any) -> float | bool:
+    value = _scalar(value)
+    return value if isinstance(value, bool) else units.duration(value)
+
+
+def _budget(value: Any) -> Any:
+    usd, per = units.budget(value)
+    return {"usd": usd, "per": per}
+
+
+def _version(value: Any) -> int:
+    if _scalar(value) != 1 or isinstance(value, bool):
+        raise ValueError(f'version "{shown(value)}" is not known; this Signalbox reads version 1')
+    return 1
+
+
+def _code(value: Any) -> str:
+    text = _text(value)
+    if text == "any":
+        return text
+    if text not in list(ErrorCode):
+        from router.config.diagnostics import did_you_mean
+
+        near = did_you_mean(text, ["any", *ErrorCode])
+        raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: any, {", ".join(ErrorCode)}')
+    if CONSEQUENCES[ErrorCode(text)].fallback == "no":
+        raise ValueError(f"{shown(value)} never falls back: it would fail at every target")
+    return text
+
+
+def _written(form: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": form, "examples": list(examples)})
+
+
+_DURATION = _written(r"^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "250ms", "5s", "2m", "1h", "1d")
+Duration = Annotated[float, BeforeValidator(_positive(units.duration)), _DURATION]
+Wait = Annotated[float, BeforeValidator(units.duration), _DURATION]
+Size = Annotated[
+    int,
+    BeforeValidator(_positive(units.size)),
+    _written(r"^[0-9.]+\s*([KMG]i?)?B$|\$\{", "512KB", "1MB", "1GB"),
+]
+Rate = Annotated[
+    float,
+    BeforeValidator(_positive(units.rate)),
+    _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min"),
+]
+Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
+Count = Annotated[
+    int,
+    BeforeValidator(_positive(units.count)),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 1, "examples": [4, "32k", "1.5M"]}),
+]
+CountOrZero = Annotated[
+    int,
+    BeforeValidator(units.count),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "examples": [0, 1]}),
+]
+Text = Annotated[str, BeforeValidator(_text)]
+Secret = Annotated[SecretStr, BeforeValidator(_text)]
+Url = Annotated[str, BeforeValidator(_url)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Number = Annotated[float, BeforeValidator(_not_negative)]
+Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
+
+
+class Section(BaseModel):
+    """Base of all models: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+
+def key(description: str, default: Any = None, **more: Any) -> Any:
+    """A key that may be left out."""
+    return Field(default, description=description, **more)
+
+
+class TimeoutPolicy(Section):
+    """How long to wait, in seconds."""
+
+    connect: Duration | None = key("How long a connection may take.")
+    first_token: Duration | None = key("How long until the first content (a plain call: the answer).")
+    idle: Duration | None = key("How long between two chunks with content.")
+    total: Duration | None = key("The deadline of the whole request, over all attempts.")
+
+
+class RetryPolicy(Section):
+    """How often and how fast to try again."""
+
+    max_attempts: Count | None = key("Attempts of one request over its whole chain.")
+    same_target: CountOrZero | None = key("Further tries on the target that failed, before the next one.")
+    backoff: Wait | None = key("The first wait; it doubles with each try, with full jitter.")
+    max_backoff: Wait | None = key("The longest wait between two tries.")
+    max_wait: Wait | None = key("The longest Retry-After, or wait for a limit, that is waited for.")
+    budget: Percent | None = key("Tries beyond the first, as a share of the route's requests.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> RetryPolicy:
+        _ordered(self.backoff, self.max_backoff, "backoff", "max_backoff")
+        return self
+
+
+class SlowCall(Section):
+    """Counts a slow call as a failure."""
+
+    threshold: Duration = Field(description="A call that takes longer is slow.")
+    rate: Percent = Field(description="The share of slow calls that opens the breaker.")
+
+
+class BreakerPolicy(Section):
+    """When a failing target is left alone, and for how long."""
+
+    window: Duration | None = key("The sliding window over which failures are counted.")
+    min_calls: Count | None = key("Calls in the window before the failure rate counts.")
+    failure_rate: Percent | None = key("The share of failures that opens the breaker.")
+    consecutive: Count | None = key("Failures in a row that open the breaker.")
+    open_for: Duration | None = key("How long it stays open; doubles with each reopening.")
+    max_open_for: Duration | None = key("The longest that it stays open.")
+    probes: Count | None = key("Calls let through at a time to see whether the target is back.")
+    ramp: Wait | None = key("After closing, how long until the target has its full share again.")
+    slow_call: SlowCall | None = key("Whether slow calls count as failures.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> BreakerPolicy:
+        _ordered(self.open_for, self.max_open_for, "open_for", "max_open_for")
+        return self
+
+
+def _ordered(low: float | None, high: float | None, low_name: str, high_name: str) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{low_name} is longer than {high_name}")
+
+
+class LimitsPolicy(Section):
+    """What the vendor allows; rates are per second once read."""
+
+    requests: Rate | None = key("Requests in a period, such as 500/min.")
+    tokens: Rate | None = key("Tokens in a period, such as 200k/min.")
+    in_flight: Count | None = key("Requests at the same time.")
+
+
+_HEDGE = _written(r"^p95$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "p95", "500ms")
+
+
+class HedgePolicy(Section):
+    """Calls a second target when the first is slow; the first to deliver wins."""
+
+    after: Annotated[float | Literal["p95"], BeforeValidator(_hedge_after), _HEDGE] | None = key(
+        "When to call the second: a duration, or p95 of the target's recent times to first token."
+    )
+    max: Count | None = key("How many further targets one request may call.")
+    budget: Percent | None = key("Hedges, as a share of the route's requests.")
+
+
+_STALE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "examples": ["1h", "1d"]}]})
+
+
+class CachePolicy(Section):
+    """Serves an identical request from the cache."""
+
+    ttl: Duration | None = key("How long an answer is served.")
+    stale_if_error: Annotated[float | bool, BeforeValidator(_stale), _STALE] | None = key(
+        "Serve an expired answer when the chain is exhausted: true, or for how long after it expired."
+    )
+    store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
+    max_entry: Size | None = key("The largest answer that is stored.")
+    namespace: Text | None = key("Answers of different namespaces are never shared.")
+
+
+class BudgetAmount(Section):
+    """An amount of US dollars for a number of seconds."""
+
+    usd: float
+    per: float
+
+
+Budget = Annotated[
+    BudgetAmount,
+    BeforeValidator(_budget),
+    WithJsonSchema({"type": ["string", "object"], "examples": ["$20/d", "$1.50/h", {"usd": "20/day"}]}),
+]
+
+
+class Defaults(Section):
+    """Policies for everything; each level below overrides them key by key."""
+
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
+    breaker: BreakerPolicy = key("When a failing target is left alone.", BreakerPolicy())
+    limits: LimitsPolicy = key("What the vendors allow.", LimitsPolicy())
+    hedge: HedgePolicy | None = key("Call a second target when the first is slow.")
+    balance: Balance | None = key("How the targets of a tier share load.")
+    cache: CachePolicy | None = key("Serve identical requests from the cache.")
+    on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+
+
+_KEEP_ALIVE = WithJsonSchema({"type": ["string", "integer"], "examples": ["5m", 300, -1]})
+
+
+class ProviderConfig(Section):
+    """A connection to a vendor or server."""
+
+    kind: Text = Field(description="Which protocol it speaks: openai, anthropic, ollama, fake, or an installed kind.")
+    base_url: Url | None = key("The API's root, for another server than the vendor's own.")
+    api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
+    api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
+    headers: dict[str, Text] = key("Sent with every request.", {})
+    proxy: Url | None = key("An HTTP proxy.")
+    verify: Annotated[bool | str, BeforeValidator(_verify)] = key(
+        "Check TLS certificates; or the path of a CA bundle.", True
+    )
+    when_unset: Literal["error", "disable"] = key(
+        "What an unset variable does: reject the file, or disable this provider.", "error"
+    )
+    api: Literal["chat", "responses"] | None = key("Kind openai: which API to call; else chosen per model.")
+    dialect: Text | None = key("Kind openai: whose variant of the protocol the server speaks.")
+    version: Text | None = key("Kind anthropic: the anthropic-version header.")
+    num_ctx: Count | None = key("Kind ollama: the context window to load models with.")
+    keep_alive: Annotated[str | int, _KEEP_ALIVE] | None = key("Kind ollama: how long a model stays loaded.")
+    own_options: dict[str, Any] = key("Settings of an installed kind.", {}, alias="options")
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
+    breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
+    limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
+    budget: Budget | None = key("What may be spent, such as $20/d.")
+    disabled: bool = Field(False, exclude=True, json_schema_extra={"internal": True})
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The kind's own settings, those with a key of their own included."""
+        named = {name: getattr(self, name) for name in KIND_OF_OPTION}
+        return {**self.own_options, **{name: value for name, value in named.items() if value is not None}}
+
+
+KIND_OF_OPTION = {
+    "api": "openai",
+    "dialect": "openai",
+    "version": "anthropic",
+    "num_ctx": "ollama",
+    "keep_alive": "ollama",
+}
+
+
+class PriceConfig(Section):
+    """US dollars per million tokens."""
+
+    input: Number | None = key("Tokens of the prompt.")
+    output: Number | None = key("Tokens of the answer.")
+    cache_read: Number | None = key("Tokens read from the vendor's prompt cache.")
+    cache_write: Number | None = key("Tokens written to the vendor's prompt cache.")
+
+
+class CapabilitiesConfig(Section):
+    """What the model can do; what is not written stays as known, or unknown."""
+
+    max_output_tokens: Count | None = key("The longest answer.")
+    tools: Flag | None = key("Calls tools.")
+    parallel_tools: Flag | None = key("Calls several tools at once.")
+    vision: Flag | None = key("Reads images.")
+    json_mode: Flag | None = key("Can be held to JSON.")
+    json_schema: Flag | None = key("Can be held to a JSON Schema.")
+    streaming: Flag | None = key("Streams.")
+    thinking: Flag | None = key("Thinks before it answers.")
+    prompt_cache: Flag | None = key("Caches prompts.")
+
+
+class ModelConfig(Section):
+    """One model at one provider."""
+
+    provider: Text = Field(description="A provider of this file.")
+    id: Text = Field(description="The model's name at the vendor.")
+    params: dict[str, Any] = key("Defaults for the call, such as max_tokens or temperature.", {})
+    price: PriceConfig | None = key("US dollars per million tokens.")
+    context_window: Count | None = key("Tokens that fit, prompt and answer.")
+    capabilities: CapabilitiesConfig = key("What the model can do.", CapabilitiesConfig())
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
+    breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
+    limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
+
+
+class TargetRef(Section):
+    """One target of a tier."""
+
+    model: Text = Field(description="A model of this file, or provider/model-id.")
+    weight: Number = key("Its share of the load.", 1.0)
+    params: dict[str, Any] = key("Defaults for the call, over those of the model.", {})
+
+
+Targets = Annotated[tuple[TargetRef, ...], Field(min_length=1)]
+
+
+class Fallback(Section):
+    """What is tried when everything before has failed."""
+
+    to: Text | None = key("A model, a route, or provider/model-id.")
+    tier: Targets = key("Targets written in place.", (), alias="targets")
+    balance: Balance | None = key("How the targets written in place share load.")
+    on: Annotated[tuple[Code, ...], Field(min_length=1)] | None = key("After which error codes; default: any.")
+
+    @model_validator(mode="after")
+    def _either(self) -> Fallback:
+        if (self.to is None) == (not self.tier):
+            raise ValueError("a fallback has either to or targets")
+        if self.to is not None and self.balance is not None:
+            raise ValueError("balance goes with targets, not with to")
+        return self
+
+
+class RouteConfig(Section):
+    """What an app calls."""
+
+    targets: Targets = Field(description="The models that share the load.")
+    balance: Balance | None = key("How the targets share load.")
+    fallbacks: tuple[Fallback, ...] = key("What is tried next, in order.", ())
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
+    hedge: HedgePolicy | None = key("Call a second target when the first is slow.")
+    cache: CachePolicy | None = key("Serve identical requests from the cache.")
+    on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+    budget: Budget | None = key("What may be spent, such as $20/d.")
+
+
+class CacheStore(Section):
+    """Where cached answers live."""
+
+    path: Text | None = key("The folder; default: the user's cache folder.")
+    max_size: Size | None = key("The largest size on disk.")
+
+
+class Telemetry(Section):
+    """What can be watched."""
+
+    monitor: Text | None = key("The socket that dashboards attach to: auto, off, or a path.")
+    capture: Literal["off", "preview", "full"] | None = key("Whether prompts and answers reach telemetry.")
+
+
+class RoutesFile(Section):
+    """A whole routes.yaml."""
+
+    version: Annotated[int, BeforeValidator(_version)] = key("The version of this language: 1.", 1)
+    defaults: Defaults = key("Policies for everything.", Defaults())
+    providers: Annotated[dict[str, ProviderConfig], Field(min_length=1)] = Field(
+        description="Connections to vendors and servers, by name."
+    )
+    models: dict[str, ModelConfig] = key("Names for models.", {})
+    routes: Annotated[dict[str, RouteConfig], Field(min_length=1)] = Field(
+        description="What apps call, by name: one target, a list of targets, or a mapping."
+    )
+    cache: CacheStore | None = key("Where cached answers live.")
+    telemetry: Telemetry | None = key("What can be watched.")
+
+    def resolve_target(self, name: str) -> tuple[str, str, ModelConfig | None] | None:
+        """(provider, model id, model) of a model's name or of `provider/model-id`; None when nothing has the name."""
+        model = self.models.get(name)
+        if model is not None:
+            return (model.provider, model.id, model) if model.provider in self.providers else None
+        provider, _, model_id = name.partition("/")
+        return (provider, model_id, None) if model_id and provider in self.providers else None

@@ -1,0 +1,55 @@
+"""Rewrites the short forms of routes to the long one, each value keeping its place in the file."""
+
+from __future__ import annotations
+
+from router.config.yaml_reader import Node
+
+
+def expand_shorthand(root: Node) -> None:
+    """`chat: mini`, `[a, b]` and `{a: 70}` become lists of targets; fallback items become mappings."""
+    routes = root.get("routes")
+    if routes is None or not isinstance(routes.value, dict):
+        return
+    for name, route in routes.value.items():
+        if isinstance(route.value, str | list):
+            routes.value[name] = _mapping(route, targets=route)
+        _targets(routes.value[name])
+        fallbacks = routes.value[name].get("fallbacks")
+        if fallbacks is not None and isinstance(fallbacks.value, list):
+            fallbacks.value = [_fallback(item) for item in fallbacks.value]
+
+
+def _fallback(item: Node) -> Node:
+    if isinstance(item.value, str):
+        return _mapping(item, to=item)
+    _targets(item)
+    codes = item.get("on")
+    if codes is not None and isinstance(codes.value, str):
+        item.value["on"] = _like(codes, [codes])
+    return item
+
+
+def _targets(owner: Node) -> None:
+    targets = owner.get("targets")
+    if targets is None:
+        return
+    if isinstance(targets.value, str):
+        made = [_mapping(targets, model=targets)]
+    elif isinstance(targets.value, dict):
+        made = [
+            _mapping(weight, model=Node(name, targets.path, weight.key_at, weight.key_at), weight=weight)
+            for name, weight in targets.value.items()
+        ]
+    elif isinstance(targets.value, list):
+        made = [_mapping(item, model=item) if isinstance(item.value, str) else item for item in targets.value]
+    else:
+        return
+    owner.value["targets"] = _like(targets, made)
+
+
+def _mapping(node: Node, **entries: Node) -> Node:
+    return _like(node, entries)
+
+
+def _like(node: Node, value: object) -> Node:
+    return Node(value, node.path, node.at, node.key_at)

@@ -1,0 +1,180 @@
+"""The units of routes.yaml: durations, counts, sizes, rates, percentages and budgets, read and written.
+
+A reader takes what YAML gave (a string or a number) and raises ValueError with a message that shows the
+right form. A formatter writes the shortest text that reads back as the same value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from router.config.interpolate import shown
+
+DURATIONS = {
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
+COUNTS = {"": Decimal(1), "k": Decimal(1_000), "M": Decimal(1_000_000)}
+SIZES = {
+    "B": Decimal(1),
+    "KB": Decimal(1000),
+    "MB": Decimal(1000**2),
+    "GB": Decimal(1000**3),
+    "KiB": Decimal(1024),
+    "MiB": Decimal(1024**2),
+    "GiB": Decimal(1024**3),
+}
+PERIODS = {"s": Decimal(1), "min": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
+_PERIOD_WORDS = {"sec": "s", "second": "s", "minute": "min", "hour": "h", "day": "d"}
+
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
+_AMOUNT = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
+_RATE = re.compile(rf"({_NUMBER}\s*[kM]?)\s*/\s*([a-z]+)")
+_PERCENT = re.compile(rf"({_NUMBER})\s*%")
+_BUDGET = re.compile(rf"\$\s*({_NUMBER})\s*/\s*([a-z]+)")
+
+
+def duration(value: object) -> float:
+    """Seconds of `250ms`, `5s`, `2m`, `1h`, `1d`.
+
+    Raises:
+        ValueError: another form; a bare number needs a unit.
+    """
+    if _is_number(value):
+        raise ValueError(f"a duration needs a unit: write {shown(value)}s or {shown(value)}ms")
+    return float(_amount(value, DURATIONS, "a duration, such as 250ms, 5s, 2m, 1h or 1d"))
+
+
+def count(value: object) -> int:
+    """A whole number, plain or as `200k`, `1.5M`. Raises ValueError."""
+    form = "a count, such as 64, 200k or 1.5M"
+    number = _amount(str(value) if _is_number(value) else value, COUNTS, form)
+    if number != number.to_integral_value():
+        raise ValueError(f"{_quoted(value)} is not a whole number")
+    return int(number)
+
+
+def size(value: object) -> int:
+    """Bytes of `512KB` (1000s) or `512KiB` (1024s). Raises ValueError; a bare number needs a unit."""
+    if _is_number(value):
+        raise ValueError(f"a size needs a unit: write {shown(value)}MB or {shown(value)}KB")
+    number = _amount(value, SIZES, "a size, such as 512KB, 1MB or 1GB")
+    if number != number.to_integral_value():
+        raise ValueError(f"{_quoted(value)} is not a whole number of bytes")
+    return int(number)
+
+
+def rate(value: object) -> float:
+    """Per second, of `500/min`, `200k/min`, `10/s`, `5k/h`, `1M/d`. Raises ValueError."""
+    if _is_number(value):
+        raise ValueError(f"a rate needs a period: write {shown(value)}/min or {shown(value)}/s")
+    form = "a rate, such as 10/s, 500/min, 200k/min or 5k/h"
+    found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{_quoted(value)} is not {form}")
+    return float(_amount(found[1], COUNTS, form) / _period(found[2], value, form))
+
+
+def percent(value: object) -> float:
+    """The fraction (0 to 1) of `50%`. Raises ValueError."""
+    if _is_number(value):
+        raise ValueError(f"a percentage needs its sign: write {shown(value)}%")
+    found = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{_quoted(value)} is not a percentage, such as 50%")
+    fraction = Decimal(found[1]) / 100
+    if fraction > 1:
+        raise ValueError(f"{_quoted(value)} is more than 100%")
+    return float(fraction)
+
+
+def budget(value: object) -> tuple[float, float]:
+    """(US dollars, seconds) of `$20/d`, `$1.50/h` or `{usd: 20/day}`. Raises ValueError."""
+    form = "a budget, such as $20/d, $1.50/h or {usd: 20/day}"
+    if isinstance(value, Mapping) and set(value) == {"usd"}:
+        value = f"${value['usd']}"
+    found = _BUDGET.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{_quoted(value)} is not {form}")
+    return float(Decimal(found[1])), float(_period(found[2], value, form))
+
+
+def format_duration(seconds: float) -> str:
+    """`duration` backwards, in the largest unit that gives a short number."""
+    return _format(_decimal(seconds), DURATIONS)
+
+
+def format_count(number: int) -> str:
+    """`count` backwards: `200k`, `1.5M`, `64`."""
+    return _format(Decimal(number), COUNTS)
+
+
+def format_size(number: int) -> str:
+    """`size` backwards: `512KB`, `1GiB`."""
+    return _format(Decimal(number), SIZES)
+
+
+def format_rate(per_second: float) -> str:
+    """`rate` backwards: the period in which the number is short."""
+    exact = [
+        (f"{_plain(amount)}/{period}", period)
+        for period, seconds in PERIODS.items()
+        if float((amount := round(_decimal(per_second) * seconds, 9)) / seconds) == per_second
+    ]
+    return min(exact, key=lambda pair: len(pair[0]))[0] if exact else f"{_plain(_decimal(per_second))}/s"
+
+
+def format_percent(fraction: float) -> str:
+    """`percent` backwards: 0.5 is `50%`."""
+    return f"{_plain(_decimal(fraction) * 100)}%"
+
+
+def _amount(value: object, units: Mapping[str, Decimal], form: str) -> Decimal:
+    found = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or found[2] not in units:
+        raise ValueError(f"{_quoted(value)} is not {form}")
+    return Decimal(found[1]) * units[found[2]]
+
+
+def _period(word: str, value: object, form: str) -> Decimal:
+    name = _PERIOD_WORDS.get(word, word)
+    if name not in PERIODS:
+        raise ValueError(f"{_quoted(value)} is not {form} (periods: {', '.join(PERIODS)})")
+    return PERIODS[name]
+
+
+def _format(number: Decimal, units: Mapping[str, Decimal]) -> str:
+    # Division may be inexact (a second in days): only forms that read back as the same value count.
+    texts = [f"{_plain(amount)}{unit}" for unit, one in units.items() if (amount := number / one) * one == number]
+    return min((text for text in texts if "E" not in text), key=len)
+
+
+def _decimal(number: float) -> Decimal:
+    return Decimal(repr(float(number)))
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _is_number(value: object) -> bool:
+    """Whether YAML saw a number (a variable that holds one counts as text, and needs its unit as well)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _quoted(value: object) -> str:
+    return f'"{shown(value)}"' if isinstance(value, str) else f"this {_kind(value)}"
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return f"{str(value).lower()}"
+    if isinstance(value, dict):
+        return "mapping"
+    return "list" if isinstance(value, list | tuple) else "value"

@@ -1,0 +1,120 @@
+"""Runs the models over the tree and tells what pydantic found in the words and places of the file."""
+
+from __future__ import annotations
+
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from router.config.diagnostics import Findings, did_you_mean
+from router.config.schema import RoutesFile
+from router.config.yaml_reader import Node
+
+_MESSAGES = {
+    "model_type": "this must be a mapping (key: value)",
+    "dict_type": "this must be a mapping (key: value)",
+    "tuple_type": "this must be a list",
+    "string_type": "this must be text",
+}
+_UNSUPPORTED = "include is not supported; a routes file is one file"
+
+
+def validate(root: Node, disabled: set[str], findings: Findings) -> RoutesFile | None:
+    """The models of a tree, or None with findings. Values with unset variables are left out, as reported."""
+    if not isinstance(root.value, dict):
+        findings.add(root.at, (), "the file must be a mapping with providers and routes")
+        return None
+    try:
+        file = RoutesFile.model_validate(_data(root))
+    except ValidationError as error:
+        for found in error.errors(include_url=False, include_input=False):
+            _report(root, found["loc"], dict(found), findings)
+        return None
+    providers = {
+        name: config.model_copy(update={"disabled": name in disabled}) for name, config in file.providers.items()
+    }
+    return file.model_copy(update={"providers": providers})
+
+
+def _data(node: Node) -> Any:
+    if isinstance(node.value, dict):
+        return {key: _data(child) for key, child in node.value.items() if not child.unset}
+    if isinstance(node.value, list):
+        return [_data(child) for child in node.value if not child.unset]
+    return node.value
+
+
+def _report(root: Node, loc: tuple[str | int, ...], found: dict[str, Any], findings: Findings) -> None:
+    node, rest = _find(root, loc)
+    kind = found["type"]
+    if kind == "missing":
+        missing = str(rest[0]) if rest else str(loc[-1])
+        if (child := node.get(missing)) is None or not child.unset:
+            findings.add(node.key_at, node.path, f'"{missing}" is missing')
+    elif kind == "extra_forbidden":
+        name = str(loc[-1])
+        if name == "include" and len(loc) == 1:
+            findings.add(node.key_at, node.path, _UNSUPPORTED)
+        else:
+            near = did_you_mean(name, _keys_at(loc[:-1]))
+            findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
+    elif _is_null(node):
+        findings.add(node.key_at, node.path, "this has no value; write one, or take the key out")
+    elif kind == "literal_error":
+        findings.add(node.place, node.path, f"this must be one of {found['ctx']['expected']}")
+    elif kind == "too_short" and node.value:
+        pass  # its entries are wrong, which has been reported
+    elif kind == "too_short":
+        findings.add(node.place, node.path, "this is empty; it needs at least one entry")
+    elif kind == "value_error":
+        findings.add(node.place, node.path, str(found["ctx"]["error"]))
+    else:
+        findings.add(node.place, node.path, _MESSAGES.get(kind, str(found["msg"]).lower()))
+
+
+def _is_null(node: Node) -> bool:
+    return node.value is None
+
+
+def _find(root: Node, loc: tuple[str | int, ...]) -> tuple[Node, tuple[str | int, ...]]:
+    """The deepest node on the way, and what of the way is left (pydantic adds parts of its own for unions)."""
+    node = root
+    for index, part in enumerate(loc):
+        child: Node | None = None
+        if isinstance(node.value, dict):
+            child = node.value.get(str(part))
+        elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
+            child = node.value[part]
+        if child is None:
+            return node, loc[index:]
+        node = child
+    return node, ()
+
+
+def _keys_at(loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that the model at a place knows."""
+    annotation: Any = RoutesFile
+    for part in loc:
+        annotation = _step(_bare(annotation), part)
+    model = _bare(annotation)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [field.alias or name for name, field in model.model_fields.items() if name != "disabled"]
+
+
+def _step(annotation: Any, part: str | int) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items():
+            if part in (name, field.alias):
+                return field.annotation
+        return None
+    arguments = get_args(annotation)
+    return arguments[1] if get_origin(annotation) is dict else arguments[0] if arguments else None
+
+
+def _bare(annotation: Any) -> Any:
+    """Without Annotated and `| None`."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = next(arg for arg in get_args(annotation) if arg is not type(None))
+    return annotation

@@ -1,0 +1,201 @@
+"""Reads YAML into a tree of values that know their place in the file.
+
+No object is ever constructed from YAML: PyYAML only composes its node graph, which this module walks itself.
+Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from router.config.diagnostics import Findings, Path_
+
+MAX_NODES = 100_000
+MAX_DEPTH = 50
+Place = tuple[int, int]
+
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
+_BASED = re.compile(r"0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INF = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
+    """Composes only; without resolvers a plain scalar stays text, to be resolved by `core_scalar`."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # the name is PyYAML's
+
+
+@dataclass(slots=True)
+class Node:
+    """A value, its path, where it stands, and where its key stands (for an entry of a mapping).
+
+    `value` is a scalar, a list of nodes, or a dict of nodes.
+    """
+
+    value: Any
+    path: Path_
+    at: Place
+    key_at: Place
+    plain: bool = False
+    unset: bool = False  # it has a variable that could not be filled in, which has been reported
+
+    @property
+    def place(self) -> Place:
+        """Where a message about this value points: the scalar itself, or a collection's key."""
+        return self.key_at if isinstance(self.value, dict | list) else self.at
+
+    def get(self, key: str) -> Node | None:
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def data(self) -> Any:
+        """The values without their places."""
+        if isinstance(self.value, dict):
+            return {key: child.data() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.data() for child in self.value]
+        return self.value
+
+
+def core_scalar(text: str) -> str | int | float | bool | None:
+    """What an unquoted scalar means in YAML 1.2's core schema."""
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    found = _INF.fullmatch(text)
+    return float(found[1] + "inf" if found[2] else "nan") if found else text
+
+
+def read_yaml(text: str, findings: Findings) -> Node | None:
+    """The tree of a text; None, with a finding, when it is not YAML or has no content."""
+    if _has_tabs(text, findings):
+        return None
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        _explain(error, text, findings)
+        return None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        at = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+        findings.add(at, (), "a character that YAML does not allow; remove it")
+        return None
+    except RecursionError:
+        findings.add((1, 1), (), "lists and mappings are nested too deeply")
+        return None
+    if root is None:
+        findings.add((1, 1), (), "the file is empty; it needs providers and routes")
+        return None
+    return _Walk(findings).start(root)
+
+
+def _has_tabs(text: str, findings: Findings) -> bool:
+    found = False
+    for number, line in enumerate(text.splitlines(), 1):
+        indent = line[: len(line) - len(line.lstrip())]
+        if "\t" in indent and line.strip():
+            findings.add((number, indent.index("\t") + 1), (), "a tab; YAML is indented with spaces")
+            found = True
+    return found
+
+
+def _explain(error: yaml.MarkedYAMLError, text: str, findings: Findings) -> None:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    lines = text.splitlines()
+    source = lines[line - 1] if line <= len(lines) else ""
+    if source[max(column - 2, 0) : column] == "${":
+        end = source.find("}", column)
+        name = source[column - 2 : end + 1] if end > 0 else "${NAME}"
+        findings.add((line, column - 1), (), f'inside [ ] or {{ }} a variable needs quotes: "{name}"')
+    elif source[column - 1 : column] == "\t":
+        findings.add((line, column), (), "a tab; YAML is written with spaces")
+    elif "single document" in str(error):
+        findings.add((line, column), (), "a second document (---); one file has one")
+    else:
+        findings.add((line, column), (), f"this is not YAML: {error.problem or error.context}")
+
+
+class _Stop(Exception):
+    """The walk has found that the file is without bound."""
+
+
+class _Walk:
+    """Turns PyYAML's graph into a tree, expanding aliases and merge keys."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._nodes = 0
+
+    def start(self, root: yaml.Node) -> Node | None:
+        try:
+            return self._walk(root, (), _at(root), 0)
+        except _Stop as stop:
+            self._findings.add((1, 1), (), str(stop))
+            return None
+
+    def _walk(self, node: yaml.Node, path: Path_, key_at: Place, depth: int) -> Node:
+        self._count(depth)
+        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith(("binary", "set", "omap")):
+            self._findings.add(_at(node), path, "YAML tags (!…) are not supported; remove it")
+        made = Node(None, path, _at(node), key_at)
+        if isinstance(node, yaml.MappingNode):
+            made.value = self._mapping(node, path, depth)
+        elif isinstance(node, yaml.SequenceNode):
+            made.value = [
+                self._walk(item, (*path, index), _at(item), depth + 1) for index, item in enumerate(node.value)
+            ]
+        else:
+            made.plain = isinstance(node, yaml.ScalarNode) and not node.style  # None, or "" from the C parser
+            made.value = core_scalar(node.value) if made.plain else node.value
+        return made
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        merges: list[yaml.Node] = []
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._findings.add(_at(key), path, "a key must be plain text")
+            elif key.value == "<<" and not key.style:
+                merges += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            elif key.value in entries:
+                first = entries[key.value].key_at[0]
+                message = f'the key "{key.value}" is here twice (first in line {first})'
+                self._findings.add(_at(key), (*path, key.value), message)
+            else:
+                entries[key.value] = self._walk(value, (*path, key.value), _at(key), depth + 1)
+        for merged in merges:
+            if not isinstance(merged, yaml.MappingNode):
+                self._findings.add(_at(merged), path, "<< takes a mapping, such as *name, or a list of them")
+                continue
+            self._count(depth)
+            if depth > MAX_DEPTH:
+                raise _Stop("anchors and aliases go in a circle")
+            # What the mapping says itself wins, then the first of the merged ones.
+            entries = {**self._mapping(merged, path, depth + 1), **entries}
+        return entries
+
+    def _count(self, depth: int) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _Stop(f"over {MAX_NODES:,} values once aliases are filled in; the file is without bound")
+        if depth > MAX_DEPTH:
+            raise _Stop(f"nested more than {MAX_DEPTH} levels deep (do anchors go in a circle?)")
+
+
+def _at(node: yaml.Node) -> Place:
+    mark = node.start_mark
+    return mark.line + 1, mark.column + 1

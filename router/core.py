@@ -1,0 +1,331 @@
+"""The router: a compiled file, the providers it needs, and one way to run a request on them."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import random
+from collections.abc import AsyncIterator, Mapping
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from providers import registry
+from providers.base import Provider
+from providers.coerce import coerce_messages
+from providers.errors import ErrorCode, ProviderError
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    ModelCapabilities,
+    StreamChunk,
+    TokenCount,
+)
+from router.errors import UnknownRoute, WrongLoop
+from router.execute import OpenedStream, call, fail_over, open_stream, refused, routed
+from router.plan import Chain, Plan, compile_plan
+from router.request import Messages, build_request, needs_of
+from router.target import Target
+from router.trace import Trace
+
+if TYPE_CHECKING:
+    from router.config import LoadResult
+
+_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
+
+
+class Router:
+    """Routes calls as a routes.yaml says.
+
+        async with Router.from_yaml("routes.yaml") as router:
+            reply = await router.complete("chat", "Why is the sky blue?")
+
+    It starts on first use and ends with `aclose()`. It belongs to the event loop of its first use; when that
+    loop is closed it starts anew on the next one. For threads without a loop, see `SyncRouter`.
+
+    Args:
+        plan: a compiled file, see `from_yaml` and `from_text`.
+        seed: of the router's only source of chance (jitter), to reproduce a run.
+        providers: ready providers by name, in place of those that the file's settings would make.
+    """
+
+    def __init__(self, plan: Plan, *, seed: int | None = None, providers: Mapping[str, Provider] | None = None) -> None:
+        self._plan = plan
+        self._chance = random.Random(seed)
+        self._providers: dict[str, Provider] = dict(providers or {})
+        self._windows: dict[str, int] = {}
+        self._direct: dict[str, Chain] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @classmethod
+    def from_yaml(
+        cls,
+        path: str | PathLike[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        seed: int | None = None,
+        **more: Any,
+    ) -> Self:
+        """A router on a file.
+
+        Args:
+            path: of the routes.yaml.
+            env: variables for `${…}`; None takes the process's environment.
+
+        Raises:
+            ConfigError: the file has errors; all are listed, with line and column.
+            UnreadableFile: it can't be read at all.
+        """
+        from router.config import load
+
+        return cls(_accepted(load(str(path), env=env)), seed=seed, **more)
+
+    @classmethod
+    def from_text(
+        cls, text: str, *, env: Mapping[str, str] | None = None, seed: int | None = None, **more: Any
+    ) -> Self:
+        """A router on the text of a routes.yaml; raises `ConfigError` like `from_yaml`."""
+        from router.config import load_text
+
+        return cls(_accepted(load_text(text, env=env)), seed=seed, **more)
+
+    @property
+    def revision(self) -> str:
+        """The hash of the file's text and of all that it resolved."""
+        return self._plan.revision
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The names of the file's routes, in its order."""
+        return tuple(self._plan.file.routes)
+
+    @property
+    def plan(self) -> Plan:
+        """The compiled file that requests run on."""
+        return self._plan
+
+    async def complete(self, route: str, messages: Messages, **params: Any) -> CompletionResponse:
+        """One whole answer.
+
+        Args:
+            route: a route, a model of the file, or `provider/model-id`.
+            messages: a string, `Message`s, or dicts in the shape of OpenAI's chat messages.
+            params: the other fields of `CompletionRequest`.
+
+        Raises:
+            UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
+        """
+        chain, request, trace = self._begin(route, messages, params)
+        needs = needs_of(request, streaming=False)
+        refusal_tier = _names_refusals(chain)
+
+        async def attempt(target: Target, deadline: float | None) -> tuple[CompletionResponse, Target]:
+            response = await call(self.provider(target.provider), request, target, deadline)
+            if refusal_tier and response.finish_reason == "content_filter":
+                raise refused(response, target)
+            return response, target
+
+        response, target = await fail_over(
+            chain,
+            needs,
+            trace,
+            attempt,
+            deadline=self._deadline(chain),
+            chance=self._chance,
+            windows=self._windows,
+        )
+        return routed(response, chain, target, trace)
+
+    def stream(self, route: str, messages: Messages, **params: Any) -> RouterStream:
+        """The same, streamed: an async context manager and async iterator of `StreamChunk`.
+
+        Until its first content a failure moves on to the next target, unseen; after it, a broken stream
+        raises `ProviderError` with code `stream_interrupted` and the `partial` answer.
+        """
+        chain, request, trace = self._begin(route, messages, params)
+        return RouterStream(self, chain, request, trace)
+
+    async def count_tokens(self, route: str, messages: Messages) -> TokenCount:
+        """The tokens of a prompt, counted for the first model of the route."""
+        target = self._chain(route).targets[0]
+        self._enter_loop()
+        provider = self.provider(target.provider)
+        return await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
+
+    def capabilities(self, route: str) -> ModelCapabilities:
+        """What the first target of the route can do: the file's word first, then the provider's."""
+        target = self._chain(route).targets[0]
+        known = target.capabilities
+        if target.disabled:
+            return known
+        told = self.provider(target.provider).capabilities(target.model)
+        fields = ModelCapabilities.__struct_fields__
+        values = {name: getattr(known, name) for name in fields}
+        return ModelCapabilities(**{n: getattr(told, n) if v is None else v for n, v in values.items()})
+
+    def provider(self, name: str) -> Provider:
+        """The live provider of that name, made on first use."""
+        found = self._providers.get(name)
+        if found is None:
+            found = self._providers[name] = registry.create(self._plan.providers[name])
+        return found
+
+    async def aclose(self) -> None:
+        """Close all connections; the router may not be used afterwards."""
+        self._closed = True
+        providers, self._providers = list(self._providers.values()), {}
+        for provider in providers:
+            await provider.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._enter_loop()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Router revision {self.revision}: {len(self.routes)} routes, {len(self._plan.providers)} providers>"
+
+    def chain(self, route: str) -> Chain:
+        """The compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
+        return self._chain(route)
+
+    def _begin(self, route: str, messages: Messages, params: dict[str, Any]) -> tuple[Chain, CompletionRequest, Trace]:
+        if self._closed:
+            raise RuntimeError("this router is closed")
+        request = build_request(route, messages, params)
+        return self._chain(route), request, Trace(route, self._plan.revision)
+
+    def _deadline(self, chain: Chain) -> float | None:
+        now = self._enter_loop().time()
+        return None if chain.total is None else now + chain.total
+
+    def _chain(self, name: str) -> Chain:
+        found = self._plan.chains.get(name) or self._direct.get(name)
+        if found is None:
+            found = self._plan.chain(name)
+            if found is None:
+                raise UnknownRoute(self._unknown(name))
+            if len(self._direct) >= _DIRECT_CHAINS:
+                self._direct.pop(next(iter(self._direct)))
+            self._direct[name] = found
+        return found
+
+    def _unknown(self, name: str) -> str:
+        names = list(self._plan.chains)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f' (did you mean "{near[0]}"?)' if near else ""
+        routes = ", ".join(self.routes) or "none"
+        return f'no route, model or provider/model-id is named "{name}"{hint}; routes: {routes}'
+
+    def _enter_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._loop is not None and self._loop.is_running():
+                raise WrongLoop(
+                    "this router is in use on another event loop; make one router a loop, or use SyncRouter, "
+                    "which any thread may call"
+                )
+            self._loop = loop
+        return loop
+
+
+class RouterStream:
+    """A streamed answer; `response` is complete after the last chunk."""
+
+    def __init__(self, router: Router, chain: Chain, request: CompletionRequest, trace: Trace) -> None:
+        self._router = router
+        self._chain = chain
+        self._request = request
+        self._trace = trace
+        self._opened: OpenedStream | None = None
+        self._iterator: AsyncIterator[StreamChunk] | None = None
+
+    @property
+    def response(self) -> CompletionResponse:
+        """The answer accumulated so far, with route, target, cost and trace."""
+        if self._opened is None:
+            return CompletionResponse(route=self._chain.route, trace=self._trace)
+        return routed(self._opened.response, self._chain, self._opened.target, self._trace)
+
+    @property
+    def trace(self) -> Trace:
+        return self._trace
+
+    def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        if self._iterator is None:
+            self._iterator = self._chunks()
+        return self._iterator
+
+    async def __anext__(self) -> StreamChunk:
+        return await anext(aiter(self))
+
+    async def _chunks(self) -> AsyncIterator[StreamChunk]:
+        opened = self._opened = await self._open()
+        try:
+            async for chunk in opened:
+                yield chunk
+        except ProviderError as error:
+            raise self._interrupted(error) from None
+        finally:
+            await opened.aclose()
+
+    async def _open(self) -> OpenedStream:
+        router, chain = self._router, self._chain
+        refusal_tier = _names_refusals(chain)
+
+        async def attempt(target: Target, deadline: float | None) -> OpenedStream:
+            opened = await open_stream(router.provider(target.provider), self._request, target, deadline)
+            if refusal_tier and opened.response.finish_reason == "content_filter":
+                await opened.aclose()
+                raise refused(opened.response, target)
+            return opened
+
+        return await fail_over(
+            chain,
+            needs_of(self._request, streaming=True),
+            self._trace,
+            attempt,
+            deadline=router._deadline(chain),
+            chance=router._chance,
+            windows=router._windows,
+        )
+
+    def _interrupted(self, error: ProviderError) -> ProviderError:
+        """A committed stream that fails is `stream_interrupted`, whatever broke it; the partial answer goes along."""
+        if error.code is not ErrorCode.STREAM_INTERRUPTED:
+            error.message = f"{error.message} ({error.code})"
+            error.code = ErrorCode.STREAM_INTERRUPTED
+        error.partial = self.response
+        return error
+
+    async def aclose(self) -> None:
+        """Close the upstream connection at once."""
+        iterator, self._iterator = self._iterator, None
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _names_refusals(chain: Chain) -> bool:
+    return any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in chain.tiers)
+
+
+def _accepted(loaded: LoadResult) -> Plan:
+    from router.config import ConfigError
+
+    if loaded.file is None:
+        raise ConfigError(loaded.diagnostics)
+    return compile_plan(loaded)

@@ -1,0 +1,62 @@
+"""What the router itself raises.
+
+SignalboxError
+├── ProviderError            one call failed in a way that no other target can mend (providers.errors)
+├── RouteExhausted           every target that could serve was tried or skipped
+├── UnknownRoute             no route, model or provider/model-id of that name
+├── WrongLoop                used from a second event loop while the first still runs
+└── ConfigError, UnreadableFile    the file (router.config)
+"""
+
+from __future__ import annotations
+
+from providers.errors import CONSEQUENCES, USEFULNESS, ErrorCode, SignalboxError
+from router.trace import Attempt, Skip, Trace
+
+
+class RouteExhausted(SignalboxError):
+    """Nothing is left to try. `code` is the most useful of the attempts' codes.
+
+    `retry_after` is in seconds: when the next try makes sense, None where nobody said.
+    """
+
+    def __init__(self, route: str, trace: Trace, *, note: str = "", retry_after: float | None = None) -> None:
+        self.route = route
+        self.trace = trace
+        self.attempts = trace.attempts
+        self.retry_after = retry_after
+        codes = [attempt.code for attempt in self.attempts if attempt.code is not None]
+        self.code: ErrorCode = min(codes, key=USEFULNESS.index) if codes else _code_of_skips(trace.skips)
+        super().__init__(self._message(note))
+
+    def _message(self, note: str) -> str:
+        head = f'route "{self.route}" is exhausted after {_count(len(self.attempts), "attempt")}'
+        lines = [f"{head}{': ' + note if note else ''}"]
+        lines += [f"  {entry.line()}" for entry in self.trace.entries if isinstance(entry, Attempt | Skip)]
+        if self.retry_after is not None:
+            lines.append(f"  try again in {self.retry_after:.3g} s")
+        return "\n".join(lines)
+
+
+class UnknownRoute(SignalboxError):
+    """No route, model or provider/model-id has this name; the message says the nearest."""
+
+
+class WrongLoop(SignalboxError):
+    """The router belongs to another event loop that is still running."""
+
+
+def _code_of_skips(skips: tuple[Skip, ...]) -> ErrorCode:
+    reasons = {skip.reason for skip in skips}
+    if reasons == {"too_small"}:
+        return ErrorCode.CONTEXT_LENGTH_EXCEEDED
+    return ErrorCode.UNSUPPORTED if "unsupported" in reasons else ErrorCode.OVERLOADED
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def falls_back(code: ErrorCode) -> bool:
+    """Whether a tier without `on` (or with `on: any`) serves after this code."""
+    return CONSEQUENCES[code].fallback in ("yes", "larger_window")

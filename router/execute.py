@@ -1,0 +1,232 @@
+"""The loop around the decisions: deadline > failover > attempt, for plain calls and streams alike.
+
+A plain attempt delivers the answer; a stream's delivers the stream with its first content at hand, which is
+where it commits. What differs is one function, `Attempt`; everything else is shared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from math import inf
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from providers.base import ChunkStream, Provider
+from providers.errors import ErrorCode, ProviderError
+from providers.timeouts import bounded, timed
+from providers.types import CompletionRequest, CompletionResponse, StreamChunk
+from router.decide import RAISE, Call, Needs, decide
+from router.errors import RouteExhausted
+from router.plan import Chain
+from router.target import Target, cost
+from router.trace import Attempt, Trace
+
+T = TypeVar("T")
+AttemptCall: TypeAlias = Callable[[Target, float | None], Awaitable[T]]
+
+_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
+
+
+async def fail_over(
+    chain: Chain,
+    needs: Needs,
+    trace: Trace,
+    attempt: AttemptCall[T],
+    *,
+    deadline: float | None,
+    chance: random.Random,
+    windows: dict[str, int],
+) -> T:
+    """Try targets in the order of `decide` until one delivers.
+
+    Raises:
+        RouteExhausted: nothing is left to try.
+        ProviderError: the caller's own mistake, which no target can mend.
+    """
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    walk = decide(
+        chain,
+        needs,
+        trace,
+        clock=loop.time,
+        deadline=inf if deadline is None else deadline,
+        chance=chance,
+        windows=windows,
+    )
+    error: ProviderError | None = None
+    try:
+        step = next(walk)
+        while True:
+            if not isinstance(step, Call):
+                await asyncio.sleep(step.seconds)
+                step = walk.send(None)
+                continue
+            at = loop.time()
+            try:
+                delivered = await attempt(step.target, deadline)
+            except ProviderError as failure:
+                error = failure
+                trace.entries.append(_failed(step, failure, at - start, loop.time() - at))
+                _learn_window(step.target, failure, windows)
+                step = walk.send(failure)
+                continue
+            trace.entries.append(Attempt(step.target.name, step.tier, at - start, loop.time() - at))
+            return delivered
+    except StopIteration as end:
+        trace.seconds = loop.time() - start
+        if end.value == RAISE and error is not None:
+            error.trace = trace
+            raise error from None
+        raise RouteExhausted(chain.route, trace, note=end.value, retry_after=_retry_after(error)) from error
+    finally:
+        walk.close()
+        trace.seconds = loop.time() - start
+
+
+def _failed(step: Call, error: ProviderError, at: float, seconds: float) -> Attempt:
+    return Attempt(
+        step.target.name,
+        step.tier,
+        at,
+        seconds,
+        code=error.code,
+        message=error.message,
+        status=error.status,
+        request_id=error.request_id,
+    )
+
+
+def _learn_window(target: Target, error: ProviderError, windows: dict[str, int]) -> None:
+    if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and error.context_window:
+        windows[f"{target.provider}/{target.model}"] = error.context_window
+
+
+def _retry_after(error: ProviderError | None) -> float | None:
+    return None if error is None else error.retry_after
+
+
+def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
+    """The request as this target gets it: its model id, and its params where the caller said nothing."""
+    changes: dict[str, Any] = {"model": target.model}
+    extra: dict[str, Any] = {}
+    for key, value in target.params.items():
+        if key not in _FIELDS:
+            extra[key] = value
+        elif not getattr(request, key) and getattr(request, key) != 0:
+            changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+    if extra:
+        changes["extra_body"] = {**extra, **(request.extra_body or {})}
+    return msgspec.structs.replace(request, **changes)
+
+
+def refused(response: CompletionResponse, target: Target) -> ProviderError:
+    """A refusal as an error, for a chain that has a tier for it."""
+    return ProviderError(
+        ErrorCode.CONTENT_FILTERED,
+        "the answer was refused by the vendor's policy",
+        provider=target.provider,
+        model=target.model,
+        request_id=response.request_id,
+    )
+
+
+async def call(
+    provider: Provider, request: CompletionRequest, target: Target, deadline: float | None
+) -> CompletionResponse:
+    """One plain attempt, within the target's timeouts and the request's deadline."""
+    try:
+        return await bounded(
+            provider.complete(for_target(request, target)),
+            target.timeout,
+            provider=target.provider,
+            model=target.model,
+            deadline=inf if deadline is None else deadline,
+        )
+    except ProviderError as error:
+        raise _uncommitted(error) from None
+
+
+class OpenedStream:
+    """A stream whose first content is at hand: from here on it is committed to its target."""
+
+    __slots__ = ("_chunks", "_first", "_source", "target")
+
+    def __init__(
+        self,
+        source: ChunkStream,
+        chunks: AsyncIterator[StreamChunk],
+        first: StreamChunk | None,
+        target: Target,
+    ) -> None:
+        self._source = source
+        self._chunks = chunks
+        self._first = first
+        self.target = target
+
+    @property
+    def response(self) -> CompletionResponse:
+        return self._source.response
+
+    async def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        if self._first is not None:
+            yield self._first
+        async for chunk in self._chunks:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await _close(self._chunks)
+        await self._source.aclose()
+
+
+async def open_stream(
+    provider: Provider, request: CompletionRequest, target: Target, deadline: float | None
+) -> OpenedStream:
+    """One attempt at a stream: returns at its first content (or its end); what carries none is held back."""
+    source = provider.stream(for_target(request, target))
+    chunks = timed(
+        aiter(source),
+        target.timeout,
+        provider=target.provider,
+        model=target.model,
+        deadline=inf if deadline is None else deadline,
+    )
+    try:
+        async for chunk in chunks:
+            if chunk.has_content or chunk.done:
+                return OpenedStream(source, chunks, chunk, target)
+    except ProviderError as error:
+        await _close(chunks)
+        raise _uncommitted(error) from None
+    except BaseException:
+        await _close(chunks)
+        raise
+    return OpenedStream(source, chunks, None, target)
+
+
+def _uncommitted(error: ProviderError) -> ProviderError:
+    """A stream that broke before its first content is a truncated answer: nothing was given out yet."""
+    if error.code is ErrorCode.STREAM_INTERRUPTED:
+        error.code = ErrorCode.PROTOCOL_ERROR
+    return error
+
+
+async def _close(chunks: AsyncIterator[StreamChunk]) -> None:
+    close = getattr(chunks, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def routed(response: CompletionResponse, chain: Chain, target: Target, trace: Trace) -> CompletionResponse:
+    """The answer with what the router knows about it."""
+    return msgspec.structs.replace(
+        response,
+        route=chain.route,
+        target=target.name,
+        cost=cost(target.capabilities.price, response.usage),
+        trace=trace,
+        provider=response.provider or target.provider,
+    )

@@ -1,0 +1,205 @@
+"""The compiled file: immutable chains of tiers of targets. Made off to the side, swapped in as one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from providers.errors import ErrorCode
+from providers.settings import ProviderSettings
+from providers.types import ModelCapabilities, Price, Timeout
+from router.balance import Balancer, make_balancer
+from router.config import LoadResult, RoutesFile, effective
+from router.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRules:
+    """Bounds of one request's attempts; waits in seconds."""
+
+    max_attempts: int = 4
+    same_target: int = 1
+    backoff: float = 0.25
+    max_backoff: float = 8.0
+    max_wait: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tier:
+    """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
+    table that fall back). `gate` is the index of the tier that must have been entered before."""
+
+    targets: tuple[Target, ...]
+    balance: str
+    balancer: Balancer
+    on: frozenset[ErrorCode] | None = None
+    gate: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """What a route compiled to. `total` is the request's deadline in seconds, None = no limit."""
+
+    route: str
+    tiers: tuple[Tier, ...]
+    retry: RetryRules
+    total: float | None
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return tuple(target for tier in self.tiers for target in tier.targets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """All chains of one accepted revision, and the settings of the providers they need."""
+
+    revision: str
+    file: RoutesFile
+    chains: Mapping[str, Chain]
+    providers: Mapping[str, ProviderSettings]
+
+    def chain(self, name: str) -> Chain | None:
+        """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
+        found = self.chains.get(name)
+        if found is not None:
+            return found
+        if self.file.resolve_target(name) is None:
+            return None
+        return _direct(self.file, name)
+
+
+def compile_plan(loaded: LoadResult) -> Plan:
+    """A plan of a file that loaded without errors."""
+    file = loaded.file
+    if file is None:
+        raise ValueError("a file with errors can't be compiled")
+    chains = {name: _chain(file, name) for name in file.routes}
+    chains |= {name: _direct(file, name) for name in file.models}
+    return Plan(loaded.revision, file, chains, {name: _settings(file, name) for name in file.providers})
+
+
+def _values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:
+    names = {"provider": None, "model": None, "route": None} | where
+    return {key: found.value for key, found in effective(file, policy, **names).items()}
+
+
+def _retry(file: RoutesFile, route: str | None) -> RetryRules:
+    values = _values(file, "retry", route=route)
+    return RetryRules(**{key: values[key] for key in RetryRules.__dataclass_fields__})
+
+
+def _direct(file: RoutesFile, name: str) -> Chain:
+    target = _target(file, name, route=None)
+    tier = Tier((target,), "ordered", make_balancer("ordered"))
+    return Chain(name, (tier,), _retry(file, None), target.timeout.total)
+
+
+def _chain(file: RoutesFile, name: str) -> Chain:
+    tiers: list[Tier] = []
+    _add_route(file, name, name, tiers, on=None, gate=None)
+    total = _values(file, "timeout", route=name)["total"]
+    return Chain(name, tuple(tiers), _retry(file, name), total)
+
+
+def _add_route(
+    file: RoutesFile,
+    name: str,
+    route: str,
+    tiers: list[Tier],
+    *,
+    on: frozenset[ErrorCode] | None,
+    gate: int | None,
+) -> None:
+    """The tiers of route `name`, with the policies of the route that the app called."""
+    config = file.routes[name]
+    first = len(tiers)
+    balance = config.balance or file.defaults.balance or "weighted"
+    tiers.append(_tier(file, config.targets, balance, route, on=on, gate=gate))
+    inner = first if gate is not None or first else None
+    for fallback in config.fallbacks:
+        codes = _codes(fallback.on)
+        if fallback.to is not None and fallback.to in file.routes:
+            _add_route(file, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
+        elif fallback.to is not None:
+            target = _target(file, fallback.to, route=route)
+            tiers.append(Tier((target,), "ordered", make_balancer("ordered"), codes, inner))
+        else:
+            strategy = fallback.balance or balance
+            tiers.append(_tier(file, fallback.tier, strategy, route, on=codes, gate=inner))
+
+
+def _tier(
+    file: RoutesFile,
+    refs: Any,
+    balance: str,
+    route: str,
+    *,
+    on: frozenset[ErrorCode] | None,
+    gate: int | None,
+) -> Tier:
+    # A strategy whose engine is not active yet (the loader lists it) shares load by weight meanwhile.
+    strategy = balance if balance in ("weighted", "ordered") else "weighted"
+    targets = tuple(_target(file, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs)
+    return Tier(targets, strategy, make_balancer(strategy), on, gate)
+
+
+def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
+    if on is None or "any" in on:
+        return None
+    return frozenset(ErrorCode(code) for code in on)
+
+
+def _target(
+    file: RoutesFile,
+    name: str,
+    *,
+    route: str | None,
+    weight: float = 1.0,
+    params: Mapping[str, Any] | None = None,
+) -> Target:
+    found = file.resolve_target(name)
+    if found is None:
+        raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
+    provider, model_id, model = found
+    timeout = _values(file, "timeout", provider=provider, model=name if model else None, route=route)
+    return Target(
+        name=name,
+        provider=provider,
+        model=model_id,
+        weight=weight,
+        params={**(model.params if model else {}), **(params or {})},
+        timeout=Timeout(**timeout),
+        capabilities=_capabilities(model),
+        disabled=file.providers[provider].disabled,
+    )
+
+
+def _capabilities(model: Any) -> ModelCapabilities:
+    if model is None:
+        return ModelCapabilities()
+    price = None
+    if model.price is not None:
+        price = Price(**model.price.model_dump())
+    flags: dict[str, Any] = {}
+    if model.capabilities is not None:
+        flags = model.capabilities if isinstance(model.capabilities, dict) else model.capabilities.model_dump()
+    return ModelCapabilities(context_window=model.context_window, price=price, **flags)
+
+
+def _settings(file: RoutesFile, name: str) -> ProviderSettings:
+    config = file.providers[name]
+    connect = _values(file, "timeout", provider=name)["connect"]
+    keys = (config.api_key, *config.api_keys)
+    return ProviderSettings(
+        name=name,
+        kind=config.kind,
+        base_url=config.base_url,
+        api_key=next((key for key in keys if key is not None), None),
+        headers=dict(config.headers or {}),
+        timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
+        proxy=config.proxy,
+        verify=config.verify,
+        options={**(config.options or {}), "max_retries": 0},
+    )

@@ -1,0 +1,66 @@
+"""From what an app hands in to one checked request, and what that request asks of a target."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from providers.coerce import (
+    MessagesLike,
+    coerce_messages,
+    coerce_response_format,
+    coerce_tool_choice,
+    coerce_tools,
+)
+from providers.types import CompletionRequest, ImagePart
+from providers.validation import validate
+from router.decide import Needs
+
+Messages = MessagesLike
+
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
+
+
+def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> CompletionRequest:
+    """A checked request from what an app hands in.
+
+    Raises:
+        TypeError: a parameter that no request has.
+        ProviderError: INVALID_REQUEST, what no vendor accepts.
+    """
+    for name in params:
+        if name not in _REQUEST_FIELDS:
+            near = difflib.get_close_matches(name, _REQUEST_FIELDS, n=1)
+            hint = f' (did you mean "{near[0]}"?)' if near else ""
+            raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
+    values = dict(params)
+    if values.get("tools"):
+        values["tools"] = coerce_tools(values["tools"])
+    if values.get("tool_choice") is not None:
+        values["tool_choice"] = coerce_tool_choice(values["tool_choice"])
+    if values.get("response_format") is not None:
+        values["response_format"] = coerce_response_format(values["response_format"])
+    stop = values.get("stop")
+    if stop is not None:
+        values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    for name in ("tools", "stop"):
+        if name in values and not values[name]:
+            values[name] = ()
+    request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
+    validate(request)
+    return request
+
+
+def needs_of(request: CompletionRequest, *, streaming: bool) -> Needs:
+    """What the request asks of a target."""
+    parts = [part for message in request.messages if not isinstance(message.content, str) for part in message.content]
+    size = sum(len(message.text.encode()) for message in request.messages)
+    return Needs(
+        tools=bool(request.tools),
+        vision=any(isinstance(part, ImagePart) for part in parts),
+        json_schema=isinstance(request.response_format, dict),
+        streaming=streaming,
+        # No tokeniser in use makes tokens of more than some 6 bytes on average in running text.
+        least_tokens=size // 8,
+    )

@@ -1,0 +1,46 @@
+"""One model at one provider, with the policies that hold for it on one route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.types import ModelCapabilities, Price, Timeout, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Target:
+    """What an attempt needs to know.
+
+    `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request.
+    """
+
+    name: str
+    provider: str
+    model: str
+    weight: float = 1.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeout: Timeout = field(default_factory=Timeout)
+    capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
+    disabled: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"
+
+
+def cost(price: Price | None, usage: Usage) -> float | None:
+    """USD for this usage, or None when a price or count that it needs is unknown.
+
+    Cached tokens are part of `input_tokens` and are charged once, at their own price where it is known.
+    """
+    if price is None or price.input is None or price.output is None:
+        return None
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
+    read_price = price.input if price.cache_read is None else price.cache_read
+    write_price = price.input if price.cache_write is None else price.cache_write
+    plain = max(0, usage.input_tokens - read - write)
+    micros = plain * price.input + read * read_price + write * write_price + usage.output_tokens * price.output
+    return micros / 1_000_000

@@ -1,0 +1,97 @@
+"""What happened to one request, step by step. No prompt, no answer, no key is in it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from providers.errors import ErrorCode
+
+
+class Attempt(msgspec.Struct, frozen=True, tag=True):
+    """One call. `at` and `seconds` count from the request's start; `code` is None for a success.
+
+    `first_token` is the time from the call to the first content of a stream, in seconds.
+    """
+
+    target: str
+    tier: int
+    at: float
+    seconds: float
+    code: ErrorCode | None = None
+    message: str = ""
+    status: int | None = None
+    first_token: float | None = None
+    request_id: str | None = None
+
+    def line(self) -> str:
+        """One line for people: target, code, milliseconds, the vendor's message."""
+        status = f" HTTP {self.status}" if self.status and self.code else ""
+        detail = f"  {' '.join(self.message.split())}" if self.message else ""
+        return f"{self.target}  {self.code or 'ok'}{status}  {self.seconds * 1000:.0f} ms{detail}"
+
+
+class Skip(msgspec.Struct, frozen=True, tag=True):
+    """A target that was not called, and why; costs no I/O and is no attempt."""
+
+    target: str
+    tier: int
+    at: float
+    reason: str
+    message: str = ""
+
+    def line(self) -> str:
+        return f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}"
+
+
+class Pause(msgspec.Struct, frozen=True, tag=True):
+    """A wait before trying a target again."""
+
+    target: str
+    at: float
+    seconds: float
+
+    def line(self) -> str:
+        return f"waited {self.seconds * 1000:.0f} ms before {self.target} again"
+
+
+Entry: TypeAlias = Attempt | Skip | Pause
+
+
+class Trace:
+    """The entries of one request in order, and which revision of the file it ran on."""
+
+    __slots__ = ("entries", "revision", "route", "seconds")
+
+    def __init__(self, route: str, revision: str) -> None:
+        self.route = route
+        self.revision = revision
+        self.entries: list[Entry] = []
+        self.seconds = 0.0
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return tuple(entry for entry in self.entries if isinstance(entry, Attempt))
+
+    @property
+    def skips(self) -> tuple[Skip, ...]:
+        return tuple(entry for entry in self.entries if isinstance(entry, Skip))
+
+    def render(self) -> str:
+        """For people: a headline and one line an entry."""
+        lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms"]
+        lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines: JSON-ready."""
+        return {
+            "route": self.route,
+            "revision": self.revision,
+            "seconds": self.seconds,
+            "entries": [msgspec.to_builtins(entry) for entry in self.entries],
+        }
+
+    def __repr__(self) -> str:
+        return f"<Trace {self.route}: {len(self.attempts)} attempts, {len(self.skips)} skips>"

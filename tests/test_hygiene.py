@@ -1,0 +1,52 @@
+"""What importing costs, what the public face is, and what the house rules say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import router
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("textual", "tiktoken", "watchfiles", "diskcache", "rich")
+
+
+def test_importing_router_is_light() -> None:
+    """`import router` loads no heavy package, starts no thread, and opens no socket."""
+    code = f"""
+import sys, threading, socket
+class Refused(socket.socket):
+    def connect(self, *a): raise SystemExit("connected")
+socket.socket = Refused
+import router
+assert threading.active_count() == 1
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_using_a_router_loads_no_dashboard() -> None:
+    """Even a router in use loads neither Textual nor tiktoken."""
+    code = f"""
+import sys
+from router import Router
+Router.from_text("providers: {{a: {{kind: fake}}}}\\nroutes: {{chat: a/x}}\\n")
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_public_face() -> None:
+    """`router.__all__` is sorted, complete, and every name of it loads."""
+    assert router.__all__ == sorted(router._HOME)
+    for name in router.__all__:
+        assert getattr(router, name) is not None
+
+
+def test_files_have_one_subject() -> None:
+    """No source file outgrows 500 lines."""
+    sources = [path for package in ("providers", "router", "tui") for path in (ROOT / package).rglob("*.py")]
+    assert {str(path): n for path in sources if (n := len(path.read_text().splitlines())) > 500} == {}

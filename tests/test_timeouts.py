@@ -1,0 +1,128 @@
+"""first_token, idle and total, each exactly what its name says, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from providers.errors import ErrorCode, ProviderError
+from providers.timeouts import bounded, timed
+from providers.types import StreamChunk, Timeout
+from router.testing import run
+
+PING = StreamChunk()
+
+
+class Source:
+    """Chunks, each after a wait; remembers whether it was closed."""
+
+    def __init__(self, *steps: tuple[float, StreamChunk]) -> None:
+        self.steps = steps
+        self.closed = False
+
+    async def __call__(self) -> AsyncIterator[StreamChunk]:
+        try:
+            for wait, chunk in self.steps:
+                await asyncio.sleep(wait)
+                yield chunk
+        finally:
+            self.closed = True
+
+
+def read(source: Source, timeout: Timeout, *, pause: float = 0.0, deadline: float | None = None) -> tuple[str, float]:
+    """The phase that ran out ("" for none) and when it ended."""
+
+    async def story() -> tuple[str, float]:
+        loop = asyncio.get_running_loop()
+        try:
+            async for _ in timed(source(), timeout, provider="p", model="m", deadline=deadline):
+                await asyncio.sleep(pause)
+        except ProviderError as error:
+            assert error.code is ErrorCode.TIMEOUT  # noqa: PT017 - either end is right
+            return error.phase or "", loop.time()
+        return "", loop.time()
+
+    return run(story())
+
+
+def text(wait: float) -> tuple[float, StreamChunk]:
+    return wait, StreamChunk("x")
+
+
+def ping(wait: float) -> tuple[float, StreamChunk]:
+    return wait, PING
+
+
+TIMEOUT = Timeout(first_token=10, idle=5, total=60)
+
+
+def test_a_stream_in_time_is_left_alone() -> None:
+    """Nothing is added and nothing lost."""
+    assert read(Source(text(9), text(4), text(4)), TIMEOUT) == ("", 17.0)
+
+
+def test_pings_are_no_progress() -> None:
+    """Neither for the first token nor between two."""
+    assert read(Source(*[ping(3)] * 9), TIMEOUT) == ("first_token", 10.0)
+    assert read(Source(text(1), *[ping(2)] * 9), TIMEOUT) == ("idle", 6.0)
+
+
+def test_total_bounds_a_stream_that_flows() -> None:
+    """Also when each piece is in time; a deadline that began earlier counts from there."""
+    assert read(Source(*[text(4)] * 99), TIMEOUT) == ("total", 60.0)
+    assert read(Source(*[text(4)] * 99), TIMEOUT, deadline=30.0) == ("total", 30.0)
+
+
+def test_the_consumers_time_is_not_idle_time() -> None:
+    """A slow reader is not blamed on the vendor."""
+    assert read(Source(text(1), text(1), text(1)), TIMEOUT, pause=8) == ("", 27.0)
+
+
+def test_no_limit_is_no_limit() -> None:
+    """None switches a timeout off."""
+    assert read(Source(text(1e6), text(1e6)), Timeout(first_token=None, idle=None, total=None)) == ("", 2e6)
+
+
+def test_a_timeout_closes_the_stream_below() -> None:
+    """So that the vendor is told to stop; leaving early does the same."""
+    source = Source(text(99))
+    read(source, TIMEOUT)
+    assert source.closed
+
+    left = Source(text(1), text(1))
+
+    async def leave() -> None:
+        chunks = timed(left(), TIMEOUT, provider="p", model="m")
+        async for _ in chunks:
+            break
+        await chunks.aclose()  # type: ignore[attr-defined]  # an async generator has it
+
+    run(leave())
+    assert left.closed
+
+
+@pytest.mark.parametrize(
+    ("takes", "timeout", "phase", "until"),
+    [
+        (9.0, TIMEOUT, None, 9.0),
+        (99.0, TIMEOUT, "first_token", 10.0),
+        (99.0, Timeout(first_token=None, total=7), "total", 7.0),
+        (99.0, Timeout(first_token=30, total=7), "total", 7.0),
+        (99.0, Timeout(first_token=None, total=None), None, 99.0),
+    ],
+)
+def test_plain_calls(takes: float, timeout: Timeout, phase: str | None, until: float) -> None:
+    """For a plain call the first token is the answer."""
+
+    async def story() -> tuple[str | None, float]:
+        loop = asyncio.get_running_loop()
+        try:
+            await bounded(asyncio.sleep(takes), timeout, provider="p", model="m")
+        except ProviderError as error:
+            assert (error.code, error.provider, error.model) == (ErrorCode.TIMEOUT, "p", "m")  # noqa: PT017
+            return error.phase, loop.time()
+        return None, loop.time()
+
+    assert run(story()) == (phase, until)

@@ -1,0 +1,374 @@
+"""The HTTP client against servers that break every rule: each fault has its own error, and nothing is left open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from providers.errors import ErrorCode, ProviderError
+from providers.settings import ProviderSettings
+from providers.transport.http import HttpClient
+from providers.types import Timeout
+from router.testing import run
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+
+
+class Server:
+    """A socket that answers as it is told, and sees what its clients do."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.ended = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+
+@asynccontextmanager
+async def serving(answer: bytes | Handler, *, requests: int = 100) -> AsyncIterator[Server]:
+    """Answers each request with `answer`, and closes a connection after `requests` of them."""
+    server = Server()
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        server.connections += 1
+        try:
+            for _ in range(requests):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (int(line.partition(b":")[2]) for line in head.lower().splitlines() if b"content-length:" in line),
+                    0,
+                )
+                server.requests.append(head + await reader.readexactly(length))
+                if isinstance(answer, bytes):
+                    writer.write(answer)
+                    await writer.drain()
+                else:
+                    await answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            server.ended.set()
+            writer.close()
+            tasks.discard(task)
+
+    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def client(url: str, *, retries: int = 0, **settings: Any) -> HttpClient:
+    options = {"max_retries": retries, **settings.pop("options", {})}
+    made = ProviderSettings(name="p", kind="openai", base_url=url, options=options, **settings)
+    return HttpClient(made, default_base_url="http://unused.invalid", headers={"authorization": "Bearer hush"})
+
+
+async def fails(http: HttpClient) -> ProviderError:
+    """The error of one call, its body read too."""
+    with pytest.raises(ProviderError) as caught:
+        await (await http.open("POST", "/chat", b"{}")).read()
+    await http.aclose()
+    return caught.value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+# --- faults
+
+
+async def test_a_refused_connection() -> None:
+    """connection_failed in phase connect, with the address."""
+    port = free_port()
+    error = await fails(client(f"http://127.0.0.1:{port}"))
+    assert (error.code, error.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
+    assert f"127.0.0.1:{port}" in error.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (reset, ErrorCode.CONNECTION_FAILED),
+        (hang_up, ErrorCode.CONNECTION_FAILED),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort", ErrorCode.CONNECTION_FAILED),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", ErrorCode.CONNECTION_FAILED),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n", ErrorCode.PROTOCOL_ERROR),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", ErrorCode.PROTOCOL_ERROR),
+        (b"HTTP/1.1 abc OK\r\n\r\n", ErrorCode.PROTOCOL_ERROR),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000 + b"\r\n\r\n", ErrorCode.PROTOCOL_ERROR),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 9\r\n\r\nnot gzip!",
+            ErrorCode.PROTOCOL_ERROR,
+        ),
+    ],
+    ids=["reset", "hang-up", "short", "cut-chunks", "bad-chunk", "not-http", "bad-status", "huge-header", "not-gzip"],
+)
+async def test_broken_servers(answer: bytes | Handler, code: ErrorCode) -> None:
+    """A lost connection is connection_failed; what is no HTTP is protocol_error; never another exception."""
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if isinstance(answer, bytes):
+            writer.write(answer)
+            writer.close()
+        else:
+            await answer(reader, writer)
+
+    async with serving(once, requests=1) as server:
+        assert (await fails(client(server.url))).code is code
+
+
+async def test_a_connection_that_is_never_accepted_times_out() -> None:
+    """In phase connect, by the settings' own limit."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = []
+        for _ in range(3):  # fill the queue of those who wait to be accepted
+            knock = socket.socket()
+            knock.setblocking(False)
+            knock.connect_ex(address)
+            waiting.append(knock)
+        http = client(f"http://127.0.0.1:{address[1]}", timeout=Timeout(connect=0.05))
+        error = await fails(http)
+        for knock in waiting:
+            knock.close()
+    assert (error.code, error.phase) == (ErrorCode.TIMEOUT, "connect")
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """The key is for one host alone; the error names the other."""
+    async with serving(OK) as other:
+        away = f"HTTP/1.1 307 Moved\r\nlocation: {other.url}\r\ncontent-length: 0\r\n\r\n".encode()
+        async with serving(away) as server:
+            error = await fails(client(server.url))
+        assert other.requests == []
+    assert error.code is ErrorCode.PROTOCOL_ERROR
+    assert "redirects to 127.0.0.1" in error.message
+
+
+async def test_a_body_without_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain answer has a limit."""
+    monkeypatch.setattr("providers.transport.http.MAX_BODY", 1000)
+    long = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n" + b"x" * 5000
+    async with serving(long) as server:
+        assert (await fails(client(server.url))).code is ErrorCode.PROTOCOL_ERROR
+
+
+# --- what is sent and read
+
+
+async def test_a_call_is_one_plain_request() -> None:
+    """Path below the base URL, queries joined, the headers of settings and call, the body as it is."""
+    async with serving(OK) as server:
+        http = client(server.url + "?tenant=1", headers={"x-team": "a"})
+        answer = await http.open("POST", "/chat?v=2", b'{"a":1}', headers={"x-call": "b"})
+        assert (answer.status, await answer.read()) == (200, b"{}")
+        await http.aclose()
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    assert lines[0] == b"post /v1/chat?tenant=1&v=2 http/1.1"
+    for header in (b"authorization: bearer hush", b"x-team: a", b"x-call: b", b"content-type: application/json"):
+        assert header in lines
+    assert body == b'{"a":1}'
+
+
+async def test_packed_bodies_and_long_headers_are_read() -> None:
+    """gzip is unpacked, and a header of 20 KB is no fault."""
+    packed = gzip.compress(b'{"a": 1}')
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nx-long: {'y' * 20_000}\r\ncontent-length: {len(packed)}\r\n\r\n"
+    )
+    async with serving(head.encode() + packed) as server:
+        http = client(server.url)
+        answer = await http.open("POST", "/chat", b"{}")
+        assert await answer.read() == b'{"a": 1}'
+        assert len(answer.headers["x-long"]) == 20_000
+        await http.aclose()
+
+
+async def test_large_requests_are_sent() -> None:
+    """A few images make several megabytes."""
+    async with serving(OK) as server:
+        http = client(server.url)
+        assert await (await http.open("POST", "/chat", b"x" * 5_000_000)).read() == b"{}"
+        await http.aclose()
+    assert len(server.requests[0]) > 5_000_000
+
+
+async def test_connections_are_used_again() -> None:
+    """One connection carries one call after another; errors with a body do not cost it."""
+    async with serving(OK) as server:
+        http = client(server.url)
+        for _ in range(5):
+            await (await http.open("POST", "/chat", b"{}")).read()
+        assert server.connections == 1
+        await http.aclose()
+
+
+async def test_a_connection_that_the_server_closed_meanwhile() -> None:
+    """A pooled connection that ended between two calls is replaced without a word."""
+    async with serving(OK, requests=1) as server:
+        http = client(server.url)
+        for expected in (1, 2):
+            await (await http.open("POST", "/chat", b"{}")).read()
+            assert server.connections == expected
+            await server.ended.wait()
+            server.ended.clear()
+            for _ in range(10):
+                await asyncio.sleep(0)  # let our side see the end
+        await http.aclose()
+
+
+# --- streams and cleaning up
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    await reader.read()  # until the client goes
+
+
+async def test_leaving_a_stream_closes_its_connection() -> None:
+    """So that the vendor stops; also when the reader is cancelled."""
+    async with serving(drip) as server:
+        http = client(server.url)
+        answer = await http.open("POST", "/chat", b"{}")
+        assert await anext(answer.chunks()) == b"hello"
+        await answer.aclose()
+        async with asyncio.timeout(5):
+            await server.ended.wait()
+
+        server.ended.clear()
+        answer = await http.open("POST", "/chat", b"{}")
+        reading = asyncio.create_task(answer.read())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        async with asyncio.timeout(5):
+            await server.ended.wait()
+        await http.aclose()
+
+
+async def test_nothing_is_left_behind() -> None:
+    """After closing: no task, no connection; warnings about unclosed things are errors here."""
+    before = asyncio.all_tasks()
+    async with serving(OK) as server:
+        http = client(server.url)
+        await asyncio.gather(*(_read(http) for _ in range(20)))
+        await http.aclose()
+        async with asyncio.timeout(5):
+            while asyncio.all_tasks() - before:
+                await asyncio.sleep(0)
+    gc.collect()
+
+
+async def _read(http: HttpClient) -> bytes:
+    return await (await http.open("POST", "/chat", b"{}")).read()
+
+
+def test_a_client_moves_to_a_new_loop() -> None:
+    """One asyncio.run after another: the old pool ends with its loop, a new one is made."""
+
+    async def story(http: HttpClient) -> bytes:
+        async with serving(OK) as server:
+            object.__setattr__(http, "_base", httpx.URL(server.url))
+            http._urls.clear()
+            return await _read(http)
+
+    http = client("http://127.0.0.1:1")
+    assert [asyncio.run(story(http)) for _ in range(2)] == [b"{}", b"{}"]
+    gc.collect()
+
+
+# --- a transport of the caller's, and retries for use without a router
+
+
+def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
+    script = list(answers)
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return httpx.MockTransport(handle), seen
+
+
+def retrying(*answers: httpx.Response | Exception, retries: int = 2) -> tuple[int, int, float]:
+    """(status, requests, seconds) of a call."""
+
+    async def story() -> tuple[int, int, float]:
+        transport, seen = answering(*answers)
+        http = client("http://vendor.invalid/v1", retries=retries, options={"transport": transport})
+        answer = await http.open("POST", "/chat", b"{}")
+        return answer.status, len(seen), asyncio.get_running_loop().time()
+
+    return run(story())
+
+
+def test_a_callers_transport_carries_everything() -> None:
+    """A mock, a proxy, anything of httpx's interface."""
+    assert retrying(httpx.Response(200, json={})) == (200, 1, 0.0)
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+def test_passing_failures_are_tried_again(status: int) -> None:
+    """Twice by default, after the time that the vendor asks for."""
+    busy = httpx.Response(status, headers={"retry-after": "3"})
+    assert retrying(busy, busy, httpx.Response(200)) == (200, 3, 6.0)
+    assert retrying(busy) == (status, 3, 6.0)
+
+
+def test_other_answers_are_final() -> None:
+    """Wrong requests, a vendor that says not to, a wait that is too long, retries switched off."""
+    ok = httpx.Response(200)
+    assert retrying(httpx.Response(400), ok) == (400, 1, 0.0)
+    assert retrying(httpx.Response(500, headers={"x-should-retry": "false"}), ok) == (500, 1, 0.0)
+    assert retrying(httpx.Response(429, headers={"retry-after": "3600"}), ok) == (429, 1, 0.0)
+    assert retrying(httpx.Response(500), ok, retries=0) == (500, 1, 0.0)
+
+
+def test_lost_connections_are_tried_again_with_backoff() -> None:
+    """At most half a second the first time."""
+    status, requests, seconds = retrying(httpx.ConnectError("refused"), httpx.Response(200))
+    assert (status, requests) == (200, 2)
+    assert seconds <= 0.5
