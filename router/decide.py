@@ -72,7 +72,7 @@ def unfit(target: Target, needs: Needs, windows: Mapping[str, int], window_floor
         window_floor: tokens that were already too few elsewhere.
     """
     if target.disabled:
-        return "disabled", "its provider's key is not set"
+        return "disabled", "a variable of its provider is not set"
     has = target.capabilities
     for need in ("tools", "vision", "json_schema", "streaming"):
         if getattr(needs, need) and getattr(has, need) is False:

@@ -16,7 +16,7 @@ class OllamaProvider(HttpProvider):
     A key is sent as a bearer token; a local server needs none.
     """
 
-    default_base_url: ClassVar[str] = "http://localhost:11434"
+    default_base_url: ClassVar[str] = "http://127.0.0.1:11434"
     line_decoder = NDJSONDecoder
 
     def auth_headers(self) -> dict[str, str]:

@@ -23,6 +23,13 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         "At sunset the light crosses much more air, most of the blue is lost on the way, and red remains.",
     ),
     (
+        r"signal ?box",
+        "A signal box is the railway building from which points and signals were set. From its tall windows, "
+        "and on a lit panel of every line, the signaller sees where each train is, sets a route for the next one, "
+        "and leads it around a track that is blocked. Interlocking keeps two trains from ever being given the same "
+        "stretch of line.",
+    ),
+    (
         r"\bhaiku\b",
         "Packets cross the night,\none path falls silent, and still\nthe answer arrives.",
     ),

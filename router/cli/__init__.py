@@ -50,7 +50,7 @@ def group() -> None:
 def main() -> None:
     """The entry point: Ctrl-C and a closed pipe end it at once, without a traceback."""
     try:
-        code = group.main(standalone_mode=False)
+        code = group.main(prog_name="signalbox", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)

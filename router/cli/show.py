@@ -11,9 +11,12 @@ from router.plan import Chain, Plan, Tier, compile_plan
 
 if TYPE_CHECKING:
     from router.config import LoadResult
+    from router.config.policies import Effective
     from router.target import Target
 
 _ROUTE_POLICIES = ("timeout", "retry")
+_DURATIONS = frozenset({"connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"})
+_PERCENTAGES = frozenset({"budget"})
 
 
 @click.command("show")
@@ -29,7 +32,7 @@ def command(route: str | None, path: str) -> int:
         if chain is None:
             routes = ", ".join(loaded.file.routes) if loaded.file else ""
             raise Failure(f'no route, model or provider/model-id is named "{name}"; routes: {routes}')
-        click.echo("" if number else f"{path}  revision {plan.revision}\n", nl=bool(number) or True)
+        click.echo("" if number else f"{path}  revision {plan.revision}\n")
         _show(chain, plan, loaded)
     return 0
 
@@ -39,8 +42,10 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     for number, tier in enumerate(chain.tiers):
         click.echo(f"  tier {number + 1}  {tier_line(tier)}")
         total = sum(target.weight for target in tier.targets) or 1
-        for target in tier.targets:
-            click.echo(f"    {target_line(target, target.weight / total)}")
+        for place, target in enumerate(tier.targets, 1):
+            share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
+            click.echo(f"    {target_line(target, share)}")
+            _show_own(target, chain, plan, loaded)
     for policy in _ROUTE_POLICIES:
         _show_policy(chain, policy, plan, loaded)
 
@@ -52,25 +57,49 @@ def tier_line(tier: Tier) -> str:
     return f"{how}{len(tier.targets)} target{'s' if len(tier.targets) != 1 else ''}{on}"
 
 
-def target_line(target: Target, share: float) -> str:
-    """A target with its share of the tier."""
+def target_line(target: Target, share: str) -> str:
+    """A target with its share of the tier, or its place in it."""
     where = f"{target.provider}/{target.model}"
     named = target.name if target.name == where else f"{target.name} = {where}"
-    off = "  (disabled: its key is not set)" if target.disabled else ""
-    return f"{share:4.0%}  {named}{off}"
+    off = "  (left out: a variable is not set)" if target.disabled else ""
+    return f"{share}  {named}{off}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:
     from router.config import effective
-    from router.config.units import format_duration
 
     route = chain.route if chain.route in plan.file.routes else None
-    durations = {"connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"}
     click.echo(f"  {policy}")
-    for key, found in effective(plan.file, policy, provider=None, model=None, route=route).items():
-        value = format_duration(found.value) if key in durations and found.value is not None else found.value
-        click.secho(f"    {key:<13} {value!s:<8}", nl=False)
-        click.secho(f"  {_origin(found.origin, loaded)}", dim=True)
+    for key, found in effective(plan.file, policy, route=route).items():
+        _show_value("    ", key, found, loaded)
+
+
+def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> None:
+    """What the target's provider or model says otherwise than the route."""
+    from router.config import effective
+
+    route = chain.route if chain.route in plan.file.routes else None
+    model = target.name if target.name in plan.file.models else None
+    for policy in _ROUTE_POLICIES:
+        for key, found in effective(plan.file, policy, provider=target.provider, model=model, route=route).items():
+            if found.origin[0] in ("providers", "models"):
+                _show_value("            ", f"{policy}.{key}", found, loaded)
+
+
+def _show_value(indent: str, key: str, found: Effective, loaded: LoadResult) -> None:
+    click.echo(f"{indent}{key:<13} {_written(key.rpartition('.')[2], found.value):<8}", nl=False)
+    click.secho(f"  {_origin(found.origin, loaded)}", dim=True)
+
+
+def _written(key: str, value: object) -> str:
+    """A value as a routes.yaml would say it."""
+    from router.config.units import format_duration, format_percent
+
+    if value is None:
+        return "-"
+    if key in _DURATIONS and isinstance(value, float):
+        return format_duration(value)
+    return format_percent(value) if key in _PERCENTAGES and isinstance(value, float) else str(value)
 
 
 def _origin(origin: object, loaded: LoadResult) -> str:

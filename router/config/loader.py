@@ -80,7 +80,7 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UnreadableFile(path, "no such file; `signalbox init` writes one") from None
+        raise UnreadableFile(path, "no such file") from None
     except OSError as error:
         raise UnreadableFile(path, f"can't be read ({error.strerror}); check its permissions") from None
     if len(content) > MAX_BYTES:

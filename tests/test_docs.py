@@ -1,0 +1,72 @@
+"""What the documentation shows works as it stands: its Python runs, its YAML is valid."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from providers.simulator import Simulator
+from router.config import load_text
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(place, source) of every fenced block of a language."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S):
+            line = text[: match.start()].count("\n") + 1
+            found.append((f"{page.name}:{line}", match[1]))
+    return found
+
+
+@pytest.mark.parametrize(("place", "source"), blocks("python"), ids=[place for place, _ in blocks("python")])
+def test_python_compiles(place: str, source: str) -> None:
+    """Examples with a top-level await are the body of an async function."""
+    body = "".join(f"    {line}\n" for line in source.splitlines())
+    compile(f"async def example():\n{body}", place, "exec")
+
+
+async def test_the_readme_example_runs(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first Python example, on the first routes.yaml, over simulated vendors."""
+    text = next(source for place, source in blocks("yaml") if place.startswith("README"))
+    for kind in ("openai", "anthropic"):
+        text = text.replace(f"{{kind: {kind},", f'{{kind: {kind}, base_url: "{simulator.base_url(kind)}",')
+    (tmp_path / "routes.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "k1")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k2")
+    source = next(source for place, source in blocks("python") if place.startswith("README"))
+    space: dict[str, object] = {}
+    exec(source.replace("asyncio.run(main())", ""), space)
+    await space["main"]()  # type: ignore[operator]  # the example defines it
+    assert "Rayleigh" in capsys.readouterr().out
+
+
+def test_the_testing_example_passes() -> None:
+    """The example of an app's own test is a test that passes."""
+    source = next(source for _, source in blocks("python") if "test_my_app_survives" in source)
+    space: dict[str, object] = {}
+    exec(source, space)
+    space["test_my_app_survives_an_outage"]()  # type: ignore[operator]  # the example defines it
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link has its file."""
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_smallest_file_is_valid() -> None:
+    """The README's first routes.yaml, with its variables set."""
+    text = next(source for place, source in blocks("yaml") if place.startswith("README"))
+    assert load_text(text, env={"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"}).diagnostics == ()
