@@ -6,6 +6,7 @@ A subclass says how a request is written and how an answer is read; it makes no 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -49,7 +50,7 @@ class LineDecoder(Protocol):
     def flush(self) -> Any: ...
 
 
-class HttpProvider:
+class HttpProvider(ABC):
     """Base of the providers over HTTP. Every failure that leaves it is a `ProviderError` without the key in it."""
 
     default_base_url: ClassVar[str]
@@ -62,21 +63,21 @@ class HttpProvider:
 
     # --- what a subclass says
 
+    @abstractmethod
     def auth_headers(self) -> dict[str, str]:
         """The headers that carry the key; none without one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         """The path below the base URL (it may have a query), and the JSON body."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
         """Read a plain answer; raises ProviderError when it is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream."""
-        raise NotImplementedError
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return ModelCapabilities()

@@ -6,7 +6,7 @@ skipped, as the vendor asks.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -14,6 +14,7 @@ from providers.accumulate import parse_arguments
 from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient import as_count, as_dict, as_list, as_str, made_up_id
+from providers.transport.lines import SSEEvent
 from providers.types import (
     CompletionResponse,
     FinishReason,
@@ -34,16 +35,6 @@ _FINISH: dict[str, FinishReason] = {
 }
 _TOOL_BLOCKS = frozenset({"tool_use"})
 _decode_json = msgspec.json.Decoder().decode
-
-
-class Event(Protocol):
-    """What the decoder needs of a server-sent event."""
-
-    @property
-    def event(self) -> str | None: ...
-
-    @property
-    def data(self) -> bytes: ...
 
 
 def finish_reason(raw: str | None) -> FinishReason:
@@ -183,7 +174,7 @@ class MessagesStreamDecoder:
         self._stopped = False
         self._counts: dict[str, Any] = {}
 
-    def feed(self, event: Event) -> StreamChunk | None:
+    def feed(self, event: SSEEvent) -> StreamChunk | None:
         """Take one event; None when it brings nothing to show.
 
         Raises:
@@ -212,7 +203,7 @@ class MessagesStreamDecoder:
             self._stopped = True
         return None  # pings, and what the vendor may add
 
-    def _payload(self, event: Event) -> dict[str, Any] | None:
+    def _payload(self, event: SSEEvent) -> dict[str, Any] | None:
         data = event.data
         try:
             payload = _decode_json(data)

@@ -6,7 +6,7 @@ servers were recorded to send, which is read leniently.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.lenient import as_dict, as_list, as_str
 from providers.openai.encode import encode
 from providers.openai.reading import ToolCallAssembler, finish_reason, read_usage, text_and_thinking
+from providers.transport.lines import SSEEvent
 from providers.types import (
     CompletionResponse,
     StreamChunk,
@@ -29,16 +30,6 @@ __all__ = ["ChatStreamDecoder", "decode", "encode"]
 
 _PLAIN_DELTA = frozenset({"content", "role"})
 _decode_json = msgspec.json.Decoder().decode
-
-
-class Event(Protocol):
-    """What the decoder needs of a server-sent event."""
-
-    @property
-    def event(self) -> str | None: ...
-
-    @property
-    def data(self) -> bytes: ...
 
 
 def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> CompletionResponse:
@@ -146,7 +137,7 @@ class ChatStreamDecoder:
         self._said_done = False
         self._usage: Usage | None = None
 
-    def feed(self, event: Event) -> StreamChunk | None:
+    def feed(self, event: SSEEvent) -> StreamChunk | None:
         """Take one event; None when it brings nothing to show.
 
         Raises:
@@ -176,7 +167,7 @@ class ChatStreamDecoder:
             return StreamChunk(text)
         return self._take(payload)
 
-    def _feed_rare(self, event: Event) -> StreamChunk | None:
+    def _feed_rare(self, event: SSEEvent) -> StreamChunk | None:
         data = event.data.strip()
         if event.event == "error" and data:
             raise self.error(data)
