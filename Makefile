@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fix clean bench
+.PHONY: demo test lint fix clean bench corpus
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -18,6 +18,9 @@ lint: $(VENV)/.dev
 fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+corpus: $(VENV)/.dev
+	$(BIN)/python -m tests.corpus
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -55,6 +55,8 @@ class HttpProvider(ABC):
 
     default_base_url: ClassVar[str]
     line_decoder: ClassVar[Callable[[], LineDecoder]]
+    # Content types of answers that are no stream though one was asked for: an error, or `stream` was ignored.
+    whole_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/html"})
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
@@ -124,6 +126,10 @@ class HttpProvider(ABC):
         timeout = self.settings.timeout
         return not (timeout.first_token is None and timeout.idle is None and timeout.total is None)
 
+    def _is_stream(self, response: HttpResponse) -> bool:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return kind not in self.whole_types
+
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
             response = await self._open(request, stream=False)
@@ -138,7 +144,7 @@ class HttpProvider(ABC):
         try:
             response = await self._open(request, stream=True)
             try:
-                if _is_stream(response):
+                if self._is_stream(response):
                     async for chunk in self._chunks(response.chunks(), response, request, state):
                         yield chunk
                     return
@@ -270,12 +276,6 @@ class _StreamState:
         if self.whole is not None:
             return self.whole
         return self._empty if self.decoder is None else self.decoder.response()
-
-
-def _is_stream(response: HttpResponse) -> bool:
-    """Whether the answer is a stream; a JSON or HTML body is an error or an answer that ignored `stream`."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind not in ("application/json", "text/html")
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

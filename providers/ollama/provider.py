@@ -18,6 +18,7 @@ class OllamaProvider(HttpProvider):
 
     default_base_url: ClassVar[str] = "http://127.0.0.1:11434"
     line_decoder = NDJSONDecoder
+    whole_types = frozenset({"text/html"})  # a whole JSON answer is a line as well, and some proxies name lines JSON
 
     def auth_headers(self) -> dict[str, str]:
         key = self.settings.secret

@@ -148,9 +148,9 @@ MODEL_RULES: tuple[tuple[str, ModelRule], ...] = (
     ("gpt-6-sol", ModelRule(_NONE_UP, "effort_none")),
     ("gpt-6-luna", ModelRule(_NONE_UP, "effort_none")),
     ("gpt-6.1-terra", ModelRule(_NONE_UP, "effort_none")),
-    ("o1-pro", ModelRule((), "responses", chat=False)),
-    ("gpt-5-pro", ModelRule((), "responses", chat=False)),
-    *((f"gpt-5.{minor}-pro", ModelRule((), "responses", chat=False)) for minor in range(1, 7)),
+    ("o1-pro", ModelRule(("low", "medium", "high"), "responses", chat=False)),
+    ("gpt-5-pro", ModelRule(("high",), "responses", chat=False)),
+    *((f"gpt-5.{minor}-pro", ModelRule(_LOW_UP[1:], "responses", chat=False)) for minor in range(1, 7)),
     *((f"gpt-5.{minor}-chat", ModelRule(("medium",))) for minor in range(1, 7)),
     ("gpt-5.6", ModelRule(_NONE_UP, "effort_none")),
     ("gpt-5.5", ModelRule(_NONE_UP, "effort_none")),
@@ -167,22 +167,54 @@ MODEL_RULES: tuple[tuple[str, ModelRule], ...] = (
 )
 
 
-def openai_effort(model: str, effort: str | None, *, tools: bool) -> str | None:
-    """The reasoning_effort to send to an OpenAI model; None is: do not send the field.
+def rule_for(model: str) -> ModelRule | None:
+    """The row of a model; None for one of no row."""
+    return next((rule for prefix, rule in MODEL_RULES if model.startswith(prefix)), None)
+
+
+def reasons(model: str) -> bool:
+    """Whether an OpenAI model reasons; one of no row is taken for a new one, which does."""
+    rule = rule_for(model)
+    return rule is None or bool(rule.efforts)
+
+
+def needs_responses(model: str, thinking: Thinking | None, *, tools: bool) -> bool:
+    """Whether chat completions cannot serve this (or only with the reasoning switched off that the model has)."""
+    rule = rule_for(model)
+    if rule is None or (rule.chat and (not tools or rule.tools == "yes")):
+        return False
+    if not rule.chat or rule.tools == "responses":
+        return True
+    return thinking != "off" and (thinking is not None or rule.tools == "effort_none")
+
+
+def effort_for(model: str, effort: str) -> str | None:
+    """The effort to send to an OpenAI model; None is: do not send the field.
+
+    Raises:
+        ProviderError: UNSUPPORTED when the model does not take this effort.
+    """
+    rule = rule_for(model)
+    if rule is None or effort in rule.efforts:
+        return effort
+    if effort == "none" and not rule.efforts:
+        return None  # it never reasons
+    known = ", ".join(rule.efforts) or "none at all"
+    raise _unsupported(model, f'{model} does not take reasoning effort "{effort}" (it takes: {known})')
+
+
+def chat_effort(model: str, effort: str | None, *, tools: bool) -> str | None:
+    """The reasoning_effort to send on chat completions; None is: do not send the field.
 
     Raises:
         ProviderError: UNSUPPORTED when chat completions cannot carry this request for this model.
     """
-    rule = next((rule for prefix, rule in MODEL_RULES if model.startswith(prefix)), None)
+    rule = rule_for(model)
     if rule is None:
         return effort
     if not rule.chat:
         raise _unsupported(model, f"{model} is offered on OpenAI's Responses API only")
-    if effort == "none" and not rule.efforts:
-        return None  # it never reasons
-    if effort is not None and effort not in rule.efforts:
-        known = ", ".join(rule.efforts) or "none at all"
-        raise _unsupported(model, f'{model} does not take reasoning effort "{effort}" (it takes: {known})')
+    effort = None if effort is None else effort_for(model, effort)
     if not tools or rule.tools == "yes":
         return effort
     if rule.tools == "responses":

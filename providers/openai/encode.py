@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
-from providers.openai.dialects import Dialect, openai_effort, thinking_fields
+from providers.openai.dialects import Dialect, chat_effort, thinking_fields
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -99,7 +99,7 @@ def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, 
 def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
     fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking)
     if dialect.openai_models:
-        effort = openai_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
+        effort = chat_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
         fields = {"reasoning_effort": effort}
     body.update(fields)
 
@@ -107,7 +107,7 @@ def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dia
 def _message(message: Message, model: str, dialect: Dialect, provider: str | None) -> dict[str, Any]:
     role = "system" if message.role == "developer" and not dialect.developer else message.role
     out: dict[str, Any] = {"role": role}
-    rename: Callable[[str], str] = _short_id if dialect.short_ids else str
+    rename = _short_id if dialect.short_ids else long_id
     if message.role == "tool":
         # The protocol has no flag for a failed tool: the caller's text is all that tells.
         return {**out, "tool_call_id": rename(message.tool_call_id or ""), "content": message.text}
@@ -136,18 +136,19 @@ def _part(part: TextPart | ImagePart | FilePart) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):
-        url = part.url or _data_url(part.data or b"", part.media_type or "image/png")
+        url = part.url or data_url(part.data or b"", part.media_type or "image/png")
         return {"type": "image_url", "image_url": {"url": url}}
     return {
         "type": "file",
         "file": {
             "filename": part.filename or "document",
-            "file_data": _data_url(part.data, part.media_type),
+            "file_data": data_url(part.data, part.media_type),
         },
     }
 
 
-def _data_url(data: bytes, media_type: str) -> str:
+def data_url(data: bytes, media_type: str) -> str:
+    """RFC 2397."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -155,6 +156,11 @@ def _tool_call(call: ToolCall, rename: Callable[[str], str]) -> dict[str, Any]:
     # The model's own text goes back unchanged: it keeps the vendor's prompt cache warm.
     raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
     return {"id": rename(call.id), "type": "function", "function": {"name": call.name, "arguments": raw}}
+
+
+def long_id(call_id: str) -> str:
+    """OpenAI takes ids of at most 40 characters; longer ones of other vendors are renamed, always alike."""
+    return call_id if len(call_id) <= 40 else "call_" + hashlib.sha256(call_id.encode()).hexdigest()[:24]
 
 
 def _short_id(call_id: str) -> str:
@@ -171,7 +177,7 @@ def _send_thinking_back(
     parts = list(message.thinking)
     if not isinstance(message.content, str):
         parts += [part for part in message.content if isinstance(part, ThinkingPart)]
-    own = [part for part in parts if _made_by(part.origin, provider, model)]
+    own = [part for part in parts if made_by(part.origin, provider, model)]
     for part in own:
         if part.opaque:
             _send_opaque_back(out, part.opaque)
@@ -185,7 +191,8 @@ def _send_thinking_back(
         out[field] = " "
 
 
-def _made_by(origin: str | None, provider: str | None, model: str) -> bool:
+def made_by(origin: str | None, provider: str | None, model: str) -> bool:
+    """Whether reasoning of this origin (`provider/model`) is this provider's and model's own."""
     if origin is None:
         return False
     maker, _, made_by_model = origin.partition("/")

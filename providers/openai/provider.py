@@ -1,22 +1,27 @@
-"""OpenAI, and every server that speaks its chat completions protocol."""
+"""OpenAI, and every server that speaks its protocols: chat completions, and Responses where that serves better."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from providers.http_provider import HttpProvider
-from providers.openai import chat
-from providers.openai.dialects import dialect_for
+from providers.http_provider import HttpProvider, StreamDecoder
+from providers.openai import chat, responses
+from providers.openai.dialects import dialect_for, needs_responses
+from providers.openai.responses_encode import encode as encode_responses
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse
 
 
 class OpenAIProvider(HttpProvider):
-    """Chat completions. `options.dialect` names the dialect where the base URL does not tell it.
+    """Chat completions and Responses.
+
+    Options: `dialect` (where the base URL does not tell it), `api` ("chat" or "responses"; otherwise chosen per
+    request: Responses for OpenAI's models that chat completions cannot serve), `reasoning_summary` ("auto", "concise",
+    "detailed"; Responses only).
 
     Raises:
-        ValueError: `options.dialect` is not a known dialect.
+        ValueError: `dialect` or `api` is not one of the known ones.
     """
 
     default_base_url: ClassVar[str] = "https://api.openai.com/v1"
@@ -25,6 +30,11 @@ class OpenAIProvider(HttpProvider):
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         self.dialect = dialect_for(self.base_url, settings.options.get("dialect"))
+        self._api = settings.options.get("api")
+        if self._api not in (None, "chat", "responses"):
+            raise ValueError(f'options.api is "chat" or "responses", not {self._api!r}')
+        if self._api is None and (not self.dialect.openai_models or "/deployments/" in self.base_url):
+            self._api = "chat"  # Azure's classic deployments have no Responses API below them
 
     def auth_headers(self) -> dict[str, str]:
         key = self.settings.secret
@@ -35,10 +45,24 @@ class OpenAIProvider(HttpProvider):
         return {"authorization": f"Bearer {key}"}
 
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
-        return "/chat/completions", chat.encode(request, self.dialect, stream=stream, provider=self.name)
+        if not self._by_responses(request):
+            return "/chat/completions", chat.encode(request, self.dialect, stream=stream, provider=self.name)
+        summary = self.settings.options.get("reasoning_summary")
+        body = encode_responses(request, self.dialect, stream=stream, provider=self.name, summary=summary)
+        return "/responses", body
 
     def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
-        return chat.decode(body, provider=self.name, model=request.model, request_id=request_id)
+        read = responses.decode if self._by_responses(request) else chat.decode
+        return read(body, provider=self.name, model=request.model, request_id=request_id)
 
-    def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> chat.ChatStreamDecoder:
+    def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
+        if self._by_responses(request):
+            return responses.ResponsesStreamDecoder(self.name, request.model, request_id)
         return chat.ChatStreamDecoder(self.name, request.model, request_id)
+
+    def _by_responses(self, request: CompletionRequest) -> bool:
+        if self._api is not None:
+            return bool(self._api == "responses")
+        if request.stop:
+            return False  # the Responses API has no stop sequences
+        return needs_responses(request.model, request.thinking, tools=bool(request.tools))

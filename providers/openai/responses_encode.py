@@ -1,0 +1,144 @@
+"""A request as the JSON body of POST /responses: stateless, the conversation is sent whole.
+
+Protocol: the types of the openai package 3.54 (`openai.types.responses`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from providers.errors import ErrorCode, ProviderError
+from providers.openai.dialects import Dialect, effort_for, reasons
+from providers.openai.encode import data_url, long_id, made_by
+from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool, effort_of
+
+
+def encode(
+    request: CompletionRequest, dialect: Dialect, *, stream: bool, provider: str, summary: str | None = None
+) -> dict[str, Any]:
+    """The body to send. None fields are left out; `extra_body` is merged last and wins.
+
+    Args:
+        provider: whose reasoning items are sent back.
+        summary: how reasoning is summed up ("auto", "concise", "detailed"); None asks for no summary.
+
+    Raises:
+        ProviderError: UNSUPPORTED when this model, or the protocol, cannot carry the request.
+    """
+    if request.stop:
+        raise _unsupported(request, "takes no stop sequences")
+    effort = None if request.thinking is None else effort_for(request.model, effort_of(request.thinking))
+    reasoning = {key: value for key, value in (("effort", effort), ("summary", summary)) if value is not None}
+    body: dict[str, Any] = {
+        "model": request.model,
+        "input": _items(request, dialect, provider),
+        "max_output_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "reasoning": reasoning or None,
+        "text": {"format": _format(request)} if request.response_format is not None else None,
+        "user": request.user,
+        "metadata": request.metadata,
+        "store": False,
+        # Without the server's memory, reasoning goes on only if it is handed back in its sealed form.
+        "include": ["reasoning.encrypted_content"] if reasons(request.model) else None,
+    }
+    _add_tools(body, request)
+    if stream:
+        body["stream"] = True
+        if dialect.obfuscation:
+            body["stream_options"] = {"include_obfuscation": False}
+    kept = {key: value for key, value in body.items() if value is not None}
+    return {**kept, **(request.extra_body or {})}
+
+
+def _unsupported(request: CompletionRequest, what: str) -> ProviderError:
+    return ProviderError(ErrorCode.UNSUPPORTED, f"the Responses API {what}", model=request.model)
+
+
+def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    system = "developer" if dialect.developer else "system"
+    for message in request.messages:
+        if message.role == "assistant":
+            items += _assistant(message, request, provider)
+        elif message.role == "tool":
+            output = message.content if isinstance(message.content, str) else _parts(message.content)
+            call_id = long_id(message.tool_call_id or "")
+            items.append({"type": "function_call_output", "call_id": call_id, "output": output})
+        else:
+            role = "user" if message.role == "user" else system
+            content = message.content if isinstance(message.content, str) else _parts(message.content)
+            items.append({"role": role, "content": content})
+    return items
+
+
+def _assistant(message: Message, request: CompletionRequest, provider: str) -> list[dict[str, Any]]:
+    thoughts = list(message.thinking)
+    if not isinstance(message.content, str):
+        thoughts += [part for part in message.content if isinstance(part, ThinkingPart)]
+    items = [
+        dict(part.opaque)
+        for part in thoughts
+        if made_by(part.origin, provider, request.model) and part.opaque and part.opaque.get("encrypted_content")
+    ]
+    if message.text:
+        items.append({"role": "assistant", "content": [{"type": "output_text", "text": message.text}]})
+    for call in message.tool_calls:
+        raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
+        items.append({"type": "function_call", "call_id": long_id(call.id), "name": call.name, "arguments": raw})
+    return items
+
+
+def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
+    return [_WRITERS[type(part)](part) for part in parts if not isinstance(part, ThinkingPart)]
+
+
+def _image(part: ImagePart) -> dict[str, Any]:
+    url = part.url or data_url(part.data or b"", part.media_type or "image/png")
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
+
+
+def _file(part: FilePart) -> dict[str, Any]:
+    return {
+        "type": "input_file",
+        "filename": part.filename or "document",
+        "file_data": data_url(part.data, part.media_type),
+    }
+
+
+_WRITERS: dict[type, Callable[[Any], dict[str, Any]]] = {
+    TextPart: lambda part: {"type": "input_text", "text": part.text},
+    ImagePart: _image,
+    FilePart: _file,
+}
+
+
+def _add_tools(body: dict[str, Any], request: CompletionRequest) -> None:
+    if not request.tools:
+        return
+    body["tools"] = [_tool(tool) for tool in request.tools]
+    body["parallel_tool_calls"] = request.parallel_tool_calls
+    choice = request.tool_choice
+    plain = choice in (None, "auto", "none", "required")
+    body["tool_choice"] = choice if plain else {"type": "function", "name": choice}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters or {"type": "object", "properties": {}},
+        "strict": bool(tool.strict),  # required here; left out it would be true, which most schemas do not meet
+    }
+
+
+def _format(request: CompletionRequest) -> dict[str, Any]:
+    wanted = request.response_format
+    if not isinstance(wanted, dict):
+        return {"type": "json_object"}
+    return {"type": "json_schema", "name": "answer", **wanted}
