@@ -30,7 +30,7 @@ class Exchange:
     ) -> None:
         self.vendor = vendor
         self.knobs = vendor.knobs
-        self.dialect = dialect
+        self.dialect = dialect.at(path)
         self.request = request
         self.path = path
         self.random = random

@@ -21,7 +21,9 @@ from providers.simulator.vendors import (
     first,
     flag,
     function_tools,
+    input_tokens,
     model_and_messages,
+    objects,
     part,
 )
 from providers.simulator.world import ErrorKind
@@ -88,6 +90,13 @@ class OpenAIChat(Dialect):
     base = "/v1"
     chat = "/v1/chat/completions"
     stream_type = "text/event-stream; charset=utf-8"
+
+    def at(self, path: str) -> Dialect:
+        if not path.startswith("/v1/responses"):
+            return self
+        from providers.simulator.openai_responses import OpenAIResponses  # here: it builds on this module
+
+        return OpenAIResponses()
 
     def ask(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
         model, messages = model_and_messages(body)
@@ -179,6 +188,10 @@ class OpenAIChat(Dialect):
         }
 
     def other(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        if (method, path) == ("POST", "/v1/responses/input_tokens"):
+            given = body.get("input")
+            messages = [{"role": "user", "content": given}] if isinstance(given, str) else objects(body, "input")
+            return {"object": "response.input_tokens", "input_tokens": input_tokens(body, messages)}
         if (method, path) != ("GET", "/v1/models"):
             return None
         listed = [{"id": name, "object": "model", "created": 1715367049, "owned_by": "simulator"} for name in MODELS]

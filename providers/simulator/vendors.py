@@ -79,6 +79,10 @@ class Dialect(ABC):
     stream_type: str
     """The Content-Type of a stream."""
 
+    def at(self, path: str) -> Dialect:
+        """The dialect of a path, for vendors with several protocols."""
+        return self
+
     @abstractmethod
     def ask(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
         """Read a chat request; raises BadRequest."""
