@@ -9,7 +9,18 @@ from typing import Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
 from providers.errors import ErrorCode, ProviderError
-from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart, Tool, ToolCall
+from providers.types import (
+    CompletionRequest,
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    Thinking,
+    ThinkingPart,
+    Tool,
+    ToolCall,
+)
 
 MessagesLike: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
 
@@ -79,11 +90,59 @@ def coerce_response_format(wanted: Any) -> str | dict[str, Any] | None:
             return None
         if kind == "json_object" and "schema" not in wanted:
             return "json"
-        inner = wanted.get("json_schema") if kind == "json_schema" else wanted
+        inner = wanted.get("json_schema", wanted) if kind == "json_schema" else wanted
         if isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping):
             return {key: inner[key] for key in ("name", "description", "schema", "strict") if key in inner}
+        if kind not in (None, "json_schema", "json_object"):
+            raise ProviderError(
+                ErrorCode.UNSUPPORTED, f'response_format: the type "{kind}" has no meaning across vendors'
+            )
     invalid(
         'response_format: "json", or a dict with "name" and "schema" (a JSON Schema), or a pydantic model is expected'
+    )
+
+
+_EFFORTS: Mapping[str, Thinking] = {"none": "off", "minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+_SAME_NAME = (
+    *("parallel_tool_calls", "temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "user"),
+    "metadata",
+)
+_OF_TRANSPORT = frozenset({"stream", "stream_options"})
+
+
+def coerce_request(body: Mapping[str, Any]) -> CompletionRequest:
+    """A whole request from a body of OpenAI's chat completions API; what is the vendor's own goes into `extra_body`.
+
+    Raises:
+        ProviderError: INVALID_REQUEST, or UNSUPPORTED for what has no meaning across vendors (audio, several answers).
+    """
+    left = {key: value for key, value in body.items() if value is not None and key not in _OF_TRANSPORT}
+    if left.pop("n", 1) != 1:
+        raise ProviderError(ErrorCode.UNSUPPORTED, "n: one answer a request is given; ask several times")
+    messages = left.pop("messages", None)
+    if messages is None:
+        invalid('the request has no "messages"')
+    limits = (left.pop("max_completion_tokens", None), left.pop("max_tokens", None))
+    stop = left.pop("stop", None)
+    fields = {name: left.pop(name) for name in _SAME_NAME if name in left}
+    if left.get("reasoning_effort") in _EFFORTS:
+        fields["thinking"] = _EFFORTS[left.pop("reasoning_effort")]
+    tools = left.pop("tools", None) or [
+        {"type": "function", "function": function} for function in left.pop("functions", None) or ()
+    ]
+    choice = left.pop("tool_choice", None) or left.pop("function_call", None)
+    if isinstance(choice, Mapping) and set(choice) == {"name"}:
+        choice = choice["name"]
+    return CompletionRequest(
+        model=str(left.pop("model", "")),
+        messages=coerce_messages(messages),
+        tools=coerce_tools(tools),
+        tool_choice=coerce_tool_choice(choice),
+        response_format=coerce_response_format(left.pop("response_format", None)),
+        max_tokens=next((limit for limit in limits if limit is not None), None),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+        extra_body=left or None,
+        **fields,
     )
 
 
@@ -137,9 +196,19 @@ def _part(part: Any, where: str) -> Part:
         return TextPart(text, cache=bool(part.get("cache_control")))
     if kind in ("image_url", "input_image"):
         return _image(part.get("image_url"), where)
+    if kind == "thinking":
+        return ThinkingPart(_thought(part.get("thinking")))
     if kind in ("file", "input_file"):
         return _file(part.get("file", part), where)
     raise ProviderError(ErrorCode.UNSUPPORTED, f'{where}: a part of type "{kind}" has no meaning across vendors')
+
+
+def _thought(source: Any) -> str:
+    """Mistral's thinking, a string or a list of parts. Without an origin it goes back to nobody."""
+    if isinstance(source, str):
+        return source
+    parts = source if isinstance(source, Sequence) else ()
+    return "".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping))
 
 
 def _image(source: Any, where: str) -> ImagePart:

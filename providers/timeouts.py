@@ -75,9 +75,12 @@ async def timed(
                 return
             except TimeoutError:
                 raise _expired(phase if until < end else "total", timeout, provider, model) from None
+            given = loop.time()
             yield chunk
             if chunk.has_content:
                 phase, limit, since = "idle", timeout.idle, loop.time()
+            else:
+                since += loop.time() - given
     finally:
         close = getattr(chunks, "aclose", None)
         if close is not None:
@@ -91,7 +94,7 @@ def _deadline(timeout: Timeout, now: float, deadline: float | None) -> float:
 
 
 def _expired(phase: str, timeout: Timeout, provider: str, model: str) -> ProviderError:
-    limit: float = getattr(timeout, phase) or 0.0
-    return ProviderError(
-        ErrorCode.TIMEOUT, _MEANING[phase].format(limit=limit), provider=provider, model=model, phase=phase
-    )
+    limit: float | None = getattr(timeout, phase)
+    # Without a limit of its own a call ends at the deadline that it was handed.
+    text = "the call's deadline passed (timeout.total)" if limit is None else _MEANING[phase].format(limit=limit)
+    return ProviderError(ErrorCode.TIMEOUT, text, provider=provider, model=model, phase=phase)

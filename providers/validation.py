@@ -38,7 +38,8 @@ def validate(request: CompletionRequest) -> None:
     if request.stop and not all(isinstance(text, str) and text for text in request.stop):
         invalid("stop: every stop sequence has to be a string with at least one character")
     thinking = request.thinking
-    if thinking is not None and thinking not in _THINKING and not (type(thinking) is int and thinking > 0):
+    named = isinstance(thinking, str) and thinking in _THINKING
+    if thinking is not None and not named and not (type(thinking) is int and thinking > 0):
         invalid('thinking: "off", "low", "medium", "high" or a number of tokens above 0 is expected')
     wanted = request.response_format
     if (

@@ -35,6 +35,9 @@ NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
         ("1e9", None),
         ("5 minutes", None),
         ("99999999999999999999999999", None),
+        ("Thu, 01 Jan 99999999999 00:00:10 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:10 +99999999999999999999", None),
+        ("9" * 5000, None),
     ],
 )
 def test_durations_and_moments(text: str, seconds: float | None) -> None:
@@ -49,6 +52,8 @@ def test_durations_and_moments(text: str, seconds: float | None) -> None:
         ({}, None),
         ({"retry-after": "3"}, 3.0),
         ({"retry-after": "3", "retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "3", "retry-after-ms": "9" * 400}, 3.0),
+        ({"retry-after-ms": "99999999999999"}, None),
         ({"retry-after": "nonsense", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6s"}, 6.0),
         (
             {

@@ -78,6 +78,23 @@ def test_total_bounds_a_stream_that_flows() -> None:
 def test_the_consumers_time_is_not_idle_time() -> None:
     """A slow reader is not blamed on the vendor."""
     assert read(Source(text(1), text(1), text(1)), TIMEOUT, pause=8) == ("", 27.0)
+    assert read(Source(text(1), ping(1), ping(1), text(1)), TIMEOUT, pause=8) == ("", 36.0)
+    assert read(Source(ping(1), text(8)), TIMEOUT, pause=8) == ("", 25.0)
+
+
+def test_the_message_names_the_limit() -> None:
+    """The seconds and the setting; a deadline without a limit of its own names no number."""
+
+    def message(timeout: Timeout, deadline: float | None = None) -> str:
+        async def story() -> str:
+            with pytest.raises(ProviderError) as caught:
+                await bounded(asyncio.sleep(99), timeout, provider="p", model="m", deadline=deadline)
+            return caught.value.message
+
+        return run(story())
+
+    assert message(Timeout(first_token=2.5)) == "no answer within 2.5 s (timeout.first_token)"
+    assert message(Timeout(first_token=None, total=None), 7.0) == "the call's deadline passed (timeout.total)"
 
 
 def test_no_limit_is_no_limit() -> None:

@@ -148,7 +148,84 @@ async def test_broken_servers(answer: bytes | Handler, code: ErrorCode) -> None:
             await answer(reader, writer)
 
     async with serving(once, requests=1) as server:
-        assert (await fails(client(server.url))).code is code
+        error = await fails(client(server.url))
+    assert (error.code, error.phase) == (code, "read")
+
+
+async def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed look-up is a connection that cannot be made."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = await fails(client("http://vendor.invalid/v1"))
+    assert (error.code, error.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
+
+
+async def test_a_pooled_connection_that_ends_under_a_request() -> None:
+    """A POST is not sent twice in silence: connection_failed, which a retry mends."""
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(server.requests) == 2:
+            writer.transport.abort()
+        else:
+            writer.write(OK)
+
+    for retries, sent in ((0, 2), (1, 3)):
+        async with serving(once) as server:
+            http = client(server.url, retries=retries)
+            await _read(http)
+            if retries:
+                assert await _read(http) == b"{}"
+            else:
+                error = await fails(http)
+                assert (error.code, error.phase) == (ErrorCode.CONNECTION_FAILED, "read")
+            await http.aclose()
+            assert len(server.requests) == sent
+
+
+async def test_a_proxy_that_refuses() -> None:
+    """It is the connection that failed, not the vendor."""
+    async with serving(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n") as proxy:
+        error = await fails(client("https://vendor.invalid/v1", proxy=f"http://127.0.0.1:{proxy.port}"))
+    assert (error.code, error.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
+    assert "407" in error.message
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "127.0.0.1:80/v1", "http://", "http://a:b:c/", "http://a:99999/"])
+async def test_a_base_url_that_is_none(url: str) -> None:
+    """A ProviderError at the first call, whatever is wrong with it."""
+    with pytest.raises(ProviderError) as caught:
+        await client(url).open("POST", "/chat", b"{}")
+    assert (caught.value.code, caught.value.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
+
+
+async def test_a_ca_bundle_that_cannot_be_read() -> None:
+    """The error names the file."""
+    error = await fails(client("https://127.0.0.1:1", verify="/nonexistent/ca.pem"))
+    assert (error.code, error.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
+    assert "/nonexistent/ca.pem" in error.message
+
+
+@pytest.mark.parametrize("value", ["sk-hush\n", "sk-hush\r\nx-evil: 1", "sk-hush\u00fc", "sk-hush\0"])
+async def test_a_header_that_cannot_be_sent(value: str) -> None:
+    """A key with a line end behind it is no good key, a call's own header a wrong request; the value is not shown."""
+    with pytest.raises(ProviderError) as caught:
+        client("http://127.0.0.1:1", headers={"x-key": value})
+    assert caught.value.code is ErrorCode.AUTHENTICATION
+    assert "x-key" in caught.value.message
+    assert "hush" not in str(caught.value)
+
+    async with serving(OK) as server:
+        http = client(server.url)
+        for headers in ({"x-call": value}, {"x call": "a"}, {"x\r\ny": "a"}):
+            with pytest.raises(ProviderError) as caught:
+                await http.open("POST", "/chat", b"{}", headers=headers)
+            assert caught.value.code is ErrorCode.INVALID_REQUEST
+            assert "hush" not in str(caught.value)
+        await http.aclose()
+    assert server.requests == []
 
 
 async def test_a_connection_that_is_never_accepted_times_out() -> None:
@@ -163,11 +240,20 @@ async def test_a_connection_that_is_never_accepted_times_out() -> None:
             knock.setblocking(False)
             knock.connect_ex(address)
             waiting.append(knock)
-        http = client(f"http://127.0.0.1:{address[1]}", timeout=Timeout(connect=0.05))
+        http = client(f"http://127.0.0.1:{address[1]}/?key=hidden", timeout=Timeout(connect=0.05))
         error = await fails(http)
         for knock in waiting:
             knock.close()
     assert (error.code, error.phase) == (ErrorCode.TIMEOUT, "connect")
+    assert "hidden" not in error.message
+
+
+@pytest.mark.parametrize("location", ["", "/here", "http://a:b:c/", "http://[bad"])
+async def test_a_redirect_to_nowhere(location: str) -> None:
+    """A location that is no URL makes no other error."""
+    away = f"HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n".encode()
+    async with serving(away) as server:
+        assert (await fails(client(server.url))).code is ErrorCode.PROTOCOL_ERROR
 
 
 async def test_a_redirect_is_not_followed() -> None:

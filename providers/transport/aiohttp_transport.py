@@ -76,7 +76,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return self._session
 
     def _ssl(self) -> ssl.SSLContext | bool:
-        return ssl.create_default_context(cafile=self._verify) if isinstance(self._verify, str) else self._verify
+        if not isinstance(self._verify, str):
+            return self._verify
+        try:
+            return ssl.create_default_context(cafile=self._verify)
+        except OSError as error:  # ssl.SSLError is one
+            raise httpx.ConnectError(f"the CA bundle {self._verify} cannot be loaded: {error.strerror}") from error
 
     def _url(self, url: httpx.URL) -> URL:
         found = self._urls.get(url)
@@ -129,7 +134,8 @@ def _as_httpx(request: httpx.Request) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ServerTimeoutError, TimeoutError) as error:
-        raise httpx.ConnectTimeout(_text(error), request=request) from error
+        # aiohttp's text holds the whole URL, whose query may hold a secret.
+        raise httpx.ConnectTimeout("no connection in time (timeout.connect)", request=request) from error
     except aiohttp.ClientConnectorError as error:
         raise httpx.ConnectError(_text(error), request=request) from error
     except aiohttp.ClientPayloadError as error:
@@ -143,12 +149,14 @@ def _as_httpx(request: httpx.Request) -> Iterator[None]:
         raise httpx.ReadError("the connection broke before the answer was complete", request=request) from error
     except aiohttp.ServerDisconnectedError as error:
         raise httpx.ReadError("the server closed the connection without an answer", request=request) from error
+    except aiohttp.ClientHttpProxyError as error:
+        raise httpx.ProxyError(f"the proxy answers {error.status} {error.message}", request=request) from error
     except aiohttp.ClientResponseError as error:
         raise httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}", request=request) from error
     except (aiohttp.ClientConnectionError, OSError) as error:
         raise httpx.ReadError(_text(error), request=request) from error
-    except aiohttp.InvalidURL as error:
-        raise httpx.UnsupportedProtocol(_text(error), request=request) from error
+    except (aiohttp.NonHttpUrlClientError, ValueError) as error:  # aiohttp.InvalidURL is a ValueError
+        raise httpx.UnsupportedProtocol("the URL is no URL of http or https", request=request) from error
 
 
 def _text(error: BaseException) -> str:

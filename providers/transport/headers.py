@@ -56,7 +56,7 @@ def _moment(text: str) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(text)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
@@ -70,8 +70,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         headers: with lower-case names.
         now: wall-clock epoch seconds.
     """
-    milliseconds = headers.get("retry-after-ms", "")
-    if _NUMBER.fullmatch(milliseconds.strip()):
+    milliseconds = headers.get("retry-after-ms", "").strip()
+    if _NUMBER.fullmatch(milliseconds) and float(milliseconds) / 1000 <= _LONGEST:
         return float(milliseconds) / 1000
     if "retry-after" in headers:
         asked = parse_duration(headers["retry-after"], now)

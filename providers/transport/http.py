@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -24,6 +25,8 @@ MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
 _RETRIED = frozenset({408, 409, 429})
 _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
 _REDIRECTS = range(300, 400)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class HttpResponse:
@@ -81,6 +84,10 @@ class HttpClient:
         settings: base URL, proxy, certificates, connect timeout, `options` (`transport`, `max_retries`: default 2).
         default_base_url: where the settings name none.
         headers: sent with every request, the key among them.
+
+    Raises:
+        ProviderError: AUTHENTICATION when a header cannot be sent, such as a key with a line end behind it;
+            CONNECTION_FAILED when the base URL is none of http or https.
     """
 
     def __init__(
@@ -92,8 +99,9 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._name = settings.name
-        self._base = httpx.URL(settings.base_url or default_base_url)
+        self._base = _base_url(settings.base_url or default_base_url, settings.name)
         self._headers = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers, **settings.headers}
+        _check(self._headers, ErrorCode.AUTHENTICATION, self._name)
         self._retries = int(settings.options.get("max_retries", 2))
         self._extensions = {"timeout": {"connect": settings.timeout.connect}}
         given = transport or settings.options.get("transport")
@@ -114,9 +122,13 @@ class HttpClient:
 
         Raises:
             ProviderError: CONNECTION_FAILED, TIMEOUT (phase "connect") or PROTOCOL_ERROR; also for a redirect, which
-                is never followed, because the key is for this host alone.
+                is never followed, because the key is for this host alone. INVALID_REQUEST for a header of this
+                call that cannot be sent.
         """
-        sent = {**self._headers, **headers} if headers else self._headers
+        sent = self._headers
+        if headers:
+            _check(headers, ErrorCode.INVALID_REQUEST, self._name)
+            sent = {**sent, **headers}
         if body is not None:
             sent = {**sent, "content-type": "application/json"}
         for retry in range(self._retries + 1):
@@ -152,7 +164,10 @@ class HttpClient:
         return response
 
     def _redirected(self, response: HttpResponse) -> ProviderError:
-        target = httpx.URL(response.headers.get("location", "")).host or "nowhere"
+        try:
+            target = httpx.URL(response.headers.get("location", "")).host or "nowhere"
+        except httpx.InvalidURL:
+            target = "nowhere"
         return ProviderError(
             ErrorCode.PROTOCOL_ERROR,
             f"{self._where} redirects to {target}, which is not followed; correct base_url",
@@ -168,6 +183,27 @@ class HttpClient:
             raw = base.path.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
             found = self._urls[path] = base.copy_with(raw_path=raw.encode())
         return found
+
+
+def _base_url(text: str, name: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:  # the text is not shown: it may hold a password
+        raise ProviderError(
+            ErrorCode.CONNECTION_FAILED, "base_url is no URL of http or https", provider=name, phase="connect"
+        )
+    return url
+
+
+def _check(headers: Mapping[str, str], code: ErrorCode, name: str) -> None:
+    """Refuse what would break the request, or smuggle a header into it; the value, perhaps a key, is not shown."""
+    for header, value in headers.items():
+        if not (_HEADER_NAME.fullmatch(header) and isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
+            raise ProviderError(
+                code, f"the header {header!r} cannot be sent: only printable ASCII is allowed", provider=name
+            )
 
 
 def _wait(answer: HttpResponse, retry: int) -> float | None:

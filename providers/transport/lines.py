@@ -114,7 +114,7 @@ class SSEDecoder:
 
     def _add(self, data: bytes) -> None:
         self._data.append(data)
-        self._size += len(data)
+        self._size += len(data) + 1  # its line end too, so that empty lines without number have a bound
         if self._size > MAX_BYTES:
             raise ProviderError(ErrorCode.PROTOCOL_ERROR, "an event of the answer is larger than 16 MiB")
 

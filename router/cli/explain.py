@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from providers.coerce import coerce_request
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
 from router.cli.common import Failure, file_option, valid_file
@@ -59,12 +60,7 @@ def _request(route: str, request_file: str | None, prompt: str | None) -> Comple
         body = json.loads(text)
     except ValueError as error:
         raise Failure(f"{request_file} is not JSON: {error}", 2) from None
-    messages = body.pop("messages", None)
-    if messages is None:
-        raise Failure(f'{request_file}: the request has no "messages"', 2)
-    fields = CompletionRequest.__struct_fields__
-    known = {key: value for key, value in body.items() if key in fields and key != "model"}
-    return build_request(route, messages, known)
+    return msgspec.structs.replace(coerce_request(body), model=route)
 
 
 def _tier(chain: Chain, number: int, needs: Needs, request: CompletionRequest) -> dict[str, Any]:
