@@ -246,12 +246,24 @@ class StreamChunk(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """USD per million tokens; None is unknown."""
+    """USD per million tokens; None is unknown.
+
+    `above` has the prices of long prompts, ordered: (tokens, price), each for prompts of more than so many tokens.
+    """
 
     input: float | None = None
     output: float | None = None
     cache_read: float | None = None
     cache_write: float | None = None
+    above: tuple[tuple[int, Price], ...] = ()
+
+    def of(self, input_tokens: int) -> Price:
+        """The price that holds for a prompt of this length."""
+        found = self
+        for start, price in self.above:
+            if input_tokens > start:
+                found = price
+        return found
 
 
 class ModelCapabilities(Struct, frozen=True, kw_only=True):

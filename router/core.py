@@ -155,14 +155,7 @@ class Router:
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """What the first target of the route can do: the file's word first, then the provider's."""
-        target = self._chain(route).targets[0]
-        known = target.capabilities
-        if target.disabled:
-            return known
-        told = self.provider(target.provider).capabilities(target.model)
-        fields = ModelCapabilities.__struct_fields__
-        values = {name: getattr(known, name) for name in fields}
-        return ModelCapabilities(**{n: getattr(told, n) if v is None else v for n, v in values.items()})
+        return self._chain(route).targets[0].capabilities
 
     def provider(self, name: str) -> Provider:
         """The live provider of that name, made on first use."""

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from providers import registry
+from providers.base import Provider
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
 from router.balance import Balancer, make_balancer
 from router.config import LoadResult, RoutesFile, effective
+from router.config.schema import ModelConfig
 from router.target import Target
 
 
@@ -59,6 +64,7 @@ class Plan:
     file: RoutesFile
     chains: Mapping[str, Chain]
     providers: Mapping[str, ProviderSettings]
+    told: Told
 
     def chain(self, name: str) -> Chain | None:
         """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
@@ -67,7 +73,7 @@ class Plan:
             return found
         if self.file.resolve_target(name) is None:
             return None
-        return _direct(self.file, name)
+        return _direct(self.file, self.told, name)
 
 
 def compile_plan(loaded: LoadResult) -> Plan:
@@ -75,9 +81,24 @@ def compile_plan(loaded: LoadResult) -> Plan:
     file = loaded.file
     if file is None:
         raise ValueError("a file with errors can't be compiled")
-    chains = {name: _chain(file, name) for name in file.routes}
-    chains |= {name: _direct(file, name) for name in file.models}
-    return Plan(loaded.revision, file, chains, {name: _settings(file, name) for name in file.providers})
+    settings = {name: _settings(file, name) for name in file.providers}
+    told = Told(settings)
+    chains = {name: _chain(file, told, name) for name in file.routes}
+    chains |= {name: _direct(file, told, name) for name in file.models}
+    return Plan(loaded.revision, file, chains, settings, told)
+
+
+class Told:
+    """What the providers tell of their models, without a call. They are made for this only, and never connect."""
+
+    def __init__(self, settings: Mapping[str, ProviderSettings]) -> None:
+        self._settings = settings
+        self._made: dict[str, Provider] = {}
+
+    def capabilities(self, provider: str, model: str) -> ModelCapabilities:
+        if provider not in self._made:
+            self._made[provider] = registry.create(self._settings[provider])
+        return self._made[provider].capabilities(model)
 
 
 def _values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:
@@ -90,21 +111,22 @@ def _retry(file: RoutesFile, route: str | None) -> RetryRules:
     return RetryRules(**{key: values[key] for key in RetryRules.__dataclass_fields__})
 
 
-def _direct(file: RoutesFile, name: str) -> Chain:
-    target = _target(file, name, route=None)
+def _direct(file: RoutesFile, told: Told, name: str) -> Chain:
+    target = _target(file, told, name, route=None)
     tier = Tier((target,), "ordered", make_balancer("ordered"))
     return Chain(name, (tier,), _retry(file, None), target.timeout.total)
 
 
-def _chain(file: RoutesFile, name: str) -> Chain:
+def _chain(file: RoutesFile, told: Told, name: str) -> Chain:
     tiers: list[Tier] = []
-    _add_route(file, name, name, tiers, on=None, gate=None)
+    _add_route(file, told, name, name, tiers, on=None, gate=None)
     total = _values(file, "timeout", route=name)["total"]
     return Chain(name, tuple(tiers), _retry(file, name), total)
 
 
 def _add_route(
     file: RoutesFile,
+    told: Told,
     name: str,
     route: str,
     tiers: list[Tier],
@@ -116,22 +138,23 @@ def _add_route(
     config = file.routes[name]
     first = len(tiers)
     balance = config.balance or file.defaults.balance or "weighted"
-    tiers.append(_tier(file, config.targets, balance, route, on=on, gate=gate))
+    tiers.append(_tier(file, told, config.targets, balance, route, on=on, gate=gate))
     inner = first if gate is not None or first else None
     for fallback in config.fallbacks:
         codes = _codes(fallback.on)
         if fallback.to is not None and fallback.to in file.routes:
-            _add_route(file, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
+            _add_route(file, told, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
         elif fallback.to is not None:
-            target = _target(file, fallback.to, route=route)
+            target = _target(file, told, fallback.to, route=route)
             tiers.append(Tier((target,), "ordered", make_balancer("ordered"), codes, inner))
         else:
             strategy = fallback.balance or balance
-            tiers.append(_tier(file, fallback.tier, strategy, route, on=codes, gate=inner))
+            tiers.append(_tier(file, told, fallback.tier, strategy, route, on=codes, gate=inner))
 
 
 def _tier(
     file: RoutesFile,
+    told: Told,
     refs: Any,
     balance: str,
     route: str,
@@ -141,7 +164,7 @@ def _tier(
 ) -> Tier:
     # A strategy whose engine is not active yet (the loader lists it) shares load by weight meanwhile.
     strategy = balance if balance in ("weighted", "ordered") else "weighted"
-    targets = tuple(_target(file, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs)
+    targets = tuple(_target(file, told, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs)
     return Tier(targets, strategy, make_balancer(strategy), on, gate)
 
 
@@ -153,6 +176,7 @@ def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
 
 def _target(
     file: RoutesFile,
+    told: Told,
     name: str,
     *,
     route: str | None,
@@ -171,21 +195,21 @@ def _target(
         weight=weight,
         params={**(model.params if model else {}), **(params or {})},
         timeout=Timeout(**timeout),
-        capabilities=_capabilities(model),
+        capabilities=_capabilities(model, told.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
     )
 
 
-def _capabilities(model: Any) -> ModelCapabilities:
+def _capabilities(model: ModelConfig | None, told: ModelCapabilities) -> ModelCapabilities:
+    """The file's own word first, then the provider's."""
     if model is None:
-        return ModelCapabilities()
-    price = None
+        return told
+    said = {key: value for key, value in model.capabilities.model_dump().items() if value is not None}
     if model.price is not None:
-        price = Price(**model.price.model_dump())
-    flags: dict[str, Any] = {}
-    if model.capabilities is not None:
-        flags = model.capabilities if isinstance(model.capabilities, dict) else model.capabilities.model_dump()
-    return ModelCapabilities(context_window=model.context_window, price=price, **flags)
+        said["price"] = Price(**model.price.model_dump())
+    if model.context_window is not None:
+        said["context_window"] = model.context_window
+    return msgspec.structs.replace(told, **said)
 
 
 def _settings(file: RoutesFile, name: str) -> ProviderSettings:

@@ -34,9 +34,10 @@ def cost(price: Price | None, usage: Usage) -> float | None:
 
     Cached tokens are part of `input_tokens` and are charged once, at their own price where it is known.
     """
-    if price is None or price.input is None or price.output is None:
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    if usage.input_tokens is None or usage.output_tokens is None:
+    price = price.of(usage.input_tokens)
+    if price.input is None or price.output is None:
         return None
     read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
     read_price = price.input if price.cache_read is None else price.cache_read

@@ -111,13 +111,35 @@ def test_a_timeout_closes_the_stream_below() -> None:
     left = Source(text(1), text(1))
 
     async def leave() -> None:
-        chunks = timed(left(), TIMEOUT, provider="p", model="m")
+        below = left()  # held, so that only closing it can end it
+        chunks = timed(below, TIMEOUT, provider="p", model="m")
         async for _ in chunks:
             break
         await chunks.aclose()  # type: ignore[attr-defined]  # an async generator has it
+        assert left.closed
 
     run(leave())
-    assert left.closed
+
+
+def test_a_cancelled_reader_closes_the_stream_below() -> None:
+    """At once, not when the loop ends."""
+    source = Source(text(1), text(99))
+
+    async def story() -> None:
+        below = source()
+
+        async def consume() -> None:
+            async for _ in timed(below, TIMEOUT, provider="p", model="m"):
+                pass
+
+        reader = asyncio.create_task(consume())
+        await asyncio.sleep(3)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        assert source.closed
+
+    run(story())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from providers import catalog
 from providers.anthropic import models
 from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
 from providers.anthropic.messages import MessagesStreamDecoder, decode
@@ -62,4 +63,4 @@ class AnthropicProvider(HttpProvider):
         return MessagesStreamDecoder(self.name, request.model, request_id)
 
     def capabilities(self, model: str) -> ModelCapabilities:
-        return models.capabilities(model)
+        return catalog.known(self.base_url, model, models.capabilities(model))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
-from providers.types import Thinking, effort_of
+from providers.types import ModelCapabilities, Thinking, effort_of
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +164,8 @@ MODEL_RULES: tuple[tuple[str, ModelRule], ...] = (
     ("o3", ModelRule(("low", "medium", "high"))),
     ("o4", ModelRule(("low", "medium", "high"))),
     ("gpt-4", ModelRule(())),
+    ("chatgpt-4o", ModelRule(())),
+    ("gpt-3.5", ModelRule(())),
 )
 
 
@@ -176,6 +178,29 @@ def reasons(model: str) -> bool:
     """Whether an OpenAI model reasons; one of no row is taken for a new one, which does."""
     rule = rule_for(model)
     return rule is None or bool(rule.efforts)
+
+
+# Families that read no images, or cannot be held to a schema; the first prefix that matches decides.
+_BLIND = ("gpt-3.5", "gpt-35", "o1-mini", "o1-preview", "o3-mini", "gpt-4-0", "gpt-4-32k", "gpt-4-1106", "gpt-oss")
+_NO_SCHEMA = ("gpt-3.5", "gpt-35", "gpt-4-", "o1-mini", "o1-preview", "gpt-4o-2024-05-13")
+
+
+def model_capabilities(model: str) -> ModelCapabilities:
+    """What is known of OpenAI's own models by their family; all unknown for a model of no row."""
+    rule = rule_for(model)
+    if rule is None:
+        return ModelCapabilities(streaming=True)
+    schema = model != "gpt-4" and not model.startswith(_NO_SCHEMA)
+    return ModelCapabilities(
+        tools=not model.startswith(("o1-mini", "o1-preview")),
+        parallel_tools=not model.startswith(("o1", "o3", "o4")),
+        vision=model != "gpt-4" and not model.startswith(_BLIND),
+        json_mode=True,
+        json_schema=schema,
+        streaming=True,
+        thinking=bool(rule.efforts),
+        prompt_cache=True,
+    )
 
 
 def needs_responses(model: str, thinking: Thinking | None, *, tools: bool) -> bool:

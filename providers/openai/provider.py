@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from providers import catalog
 from providers.http_provider import HttpProvider, StreamDecoder
 from providers.openai import chat, responses
-from providers.openai.dialects import dialect_for, needs_responses
+from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.responses_encode import encode as encode_responses
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
-from providers.types import CompletionRequest, CompletionResponse
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
 
 
 class OpenAIProvider(HttpProvider):
@@ -59,6 +60,10 @@ class OpenAIProvider(HttpProvider):
         if self._by_responses(request):
             return responses.ResponsesStreamDecoder(self.name, request.model, request_id)
         return chat.ChatStreamDecoder(self.name, request.model, request_id)
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        rules = model_capabilities(model) if self.dialect.openai_models else ModelCapabilities(streaming=True)
+        return catalog.known(self.base_url, model, rules)
 
     def _by_responses(self, request: CompletionRequest) -> bool:
         if self._api is not None:

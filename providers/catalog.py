@@ -1,0 +1,107 @@
+"""Context windows and prices of known models, from a snapshot of the genai-prices data (see `catalog_build`).
+
+Look-ups follow that package: the provider by its API's URL, then the model by the provider's own rules, then by those
+of the providers whose models it also serves. What is not found is unknown.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from providers.types import ModelCapabilities, Price
+
+_COMPACT_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)$")
+_CATALOG = Path(__file__).with_name("catalog.json")
+
+
+class Entry(NamedTuple):
+    """What is known of a model: tokens that fit, and what they cost."""
+
+    context_window: int | None
+    price: Price | None
+
+
+NOTHING = Entry(None, None)
+
+
+def lookup(base_url: str, model: str) -> Entry:
+    """What is known of a model at an API, both names as a request uses them."""
+    return _lookup(_provider_at(base_url), model.lower())
+
+
+def known(base_url: str, model: str, rules: ModelCapabilities) -> ModelCapabilities:
+    """A provider's own rules for a model, completed by the catalog, whose windows and prices come first."""
+    entry = lookup(base_url, model)
+    return msgspec.structs.replace(
+        rules,
+        context_window=entry.context_window or rules.context_window,
+        price=entry.price or rules.price,
+    )
+
+
+def source() -> str:
+    """Where the data comes from, with its version."""
+    found: str = _load()["source"]
+    return found
+
+
+@functools.cache
+def _load() -> dict[str, Any]:
+    catalog: dict[str, Any] = msgspec.json.decode(_CATALOG.read_bytes())
+    return catalog
+
+
+@functools.lru_cache(maxsize=256)
+def _provider_at(base_url: str) -> str | None:
+    return next((each["id"] for each in _load()["providers"] if re.match(each["api"], base_url)), None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _lookup(provider: str | None, model: str) -> Entry:
+    if provider is None:
+        return NOTHING
+    providers = {each["id"]: each for each in _load()["providers"]}
+    # Gateways also write dates without dashes: gpt-5.2-20251211.
+    dashed = _COMPACT_DATE.sub(r"\1-\2-\3", model)
+    for written in dict.fromkeys((model, dashed)):
+        for name in (provider, *providers[provider]["also"]):
+            for match, window, base, above in providers.get(name, {}).get("models", ()):
+                if _matches(match, written):
+                    return Entry(window, _price(base, above))
+    return NOTHING
+
+
+def _price(base: list[float | None], above: list[list[Any]]) -> Price | None:
+    if all(value is None for value in base):
+        return None
+    steps = []  # what a step does not name stays as it was
+    for start, *values in above:
+        steps.append((start, _flat([was if new is None else new for was, new in zip(base, values, strict=True)])))
+    return msgspec.structs.replace(_flat(base), above=tuple(steps))
+
+
+def _flat(values: list[float | None]) -> Price:
+    given, made, read, write = values
+    return Price(given, made, read, write)
+
+
+_TESTS: dict[str, Callable[[Any, str], bool]] = {
+    "equals": lambda text, model: model == text,
+    "starts_with": lambda text, model: model.startswith(text),
+    "ends_with": lambda text, model: model.endswith(text),
+    "contains": lambda text, model: text in model,
+    "regex": lambda text, model: re.search(text, model) is not None,
+    "or": lambda inner, model: any(_matches(each, model) for each in inner),
+    "and": lambda inner, model: all(_matches(each, model) for each in inner),
+}
+
+
+def _matches(clause: dict[str, Any], model: str) -> bool:
+    ((word, value),) = clause.items()
+    return _TESTS[word](value, model)
