@@ -16,6 +16,7 @@ from providers.accumulate import as_chunks
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json, scrub
 from providers.errors import ErrorCode, ProviderError
+from providers.lenient import as_dict, as_list, as_str
 from providers.settings import ProviderSettings
 from providers.timeouts import bounded, timed
 from providers.types import (
@@ -54,6 +55,7 @@ class HttpProvider(ABC):
     """Base of the providers over HTTP. Every failure that leaves it is a `ProviderError` without the key in it."""
 
     default_base_url: ClassVar[str]
+    models_path: ClassVar[str] = "/models"
     line_decoder: ClassVar[Callable[[], LineDecoder]]
     # Content types of answers that are no stream though one was asked for: an error, or `stream` was ignored.
     whole_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/html"})
@@ -84,6 +86,10 @@ class HttpProvider(ABC):
     def capabilities(self, model: str) -> ModelCapabilities:
         return ModelCapabilities()
 
+    def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
+        """Path and body of the vendor's counting endpoint; None where it has none."""
+        return None
+
     # --- what is given
 
     @property
@@ -113,6 +119,62 @@ class HttpProvider(ABC):
         if self._has_timeouts:
             chunks = timed(chunks, self.settings.timeout, provider=self.name, model=request.model)
         return ChunkStream(chunks, state.response)
+
+    async def count_exact(self, request: CompletionRequest) -> TokenCount:
+        """The tokens of a request's prompt, tools and images included, as the vendor's own endpoint counts them.
+
+        Raises:
+            ProviderError: UNSUPPORTED where the vendor has no such endpoint; else whatever failed.
+        """
+        asked = self.encode_count(request)
+        if asked is None:
+            raise ProviderError(
+                ErrorCode.UNSUPPORTED,
+                "this vendor has no endpoint that counts tokens",
+                provider=self.name,
+                model=request.model,
+            )
+        validate(request)
+        body = await self._ask("POST", *asked, request)
+        tokens = body.get("input_tokens") if isinstance(body, dict) else None
+        if type(tokens) is not int:
+            raise self._finished(ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer has no input_tokens"), request)
+        return TokenCount(tokens, True, self.settings.kind)
+
+    async def list_models(self) -> tuple[str, ...]:
+        """The ids of the models that the vendor offers now, sorted.
+
+        Raises:
+            ProviderError: whatever failed.
+        """
+        request = CompletionRequest(model="", messages=())
+        found: set[str] = set()
+        path: str | None = self.models_path
+        while path is not None:
+            body = await self._ask("GET", path, None, request)
+            entries = as_list(as_dict(body).get("data")) or as_list(as_dict(body).get("models"))
+            found |= {
+                name for entry in map(as_dict, entries) if (name := as_str(entry.get("id") or entry.get("model")))
+            }
+            # Anthropic gives its models in pages.
+            more = as_dict(body).get("has_more") is True and as_str(as_dict(body).get("last_id"))
+            path = f"{self.models_path}?limit=1000&after_id={more}" if more else None
+        return tuple(sorted(found))
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest) -> Any:
+        """One small question beside the chat; gives the decoded answer."""
+        try:
+            response = await self._send(method, path, body, request)
+            try:
+                data = await response.read()
+            finally:
+                await response.aclose()
+            try:
+                return parse_json(data)
+            except ValueError:
+                raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is no JSON") from None
+        except ProviderError as error:
+            raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -188,8 +250,16 @@ class HttpProvider(ABC):
         """Send the request; the answer's status is 200, or it is raised as the error that it stands for."""
         validate(request)
         path, body = self.encode(request, stream=stream)
+        return await self._send("POST", path, body, request)
+
+    async def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest
+    ) -> HttpResponse:
         response = await self._client().open(
-            "POST", path, msgspec.json.encode(body), headers=dict(request.extra_headers or {})
+            method,
+            path,
+            None if body is None else msgspec.json.encode(body),
+            headers=dict(request.extra_headers or {}),
         )
         if 200 <= response.status < 300:
             return response

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from providers.types import FilePart, ImagePart, Message, TokenCount
+from providers.types import FilePart, ImagePart, Message, TokenCount, Tool
 
 # First match wins. tiktoken's own table lacks gpt-6; o200k_base holds for it too.
 _ENCODINGS: tuple[tuple[str, str], ...] = (
@@ -34,9 +34,9 @@ _ENCODINGS: tuple[tuple[str, str], ...] = (
 )
 # Models whose chat overhead is known to the token; reasoning models add some of their own.
 _EXACT = ("gpt-4o", "chatgpt-4o", "gpt-4.1", "gpt-4", "gpt-3.5", "gpt-35")
-_VOCABULARIES = "https://openaipublic.blob.core.windows.net/encodings/"
+VOCABULARY_URL = "https://openaipublic.blob.core.windows.net/encodings/"
 # SHA-256 of the files, as in tiktoken_ext/openai_public.py (tiktoken 0.14).
-_CHECKSUMS = {
+VOCABULARIES = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
 }
@@ -47,6 +47,8 @@ _PER_REPLY = 3
 _PER_NAME = 1
 
 _PIECE = 100_000  # characters; tiktoken's regular expression overflows its stack on a megabyte of spaces
+ESTIMATE_MARGIN = 0.35
+COUNTED_MARGIN = 0.1  # a model's own overhead for tools and reasoning, which its tokenizer does not tell
 IMAGE_TOKENS = 1_600  # an estimate at the upper end; the size of an image is not looked at
 _BYTES_PER_PAGE = 3_000
 _TOKENS_PER_PAGE = 1_500
@@ -60,14 +62,66 @@ def count_tokens(messages: Sequence[Message], model: str) -> TokenCount:
     name = encoding_name(model)
     encode = _encoder(name) if name is not None else None
     if name is None or encode is None:
-        return TokenCount(_total(messages, estimate), False, "estimate")
+        return estimated(messages)
     exact = model_family(model).startswith(_EXACT) and all(
         isinstance(message.content, str) and not message.tool_calls for message in messages
     )
     try:
-        return TokenCount(_total(messages, encode), exact, f"tiktoken:{name}")
+        return TokenCount(_total(messages, encode), exact, f"tiktoken:{name}", 0.0 if exact else COUNTED_MARGIN)
     except (ValueError, RuntimeError):  # its regular expressions give up on some inputs
-        return TokenCount(_total(messages, estimate), False, "estimate")
+        return estimated(messages)
+
+
+def estimated(messages: Sequence[Message]) -> TokenCount:
+    """A count without a tokenizer, which takes microseconds."""
+    return TokenCount(_total(messages, estimate), False, "estimate", ESTIMATE_MARGIN)
+
+
+def tools_tokens(tools: Sequence[Tool]) -> int:
+    """About what tools cost: vendors render each as a function's declaration before the model sees it.
+
+    For OpenAI's rendering see openai/openai-python's community counters: the declaration, and 9 for the frame.
+    """
+    declared = (msgspec.json.encode(tool.parameters).decode() for tool in tools)
+    texts = sum(estimate(tool.name) + estimate(tool.description) + 4 for tool in tools)
+    return texts + sum(estimate(text) // 2 for text in declared) + (9 if tools else 0)
+
+
+class Learned:
+    """How far estimates were off for one model, learned from what the vendor counted.
+
+    Exponentially weighted, so that it follows a change of tokenizer; `factor` is real by estimated.
+    """
+
+    __slots__ = ("_deviation", "_seen", "factor")
+
+    _WEIGHT = 0.2
+    _ENOUGH = 3
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+        self._deviation = ESTIMATE_MARGIN
+        self._seen = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next answer is worth a look: all of the first, then every sixteenth."""
+        self._seen += 1
+        return self._seen <= 16 or self._seen % 16 == 0
+
+    def add(self, messages: Sequence[Message], real: int) -> None:
+        """Learn from one prompt and its real count."""
+        found = real / max(1, _total(messages, estimate))
+        if self._seen <= 1:
+            self.factor = found
+        self._deviation += self._WEIGHT * (abs(found - self.factor) / self.factor - self._deviation)
+        self.factor += self._WEIGHT * (found - self.factor)
+
+    def corrected(self, count: TokenCount) -> TokenCount:
+        """An estimate, made better by what was learned; other counts are left as they are."""
+        if count.by != "estimate" or self._seen < self._ENOUGH:
+            return count
+        return TokenCount(round(count.tokens * self.factor), False, "estimate:learned", round(self._deviation, 3))
 
 
 def upper_bound(messages: Sequence[Message]) -> int:
@@ -104,8 +158,13 @@ def vocabulary_file(name: str) -> Path | None:
     if folder == "":
         return None
     # tiktoken's file name, no safeguard
-    digest = hashlib.sha1(f"{_VOCABULARIES}{name}.tiktoken".encode(), usedforsecurity=False)
+    digest = hashlib.sha1(f"{VOCABULARY_URL}{name}.tiktoken".encode(), usedforsecurity=False)
     return Path(folder) / digest.hexdigest()
+
+
+def is_whole(name: str, path: Path) -> bool:
+    """Whether the file is there with the right content."""
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == VOCABULARIES[name]
 
 
 def _encoder(name: str) -> Callable[[str], int] | None:
@@ -118,7 +177,7 @@ def _encoder(name: str) -> Callable[[str], int] | None:
 
 @functools.lru_cache(maxsize=4)
 def _load(name: str, path: Path) -> Callable[[str], int] | None:
-    if hashlib.sha256(path.read_bytes()).hexdigest() != _CHECKSUMS[name]:
+    if not is_whole(name, path):
         return None  # tiktoken would throw the file away and download it anew
     import tiktoken  # here: it is needed only where its vocabulary is
 

@@ -283,11 +283,15 @@ class ModelCapabilities(Struct, frozen=True, kw_only=True):
 
 
 class TokenCount(Struct, frozen=True):
-    """A number of tokens, whether it is exact, and by what it was counted."""
+    """A number of tokens, whether it is exact, and by what it was counted.
+
+    `margin` is how far off it may be, as a fraction: 0.35 is "a third more or less"; 0 where it is exact.
+    """
 
     tokens: int
     exact: bool
     by: str
+    margin: float = 0.0
 
 
 class Timeout(Struct, frozen=True, kw_only=True):

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import difflib
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from msgspec.structs import replace
+
 from providers import registry
 from providers.base import Provider
-from providers.coerce import coerce_messages
+from providers.coerce import coerce_messages, coerce_tools
 from providers.errors import ErrorCode, ProviderError
+from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
     ModelCapabilities,
     StreamChunk,
     TokenCount,
+    Usage,
 )
 from router.errors import UnknownRoute, WrongLoop
-from router.execute import OpenedStream, call, fail_over, open_stream, refused, routed
+from router.execute import OpenedStream, call, fail_over, for_target, open_stream, refused, routed
 from router.plan import Chain, Plan, compile_plan
 from router.request import Messages, build_request, needs_of
 from router.target import Target
@@ -54,6 +58,7 @@ class Router:
         self._chance = random.Random(seed)
         self._providers: dict[str, Provider] = dict(providers or {})
         self._windows: dict[str, int] = {}
+        self._learned: dict[str, Learned] = {}
         self._direct: dict[str, Chain] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -135,6 +140,7 @@ class Router:
             chance=self._chance,
             windows=self._windows,
         )
+        self._learn(target, request, response.usage)
         return routed(response, chain, target, trace)
 
     def stream(self, route: str, messages: Messages, **params: Any) -> RouterStream:
@@ -146,12 +152,49 @@ class Router:
         chain, request, trace = self._begin(route, messages, params)
         return RouterStream(self, chain, request, trace)
 
-    async def count_tokens(self, route: str, messages: Messages) -> TokenCount:
-        """The tokens of a prompt, counted for the first model of the route."""
-        target = self._chain(route).targets[0]
+    async def count_tokens(
+        self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
+    ) -> TokenCount:
+        """The tokens of a prompt, counted for the first model of the route that is not left out.
+
+        Without `exact` nothing is sent: a tokenizer counts where it is at hand; else it is an estimate, which gets
+        better with what vendors report.
+
+        Args:
+            tools: as in `complete`; their cost is estimated unless `exact`.
+            exact: ask the vendor's counting endpoint (Anthropic, OpenAI).
+
+        Raises:
+            UnknownRoute; ProviderError: with `exact`, UNSUPPORTED where the vendor counts nothing, or what failed.
+        """
         self._enter_loop()
+        targets = self._chain(route).targets
+        target = next((each for each in targets if not each.disabled), targets[0])
         provider = self.provider(target.provider)
-        return await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
+        if exact:
+            request = for_target(build_request(route, messages, {"tools": tools}), target)
+            counter = getattr(provider, "count_exact", None)
+            if counter is None:
+                raise ProviderError(
+                    ErrorCode.UNSUPPORTED, "this kind of provider counts nothing exactly", provider=target.provider
+                )
+            found: TokenCount = await counter(request)
+            return found
+        count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
+        learned = self._learned.get(f"{target.provider}/{target.model}")
+        count = count if learned is None else learned.corrected(count)
+        if not tools:
+            return count
+        more = tools_tokens(coerce_tools(tools))
+        return replace(count, tokens=count.tokens + more, exact=False, margin=max(count.margin, COUNTED_MARGIN))
+
+    def _learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
+        """What a prompt of plain text really cost makes later estimates better."""
+        if usage.input_tokens is None or request.tools:
+            return
+        learned = self._learned.setdefault(f"{target.provider}/{target.model}", Learned())
+        if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
+            learned.add(request.messages, usage.input_tokens)
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """What the first target of the route can do: the file's word first, then the provider's."""
@@ -261,6 +304,8 @@ class RouterStream:
         opened = self._opened = await self._open()
         try:
             async for chunk in opened:
+                if chunk.usage is not None and chunk.done:
+                    self._router._learn(opened.target, self._request, chunk.usage)
                 yield chunk
         except ProviderError as error:
             raise self._interrupted(error) from None

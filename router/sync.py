@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from os import PathLike
 from types import TracebackType
@@ -53,9 +53,11 @@ class SyncRouter:
         """As `Router.stream`: a context manager and iterator of chunks."""
         return SyncStream(self, self._router.stream(route, messages, **params))
 
-    def count_tokens(self, route: str, messages: Messages) -> TokenCount:
+    def count_tokens(
+        self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
+    ) -> TokenCount:
         """As `Router.count_tokens`."""
-        return self._run(self._router.count_tokens(route, messages))
+        return self._run(self._router.count_tokens(route, messages, tools=tools, exact=exact))
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """As `Router.capabilities`."""

@@ -241,6 +241,22 @@ async def test_explain_takes_a_request_file(folder: Path) -> None:
     assert len(run.err.splitlines()) == 1
 
 
+async def test_models_lists_what_is_offered(folder: Path, simulator: Simulator) -> None:
+    """Live from each provider; one that can't be asked is told and costs the exit code only."""
+    run = await signalbox("models", cwd=folder)
+    assert run.code == 0, run.err
+    for words in ("openai  4 models", "gpt-4o-mini", "claude-haiku-4-5", "llama3.2:3b"):
+        assert words in run.out
+    simulator.vendor("openai").set(error_rate=1, error="authentication")
+    run = await signalbox("models", "--json", cwd=folder)
+    data = json.loads(run.out)
+    assert run.code == 1
+    assert "authentication" in data["openai"]["error"]
+    assert data["anthropic"]["claude-haiku-4-5"]["context_window"] == 200_000
+    assert KEY not in run.out + run.err
+    assert 'no provider is named "nobody"' in (await signalbox("models", "nobody", cwd=folder)).err
+
+
 async def test_schema_is_json(tmp_path: Path) -> None:
     """For editors."""
     data = json.loads((await signalbox("schema", cwd=tmp_path)).out)

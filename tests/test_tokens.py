@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from providers import tokens
-from providers.tokens import count_tokens, encoding_name, estimate, upper_bound, vocabulary_file
-from providers.types import ImagePart, Message, TextPart, ToolCall
+from providers.errors import ErrorCode, ProviderError
+from providers.simulator import Simulator
+from providers.tokens import Learned, count_tokens, encoding_name, estimate, upper_bound, vocabulary_file
+from providers.types import ImagePart, Message, TextPart, Tool, ToolCall
+from router import Router
+from router.cli.tokens import command
 
 
 @pytest.fixture
@@ -88,3 +97,123 @@ def test_the_vocabulary_is_where_tiktoken_keeps_it(monkeypatch: pytest.MonkeyPat
     assert vocabulary_file("o200k_base") == Path("/cache/fb374d419588a4632f3f557e76b4b70aebbca790")
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
     assert vocabulary_file("o200k_base") is None
+
+
+# --- learning from what vendors count
+
+
+@given(st.floats(0.5, 2.0), st.lists(st.integers(1, 60), min_size=20, max_size=40))
+def test_estimates_learn_the_vendors_tokenizer(factor: float, sizes: list[int]) -> None:
+    """After some answers the estimate is within its margin of what the vendor would count."""
+    learned = Learned()
+    for size in sizes:
+        messages = [Message.user("word " * size)]
+        if learned.is_due:
+            learned.add(messages, round(tokens.estimated(messages).tokens * factor))
+    messages = [Message.user("word " * 100)]
+    real = tokens.estimated(messages).tokens * factor
+    found = learned.corrected(tokens.estimated(messages))
+    assert (found.exact, found.by) == (False, "estimate:learned")
+    assert abs(found.tokens - real) <= max(2, real * max(0.1, found.margin))
+
+
+def test_tools_cost_tokens() -> None:
+    """None for none, more for more."""
+    one = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
+    assert tokens.tools_tokens([]) == 0
+    assert 10 < tokens.tools_tokens([one]) < 80
+    assert tokens.tools_tokens([one, one]) > tokens.tools_tokens([one])
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "openai"])
+async def test_exact_counts_come_from_the_vendor(simulator: Simulator, kind: str) -> None:
+    """By its counting endpoint, tools included."""
+    text = f'providers: {{a: {{kind: {kind}, base_url: "{simulator.base_url(kind)}", api_key: k{DIALECT[kind]}}}}}\n'
+    text += "routes: {chat: a/claude-haiku-4-5}\n"
+    tool = {"name": "weather", "input_schema": {"type": "object"}}
+    async with Router.from_text(text, env={}) as router:
+        count = await router.count_tokens("chat", "Why is the sky blue?", exact=True)
+        more = await router.count_tokens("chat", "Why is the sky blue?", tools=[tool], exact=True)
+    assert (count.exact, count.by, count.margin) == (True, kind, 0.0)
+    assert more.tokens > count.tokens > 0
+    simulator.vendor(kind).set(error_rate=1, error="authentication")
+    async with Router.from_text(text, env={}) as router:
+        with pytest.raises(ProviderError) as caught:
+            await router.count_tokens("chat", "hi", exact=True)
+    assert caught.value.code is ErrorCode.AUTHENTICATION
+
+
+DIALECT = {"openai": ", dialect: openai", "anthropic": ""}
+
+
+async def test_vendors_without_a_counter_say_so(simulator: Simulator) -> None:
+    """Ollama has none: unsupported, by name."""
+    text = f'providers: {{a: {{kind: ollama, base_url: "{simulator.base_url("ollama")}"}}}}\nroutes: {{chat: a/m}}\n'
+    async with Router.from_text(text, env={}) as router:
+        with pytest.raises(ProviderError) as caught:
+            await router.count_tokens("chat", "hi", exact=True)
+        assert caught.value.code is ErrorCode.UNSUPPORTED
+        assert not (await router.count_tokens("chat", "hi")).exact
+
+
+async def test_a_router_learns_from_its_answers(simulator: Simulator) -> None:
+    """What the vendor reported makes the next estimate its own."""
+    text = f'providers: {{a: {{kind: ollama, base_url: "{simulator.base_url("ollama")}"}}}}\nroutes: {{chat: a/m}}\n'
+    async with Router.from_text(text, env={}) as router:
+        for _ in range(5):
+            reply = await router.complete("chat", "Why is the sky blue, and why is it red at sunset?")
+        count = await router.count_tokens("chat", "Why is the sky blue, and why is it red at sunset?")
+    assert count.by == "estimate:learned"
+    assert reply.usage.input_tokens is not None
+    assert abs(count.tokens - reply.usage.input_tokens) <= 1
+
+
+# --- fetching vocabularies
+
+
+class Mirror(BaseHTTPRequestHandler):
+    content = b"a vocabulary"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(self.content)))
+        self.end_headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Mirror) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_vocabularies_are_fetched_whole_or_not_at_all(
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checked before they are put in place; a second fetch does nothing."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    good = hashlib.sha256(Mirror.content).hexdigest()
+    monkeypatch.setattr(tokens, "VOCABULARIES", {"o200k_base": good})
+    runner = CliRunner()
+    assert "missing" in runner.invoke(command, ["status"]).output
+    done = runner.invoke(command, ["fetch", "--from", mirror])
+    assert done.exit_code == 0
+    assert "12 bytes" in done.output
+    assert "in place" in runner.invoke(command, ["fetch", "--from", "http://127.0.0.1:9"]).output
+
+    monkeypatch.setattr(tokens, "VOCABULARIES", {"cl100k_base": "0" * 64})
+    failed = runner.invoke(command, ["fetch", "--from", mirror])
+    assert failed.exit_code == 1
+    assert "checksum is wrong" in failed.output
+    assert len(list(tmp_path.iterdir())) == 1
+
+    offline = runner.invoke(command, ["fetch", "--from", "http://127.0.0.1:9"])
+    assert offline.exit_code == 1
+    assert "is there a network?" in offline.output

@@ -48,6 +48,15 @@ class AnthropicProvider(HttpProvider):
         keep_sampling = self._version < "2026-10-21"  # which refuses temperature and top_p
         return self._path, encode(request, stream=stream, provider=self.name, keep_sampling=keep_sampling)
 
+    @property
+    def models_path(self) -> str:  # type: ignore[override]  # it depends on the base URL here
+        return self._path.replace("messages", "models")
+
+    def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]]:
+        path, body = self.encode(request, stream=False)
+        refused = ("max_tokens", "stop_sequences", "metadata", "temperature", "top_p")
+        return f"{path}/count_tokens", {key: value for key, value in body.items() if key not in refused}
+
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
         if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS:
             return await super().complete(request)

@@ -17,6 +17,7 @@ class OllamaProvider(HttpProvider):
     """
 
     default_base_url: ClassVar[str] = "http://127.0.0.1:11434"
+    models_path = "/api/tags"
     line_decoder = NDJSONDecoder
     whole_types = frozenset({"text/html"})  # a whole JSON answer is a line as well, and some proxies name lines JSON
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from providers import catalog
 from providers.http_provider import HttpProvider, StreamDecoder
 from providers.openai import chat, responses
@@ -60,6 +62,13 @@ class OpenAIProvider(HttpProvider):
         if self._by_responses(request):
             return responses.ResponsesStreamDecoder(self.name, request.model, request_id)
         return chat.ChatStreamDecoder(self.name, request.model, request_id)
+
+    def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
+        if self.dialect.name != "openai" and self._api != "responses":
+            return None
+        body = encode_responses(replace(request, stop=()), self.dialect, stream=False, provider=self.name)
+        counted = ("model", "input", "tools", "tool_choice", "text", "reasoning", "parallel_tool_calls")
+        return "/responses/input_tokens", {key: value for key, value in body.items() if key in counted}
 
     def capabilities(self, model: str) -> ModelCapabilities:
         rules = model_capabilities(model) if self.dialect.openai_models else ModelCapabilities(streaming=True)

@@ -13,8 +13,10 @@ _VERBS = {
     "check": "Validate a routes.yaml.",
     "demo": "A story told on simulated vendors: no key, no network.",
     "explain": "Without a call: who would be asked, in which order, and who not.",
+    "models": "What the providers offer now, with window, price and capabilities.",
     "schema": "The JSON Schema of routes.yaml.",
     "show": "The compiled chains, every value with where it came from.",
+    "tokens": "Tokenizer vocabularies: what is in place, and fetching the rest.",
 }
 
 

@@ -1,0 +1,90 @@
+"""`signalbox models`: what the providers of a file offer, live, with what is known of each model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import click
+import msgspec
+
+from providers.errors import ProviderError
+from providers.types import ModelCapabilities
+from router.cli.common import Failure, file_option, valid_file
+from router.config.units import format_count
+from router.core import Router
+from router.plan import compile_plan
+
+_FLAGS = ("tools", "vision", "json_schema", "thinking")
+
+
+@click.command("models")
+@click.argument("providers", metavar="[PROVIDER]...", nargs=-1)
+@file_option
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(providers: tuple[str, ...], path: str, as_json: bool) -> int:
+    """List the models that the file's providers (or those named) offer now, with window, price and capabilities.
+
+    Exit code 1 when a provider could not be asked.
+    """
+    plan = compile_plan(valid_file(path))
+    disabled = {name for name, config in plan.file.providers.items() if config.disabled}
+    for name in providers:
+        if name not in plan.providers:
+            raise Failure(f'no provider is named "{name}"; providers: {", ".join(plan.providers)}')
+    asked = [name for name in providers or plan.providers if name not in disabled]
+    found = asyncio.run(_ask(Router(plan), asked))
+    if as_json:
+        click.echo(json.dumps({name: _as_data(answer) for name, answer in found.items()}, indent=2))
+    else:
+        for name, answer in found.items():
+            _tell(name, answer)
+        for name in disabled & set(providers or plan.providers):
+            click.echo(f"{name}: left out, since a variable is not set", err=True)
+    return 1 if any(isinstance(answer, ProviderError) for answer in found.values()) else 0
+
+
+async def _ask(router: Router, names: list[str]) -> dict[str, dict[str, ModelCapabilities] | ProviderError]:
+    async with router:
+        answers = await asyncio.gather(*(_of(router, name) for name in names))
+    return dict(zip(names, answers, strict=True))
+
+
+async def _of(router: Router, name: str) -> dict[str, ModelCapabilities] | ProviderError:
+    provider = router.provider(name)
+    lister = getattr(provider, "list_models", None)
+    if lister is None:
+        return {}
+    try:
+        async with asyncio.timeout(30):
+            return {model: provider.capabilities(model) for model in await lister()}
+    except ProviderError as error:
+        return error
+    except TimeoutError:
+        from providers.errors import ErrorCode
+
+        return ProviderError(ErrorCode.TIMEOUT, "no answer within 30 s", provider=name)
+
+
+def _as_data(answer: dict[str, ModelCapabilities] | ProviderError) -> Any:
+    return {"error": str(answer)} if isinstance(answer, ProviderError) else msgspec.to_builtins(answer)
+
+
+def _tell(name: str, answer: dict[str, ModelCapabilities] | ProviderError) -> None:
+    if isinstance(answer, ProviderError):
+        click.echo(str(answer), err=True)
+        return
+    click.secho(f"{name}  {len(answer)} model{'s' if len(answer) != 1 else ''}", bold=True)
+    width = max(map(len, answer), default=0)
+    for model, has in answer.items():
+        window = format_count(has.context_window) if has.context_window else "-"
+        known = " ".join(flag.replace("json_schema", "schema") for flag in _FLAGS if getattr(has, flag))
+        click.echo(f"  {model:<{width}}  {window:>8}  {_price(has):>15}  {known}".rstrip())
+
+
+def _price(has: ModelCapabilities) -> str:
+    """USD per million tokens in and out."""
+    if has.price is None or has.price.input is None:
+        return "-"
+    return f"${has.price.input:g}" + (f" / ${has.price.output:g}" if has.price.output is not None else "")

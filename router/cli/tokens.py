@@ -1,0 +1,92 @@
+"""`signalbox tokens`: the vocabularies that make counting exact, put in place ahead of time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from providers import tokens
+from router.cli.common import Failure
+
+
+@click.group("tokens")
+def command() -> None:
+    """Tokenizer vocabularies: `status` says which are in place, `fetch` gets the missing ones."""
+
+
+@command.command("status")
+def status() -> int:
+    """Say where the vocabularies are kept and which are in place."""
+    for name in tokens.VOCABULARIES:
+        path = _path(name)
+        state = "in place" if tokens.is_whole(name, path) else "damaged" if path.exists() else "missing"
+        click.echo(f"{name:<12} {state:<9} {path}")
+    return 0
+
+
+@command.command("fetch")
+@click.option("--from", "source", default=tokens.VOCABULARY_URL, show_default=True, metavar="URL", help="A mirror.")
+def fetch(source: str) -> int:
+    """Download the vocabularies (5 MB) to where tiktoken looks for them; each is checked before it is put in place."""
+    import httpx
+
+    with httpx.Client(follow_redirects=True, timeout=30) as client:
+        for name in tokens.VOCABULARIES:
+            path = _path(name)
+            if tokens.is_whole(name, path):
+                click.echo(f"{name}: in place")
+                continue
+            url = f"{source.rstrip('/')}/{name}.tiktoken"
+            try:
+                content = _download(client, url, name)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise Failure(
+                    f"{url}: {error or type(error).__name__}; is there a network? --from names a mirror"
+                ) from None
+            _put(name, path, content, url)
+            click.echo(f"{name}: {len(content):,} bytes to {path}")
+    return 0
+
+
+def _path(name: str) -> Path:
+    path = tokens.vocabulary_file(name)
+    if path is None:
+        raise Failure("TIKTOKEN_CACHE_DIR is empty, which switches the cache off; name a folder or unset it")
+    return path
+
+
+def _download(client: object, url: str, name: str) -> bytes:
+    import httpx
+
+    assert isinstance(client, httpx.Client)
+    parts: list[bytes] = []
+    with client.stream("GET", url) as answer:
+        answer.raise_for_status()
+        total = int(answer.headers.get("content-length", 0))
+        done = 0
+        for part in answer.iter_bytes():
+            parts.append(part)
+            done += len(part)
+            if sys.stderr.isatty():
+                share = f" {done / total:4.0%}" if total else ""
+                click.echo(f"\r{name}: {done:,} bytes{share}", nl=False, err=True)
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    return b"".join(parts)
+
+
+def _put(name: str, path: Path, content: bytes, url: str) -> None:
+    """In one step, so that a broken download or a second process leaves no half file."""
+    if hashlib.sha256(content).hexdigest() != tokens.VOCABULARIES[name]:
+        raise Failure(f"{url}: the checksum is wrong; nothing was kept")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise Failure(f"{path}: can't be written ({error.strerror}); TIKTOKEN_CACHE_DIR names another folder") from None
