@@ -16,6 +16,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.lenient import as_dict, as_list, as_str
 from providers.openai.encode import encode
 from providers.openai.reading import ToolCallAssembler, finish_reason, read_usage, text_and_thinking
+from providers.openai.think_tags import ThinkSplitter
 from providers.transport.lines import SSEEvent
 from providers.types import (
     CompletionResponse,
@@ -32,8 +33,10 @@ _PLAIN_DELTA = frozenset({"content", "role"})
 _decode_json = msgspec.json.Decoder().decode
 
 
-def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> CompletionResponse:
-    """A plain answer.
+def decode(
+    body: Any, *, provider: str, model: str, request_id: str | None, think_tags: bool = False
+) -> CompletionResponse:
+    """A plain answer; `think_tags` takes `<think>…</think>` out of its text.
 
     Raises:
         ProviderError: the error that the body carries, or PROTOCOL_ERROR when it is no chat completion.
@@ -52,6 +55,10 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
         )
     message = as_dict(choice.get("message"))  # Azure leaves it out when its filter struck
     text, thinking = text_and_thinking(message)
+    if think_tags:
+        splitter = ThinkSplitter()
+        (text, thought), (said, more) = splitter.feed(text), splitter.flush()
+        text, thinking = text + said, thinking + thought + more
     refusal = as_str(message.get("refusal"))
     calls = ToolCallAssembler()
     for entry in _whole_calls(message):
@@ -122,9 +129,10 @@ def _opaque(message: dict[str, Any]) -> dict[str, Any]:
 class ChatStreamDecoder:
     """Events in, chunks out; one per stream."""
 
-    def __init__(self, provider: str, model: str, request_id: str | None) -> None:
+    def __init__(self, provider: str, model: str, request_id: str | None, *, think_tags: bool = False) -> None:
         self._provider = provider
         self._model = model
+        self._splitter = ThinkSplitter() if think_tags else None
         self._request_id = request_id
         self._id: str | None = None
         self._reported: str | None = None
@@ -162,6 +170,7 @@ class ChatStreamDecoder:
             and "error" not in payload
             and "x_groq" not in payload
             and event.event != "error"
+            and self._splitter is None
         ):
             self._text.append(text)
             return StreamChunk(text)
@@ -202,6 +211,12 @@ class ChatStreamDecoder:
                 more_text, more_thinking = self._take_delta(delta, deltas)
                 text += more_text
                 thinking += more_thinking
+        if self._splitter is not None:
+            text, thought = self._splitter.feed(text)
+            thinking += thought
+        return self._kept(text, thinking, deltas)
+
+    def _kept(self, text: str, thinking: str, deltas: list[ToolCallDelta]) -> StreamChunk | None:
         if text:
             self._text.append(text)
         if thinking:
@@ -246,7 +261,9 @@ class ChatStreamDecoder:
         """
         if self._finish is None and not self._said_done:
             raise self._fault(ErrorCode.STREAM_INTERRUPTED, "the stream ended before the answer was finished")
-        return StreamChunk(finish_reason=self._unified(), usage=self._usage, done=True)
+        said, thought = ("", "") if self._splitter is None else self._splitter.flush()
+        self._kept(said, thought, [])
+        return StreamChunk(said, thought, finish_reason=self._unified(), usage=self._usage, done=True)
 
     def response(self) -> CompletionResponse:
         """The answer so far."""

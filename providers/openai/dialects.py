@@ -24,7 +24,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     whether an assistant message with tool calls says `content: null` (else it has no such key).
     `thinking` is the form in which reasoning is asked for; `thinking_back` is the field in which a
     model's reasoning is sent back to it, None where it is not; `thinking_back_always` sends a blank one
-    with tool calls when it is unknown. `openai_models` turns on the rules of `MODEL_RULES`.
+    with tool calls when it is unknown. `json_schema` and `json_object` are the forms of JSON that it takes;
+    models whose names begin with one of `no_stop` take no stop sequences. `openai_models` turns on the rules of
+    `MODEL_RULES`.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     thinking_back: str | None = None
     thinking_back_always: bool = False
     json_schema: bool = True
+    json_object: bool = True
+    no_stop: tuple[str, ...] = ()
     obfuscation: bool = False
     openai_models: bool = False
     key_header: str | None = None
@@ -68,14 +72,20 @@ DIALECTS: Mapping[str, Dialect] = {
             thinking_back_always=True,
             json_schema=False,
         ),
-        Dialect(name="xai", max_tokens=_NEW, thinking_back="reasoning_content"),
+        Dialect(
+            name="xai",
+            max_tokens=_NEW,
+            thinking_back="reasoning_content",
+            no_stop=("grok-3-mini", "grok-4", "grok-code"),
+            never=frozenset({"presence_penalty", "frequency_penalty"}),  # the reasoning models refuse them
+        ),
         Dialect(
             name="gemini",  # strict as well
             never=frozenset({"seed", "user", "metadata", "parallel_tool_calls"}),
         ),
         Dialect(name="vllm", thinking_back="reasoning"),
         Dialect(name="llamacpp", thinking_back="reasoning_content"),
-        Dialect(name="lmstudio"),
+        Dialect(name="lmstudio", json_object=False),
         Dialect(name="together"),
         Dialect(name="fireworks", thinking_back="reasoning_content"),
         Dialect(name="ollama", never=frozenset({"tool_choice", "parallel_tool_calls"}), thinking_back="reasoning"),

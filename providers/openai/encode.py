@@ -35,6 +35,8 @@ def encode(
     Raises:
         ProviderError: UNSUPPORTED when this dialect or model cannot carry the request.
     """
+    if request.stop and request.model.startswith(dialect.no_stop):
+        raise ProviderError(ErrorCode.UNSUPPORTED, f"{request.model} takes no stop sequences", model=request.model)
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [_message(message, request.model, dialect, provider) for message in request.messages],
@@ -88,6 +90,10 @@ def _tool(tool: Tool) -> dict[str, Any]:
 def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
     wanted = request.response_format
     if not isinstance(wanted, dict):
+        if not dialect.json_object:
+            raise ProviderError(
+                ErrorCode.UNSUPPORTED, f"{dialect.name} takes JSON with a schema only", model=request.model
+            )
         return {"type": "json_object"}
     if not dialect.json_schema:
         raise ProviderError(

@@ -21,7 +21,7 @@ class OpenAIProvider(HttpProvider):
 
     Options: `dialect` (where the base URL does not tell it), `api` ("chat" or "responses"; otherwise chosen per
     request: Responses for OpenAI's models that chat completions cannot serve), `reasoning_summary` ("auto", "concise",
-    "detailed"; Responses only).
+    "detailed"; Responses only), `think_tags` (true takes `<think>…</think>` out of the text of local servers).
 
     Raises:
         ValueError: `dialect` or `api` is not one of the known ones.
@@ -33,6 +33,7 @@ class OpenAIProvider(HttpProvider):
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         self.dialect = dialect_for(self.base_url, settings.options.get("dialect"))
+        self._think_tags = bool(settings.options.get("think_tags"))
         self._api = settings.options.get("api")
         if self._api not in (None, "chat", "responses"):
             raise ValueError(f'options.api is "chat" or "responses", not {self._api!r}')
@@ -55,13 +56,16 @@ class OpenAIProvider(HttpProvider):
         return "/responses", body
 
     def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
-        read = responses.decode if self._by_responses(request) else chat.decode
-        return read(body, provider=self.name, model=request.model, request_id=request_id)
+        if self._by_responses(request):
+            return responses.decode(body, provider=self.name, model=request.model, request_id=request_id)
+        return chat.decode(
+            body, provider=self.name, model=request.model, request_id=request_id, think_tags=self._think_tags
+        )
 
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         if self._by_responses(request):
             return responses.ResponsesStreamDecoder(self.name, request.model, request_id)
-        return chat.ChatStreamDecoder(self.name, request.model, request_id)
+        return chat.ChatStreamDecoder(self.name, request.model, request_id, think_tags=self._think_tags)
 
     def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
         if self.dialect.name != "openai" and self._api != "responses":
