@@ -71,7 +71,7 @@ def parse_arguments(raw: str) -> dict[str, Any] | None:
         return {}
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -83,6 +83,13 @@ class HttpProvider(ABC):
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream."""
 
+    def amended(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
+        """The same request without what the vendor refused, where leaving that out changes nothing; None: it stands.
+
+        It is sent once in the place of the refused one.
+        """
+        return None
+
     def capabilities(self, model: str) -> ModelCapabilities:
         return ModelCapabilities()
 
@@ -250,7 +257,14 @@ class HttpProvider(ABC):
         """Send the request; the answer's status is 200, or it is raised as the error that it stands for."""
         validate(request)
         path, body = self.encode(request, stream=stream)
-        return await self._send("POST", path, body, request)
+        try:
+            return await self._send("POST", path, body, request)
+        except ProviderError as error:
+            other = self.amended(request, error)
+            if other is None:
+                raise
+        path, body = self.encode(other, stream=stream)
+        return await self._send("POST", path, body, other)
 
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest

@@ -207,7 +207,7 @@ class MessagesStreamDecoder:
         data = event.data
         try:
             payload = _decode_json(data)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             data = data.strip()
             if not data or data == b"[DONE]":
                 return None  # a keep-alive; some gateways end as OpenAI does
@@ -272,7 +272,7 @@ class MessagesStreamDecoder:
         return StreamChunk("", said) if block.kind == "thinking" else StreamChunk(said)
 
     def _stop(self, payload: dict[str, Any]) -> StreamChunk | None:
-        block = self._answer.blocks.get(payload.get("index"))  # type: ignore[arg-type]  # any value is no key at worst
+        block = self._block(payload, None)
         if block is None or block.parts or not block.given:
             return None
         arguments = _json(block.given)  # it came whole at the start

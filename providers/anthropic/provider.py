@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from providers import catalog
 from providers.anthropic import models
 from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
 from providers.anthropic.messages import MessagesStreamDecoder, decode
+from providers.errors import ErrorCode, ProviderError
 from providers.http_provider import HttpProvider
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
@@ -51,6 +54,13 @@ class AnthropicProvider(HttpProvider):
     @property
     def models_path(self) -> str:  # type: ignore[override]  # it depends on the base URL here
         return self._path.replace("messages", "models")
+
+    def amended(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
+        """Newer models bind thinking to all that came before it: after an edit of the history it is stale."""
+        stale = error.code is ErrorCode.INVALID_REQUEST and "bound to a different conversation" in error.message
+        if not stale or not any(message.thinking for message in request.messages):
+            return None
+        return replace(request, messages=tuple(replace(message, thinking=()) for message in request.messages))
 
     def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]]:
         path, body = self.encode(request, stream=False)

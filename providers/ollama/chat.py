@@ -216,7 +216,7 @@ class ChatStreamDecoder:
         """
         try:
             payload = _decode_json(line)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             try:
                 payload = parse_json(line)
             except ValueError:

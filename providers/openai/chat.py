@@ -157,7 +157,7 @@ class ChatStreamDecoder:
             choice = payload["choices"][0]
             delta = choice["delta"]
             text = delta["content"]
-        except (msgspec.DecodeError, UnicodeError, LookupError, TypeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError, LookupError, TypeError):
             return self._feed_rare(event)
         # The common chunk carries a piece of text and nothing else; all others take the long way.
         if (

@@ -112,7 +112,7 @@ class _Slot:
             return False
         try:
             msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return False
         return True
 

@@ -256,7 +256,7 @@ class ResponsesStreamDecoder:
         data = event.data
         try:
             payload = _decode_json(data)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             data = data.strip()
             if not data or data == b"[DONE]":
                 return None
