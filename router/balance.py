@@ -1,19 +1,46 @@
-"""Which of the eligible targets comes next. Pure: no clock, no await, no chance."""
+"""Which of the eligible targets comes next. Pure: time, chance and state come in with a `Look`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import ceil, inf, log
 from typing import Protocol
 
-from router.target import Target
+from providers.types import Usage
+from router.state import States
+from router.target import Target, cost
+
+_BOUND = 1.25  # times the mean of calls under way that one target of an affinity may have
+_USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a balancer may look at.
+
+    Args:
+        now: the loop's time.
+        prompt: tokens of the prompt, roughly.
+        affinity: what keeps requests together: a session, or the beginning of a prompt.
+    """
+
+    states: States
+    now: float
+    chance: random.Random
+    prompt: int = 0
+    max_tokens: int | None = None
+    affinity: bytes = b""
 
 
 class Balancer(Protocol):
     """Picks one of the eligible targets of a tier; `eligible` is never empty and keeps the file's order."""
 
-    def pick(self, eligible: Sequence[Target]) -> Target: ...
+    def pick(self, eligible: Sequence[Target], look: Look) -> Target: ...
 
-    def odds(self, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
+    def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
         """Each target's share of the next picks, most likely first; changes nothing."""
         ...
 
@@ -21,18 +48,18 @@ class Balancer(Protocol):
 class Ordered:
     """The first as written."""
 
-    def pick(self, eligible: Sequence[Target]) -> Target:
+    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
         return eligible[0]
 
-    def odds(self, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
-        return [(target, 1.0 if number == 0 else 0.0) for number, target in enumerate(eligible)]
+    def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
+        return _all_to(eligible[0], eligible)
 
 
 class Weighted:
     """Smooth weighted round robin: shares differ from the weights by at most one call a target.
 
     Each pick adds every eligible target's weight to its credit, takes the richest and charges it the sum
-    (the algorithm of nginx's `ngx_http_upstream_get_peer`).
+    (the algorithm of nginx's `ngx_http_upstream_get_peer`). A target that has just come back has less weight.
     """
 
     __slots__ = ("_credit",)
@@ -40,25 +67,124 @@ class Weighted:
     def __init__(self) -> None:
         self._credit: dict[str, float] = {}
 
-    def pick(self, eligible: Sequence[Target]) -> Target:
+    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
         if len(eligible) == 1:
             return eligible[0]
-        credit = self._credit
-        total, best, most = 0.0, eligible[0], float("-inf")
+        credit, share, moment = self._credit, look.states.share, look.now
+        total, best, most = 0.0, eligible[0], -inf
         for target in eligible:
-            total += target.weight
-            now = credit[target.name] = credit.get(target.name, 0.0) + target.weight
+            weight = target.weight * share(target, moment)
+            total += weight
+            now = credit[target.name] = credit.get(target.name, 0.0) + weight
             if now > most + 1e-9 * target.weight:
                 best, most = target, now
         credit[best.name] -= total
         return best
 
-    def odds(self, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
-        total = sum(target.weight for target in eligible) or 1.0
-        shares = [(target, target.weight / total) for target in eligible]
+    def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
+        weights = [target.weight * look.states.share(target, look.now) for target in eligible]
+        total = sum(weights) or 1.0
+        shares = [(target, weight / total) for target, weight in zip(eligible, weights, strict=True)]
         return sorted(shares, key=lambda share: -share[1])
 
 
+class _Scored:
+    """The least of a score."""
+
+    def __init__(self, score: Callable[[Target, Look], float | tuple[float, ...]]) -> None:
+        self._score = score
+
+    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
+        if len(eligible) == 1:
+            return eligible[0]
+        return min(eligible, key=lambda target: self._score(target, look))
+
+    def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
+        return _all_to(self.pick(eligible, look), eligible)
+
+
+class LeastLatency:
+    """The better of two drawn by chance, by time to first token and calls under way; the unknown is tried once.
+
+    "The Power of Two Choices in Randomized Load Balancing" (Mitzenmacher, 2001), over a peak EWMA as in Finagle.
+    """
+
+    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
+        if len(eligible) == 1:
+            return eligible[0]
+        for target in eligible:
+            state = look.states.of(target)
+            if not state.latency.known and not state.explored:
+                state.explored = True
+                return target
+        pair = look.chance.sample(eligible, 2)
+        return min(pair, key=lambda target: _latency(target, look))
+
+    def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
+        ranked = sorted(eligible, key=lambda target: _latency(target, look))
+        if len(ranked) == 1:
+            return [(ranked[0], 1.0)]
+        # Of all pairs, the best is in n-1, the second best wins n-2, …
+        pairs = len(ranked) * (len(ranked) - 1) / 2
+        return [(target, (len(ranked) - 1 - place) / pairs) for place, target in enumerate(ranked)]
+
+
+class Affinity:
+    """Rendezvous hashing: each key has an order of its own over the targets, of which the first with room takes it.
+
+    A target that goes moves only its own keys. Weights by the logarithm method of "Weighted Distributed Hash Tables"
+    (Schindelhauer and Schomaker, 2005); bounded load after "Consistent Hashing with Bounded Loads" (Mirrokni et al.,
+    2016).
+    """
+
+    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
+        if len(eligible) == 1:
+            return eligible[0]
+        busy = {target.name: look.states.in_flight(target) for target in eligible}
+        most = ceil(_BOUND * (sum(busy.values()) + 1) / len(eligible))
+        ranked = sorted(eligible, key=lambda target: _distance(look.affinity, target))
+        return next((target for target in ranked if busy[target.name] < most), ranked[0])
+
+    def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
+        return _all_to(self.pick(eligible, look), eligible)
+
+
+def _all_to(first: Target, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
+    return [(first, 1.0), *((target, 0.0) for target in eligible if target is not first)]
+
+
+def _latency(target: Target, look: Look) -> float:
+    state = look.states.of(target)
+    return state.latency.value(look.now) * (state.allowance.in_flight + 1)
+
+
+def _busy(target: Target, look: Look) -> float:
+    weight = target.weight * look.states.share(target, look.now)
+    return look.states.in_flight(target) / weight
+
+
+def _expense(target: Target, look: Look) -> tuple[float, float]:
+    answer = _USUAL_ANSWER if look.max_tokens is None else look.max_tokens
+    expected = cost(target.capabilities.price, Usage(look.prompt, answer))
+    return inf if expected is None else expected, _latency(target, look)
+
+
+def _distance(key: bytes, target: Target) -> float:
+    digest = blake2b(target.identity.encode(), key=blake2b(key, digest_size=16).digest(), digest_size=8).digest()
+    unit = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
+    return -log(unit) / target.weight
+
+
+_STRATEGIES: dict[str, Callable[[], Balancer]] = {
+    "weighted": Weighted,
+    "ordered": Ordered,
+    "least_latency": LeastLatency,
+    "least_busy": lambda: _Scored(_busy),
+    "cheapest": lambda: _Scored(_expense),
+    "affinity": Affinity,
+}
+
+
 def make_balancer(strategy: str) -> Balancer:
-    """A balancer by its name in the file: `weighted` or `ordered`."""
-    return Ordered() if strategy == "ordered" else Weighted()
+    """A balancer by its name in the file."""
+    return _STRATEGIES[strategy]()

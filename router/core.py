@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
+from math import inf
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,10 +26,13 @@ from providers.types import (
     TokenCount,
     Usage,
 )
+from router.backoff import RetryBudget
+from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
 from router.execute import OpenedStream, call, fail_over, for_target, open_stream, refused, routed
 from router.plan import Chain, Plan, compile_plan
 from router.request import Messages, build_request, needs_of
+from router.state import Lease, States
 from router.target import Target
 from router.trace import Trace
 
@@ -59,6 +63,8 @@ class Router:
         self._providers: dict[str, Provider] = dict(providers or {})
         self._windows: dict[str, int] = {}
         self._learned: dict[str, Learned] = {}
+        self._states = States(self._chance)
+        self._budgets: dict[str, RetryBudget] = {}
         self._direct: dict[str, Chain] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -125,21 +131,17 @@ class Router:
         needs = needs_of(request, streaming=False)
         refusal_tier = _names_refusals(chain)
 
-        async def attempt(target: Target, deadline: float | None) -> tuple[CompletionResponse, Target]:
+        async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
             response = await call(self.provider(target.provider), request, target, deadline)
             if refusal_tier and response.finish_reason == "content_filter":
                 raise refused(response, target)
             return response, target
 
-        response, target = await fail_over(
-            chain,
-            needs,
-            trace,
-            attempt,
-            deadline=self._deadline(chain),
-            chance=self._chance,
-            windows=self._windows,
-        )
+        at = self._situation(chain)
+        (response, target), lease = await fail_over(chain, needs, trace, attempt, at)
+        now = at.clock()
+        lease.first_token(now - lease.started, now)  # for a plain call the first token is the answer
+        lease.succeeded(now, response.usage)
         self._learn(target, request, response.usage)
         return routed(response, chain, target, trace)
 
@@ -236,9 +238,21 @@ class Router:
         request = build_request(route, messages, params)
         return self._chain(route), request, Trace(route, self._plan.revision)
 
-    def _deadline(self, chain: Chain) -> float | None:
-        now = self._enter_loop().time()
-        return None if chain.total is None else now + chain.total
+    def _situation(self, chain: Chain) -> Situation:
+        """What holds for a request that begins now."""
+        clock = self._enter_loop().time
+        budget = self._budgets.get(chain.route)
+        if budget is None:
+            budget = self._budgets[chain.route] = RetryBudget(chain.retry.budget)
+        budget.share = chain.retry.budget
+        return Situation(
+            states=self._states,
+            clock=clock,
+            deadline=inf if chain.total is None else clock() + chain.total,
+            chance=self._chance,
+            windows=self._windows,
+            budget=budget,
+        )
 
     def _chain(self, name: str) -> Chain:
         found = self._plan.chains.get(name) or self._direct.get(name)
@@ -301,37 +315,39 @@ class RouterStream:
         return await anext(aiter(self))
 
     async def _chunks(self) -> AsyncIterator[StreamChunk]:
-        opened = self._opened = await self._open()
+        opened, lease = await self._open()
+        self._opened = opened
+        clock = asyncio.get_running_loop().time
         try:
             async for chunk in opened:
-                if chunk.usage is not None and chunk.done:
-                    self._router._learn(opened.target, self._request, chunk.usage)
+                if chunk.done:
+                    usage = opened.response.usage
+                    lease.succeeded(clock(), usage)
+                    self._router._learn(opened.target, self._request, usage)
                 yield chunk
         except ProviderError as error:
-            raise self._interrupted(error) from None
+            interrupted = self._interrupted(error)
+            lease.failed(interrupted, clock())
+            raise interrupted from None
         finally:
+            lease.cancelled(clock())  # where it has not ended otherwise
             await opened.aclose()
 
-    async def _open(self) -> OpenedStream:
+    async def _open(self) -> tuple[OpenedStream, Lease]:
         router, chain = self._router, self._chain
         refusal_tier = _names_refusals(chain)
+        at = router._situation(chain)
 
-        async def attempt(target: Target, deadline: float | None) -> OpenedStream:
+        async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
             opened = await open_stream(router.provider(target.provider), self._request, target, deadline)
+            now = at.clock()
+            lease.first_token(now - lease.started, now)
             if refusal_tier and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)
             return opened
 
-        return await fail_over(
-            chain,
-            needs_of(self._request, streaming=True),
-            self._trace,
-            attempt,
-            deadline=router._deadline(chain),
-            chance=router._chance,
-            windows=router._windows,
-        )
+        return await fail_over(chain, needs_of(self._request, streaming=True), self._trace, attempt, at)
 
     def _interrupted(self, error: ProviderError) -> ProviderError:
         """A committed stream that fails is `stream_interrupted`, whatever broke it; the partial answer goes along."""

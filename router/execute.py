@@ -7,9 +7,7 @@ where it commits. What differs is one function, `Attempt`; everything else is sh
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from math import inf
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -18,73 +16,87 @@ from providers.base import ChunkStream, Provider
 from providers.errors import ErrorCode, ProviderError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
-from router.decide import RAISE, Call, Needs, decide
+from router.decide import RAISE, Call, Needs, Situation, Wait, decide, next_try
 from router.errors import RouteExhausted
 from router.plan import Chain
+from router.state import Lease
 from router.target import Target, cost
 from router.trace import Attempt, Trace
 
 T = TypeVar("T")
-AttemptCall: TypeAlias = Callable[[Target, float | None], Awaitable[T]]
+AttemptCall: TypeAlias = Callable[[Target, float, Lease], Awaitable[T]]
 
 _FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
 
 
 async def fail_over(
-    chain: Chain,
-    needs: Needs,
-    trace: Trace,
-    attempt: AttemptCall[T],
-    *,
-    deadline: float | None,
-    chance: random.Random,
-    windows: dict[str, int],
-) -> T:
-    """Try targets in the order of `decide` until one delivers.
+    chain: Chain, needs: Needs, trace: Trace, attempt: AttemptCall[T], at: Situation
+) -> tuple[T, Lease]:
+    """Try targets in the order of `decide` until one delivers; gives what it delivered, and the lease to end.
 
     Raises:
         RouteExhausted: nothing is left to try.
         ProviderError: the caller's own mistake, which no target can mend.
     """
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    walk = decide(
-        chain,
-        needs,
-        trace,
-        clock=loop.time,
-        deadline=inf if deadline is None else deadline,
-        chance=chance,
-        windows=windows,
-    )
+    start = at.clock()
+    at.budget.request(start)
+    walk = decide(chain, needs, trace, at)
     error: ProviderError | None = None
     try:
         step = next(walk)
         while True:
             if not isinstance(step, Call):
-                await asyncio.sleep(step.seconds)
-                step = walk.send(None)
+                step = walk.send(await _wait(step, at))
                 continue
-            at = loop.time()
+            began = at.clock()
+            lease = _begin(step, needs, at, began)
             try:
-                delivered = await attempt(step.target, deadline)
+                delivered = await attempt(step.target, at.deadline, lease)
             except ProviderError as failure:
                 error = failure
-                trace.entries.append(_failed(step, failure, at - start, loop.time() - at))
-                _learn_window(step.target, failure, windows)
+                now = at.clock()
+                lease.failed(failure, now)
+                trace.entries.append(_failed(step, failure, began - start, now - began))
+                _learn_window(step.target, failure, at.windows)
                 step = walk.send(failure)
                 continue
-            trace.entries.append(Attempt(step.target.name, step.tier, at - start, loop.time() - at))
-            return delivered
+            except BaseException:
+                lease.cancelled(at.clock())
+                raise
+            trace.entries.append(Attempt(step.target.name, step.tier, began - start, at.clock() - began))
+            return delivered, lease
     except StopIteration as end:
-        trace.seconds = loop.time() - start
+        trace.seconds = at.clock() - start
         if end.value == RAISE and error is not None:
             error.trace = trace
             raise error from None
-        raise RouteExhausted(chain.route, trace, note=end.value, retry_after=_retry_after(error)) from error
+        raise RouteExhausted(
+            chain.route, trace, note=end.value, retry_after=_retry_after(error, chain, needs, at)
+        ) from error
     finally:
         walk.close()
-        trace.seconds = loop.time() - start
+        trace.seconds = at.clock() - start
+
+
+def _begin(step: Call, needs: Needs, at: Situation, now: float) -> Lease:
+    reserved = step.reserved
+    if reserved is None:
+        reserved = at.states.reserve(step.target, needs.prompt_tokens, needs.max_tokens, now)
+    return at.states.begin(step.target, reserved, now, placed=step.placed)
+
+
+async def _wait(step: Wait, at: Situation) -> ProviderError | None:
+    if step.place is not None:
+        if await at.states.place(step.place, step.seconds):
+            return None
+        return ProviderError(ErrorCode.OVERLOADED, "no place was freed in time")
+    try:
+        await asyncio.sleep(step.seconds)
+    except BaseException:
+        if step.reserved is not None:
+            at.states.give_back(*step.reserved, at.clock())
+        raise
+    return None
 
 
 def _failed(step: Call, error: ProviderError, at: float, seconds: float) -> Attempt:
@@ -100,13 +112,17 @@ def _failed(step: Call, error: ProviderError, at: float, seconds: float) -> Atte
     )
 
 
-def _learn_window(target: Target, error: ProviderError, windows: dict[str, int]) -> None:
+def _learn_window(target: Target, error: ProviderError, windows: MutableMapping[str, int]) -> None:
     if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and error.context_window:
         windows[f"{target.provider}/{target.model}"] = error.context_window
 
 
-def _retry_after(error: ProviderError | None) -> float | None:
-    return None if error is None else error.retry_after
+def _retry_after(error: ProviderError | None, chain: Chain, needs: Needs, at: Situation) -> float | None:
+    """When the next try makes sense: the vendor's last word, else the first target that may be called again."""
+    if error is not None and error.retry_after is not None:
+        return error.retry_after
+    soonest = next_try(chain, needs, at)
+    return soonest if soonest else None
 
 
 def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
@@ -134,9 +150,7 @@ def refused(response: CompletionResponse, target: Target) -> ProviderError:
     )
 
 
-async def call(
-    provider: Provider, request: CompletionRequest, target: Target, deadline: float | None
-) -> CompletionResponse:
+async def call(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> CompletionResponse:
     """One plain attempt, within the target's timeouts and the request's deadline."""
     try:
         return await bounded(
@@ -144,7 +158,7 @@ async def call(
             target.timeout,
             provider=target.provider,
             model=target.model,
-            deadline=inf if deadline is None else deadline,
+            deadline=deadline,
         )
     except ProviderError as error:
         raise _uncommitted(error) from None
@@ -182,9 +196,7 @@ class OpenedStream:
         await self._source.aclose()
 
 
-async def open_stream(
-    provider: Provider, request: CompletionRequest, target: Target, deadline: float | None
-) -> OpenedStream:
+async def open_stream(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> OpenedStream:
     """One attempt at a stream: returns at its first content (or its end); what carries none is held back."""
     source = provider.stream(for_target(request, target))
     chunks = timed(
@@ -192,7 +204,7 @@ async def open_stream(
         target.timeout,
         provider=target.provider,
         model=target.model,
-        deadline=inf if deadline is None else deadline,
+        deadline=deadline,
     )
     try:
         async for chunk in chunks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +15,23 @@ from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
 from router.balance import Balancer, make_balancer
+from router.breaker import BreakerRules
 from router.config import LoadResult, RoutesFile, effective
 from router.config.schema import ModelConfig
+from router.limits import Limits
 from router.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRules:
-    """Bounds of one request's attempts; waits in seconds."""
+    """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests."""
 
     max_attempts: int = 4
     same_target: int = 1
     backoff: float = 0.25
     max_backoff: float = 8.0
     max_wait: float = 10.0
+    budget: float = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +98,17 @@ class Told:
     def __init__(self, settings: Mapping[str, ProviderSettings]) -> None:
         self._settings = settings
         self._made: dict[str, Provider] = {}
+        self._accounts: dict[str, str] = {}
+
+    def account(self, provider: str) -> str:
+        """What stands for the provider with all that shapes its connection; a hash, since the key is in it."""
+        if provider not in self._accounts:
+            made = self._settings[provider]
+            shape = [made.kind, made.base_url, made.secret, sorted(made.headers.items()), made.proxy, made.verify]
+            shape.append(sorted((key, repr(value)) for key, value in made.options.items()))
+            digest = hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()
+            self._accounts[provider] = f"{provider}:{digest[:16]}"
+        return self._accounts[provider]
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
         if provider not in self._made:
@@ -162,10 +177,8 @@ def _tier(
     on: frozenset[ErrorCode] | None,
     gate: int | None,
 ) -> Tier:
-    # A strategy whose engine is not active yet (the loader lists it) shares load by weight meanwhile.
-    strategy = balance if balance in ("weighted", "ordered") else "weighted"
     targets = tuple(_target(file, told, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs)
-    return Tier(targets, strategy, make_balancer(strategy), on, gate)
+    return Tier(targets, balance, make_balancer(balance), on, gate)
 
 
 def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
@@ -197,7 +210,23 @@ def _target(
         timeout=Timeout(**timeout),
         capabilities=_capabilities(model, told.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
+        account=told.account(provider),
+        breaker=_breaker(file, provider=provider, model=name if model else None),
+        limits=Limits() if model is None else _limits(model.limits.model_dump()),
+        key_limits=_limits(_values(file, "limits", provider=provider)),
     )
+
+
+def _breaker(file: RoutesFile, **where: str | None) -> BreakerRules:
+    values = _values(file, "breaker", **where)
+    slow = values.pop("slow_call")
+    if slow is not None:
+        values |= {"slow_threshold": slow.threshold, "slow_rate": slow.rate}
+    return BreakerRules(**values)
+
+
+def _limits(values: Mapping[str, Any]) -> Limits:
+    return Limits(values["requests"], values["tokens"], values["in_flight"])
 
 
 def _capabilities(model: ModelConfig | None, told: ModelCapabilities) -> ModelCapabilities:

@@ -19,6 +19,7 @@ from router.decide import Needs
 
 Messages = MessagesLike
 
+_LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
 _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
 
 
@@ -63,4 +64,14 @@ def needs_of(request: CompletionRequest, *, streaming: bool) -> Needs:
         streaming=streaming,
         # No tokeniser in use makes tokens of more than some 6 bytes on average in running text.
         least_tokens=size // 8,
+        prompt_tokens=size // 4 + 4,
+        max_tokens=request.max_tokens,
+        affinity=_affinity(request),
     )
+
+
+def _affinity(request: CompletionRequest) -> bytes:
+    """What keeps requests at one target: the caller's word, else the beginning of the prompt."""
+    if request.affinity is not None:
+        return request.affinity.encode()
+    return request.messages[0].text[:_LEADING].encode()

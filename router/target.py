@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.types import ModelCapabilities, Price, Timeout, Usage
+from router.breaker import BreakerRules
+from router.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Target:
     """What an attempt needs to know.
 
-    `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request.
+    `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
+    stands for the provider with all that shapes its connection; `limits` are the model's own, `key_limits` those of
+    the provider's key.
     """
 
     name: str
@@ -24,6 +28,15 @@ class Target:
     timeout: Timeout = field(default_factory=Timeout)
     capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
     disabled: bool = False
+    account: str = ""
+    breaker: BreakerRules = field(default_factory=BreakerRules)
+    limits: Limits = field(default_factory=Limits)
+    key_limits: Limits = field(default_factory=Limits)
+
+    @property
+    def identity(self) -> str:
+        """What it is, whatever route names it: its state outlives every edit that leaves this unchanged."""
+        return f"{self.account or self.provider}/{self.model}"
 
     def __repr__(self) -> str:
         return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import click
@@ -11,11 +12,13 @@ import msgspec
 from providers.coerce import coerce_request
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
+from router.balance import Look
 from router.cli.common import Failure, file_option, valid_file
 from router.core import Router
 from router.decide import Needs, unfit
 from router.plan import Chain, compile_plan
 from router.request import build_request, needs_of
+from router.state import States
 from router.target import Target, cost
 
 
@@ -38,7 +41,15 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     except (SignalboxError, TypeError) as error:
         raise Failure(str(error)) from None
     needs = needs_of(request, streaming=True)
-    tiers = [_tier(chain, number, needs, request) for number in range(len(chain.tiers))]
+    look = Look(
+        states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
+        now=0.0,
+        chance=Random(0),
+        prompt=needs.prompt_tokens,
+        max_tokens=needs.max_tokens,
+        affinity=needs.affinity,
+    )
+    tiers = [_tier(chain, number, needs, request, look) for number in range(len(chain.tiers))]
     if as_json:
         click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers}, indent=2))
     else:
@@ -63,10 +74,10 @@ def _request(route: str, request_file: str | None, prompt: str | None) -> Comple
     return msgspec.structs.replace(coerce_request(body), model=route)
 
 
-def _tier(chain: Chain, number: int, needs: Needs, request: CompletionRequest) -> dict[str, Any]:
+def _tier(chain: Chain, number: int, needs: Needs, request: CompletionRequest, look: Look) -> dict[str, Any]:
     tier = chain.tiers[number]
     eligible = [t for t in tier.targets if t.weight > 0 and unfit(t, needs, {}) is None]
-    odds = tier.balancer.odds(eligible) if eligible else []
+    odds = tier.balancer.odds(eligible, look) if eligible else []
     offered = [
         {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
         | _cost_bounds(target, needs, request)

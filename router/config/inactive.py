@@ -21,18 +21,8 @@ def _not_error(value: Any) -> bool:
     return bool(value != "error")
 
 
-def _not_simple(value: Any) -> bool:
-    return value not in ("weighted", "ordered")
-
-
 # Pattern of the path (* is any one part), and which values are not acted on. Take out a row to activate it.
 INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    ("defaults.breaker", _always),
-    ("providers.*.breaker", _always),
-    ("models.*.breaker", _always),
-    ("defaults.limits", _always),
-    ("providers.*.limits", _always),
-    ("models.*.limits", _always),
     ("defaults.hedge", _always),
     ("routes.*.hedge", _always),
     ("defaults.cache", _always),
@@ -42,13 +32,13 @@ INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("routes.*.budget", _always),
     ("defaults.on_stream_break", _not_error),
     ("routes.*.on_stream_break", _not_error),
-    ("defaults.balance", _not_simple),
-    ("routes.*.balance", _not_simple),
-    ("routes.*.fallbacks.*.balance", _not_simple),
     ("telemetry", _always),
     ("providers.*.api_keys", _beyond_one),
-    ("*.retry.budget", _always),
-    ("*.*.retry.budget", _always),
+    # A request's retries are its route's, and a connection is its provider's: only those levels act.
+    ("providers.*.retry", _always),
+    ("models.*.retry", _always),
+    ("models.*.timeout.connect", _always),
+    ("routes.*.timeout.connect", _always),
 )
 
 
