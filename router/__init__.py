@@ -18,8 +18,9 @@ if TYPE_CHECKING:
         Usage,
     )
     from router.config import ConfigError, Diagnostic, UnreadableFile
-    from router.core import Router, RouterStream
+    from router.core import Router
     from router.errors import RouteExhausted, UnknownRoute, WrongLoop
+    from router.stream import RouterStream
     from router.sync import SyncRouter
     from router.trace import Trace
 
@@ -32,7 +33,7 @@ _HOME = {
     "ProviderError": "providers.errors",
     "RouteExhausted": "router.errors",
     "Router": "router.core",
-    "RouterStream": "router.core",
+    "RouterStream": "router.stream",
     "SignalboxError": "providers.errors",
     "StreamChunk": "providers.types",
     "SyncRouter": "router.sync",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import difflib
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import partial
 from math import inf
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,23 +19,25 @@ from msgspec.structs import replace
 from providers import registry
 from providers.base import Provider
 from providers.coerce import coerce_messages, coerce_tools
-from providers.errors import ErrorCode, ProviderError
+from providers.errors import ErrorCode, ProviderError, SignalboxError
+from providers.settings import ProviderSettings
 from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
     ModelCapabilities,
-    StreamChunk,
     TokenCount,
     Usage,
 )
 from router.backoff import RetryBudget
 from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
-from router.execute import OpenedStream, call, fail_over, for_target, open_stream, refused, routed
+from router.execute import call, fail_over, for_target, refused, routed
 from router.plan import Chain, Plan, compile_plan
+from router.reload import Reload, differences, log, watch
 from router.request import Messages, build_request, needs_of
 from router.state import Lease, States
+from router.stream import RouterStream, names_refusals
 from router.target import Target
 from router.trace import Trace
 
@@ -60,7 +65,15 @@ class Router:
     def __init__(self, plan: Plan, *, seed: int | None = None, providers: Mapping[str, Provider] | None = None) -> None:
         self._plan = plan
         self._chance = random.Random(seed)
-        self._providers: dict[str, Provider] = dict(providers or {})
+        self._given: dict[str, Provider] = dict(providers or {})  # by name
+        self._providers: dict[str, Provider] = {}  # by what stands for them
+        self._path: Path | None = None
+        self._env: Mapping[str, str] | None = None
+        self._watch = False
+        self._watcher: asyncio.Task[None] | None = None
+        self._reloading = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self.last_reload: Reload | None = None  # of the last change of the file that was seen
         self._windows: dict[str, int] = {}
         self._learned: dict[str, Learned] = {}
         self._states = States(self._chance)
@@ -76,13 +89,15 @@ class Router:
         *,
         env: Mapping[str, str] | None = None,
         seed: int | None = None,
+        watch: bool = True,
         **more: Any,
     ) -> Self:
-        """A router on a file.
+        """A router on a file, whose edits it follows while it runs.
 
         Args:
             path: of the routes.yaml.
             env: variables for `${…}`; None takes the process's environment.
+            watch: False leaves edits to `reload()`.
 
         Raises:
             ConfigError: the file has errors; all are listed, with line and column.
@@ -90,7 +105,11 @@ class Router:
         """
         from router.config import load
 
-        return cls(_accepted(load(str(path), env=env)), seed=seed, **more)
+        router = cls(_accepted(load(str(path), env=env)), seed=seed, **more)
+        router._path = Path(path).absolute()
+        router._env = env
+        router._watch = watch
+        return router
 
     @classmethod
     def from_text(
@@ -129,10 +148,10 @@ class Router:
         """
         chain, request, trace = self._begin(route, messages, params)
         needs = needs_of(request, streaming=False)
-        refusal_tier = _names_refusals(chain)
+        refusal_tier = names_refusals(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
-            response = await call(self.provider(target.provider), request, target, deadline)
+            response = await call(self.provider_of(target), request, target, deadline)
             if refusal_tier and response.finish_reason == "content_filter":
                 raise refused(response, target)
             return response, target
@@ -172,7 +191,7 @@ class Router:
         self._enter_loop()
         targets = self._chain(route).targets
         target = next((each for each in targets if not each.disabled), targets[0])
-        provider = self.provider(target.provider)
+        provider = self.provider_of(target)
         if exact:
             request = for_target(build_request(route, messages, {"tools": tools}), target)
             counter = getattr(provider, "count_exact", None)
@@ -204,17 +223,114 @@ class Router:
 
     def provider(self, name: str) -> Provider:
         """The live provider of that name, made on first use."""
-        found = self._providers.get(name)
+        if name in self._given:
+            return self._given[name]
+        return self._live(self._plan.told.account(name), self._plan.providers[name])
+
+    def provider_of(self, target: Target) -> Provider:
+        """The live provider of a target, also of one that the file no longer has: a request keeps its plan."""
+        given = self._given.get(target.provider)
+        if given is not None:
+            return given
+        if target.settings is None:
+            raise ValueError(f"{target!r} was not made by a plan")
+        return self._live(target.account, target.settings)
+
+    def _live(self, account: str, settings: ProviderSettings) -> Provider:
+        found = self._providers.get(account)
         if found is None:
-            found = self._providers[name] = registry.create(self._plan.providers[name])
+            found = self._providers[account] = registry.create(settings)
         return found
+
+    # --- following the file
+
+    async def reload(self) -> Reload:
+        """Read the file again, now. A file with errors changes nothing, and the result says what they are.
+
+        Requests under way end on the plan that they began with; breakers, limits and statistics of what is unchanged
+        go on.
+
+        Raises:
+            ValueError: this router was not made from a file.
+        """
+        if self._path is None:
+            raise ValueError("this router was made from text, not from a file; there is nothing to read again")
+        async with self._reloading:
+            found = await self._read_again(self._path)
+            if found is None or found == self.last_reload:
+                return found or Reload(True, self.revision)
+            self.last_reload = found
+            (log.info if found.accepted else log.warning)("%s: %s", self._path, found)
+            return found
+
+    async def _read_again(self, path: Path) -> Reload | None:
+        """None when the file is as it was."""
+        from router.config import UnreadableFile, load
+
+        try:
+            loaded = await asyncio.to_thread(load, path, env=self._env)
+        except UnreadableFile as error:
+            return Reload(False, self.revision, problem=str(error))
+        if loaded.file is None:
+            return Reload(False, self.revision, diagnostics=loaded.diagnostics)
+        if loaded.revision == self.revision:
+            was_rejected = self.last_reload is not None and not self.last_reload.accepted
+            return Reload(True, self.revision) if was_rejected else None
+        try:
+            plan = await asyncio.to_thread(compile_plan, loaded)
+        except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
+            return Reload(False, self.revision, problem=str(error))
+        return self._swap(plan)
+
+    def _swap(self, plan: Plan) -> Reload:
+        """The new plan takes over, in one step; what it no longer has ends with its last call."""
+        old, kept = self._plan, {plan.told.account(name) for name in plan.providers}
+        under_way = {name: self._under_way(old.told.account(name)) for name in old.providers}
+        changes = differences(old, plan, under_way)
+        self._plan = plan
+        self._direct.clear()
+        self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
+        for account in [account for account in self._providers if account not in kept]:
+            guard = self._states.key(account)
+            if guard is None or guard.allowance.in_flight == 0:
+                self._retire(account)
+            else:
+                guard.allowance.on_idle = partial(self._retire, account)
+        self._states.adopt(plan.targets)
+        return Reload(True, plan.revision, changes)
+
+    def _under_way(self, account: str) -> int:
+        guard = self._states.key(account)
+        return 0 if guard is None else guard.allowance.in_flight
+
+    def _retire(self, account: str) -> None:
+        """Close a provider that no plan needs any more."""
+        if any(self._plan.told.account(name) == account for name in self._plan.providers):
+            return  # an edit brought it back meanwhile
+        provider = self._providers.pop(account, None)
+        if provider is not None:
+            task = asyncio.get_running_loop().create_task(provider.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    @property
+    def watching(self) -> bool:
+        """Whether edits of the file are followed now."""
+        return self._watcher is not None and not self._watcher.done()
 
     async def aclose(self) -> None:
         """Close all connections; the router may not be used afterwards."""
         self._closed = True
-        providers, self._providers = list(self._providers.values()), {}
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
+            watcher.cancel()
+            await asyncio.wait([watcher])
+        providers = [*self._providers.values(), *self._given.values()]
+        self._providers, self._given = {}, {}
         for provider in providers:
             await provider.aclose()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     async def __aenter__(self) -> Self:
         self._enter_loop()
@@ -281,100 +397,33 @@ class Router:
                     "which any thread may call"
                 )
             self._loop = loop
+            self._start()
         return loop
 
-
-class RouterStream:
-    """A streamed answer; `response` is complete after the last chunk."""
-
-    def __init__(self, router: Router, chain: Chain, request: CompletionRequest, trace: Trace) -> None:
-        self._router = router
-        self._chain = chain
-        self._request = request
-        self._trace = trace
-        self._opened: OpenedStream | None = None
-        self._iterator: AsyncIterator[StreamChunk] | None = None
-
-    @property
-    def response(self) -> CompletionResponse:
-        """The answer accumulated so far, with route, target, cost and trace."""
-        if self._opened is None:
-            return CompletionResponse(route=self._chain.route, trace=self._trace)
-        return routed(self._opened.response, self._chain, self._opened.target, self._trace)
-
-    @property
-    def trace(self) -> Trace:
-        return self._trace
-
-    def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        if self._iterator is None:
-            self._iterator = self._chunks()
-        return self._iterator
-
-    async def __anext__(self) -> StreamChunk:
-        return await anext(aiter(self))
-
-    async def _chunks(self) -> AsyncIterator[StreamChunk]:
-        opened, lease = await self._open()
-        self._opened = opened
-        clock = asyncio.get_running_loop().time
-        try:
-            async for chunk in opened:
-                if chunk.done:
-                    usage = opened.response.usage
-                    lease.succeeded(clock(), usage)
-                    self._router._learn(opened.target, self._request, usage)
-                yield chunk
-        except ProviderError as error:
-            interrupted = self._interrupted(error)
-            lease.failed(interrupted, clock())
-            raise interrupted from None
-        finally:
-            lease.cancelled(clock())  # where it has not ended otherwise
-            await opened.aclose()
-
-    async def _open(self) -> tuple[OpenedStream, Lease]:
-        router, chain = self._router, self._chain
-        refusal_tier = _names_refusals(chain)
-        at = router._situation(chain)
-
-        async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
-            opened = await open_stream(router.provider(target.provider), self._request, target, deadline)
-            now = at.clock()
-            lease.first_token(now - lease.started, now)
-            if refusal_tier and opened.response.finish_reason == "content_filter":
-                await opened.aclose()
-                raise refused(opened.response, target)
-            return opened
-
-        return await fail_over(chain, needs_of(self._request, streaming=True), self._trace, attempt, at)
-
-    def _interrupted(self, error: ProviderError) -> ProviderError:
-        """A committed stream that fails is `stream_interrupted`, whatever broke it; the partial answer goes along."""
-        if error.code is not ErrorCode.STREAM_INTERRUPTED:
-            error.message = f"{error.message} ({error.code})"
-            error.code = ErrorCode.STREAM_INTERRUPTED
-        error.partial = self.response
-        return error
-
-    async def aclose(self) -> None:
-        """Close the upstream connection at once."""
-        iterator, self._iterator = self._iterator, None
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            await close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        await self.aclose()
+    def _start(self) -> None:
+        """On a new loop: locks and the watcher belong to one."""
+        self._reloading = asyncio.Lock()
+        self._closing.clear()
+        if self._watch and self._path is not None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._watcher = loop.create_task(_follow(self._path, weakref.ref(self)))
+            weakref.finalize(self, _stop, loop, self._watcher)
 
 
-def _names_refusals(chain: Chain) -> bool:
-    return any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in chain.tiers)
+def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)
+
+
+async def _follow(path: Path, reference: weakref.ref[Router]) -> None:
+    """Reload on every change; the reference is weak, so that a dropped router is collected."""
+
+    async def changed() -> None:
+        router = reference()
+        if router is not None:
+            await router.reload()
+
+    await watch(path, changed)
 
 
 def _accepted(loaded: LoadResult) -> Plan:

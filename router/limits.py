@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
@@ -29,10 +30,11 @@ class Allowance:
     Tokens are reserved before a call and corrected by what it really used.
     """
 
-    __slots__ = ("_mean_answer", "_requests", "_tokens", "_waiting", "in_flight", "limits")
+    __slots__ = ("_mean_answer", "_requests", "_tokens", "_waiting", "in_flight", "limits", "on_idle")
 
     def __init__(self, limits: Limits) -> None:
         self.in_flight = 0
+        self.on_idle: Callable[[], None] | None = None  # called once when the last call under way has ended
         self._mean_answer = _FIRST_ANSWER
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.limits = Limits()
@@ -105,6 +107,9 @@ class Allowance:
                 waiter.set_result(None)
                 return  # the place goes from hand to hand: in_flight stays
         self.in_flight -= 1
+        if self.in_flight == 0 and self.on_idle is not None:
+            idle, self.on_idle = self.on_idle, None
+            idle()
 
     async def place(self, seconds: float) -> bool:
         """Wait in line for a place; True when it is had, which counts as `enter`. First come, first served."""

@@ -70,6 +70,11 @@ class Plan:
     providers: Mapping[str, ProviderSettings]
     told: Told
 
+    @property
+    def targets(self) -> list[Target]:
+        """All targets of all chains."""
+        return [target for chain in self.chains.values() for target in chain.targets]
+
     def chain(self, name: str) -> Chain | None:
         """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
         found = self.chains.get(name)
@@ -96,14 +101,14 @@ class Told:
     """What the providers tell of their models, without a call. They are made for this only, and never connect."""
 
     def __init__(self, settings: Mapping[str, ProviderSettings]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._made: dict[str, Provider] = {}
         self._accounts: dict[str, str] = {}
 
     def account(self, provider: str) -> str:
         """What stands for the provider with all that shapes its connection; a hash, since the key is in it."""
         if provider not in self._accounts:
-            made = self._settings[provider]
+            made = self.settings[provider]
             shape = [made.kind, made.base_url, made.secret, sorted(made.headers.items()), made.proxy, made.verify]
             shape.append(sorted((key, repr(value)) for key, value in made.options.items()))
             digest = hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()
@@ -112,7 +117,7 @@ class Told:
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
         if provider not in self._made:
-            self._made[provider] = registry.create(self._settings[provider])
+            self._made[provider] = registry.create(self.settings[provider])
         return self._made[provider].capabilities(model)
 
 
@@ -211,6 +216,7 @@ def _target(
         capabilities=_capabilities(model, told.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
         account=told.account(provider),
+        settings=told.settings[provider],
         breaker=_breaker(file, provider=provider, model=name if model else None),
         limits=Limits() if model is None else _limits(model.limits.model_dump()),
         key_limits=_limits(_values(file, "limits", provider=provider)),

@@ -273,6 +273,10 @@ class States:
                 guard.allowance.enter()
         return Lease(self, target, reserved, now)
 
+    def key(self, account: str) -> Guard | None:
+        """Of a provider key by its identity; None when it has not been used."""
+        return self._keys.get(account)
+
     def share(self, target: Target, now: float) -> float:
         """The part of its weight that a target gets."""
         return self.of(target).breaker.share(now)

@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from providers.types import CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
-from router.core import Router, RouterStream
+from router.core import Router
 from router.request import Messages
+from router.stream import RouterStream
 
 T = TypeVar("T")
 

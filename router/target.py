@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout, Usage
 from router.breaker import BreakerRules
 from router.limits import Limits
@@ -16,8 +17,8 @@ class Target:
     """What an attempt needs to know.
 
     `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
-    stands for the provider with all that shapes its connection; `limits` are the model's own, `key_limits` those of
-    the provider's key.
+    stands for the provider with all that shapes its connection, which `settings` are. `limits` are the model's own,
+    `key_limits` those of the provider's key.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Target:
     capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
     disabled: bool = False
     account: str = ""
+    settings: ProviderSettings | None = None
     breaker: BreakerRules = field(default_factory=BreakerRules)
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)

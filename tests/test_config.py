@@ -111,6 +111,107 @@ routes:
         assert secret not in repr(loaded)
 
 
+KEY = "hush-1234-literal"
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        f"    apikey: {KEY}\n",
+        f"    API-KEY: {KEY} x\n",
+        f"    token: {KEY}\n",
+        f"    my_own: {{deep: [{KEY}]}}\n",
+        f"    options: {{secret: {KEY}}}\n    options: 3\n",
+        f"    api_key: ${{{KEY}}}\n",
+        f"    api_key: ${{VAR-{KEY}}}\n",
+        f"    api_key: {KEY}: x\n",
+        f"    api_keys: {{{KEY}: 1}}\n",
+        f"    api_keys:\n      - {KEY}\n     - {KEY}\n",
+        f"    api_keys:\n    - {KEY}\n    - ]{KEY}\n",
+        f"    api_keys:\n      - ${{VAR:-{KEY}}} ${{\n",
+        f"    api_key: >-\n      {KEY}\n     {KEY}: [\n",
+        f"    headers:\n      Authorization: Bearer: {KEY}\n",
+        f"    headers: {{Authorization: Bearer {KEY}, x: ]}}\n",
+        f"    x-{KEY}: Bearer {KEY}\n".replace(f"x-{KEY}", "note"),
+        f"    base_url: ftp://host/v1?key={KEY}\n",
+        f"    proxy: ftp://user:{KEY}@host\n",
+        f"    headers: {{'x-api-key':'it''s {KEY}', \"key\":\"{KEY}\", y}}: ]\n",
+        f"    api_key: 'it''s {KEY}' ]\n",
+        f'    api_key: "a\\"{KEY}\\x"\n',
+        f"  a: {{kind: openai, headers: {{Authorization: Bearer {KEY}}}}}\n",
+    ],
+)
+def test_no_mistyped_name_gives_a_key_away(provider: str) -> None:
+    """Nor does broken YAML, a duplicate, or a key that was put where a variable's name belongs."""
+    loaded = read(f"providers:\n  a:\n    kind: openai\n{provider}routes: {{chat: a/m}}\n")
+    assert loaded.file is None
+    assert KEY not in "\n".join(found.render() for found in loaded.diagnostics)
+    assert KEY not in repr(loaded)
+
+
+def test_a_valid_file_does_not_print_its_keys() -> None:
+    """Not in a traceback, a log or a debugger: headers, options and addresses may hold keys as well."""
+    text = f"""\
+providers:
+  a: {{kind: openai, api_key: {KEY}, headers: {{x: {KEY}}}, options: {{x: {KEY}}}, base_url: "http://u:{KEY}@h/v1"}}
+  b: {{kind: openai, api_keys: [{KEY}], proxy: "http://u:{KEY}@h"}}
+routes: {{chat: [a/m, b/m]}}
+"""
+    loaded = read(text)
+    assert loaded.file is not None
+    assert KEY not in repr(loaded) + str(loaded.file)
+
+
+def test_what_is_no_key_stays_readable() -> None:
+    """Blanking stops at keys: names of variables, and of what limits tokens, help the reader."""
+    text = PROVIDERS + "models: {m: {provider: a, id: m, params: {max_tokens: lots}}}\nroutes: {chat: m}\n"
+    assert "max_tokens: lots" in read(text).diagnostics[0].source
+    loaded = read('providers:\n  a: {kind: openai, api_key: "${NOT_THERE}"}\nroutes: {chat: a/m}\n')
+    assert 'api_key: "${NOT_THERE}"' in loaded.diagnostics[0].source
+
+
+def test_a_line_without_bound_is_not_repeated() -> None:
+    """Neither on the screen, nor is it searched for keys for minutes."""
+    for line in (
+        "apikey" * 100_000 + " ]: [",
+        "api_key: " + "&" * 50_000 + " x",
+        "x: " + "a" * 500_000,
+        "a" * 9_000 + ": x",
+    ):
+        loaded = read(f"providers:\n  a:\n    {line}\n")
+        assert loaded.diagnostics
+        assert max(len(found.render()) for found in loaded.diagnostics) < 5_000
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
+def test_nesting_without_bound_is_a_finding(opening: str) -> None:
+    """A parser that recursed in C would take the process down with it."""
+    (found,) = read(opening * 100_000).diagnostics
+    assert found.message == "nested more than 50 levels deep"
+
+
+def test_routes_without_bound_are_a_finding() -> None:
+    """A chain of thousands of routes, and one that doubles with every route, are told at once."""
+    long = "".join(f"  r{n}: {{targets: [a/m], fallbacks: [r{n + 1}]}}\n" for n in range(2000)) + "  r2000: a/m\n"
+    wide = "".join(
+        f"  {name}{n}: {{targets: [a/m], fallbacks: [r{n + 1}, s{n + 1}]}}\n" for n in range(40) for name in "rs"
+    )
+    for routes in (long, wide + "  r40: a/m\n  s40: a/m\n"):
+        loaded = read(f"{PROVIDERS}routes:\n{routes}")
+        assert loaded.file is None
+        assert "at most 200" in loaded.diagnostics[0].message
+
+
+def test_thousands_of_mistakes_are_all_told() -> None:
+    """Guessing what was meant ends before it takes long; telling does not."""
+    models = "".join(f"  model-name-{n}: {{provider: a, id: x}}\n" for n in range(1000))
+    routes = "".join(f"  route-{n}: modl-nam-{n}\n" for n in range(1000))
+    found = read(f"{PROVIDERS}models:\n{models}routes:\n{routes}").diagnostics
+    assert len(found) == 1000
+    assert "did you mean" in found[0].message
+    assert "did you mean" not in found[-1].message
+
+
 @given(st.text(max_size=200))
 def test_no_text_makes_another_error(text: str) -> None:
     """Whatever is in the file: a valid file, or findings."""
@@ -255,6 +356,17 @@ telemetry: {capture: off}
     assert loaded.file is not None
     for path in loaded.inactive:
         assert path.split(".")[0] in ("defaults", "providers", "routes", "telemetry")
+    assert "defaults.retry.max_wait" not in loaded.inactive
+
+
+def test_inactive_is_what_a_variable_gives() -> None:
+    """What decides is the value, not how it is written; and levels that don't act are named too."""
+    text = """\
+providers: {a: {kind: openai, retry: {same_target: 0}, timeout: {connect: 1s}}}
+routes:
+  chat: {targets: [a/m], on_stream_break: "${MODE:-error}", timeout: {connect: 1s, total: 9s}}
+"""
+    assert read(text).inactive == ("providers.a.retry", "routes.chat.timeout.connect")
 
 
 def test_unused_things_are_a_warning() -> None:

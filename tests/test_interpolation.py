@@ -102,3 +102,14 @@ def test_an_unquoted_variable_may_be_a_number() -> None:
     assert loaded.file is not None, loaded.diagnostics
     assert loaded.file.defaults.retry.max_attempts == 3
     assert loaded.file.providers["a"].verify is False
+
+
+def test_a_parameter_takes_the_type_of_what_is_filled_in() -> None:
+    """Unquoted it may be a number; quoted it is text, which max_tokens is not."""
+    text = "providers: {a: {kind: openai}}\nmodels:\n  m:\n    provider: a\n    id: m\n    params:\n"
+    routes = "routes: {chat: m}\n"
+    loaded = load_text(f"{text}      max_tokens: ${{N}}\n{routes}", env={"N": "42"})
+    assert loaded.file is not None, loaded.diagnostics
+    assert loaded.file.models["m"].params == {"max_tokens": 42}
+    (found,) = load_text(f'{text}      max_tokens: "${{N}}"\n{routes}', env={"N": "42"}).diagnostics
+    assert (found.line, found.column) == (7, 19)

@@ -14,15 +14,37 @@ from providers.errors import SignalboxError
 Path_ = tuple[str | int, ...]
 
 _PURE = re.compile(r"""["']?\$\{[A-Za-z_0-9]+\}["']?|["']?\$\{file:[^}]*\}["']?""")
-_KEY_VALUE = re.compile(
-    r"""(?P<head>\bapi_keys?["']?\s*:\s*)(?P<value>\[.*\]?|"[^"]*"?|'[^']*'?|\$\{[^}]*\}?|[^\s,}\]]+)"""
+
+MAX_SOURCE = 1000  # characters of a line that is shown
+
+# A broken file has no tree that would tell where its keys are, and a mistyped name is no key of the language: so
+# the text itself is searched. Blanking too much costs a glance at the file, too little costs a key.
+_SECRET_NAME = (
+    r"(?:[\w.-]*(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]*"
+    r"|[\w.-]*[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
 )
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_KEY_VALUE = re.compile(
+    rf"""(?P<head>(?<![\w.-]){_SECRET_NAME}["']?\s*:\s*)"""
+    r"""(?P<value>[\[{].*|"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|\$\{[^}]*\}?(?=[\s,}\]]|$)|.+)""",
+    re.IGNORECASE,
+)
+_SECRET_BLOCK = re.compile(
+    rf"""\s*(?:-\s+)*["']?{_SECRET_NAME}["']?\s*:\s*(?:[&!|>]\S*\s+)*(?:[&!|>\#].*)?""", re.IGNORECASE
+)
+_ENTRY = re.compile(r"""(?P<head>\s*(?:-\s+)*(?:[\w.-]+\s*:\s+(?=["']?\$\{[A-Za-z_0-9]+\}["']?$))?)(?P<value>\S.*)""")
+_CREDENTIAL = re.compile(
+    r"(?<=://)[^/@\s]+(?=@)|(?<=bearer )\s*[^\s$\"']+|\bg?sk[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
+    r"|(?<=token=)[^&\s\"']+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `line` and `column` count from 1; `source` is the line of the file, keys blanked out."""
+    """One finding. `line` and `column` count from 1.
+
+    `source` is the line of the file, keys blanked out; "" when the line is empty or too long to help.
+    """
 
     severity: Literal["error", "warning"]
     file: str
@@ -37,8 +59,8 @@ class Diagnostic:
         place = f"{self.file}:{self.line}:{self.column}: "
         kind = "warning: " if self.severity == "warning" else ""
         path = f"{self.path}: " if self.path else ""
-        caret = " " * (self.column - 1) + "^"
-        return f"{place}{kind}{path}{self.message}\n  {self.source}\n  {caret}"
+        told = f"{place}{kind}{path}{self.message}"
+        return f"{told}\n  {self.source}\n  {' ' * (self.column - 1)}^" if self.source else told
 
 
 class ConfigError(SignalboxError):
@@ -65,7 +87,8 @@ class Findings:
         self.name = name
         self._lines = text.splitlines()
         self._secrets: set[str] = set()
-        self._found: list[tuple[Literal["error", "warning"], tuple[int, int], str, str]] = []
+        # A dict is a set that keeps the order: a file may have thousands of mistakes.
+        self._found: dict[tuple[Literal["error", "warning"], tuple[int, int], str, str], None] = {}
 
     def hide(self, secret: str) -> None:
         """Blank this literal out of every source line; a shorter one would blank out half the line."""
@@ -80,34 +103,64 @@ class Findings:
         *,
         severity: Literal["error", "warning"] = "error",
     ) -> None:
-        entry = (severity, at, dotted(path), message)
-        if entry not in self._found:
-            self._found.append(entry)
+        self._found[severity, at, _shortened(dotted(path)), _shortened(message)] = None
 
     @property
     def failed(self) -> bool:
         return any(severity == "error" for severity, *_ in self._found)
 
     def sorted(self) -> tuple[Diagnostic, ...]:
+        below_secrets = _lines_of_secrets(self._lines) if self._found else frozenset()
         return tuple(
-            Diagnostic(severity, self.name, *at, path, message, self._source(at[0]))
+            Diagnostic(severity, self.name, *at, path, message, self._source(at[0], below_secrets))
             for severity, at, path, message in sorted(self._found, key=lambda entry: entry[1])
         )
 
-    def _source(self, line: int) -> str:
+    def _source(self, line: int, below_secrets: frozenset[int]) -> str:
         text = self._lines[line - 1] if line <= len(self._lines) else ""
+        if len(text) > MAX_SOURCE:
+            return ""
         text = text.replace("\t", " ")
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "*" * len(secret))
         text = _KEY_VALUE.sub(_blank, text)
-        return _USERINFO.sub(lambda match: "*" * len(match[0]), text)
+        if line in below_secrets:
+            text = _ENTRY.sub(_blank, text)
+        return _without_credentials(text)
+
+
+def _lines_of_secrets(lines: list[str]) -> frozenset[int]:
+    """The lines (from 1) below `api_keys:`, `headers:` and the like, by their indentation alone."""
+    found: set[int] = set()
+    head: int | None = None
+    for number, line in enumerate(lines, 1):
+        indent = len(line) - len(line.lstrip())
+        deeper = head is not None and (indent > head or (indent == head and line.lstrip().startswith("- ")))
+        if deeper or not line.strip():
+            found.add(number)
+        else:
+            head = indent if len(line) <= MAX_SOURCE and _SECRET_BLOCK.fullmatch(line) else None
+    return frozenset(found)
+
+
+def _shortened(text: str) -> str:
+    return _without_credentials(text if len(text) <= MAX_SOURCE else text[:MAX_SOURCE] + "…")
+
+
+def _without_credentials(text: str) -> str:
+    return _CREDENTIAL.sub(lambda match: "*" * len(match[0]), text)
 
 
 def _blank(match: re.Match[str]) -> str:
     value = match["value"]
     # Names of variables are no secret and help the reader; anything else beside an api_key may be one.
-    kept = _PURE.fullmatch(value) or (value.startswith("[") and all(map(_PURE.fullmatch, _items(value))))
+    kept = is_variable(value) or (value.startswith("[") and all(map(is_variable, _items(value))))
     return match[0] if kept else match["head"] + "*" * len(value)
+
+
+def is_variable(value: str) -> bool:
+    """Whether this is one variable or secret file and nothing else, so that showing it gives nothing away."""
+    return _PURE.fullmatch(value.strip()) is not None
 
 
 def _items(value: str) -> list[str]:
@@ -121,5 +174,5 @@ def dotted(path: Path_) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean "llama"?)`, or nothing when no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known), n=1) if len(name) <= 100 else ()
     return f' (did you mean "{near[0]}"?)' if near else ""

@@ -82,7 +82,8 @@ class Interpolator:
             return self._file(inside.removeprefix("file:"))
         name, has_default, default = inside.partition(":-")
         if not _NAME.fullmatch(name):
-            raise ValueError(f"${{{name}}} is not a variable: write ${{NAME}}, ${{NAME:-default}} or ${{file:/path}}")
+            # What stands there may be a key that somebody put into the braces: it is not repeated.
+            raise ValueError("what ${…} holds is no variable: write ${NAME}, ${NAME:-default} or ${file:/path}")
         value = self._env.get(name, "")
         self.resolved[name] = value
         if value:

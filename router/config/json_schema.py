@@ -17,7 +17,6 @@ def json_schema() -> dict[str, Any]:
     """The schema (draft 2020-12), short forms and variables included; every key has a description."""
     schema = RoutesFile.model_json_schema()
     definitions = schema["$defs"]
-    definitions["ProviderConfig"]["properties"].pop("disabled")
     _add_short_forms(schema, definitions)
     cleaned: dict[str, Any] = _clean(schema)
     return {"$schema": DIALECT, "title": "routes.yaml of Signalbox", **cleaned}

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile
+from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
 from router.config.inactive import inactive_keys
 from router.config.interpolate import Expanded, Interpolator, Unset
 from router.config.rules import check_names
-from router.config.schema import RoutesFile
+from router.config.schema import ProviderConfig, RoutesFile
 from router.config.shorthand import expand_shorthand
 from router.config.validate import validate
-from router.config.yaml_reader import Node, Place, read_yaml
+from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
 MAX_BYTES = 1024 * 1024
+_NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
+    *("api_key", "api_keys", "headers", "options")
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class LoadResult:
     file: RoutesFile | None
     diagnostics: tuple[Diagnostic, ...]
     revision: str
-    origins: Mapping[tuple[str | int, ...], tuple[int, int]]
+    origins: Mapping[tuple[str | int, ...], tuple[int, int]] = field(repr=False)
     name: str
     path: Path | None = None
     inactive: tuple[str, ...] = ()
@@ -104,9 +107,9 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
     disabled: dict[str, str] = {}
     if root is not None:
         origins = {node.path: node.key_at for node in _all(root)}
-        inactive = inactive_keys(root)
         _hide_keys(root, findings)
         disabled = _fill_in(root, variables, findings)
+        inactive = inactive_keys(root)
         expand_shorthand(root)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
@@ -138,13 +141,13 @@ def _all(node: Node) -> Iterator[Node]:
 
 
 def _hide_keys(root: Node, findings: Findings) -> None:
-    """Literal keys never reach a message, not even in the source line."""
-    providers = root.get("providers")
-    for provider in _children(providers):
-        for key in ("api_key", "api_keys", "headers"):
-            node = provider.get(key)
-            for leaf in _all(node) if node is not None else ():
-                if isinstance(leaf.value, str) and leaf.value and not leaf.value.startswith("${"):
+    """Literal keys never reach a message, not even in the source line, and not below a mistyped name either."""
+    for provider in _children(root.get("providers")):
+        for key, node in provider.value.items() if isinstance(provider.value, dict) else ():
+            if key in _NO_SECRETS:
+                continue
+            for leaf in _all(node):
+                if isinstance(leaf.value, str) and not is_variable(leaf.value):
                     findings.hide(leaf.value)
 
 
@@ -177,4 +180,7 @@ def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[st
             node.unset = True
         else:
             node.value = Expanded.of(text, written, plain=node.plain)
+            if node.plain and "params" in node.path[2:]:  # no model of ours reads these: the value decides its type
+                typed = core_scalar(text)
+                node.value = node.value if isinstance(typed, str) else typed
     return disabled

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, get_type_hints
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeGuard, get_type_hints
 
 import msgspec
 
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings, did_you_mean
-from router.config.interpolate import shown
+from router.config.interpolate import Expanded, shown
 from router.config.schema import KIND_OF_OPTION
-from router.config.yaml_reader import Node
+from router.config.yaml_reader import Node, core_scalar
 
+MAX_TIERS = 200  # of one chain: a request tries a few
+MAX_COMPARISONS = 20_000  # of names in search of a similar one: about half a second
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _PARAMS = {
     name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in ("model", "messages", "tools")
@@ -33,7 +35,7 @@ class _Rules:
         self._models = _entries(root.get("models"))
         self._routes = _entries(root.get("routes"))
         self._used: set[str] = set()
-        self._circles: set[frozenset[str]] = set()
+        self._comparisons = MAX_COMPARISONS
 
     def check(self) -> None:
         for entries in (self._providers, self._models, self._routes):
@@ -46,13 +48,17 @@ class _Rules:
             self._model(node)
         for name, node in self._routes.items():
             self._route(name, node)
-        for name in self._routes:
-            self._circle(name, (name,))
+        self._chains()
         if not self._findings.failed:
             self._left_over()
 
     def _error(self, node: Node, message: str, *, at: tuple[int, int] | None = None) -> None:
         self._findings.add(at or node.place, node.path, message)
+
+    def _near(self, name: str, known: Collection[str]) -> str:
+        """`did_you_mean`, until the file has so many wrong names that guessing would take long."""
+        self._comparisons -= len(known)
+        return did_you_mean(name, known) if self._comparisons >= 0 else ""
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
@@ -63,7 +69,7 @@ class _Rules:
             return
         known = known_kinds()
         if kind.value not in known:
-            near = did_you_mean(kind.value, known)
+            near = self._near(kind.value, known)
             text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(known)}'
             self._error(kind, text)
         for option, owner in KIND_OF_OPTION.items():
@@ -72,7 +78,7 @@ class _Rules:
                 self._error(found, f'"{option}" is for kind {owner} only', at=found.key_at)
         dialect = node.get("dialect")
         if dialect is not None and isinstance(dialect.value, str) and dialect.value not in DIALECTS:
-            near = did_you_mean(dialect.value, DIALECTS)
+            near = self._near(dialect.value, DIALECTS)
             text = f'no dialect is named "{shown(dialect.value)}"{near}; dialects: {", ".join(DIALECTS)}'
             self._error(dialect, text)
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
@@ -84,13 +90,13 @@ class _Rules:
         if provider is None or not isinstance(provider.value, str) or provider.unset:
             return
         if provider.value not in self._providers:
-            near = did_you_mean(provider.value, self._providers)
+            near = self._near(provider.value, self._providers)
             self._error(provider, f'no provider is named "{shown(provider.value)}"{near}')
 
     def _params(self, owner: Node) -> None:
         for name, node in _entries(owner.get("params")).items():
             if name not in _PARAMS:
-                near = did_you_mean(name, _PARAMS)
+                near = self._near(name, _PARAMS)
                 self._error(
                     node, f'no parameter is named "{name}"{near}; a vendor\'s own go in extra_body', at=node.key_at
                 )
@@ -117,7 +123,7 @@ class _Rules:
         for target in _items(owner.get("targets")):
             self._params(target)
             model, weight = target.get("model"), target.get("weight")
-            weights.append(weight.value if weight is not None and _is_number(weight.value) else 1.0)
+            weights.append(_weight(weight))
             if model is None or not isinstance(model.value, str) or model.unset:
                 continue
             if model.value in seen:
@@ -134,28 +140,47 @@ class _Rules:
         if name in self._models or (slash and model_id and provider in self._providers):
             return
         if slash and provider not in self._providers:
-            near = did_you_mean(provider, self._providers)
+            near = self._near(provider, self._providers)
             self._error(node, f'no provider is named "{shown(node.value).partition("/")[0]}"{near}')
         elif name in self._routes and not routes_too:
             self._error(node, f'"{shown(node.value)}" is a route; targets are models, routes go in fallbacks')
         else:
-            near = did_you_mean(name, [*self._models, *self._routes])
+            near = self._near(name, [*self._models, *self._routes])
             self._error(node, f'no model or route is named "{shown(node.value)}"{near}')
 
-    def _circle(self, name: str, way: tuple[str, ...]) -> None:
+    def _chains(self) -> None:
+        """Circles, and chains without bound; without recursion, since a file may have thousands of routes."""
+        tiers: dict[str, int] = {}
+        for start in self._routes:
+            way = {start: self._next_routes(start)} if start not in tiers else {}
+            while way:
+                name = next(reversed(way))
+                item = next(way[name], None)
+                if item is None:
+                    del way[name]
+                    self._count_tiers(name, tiers)
+                elif (target := str(item.value)) in way:
+                    names = list(way)
+                    circle = " → ".join((*names[names.index(target) :], target))
+                    self._error(item, f"these routes fall back in a circle: {circle}")
+                elif target not in tiers:
+                    way[target] = self._next_routes(target)
+
+    def _next_routes(self, name: str) -> Iterator[Node]:
         for item in _items(self._routes[name].get("fallbacks")):
             to = item.get("to")
-            target = to.value if to is not None and isinstance(to.value, str) else ""
-            if to is None or target not in self._routes:
-                continue
-            if target in way:
-                circle = way[way.index(target) :]
-                if frozenset(circle) not in self._circles:
-                    self._circles.add(frozenset(circle))
-                    text = " → ".join((*circle, target))
-                    self._error(to, f"these routes fall back in a circle: {text}")
-            else:
-                self._circle(target, (*way, target))
+            if to is not None and isinstance(to.value, str) and to.value in self._routes:
+                yield to
+
+    def _count_tiers(self, name: str, tiers: dict[str, int]) -> None:
+        """Of a route whose fallbacks are counted; one that is too long counts as nothing for those before it."""
+        inner = [str(item.value) for item in self._next_routes(name)]
+        others = len(_items(self._routes[name].get("fallbacks"))) - len(inner)
+        tiers[name] = 1 + others + sum(tiers.get(route, 0) for route in inner)
+        if tiers[name] > MAX_TIERS:
+            text = f"its chain has {tiers[name]} tiers, with the routes that it falls back to; at most {MAX_TIERS}"
+            self._error(self._routes[name], text, at=self._routes[name].key_at)
+            tiers[name] = 0
 
     def _left_over(self) -> None:
         for name, node in self._routes.items():
@@ -199,5 +224,13 @@ def _items(node: Node | None) -> list[Node]:
     return node.value if node is not None and isinstance(node.value, list) else []
 
 
-def _is_number(value: Any) -> bool:
+def _weight(node: Node | None) -> float:
+    """What is written, or 1; what is no number is told elsewhere."""
+    value = None if node is None else node.value
+    if isinstance(value, Expanded) and value.plain:
+        value = core_scalar(value)
+    return value if _is_number(value) else 1.0
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -6,10 +6,20 @@ policy None means "not written"; `router.config.effective` merges the levels.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from providers.errors import CONSEQUENCES, ErrorCode
 from router.config import units
@@ -160,7 +170,7 @@ Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *m
 class Section(BaseModel):
     """Base of all models: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def key(description: str, default: Any = None, **more: Any) -> Any:
@@ -287,6 +297,19 @@ class Defaults(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
 
 
+_GO_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
+
+
+def _keep_alive(value: Any) -> str | int:
+    """As Ollama reads it: seconds, or a duration of Go. https://docs.ollama.com/api/generate (keep_alive)"""
+    value = _scalar(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not _GO_DURATION.fullmatch(value):
+        raise ValueError("this must be a duration, such as 5m or 1h30m, a number of seconds, or -1 for ever")
+    return str(value)
+
+
 _KEEP_ALIVE = WithJsonSchema({"type": ["string", "integer"], "examples": ["5m", 300, -1]})
 
 
@@ -294,11 +317,11 @@ class ProviderConfig(Section):
     """A connection to a vendor or server."""
 
     kind: Text = Field(description="Which protocol it speaks: openai, anthropic, ollama, fake, or an installed kind.")
-    base_url: Url | None = key("The API's root, for another server than the vendor's own.")
+    base_url: Url | None = key("The API's root, for another server than the vendor's own.", repr=False)
     api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
     api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
-    headers: dict[str, Text] = key("Sent with every request.", {})
-    proxy: Url | None = key("An HTTP proxy.")
+    headers: dict[str, Text] = key("Sent with every request.", {}, repr=False)
+    proxy: Url | None = key("An HTTP proxy.", repr=False)
     verify: Annotated[bool | str, BeforeValidator(_verify)] = key(
         "Check TLS certificates; or the path of a CA bundle.", True
     )
@@ -309,14 +332,25 @@ class ProviderConfig(Section):
     dialect: Text | None = key("Kind openai: whose variant of the protocol the server speaks.")
     version: Text | None = key("Kind anthropic: the anthropic-version header.")
     num_ctx: Count | None = key("Kind ollama: the context window to load models with.")
-    keep_alive: Annotated[str | int, _KEEP_ALIVE] | None = key("Kind ollama: how long a model stays loaded.")
-    own_options: dict[str, Any] = key("Settings of an installed kind.", {}, alias="options")
+    keep_alive: Annotated[str | int, BeforeValidator(_keep_alive), _KEEP_ALIVE] | None = key(
+        "Kind ollama: how long a model stays loaded."
+    )
+    own_options: dict[str, Any] = key("Settings of an installed kind.", {}, alias="options", repr=False)
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
-    disabled: bool = Field(False, exclude=True, json_schema_extra={"internal": True})
+    _disabled: bool = PrivateAttr(False)
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it is left out, since a variable is not set (`when_unset: disable`)."""
+        return self._disabled
+
+    def leave_out(self) -> None:
+        """For the loader, before anyone else has the file."""
+        self._disabled = True
 
     @property
     def options(self) -> dict[str, Any]:

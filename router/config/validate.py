@@ -31,10 +31,9 @@ def validate(root: Node, disabled: set[str], findings: Findings) -> RoutesFile |
         for found in error.errors(include_url=False, include_input=False):
             _report(root, found["loc"], dict(found), findings)
         return None
-    providers = {
-        name: config.model_copy(update={"disabled": name in disabled}) for name, config in file.providers.items()
-    }
-    return file.model_copy(update={"providers": providers})
+    for name in disabled & file.providers.keys():
+        file.providers[name].leave_out()
+    return file
 
 
 def _data(node: Node) -> Any:
@@ -100,7 +99,7 @@ def _keys_at(loc: tuple[str | int, ...]) -> list[str]:
     model = _bare(annotation)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
-    return [field.alias or name for name, field in model.model_fields.items() if name != "disabled"]
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _step(annotation: Any, part: str | int) -> Any:

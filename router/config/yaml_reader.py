@@ -81,25 +81,44 @@ def core_scalar(text: str) -> str | int | float | bool | None:
 
 def read_yaml(text: str, findings: Findings) -> Node | None:
     """The tree of a text; None, with a finding, when it is not YAML or has no content."""
-    if _has_tabs(text, findings):
+    if _has_tabs(text, findings) or _has_forbidden(text, findings):
         return None
     try:
+        if _too_deep(text, findings):
+            return None
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         _explain(error, text, findings)
-        return None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        at = (before.count("\n") + 1, len(before) - before.rfind("\n"))
-        findings.add(at, (), "a character that YAML does not allow; remove it")
-        return None
-    except RecursionError:
-        findings.add((1, 1), (), "lists and mappings are nested too deeply")
         return None
     if root is None:
         findings.add((1, 1), (), "the file is empty; it needs providers and routes")
         return None
     return _Walk(findings).start(root)
+
+
+def _has_forbidden(text: str, findings: Findings) -> bool:
+    # PyYAML's own error counts in bytes or in characters, depending on which of its parsers is installed.
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if found is None:
+        return False
+    before = text[: found.start()]
+    at = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+    findings.add(at, (), "a character that YAML does not allow; remove it")
+    return True
+
+
+def _too_deep(text: str, findings: Findings) -> bool:
+    """Whether collections nest without bound: composing recurses, in C without a guard against it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                findings.add(_at(event), (), f"nested more than {MAX_DEPTH} levels deep")
+                return True
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return False
 
 
 def _has_tabs(text: str, findings: Findings) -> bool:
@@ -196,6 +215,6 @@ class _Walk:
             raise _Stop(f"nested more than {MAX_DEPTH} levels deep (do anchors go in a circle?)")
 
 
-def _at(node: yaml.Node) -> Place:
-    mark = node.start_mark
-    return mark.line + 1, mark.column + 1
+def _at(node: yaml.Node | yaml.Event) -> Place:
+    mark = node.start_mark  # always there when text was parsed
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
