@@ -83,6 +83,10 @@ class HttpProvider(ABC):
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream."""
 
+    def continues(self, model: str) -> bool:
+        """Whether the model goes on from a last assistant message as its own beginning."""
+        return False
+
     def amended(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
         """The same request without what the vendor refused, where leaving that out changes nothing; None: it stands.
 

@@ -32,7 +32,7 @@ from providers.types import (
 from router.backoff import RetryBudget
 from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
-from router.execute import call, fail_over, for_target, refused, routed
+from router.execute import FailOver, call, for_target, refused, routed
 from router.plan import Chain, Plan, compile_plan
 from router.reload import Reload, differences, log, watch
 from router.request import Messages, build_request, needs_of
@@ -157,7 +157,11 @@ class Router:
             return response, target
 
         at = self._situation(chain)
-        (response, target), lease = await fail_over(chain, needs, trace, attempt, at)
+        walk = FailOver(chain, needs, trace, attempt, at)
+        try:
+            (response, target), lease = await walk.deliver()
+        finally:
+            walk.close()
         now = at.clock()
         lease.first_token(now - lease.started, now)  # for a plain call the first token is the answer
         lease.succeeded(now, response.usage)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from providers.base import ChunkStream, Provider
-from providers.errors import ErrorCode, ProviderError
+from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.decide import RAISE, Call, Needs, Situation, Wait, decide, next_try
@@ -29,53 +29,93 @@ AttemptCall: TypeAlias = Callable[[Target, float, Lease], Awaitable[T]]
 _FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
 
 
-async def fail_over(
-    chain: Chain, needs: Needs, trace: Trace, attempt: AttemptCall[T], at: Situation
-) -> tuple[T, Lease]:
-    """Try targets in the order of `decide` until one delivers; gives what it delivered, and the lease to end.
+class FailOver(Generic[T]):
+    """Tries targets in the order of `decide` until one delivers; goes on from there when what it delivered breaks."""
 
-    Raises:
-        RouteExhausted: nothing is left to try.
-        ProviderError: the caller's own mistake, which no target can mend.
-    """
-    start = at.clock()
-    at.budget.request(start)
-    walk = decide(chain, needs, trace, at)
-    error: ProviderError | None = None
-    try:
-        step = next(walk)
-        while True:
-            if not isinstance(step, Call):
-                step = walk.send(await _wait(step, at))
-                continue
-            began = at.clock()
-            lease = _begin(step, needs, at, began)
-            try:
-                delivered = await attempt(step.target, at.deadline, lease)
-            except ProviderError as failure:
-                error = failure
-                now = at.clock()
-                lease.failed(failure, now)
-                trace.entries.append(_failed(step, failure, began - start, now - began))
-                _learn_window(step.target, failure, at.windows)
-                step = walk.send(failure)
-                continue
-            except BaseException:
-                lease.cancelled(at.clock())
-                raise
-            trace.entries.append(Attempt(step.target.name, step.tier, began - start, at.clock() - began))
-            return delivered, lease
-    except StopIteration as end:
-        trace.seconds = at.clock() - start
-        if end.value == RAISE and error is not None:
-            error.trace = trace
-            raise error from None
-        raise RouteExhausted(
-            chain.route, trace, note=end.value, retry_after=_retry_after(error, chain, needs, at)
-        ) from error
-    finally:
-        walk.close()
-        trace.seconds = at.clock() - start
+    def __init__(self, chain: Chain, needs: Needs, trace: Trace, attempt: AttemptCall[T], at: Situation) -> None:
+        self._chain = chain
+        self._needs = needs
+        self._trace = trace
+        self._attempt = attempt
+        self._at = at
+        self._start = at.clock()
+        at.budget.request(self._start)
+        self._walk = decide(chain, needs, trace, at)
+        self._error: ProviderError | None = None
+
+    async def deliver(self, broken: ProviderError | None = None) -> tuple[T, Lease]:
+        """What the next target delivers, and the lease to end.
+
+        Args:
+            broken: why the last delivery is of no use; None the first time.
+
+        Raises:
+            RouteExhausted: nothing is left to try.
+            ProviderError: the caller's own mistake, which no target can mend.
+        """
+        at = self._at
+        self._error = broken
+        try:
+            step = next(self._walk) if broken is None else self._walk.send(broken)
+            while True:
+                if not isinstance(step, Call):
+                    step = self._walk.send(await _wait(step, at))
+                    continue
+                delivered = await self._try(step)
+                if delivered is not None:
+                    return delivered
+                step = self._walk.send(self._error)
+        except StopIteration as end:
+            raise self._exhausted(end.value) from self._error
+        finally:
+            self._trace.seconds = at.clock() - self._start
+
+    async def _try(self, step: Call) -> tuple[T, Lease] | None:
+        """One attempt, written into the trace; None when it failed, with the reason in `_error`."""
+        at, trace = self._at, self._trace
+        began = at.clock()
+        lease = _begin(step, self._needs, at, began)
+        try:
+            delivered = await self._attempt(step.target, at.deadline, lease)
+        except ProviderError as failure:
+            self._error = failure
+            now = at.clock()
+            lease.failed(failure, now)
+            trace.entries.append(_failed(step, failure, began - self._start, now - began))
+            _learn_window(step.target, failure, at.windows)
+            return None
+        except BaseException:
+            lease.cancelled(at.clock())
+            raise
+        trace.entries.append(Attempt(step.target.name, step.tier, began - self._start, at.clock() - began))
+        return delivered, lease
+
+    def _exhausted(self, why: str) -> SignalboxError:
+        self._trace.seconds = self._at.clock() - self._start
+        if why == RAISE and self._error is not None:
+            self._error.trace = self._trace
+            return self._error
+        soonest = _retry_after(self._error, self._chain, self._needs, self._at)
+        return RouteExhausted(self._chain.route, self._trace, note=why, retry_after=soonest)
+
+    def note_break(self, target: Target, error: ProviderError) -> None:
+        """Write into the trace that a committed stream broke."""
+        self._trace.entries.append(
+            Attempt(
+                target.name,
+                0,
+                self._at.clock() - self._start,
+                0.0,
+                code=error.code,
+                message=error.message,
+                request_id=error.request_id,
+            )
+        )
+
+    def close(self) -> None:
+        """Nothing more will be delivered."""
+        self._walk.close()
+        self._trace.seconds = self._at.clock() - self._start
 
 
 def _begin(step: Call, needs: Needs, at: Situation, now: float) -> Lease:

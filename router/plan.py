@@ -17,7 +17,7 @@ from providers.types import ModelCapabilities, Price, Timeout
 from router.balance import Balancer, make_balancer
 from router.breaker import BreakerRules
 from router.config import LoadResult, RoutesFile, effective
-from router.config.schema import ModelConfig
+from router.config.schema import ModelConfig, OnStreamBreak
 from router.limits import Limits
 from router.target import Target
 
@@ -54,6 +54,7 @@ class Chain:
     tiers: tuple[Tier, ...]
     retry: RetryRules
     total: float | None
+    on_stream_break: OnStreamBreak = "error"
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -134,14 +135,16 @@ def _retry(file: RoutesFile, route: str | None) -> RetryRules:
 def _direct(file: RoutesFile, told: Told, name: str) -> Chain:
     target = _target(file, told, name, route=None)
     tier = Tier((target,), "ordered", make_balancer("ordered"))
-    return Chain(name, (tier,), _retry(file, None), target.timeout.total)
+    on_break = _values(file, "on_stream_break")["on_stream_break"]
+    return Chain(name, (tier,), _retry(file, None), target.timeout.total, on_break)
 
 
 def _chain(file: RoutesFile, told: Told, name: str) -> Chain:
     tiers: list[Tier] = []
     _add_route(file, told, name, name, tiers, on=None, gate=None)
     total = _values(file, "timeout", route=name)["total"]
-    return Chain(name, tuple(tiers), _retry(file, name), total)
+    on_break = _values(file, "on_stream_break", route=name)["on_stream_break"]
+    return Chain(name, tuple(tiers), _retry(file, name), total, on_break)
 
 
 def _add_route(

@@ -1,4 +1,4 @@
-"""A streamed answer of a router."""
+"""A streamed answer of a router, and what becomes of it when its vendor breaks off."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from msgspec.structs import replace
+
 from providers.errors import ErrorCode, ProviderError
-from providers.types import CompletionRequest, CompletionResponse, StreamChunk
-from router.execute import OpenedStream, fail_over, open_stream, refused, routed
+from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
+from router.errors import RouteExhausted
+from router.execute import FailOver, OpenedStream, open_stream, refused, routed
 from router.plan import Chain
 from router.request import needs_of
 from router.state import Lease
@@ -19,9 +22,21 @@ from router.trace import Trace
 if TYPE_CHECKING:
     from router.core import Router
 
+# For models that take no beginning of their answer.
+GO_ON = (
+    "Your answer above was cut off by a lost connection. Go on exactly where it stops, in the middle of a word if need "
+    "be. Do not repeat any of it, and do not comment on this."
+)
+
 
 class RouterStream:
-    """A streamed answer; `response` is complete after the last chunk."""
+    """A streamed answer; `response` is complete after the last chunk.
+
+    When a stream breaks after its first content, the route's `on_stream_break` decides: "error" raises
+    `stream_interrupted` with the partial answer; "restart" goes on along the chain and says so by a chunk with
+    `restarted=True`, after which what came before is void; "continue" asks the next target to go on from the text so
+    far, where there is nothing but text.
+    """
 
     def __init__(self, router: Router, chain: Chain, request: CompletionRequest, trace: Trace) -> None:
         self._router = router
@@ -30,13 +45,15 @@ class RouterStream:
         self._trace = trace
         self._opened: OpenedStream | None = None
         self._iterator: AsyncIterator[StreamChunk] | None = None
+        self._before = ""  # the text of the streams that broke, where this one goes on from it
 
     @property
     def response(self) -> CompletionResponse:
         """The answer accumulated so far, with route, target, cost and trace."""
         if self._opened is None:
             return CompletionResponse(route=self._chain.route, trace=self._trace)
-        return routed(self._opened.response, self._chain, self._opened.target, self._trace)
+        found = routed(self._opened.response, self._chain, self._opened.target, self._trace)
+        return replace(found, text=self._before + found.text) if self._before else found
 
     @property
     def trace(self) -> Trace:
@@ -51,31 +68,44 @@ class RouterStream:
         return await anext(aiter(self))
 
     async def _chunks(self) -> AsyncIterator[StreamChunk]:
-        opened, lease = await self._open()
-        self._opened = opened
+        walk = self._walk()
         clock = asyncio.get_running_loop().time
         try:
-            async for chunk in opened:
-                if chunk.done:
-                    usage = opened.response.usage
-                    lease.succeeded(clock(), usage)
-                    self._router._learn(opened.target, self._request, usage)
-                yield chunk
-        except ProviderError as error:
-            interrupted = self._interrupted(error)
-            lease.failed(interrupted, clock())
-            raise interrupted from None
+            delivery = await walk.deliver()
+            while True:
+                opened, lease = delivery
+                self._opened = opened
+                try:
+                    async for chunk in opened:
+                        if chunk.done:
+                            usage = opened.response.usage
+                            lease.succeeded(clock(), usage)
+                            self._router._learn(opened.target, self._request, usage)
+                        yield chunk
+                    return
+                except ProviderError as error:
+                    interrupted = self._interrupted(error)
+                    lease.failed(interrupted, clock())
+                finally:
+                    lease.cancelled(clock())  # where it has not ended otherwise
+                    await opened.aclose()
+                delivery = await self._after_break(walk, opened, interrupted)
+                if not self._before:
+                    yield StreamChunk(restarted=True)
         finally:
-            lease.cancelled(clock())  # where it has not ended otherwise
-            await opened.aclose()
+            walk.close()
 
-    async def _open(self) -> tuple[OpenedStream, Lease]:
+    def _walk(self) -> FailOver[OpenedStream]:
         router, chain = self._router, self._chain
         refusal_tier = names_refusals(chain)
         at = router._situation(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
-            opened = await open_stream(router.provider_of(target), self._request, target, deadline)
+            provider = router.provider_of(target)
+            request = self._request
+            if self._before:
+                request = _going_on(request, self._before, prefix=_continues(provider, target))
+            opened = await open_stream(provider, request, target, deadline)
             now = at.clock()
             lease.first_token(now - lease.started, now)
             if refusal_tier and opened.response.finish_reason == "content_filter":
@@ -83,7 +113,32 @@ class RouterStream:
                 raise refused(opened.response, target)
             return opened
 
-        return await fail_over(chain, needs_of(self._request, streaming=True), self._trace, attempt, at)
+        return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at)
+
+    async def _after_break(
+        self, walk: FailOver[OpenedStream], opened: OpenedStream, interrupted: ProviderError
+    ) -> tuple[OpenedStream, Lease]:
+        """The stream that takes over, by the route's policy; raises the interruption when there is none."""
+        policy = self._chain.on_stream_break
+        walk.note_break(opened.target, interrupted)
+        if policy == "error":
+            raise interrupted
+        partial = self.response
+        self._before = partial.text if policy == "continue" and self._is_plain(partial) else ""
+        # For the order of targets a broken stream is a truncated answer: the next one is tried.
+        truncated = ProviderError(
+            ErrorCode.PROTOCOL_ERROR, interrupted.message, provider=interrupted.provider, model=interrupted.model
+        )
+        try:
+            return await walk.deliver(truncated)
+        except RouteExhausted as nothing_left:
+            interrupted.partial = partial
+            raise interrupted from nothing_left
+
+    def _is_plain(self, partial: CompletionResponse) -> bool:
+        """Whether another model could go on from it: text alone, of no fixed form."""
+        others = partial.tool_calls or partial.thinking or self._request.tools
+        return bool(partial.text) and not others and self._request.response_format is None
 
     def _interrupted(self, error: ProviderError) -> ProviderError:
         """A committed stream that fails is `stream_interrupted`, whatever broke it; the partial answer goes along."""
@@ -107,6 +162,17 @@ class RouterStream:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _continues(provider: object, target: Target) -> bool:
+    ask = getattr(provider, "continues", None)
+    return ask is not None and bool(ask(target.model))
+
+
+def _going_on(request: CompletionRequest, text: str, *, prefix: bool) -> CompletionRequest:
+    """The request of the rest of an answer whose beginning is there."""
+    messages = (*request.messages, Message.assistant(text))
+    return replace(request, messages=messages if prefix else (*messages, Message.user(GO_ON)))
 
 
 def names_refusals(chain: Chain) -> bool:

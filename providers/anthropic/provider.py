@@ -55,6 +55,9 @@ class AnthropicProvider(HttpProvider):
     def models_path(self) -> str:  # type: ignore[override]  # it depends on the base URL here
         return self._path.replace("messages", "models")
 
+    def continues(self, model: str) -> bool:
+        return models.rule_for(model).prefill
+
     def amended(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
         """Newer models bind thinking to all that came before it: after an edit of the history it is stale."""
         stale = error.code is ErrorCode.INVALID_REQUEST and "bound to a different conversation" in error.message

@@ -17,10 +17,6 @@ def _beyond_one(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 1
 
 
-def _not_error(value: Any) -> bool:
-    return bool(value != "error")
-
-
 # Pattern of the path (* is any one part), and which values are not acted on. Take out a row to activate it.
 INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("defaults.hedge", _always),
@@ -30,8 +26,6 @@ INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("cache", _always),
     ("providers.*.budget", _always),
     ("routes.*.budget", _always),
-    ("defaults.on_stream_break", _not_error),
-    ("routes.*.on_stream_break", _not_error),
     ("telemetry", _always),
     ("providers.*.api_keys", _beyond_one),
     # A request's retries are its route's, and a connection is its provider's: only those levels act.
