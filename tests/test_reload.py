@@ -41,7 +41,7 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that another thread brings about."""
     async with asyncio.timeout(10):
         while not condition():
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
 
 
 def in_place(path: Path, text: str) -> None:

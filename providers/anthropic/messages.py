@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from providers.accumulate import parse_arguments
-from providers.classify import classify, classify_payload, error_in, parse_json
+from providers.classify import classify_payload, error_in
 from providers.errors import ErrorCode, ProviderError
+from providers.events import read_event
 from providers.lenient import as_count, as_dict, as_list, as_str, made_up_id
 from providers.transport.lines import SSEEvent
 from providers.types import (
@@ -34,7 +35,6 @@ _FINISH: dict[str, FinishReason] = {
     "refusal": "content_filter",
 }
 _TOOL_BLOCKS = frozenset({"tool_use"})
-_decode_json = msgspec.json.Decoder().decode
 
 
 def finish_reason(raw: str | None) -> FinishReason:
@@ -180,7 +180,7 @@ class MessagesStreamDecoder:
         Raises:
             ProviderError: the error that the event carries, or PROTOCOL_ERROR when it is no JSON object.
         """
-        payload = self._payload(event)
+        payload = read_event(event, self._provider, self._model, self._request_id)
         if payload is None:
             return None
         kind = payload.get("type")
@@ -202,24 +202,6 @@ class MessagesStreamDecoder:
         elif kind == "message_stop":
             self._stopped = True
         return None  # pings, and what the vendor may add
-
-    def _payload(self, event: SSEEvent) -> dict[str, Any] | None:
-        data = event.data
-        try:
-            payload = _decode_json(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            data = data.strip()
-            if not data or data == b"[DONE]":
-                return None  # a keep-alive; some gateways end as OpenAI does
-            try:
-                payload = parse_json(data)
-            except ValueError:
-                if event.event == "error":
-                    raise self._named(classify(None, data, provider=self._provider, model=self._model)) from None
-                raise self._fault(ErrorCode.PROTOCOL_ERROR, "an event of the stream is no JSON") from None
-        if not isinstance(payload, dict):
-            raise self._fault(ErrorCode.PROTOCOL_ERROR, "an event of the stream is no JSON object")
-        return payload
 
     def _delta(self, payload: dict[str, Any]) -> StreamChunk | None:
         delta = as_dict(payload.get("delta"))

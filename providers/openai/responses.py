@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from providers.accumulate import parse_arguments
-from providers.classify import classify, classify_payload, parse_json
+from providers.classify import classify_payload
 from providers.errors import ErrorCode, ProviderError
+from providers.events import read_event
 from providers.lenient import as_count, as_dict, as_list, as_str, made_up_id
 from providers.transport.lines import SSEEvent
 from providers.types import (
@@ -25,7 +26,6 @@ from providers.types import (
     Usage,
 )
 
-_decode_json = msgspec.json.Decoder().decode
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.done"})
 
 
@@ -209,7 +209,8 @@ class ResponsesStreamDecoder:
         Raises:
             ProviderError: the error that the event carries, or PROTOCOL_ERROR when it is no JSON object.
         """
-        payload = self._payload(event)
+        answer = self._answer
+        payload = read_event(event, answer.provider, answer.model, answer.request_id)
         if payload is None:
             return None
         kind = as_str(payload.get("type")) or event.event
@@ -251,25 +252,6 @@ class ResponsesStreamDecoder:
         if item.kind != "function_call":
             return None
         return StreamChunk(tool_calls=(ToolCallDelta(item.place, item.call_id, item.name),))
-
-    def _payload(self, event: SSEEvent) -> dict[str, Any] | None:
-        data = event.data
-        try:
-            payload = _decode_json(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            data = data.strip()
-            if not data or data == b"[DONE]":
-                return None
-            try:
-                payload = parse_json(data)
-            except ValueError:
-                if event.event == "error":
-                    answer = self._answer
-                    raise self._named(classify(None, data, provider=answer.provider, model=answer.model)) from None
-                raise self._fault(ErrorCode.PROTOCOL_ERROR, "an event of the stream is no JSON") from None
-        if not isinstance(payload, dict):
-            raise self._fault(ErrorCode.PROTOCOL_ERROR, "an event of the stream is no JSON object")
-        return payload
 
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.
