@@ -57,16 +57,22 @@ def _load() -> dict[str, Any]:
     return catalog
 
 
+@functools.cache
+def _providers() -> dict[str, dict[str, Any]]:
+    """By id."""
+    return {each["id"]: each for each in _load()["providers"]}
+
+
 @functools.lru_cache(maxsize=256)
 def _provider_at(base_url: str) -> str | None:
-    return next((each["id"] for each in _load()["providers"] if re.match(each["api"], base_url)), None)
+    return next((name for name, each in _providers().items() if re.match(each["api"], base_url)), None)
 
 
 @functools.lru_cache(maxsize=4096)
 def _lookup(provider: str | None, model: str) -> Entry:
     if provider is None:
         return NOTHING
-    providers = {each["id"]: each for each in _load()["providers"]}
+    providers = _providers()
     # Gateways also write dates without dashes: gpt-5.2-20251211.
     dashed = _COMPACT_DATE.sub(r"\1-\2-\3", model)
     for written in dict.fromkeys((model, dashed)):

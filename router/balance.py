@@ -24,7 +24,7 @@ class Look:
     Args:
         now: the loop's time.
         prompt: tokens of the prompt, roughly.
-        affinity: what keeps requests together: a session, or the beginning of a prompt.
+        affinity: gives what keeps requests together: a session, or the beginning of a prompt.
     """
 
     states: States
@@ -32,11 +32,11 @@ class Look:
     chance: random.Random
     prompt: int = 0
     max_tokens: int | None = None
-    affinity: bytes = b""
+    affinity: Callable[[], bytes] = bytes
 
 
 class Balancer(Protocol):
-    """Picks one of the eligible targets of a tier; `eligible` is never empty and keeps the file's order."""
+    """Picks one of the eligible targets of a tier; `eligible` has at least two and keeps the file's order."""
 
     def pick(self, eligible: Sequence[Target], look: Look) -> Target: ...
 
@@ -68,8 +68,6 @@ class Weighted:
         self._credit: dict[str, float] = {}
 
     def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        if len(eligible) == 1:
-            return eligible[0]
         credit, share, moment = self._credit, look.states.share, look.now
         total, best, most = 0.0, eligible[0], -inf
         for target in eligible:
@@ -95,8 +93,6 @@ class _Scored:
         self._score = score
 
     def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        if len(eligible) == 1:
-            return eligible[0]
         return min(eligible, key=lambda target: self._score(target, look))
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
@@ -110,8 +106,6 @@ class LeastLatency:
     """
 
     def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        if len(eligible) == 1:
-            return eligible[0]
         for target in eligible:
             state = look.states.of(target)
             if not state.latency.known and not state.explored:
@@ -138,11 +132,10 @@ class Affinity:
     """
 
     def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        if len(eligible) == 1:
-            return eligible[0]
         busy = {target.name: look.states.in_flight(target) for target in eligible}
         most = ceil(_BOUND * (sum(busy.values()) + 1) / len(eligible))
-        ranked = sorted(eligible, key=lambda target: _distance(look.affinity, target))
+        key = look.affinity()
+        ranked = sorted(eligible, key=lambda target: _distance(key, target))
         return next((target for target in ranked if busy[target.name] < most), ranked[0])
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:

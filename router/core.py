@@ -206,7 +206,7 @@ class Router:
             found: TokenCount = await counter(request)
             return found
         count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
-        learned = self._learned.get(f"{target.provider}/{target.model}")
+        learned = self._learned.get(target.identity)
         count = count if learned is None else learned.corrected(count)
         if not tools:
             return count
@@ -217,7 +217,7 @@ class Router:
         """What a prompt of plain text really cost makes later estimates better."""
         if usage.input_tokens is None or request.tools:
             return
-        learned = self._learned.setdefault(f"{target.provider}/{target.model}", Learned())
+        learned = self._learned.setdefault(target.identity, Learned())
         if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)
 
@@ -292,7 +292,7 @@ class Router:
         under_way = {name: self._under_way(old.told.account(name)) for name in old.providers}
         changes = differences(old, plan, under_way)
         self._plan = plan
-        self._direct.clear()
+        self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         for account in [account for account in self._providers if account not in kept]:
             guard = self._states.key(account)
@@ -300,7 +300,8 @@ class Router:
                 self._retire(account)
             else:
                 guard.allowance.on_idle = partial(self._retire, account)
-        self._states.adopt(plan.targets)
+        direct = [target for chain in self._direct.values() for target in chain.targets]
+        self._states.adopt([*plan.targets, *direct], kept)
         return Reload(True, plan.revision, changes)
 
     def _under_way(self, account: str) -> int:

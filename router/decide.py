@@ -52,7 +52,7 @@ class Situation:
 
     Args:
         clock: the loop's time in seconds; `deadline` is on it.
-        windows: context windows learned from errors, by `provider/model`.
+        windows: context windows learned from errors, by the target's identity.
         budget: of retries, shared by all requests of the route.
     """
 
@@ -82,7 +82,8 @@ Decision: TypeAlias = Generator[Step, ProviderError | None, str]
 class Needs:
     """What a request asks of a target.
 
-    `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is.
+    `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `affinity` gives what keeps
+    requests at one target.
     """
 
     tools: bool = False
@@ -92,7 +93,7 @@ class Needs:
     least_tokens: int = 0
     prompt_tokens: int = 0
     max_tokens: int | None = None
-    affinity: bytes = b""
+    affinity: Callable[[], bytes] = bytes
 
 
 RAISE = "raise"  # what `decide` returns when the last error is the caller's own
@@ -102,7 +103,9 @@ RAISE = "raise"  # what `decide` returns when the last error is the caller's own
 class _Progress:
     """What the request has seen so far."""
 
-    tried: dict[str, list[ProviderError]] = field(default_factory=dict)  # by identity: one error an attempt
+    tried: dict[str, list[ProviderError]] = field(
+        default_factory=dict
+    )  # by the target's identity: one error an attempt
     attempts: int = 0
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
     last: ProviderError | None = None
@@ -113,7 +116,7 @@ def unfit(target: Target, needs: Needs, windows: Mapping[str, int], window_floor
     """Why this target can't serve, as (reason, message), or None. Unknown never excludes.
 
     Args:
-        windows: context windows learned from errors, by `provider/model`.
+        windows: context windows learned from errors, by the target's identity.
         window_floor: tokens that were already too few elsewhere.
     """
     if target.disabled:
@@ -122,7 +125,7 @@ def unfit(target: Target, needs: Needs, windows: Mapping[str, int], window_floor
     for need in ("tools", "vision", "json_schema", "streaming"):
         if getattr(needs, need) and getattr(has, need) is False:
             return "unsupported", f"no {need}"
-    window = windows.get(identity(target), has.context_window)
+    window = windows.get(target.identity, has.context_window)
     if window is None:
         return None
     if needs.least_tokens > window:
@@ -130,11 +133,6 @@ def unfit(target: Target, needs: Needs, windows: Mapping[str, int], window_floor
     if window_floor and window <= window_floor:
         return "too_small", f"a window of {window_floor} was too small, this one has {window}"
     return None
-
-
-def identity(target: Target) -> str:
-    """What a target is, whatever route names it: `provider/model`."""
-    return f"{target.provider}/{target.model}"
 
 
 def serves(tier: Tier, codes: set[ErrorCode]) -> bool:
@@ -200,7 +198,7 @@ def _pick(
     now = at.clock()
     eligible: list[Target] = []
     for target in tier.targets:
-        if target.weight <= 0 or identity(target) in seen.tried:
+        if target.weight <= 0 or target.identity in seen.tried:
             continue
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:
@@ -214,7 +212,9 @@ def _pick(
             trace.entries.append(Skip(target.name, number, now - start, *why))
             if seen.last is None:
                 seen.codes.add(_SKIP_CODES[why[0]])
-    return tier.balancer.pick(eligible, at.look(needs)) if eligible else None
+    if len(eligible) > 1:
+        return tier.balancer.pick(eligible, at.look(needs))
+    return eligible[0] if eligible else None
 
 
 # What a skip counts as when a tier is left without one attempt, so that `on` can name it.
@@ -301,7 +301,7 @@ def _probing(states: States, target: Target, now: float) -> bool:
 
 def _learn(seen: _Progress, target: Target, error: ProviderError) -> None:
     seen.attempts += 1
-    seen.tried.setdefault(identity(target), []).append(error)
+    seen.tried.setdefault(target.identity, []).append(error)
     seen.last = error
     seen.codes = {error.code}
     if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
@@ -320,7 +320,7 @@ def _named_later(chain: Chain, number: int, error: ProviderError) -> bool:
 
 def _again_at_once(seen: _Progress, target: Target, error: ProviderError, rules: RetryRules, at: Situation) -> bool:
     """A pooled connection that the server closed as it was used: the same target, without a wait."""
-    fresh = len(seen.tried[identity(target)]) == 1
+    fresh = len(seen.tried[target.identity]) == 1
     if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not fresh or rules.same_target <= 0:
         return False
     now = at.clock()
@@ -373,10 +373,10 @@ def _options(chain: Chain, seen: _Progress, retry: int, at: Situation) -> list[t
     asked: set[str] = set()
     for number, tier in enumerate(chain.tiers):
         for target in tier.targets:
-            errors = seen.tried.get(identity(target))
-            if not errors or target.weight <= 0 or len(errors) > rules.same_target or identity(target) in asked:
+            errors = seen.tried.get(target.identity)
+            if not errors or target.weight <= 0 or len(errors) > rules.same_target or target.identity in asked:
                 continue
-            asked.add(identity(target))
+            asked.add(target.identity)
             if CONSEQUENCES[errors[-1].code].retry == "no" or not _admitted(at.states, target, at.clock()):
                 continue
             held = at.states.held(target) - at.clock()

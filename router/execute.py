@@ -42,6 +42,7 @@ class FailOver(Generic[T]):
         at.budget.request(self._start)
         self._walk = decide(chain, needs, trace, at)
         self._error: ProviderError | None = None
+        self._delivered: tuple[Call, float]  # the last call that delivered, and when it began
 
     async def deliver(self, broken: ProviderError | None = None) -> tuple[T, Lease]:
         """What the next target delivers, and the lease to end.
@@ -88,6 +89,7 @@ class FailOver(Generic[T]):
             lease.cancelled(at.clock())
             raise
         trace.entries.append(Attempt(step.target.name, step.tier, began - self._start, at.clock() - began))
+        self._delivered = step, began
         return delivered, lease
 
     def _exhausted(self, why: str) -> SignalboxError:
@@ -98,19 +100,10 @@ class FailOver(Generic[T]):
         soonest = _retry_after(self._error, self._chain, self._needs, self._at)
         return RouteExhausted(self._chain.route, self._trace, note=why, retry_after=soonest)
 
-    def note_break(self, target: Target, error: ProviderError) -> None:
-        """Write into the trace that a committed stream broke."""
-        self._trace.entries.append(
-            Attempt(
-                target.name,
-                0,
-                self._at.clock() - self._start,
-                0.0,
-                code=error.code,
-                message=error.message,
-                request_id=error.request_id,
-            )
-        )
+    def note_break(self, error: ProviderError) -> None:
+        """Write into the trace that the stream that was delivered last broke."""
+        step, began = self._delivered
+        self._trace.entries.append(_failed(step, error, began - self._start, self._at.clock() - began))
 
     def close(self) -> None:
         """Nothing more will be delivered."""
@@ -154,7 +147,7 @@ def _failed(step: Call, error: ProviderError, at: float, seconds: float) -> Atte
 
 def _learn_window(target: Target, error: ProviderError, windows: MutableMapping[str, int]) -> None:
     if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and error.context_window:
-        windows[f"{target.provider}/{target.model}"] = error.context_window
+        windows[target.identity] = error.context_window
 
 
 def _retry_after(error: ProviderError | None, chain: Chain, needs: Needs, at: Situation) -> float | None:

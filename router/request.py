@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from providers.coerce import (
@@ -66,7 +67,7 @@ def needs_of(request: CompletionRequest, *, streaming: bool) -> Needs:
         least_tokens=size // 8,
         prompt_tokens=size // 4 + 4,
         max_tokens=request.max_tokens,
-        affinity=_affinity(request),
+        affinity=partial(_affinity, request),
     )
 
 

@@ -189,11 +189,15 @@ class States:
     def guards(self, target: Target) -> tuple[TargetState, Guard]:
         return self.of(target), self.key_of(target)
 
-    def adopt(self, targets: Iterable[Target]) -> None:
-        """Take over the policies of a new plan and forget what it no longer has. State stays by identity."""
-        kept: set[str] = set()
+    def adopt(self, targets: Iterable[Target], accounts: set[str]) -> None:
+        """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
+
+        Args:
+            accounts: of all providers of the plan, those that no target uses included.
+        """
+        kept = set(accounts)
         for target in targets:
-            kept |= {target.identity, target.account}
+            kept.add(target.identity)
             if target.identity in self._targets:
                 state = self._targets[target.identity]
                 state.breaker.rules = target.breaker

@@ -89,7 +89,7 @@ class RouterStream:
                 finally:
                     lease.cancelled(clock())  # where it has not ended otherwise
                     await opened.aclose()
-                delivery = await self._after_break(walk, opened, interrupted)
+                delivery = await self._after_break(walk, interrupted)
                 if not self._before:
                     yield StreamChunk(restarted=True)
         finally:
@@ -116,11 +116,11 @@ class RouterStream:
         return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at)
 
     async def _after_break(
-        self, walk: FailOver[OpenedStream], opened: OpenedStream, interrupted: ProviderError
+        self, walk: FailOver[OpenedStream], interrupted: ProviderError
     ) -> tuple[OpenedStream, Lease]:
         """The stream that takes over, by the route's policy; raises the interruption when there is none."""
         policy = self._chain.on_stream_break
-        walk.note_break(opened.target, interrupted)
+        walk.note_break(interrupted)
         if policy == "error":
             raise interrupted
         partial = self.response

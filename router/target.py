@@ -18,7 +18,8 @@ class Target:
 
     `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, which `settings` are. `limits` are the model's own,
-    `key_limits` those of the provider's key.
+    `key_limits` those of the provider's key. `identity` is what it is, whatever route names it: its state outlives
+    every edit that leaves this unchanged.
     """
 
     name: str
@@ -35,10 +36,11 @@ class Target:
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
 
-    @property
-    def identity(self) -> str:
-        """What it is, whatever route names it: its state outlives every edit that leaves this unchanged."""
-        return f"{self.account or self.provider}/{self.model}"
+    identity: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Made once: every request asks for it many times.
+        object.__setattr__(self, "identity", f"{self.account or self.provider}/{self.model}")
 
     def __repr__(self) -> str:
         return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from providers.simulator import Simulator
-from router import Router
+from router import RouteExhausted, Router
 from router.config import ConfigError, load_text
 from router.plan import Plan, compile_plan
 from router.reload import differences
@@ -143,6 +143,23 @@ async def test_state_stays_by_identity(simulator: Simulator, tmp_path: Path) -> 
         assert "provider openai reconnects" in (await router.reload()).changes
         luna = next(target for target in router.chain("chat").targets if target.name == "luna")
         assert router._states.of(luna).breaker.state == "closed"
+
+
+async def test_what_no_route_names_keeps_its_state_as_well(simulator: Simulator, tmp_path: Path) -> None:
+    """A target that is called by provider/model-id stays shut out over an edit, though the file never names it."""
+    path = tmp_path / "routes.yaml"
+    rules = "defaults: {breaker: {consecutive: 1}, retry: {same_target: 0}}\n"
+    path.write_text(file_of(simulator, more=rules))
+    simulator.vendor("ollama").set(error_rate=1, error="server_error")
+    async with Router.from_yaml(path, env={}, watch=False) as router:
+        with pytest.raises(RouteExhausted):
+            await router.complete("ollama/m", "hi")
+        (target,) = router.chain("ollama/m").targets
+        assert router._states.of(target).breaker.state == "open"
+        path.write_text(file_of(simulator, "luna: 2", more=rules))
+        assert (await router.reload()).accepted
+        (target,) = router.chain("ollama/m").targets
+        assert router._states.of(target).breaker.state == "open"
 
 
 async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> None:

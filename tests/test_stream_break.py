@@ -76,8 +76,8 @@ def test_restart_marks_its_seam(cut: int) -> None:
     assert [chunk.restarted for chunk in world.chunks].count(True) == 1
     assert world.kept == reply.text == "Another answer."
     assert reply.provider == "b"
-    codes = [attempt.code for attempt in reply.trace.attempts]
-    assert codes == [None, ErrorCode.STREAM_INTERRUPTED, None]
+    told = [(attempt.target, attempt.tier, attempt.code) for attempt in reply.trace.attempts]
+    assert told == [("a/m", 0, None), ("a/m", 0, ErrorCode.STREAM_INTERRUPTED), ("b/m", 1, None)]
 
 
 @pytest.mark.parametrize("cut", range(1, CHUNKS))
@@ -131,12 +131,14 @@ routes: {chat: {targets: [a/m], fallbacks: [b/m, c/m], on_stream_break: continue
         "c": FakeProvider.scripted(Reply("three"), name="c"),
     }
 
-    async def story() -> str:
+    async def story() -> tuple[str, str, Any]:
         async with Router.from_text(text, env={}, providers=fakes).stream("chat", "Count.") as stream:
-            return "".join([chunk.text async for chunk in stream]) + "|" + stream.response.text
+            return "".join([chunk.text async for chunk in stream]), stream.response.text, stream.trace
 
-    streamed, whole = run(story()).split("|")
+    streamed, whole, trace = run(story())
     assert streamed == whole == "one two three"
+    breaks = [attempt for attempt in trace.attempts if attempt.code is ErrorCode.STREAM_INTERRUPTED]
+    assert [(attempt.target, attempt.tier) for attempt in breaks] == [("a/m", 0), ("b/m", 1)]
     assert [message.text for message in fakes["c"].requests[0].messages][1] == "one two "
 
 

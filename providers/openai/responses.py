@@ -215,18 +215,18 @@ class ResponsesStreamDecoder:
             return None
         kind = as_str(payload.get("type")) or event.event
         if kind == "error" or (kind is None and payload.get("error")):
-            raise self._named(classify_payload(payload, provider=self._answer.provider, model=self._answer.model))
+            raise self._named(classify_payload(payload, provider=answer.provider, model=answer.model))
         if kind in _ENDS:
             self._ended = True
-            self._answer.end(as_dict(payload.get("response")))
+            answer.end(as_dict(payload.get("response")))
             return None
         index = payload.get("output_index")
         if kind == "response.created":
-            self._answer.begin(as_dict(payload.get("response")))
+            answer.begin(as_dict(payload.get("response")))
         if type(index) is not int:
             return None
         if kind == "response.output_item.done":
-            return self._answer.whole(index, as_dict(payload.get("item")))
+            return answer.whole(index, as_dict(payload.get("item")))
         if kind == "response.output_item.added":
             return self._added(index, as_dict(payload.get("item")))
         piece = as_str(payload.get("delta"))
