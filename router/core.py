@@ -39,6 +39,7 @@ from router.request import Messages, build_request, needs_of
 from router.state import Lease, States
 from router.stream import RouterStream, names_refusals
 from router.target import Target
+from router.telemetry.recorder import Telemetry, Witness
 from router.trace import Trace
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Router:
         self.last_reload: Reload | None = None  # of the last change of the file that was seen
         self._windows: dict[str, int] = {}
         self._learned: dict[str, Learned] = {}
+        self._telemetry = Telemetry()
         self._states = States(self._chance)
         self._budgets: dict[str, RetryBudget] = {}
         self._direct: dict[str, Chain] = {}
@@ -156,17 +158,22 @@ class Router:
                 raise refused(response, target)
             return response, target
 
-        at = self._situation(chain)
+        at, witness = self._situation(chain, trace, request)
         walk = FailOver(chain, needs, trace, attempt, at)
         try:
             (response, target), lease = await walk.deliver()
+        except BaseException as error:
+            witness.failed(error, at.clock())
+            raise
         finally:
             walk.close()
         now = at.clock()
         lease.first_token(now - lease.started, now)  # for a plain call the first token is the answer
         lease.succeeded(now, response.usage)
         self._learn(target, request, response.usage)
-        return routed(response, chain, target, trace)
+        response = routed(response, chain, target, trace)
+        witness.answered(target, lease.started, now, response)
+        return response
 
     def stream(self, route: str, messages: Messages, **params: Any) -> RouterStream:
         """The same, streamed: an async context manager and async iterator of `StreamChunk`.
@@ -359,21 +366,25 @@ class Router:
         request = build_request(route, messages, params)
         return self._chain(route), request, Trace(route, self._plan.revision)
 
-    def _situation(self, chain: Chain) -> Situation:
-        """What holds for a request that begins now."""
+    def _situation(self, chain: Chain, trace: Trace, request: CompletionRequest) -> tuple[Situation, Witness]:
+        """What holds for a request that begins now, and who sees it."""
         clock = self._enter_loop().time
+        now = clock()
         budget = self._budgets.get(chain.route)
         if budget is None:
             budget = self._budgets[chain.route] = RetryBudget(chain.retry.budget)
         budget.share = chain.retry.budget
-        return Situation(
+        witness = self._telemetry.witness(trace, request, now)
+        at = Situation(
             states=self._states,
             clock=clock,
-            deadline=inf if chain.total is None else clock() + chain.total,
+            deadline=inf if chain.total is None else now + chain.total,
             chance=self._chance,
             windows=self._windows,
             budget=budget,
+            witness=witness,
         )
+        return at, witness
 
     def _chain(self, name: str) -> Chain:
         found = self._plan.chains.get(name) or self._direct.get(name)

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Generator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from router.backoff import RetryBudget, full_jitter
@@ -21,6 +21,9 @@ from router.plan import Chain, RetryRules, Tier
 from router.state import States
 from router.target import Target
 from router.trace import Pause, Skip, Trace
+
+if TYPE_CHECKING:
+    from router.telemetry.recorder import Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Situation:
         clock: the loop's time in seconds; `deadline` is on it.
         windows: context windows learned from errors, by the target's identity.
         budget: of retries, shared by all requests of the route.
+        witness: of the request, where telemetry wants to know.
     """
 
     states: States
@@ -62,6 +66,7 @@ class Situation:
     chance: random.Random
     windows: MutableMapping[str, int]
     budget: RetryBudget
+    witness: Witness | None = None
 
     def look(self, needs: Needs) -> Look:
         return Look(

@@ -83,10 +83,15 @@ class FailOver(Generic[T]):
             now = at.clock()
             lease.failed(failure, now)
             trace.entries.append(_failed(step, failure, began - self._start, now - began))
+            if at.witness is not None:
+                at.witness.attempt_failed(step.target, failure, now - began, now)
             _learn_window(step.target, failure, at.windows)
             return None
         except BaseException:
-            lease.cancelled(at.clock())
+            now = at.clock()
+            lease.cancelled(now)
+            if at.witness is not None:
+                at.witness.attempt_cancelled(step.target, now - began, now)
             raise
         trace.entries.append(Attempt(step.target.name, step.tier, began - self._start, at.clock() - began))
         self._delivered = step, began
@@ -103,7 +108,10 @@ class FailOver(Generic[T]):
     def note_break(self, error: ProviderError) -> None:
         """Write into the trace that the stream that was delivered last broke."""
         step, began = self._delivered
-        self._trace.entries.append(_failed(step, error, began - self._start, self._at.clock() - began))
+        now = self._at.clock()
+        self._trace.entries.append(_failed(step, error, began - self._start, now - began))
+        if self._at.witness is not None:
+            self._at.witness.attempt_failed(step.target, error, now - began, now)
 
     def close(self) -> None:
         """Nothing more will be delivered."""
@@ -200,7 +208,7 @@ async def call(provider: Provider, request: CompletionRequest, target: Target, d
 class OpenedStream:
     """A stream whose first content is at hand: from here on it is committed to its target."""
 
-    __slots__ = ("_chunks", "_first", "_source", "target")
+    __slots__ = ("_chunks", "_first", "_source", "first_token", "target")
 
     def __init__(
         self,
@@ -213,6 +221,7 @@ class OpenedStream:
         self._chunks = chunks
         self._first = first
         self.target = target
+        self.first_token = 0.0  # seconds from the call to the first content
 
     @property
     def response(self) -> CompletionResponse:

@@ -21,6 +21,7 @@ from router.trace import Trace
 
 if TYPE_CHECKING:
     from router.core import Router
+    from router.telemetry.recorder import Witness
 
 # For models that take no beginning of their answer.
 GO_ON = (
@@ -68,19 +69,21 @@ class RouterStream:
         return await anext(aiter(self))
 
     async def _chunks(self) -> AsyncIterator[StreamChunk]:
-        walk = self._walk()
+        walk, witness = self._walk()
         clock = asyncio.get_running_loop().time
         try:
             delivery = await walk.deliver()
             while True:
                 opened, lease = delivery
                 self._opened = opened
+                witness.target = opened.target
                 try:
                     async for chunk in opened:
                         if chunk.done:
-                            usage = opened.response.usage
-                            lease.succeeded(clock(), usage)
-                            self._router._learn(opened.target, self._request, usage)
+                            response, now = self.response, clock()
+                            lease.succeeded(now, response.usage)
+                            witness.answered(opened.target, lease.started, now, response, opened.first_token)
+                            self._router._learn(opened.target, self._request, response.usage)
                         yield chunk
                     return
                 except ProviderError as error:
@@ -92,13 +95,16 @@ class RouterStream:
                 delivery = await self._after_break(walk, interrupted)
                 if not self._before:
                     yield StreamChunk(restarted=True)
+        except BaseException as error:
+            witness.failed(error, clock())
+            raise
         finally:
             walk.close()
 
-    def _walk(self) -> FailOver[OpenedStream]:
+    def _walk(self) -> tuple[FailOver[OpenedStream], Witness]:
         router, chain = self._router, self._chain
         refusal_tier = names_refusals(chain)
-        at = router._situation(chain)
+        at, witness = router._situation(chain, self._trace, self._request)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
             provider = router.provider_of(target)
@@ -107,13 +113,14 @@ class RouterStream:
                 request = _going_on(request, self._before, prefix=_continues(provider, target))
             opened = await open_stream(provider, request, target, deadline)
             now = at.clock()
-            lease.first_token(now - lease.started, now)
+            opened.first_token = now - lease.started
+            lease.first_token(opened.first_token, now)
             if refusal_tier and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)
             return opened
 
-        return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at)
+        return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at), witness
 
     async def _after_break(
         self, walk: FailOver[OpenedStream], interrupted: ProviderError

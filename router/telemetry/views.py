@@ -1,5 +1,5 @@
-"""What a dashboard asks for beside the live figures: the compiled chains, five minutes of seconds, events, requests, the
-file and its revisions. The conventions are those of `snapshot`.
+"""What a dashboard asks for beside the live figures: the compiled chains, five minutes of seconds, events, requests,
+the file and its revisions. The conventions are those of `snapshot`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,345 @@
+"""What the engine tells while it works: cheap to tell, and nobody waits for it.
+
+A request has a `Witness`. The plain case, a request that its first attempt answers, is one write into one slot; all
+else costs a little more. Figures are made from the slots only when somebody reads them (`router.telemetry.windows`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol
+
+from providers.errors import ErrorCode, ProviderError
+from providers.types import CompletionRequest, CompletionResponse, Usage
+from router.target import Target
+from router.telemetry.slot import Cell, Slot
+from router.telemetry.snapshot import KEPT, WINDOW
+from router.telemetry.views import Captured, Event
+from router.trace import Trace
+
+log = logging.getLogger("signalbox.events")
+
+REQUESTS = 500  # that are remembered with their traces
+EVENTS = 500
+PREVIEW = 200  # characters
+_NAMES = 1024  # of routes that are told apart
+_MANY = 50  # slots of one second, which are added up by provider when they leave the window
+
+Capture = Literal["off", "preview", "full"]
+_LEVELS = {"good": logging.INFO, "info": logging.INFO, "warning": logging.WARNING, "error": logging.WARNING}
+
+
+class Ended(NamedTuple):
+    """A request that ended, as it is remembered. `began` is on the loop's clock; durations in seconds."""
+
+    number: int
+    trace: Trace
+    began: float
+    seconds: float
+    target: Target | None
+    code: str | None
+    first_token: float | None
+    usage: Usage | None
+    cost: float | None
+    cached: bool
+    hedged: bool
+    captured: Captured | None
+
+
+class Listener(Protocol):
+    """An exporter. Its methods are called on the loop, between the steps of a request, and must be quick."""
+
+    def began(self, witness: Witness) -> None: ...
+
+    def attempted(
+        self, witness: Witness, target: Target, code: str | None, seconds: float, error: ProviderError | None
+    ) -> None: ...
+
+    def ended(self, witness: Witness, request: Ended) -> None: ...
+
+
+class Route:
+    """What is known of a route's requests: how many are under way, and its cells."""
+
+    __slots__ = ("answers", "attempts", "in_flight", "name", "requests")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.in_flight = 0
+        self.answers: dict[str, Cell] = {}  # by the target's identity
+        self.attempts: dict[str, Cell] = {}
+        self.requests = Cell("requests", name)
+
+    def cell(self, cells: dict[str, Cell], kind: str, target: Target) -> Cell:
+        """A new one of these."""
+        cell = cells[target.identity] = Cell(kind, self.name, target.provider, target.identity)
+        return cell
+
+
+class Telemetry:
+    """All that a router remembers of what it did. `offset` turns the loop's time into the time of day."""
+
+    def __init__(self, capture: Capture = "off") -> None:
+        self.started_at = time.time()
+        self.loaded_at = self.started_at
+        self.offset = self.started_at - time.monotonic()
+        self.capture: Capture = capture
+        self.routes: dict[str, Route] = {}
+        self.requests: deque[tuple[Any, ...]] = deque(maxlen=REQUESTS)  # each what makes an `Ended`
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.listeners: tuple[Listener, ...] = ()
+        self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
+        self.recent: deque[tuple[int, list[Slot]]] = deque()  # the slots of each second of the window
+        self.older: deque[tuple[int, list[Slot]]] = deque()  # and of the rest of what is kept
+        self._numbers = 0
+
+    def enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The router runs on this loop now."""
+        self.offset = time.time() - loop.time()
+
+    def mend_clock(self, now: float) -> None:
+        """Follow the wall clock after the machine slept, which a loop's clock does not see."""
+        drift = time.time() - self.offset - now
+        if abs(drift) > 1 and abs(time.monotonic() - now) < 1:  # not in virtual time
+            self.offset += drift
+
+    def witness(self, trace: Trace, request: CompletionRequest, now: float) -> Witness:
+        """Of a request that begins."""
+        route = self.routes.get(trace.route)
+        if route is None:
+            name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
+            route = self.routes.setdefault(name, Route(name))
+        return Witness(self, route, trace, request, now)
+
+    def remember(
+        self,
+        witness: Witness,
+        seconds: float,
+        target: Target | None,
+        code: str | None,
+        first_token: float | None,
+        usage: Usage | None,
+        cost: float | None,
+        response: CompletionResponse | None,
+    ) -> None:
+        """Of a request that ended."""
+        self._numbers += 1
+        captured = None if self.capture == "off" else _captured(self.capture, witness.request, response)
+        row = (self._numbers, witness.trace, witness.began, seconds, target, code, first_token, usage, cost)
+        self.requests.append((*row, response is not None and response.cached, witness.hedged, captured))
+        for listener in self.listeners:
+            listener.ended(witness, Ended._make(self.requests[-1]))
+
+    def tell(self, event: Event) -> None:
+        """Remember an event, log its sentence, and hand it to those who follow."""
+        self.events.append(event)
+        log.log(_LEVELS[event.level], "%s", event.sentence)
+        for hear in tuple(self.heard):
+            hear(event)
+
+    # --- slots
+
+    def slot(self, cell: Cell, now: float) -> Slot:
+        """The one that a cell writes into now."""
+        return self.turn(cell, now) if now >= cell.slot.ends else cell.slot
+
+    def turn(self, cell: Cell, now: float) -> Slot:
+        """A new slot for a cell whose last one is over."""
+        self._close(cell.slot)
+        second = int(now + self.offset)
+        if not self.recent or self.recent[-1][0] < second:
+            self.recent.append((second, []))
+            self._age(second)
+        slot = cell.slot = Slot(cell, self.recent[-1][0], second + 1 - self.offset)
+        self.recent[-1][1].append(slot)
+        return slot
+
+    def cut(self) -> None:
+        """Close all slots, so that they can be read; what comes goes into new ones."""
+        for _, slots in self.recent:
+            for slot in slots:
+                self._close(slot)
+
+    def _close(self, slot: Slot) -> None:
+        if not slot.closed:
+            slot.close()
+            slot.cell.total.add(slot)
+
+    def _age(self, second: int) -> None:
+        while self.recent[0][0] <= second - WINDOW - 2:
+            past, slots = self.recent.popleft()
+            for slot in slots:
+                self._close(slot)
+            self.older.append((past, slots if len(slots) <= _MANY else _by_provider(slots)))
+        while self.older and self.older[0][0] < second - KEPT:
+            self.older.popleft()
+
+
+def _by_provider(slots: list[Slot]) -> list[Slot]:
+    """Many slots of one second as a few: plots tell providers and routes apart, but no targets."""
+    found: dict[tuple[str, str, str], Slot] = {}
+    for slot in slots:
+        cell = slot.cell
+        key = (cell.kind, cell.route, cell.provider)
+        if key not in found:
+            found[key] = Slot(Cell(*key), slot.second, slot.ends)
+        found[key].add(slot)
+    return list(found.values())
+
+
+class Witness:
+    """Sees one request: told of every attempt that comes to nothing, and once how the request ended.
+
+    `began` is on the loop's clock. `target` is the one that is answering, where that is known before the end.
+    """
+
+    __slots__ = ("_ended", "_route", "_telemetry", "_tried", "began", "hedged", "request", "target", "trace")
+
+    def __init__(
+        self, telemetry: Telemetry, route: Route, trace: Trace, request: CompletionRequest, began: float
+    ) -> None:
+        self._telemetry = telemetry
+        self._route = route
+        self._ended = False
+        self._tried: tuple[str, ...] = ()
+        self.trace = trace
+        self.request = request
+        self.began = began
+        self.target: Target | None = None
+        self.hedged = False
+        route.in_flight += 1
+        if telemetry.listeners:
+            for listener in telemetry.listeners:
+                listener.began(self)
+
+    def answered(
+        self, target: Target, started: float, now: float, response: CompletionResponse, first: float | None = None
+    ) -> None:
+        """The answer is whole.
+
+        Args:
+            started: when the attempt that gave it began; `now` and this on the loop's clock.
+            response: with its usage and cost.
+            first: of a stream, the seconds from `started` to its first content.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        route, trace, telemetry = self._route, self.trace, self._telemetry
+        route.in_flight -= 1
+        usage, cost = response.usage, response.cost
+        if len(trace.entries) == 1:
+            cell = route.answers.get(target.identity)
+            if cell is None:
+                cell = route.cell(route.answers, "answers", target)
+            slot = cell.slot
+            if now >= slot.ends:
+                slot = telemetry.turn(cell, now)
+            _answer(slot, now - started, first, usage, cost)
+        else:
+            self._mended(target, started, now, first, response)
+        before = started - self.began
+        telemetry.remember(
+            self, now - self.began, target, None, None if first is None else before + first, usage, cost, response
+        )
+
+    def failed(self, error: BaseException, now: float) -> None:
+        """The request ended without an answer: by an error, or because its caller went away."""
+        if self._ended:
+            return
+        self._ended = True
+        self._route.in_flight -= 1
+        slot = self._telemetry.slot(self._route.requests, now)
+        attempts = self.trace.attempts
+        code = _code(error)
+        if code == ErrorCode.CANCELLED:
+            slot.cancelled += 1
+        else:
+            slot.failed += 1
+            if not attempts:
+                slot.errors[code] = slot.errors.get(code, 0) + 1
+        if self.target is not None:
+            self._lost(self.target, now)
+        self._telemetry.remember(self, now - self.began, self.target, code, None, None, None, None)
+
+    def attempt_failed(self, target: Target, error: ProviderError, seconds: float, now: float) -> None:
+        """One attempt failed; another may follow. A stream that breaks is one as well."""
+        for slot in self._attempt(target, now):
+            slot.errors[error.code] = slot.errors.get(error.code, 0) + 1
+            if slot.cell.kind == "attempts":
+                slot.failed += 1
+        self.target = None
+        for listener in self._telemetry.listeners:
+            listener.attempted(self, target, error.code, seconds, error)
+
+    def attempt_cancelled(self, target: Target, seconds: float, now: float) -> None:
+        """One attempt was given up: its caller went away, or another one was quicker."""
+        self._lost(target, now)
+        for listener in self._telemetry.listeners:
+            listener.attempted(self, target, ErrorCode.CANCELLED, seconds, None)
+
+    def _lost(self, target: Target, now: float) -> None:
+        for slot in self._attempt(target, now):
+            if slot.cell.kind == "attempts":
+                slot.cancelled += 1
+
+    def _mended(
+        self, target: Target, started: float, now: float, first: float | None, response: CompletionResponse
+    ) -> None:
+        """An answer that did not come at the first attempt: the attempt's figures and the request's differ."""
+        before = started - self.began
+        fallback = self.trace.attempts[-1].tier > 0
+        for slot in self._attempt(target, now):
+            wait = before if slot.cell.kind == "requests" else 0.0
+            _answer(slot, now - started + wait, None if first is None else first + wait, response.usage, response.cost)
+            slot.fallbacks += fallback
+            slot.hedges += self.hedged
+
+    def _attempt(self, target: Target, now: float) -> tuple[Slot, Slot]:
+        """One attempt more: the slots of the target's and the route's part in it."""
+        route, telemetry = self._route, self._telemetry
+        cell = route.attempts.get(target.identity) or route.cell(route.attempts, "attempts", target)
+        slots = telemetry.slot(cell, now), telemetry.slot(route.requests, now)
+        again = target.identity in self._tried
+        self._tried += (target.identity,)
+        for slot in slots:
+            slot.attempts += 1
+            slot.retries += again
+        return slots
+
+
+def _answer(slot: Slot, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
+    slot.succeeded += 1
+    if first is None:
+        slot.plain.append(whole)
+    else:
+        slot.streams.append((first, whole))
+        if usage.output_tokens and whole > first:
+            slot.stream_tokens += usage.output_tokens
+            slot.stream_seconds += whole - first
+    if usage.input_tokens is not None:
+        slot.input_tokens += usage.input_tokens
+    if usage.output_tokens is not None:
+        slot.output_tokens += usage.output_tokens
+    if cost is None:
+        slot.unpriced += 1
+    else:
+        slot.cost += cost
+
+
+def _code(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
+        return ErrorCode.CANCELLED
+    return str(getattr(error, "code", type(error).__name__))
+
+
+def _captured(capture: Capture, request: CompletionRequest, response: CompletionResponse | None) -> Captured:
+    prompt = "\n\n".join(f"{message.role}: {message.text}" for message in request.messages)
+    answer = "" if response is None else response.text
+    if capture == "full":
+        return Captured(prompt, answer, True)
+    return Captured(prompt[-PREVIEW:], answer[:PREVIEW], False)
