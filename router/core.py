@@ -78,7 +78,8 @@ class Router:
         self._windows: dict[str, int] = {}
         self._learned: dict[str, Learned] = {}
         self._telemetry = Telemetry()
-        self._states = States(self._chance)
+        self._telemetry.plan = plan
+        self._states = States(self._chance, self._telemetry.changed)
         self._budgets: dict[str, RetryBudget] = {}
         self._direct: dict[str, Chain] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -298,7 +299,7 @@ class Router:
         old, kept = self._plan, {plan.told.account(name) for name in plan.providers}
         under_way = {name: self._under_way(old.told.account(name)) for name in old.providers}
         changes = differences(old, plan, under_way)
-        self._plan = plan
+        self._plan = self._telemetry.plan = plan
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         for account in [account for account in self._providers if account not in kept]:

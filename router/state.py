@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import exp, inf
 
 from providers.errors import CONSEQUENCES, ProviderError
@@ -165,11 +166,20 @@ def _hold(state: TargetState, key: Guard, error: ProviderError, now: float) -> N
         state.hold(now + (wait if error.retry_after is None else error.retry_after))
 
 
-class States:
-    """All that is remembered, by identity."""
+def _nobody(identity: str, breaker: Breaker) -> None:
+    """Nobody wants to know of changes."""
 
-    def __init__(self, chance: random.Random) -> None:
+
+class States:
+    """All that is remembered, by identity.
+
+    Args:
+        changed: called with the identity of a target or key and its breaker when that has changed its state.
+    """
+
+    def __init__(self, chance: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
         self._chance = chance
+        self._changed = changed or _nobody
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
 
@@ -177,6 +187,7 @@ class States:
         found = self._targets.get(target.identity)
         if found is None:
             found = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._chance)
+            found.breaker.on_change = partial(self._changed, target.identity)
         return found
 
     def key_of(self, target: Target) -> Guard:
@@ -184,6 +195,7 @@ class States:
         found = self._keys.get(target.account)
         if found is None:
             found = self._keys[target.account] = Guard(target.breaker, target.key_limits, self._chance)
+            found.breaker.on_change = partial(self._changed, target.account)
         return found
 
     def guards(self, target: Target) -> tuple[TargetState, Guard]:

@@ -11,15 +11,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.target import Target
+from router.telemetry.sentences import breaker_changed
 from router.telemetry.slot import Cell, Slot
 from router.telemetry.snapshot import KEPT, WINDOW
 from router.telemetry.views import Captured, Event
 from router.trace import Trace
+
+if TYPE_CHECKING:
+    from router.breaker import Breaker
+    from router.plan import Plan
 
 log = logging.getLogger("signalbox.events")
 
@@ -95,6 +100,8 @@ class Telemetry:
         self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Slot]]] = deque()  # the slots of each second of the window
         self.older: deque[tuple[int, list[Slot]]] = deque()  # and of the rest of what is kept
+        self.plan: Plan | None = None
+        self._codes: dict[str, str] = {}  # of the last failure of targets and provider keys
         self._numbers = 0
 
     def enter(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -133,6 +140,31 @@ class Telemetry:
         self.requests.append((*row, response is not None and response.cached, witness.hedged, captured))
         for listener in self.listeners:
             listener.ended(witness, Ended._make(self.requests[-1]))
+
+    def changed(self, identity: str, breaker: Breaker) -> None:
+        """A breaker took another state. It is told a little later, when the failure that did it is known."""
+        asyncio.get_running_loop().call_soon(self._tell_change, identity, breaker)
+
+    def _tell_change(self, identity: str, breaker: Breaker) -> None:
+        if self.plan is None:
+            return
+        now = asyncio.get_running_loop().time()
+        target = next((each for each in self.plan.targets if each.identity == identity), None)
+        provider, name = names_of(identity)
+        self.tell(
+            breaker_changed(
+                breaker,
+                provider=provider,
+                target=name if target is None else target.name,
+                code=self._codes.get(identity),
+                now=now,
+                time=now + self.offset,
+            )
+        )
+
+    def note_failure(self, target: Target, code: str) -> None:
+        """The last one of this target and its provider's key."""
+        self._codes[target.identity] = self._codes[target.account] = code
 
     def tell(self, event: Event) -> None:
         """Remember an event, log its sentence, and hand it to those who follow."""
@@ -177,6 +209,13 @@ class Telemetry:
             self.older.append((past, slots if len(slots) <= _MANY else _by_provider(slots)))
         while self.older and self.older[0][0] < second - KEPT:
             self.older.popleft()
+
+
+def names_of(identity: str) -> tuple[str, str | None]:
+    """The provider, and `provider/model-id` where it is a target's identity and not a key's."""
+    provider, _, rest = identity.partition(":")
+    _, is_target, model = rest.partition("/")
+    return provider, f"{provider}/{model}" if is_target else None
 
 
 def _by_provider(slots: list[Slot]) -> list[Slot]:
@@ -273,6 +312,7 @@ class Witness:
             if slot.cell.kind == "attempts":
                 slot.failed += 1
         self.target = None
+        self._telemetry.note_failure(target, error.code)
         for listener in self._telemetry.listeners:
             listener.attempted(self, target, error.code, seconds, error)
 
