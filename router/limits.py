@@ -51,6 +51,21 @@ class Allowance:
         self.limits = limits
 
     @property
+    def requests(self) -> TokenBucket | None:
+        """Of requests, where they are limited."""
+        return self._requests
+
+    @property
+    def tokens(self) -> TokenBucket | None:
+        """Of tokens, where they are limited."""
+        return self._tokens
+
+    @property
+    def waiting(self) -> int:
+        """Calls in line for a place."""
+        return len(self._waiting)
+
+    @property
     def full(self) -> bool:
         """Whether as many calls as allowed are under way, or others wait for a place."""
         most = self.limits.in_flight

@@ -289,6 +289,10 @@ class States:
                 guard.allowance.enter()
         return Lease(self, target, reserved, now)
 
+    def known(self, identity: str) -> TargetState | None:
+        """Of a target by its identity; None when it has not been used."""
+        return self._targets.get(identity)
+
     def key(self, account: str) -> Guard | None:
         """Of a provider key by its identity; None when it has not been used."""
         return self._keys.get(account)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from router.telemetry.recorder import Telemetry
 from router.telemetry.slot import Cell, Slot, Sums, quantiles_of
-from router.telemetry.snapshot import WINDOW, Counts, Figures, Flow
+from router.telemetry.snapshot import WINDOW, Figures, Flow
 
 RATE = 10  # seconds that rates look back
 
@@ -165,5 +165,7 @@ class Totals:
     def of(self, key: Key) -> Sums:
         return self._sums.get(key) or Sums()
 
-    def counts(self, key: Key) -> Counts:
-        return self.of(key).counts()
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """All groups that have seen anything."""
+        return tuple(self._sums)

@@ -1,0 +1,80 @@
+"""What lamps show: the state of breakers, holds and limits of targets and provider keys, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from providers.transport.rate_limit import TokenBucket
+from router.limits import Allowance
+from router.state import Guard, States
+from router.target import Target
+from router.telemetry.snapshot import KeyFigures, Lamp, LimitUse
+
+
+def target_lamp(states: States, target: Target, now: float, offset: float) -> Lamp:
+    """Of one target alone; its provider's key has a lamp of its own.
+
+    Args:
+        now: the loop's time; with `offset` it is the time of day.
+    """
+    if target.disabled:
+        return Lamp("disabled", why="a variable of its provider is not set")
+    state = states.known(target.identity)
+    if state is None:
+        return Lamp()
+    if state.draining:
+        return Lamp("drained", by_hand=True, why="by hand")
+    return _lamp(state, state.held_until, now, offset)
+
+
+def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
+    """Of the keys of a target's provider."""
+    found = []
+    for number, identity in enumerate(_keys(target), 1):
+        guard = states.key(identity)
+        if guard is None:
+            found.append(KeyFigures(f"key {number}"))
+            continue
+        lamp = _lamp(guard, guard.held_until, now, offset)
+        limits = tuple(limit_uses(guard.allowance, now))
+        found.append(KeyFigures(f"key {number}", lamp, guard.allowance.in_flight, limits))
+    return tuple(found)
+
+
+def _keys(target: Target) -> tuple[str, ...]:
+    return (target.account,)
+
+
+def _lamp(guard: Guard, held_until: float, now: float, offset: float) -> Lamp:
+    breaker = guard.breaker
+    state = "half_open" if breaker.state == "open" and not breaker.manual and breaker.until <= now else breaker.state
+    if state == "closed" and held_until > now:
+        return Lamp("held", held_until + offset, why="the vendor asked to wait")
+    until = breaker.until + offset if state == "open" and breaker.until < inf else None
+    return Lamp(state, until, breaker.manual, breaker.why if state != "closed" or breaker.manual else "")
+
+
+def limit_uses(allowance: Allowance, now: float) -> Iterator[LimitUse]:
+    """The limits of a target or key, and how far each is used up."""
+    limits = allowance.limits
+    if limits.requests is not None and allowance.requests is not None:
+        yield LimitUse("requests", limits.requests, _used(allowance.requests, now))
+    if limits.tokens is not None and allowance.tokens is not None:
+        yield LimitUse("tokens", limits.tokens, _used(allowance.tokens, now))
+    if limits.in_flight is not None:
+        pressure = _share(allowance.in_flight, limits.in_flight)
+        yield LimitUse("in_flight", limits.in_flight, pressure, allowance.waiting)
+
+
+def _used(bucket: TokenBucket, now: float) -> float:
+    return _share(bucket.capacity - bucket.available(now), bucket.capacity)
+
+
+def _share(used: float, of: float) -> float:
+    return min(1.0, max(0.0, used / of))
+
+
+def pressure(limits: tuple[LimitUse, ...]) -> float | None:
+    """Of the tightest; None where there is none."""
+    return max((limit.pressure for limit in limits), default=None)
