@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import random
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -40,10 +41,13 @@ from router.state import Lease, States
 from router.stream import RouterStream, names_refusals
 from router.target import Target
 from router.telemetry.recorder import Telemetry, Witness
+from router.telemetry.report import Report
+from router.telemetry.snapshot import Snapshot
 from router.trace import Trace
 
 if TYPE_CHECKING:
     from router.config import LoadResult
+    from router.telemetry.local import LocalFeed
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
 
@@ -77,9 +81,9 @@ class Router:
         self.last_reload: Reload | None = None  # of the last change of the file that was seen
         self._windows: dict[str, int] = {}
         self._learned: dict[str, Learned] = {}
-        self._telemetry = Telemetry()
-        self._telemetry.plan = plan
-        self._states = States(self._chance, self._telemetry.changed)
+        self.telemetry = Telemetry(plan)
+        self._states = States(self._chance, self.telemetry.changed)
+        self.report = Report(self.telemetry, self._states, plan)
         self._budgets: dict[str, RetryBudget] = {}
         self._direct: dict[str, Chain] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,7 +113,7 @@ class Router:
         from router.config import load
 
         router = cls(_accepted(load(str(path), env=env)), seed=seed, **more)
-        router._path = Path(path).absolute()
+        router._path = router.report.path = Path(path).absolute()
         router._env = env
         router._watch = watch
         return router
@@ -272,6 +276,7 @@ class Router:
             if found is None or found == self.last_reload:
                 return found or Reload(True, self.revision)
             self.last_reload = found
+            await self.report.reloaded(found)
             (log.info if found.accepted else log.warning)("%s: %s", self._path, found)
             return found
 
@@ -284,14 +289,14 @@ class Router:
         except UnreadableFile as error:
             return Reload(False, self.revision, problem=str(error))
         if loaded.file is None:
-            return Reload(False, self.revision, diagnostics=loaded.diagnostics)
+            return Reload(False, self.revision, diagnostics=loaded.diagnostics, loaded=loaded)
         if loaded.revision == self.revision:
             was_rejected = self.last_reload is not None and not self.last_reload.accepted
             return Reload(True, self.revision) if was_rejected else None
         try:
             plan = await asyncio.to_thread(compile_plan, loaded)
         except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
-            return Reload(False, self.revision, problem=str(error))
+            return Reload(False, self.revision, problem=str(error), loaded=loaded)
         return self._swap(plan)
 
     def _swap(self, plan: Plan) -> Reload:
@@ -299,7 +304,7 @@ class Router:
         old, kept = self._plan, {plan.told.account(name) for name in plan.providers}
         under_way = {name: self._under_way(old.told.account(name)) for name in old.providers}
         changes = differences(old, plan, under_way)
-        self._plan = self._telemetry.plan = plan
+        self._plan = self.telemetry.plan = plan
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         for account in [account for account in self._providers if account not in kept]:
@@ -310,7 +315,7 @@ class Router:
                 guard.allowance.on_idle = partial(self._retire, account)
         direct = [target for chain in self._direct.values() for target in chain.targets]
         self._states.adopt([*plan.targets, *direct], kept)
-        return Reload(True, plan.revision, changes)
+        return Reload(True, plan.revision, changes, loaded=plan.loaded)
 
     def _under_way(self, account: str) -> int:
         guard = self._states.key(account)
@@ -325,6 +330,22 @@ class Router:
             task = asyncio.get_running_loop().create_task(provider.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    def snapshot(self) -> Snapshot:
+        """What a dashboard shows, as data: figures, breakers, limits, the last reload."""
+        now = time.monotonic() if self._loop is None else self._loop.time()
+        return self.report.snapshot(self._plan, now, watching=self.watching)
+
+    def feed(self) -> LocalFeed:
+        """Everything that can be watched and asked: snapshots, events, requests, plots, the file, commands."""
+        from router.telemetry.local import LocalFeed
+
+        return LocalFeed(self)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it belongs to; None before its first use."""
+        return self._loop
 
     @property
     def watching(self) -> bool:
@@ -375,7 +396,7 @@ class Router:
         if budget is None:
             budget = self._budgets[chain.route] = RetryBudget(chain.retry.budget)
         budget.share = chain.retry.budget
-        witness = self._telemetry.witness(trace, request, now)
+        witness = self.telemetry.witness(trace, request, now)
         at = Situation(
             states=self._states,
             clock=clock,
@@ -414,6 +435,7 @@ class Router:
                     "which any thread may call"
                 )
             self._loop = loop
+            self.telemetry.enter(loop)
             self._start()
         return loop
 

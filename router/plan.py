@@ -70,6 +70,7 @@ class Plan:
     chains: Mapping[str, Chain]
     providers: Mapping[str, ProviderSettings]
     told: Told
+    loaded: LoadResult | None = None
 
     @property
     def targets(self) -> list[Target]:
@@ -95,7 +96,7 @@ def compile_plan(loaded: LoadResult) -> Plan:
     told = Told(settings)
     chains = {name: _chain(file, told, name) for name in file.routes}
     chains |= {name: _direct(file, told, name) for name in file.models}
-    return Plan(loaded.revision, file, chains, settings, told)
+    return Plan(loaded.revision, file, chains, settings, told, loaded)
 
 
 class Told:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from router.config.units import format_duration
 from router.plan import Chain, Plan, Tier
 
 if TYPE_CHECKING:
-    from router.config import Diagnostic
+    from router.config import Diagnostic, LoadResult
 
 DEBOUNCE = 0.05  # seconds, in which the several events of one save become one
 _RESTART = 1.0  # seconds after which a watcher that broke is started anew
@@ -36,6 +36,7 @@ class Reload:
     changes: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     problem: str = ""
+    loaded: LoadResult | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         if self.accepted:

@@ -40,6 +40,12 @@ class LoadResult:
     path: Path | None = None
     inactive: tuple[str, ...] = ()
     disabled: Mapping[str, str] = field(default_factory=dict)
+    findings: Findings | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The file's text for people, keys blanked out; made anew at every call."""
+        return "" if self.findings is None else self.findings.shown()
 
     def require(self) -> RoutesFile:
         """The file. Raises ConfigError when it has errors."""
@@ -122,6 +128,7 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
         path=path,
         inactive=inactive,
         disabled=disabled,
+        findings=findings,
     )
 
 

@@ -88,11 +88,10 @@ class Route:
 class Telemetry:
     """All that a router remembers of what it did. `offset` turns the loop's time into the time of day."""
 
-    def __init__(self, capture: Capture = "off") -> None:
+    def __init__(self, plan: Plan) -> None:
         self.started_at = time.time()
         self.loaded_at = self.started_at
         self.offset = self.started_at - time.monotonic()
-        self.capture: Capture = capture
         self.routes: dict[str, Route] = {}
         self.requests: deque[tuple[Any, ...]] = deque(maxlen=REQUESTS)  # each what makes an `Ended`
         self.events: deque[Event] = deque(maxlen=EVENTS)
@@ -100,9 +99,15 @@ class Telemetry:
         self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Slot]]] = deque()  # the slots of each second of the window
         self.older: deque[tuple[int, list[Slot]]] = deque()  # and of the rest of what is kept
-        self.plan: Plan | None = None
+        self.plan = plan
         self._codes: dict[str, str] = {}  # of the last failure of targets and provider keys
         self._numbers = 0
+
+    @property
+    def capture(self) -> Capture:
+        """Whether prompts and answers are kept with the recent requests; the file says so."""
+        told = self.plan.file.telemetry
+        return "off" if told is None or told.capture is None else told.capture
 
     def enter(self, loop: asyncio.AbstractEventLoop) -> None:
         """The router runs on this loop now."""
@@ -146,8 +151,6 @@ class Telemetry:
         asyncio.get_running_loop().call_soon(self._tell_change, identity, breaker)
 
     def _tell_change(self, identity: str, breaker: Breaker) -> None:
-        if self.plan is None:
-            return
         now = asyncio.get_running_loop().time()
         target = next((each for each in self.plan.targets if each.identity == identity), None)
         provider, name = names_of(identity)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import difflib
 import os
 import resource
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +16,10 @@ from typing import TYPE_CHECKING
 from router.plan import Plan
 from router.state import States
 from router.target import Target
+from router.telemetry.history import Past
 from router.telemetry.lamps import key_figures, limit_uses, pressure, target_lamp
 from router.telemetry.recorder import Telemetry, names_of
+from router.telemetry.sentences import reloaded
 from router.telemetry.snapshot import (
     CacheFigures,
     Figures,
@@ -26,36 +31,72 @@ from router.telemetry.snapshot import (
     Snapshot,
     TargetFigures,
 )
+from router.telemetry.views import ConfigView, Revision
 from router.telemetry.windows import ALL, Totals, Windows
 
 if TYPE_CHECKING:
+    from router.config import LoadResult
     from router.reload import Reload
+
+
+_REVISIONS = 50  # that are remembered
 
 
 class Report:
     """Makes the snapshots of one router; it reads only when it is asked.
 
-    Args:
-        name: of the app, as it is shown.
-        path: of the file; None for a router made from text.
+    `path` is the file's, None for a router made from text. `revisions` is the log, the oldest first.
     """
 
-    def __init__(self, telemetry: Telemetry, states: States, *, name: str, path: Path | None) -> None:
+    def __init__(self, telemetry: Telemetry, states: States, plan: Plan) -> None:
         self.telemetry = telemetry
         self.windows = Windows(telemetry)
-        self.name = name
-        self.path = path
+        self.past = Past(telemetry)
+        self.path: Path | None = None
         self.last_reload: ReloadNote | None = None
+        self.revisions: deque[Revision] = deque(
+            [Revision(telemetry.started_at, plan.revision, True)], maxlen=_REVISIONS
+        )
+        self.rejected: Reload | None = None  # the file as saved, where it is not what runs
+        self._running = plan.loaded
         self._states = states
         self._spent = (time.monotonic(), time.process_time())
 
-    def reloaded(self, found: Reload, at: float) -> None:
-        """The file was seen to change; `at` is the time of day."""
-        self.last_reload = ReloadNote(
-            at, found.accepted, found.revision, found.changes, found.diagnostics, found.problem
-        )
+    @property
+    def name(self) -> str:
+        """Of the app: the file's name, or the folder's where that is the usual routes.yaml."""
+        if self.path is None:
+            return "router"
+        return (self.path.parent.name or "router") if self.path.stem == "routes" else self.path.stem
+
+    async def reloaded(self, found: Reload) -> None:
+        """The file was seen to change."""
+        at = time.time()
+        told = (found.changes, found.diagnostics, found.problem)
+        self.last_reload = ReloadNote(at, found.accepted, found.revision, *told)
+        difference = await asyncio.to_thread(unified, self._running, found.loaded)
+        self.revisions.append(Revision(at, found.revision, found.accepted, *told, difference))
+        self.rejected = None if found.accepted else found
         if found.accepted:
             self.telemetry.loaded_at = at
+            self._running = found.loaded or self._running
+        self.telemetry.tell(reloaded(found, self.path.name if self.path else "the file", at))
+
+    def config(self, plan: Plan) -> ConfigView:
+        """The file as saved, as it runs, and what lies between them. It is made from the text: best in a thread."""
+        running = "" if plan.loaded is None else plan.loaded.shown
+        rejected = self.rejected
+        saved = None if rejected is None else rejected.loaded
+        return ConfigView(
+            path=None if self.path is None else str(self.path),
+            revision=plan.revision,
+            text=running if saved is None else saved.shown,
+            running=running,
+            diagnostics=() if rejected is None else rejected.diagnostics,
+            problem="" if rejected is None else rejected.problem,
+            difference=unified(plan.loaded, saved),
+            log=tuple(reversed(self.revisions)),
+        )
 
     def snapshot(self, plan: Plan, now: float, *, watching: bool, with_sketches: bool = False) -> Snapshot:
         """At this moment.
@@ -195,6 +236,14 @@ class _Making:
                 shown = names_of(identity)[1] or identity if target is None else target.name
                 flows[shown] = self._windows.flow(name, identity, shown, self._now, of=answered)
         return RouteFigures(name, figures, flows)
+
+
+def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, ...]:
+    """The lines of a unified diff, keys blanked out."""
+    if before is None or after is None or before is after:
+        return ()
+    lines = difflib.unified_diff(before.shown.splitlines(), after.shown.splitlines(), "running", "saved", lineterm="")
+    return tuple(lines)
 
 
 def _cache(whole: Figures) -> CacheFigures:

@@ -34,7 +34,7 @@ def breaker_changed(
     elif breaker.state == "half_open":
         sentence, level = f"{name} is half-open: the next calls probe it", "info"
     elif breaker.why:
-        sentence, level = f"{name} was {breaker.why} by hand", "info"
+        sentence, level = f"{name} was {breaker.why}", "info"
     else:
         sentence, level = f"{name} closed: it answers again", "good"
     return Event(time, "breaker", sentence, level, provider, target, fields=fields)

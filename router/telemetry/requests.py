@@ -1,0 +1,98 @@
+"""The recent requests as people see them, and one of them step by step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from router.telemetry.recorder import Ended, Telemetry
+from router.telemetry.views import RequestFilter, RequestRecord, TraceView
+from router.trace import Attempt, Entry, Trace
+
+
+def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
+    """Those that pass the filter, the newest first."""
+    found: list[RequestRecord] = []
+    for ended in _newest_first(telemetry):
+        if len(found) >= limit:
+            break
+        record = record_of(telemetry, ended)
+        if only is None or passes(record, only):
+            found.append(record)
+    return tuple(found)
+
+
+def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
+    """One of them; None when it is not remembered (any more)."""
+    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(ended.number) == id), None)
+
+
+def view_of(telemetry: Telemetry, trace: Trace) -> TraceView | None:
+    """The same of a request whose trace is at hand."""
+    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.trace is trace), None)
+
+
+def _view(telemetry: Telemetry, ended: Ended) -> TraceView:
+    record = record_of(telemetry, ended)
+    return TraceView(record, ended.trace.revision, ended.seconds, _entries(ended), ended.captured)
+
+
+def _newest_first(telemetry: Telemetry) -> Iterator[Ended]:
+    return map(Ended._make, reversed(telemetry.requests))
+
+
+def _id(number: int) -> str:
+    return f"{os.getpid()}-{number}"
+
+
+def record_of(telemetry: Telemetry, ended: Ended) -> RequestRecord:
+    """The line of a request."""
+    attempts = ended.trace.attempts
+    target = ended.target.name if ended.target else attempts[-1].target if attempts else None
+    usage = ended.usage
+    return RequestRecord(
+        id=_id(ended.number),
+        time=ended.began + telemetry.offset,
+        route=ended.trace.route,
+        seconds=ended.seconds,
+        target=target,
+        provider=ended.target.provider if ended.target else _provider(telemetry, target),
+        code=ended.code,
+        first_token=ended.first_token,
+        input_tokens=None if usage is None else usage.input_tokens,
+        output_tokens=None if usage is None else usage.output_tokens,
+        cost=ended.cost,
+        streamed=ended.first_token is not None,
+        cached=ended.cached,
+        attempts=len(attempts),
+        tier=attempts[-1].tier if attempts else 0,
+        hedged=ended.hedged,
+        pid=os.getpid(),
+    )
+
+
+def _provider(telemetry: Telemetry, target: str | None) -> str | None:
+    if target is None:
+        return None
+    found = telemetry.plan.file.resolve_target(target)
+    return None if found is None else found[0]
+
+
+def passes(record: RequestRecord, only: RequestFilter) -> bool:
+    """Whether the filter lets it through."""
+    for name in ("route", "provider", "target", "code"):
+        wanted = getattr(only, name)
+        if wanted is not None and getattr(record, name) != wanted:
+            return False
+    return (not only.failed or record.code is not None) and (only.slow is None or record.seconds >= only.slow)
+
+
+def _entries(ended: Ended) -> tuple[Entry, ...]:
+    """The trace's, where the attempt of a stream lasts to the stream's end and says when its first content came."""
+    entries = list(ended.trace.entries)
+    last = entries[-1] if entries else None
+    if ended.first_token is not None and isinstance(last, Attempt) and last.code is None:
+        entries[-1] = replace(last, seconds=ended.seconds - last.at, first_token=ended.first_token - last.at)
+    return tuple(entries)
