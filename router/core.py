@@ -65,9 +65,17 @@ class Router:
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
         providers: ready providers by name, in place of those that the file's settings would make.
+        monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
     """
 
-    def __init__(self, plan: Plan, *, seed: int | None = None, providers: Mapping[str, Provider] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        seed: int | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        monitor: bool = True,
+    ) -> None:
         self._plan = plan
         self._chance = random.Random(seed)
         self._given: dict[str, Provider] = dict(providers or {})  # by name
@@ -76,6 +84,8 @@ class Router:
         self._env: Mapping[str, str] | None = None
         self._watch = False
         self._watcher: asyncio.Task[None] | None = None
+        self._monitored = monitor
+        self._monitor: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self.last_reload: Reload | None = None  # of the last change of the file that was seen
@@ -331,10 +341,14 @@ class Router:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def snapshot(self) -> Snapshot:
-        """What a dashboard shows, as data: figures, breakers, limits, the last reload."""
+    def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
+        """What a dashboard shows, as data: figures, breakers, limits, the last reload.
+
+        Args:
+            with_sketches: with what quantiles are made from, for those who add up several routers.
+        """
         now = time.monotonic() if self._loop is None else self._loop.time()
-        return self.report.snapshot(self._plan, now, watching=self.watching)
+        return self.report.snapshot(self._plan, now, watching=self.watching, with_sketches=with_sketches)
 
     def feed(self) -> LocalFeed:
         """Everything that can be watched and asked: snapshots, events, requests, plots, the file, commands."""
@@ -355,10 +369,11 @@ class Router:
     async def aclose(self) -> None:
         """Close all connections; the router may not be used afterwards."""
         self._closed = True
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
-            watcher.cancel()
-            await asyncio.wait([watcher])
+        for task in (self._watcher, self._monitor):
+            if task is not None and task.get_loop() is asyncio.get_running_loop():
+                task.cancel()
+                await asyncio.wait([task])
+        self._watcher = self._monitor = None
         providers = [*self._providers.values(), *self._given.values()]
         self._providers, self._given = {}, {}
         for provider in providers:
@@ -447,6 +462,12 @@ class Router:
             loop = asyncio.get_running_loop()
             self._watcher = loop.create_task(_follow(self._path, weakref.ref(self)))
             weakref.finalize(self, _stop, loop, self._watcher)
+        told = self._plan.file.telemetry
+        where = "auto" if told is None or told.monitor is None else told.monitor
+        if self._monitored and where != "off" and not self._closed and not self.telemetry.virtual:
+            from router.monitor.server import start
+
+            self._monitor = start(self, None if where == "auto" else where)
 
 
 def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:

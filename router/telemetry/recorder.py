@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -92,6 +94,8 @@ class Telemetry:
         self.started_at = time.time()
         self.loaded_at = self.started_at
         self.offset = self.started_at - time.monotonic()
+        self.virtual = False  # whether time is (see `router.testing`)
+        self.label = str(os.getpid())  # tells this router from others of the machine
         self.routes: dict[str, Route] = {}
         self.requests: deque[tuple[Any, ...]] = deque(maxlen=REQUESTS)  # each what makes an `Ended`
         self.events: deque[Event] = deque(maxlen=EVENTS)
@@ -111,12 +115,14 @@ class Telemetry:
 
     def enter(self, loop: asyncio.AbstractEventLoop) -> None:
         """The router runs on this loop now."""
+        self.label = f"{os.getpid()}.{secrets.token_hex(2)}"
         self.offset = time.time() - loop.time()
+        self.virtual = abs(time.monotonic() - loop.time()) > 1
 
     def mend_clock(self, now: float) -> None:
         """Follow the wall clock after the machine slept, which a loop's clock does not see."""
         drift = time.time() - self.offset - now
-        if abs(drift) > 1 and abs(time.monotonic() - now) < 1:  # not in virtual time
+        if abs(drift) > 1 and not self.virtual:
             self.offset += drift
 
     def witness(self, trace: Trace, request: CompletionRequest, now: float) -> Witness:

@@ -26,7 +26,7 @@ def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tupl
 
 def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
     """One of them; None when it is not remembered (any more)."""
-    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(ended.number) == id), None)
+    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(telemetry, ended) == id), None)
 
 
 def view_of(telemetry: Telemetry, trace: Trace) -> TraceView | None:
@@ -43,8 +43,8 @@ def _newest_first(telemetry: Telemetry) -> Iterator[Ended]:
     return map(Ended._make, reversed(telemetry.requests))
 
 
-def _id(number: int) -> str:
-    return f"{os.getpid()}-{number}"
+def _id(telemetry: Telemetry, ended: Ended) -> str:
+    return f"{telemetry.label}-{ended.number}"
 
 
 def record_of(telemetry: Telemetry, ended: Ended) -> RequestRecord:
@@ -53,7 +53,7 @@ def record_of(telemetry: Telemetry, ended: Ended) -> RequestRecord:
     target = ended.target.name if ended.target else attempts[-1].target if attempts else None
     usage = ended.usage
     return RequestRecord(
-        id=_id(ended.number),
+        id=_id(telemetry, ended),
         time=ended.began + telemetry.offset,
         route=ended.trace.route,
         seconds=ended.seconds,

@@ -64,7 +64,7 @@ class Windows:
         telemetry = self._telemetry
         telemetry.cut()
         second = int(now + telemetry.offset)
-        first = second - WINDOW + 1
+        first = second - WINDOW
         if self._seen and self._seen[-1][0] < first:
             self._clear()
         while self._seen and self._seen[0][0] < first:
