@@ -16,6 +16,7 @@ _VERBS = {
     "models": "What the providers offer now, with window, price and capabilities.",
     "schema": "The JSON Schema of routes.yaml.",
     "show": "The compiled chains, every value with where it came from.",
+    "status": "The running routers and how they are.",
     "tokens": "Tokenizer vocabularies: what is in place, and fetching the rest.",
 }
 

@@ -26,7 +26,6 @@ INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("cache", _always),
     ("providers.*.budget", _always),
     ("routes.*.budget", _always),
-    ("telemetry", _always),
     ("providers.*.api_keys", _beyond_one),
     # A request's retries are its route's, and a connection is its provider's: only those levels act.
     ("providers.*.retry", _always),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -155,7 +155,7 @@ class SocketFeed:
 
     # --- what comes by itself
 
-    async def snapshots(self, every: float = 0.25) -> AsyncIterator[Snapshot]:
+    async def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
         newest: dict[Path, Snapshot] = {}
         readers: dict[Path, asyncio.Task[None]] = {}
         fresh = asyncio.Event()
@@ -193,7 +193,7 @@ class SocketFeed:
         except FeedLost:
             return []
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Those of all processes, in the order in which they arrive."""
         queue: asyncio.Queue[Event] = asyncio.Queue(1000)
         readers: dict[Path, asyncio.Task[None]] = {}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from router.telemetry.commands import Command, Done, Prompt, PromptEvent
@@ -16,8 +16,8 @@ from router.telemetry.views import Chains, ConfigView, Event, History, RequestFi
 class Feed(Protocol):
     """Everything that can be seen of a router and asked of it.
 
-    Every method may be called from any event loop, whatever loop the router runs on. Iterators end when they are
-    closed or the feed is; leaving an iterator costs nothing. A router that goes away shows by a snapshot with
+    A feed belongs to the event loop that it is first used on, which need not be the router's. Iterators go on until they
+    are closed (`contextlib.aclosing`). A router that goes away shows by a snapshot with
     `connected=False`; meanwhile the other calls raise `FeedLost`, and when it comes back all go on.
     """
 
@@ -26,11 +26,11 @@ class Feed(Protocol):
         """The router's name."""
         ...
 
-    def snapshots(self, every: float = 0.25) -> AsyncIterator[Snapshot]:
+    def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
         """The first one at once, then one every so many seconds; a slow reader gets the newest and misses others."""
         ...
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """The recent events, the oldest first, and then those that happen."""
         ...
 
@@ -58,7 +58,7 @@ class Feed(Protocol):
         """Do something; with several processes, in all of them. What can't be done says so in the result."""
         ...
 
-    def prompt(self, prompt: Prompt) -> AsyncIterator[PromptEvent]:
+    def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
         """Run a prompt through the router: chunks, then one `PromptEnd`, also after an error. Closing it cancels."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,7 +43,7 @@ class LocalFeed:
     def name(self) -> str:
         return self._router.report.name
 
-    async def snapshots(self, every: float = 0.25) -> AsyncIterator[Snapshot]:
+    async def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
         while True:
             yield await self._there(self._snapshot())
             await asyncio.sleep(every)
@@ -51,7 +51,7 @@ class LocalFeed:
     async def _snapshot(self) -> Snapshot:
         return self._router.snapshot()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Leaving the iterator (`aclosing`, or a task's end) ends the following."""
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         waiting: deque[Event] = deque(maxlen=_UNREAD)
@@ -102,7 +102,7 @@ class LocalFeed:
     async def command(self, command: Command) -> Done:
         return await self._there(run_command(self._router, command))
 
-    async def prompt(self, prompt: Prompt) -> AsyncIterator[PromptEvent]:
+    async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
         """Closing it stops the call upstream."""
         home = self._router.loop
         if home is None or home is asyncio.get_running_loop():
@@ -151,7 +151,8 @@ async def _run(router: Router, command: Command) -> Done:
     match command:
         case Reload():
             found = await router.reload()
-            return Done(found.accepted, str(found))
+            unchanged = found.accepted and not found.changes
+            return Done(found.accepted, f"revision {found.revision} runs; nothing changed" if unchanged else str(found))
         case SetBreaker(name, action):
             router.breaker(name, action)
             what = {"open": "opened", "close": "closed", "reset": "reset"}[action]
