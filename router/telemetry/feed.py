@@ -16,8 +16,8 @@ from router.telemetry.views import Chains, ConfigView, Event, History, RequestFi
 class Feed(Protocol):
     """Everything that can be seen of a router and asked of it.
 
-    A feed belongs to the event loop that it is first used on, which need not be the router's. Iterators go on until they
-    are closed (`contextlib.aclosing`). A router that goes away shows by a snapshot with
+    A feed belongs to the event loop that it is first used on, which need not be the router's. Iterators go on until
+    they are closed (`contextlib.aclosing`). A router that goes away shows by a snapshot with
     `connected=False`; meanwhile the other calls raise `FeedLost`, and when it comes back all go on.
     """
 

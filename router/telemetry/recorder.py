@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.target import Target
-from router.telemetry.sentences import breaker_changed
+from router.telemetry.sentences import Change, breaker_changed
 from router.telemetry.slot import Cell, Slot
 from router.telemetry.snapshot import KEPT, WINDOW
 from router.telemetry.views import Captured, Event
@@ -154,15 +154,16 @@ class Telemetry:
 
     def changed(self, identity: str, breaker: Breaker) -> None:
         """A breaker took another state. It is told a little later, when the failure that did it is known."""
-        asyncio.get_running_loop().call_soon(self._tell_change, identity, breaker)
+        change = Change(breaker.state, breaker.manual, breaker.why, breaker.until)
+        asyncio.get_running_loop().call_soon(self._tell_change, identity, change)
 
-    def _tell_change(self, identity: str, breaker: Breaker) -> None:
+    def _tell_change(self, identity: str, change: Change) -> None:
         now = asyncio.get_running_loop().time()
         target = next((each for each in self.plan.targets if each.identity == identity), None)
         provider, name = names_of(identity)
         self.tell(
             breaker_changed(
-                breaker,
+                change,
                 provider=provider,
                 target=name if target is None else target.name,
                 code=self._codes.get(identity),

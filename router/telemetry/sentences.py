@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from router.telemetry.views import Event
 
 if TYPE_CHECKING:
-    from router.breaker import Breaker
     from router.reload import Reload
 
 
+class Change(NamedTuple):
+    """What a breaker has become. `until` is on the loop's clock."""
+
+    state: str
+    by_hand: bool
+    why: str
+    until: float
+
+
 def breaker_changed(
-    breaker: Breaker, *, provider: str, target: str | None, code: str | None, now: float, time: float
+    change: Change, *, provider: str, target: str | None, code: str | None, now: float, time: float
 ) -> Event:
     """A breaker took another state.
 
@@ -23,18 +31,18 @@ def breaker_changed(
     """
     name = target or provider
     level: Literal["good", "info", "warning", "error"] = "info"
-    fields: dict[str, Any] = {"state": breaker.state, "by_hand": breaker.manual, "why": breaker.why, "code": code}
-    if breaker.manual:
-        sentence, level = f"{name} was {'opened' if breaker.state == 'open' else 'closed'} by hand", "warning"
-    elif breaker.state == "open":
-        left = max(0.0, breaker.until - now)
+    fields: dict[str, Any] = {"state": change.state, "by_hand": change.by_hand, "why": change.why, "code": code}
+    if change.by_hand:
+        sentence, level = f"{name} was {'opened' if change.state == 'open' else 'closed'} by hand", "warning"
+    elif change.state == "open":
+        left = max(0.0, change.until - now)
         fields["retry_in"] = left
         because = f" ({code})" if code else ""
-        sentence, level = f"{name} opened: {breaker.why}{because}; retry in {_seconds(left)}", "error"
-    elif breaker.state == "half_open":
+        sentence, level = f"{name} opened: {change.why}{because}; retry in {_seconds(left)}", "error"
+    elif change.state == "half_open":
         sentence, level = f"{name} is half-open: the next calls probe it", "info"
-    elif breaker.why:
-        sentence, level = f"{name} was {breaker.why}", "info"
+    elif change.why:
+        sentence, level = f"{name} was {change.why}", "info"
     else:
         sentence, level = f"{name} closed: it answers again", "good"
     return Event(time, "breaker", sentence, level, provider, target, fields=fields)
