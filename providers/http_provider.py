@@ -19,6 +19,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.lenient import as_dict, as_list, as_str
 from providers.settings import ProviderSettings
 from providers.timeouts import bounded, timed
+from providers.transport.headers import Left, left
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -64,6 +65,7 @@ class HttpProvider(ABC):
         self.name = settings.name
         self.settings = settings
         self._http: HttpClient | None = None
+        self._left: dict[str, Left] = {}  # by model
 
     # --- what a subclass says
 
@@ -187,6 +189,10 @@ class HttpProvider(ABC):
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
+    def left(self, model: str) -> Left | None:
+        """What the newest answer's headers say is left of the vendor's limits; told once, None where they do not."""
+        return self._left.pop(model, None) if self._left else None
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._http is not None:
@@ -278,8 +284,12 @@ class HttpProvider(ABC):
             path,
             None if body is None else msgspec.json.encode(body),
             headers=dict(request.extra_headers or {}),
+            connect=request.connect_timeout,
         )
         if 200 <= response.status < 300:
+            told = left(response.headers, time.time())
+            if told is not None:
+                self._left[request.model] = told
             return response
         try:
             try:

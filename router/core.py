@@ -7,20 +7,17 @@ import difflib
 import random
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import partial
 from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from msgspec.structs import replace
 
-from providers import registry
 from providers.base import Provider
 from providers.coerce import coerce_messages, coerce_tools
 from providers.errors import ErrorCode, ProviderError, SignalboxError
-from providers.settings import ProviderSettings
 from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
 from providers.types import (
     CompletionRequest,
@@ -29,16 +26,17 @@ from providers.types import (
     TokenCount,
     Usage,
 )
-from router.backoff import RetryBudget
+from router.backoff import HedgeBudget, RetryBudget
 from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
-from router.execute import FailOver, call, for_target, refused, routed
+from router.execute import FailOver, call, for_target, hear, refused, routed
+from router.live import LiveProviders
 from router.plan import Chain, Plan, compile_plan
 from router.reload import Reload, differences, log, watch
 from router.request import Messages, build_request, needs_of
-from router.state import Lease, States
+from router.state import Guard, Lease, States
 from router.stream import RouterStream, names_refusals
-from router.target import Target
+from router.target import Key, Target
 from router.trace import Trace
 
 if TYPE_CHECKING:
@@ -65,19 +63,17 @@ class Router:
     def __init__(self, plan: Plan, *, seed: int | None = None, providers: Mapping[str, Provider] | None = None) -> None:
         self._plan = plan
         self._chance = random.Random(seed)
-        self._given: dict[str, Provider] = dict(providers or {})  # by name
-        self._providers: dict[str, Provider] = {}  # by what stands for them
         self._path: Path | None = None
         self._env: Mapping[str, str] | None = None
         self._watch = False
         self._watcher: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
-        self._closing: set[asyncio.Task[None]] = set()
         self.last_reload: Reload | None = None  # of the last change of the file that was seen
         self._windows: dict[str, int] = {}
         self._learned: dict[str, Learned] = {}
         self._states = States(self._chance)
-        self._budgets: dict[str, RetryBudget] = {}
+        self._live = LiveProviders(providers or {}, self._states.key)
+        self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
         self._direct: dict[str, Chain] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -151,7 +147,9 @@ class Router:
         refusal_tier = names_refusals(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
-            response = await call(self.provider_of(target), request, target, deadline)
+            provider = self._live.of(target, lease.key)
+            response = await call(provider, request, target, deadline)
+            hear(provider, target, lease, at.clock())
             if refusal_tier and response.finish_reason == "content_filter":
                 raise refused(response, target)
             return response, target
@@ -163,7 +161,7 @@ class Router:
         finally:
             walk.close()
         now = at.clock()
-        lease.first_token(now - lease.started, now)  # for a plain call the first token is the answer
+        lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
         lease.succeeded(now, response.usage)
         self._learn(target, request, response.usage)
         return routed(response, chain, target, trace)
@@ -226,25 +224,50 @@ class Router:
         return self._chain(route).targets[0].capabilities
 
     def provider(self, name: str) -> Provider:
-        """The live provider of that name, made on first use."""
-        if name in self._given:
-            return self._given[name]
-        return self._live(self._plan.told.account(name), self._plan.providers[name])
+        """The live provider of that name, made on first use; of a pool of keys, the first key's."""
+        return self._live.named(name, self._plan)
 
-    def provider_of(self, target: Target) -> Provider:
-        """The live provider of a target, also of one that the file no longer has: a request keeps its plan."""
-        given = self._given.get(target.provider)
-        if given is not None:
-            return given
-        if target.settings is None:
-            raise ValueError(f"{target!r} was not made by a plan")
-        return self._live(target.account, target.settings)
+    def provider_of(self, target: Target, key: Key | None = None) -> Provider:
+        """The live provider of a target (and one of its keys; None is the first)."""
+        return self._live.of(target, key)
 
-    def _live(self, account: str, settings: ProviderSettings) -> Provider:
-        found = self._providers.get(account)
-        if found is None:
-            found = self._providers[account] = registry.create(settings)
-        return found
+    # --- by hand
+
+    def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:
+        """Open, close or reset a circuit breaker by hand; opened or closed it stays until reset, or until a reload.
+
+        Args:
+            name: a model of the file, `provider/model-id`, or a provider, which stands for all its keys.
+
+        Raises:
+            UnknownRoute: nothing has that name.
+        """
+        for guard in self._guards(name):
+            if action == "reset":
+                guard.breaker.reset()
+            else:
+                guard.breaker.force("open" if action == "open" else "closed")
+
+    def drain(self, name: str) -> None:
+        """Give a model or provider no new calls; those under way end. Until `undrain`, or a reload."""
+        for guard in self._guards(name):
+            guard.draining = True
+
+    def undrain(self, name: str) -> None:
+        """The opposite of `drain`."""
+        for guard in self._guards(name):
+            guard.draining = False
+
+    def _guards(self, name: str) -> list[Guard]:
+        plan = self._plan
+        if name in plan.providers and name not in plan.file.models:
+            of = [target for target in plan.targets if target.provider == name]
+            if not of:
+                raise UnknownRoute(f'no model of the provider "{name}" is in use')
+            return [self._states.key_of(of[0], key) for key in of[0].keys]
+        if name in plan.file.routes:
+            raise UnknownRoute(f'"{name}" is a route; name a model, provider/model-id or a provider')
+        return [self._states.of(self._chain(name).targets[0])]
 
     # --- following the file
 
@@ -288,35 +311,15 @@ class Router:
 
     def _swap(self, plan: Plan) -> Reload:
         """The new plan takes over, in one step; what it no longer has ends with its last call."""
-        old, kept = self._plan, {plan.told.account(name) for name in plan.providers}
-        under_way = {name: self._under_way(old.told.account(name)) for name in old.providers}
-        changes = differences(old, plan, under_way)
+        old, kept = self._plan, {key.identity for keys in plan.told.keys.values() for key in keys}
+        changes = differences(old, plan, self._live.under_way(old))
         self._plan = plan
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
-        for account in [account for account in self._providers if account not in kept]:
-            guard = self._states.key(account)
-            if guard is None or guard.allowance.in_flight == 0:
-                self._retire(account)
-            else:
-                guard.allowance.on_idle = partial(self._retire, account)
+        self._live.keep(kept)
         direct = [target for chain in self._direct.values() for target in chain.targets]
         self._states.adopt([*plan.targets, *direct], kept)
         return Reload(True, plan.revision, changes)
-
-    def _under_way(self, account: str) -> int:
-        guard = self._states.key(account)
-        return 0 if guard is None else guard.allowance.in_flight
-
-    def _retire(self, account: str) -> None:
-        """Close a provider that no plan needs any more."""
-        if any(self._plan.told.account(name) == account for name in self._plan.providers):
-            return  # an edit brought it back meanwhile
-        provider = self._providers.pop(account, None)
-        if provider is not None:
-            task = asyncio.get_running_loop().create_task(provider.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
 
     @property
     def watching(self) -> bool:
@@ -330,12 +333,7 @@ class Router:
         if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
             watcher.cancel()
             await asyncio.wait([watcher])
-        providers = [*self._providers.values(), *self._given.values()]
-        self._providers, self._given = {}, {}
-        for provider in providers:
-            await provider.aclose()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await self._live.aclose()
 
     async def __aenter__(self) -> Self:
         self._enter_loop()
@@ -362,10 +360,14 @@ class Router:
     def _situation(self, chain: Chain) -> Situation:
         """What holds for a request that begins now."""
         clock = self._enter_loop().time
-        budget = self._budgets.get(chain.route)
-        if budget is None:
-            budget = self._budgets[chain.route] = RetryBudget(chain.retry.budget)
+        budgets = self._budgets.get(chain.route)
+        if budgets is None:
+            budgets = self._budgets[chain.route] = RetryBudget(0.0), HedgeBudget(0.0)
+        budget, hedges = budgets
         budget.share = chain.retry.budget
+        if chain.hedge is not None:
+            hedges.share = chain.hedge.budget
+            hedges.request()
         return Situation(
             states=self._states,
             clock=clock,
@@ -373,6 +375,7 @@ class Router:
             chance=self._chance,
             windows=self._windows,
             budget=budget,
+            hedges=hedges,
         )
 
     def _chain(self, name: str) -> Chain:
@@ -408,7 +411,7 @@ class Router:
     def _start(self) -> None:
         """On a new loop: locks and the watcher belong to one."""
         self._reloading = asyncio.Lock()
-        self._closing.clear()
+        self._live.on_new_loop()
         if self._watch and self._path is not None and not self._closed:
             loop = asyncio.get_running_loop()
             self._watcher = loop.create_task(_follow(self._path, weakref.ref(self)))

@@ -1,49 +1,74 @@
 """Every decision about one request, without I/O: which target next, when to wait, when to give up.
 
-`decide` is a generator. It yields `Call` or `Wait`, is sent what came of a call (`None` for success, else the
-error) and ends when nothing is left. The engine drives it with real calls; `explain` asks the same helpers
-without any.
+`decide` is a generator. It yields a `Step`, is sent what came of it (an `Outcome`) and ends when nothing is left. The
+engine drives it with real calls; `explain` asks the same helpers without any.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Generator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from typing import TypeAlias
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
-from router.backoff import RetryBudget, full_jitter
+from router.backoff import HedgeBudget, RetryBudget, RetryRules, full_jitter
 from router.balance import Look
 from router.errors import falls_back
-from router.plan import Chain, RetryRules, Tier
+from router.plan import Chain, Tier
 from router.state import States
-from router.target import Target
+from router.target import Key, Target
 from router.trace import Pause, Skip, Trace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """Try this target now. `reserved`: its tokens are taken from the limits already; `placed`: so is its place."""
+    """Try this target with this key now.
+
+    `reserved`: its tokens are taken from the limits already; `placed`: so is its place. A `hedge` is called beside
+    another that is slow.
+    """
 
     target: Target
     tier: int
+    key: Key
     reserved: tuple[float, float] | None = None
     placed: bool = False
+    hedge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Wait so many seconds; nothing else could be done meanwhile.
 
-    With `place` it is the longest wait for a place at that target; what is sent back is None when it was had, else an
-    error. With `reserved` it is for that target's limits, from which so many tokens were taken already.
+    With `place` it is the longest wait for a place there; what is sent back is None when it was had, else a `Failed`.
+    With `reserved` it is for the limits there, from which so many tokens were taken already.
     """
 
     seconds: float
-    place: Target | None = None
-    reserved: tuple[Target, tuple[float, float]] | None = None
+    place: tuple[Target, Key] | None = None
+    reserved: tuple[Target, Key, tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Go on waiting for the calls under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call failed. `others` are still under way."""
+
+    error: ProviderError
+    call: Call | None = None
+    others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The call has not delivered within the time after which the route hedges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +78,7 @@ class Situation:
     Args:
         clock: the loop's time in seconds; `deadline` is on it.
         windows: context windows learned from errors, by the target's identity.
-        budget: of retries, shared by all requests of the route.
+        budget: of retries, shared by all requests of the route; `hedges` likewise.
     """
 
     states: States
@@ -62,6 +87,7 @@ class Situation:
     chance: random.Random
     windows: MutableMapping[str, int]
     budget: RetryBudget
+    hedges: HedgeBudget
 
     def look(self, needs: Needs) -> Look:
         return Look(
@@ -74,8 +100,9 @@ class Situation:
         )
 
 
-Step: TypeAlias = Call | Wait
-Decision: TypeAlias = Generator[Step, ProviderError | None, str]
+Step: TypeAlias = Call | Wait | Stay
+Outcome: TypeAlias = Failed | Slow | None  # None: what was asked for was had
+Decision: TypeAlias = Generator[Step, Outcome, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +128,11 @@ RAISE = "raise"  # what `decide` returns when the last error is the caller's own
 
 @dataclass(slots=True)
 class _Progress:
-    """What the request has seen so far."""
+    """What the request has seen so far. `tried` has an error for each attempt, `keys` the keys that an error was about,
+    both by the target's identity."""
 
-    tried: dict[str, list[ProviderError]] = field(
-        default_factory=dict
-    )  # by the target's identity: one error an attempt
+    tried: dict[str, list[ProviderError]] = field(default_factory=dict)
+    keys: dict[str, set[str]] = field(default_factory=dict)
     attempts: int = 0
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
     last: ProviderError | None = None
@@ -156,15 +183,15 @@ def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
             continue
         entered.add(number)
         skipped: set[str] = set()
-        while (target := _pick(tier, number, needs, seen, at, trace, start, skipped)) is not None:
+        pick = partial(_pick, tier, number, needs, seen, at, trace, start, skipped)
+        while (call := pick()) is not None:
             while True:
                 if note := _spent(seen, chain.retry, at):
                     return note
-                error = yield Call(target, number)
+                error = yield from _race(call, chain, seen, pick, at)
                 if error is None:
                     return ""
-                _learn(seen, target, error)
-                if not _again_at_once(seen, target, error, chain.retry, at):
+                if not _again_at_once(seen, call, error, at):
                     break
             if _final(error):
                 if not _named_later(chain, number, error):
@@ -175,6 +202,59 @@ def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
         if seen.last is None:
             return note
     return (yield from _again(chain, needs, seen, trace, start, at))
+
+
+def _race(
+    call: Call, chain: Chain, seen: _Progress, pick: Callable[..., Call | None], at: Situation
+) -> Generator[Step, Outcome, ProviderError | None]:
+    """One call, and while it is slow those beside it; gives the last error, None when one delivered."""
+    seen.attempts += 1
+    under_way = [call.target.identity]
+    outcome = yield call
+    while outcome is not None:
+        if isinstance(outcome, Slow):
+            other = _hedge(chain, seen, under_way, pick, at)
+            if other is None:
+                outcome = yield Stay()
+                continue
+            under_way.append(other.target.identity)
+            outcome = yield other
+            continue
+        _learn(seen, outcome.call or call, outcome.error)
+        if not outcome.others:
+            return outcome.error
+        outcome = yield Stay()
+    return None
+
+
+def _hedge(
+    chain: Chain, seen: _Progress, under_way: list[str], pick: Callable[..., Call | None], at: Situation
+) -> Call | None:
+    """The next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
+    rules = chain.hedge
+    if rules is None or len(under_way) > rules.max or _spent(seen, chain.retry, at):
+        return None
+    if not at.hedges.take():
+        return None
+    if at.budget.take(at.clock()):
+        other = pick(beside=under_way)
+        if other is not None:
+            seen.attempts += 1
+            return replace(other, hedge=True)
+        at.budget.give_back()
+    at.hedges.give_back()
+    return None
+
+
+def hedge_after(chain: Chain, target: Target, needs: Needs, at: Situation) -> float | None:
+    """Seconds until a second target is called beside this one; None: none will be."""
+    rules = chain.hedge
+    if rules is None:
+        return None
+    if not isinstance(rules.after, str):
+        return rules.after
+    state = at.states.of(target)
+    return (state.firsts if needs.streaming else state.answers).quantile(0.95)
 
 
 def _enters(number: int, tier: Tier, entered: set[int], seen: _Progress) -> bool:
@@ -194,15 +274,17 @@ def _pick(
     trace: Trace,
     start: float,
     skipped: set[str],
-) -> Target | None:
+    beside: Collection[str] = (),
+) -> Call | None:
     now = at.clock()
     eligible: list[Target] = []
     for target in tier.targets:
-        if target.weight <= 0 or target.identity in seen.tried:
+        if target.weight <= 0 or not _is_left(seen, target) or target.identity in beside:
             continue
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:
-            refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now)
+            without = seen.keys.get(target.identity, ())
+            refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now, without)
             if refusal is None:
                 eligible.append(target)
                 continue
@@ -212,9 +294,21 @@ def _pick(
             trace.entries.append(Skip(target.name, number, now - start, *why))
             if seen.last is None:
                 seen.codes.add(_SKIP_CODES[why[0]])
-    if len(eligible) > 1:
-        return tier.balancer.pick(eligible, at.look(needs))
-    return eligible[0] if eligible else None
+    if not eligible:
+        return None
+    target = eligible[0] if len(eligible) == 1 else tier.balancer.pick(eligible, at.look(needs))
+    without = seen.keys.get(target.identity, ())
+    key = at.states.best_key(target, needs.prompt_tokens, needs.max_tokens, now, without)
+    return Call(target, number, key)
+
+
+def _is_left(seen: _Progress, target: Target) -> bool:
+    """Whether the target was not tried yet, or only with keys that it may fare better without."""
+    errors = seen.tried.get(target.identity)
+    if not errors:
+        return True
+    used = seen.keys.get(target.identity)
+    return used is not None and CONSEQUENCES[errors[-1].code].other_key and len(used) < len(target.keys)
 
 
 # What a skip counts as when a tier is left without one attempt, so that `on` can name it.
@@ -241,35 +335,38 @@ def _patiently(
 ) -> Decision:
     """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
     refused = _refused(chain, needs, seen, entered, at)
-    longest = min(chain.retry.max_wait, at.deadline - at.clock())
-    for until, number, target, reason in sorted(refused, key=lambda each: each[:2]):
+    for until, number, target, key, reason in sorted(refused, key=lambda each: each[:2]):
         pause = max(0.0, until - at.clock())
+        longest = min(target.retry.max_wait, at.deadline - at.clock())
         if reason == "saturated":
-            if (yield Wait(longest, place=target)) is not None:
+            if (yield Wait(longest, place=(target, key))) is not None:
                 continue
-            error = yield Call(target, number, placed=True)
+            call = Call(target, number, key, placed=True)
         elif reason in ("held", "limited") and pause <= longest:
             # What is reserved now is waited for by those who come later: first come, first served.
-            reserved = at.states.reserve(target, needs.prompt_tokens, needs.max_tokens, at.clock())
+            reserved = at.states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, at.clock())
             trace.entries.append(Pause(target.name, at.clock() - start, pause))
-            yield Wait(pause, reserved=(target, reserved))
-            error = yield Call(target, number, reserved)
-        elif reason == "circuit_open" and not _probing(at.states, target, at.clock()):
-            error = yield Call(target, number)
+            yield Wait(pause, reserved=(target, key, reserved))
+            call = Call(target, number, key, reserved)
+        elif reason == "circuit_open" and not _probing(at.states, target, key, at.clock()):
+            call = Call(target, number, key)
         else:
             continue
-        if error is not None:
-            _learn(seen, target, error)
+        yield from _race(call, chain, seen, _nobody, at)
         return ""
     return ""
 
 
+def _nobody(**_: object) -> None:
+    """There is nobody to call beside."""
+
+
 def _refused(
     chain: Chain, needs: Needs, seen: _Progress, entered: set[int], at: Situation
-) -> list[tuple[float, int, Target, str]]:
-    """(when it may be called, tier, target, reason) of every target that could serve but for the moment."""
+) -> list[tuple[float, int, Target, Key, str]]:
+    """(when it may be called, tier, target, key, reason) of all that could serve but for the moment."""
     now = at.clock()
-    found: list[tuple[float, int, Target, str]] = []
+    found: list[tuple[float, int, Target, Key, str]] = []
     known: set[str] = set()
     for number in sorted(entered):
         for target in chain.tiers[number].targets:
@@ -278,30 +375,33 @@ def _refused(
             known.add(target.identity)
             if unfit(target, needs, at.windows, seen.window_floor) is not None:
                 continue
-            refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now)
-            if refusal is None:
-                found.append((now, number, target, "limited"))
-            elif refusal.reason != "draining":
-                found.append((refusal.until, number, target, refusal.reason))
+            for key in target.keys:
+                refusal = at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, now)
+                if refusal is None:
+                    found.append((now, number, target, key, "limited"))
+                elif refusal.reason != "draining":
+                    found.append((refusal.until, number, target, key, refusal.reason))
     return found
 
 
 def next_try(chain: Chain, needs: Needs, at: Situation) -> float | None:
     """Seconds until some target of the chain may be called again; None where nobody knows."""
     refused = _refused(chain, needs, _Progress(), set(range(len(chain.tiers))), at)
-    soonest = min((until for until, *_ in refused), default=inf)
+    soonest = min((each[0] for each in refused), default=inf)
     return None if soonest == inf else max(0.0, soonest - at.clock())
 
 
-def _probing(states: States, target: Target, now: float) -> bool:
-    guards = states.guards(target)
+def _probing(states: States, target: Target, key: Key, now: float) -> bool:
+    guards = states.guards(target, key)
     by_hand = any(guard.breaker.manual for guard in guards)
     return by_hand or any(guard.breaker.probing(now) for guard in guards)
 
 
-def _learn(seen: _Progress, target: Target, error: ProviderError) -> None:
-    seen.attempts += 1
+def _learn(seen: _Progress, call: Call, error: ProviderError) -> None:
+    target = call.target
     seen.tried.setdefault(target.identity, []).append(error)
+    if call.key.number and CONSEQUENCES[error.code].other_key:
+        seen.keys.setdefault(target.identity, set()).add(call.key.identity)
     seen.last = error
     seen.codes = {error.code}
     if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
@@ -318,17 +418,19 @@ def _named_later(chain: Chain, number: int, error: ProviderError) -> bool:
     return any(tier.on is not None and error.code in tier.on for tier in chain.tiers[number + 1 :])
 
 
-def _again_at_once(seen: _Progress, target: Target, error: ProviderError, rules: RetryRules, at: Situation) -> bool:
+def _again_at_once(seen: _Progress, call: Call, error: ProviderError, at: Situation) -> bool:
     """A pooled connection that the server closed as it was used: the same target, without a wait."""
-    fresh = len(seen.tried[target.identity]) == 1
-    if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not fresh or rules.same_target <= 0:
+    target = call.target
+    fresh = len(seen.tried.get(target.identity, ())) == 1
+    if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not fresh:
         return False
     now = at.clock()
-    return at.states.refusal(target, 0, 0, now) is None and at.budget.take(now)
+    allowed = target.retry.same_target > 0 and at.states.why(target, call.key, 0, 0, now) is None
+    return allowed and at.budget.take(now)
 
 
-def _admitted(states: States, target: Target, now: float) -> bool:
-    return all(guard.breaker.admits(now) for guard in states.guards(target))
+def _admitted(states: States, target: Target, key: Key, now: float) -> bool:
+    return all(guard.breaker.admits(now) for guard in states.guards(target, key))
 
 
 def _spent(seen: _Progress, rules: RetryRules, at: Situation) -> str:
@@ -345,7 +447,7 @@ def _again(chain: Chain, needs: Needs, seen: _Progress, trace: Trace, start: flo
         options = _options(chain, seen, retry, at)
         if not options:
             return ""
-        pause, number, target = min(options, key=lambda option: option[:2])
+        pause, number, target, key = min(options, key=lambda option: option[:2])
         if note := _spent(seen, chain.retry, at):
             return note
         if at.clock() + pause >= at.deadline:
@@ -355,38 +457,41 @@ def _again(chain: Chain, needs: Needs, seen: _Progress, trace: Trace, start: flo
         if pause > 0:
             trace.entries.append(Pause(target.name, at.clock() - start, pause))
             yield Wait(pause)
-            if at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, at.clock()) is not None:
+            if at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, at.clock()) is not None:
                 continue  # others have used what was left meanwhile
-        error = yield Call(target, number)
+        error = yield from _race(Call(target, number, key), chain, seen, _nobody, at)
         if error is None:
             return ""
-        _learn(seen, target, error)
         if _final(error):
             return RAISE
     return ""
 
 
-def _options(chain: Chain, seen: _Progress, retry: int, at: Situation) -> list[tuple[float, int, Target]]:
-    """(seconds to wait, tier, target) of every target that may be tried again."""
-    rules = chain.retry
-    options: list[tuple[float, int, Target]] = []
+def _options(chain: Chain, seen: _Progress, retry: int, at: Situation) -> list[tuple[float, int, Target, Key]]:
+    """(seconds to wait, tier, target, key) of every target that may be tried again."""
+    options: list[tuple[float, int, Target, Key]] = []
     asked: set[str] = set()
     for number, tier in enumerate(chain.tiers):
         for target in tier.targets:
             errors = seen.tried.get(target.identity)
-            if not errors or target.weight <= 0 or len(errors) > rules.same_target or target.identity in asked:
+            if not errors or target.weight <= 0 or target.identity in asked:
                 continue
             asked.add(target.identity)
-            if CONSEQUENCES[errors[-1].code].retry == "no" or not _admitted(at.states, target, at.clock()):
+            if len(errors) > target.retry.same_target or CONSEQUENCES[errors[-1].code].retry == "no":
                 continue
-            held = at.states.held(target) - at.clock()
-            if held > 0:
-                pause = held  # a Retry-After, or what stands for one
-            elif errors[-1].retry_after is not None:
-                pause = errors[-1].retry_after
-            else:
-                pause = full_jitter(retry, rules.backoff, rules.max_backoff, at.chance)
-            if pause > rules.max_wait:
-                continue
-            options.append((pause, number, target))
+            for key in target.keys:
+                pause = _pause(target, key, errors[-1], retry, at)
+                if pause <= target.retry.max_wait and _admitted(at.states, target, key, at.clock()):
+                    options.append((pause, number, target, key))
     return options
+
+
+def _pause(target: Target, key: Key, error: ProviderError, retry: int, at: Situation) -> float:
+    """Seconds until this may be tried again: what the vendor asked for, else the backoff."""
+    held = at.states.held(target, key) - at.clock()
+    if held > 0:
+        return held  # a Retry-After, or what stands for one
+    if error.retry_after is not None:
+        return error.retry_after
+    rules = target.retry
+    return full_jitter(retry, rules.backoff, rules.max_backoff, at.chance)

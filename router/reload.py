@@ -60,7 +60,9 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
             yield f"provider {name} removed{draining}"
         elif old.told.account(name) != new.told.account(name):
             draining = f", draining {under_way[name]}" if under_way.get(name) else ""
-            yield f"provider {name} reconnects{draining}"
+            keys, more = len(old.told.keys[name]), len(new.told.keys[name])
+            what = "reconnects" if keys == more else f"keys {keys}→{more}"
+            yield f"provider {name} {what}{draining}"
     for name, config in new.file.providers.items():
         if name not in old.providers:
             yield f"provider {name} added"
@@ -90,11 +92,13 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
     if old.retry != new.retry:
         yield "retry changed"
+    if old.hedge != new.hedge:
+        yield "hedge changed"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
         known = kept.get(target.name, target)
-        if (known.timeout, known.params) != (target.timeout, target.params):
-            yield f"{target.name} timeouts or params"
+        if (known.timeout, known.retry, known.params) != (target.timeout, target.retry, target.params):
+            yield f"{target.name} timeouts, retries or params"
         if (known.provider, known.model) != (target.provider, target.model):
             yield f"{target.name} is {target.provider}/{target.model}"
 

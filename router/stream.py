@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
 from router.errors import RouteExhausted
-from router.execute import FailOver, OpenedStream, open_stream, refused, routed
+from router.execute import FailOver, OpenedStream, hear, open_stream, refused, routed
 from router.plan import Chain
 from router.request import needs_of
 from router.state import Lease
@@ -101,19 +101,20 @@ class RouterStream:
         at = router._situation(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
-            provider = router.provider_of(target)
+            provider = router.provider_of(target, lease.key)
             request = self._request
             if self._before:
                 request = _going_on(request, self._before, prefix=_continues(provider, target))
             opened = await open_stream(provider, request, target, deadline)
             now = at.clock()
-            lease.first_token(now - lease.started, now)
+            lease.first_token(now - lease.started, now, streaming=True)
+            hear(provider, target, lease, now)
             if refusal_tier and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)
             return opened
 
-        return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at)
+        return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at, OpenedStream.aclose)
 
     async def _after_break(
         self, walk: FailOver[OpenedStream], interrupted: ProviderError

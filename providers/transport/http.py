@@ -112,13 +112,20 @@ class HttpClient:
         self._where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
 
     async def open(
-        self, method: str, path: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        connect: float | None = None,
     ) -> HttpResponse:
         """Send a request and return when the answer's headers are here.
 
         Args:
             path: under the base URL, with a query or none.
             body: JSON.
+            connect: seconds that a new connection may take; None takes the settings' own.
 
         Raises:
             ProviderError: CONNECTION_FAILED, TIMEOUT (phase "connect") or PROTOCOL_ERROR; also for a redirect, which
@@ -134,7 +141,7 @@ class HttpClient:
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
-                answer = await self._send(method, path, body, sent)
+                answer = await self._send(method, path, body, sent, connect)
             except ProviderError as error:
                 if last or error.code is not ErrorCode.CONNECTION_FAILED:
                     raise
@@ -151,8 +158,11 @@ class HttpClient:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpResponse:
-        request = httpx.Request(method, self._url(path), headers=headers, content=body, extensions=self._extensions)
+    async def _send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], connect: float | None
+    ) -> HttpResponse:
+        extensions = self._extensions if connect is None else {"timeout": {"connect": connect}}
+        request = httpx.Request(method, self._url(path), headers=headers, content=body, extensions=extensions)
         try:
             answer = await self._transport.handle_async_request(request)
         except httpx.HTTPError as error:
