@@ -17,8 +17,9 @@ from providers.base import ChunkStream, Provider
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk, Usage
-from router.decide import RAISE, Call, Failed, Needs, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
+from router.decide import RAISE, Call, Failed, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
 from router.errors import RouteExhausted
+from router.fit import Needs
 from router.plan import Chain
 from router.state import Lease
 from router.target import Target, cost
@@ -91,7 +92,7 @@ class FailOver(Generic[T]):
         """One attempt, written into the trace."""
         at = self._at
         began = at.clock()
-        lease = _begin(step, self._needs, at, began)
+        lease = _begin(step, self._chain, self._needs, at, began)
         try:
             delivered = await self._attempt(step.target, at.deadline, lease)
         except ProviderError as failure:
@@ -138,7 +139,7 @@ class FailOver(Generic[T]):
 
     def _launch(self, step: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
         at = self._at
-        lease = _begin(step, self._needs, at, at.clock())
+        lease = _begin(step, self._chain, self._needs, at, at.clock())
 
         async def attempt() -> T:
             return await self._attempt(step.target, at.deadline, lease)
@@ -205,11 +206,15 @@ class FailOver(Generic[T]):
         self._trace.seconds = self._at.clock() - self._start
 
 
-def _begin(step: Call, needs: Needs, at: Situation, now: float) -> Lease:
+def _begin(step: Call, chain: Chain, needs: Needs, at: Situation, now: float) -> Lease:
     reserved = step.reserved
     if reserved is None:
         reserved = at.states.reserve(step.target, step.key, needs.prompt_tokens, needs.max_tokens, now)
-    return at.states.begin(step.target, step.key, reserved, now, placed=step.placed)
+    bill = None
+    if at.spending is not None:
+        budgets = (chain.budget, step.target.budget)
+        bill = at.spending.bill(budgets, step.target, needs.prompt_tokens, needs.max_tokens)
+    return at.states.begin(step.target, step.key, reserved, now, placed=step.placed, bill=bill)
 
 
 async def _wait(step: Wait | Stay, at: Situation) -> Failed | None:

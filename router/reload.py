@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from router.config.units import format_duration
 from router.plan import Chain, Plan, Tier
@@ -154,3 +155,29 @@ async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
         except (OSError, RuntimeError, StopAsyncIteration) as error:
             log.warning("the watcher of %s stopped (%s); it is started anew", path, error)
         await asyncio.sleep(_RESTART)
+
+
+class Reloading(Protocol):
+    """What follows a file: a router."""
+
+    async def reload(self) -> Reload: ...
+
+
+def follow(path: Path, router: Reloading) -> asyncio.Task[None]:
+    """Reload on every change, in a task of the running loop; a router that is dropped is collected, and ends it."""
+    loop = asyncio.get_running_loop()
+    reference = weakref.ref(router)
+
+    async def changed() -> None:
+        found = reference()
+        if found is not None:
+            await found.reload()
+
+    task = loop.create_task(watch(path, changed))
+    weakref.finalize(router, _stop, loop, task)
+    return task
+
+
+def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)

@@ -11,16 +11,18 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from math import inf
 
-from providers.errors import CONSEQUENCES, ProviderError
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.transport.headers import Left
 from providers.types import Usage
 from router.breaker import Breaker, BreakerRules, Permit
 from router.latency import PeakEwma, Recent
 from router.limits import Allowance, Limits
+from router.spending import Bill
 from router.target import Key, Target
 
 QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
+_CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR})  # by vendors, likely
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
 
 
@@ -87,13 +89,21 @@ class Refusal:
 class Lease:
     """One call under way. It is ended exactly once, by its outcome."""
 
-    __slots__ = ("_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
+    __slots__ = ("_bill", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
 
-    def __init__(self, guards: tuple[TargetState, Guard], key: Key, reserved: tuple[float, float], now: float) -> None:
+    def __init__(
+        self,
+        guards: tuple[TargetState, Guard],
+        key: Key,
+        reserved: tuple[float, float],
+        now: float,
+        bill: Bill | None = None,
+    ) -> None:
         self._guards = guards
         self._state = guards[0]
         self._permits: list[Permit] = [guard.breaker.acquire(now) for guard in guards]
         self._reserved = reserved
+        self._bill = bill
         self._ended = False
         self.key = key
         self.started = now
@@ -105,7 +115,7 @@ class Lease:
                 guard.breaker.success(permit, now, now - self.started)
             if self._state.pacing:
                 self._state.paced(self.key).hits = 0
-            self._settle(now, usage)
+            self._settle(now, usage, 0)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
         """The answer began after so many seconds."""
@@ -143,14 +153,21 @@ class Lease:
         elif meant.breaker == "open_target":
             state.breaker.trip(now)
         self._hold(error, now)
-        self._settle(now, None)
+        partial = error.partial
+        begun = error.code in _CHARGED and error.phase != "connect"
+        self._settle(now, None, -1 if not begun else 0 if partial is None else rough_tokens(partial.text))
 
-    def cancelled(self, now: float) -> None:
-        """The caller went away: that tells nothing."""
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is not known yet."""
+        return not self._ended
+
+    def cancelled(self, now: float, answered: int = 0) -> None:
+        """The caller went away, after so many tokens of the answer: that tells nothing."""
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
                 guard.breaker.forget(permit)
-            self._settle(now, None)
+            self._settle(now, None, answered)
 
     def lost(self, now: float, *, streaming: bool) -> None:
         """Another target was faster: that counts as nothing, but it took at least so long."""
@@ -179,7 +196,9 @@ class Lease:
             pacing.hits += 1
             pacing.hold(now + (wait if asked is None else asked))
 
-    def _settle(self, now: float, usage: Usage | None) -> None:
+    def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
+        if self._bill is not None:
+            self._bill.settle(usage, answered)
         given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
         used = None if given is None or made is None else given + made
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
@@ -347,14 +366,21 @@ class States:
             guard.allowance.give_back(tokens, now)
 
     def begin(
-        self, target: Target, key: Key, reserved: tuple[float, float], now: float, *, placed: bool = False
+        self,
+        target: Target,
+        key: Key,
+        reserved: tuple[float, float],
+        now: float,
+        *,
+        placed: bool = False,
+        bill: Bill | None = None,
     ) -> Lease:
         """A call is made now. `placed`: its place was waited for and is had already."""
         guards = self.guards(target, key)
         if not placed:
             for guard in guards:
                 guard.allowance.enter()
-        return Lease(guards, key, reserved, now)
+        return Lease(guards, key, reserved, now, bill)
 
     def key(self, identity: str) -> Guard | None:
         """Of a provider key; None when it has not been used."""
@@ -366,6 +392,11 @@ class States:
 
     def in_flight(self, target: Target) -> int:
         return self.of(target).allowance.in_flight
+
+
+def rough_tokens(text: str) -> int:
+    """About how many tokens a text has, for what no vendor counted."""
+    return len(text) // 4
 
 
 def _whose(key: Key) -> str:

@@ -15,7 +15,7 @@ from router.errors import RouteExhausted
 from router.execute import FailOver, OpenedStream, hear, open_stream, refused, routed
 from router.plan import Chain
 from router.request import needs_of
-from router.state import Lease
+from router.state import Lease, rough_tokens
 from router.target import Target
 from router.trace import Trace
 
@@ -80,14 +80,15 @@ class RouterStream:
                         if chunk.done:
                             usage = opened.response.usage
                             lease.succeeded(clock(), usage)
-                            self._router._learn(opened.target, self._request, usage)
+                            self._router._counts.learn(opened.target, self._request, usage)
                         yield chunk
                     return
                 except ProviderError as error:
                     interrupted = self._interrupted(error)
                     lease.failed(interrupted, clock())
                 finally:
-                    lease.cancelled(clock())  # where it has not ended otherwise
+                    if lease.is_open:
+                        lease.cancelled(clock(), rough_tokens(opened.response.text))
                     await opened.aclose()
                 delivery = await self._after_break(walk, interrupted)
                 if not self._before:
