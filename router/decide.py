@@ -44,12 +44,12 @@ class Call:
 class Wait:
     """Wait so many seconds; nothing else could be done meanwhile.
 
-    With `place` it is the longest wait for a place there; what is sent back is None when it was had, else a `Failed`.
+    With `place` it is the longest wait for a place there; `Placed` is sent back when it was had, else a `Failed`.
     With `reserved` it is for the limits there, from which so many tokens were taken already.
     """
 
     seconds: float
-    place: tuple[Target, Key] | None = None
+    place: Target | None = None
     reserved: tuple[Target, Key, tuple[float, float]] | None = None
 
 
@@ -65,6 +65,13 @@ class Failed:
     error: ProviderError
     call: Call | None = None
     others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A place was had with this key."""
+
+    key: Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ class Situation:
 
 
 Step: TypeAlias = Call | Wait | Stay
-Outcome: TypeAlias = Failed | Slow | None  # None: what was asked for was had
+Outcome: TypeAlias = Failed | Slow | Placed | None  # None: what was asked for was had
 Decision: TypeAlias = Generator[Step, Outcome, str]
 
 
@@ -175,6 +182,7 @@ def _race(
             under_way.append(other.target.identity)
             outcome = yield other
             continue
+        assert isinstance(outcome, Failed)
         _learn(seen, outcome.call or call, outcome.error)
         if not outcome.others:
             return outcome.error
@@ -313,13 +321,15 @@ def _patiently(
 ) -> Decision:
     """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
     refused = _refused(chain, needs, seen, entered, at)
+    began = at.clock()
     for until, number, target, key, reason in sorted(refused, key=lambda each: each[:2]):
         pause = max(0.0, until - at.clock())
-        longest = min(target.retry.max_wait, at.deadline - at.clock())
-        if reason == "saturated":
-            if (yield Wait(longest, place=(target, key))) is not None:
+        longest = min(target.retry.max_wait + began, at.deadline) - at.clock()
+        if reason == "saturated" and longest > 0:
+            placed = yield Wait(longest, place=target)
+            if not isinstance(placed, Placed):
                 continue
-            call = Call(target, number, key, placed=True)
+            call = Call(target, number, placed.key, placed=True)
         elif reason in ("held", "limited", "over_budget") and pause <= longest:
             # What is reserved now is waited for by those who come later: first come, first served.
             reserved = at.states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, at.clock())

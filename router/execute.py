@@ -17,7 +17,7 @@ from providers.base import ChunkStream, Provider
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk, Usage
-from router.decide import RAISE, Call, Failed, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
+from router.decide import RAISE, Call, Failed, Placed, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
 from router.errors import RouteExhausted
 from router.fit import Needs
 from router.plan import Chain
@@ -217,12 +217,12 @@ def _begin(step: Call, chain: Chain, needs: Needs, at: Situation, now: float) ->
     return at.states.begin(step.target, step.key, reserved, now, placed=step.placed, bill=bill)
 
 
-async def _wait(step: Wait | Stay, at: Situation) -> Failed | None:
-    if isinstance(step, Stay):
-        raise AssertionError("there is nothing under way to stay for")
+async def _wait(step: Wait | Stay, at: Situation) -> Failed | Placed | None:
+    assert isinstance(step, Wait), "there is nothing under way to stay for"
     if step.place is not None:
-        if await at.states.place(*step.place, step.seconds):
-            return None
+        key = await at.states.place(step.place, step.seconds)
+        if key is not None:
+            return Placed(key)
         return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
     try:
         await asyncio.sleep(step.seconds)

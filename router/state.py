@@ -57,7 +57,7 @@ class Pacing:
 class TargetState(Guard):
     """One model at one provider. `pacing` is by the identity of the key that was told to slow down."""
 
-    __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn")
+    __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn", "turns")
 
     def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
         super().__init__(rules, limits, chance)
@@ -66,6 +66,7 @@ class TargetState(Guard):
         self.answers = Recent()  # times of plain calls
         self.explored = False
         self.turn = 0
+        self.turns: dict[str, int] = {}  # by the identity of the key: when it was used last
         self.pacing: dict[str, Pacing] = {}
 
     def paced(self, key: Key) -> Pacing:
@@ -245,6 +246,7 @@ class States:
                 state.breaker.rules = target.breaker
                 state.allowance.change(target.limits)
                 state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
+                state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
             for key in target.keys:
                 if key.identity in self._keys:
                     self._keys[key.identity].breaker.rules = target.breaker
@@ -311,44 +313,63 @@ class States:
         keys = target.keys
         if len(keys) == 1:
             return keys[0]
-        turn = self.of(target).turn = self.of(target).turn + 1  # among equals each has its turn
+        state = self.of(target)
 
-        def order(place: int) -> tuple[float, int, int]:
-            key = keys[place]
+        def order(key: Key) -> tuple[float, int, int]:
             found = self.why(target, key, prompt, max_tokens, now)
             busy = self.key_of(target, key).allowance.in_flight
-            return (-inf if found is None else found.until), busy, (place - turn) % len(keys)
+            return (-inf if found is None else found.until), busy, state.turns.get(key.identity, 0)
 
-        usable = [place for place, key in enumerate(keys) if key.identity not in without]
-        return keys[min(usable or range(len(keys)), key=order)]
+        best = min([key for key in keys if key.identity not in without] or keys, key=order)
+        state.turn += 1  # among equals the one that was idle longest
+        state.turns[best.identity] = state.turn
+        return best
 
     def held(self, target: Target, key: Key) -> float:
         """Until when the vendor asked to wait."""
         state, guard = self.guards(target, key)
         return max(state.held(key), guard.held_until)
 
-    async def place(self, target: Target, key: Key, seconds: float) -> bool:
-        """Wait in line for a place at the target and its key; True when it is had, to be handed to `begin`."""
+    async def place(self, target: Target, seconds: float) -> Key | None:
+        """Wait in line for a place at the target and at one of its keys; gives the key, to be handed to `begin`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        had: list[Allowance] = []
+        own = self.of(target).allowance
+        if not own.full:
+            own.enter()
+        elif not await own.place(seconds):
+            return None
+        key = None
         try:
-            for guard in self.guards(target, key):
-                allowance = guard.allowance
-                if not allowance.full:
-                    allowance.enter()
-                elif not await allowance.place(max(0.0, end - loop.time())):
-                    break
-                had.append(allowance)
-            else:
-                return True
-        except BaseException:
-            for allowance in had:
-                allowance.leave()
-            raise
-        for allowance in had:
-            allowance.leave()
-        return False
+            key = await self._place_at_key(target, max(0.0, end - loop.time()))
+        finally:
+            if key is None:
+                own.leave()
+        return key
+
+    async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
+        """At whichever key has one first."""
+        allowances = {key: self.key_of(target, key).allowance for key in target.keys}
+        free = [key for key, allowance in allowances.items() if not allowance.full]
+        if free:
+            key = min(free, key=lambda each: allowances[each].in_flight)
+            allowances[key].enter()
+            return key
+        loop = asyncio.get_running_loop()
+        lines = {loop.create_task(allowance.place(seconds)): key for key, allowance in allowances.items()}
+        waiting, had = set(lines), None
+        try:
+            while waiting and had is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                had = next((line for line in done if line.result()), None)
+        finally:
+            for line in waiting:
+                line.cancel()  # gives back the place that it may just have got
+            await asyncio.wait(lines)
+            for line, key in lines.items():
+                if line is not had and not line.cancelled() and line.result():
+                    allowances[key].leave()
+        return None if had is None else lines[had]
 
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
