@@ -7,7 +7,7 @@ where it commits. What differs is one function, `Attempt`; everything else is sh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -311,34 +311,31 @@ async def call(provider: Provider, request: CompletionRequest, target: Target, d
 
 
 class OpenedStream:
-    """A stream whose first content is at hand: from here on it is committed to its target."""
+    """A stream whose first content is at hand: from here on it is committed to its target.
 
-    __slots__ = ("_chunks", "_first", "_source", "target")
+    `first` is that chunk, None for a stream that ended without one; `rest` are those after it.
+    """
+
+    __slots__ = ("_source", "first", "rest", "target")
 
     def __init__(
         self,
         source: ChunkStream,
-        chunks: AsyncIterator[StreamChunk],
+        rest: AsyncGenerator[StreamChunk, None],
         first: StreamChunk | None,
         target: Target,
     ) -> None:
         self._source = source
-        self._chunks = chunks
-        self._first = first
+        self.rest = rest
+        self.first = first
         self.target = target
 
     @property
     def response(self) -> CompletionResponse:
         return self._source.response
 
-    async def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        if self._first is not None:
-            yield self._first
-        async for chunk in self._chunks:
-            yield chunk
-
     async def aclose(self) -> None:
-        await _close(self._chunks)
+        await self.rest.aclose()
         await self._source.aclose()
 
 
@@ -356,11 +353,11 @@ async def open_stream(provider: Provider, request: CompletionRequest, target: Ta
         async for chunk in chunks:
             if chunk.has_content or chunk.done:
                 return OpenedStream(source, chunks, chunk, target)
-    except ProviderError as error:
-        await _close(chunks)
-        raise _uncommitted(error) from None
-    except BaseException:
-        await _close(chunks)
+    except BaseException as error:
+        await chunks.aclose()
+        await source.aclose()
+        if isinstance(error, ProviderError):
+            raise _uncommitted(error) from None
         raise
     return OpenedStream(source, chunks, None, target)
 
@@ -370,12 +367,6 @@ def _uncommitted(error: ProviderError) -> ProviderError:
     if error.code is ErrorCode.STREAM_INTERRUPTED:
         error.code = ErrorCode.PROTOCOL_ERROR
     return error
-
-
-async def _close(chunks: AsyncIterator[StreamChunk]) -> None:
-    close = getattr(chunks, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def routed(response: CompletionResponse, chain: Chain, target: Target, trace: Trace) -> CompletionResponse:

@@ -76,11 +76,13 @@ class RouterStream:
                 opened, lease = delivery
                 self._opened = opened
                 try:
-                    async for chunk in opened:
+                    if opened.first is not None:
+                        if opened.first.done:
+                            self._ended(opened, lease, clock())
+                        yield opened.first
+                    async for chunk in opened.rest:
                         if chunk.done:
-                            usage = opened.response.usage
-                            lease.succeeded(clock(), usage)
-                            self._router._counts.learn(opened.target, self._request, usage)
+                            self._ended(opened, lease, clock())
                         yield chunk
                     return
                 except ProviderError as error:
@@ -95,6 +97,12 @@ class RouterStream:
                     yield StreamChunk(restarted=True)
         finally:
             walk.close()
+
+    def _ended(self, opened: OpenedStream, lease: Lease, now: float) -> None:
+        """The answer is whole."""
+        usage = opened.response.usage
+        lease.succeeded(now, usage)
+        self._router._counts.learn(opened.target, self._request, usage)
 
     def _walk(self) -> FailOver[OpenedStream]:
         router, chain = self._router, self._chain
