@@ -70,9 +70,12 @@ class Plan:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """All budgets of the file."""
-        found = [_budget("provider", name, config.budget) for name, config in self.file.providers.items()]
+        found = [self.budget_of(name) for name in self.file.providers]
         found += [chain.budget for chain in self.chains.values()]
         return tuple(budget for budget in found if budget is not None)
+
+    def budget_of(self, provider: str) -> Budget | None:
+        return _budget("provider", provider, self.file.providers[provider].budget)
 
     @property
     def uncounted(self) -> tuple[str, ...]:

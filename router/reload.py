@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from router.config.units import format_duration
 from router.plan import Chain, Plan, Tier
+from router.target import Budget
 
 if TYPE_CHECKING:
     from router.config import Diagnostic
@@ -67,7 +68,11 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
     for name, config in new.file.providers.items():
         if name not in old.providers:
             yield f"provider {name} added"
-        elif config.disabled != old.file.providers[name].disabled:
+            continue
+        budgets = [plan.budget_of(name) for plan in (old, new)]
+        if budgets[0] != budgets[1]:
+            yield f"provider {name} budget {_dollars(budgets[0])}→{_dollars(budgets[1])}"
+        if config.disabled != old.file.providers[name].disabled:
             yield f"provider {name} {'left out' if config.disabled else 'is back'}"
 
 
@@ -95,6 +100,8 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield "retry changed"
     if old.hedge != new.hedge:
         yield "hedge changed"
+    if old.budget != new.budget:
+        yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
         known = kept.get(target.name, target)
@@ -124,6 +131,10 @@ def _models(old: Plan, new: Plan) -> Iterator[str]:
         yield f"model {name} removed"
     for name in new.file.models.keys() - old.file.models.keys():
         yield f"model {name} added"
+
+
+def _dollars(budget: Budget | None) -> str:
+    return "none" if budget is None else f"${budget.usd:g} {budget.period}"
 
 
 def _seconds(value: float | None) -> str:
