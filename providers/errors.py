@@ -52,12 +52,14 @@ class Consequence(msgspec.Struct, frozen=True):
     `breaker`: "none", "failure", "open_target" or "open_key" (both open at once).
     `hold`: "none", "retry_after", "quota" (Retry-After, else 5 minutes) or "rate" (Retry-After or the
     reset header, else backoff).
+    `other_key`: another key of the same provider may fare better.
     """
 
     retry: Literal["no", "backoff", "at_once", "if_short"] = "no"
     fallback: Literal["no", "yes", "larger_window", "if_named", "stream_policy"] = "yes"
     breaker: Literal["none", "failure", "open_target", "open_key"] = "none"
     hold: Literal["none", "retry_after", "quota", "rate"] = "none"
+    other_key: bool = False
 
 
 CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
@@ -67,11 +69,11 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.REQUEST_TOO_LARGE: Consequence(),
         ErrorCode.CONTENT_FILTERED: Consequence(fallback="if_named"),
         ErrorCode.UNSUPPORTED: Consequence(),
-        ErrorCode.AUTHENTICATION: Consequence(breaker="open_key"),
-        ErrorCode.PERMISSION_DENIED: Consequence(breaker="open_target"),
+        ErrorCode.AUTHENTICATION: Consequence(breaker="open_key", other_key=True),
+        ErrorCode.PERMISSION_DENIED: Consequence(breaker="open_target", other_key=True),
         ErrorCode.MODEL_NOT_FOUND: Consequence(breaker="open_target"),
-        ErrorCode.QUOTA_EXHAUSTED: Consequence(hold="quota"),
-        ErrorCode.RATE_LIMITED: Consequence(retry="if_short", hold="rate"),
+        ErrorCode.QUOTA_EXHAUSTED: Consequence(hold="quota", other_key=True),
+        ErrorCode.RATE_LIMITED: Consequence(retry="if_short", hold="rate", other_key=True),
         ErrorCode.OVERLOADED: Consequence(retry="backoff", breaker="failure", hold="retry_after"),
         ErrorCode.SERVER_ERROR: Consequence(retry="backoff", breaker="failure"),
         ErrorCode.TIMEOUT: Consequence(breaker="failure"),

@@ -6,7 +6,7 @@ Used by a provider on its own and by the router, so that each name means one thi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from math import inf
 from typing import TypeVar
 
@@ -51,7 +51,7 @@ async def timed(
     provider: str,
     model: str,
     deadline: float | None = None,
-) -> AsyncIterator[StreamChunk]:
+) -> AsyncGenerator[StreamChunk, None]:
     """The same chunks, bounded by all three timeouts.
 
     Only content counts as progress: pings and role chunks do not re-arm a timer. Time that the consumer

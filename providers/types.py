@@ -148,6 +148,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
     "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
     "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
+    `connect_timeout` is in seconds, for a new connection.
     """
 
     model: str
@@ -167,6 +168,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     affinity: str | None = None
     namespace: str | None = None
+    connect_timeout: float | None = None
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None

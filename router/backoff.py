@@ -3,6 +3,30 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRules:
+    """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests."""
+
+    max_attempts: int = 4
+    same_target: int = 1
+    backoff: float = 0.25
+    max_backoff: float = 8.0
+    max_wait: float = 10.0
+    budget: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeRules:
+    """When a second target is called beside a slow one: after so many seconds, or the target's own 95th percentile;
+    at most `max` further ones for a request, and for a share `budget` of the route's requests."""
+
+    after: float | Literal["p95"]
+    max: int = 1
+    budget: float = 0.05
 
 
 def full_jitter(retry: int, base: float, cap: float, chance: random.Random) -> float:
@@ -43,6 +67,10 @@ class RetryBudget:
         self._level -= 1.0
         return True
 
+    def give_back(self) -> None:
+        """The try was not made after all."""
+        self._level += 1.0
+
     def _flow(self, now: float) -> None:
         """The floor flows in; what was saved up by requests fades over the budget's time."""
         if self._at is None:
@@ -54,3 +82,34 @@ class RetryBudget:
             self._level = min(floor, self._level + passed * self._FLOOR)
         else:
             self._level = max(floor, self._level - (self._level - floor) * min(1.0, passed / self._SECONDS))
+
+
+class HedgeBudget:
+    """A route's allowance of hedges: a share of its requests, saved up to ten.
+
+    Args:
+        share: of the requests, 0 to 1.
+    """
+
+    __slots__ = ("_level", "share")
+
+    _MOST = 10.0
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self._level = 1.0
+
+    def request(self) -> None:
+        """A request of the route begins."""
+        self._level = min(self._MOST, self._level + self.share)
+
+    def take(self) -> bool:
+        """Whether one more hedge is in it."""
+        if self._level < 1.0:
+            return False
+        self._level -= 1.0
+        return True
+
+    def give_back(self) -> None:
+        """The hedge was not called after all."""
+        self._level += 1.0

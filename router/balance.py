@@ -14,6 +14,7 @@ from router.state import States
 from router.target import Target, cost
 
 _BOUND = 1.25  # times the mean of calls under way that one target of an affinity may have
+_ROUNDING = 1e-9  # of a call
 _USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
 
 
@@ -56,10 +57,12 @@ class Ordered:
 
 
 class Weighted:
-    """Smooth weighted round robin: shares differ from the weights by at most one call a target.
+    """Weights kept to one call: at every moment a target has had its share of the calls so far, give or take one.
 
-    Each pick adds every eligible target's weight to its credit, takes the richest and charges it the sum
-    (the algorithm of nginx's `ngx_http_upstream_get_peer`). A target that has just come back has less weight.
+    A target's credit is what it should have had less what it had. Of those with credit, the one whose credit would
+    reach a whole call soonest is picked: earliest deadline first, as in "Proportionate Progress" (Baruah, Cohen,
+    Plaxton and Varvel, 1996). Smooth weighted round robin, which takes the richest, strays further with many targets.
+    A target that has just come back has less weight.
     """
 
     __slots__ = ("_credit",)
@@ -68,16 +71,21 @@ class Weighted:
         self._credit: dict[str, float] = {}
 
     def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        credit, share, moment = self._credit, look.states.share, look.now
-        total, best, most = 0.0, eligible[0], -inf
-        for target in eligible:
-            weight = target.weight * share(target, moment)
-            total += weight
-            now = credit[target.name] = credit.get(target.name, 0.0) + weight
-            if now > most + 1e-9 * target.weight:
-                best, most = target, now
-        credit[best.name] -= total
-        return best
+        credit, share, now = self._credit, look.states.share, look.now
+        weights = [target.weight * share(target, now) for target in eligible]
+        total = sum(weights)
+        best, soonest, richest, most = None, inf, eligible[0], -inf
+        for target, weight in zip(eligible, weights, strict=True):
+            had = credit[target.name] = credit.get(target.name, 0.0) + weight / total
+            due = (1.0 - had) * total / weight
+            if had > _ROUNDING and due < soonest - _ROUNDING:
+                best, soonest = target, due
+            if had > most:
+                richest, most = target, had
+        # Nobody has credit where those who have are not eligible now.
+        picked = richest if best is None else best
+        credit[picked.name] -= 1.0
+        return picked
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
         weights = [target.weight * look.states.share(target, look.now) for target in eligible]

@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import logging
 import random
 import time
-import weakref
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from msgspec.structs import replace
-
-from providers import registry
 from providers.base import Provider
-from providers.coerce import coerce_messages, coerce_tools
-from providers.errors import ErrorCode, ProviderError, SignalboxError
-from providers.settings import ProviderSettings
-from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
+from providers.errors import SignalboxError
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
     ModelCapabilities,
     TokenCount,
-    Usage,
 )
-from router.backoff import RetryBudget
+from router.backoff import HedgeBudget, RetryBudget
+from router.counting import TokenCounts, count_exact
 from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
-from router.execute import FailOver, call, for_target, refused, routed
+from router.execute import FailOver, call, hear, refused, routed
+from router.live import LiveProviders
 from router.plan import Chain, Plan, compile_plan
-from router.reload import Reload, differences, log, watch
+from router.reload import Reload, differences, follow, log
 from router.request import Messages, build_request, needs_of
-from router.state import Lease, States
+from router.spending import Spending, Spent
+from router.state import Guard, Lease, States
 from router.stream import RouterStream, names_refusals
-from router.target import Target
+from router.target import Key, Target
 from router.telemetry.recorder import Telemetry, Witness
 from router.telemetry.report import Report
 from router.telemetry.snapshot import Snapshot
@@ -47,7 +42,10 @@ from router.trace import Trace
 
 if TYPE_CHECKING:
     from router.config import LoadResult
+    from router.ledger import Ledger
     from router.telemetry.local import LocalFeed
+
+spending_log = logging.getLogger("signalbox.spending")
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
 
@@ -65,6 +63,7 @@ class Router:
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
         providers: ready providers by name, in place of those that the file's settings would make.
+        wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
     """
 
@@ -74,12 +73,11 @@ class Router:
         *,
         seed: int | None = None,
         providers: Mapping[str, Provider] | None = None,
+        wall_clock: Callable[[], float] = time.time,
         monitor: bool = True,
     ) -> None:
         self._plan = plan
         self._chance = random.Random(seed)
-        self._given: dict[str, Provider] = dict(providers or {})  # by name
-        self._providers: dict[str, Provider] = {}  # by what stands for them
         self._path: Path | None = None
         self._env: Mapping[str, str] | None = None
         self._watch = False
@@ -87,14 +85,17 @@ class Router:
         self._monitored = monitor
         self._monitor: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
-        self._closing: set[asyncio.Task[None]] = set()
         self.last_reload: Reload | None = None  # of the last change of the file that was seen
         self._windows: dict[str, int] = {}
-        self._learned: dict[str, Learned] = {}
+        self._counts = TokenCounts()
         self.telemetry = Telemetry(plan)
         self._states = States(self._chance, self.telemetry.changed)
-        self.report = Report(self.telemetry, self._states, plan)
-        self._budgets: dict[str, RetryBudget] = {}
+        self._live = LiveProviders(providers or {}, self._states.key)
+        self._spending = Spending(wall_clock)
+        self.report = Report(self.telemetry, self._states, self._spending)
+        self._adopt_budgets(plan)
+        self._ledger: Ledger | None = None
+        self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
         self._direct: dict[str, Chain] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -126,6 +127,8 @@ class Router:
         router._path = router.report.path = Path(path).absolute()
         router._env = env
         router._watch = watch
+        if router._spending.purses:
+            router._keep_spending()
         return router
 
     @classmethod
@@ -168,7 +171,9 @@ class Router:
         refusal_tier = names_refusals(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
-            response = await call(self.provider_of(target), request, target, deadline)
+            provider = self._live.of(target, lease.key)
+            response = await call(provider, request, target, deadline)
+            hear(provider, target, lease, at.clock())
             if refusal_tier and response.finish_reason == "content_filter":
                 raise refused(response, target)
             return response, target
@@ -183,9 +188,9 @@ class Router:
         finally:
             walk.close()
         now = at.clock()
-        lease.first_token(now - lease.started, now)  # for a plain call the first token is the answer
+        lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
         lease.succeeded(now, response.usage)
-        self._learn(target, request, response.usage)
+        self._counts.learn(target, request, response.usage)
         response = routed(response, chain, target, trace)
         witness.answered(target, lease.started, now, response)
         return response
@@ -219,54 +224,77 @@ class Router:
         target = next((each for each in targets if not each.disabled), targets[0])
         provider = self.provider_of(target)
         if exact:
-            request = for_target(build_request(route, messages, {"tools": tools}), target)
-            counter = getattr(provider, "count_exact", None)
-            if counter is None:
-                raise ProviderError(
-                    ErrorCode.UNSUPPORTED, "this kind of provider counts nothing exactly", provider=target.provider
-                )
-            found: TokenCount = await counter(request)
-            return found
-        count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
-        learned = self._learned.get(target.identity)
-        count = count if learned is None else learned.corrected(count)
-        if not tools:
-            return count
-        more = tools_tokens(coerce_tools(tools))
-        return replace(count, tokens=count.tokens + more, exact=False, margin=max(count.margin, COUNTED_MARGIN))
-
-    def _learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
-        """What a prompt of plain text really cost makes later estimates better."""
-        if usage.input_tokens is None or request.tools:
-            return
-        learned = self._learned.setdefault(target.identity, Learned())
-        if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
-            learned.add(request.messages, usage.input_tokens)
+            return await count_exact(provider, target, build_request(route, messages, {"tools": tools}))
+        return await self._counts.of(provider, target, messages, tools)
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """What the first target of the route can do: the file's word first, then the provider's."""
         return self._chain(route).targets[0].capabilities
 
     def provider(self, name: str) -> Provider:
-        """The live provider of that name, made on first use."""
-        if name in self._given:
-            return self._given[name]
-        return self._live(self._plan.told.account(name), self._plan.providers[name])
+        """The live provider of that name, made on first use; of a pool of keys, the first key's."""
+        return self._live.named(name, self._plan)
 
-    def provider_of(self, target: Target) -> Provider:
-        """The live provider of a target, also of one that the file no longer has: a request keeps its plan."""
-        given = self._given.get(target.provider)
-        if given is not None:
-            return given
-        if target.settings is None:
-            raise ValueError(f"{target!r} was not made by a plan")
-        return self._live(target.account, target.settings)
+    def provider_of(self, target: Target, key: Key | None = None) -> Provider:
+        """The live provider of a target (and one of its keys; None is the first)."""
+        return self._live.of(target, key)
 
-    def _live(self, account: str, settings: ProviderSettings) -> Provider:
-        found = self._providers.get(account)
-        if found is None:
-            found = self._providers[account] = registry.create(settings)
-        return found
+    @property
+    def spending(self) -> tuple[Spent, ...]:
+        """The file's budgets, and what is spent of each in its current period."""
+        return self._spending.report()
+
+    def _adopt_budgets(self, plan: Plan) -> None:
+        self._spending.adopt(plan.budgets)
+        for sentence in plan.uncounted:
+            spending_log.warning(sentence)
+
+    def _keep_spending(self) -> None:
+        """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
+        from router.ledger import Ledger, folder  # here: only those with a budget need it
+
+        self._ledger = Ledger(str(self._path), folder() / "spending.sqlite3", self._spending)
+        self._ledger.load()
+
+    # --- by hand
+
+    def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:
+        """Open, close or reset a circuit breaker by hand; opened or closed it stays until reset, or until a reload.
+
+        Args:
+            name: a model of the file, `provider/model-id`, or a provider, which stands for all its keys.
+
+        Raises:
+            UnknownRoute: nothing has that name.
+        """
+        for guard in self._guards(name):
+            if action == "reset":
+                guard.breaker.reset()
+            else:
+                guard.breaker.force("open" if action == "open" else "closed")
+
+    def drain(self, name: str) -> None:
+        """Give a model or provider no new calls; those under way end. Until `undrain`, or a reload."""
+        for guard in self._guards(name):
+            guard.draining = True
+        self.report.drained(name, back=False)
+
+    def undrain(self, name: str) -> None:
+        """The opposite of `drain`."""
+        for guard in self._guards(name):
+            guard.draining = False
+        self.report.drained(name, back=True)
+
+    def _guards(self, name: str) -> list[Guard]:
+        plan = self._plan
+        if name in plan.providers and name not in plan.file.models:
+            of = [target for target in plan.targets if target.provider == name]
+            if not of:
+                raise UnknownRoute(f'no model of the provider "{name}" is in use')
+            return [self._states.key_of(of[0], key) for key in of[0].keys]
+        if name in plan.file.routes:
+            raise UnknownRoute(f'"{name}" is a route; name a model, provider/model-id or a provider')
+        return [self._states.of(self._chain(name).targets[0])]
 
     # --- following the file
 
@@ -307,48 +335,36 @@ class Router:
             plan = await asyncio.to_thread(compile_plan, loaded)
         except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
             return Reload(False, self.revision, problem=str(error), loaded=loaded)
-        return self._swap(plan)
+        found = self._swap(plan)
+        if self._ledger is not None:
+            await self._ledger.flush()
+        elif self._spending.purses:
+            await asyncio.to_thread(self._keep_spending)
+        return found
 
     def _swap(self, plan: Plan) -> Reload:
         """The new plan takes over, in one step; what it no longer has ends with its last call."""
-        old, kept = self._plan, {plan.told.account(name) for name in plan.providers}
-        under_way = {name: self._under_way(old.told.account(name)) for name in old.providers}
-        changes = differences(old, plan, under_way)
+        old, kept = self._plan, {key.identity for keys in plan.told.keys.values() for key in keys}
+        changes = differences(old, plan, self._live.under_way(old))
         self._plan = self.telemetry.plan = plan
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
-        for account in [account for account in self._providers if account not in kept]:
-            guard = self._states.key(account)
-            if guard is None or guard.allowance.in_flight == 0:
-                self._retire(account)
-            else:
-                guard.allowance.on_idle = partial(self._retire, account)
+        self._live.keep(kept)
         direct = [target for chain in self._direct.values() for target in chain.targets]
         self._states.adopt([*plan.targets, *direct], kept)
+        self._adopt_budgets(plan)
         return Reload(True, plan.revision, changes, loaded=plan.loaded)
 
-    def _under_way(self, account: str) -> int:
-        guard = self._states.key(account)
-        return 0 if guard is None else guard.allowance.in_flight
-
-    def _retire(self, account: str) -> None:
-        """Close a provider that no plan needs any more."""
-        if any(self._plan.told.account(name) == account for name in self._plan.providers):
-            return  # an edit brought it back meanwhile
-        provider = self._providers.pop(account, None)
-        if provider is not None:
-            task = asyncio.get_running_loop().create_task(provider.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+    # --- being watched
 
     def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
-        """What a dashboard shows, as data: figures, breakers, limits, the last reload.
+        """What a dashboard shows, as data: figures, breakers, limits, budgets, the last reload.
 
         Args:
             with_sketches: with what quantiles are made from, for those who add up several routers.
         """
         now = time.monotonic() if self._loop is None else self._loop.time()
-        return self.report.snapshot(self._plan, now, watching=self.watching, with_sketches=with_sketches)
+        return self.report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
 
     def feed(self) -> LocalFeed:
         """Everything that can be watched and asked: snapshots, events, requests, plots, the file, commands."""
@@ -374,12 +390,9 @@ class Router:
                 task.cancel()
                 await asyncio.wait([task])
         self._watcher = self._monitor = None
-        providers = [*self._providers.values(), *self._given.values()]
-        self._providers, self._given = {}, {}
-        for provider in providers:
-            await provider.aclose()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await self._live.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
         self._enter_loop()
@@ -407,10 +420,14 @@ class Router:
         """What holds for a request that begins now, and who sees it."""
         clock = self._enter_loop().time
         now = clock()
-        budget = self._budgets.get(chain.route)
-        if budget is None:
-            budget = self._budgets[chain.route] = RetryBudget(chain.retry.budget)
+        budgets = self._budgets.get(chain.route)
+        if budgets is None:
+            budgets = self._budgets[chain.route] = RetryBudget(0.0), HedgeBudget(0.0)
+        budget, hedges = budgets
         budget.share = chain.retry.budget
+        if chain.hedge is not None:
+            hedges.share = chain.hedge.budget
+            hedges.request()
         witness = self.telemetry.witness(trace, request, now)
         at = Situation(
             states=self._states,
@@ -419,6 +436,8 @@ class Router:
             chance=self._chance,
             windows=self._windows,
             budget=budget,
+            hedges=hedges,
+            spending=self._spending if self._spending.purses else None,
             witness=witness,
         )
         return at, witness
@@ -457,33 +476,15 @@ class Router:
     def _start(self) -> None:
         """On a new loop: locks and the watcher belong to one."""
         self._reloading = asyncio.Lock()
-        self._closing.clear()
+        self._live.on_new_loop()
+        if self._ledger is not None:
+            self._ledger.on_new_loop()
         if self._watch and self._path is not None and not self._closed:
-            loop = asyncio.get_running_loop()
-            self._watcher = loop.create_task(_follow(self._path, weakref.ref(self)))
-            weakref.finalize(self, _stop, loop, self._watcher)
-        told = self._plan.file.telemetry
-        where = "auto" if told is None or told.monitor is None else told.monitor
-        if self._monitored and where != "off" and not self._closed and not self.telemetry.virtual:
+            self._watcher = follow(self._path, self)
+        if self._monitored and not self._closed and not self.telemetry.virtual:
             from router.monitor.server import start
 
-            self._monitor = start(self, None if where == "auto" else where)
-
-
-def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
-
-
-async def _follow(path: Path, reference: weakref.ref[Router]) -> None:
-    """Reload on every change; the reference is weak, so that a dropped router is collected."""
-
-    async def changed() -> None:
-        router = reference()
-        if router is not None:
-            await router.reload()
-
-    await watch(path, changed)
+            self._monitor = start(self)
 
 
 def _accepted(loaded: LoadResult) -> Plan:

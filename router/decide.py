@@ -1,52 +1,85 @@
 """Every decision about one request, without I/O: which target next, when to wait, when to give up.
 
-`decide` is a generator. It yields `Call` or `Wait`, is sent what came of a call (`None` for success, else the
-error) and ends when nothing is left. The engine drives it with real calls; `explain` asks the same helpers
-without any.
+`decide` is a generator. It yields a `Step`, is sent what came of it (an `Outcome`) and ends when nothing is left. The
+engine drives it with real calls; `explain` asks the same helpers without any.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Generator, MutableMapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
-from router.backoff import RetryBudget, full_jitter
+from router.backoff import HedgeBudget, RetryBudget, RetryRules, full_jitter
 from router.balance import Look
-from router.errors import falls_back
-from router.plan import Chain, RetryRules, Tier
-from router.state import States
-from router.target import Target
+from router.fit import Needs, serves, unfit
+from router.plan import Chain, Tier
+from router.spending import Spending
+from router.state import Refusal, States
+from router.target import Key, Target
 from router.trace import Pause, Skip, Trace
 
 if TYPE_CHECKING:
     from router.telemetry.recorder import Witness
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """Try this target now. `reserved`: its tokens are taken from the limits already; `placed`: so is its place."""
+    """Try this target with this key now.
+
+    `reserved`: its tokens are taken from the limits already; `placed`: so is its place. A `hedge` is called beside
+    another that is slow.
+    """
 
     target: Target
     tier: int
+    key: Key
     reserved: tuple[float, float] | None = None
     placed: bool = False
+    hedge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Wait so many seconds; nothing else could be done meanwhile.
 
-    With `place` it is the longest wait for a place at that target; what is sent back is None when it was had, else an
-    error. With `reserved` it is for that target's limits, from which so many tokens were taken already.
+    With `place` it is the longest wait for a place there; `Placed` is sent back when it was had, else a `Failed`.
+    With `reserved` it is for the limits there, from which so many tokens were taken already.
     """
 
     seconds: float
     place: Target | None = None
-    reserved: tuple[Target, tuple[float, float]] | None = None
+    reserved: tuple[Target, Key, tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Go on waiting for the calls under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call failed. `others` are still under way."""
+
+    error: ProviderError
+    call: Call | None = None
+    others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A place was had with this key."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The call has not delivered within the time after which the route hedges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +89,8 @@ class Situation:
     Args:
         clock: the loop's time in seconds; `deadline` is on it.
         windows: context windows learned from errors, by the target's identity.
-        budget: of retries, shared by all requests of the route.
+        budget: of retries, shared by all requests of the route; `hedges` likewise.
+        spending: None where the file has no budget.
         witness: of the request, where telemetry wants to know.
     """
 
@@ -66,6 +100,8 @@ class Situation:
     chance: random.Random
     windows: MutableMapping[str, int]
     budget: RetryBudget
+    hedges: HedgeBudget
+    spending: Spending | None = None
     witness: Witness | None = None
 
     def look(self, needs: Needs) -> Look:
@@ -79,26 +115,9 @@ class Situation:
         )
 
 
-Step: TypeAlias = Call | Wait
-Decision: TypeAlias = Generator[Step, ProviderError | None, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What a request asks of a target.
-
-    `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `affinity` gives what keeps
-    requests at one target.
-    """
-
-    tools: bool = False
-    vision: bool = False
-    json_schema: bool = False
-    streaming: bool = False
-    least_tokens: int = 0
-    prompt_tokens: int = 0
-    max_tokens: int | None = None
-    affinity: Callable[[], bytes] = bytes
+Step: TypeAlias = Call | Wait | Stay
+Outcome: TypeAlias = Failed | Slow | Placed | None  # None: what was asked for was had
+Decision: TypeAlias = Generator[Step, Outcome, str]
 
 
 RAISE = "raise"  # what `decide` returns when the last error is the caller's own
@@ -106,45 +125,15 @@ RAISE = "raise"  # what `decide` returns when the last error is the caller's own
 
 @dataclass(slots=True)
 class _Progress:
-    """What the request has seen so far."""
+    """What the request has seen so far. `tried` has an error for each attempt, `keys` the keys that an error was about,
+    both by the target's identity."""
 
-    tried: dict[str, list[ProviderError]] = field(
-        default_factory=dict
-    )  # by the target's identity: one error an attempt
+    tried: dict[str, list[ProviderError]] = field(default_factory=dict)
+    keys: dict[str, set[str]] = field(default_factory=dict)
     attempts: int = 0
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
     last: ProviderError | None = None
     codes: set[ErrorCode] = field(default_factory=set)  # why the tiers so far could not serve
-
-
-def unfit(target: Target, needs: Needs, windows: Mapping[str, int], window_floor: int = 0) -> tuple[str, str] | None:
-    """Why this target can't serve, as (reason, message), or None. Unknown never excludes.
-
-    Args:
-        windows: context windows learned from errors, by the target's identity.
-        window_floor: tokens that were already too few elsewhere.
-    """
-    if target.disabled:
-        return "disabled", "a variable of its provider is not set"
-    has = target.capabilities
-    for need in ("tools", "vision", "json_schema", "streaming"):
-        if getattr(needs, need) and getattr(has, need) is False:
-            return "unsupported", f"no {need}"
-    window = windows.get(target.identity, has.context_window)
-    if window is None:
-        return None
-    if needs.least_tokens > window:
-        return "too_small", f"the prompt has at least {needs.least_tokens} tokens, the window {window}"
-    if window_floor and window <= window_floor:
-        return "too_small", f"a window of {window_floor} was too small, this one has {window}"
-    return None
-
-
-def serves(tier: Tier, codes: set[ErrorCode]) -> bool:
-    """Whether a fallback tier takes over after these codes."""
-    if tier.on is None:
-        return any(falls_back(code) for code in codes)
-    return not codes.isdisjoint(tier.on)
 
 
 def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
@@ -161,15 +150,15 @@ def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
             continue
         entered.add(number)
         skipped: set[str] = set()
-        while (target := _pick(tier, number, needs, seen, at, trace, start, skipped)) is not None:
+        pick = partial(_pick, chain, number, needs, seen, at, trace, start, skipped)
+        while (call := pick()) is not None:
             while True:
                 if note := _spent(seen, chain.retry, at):
                     return note
-                error = yield Call(target, number)
+                error = yield from _race(call, chain, seen, pick, at)
                 if error is None:
                     return ""
-                _learn(seen, target, error)
-                if not _again_at_once(seen, target, error, chain.retry, at):
+                if not _again_at_once(seen, call, error, at):
                     break
             if _final(error):
                 if not _named_later(chain, number, error):
@@ -182,6 +171,60 @@ def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
     return (yield from _again(chain, needs, seen, trace, start, at))
 
 
+def _race(
+    call: Call, chain: Chain, seen: _Progress, pick: Callable[..., Call | None], at: Situation
+) -> Generator[Step, Outcome, ProviderError | None]:
+    """One call, and while it is slow those beside it; gives the last error, None when one delivered."""
+    seen.attempts += 1
+    under_way = [call.target.identity]
+    outcome = yield call
+    while outcome is not None:
+        if isinstance(outcome, Slow):
+            other = _hedge(chain, seen, under_way, pick, at)
+            if other is None:
+                outcome = yield Stay()
+                continue
+            under_way.append(other.target.identity)
+            outcome = yield other
+            continue
+        assert isinstance(outcome, Failed)
+        _learn(seen, outcome.call or call, outcome.error)
+        if not outcome.others:
+            return outcome.error
+        outcome = yield Stay()
+    return None
+
+
+def _hedge(
+    chain: Chain, seen: _Progress, under_way: list[str], pick: Callable[..., Call | None], at: Situation
+) -> Call | None:
+    """The next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
+    rules = chain.hedge
+    if rules is None or len(under_way) > rules.max or _spent(seen, chain.retry, at):
+        return None
+    if not at.hedges.take():
+        return None
+    if at.budget.take(at.clock()):
+        other = pick(beside=under_way)
+        if other is not None:
+            seen.attempts += 1
+            return replace(other, hedge=True)
+        at.budget.give_back()
+    at.hedges.give_back()
+    return None
+
+
+def hedge_after(chain: Chain, target: Target, needs: Needs, at: Situation) -> float | None:
+    """Seconds until a second target is called beside this one; None: none will be."""
+    rules = chain.hedge
+    if rules is None:
+        return None
+    if not isinstance(rules.after, str):
+        return rules.after
+    state = at.states.of(target)
+    return (state.firsts if needs.streaming else state.answers).quantile(0.95)
+
+
 def _enters(number: int, tier: Tier, entered: set[int], seen: _Progress) -> bool:
     if number == 0:
         return True
@@ -191,7 +234,7 @@ def _enters(number: int, tier: Tier, entered: set[int], seen: _Progress) -> bool
 
 
 def _pick(
-    tier: Tier,
+    chain: Chain,
     number: int,
     needs: Needs,
     seen: _Progress,
@@ -199,15 +242,19 @@ def _pick(
     trace: Trace,
     start: float,
     skipped: set[str],
-) -> Target | None:
-    now = at.clock()
+    beside: Collection[str] = (),
+) -> Call | None:
+    now, tier = at.clock(), chain.tiers[number]
     eligible: list[Target] = []
     for target in tier.targets:
-        if target.weight <= 0 or target.identity in seen.tried:
+        if target.weight <= 0 or not _is_left(seen, target) or target.identity in beside:
             continue
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:
-            refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now)
+            refusal = _over_budget(chain, target, at, now)
+            if refusal is None:
+                without = seen.keys.get(target.identity, ())
+                refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now, without)
             if refusal is None:
                 eligible.append(target)
                 continue
@@ -217,9 +264,41 @@ def _pick(
             trace.entries.append(Skip(target.name, number, now - start, *why))
             if seen.last is None:
                 seen.codes.add(_SKIP_CODES[why[0]])
-    if len(eligible) > 1:
-        return tier.balancer.pick(eligible, at.look(needs))
-    return eligible[0] if eligible else None
+    if not eligible:
+        return None
+    target = eligible[0] if len(eligible) == 1 else tier.balancer.pick(eligible, at.look(needs))
+    without = seen.keys.get(target.identity, ())
+    key = at.states.best_key(target, needs.prompt_tokens, needs.max_tokens, now, without)
+    return Call(target, number, key)
+
+
+def _over_budget(chain: Chain, target: Target, at: Situation, now: float) -> Refusal | None:
+    if at.spending is None:
+        return None
+    found = at.spending.over((chain.budget, target.budget), target)
+    if found is None:
+        return None
+    purse, seconds = found
+    budget = purse.budget
+    used = f"${purse.spent:.2f} of ${budget.usd:g} {budget.period}"
+    message = f"the budget of {budget.purse} is used up ({used}); it begins anew in {_rough(seconds)}"
+    return Refusal("over_budget", message, now + seconds)
+
+
+def _rough(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _is_left(seen: _Progress, target: Target) -> bool:
+    """Whether the target was not tried yet, or only with keys that it may fare better without."""
+    errors = seen.tried.get(target.identity)
+    if not errors:
+        return True
+    used = seen.keys.get(target.identity)
+    return used is not None and CONSEQUENCES[errors[-1].code].other_key and len(used) < len(target.keys)
 
 
 # What a skip counts as when a tier is left without one attempt, so that `on` can name it.
@@ -231,6 +310,7 @@ _SKIP_CODES = {
     "draining": ErrorCode.OVERLOADED,
     "held": ErrorCode.RATE_LIMITED,
     "limited": ErrorCode.RATE_LIMITED,
+    "over_budget": ErrorCode.QUOTA_EXHAUSTED,
     "saturated": ErrorCode.RATE_LIMITED,
 }
 
@@ -246,35 +326,40 @@ def _patiently(
 ) -> Decision:
     """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
     refused = _refused(chain, needs, seen, entered, at)
-    longest = min(chain.retry.max_wait, at.deadline - at.clock())
-    for until, number, target, reason in sorted(refused, key=lambda each: each[:2]):
+    began = at.clock()
+    for until, number, target, key, reason in sorted(refused, key=lambda each: each[:2]):
         pause = max(0.0, until - at.clock())
-        if reason == "saturated":
-            if (yield Wait(longest, place=target)) is not None:
+        longest = min(target.retry.max_wait + began, at.deadline) - at.clock()
+        if reason == "saturated" and longest > 0:
+            placed = yield Wait(longest, place=target)
+            if not isinstance(placed, Placed):
                 continue
-            error = yield Call(target, number, placed=True)
-        elif reason in ("held", "limited") and pause <= longest:
+            call = Call(target, number, placed.key, placed=True)
+        elif reason in ("held", "limited", "over_budget") and pause <= longest:
             # What is reserved now is waited for by those who come later: first come, first served.
-            reserved = at.states.reserve(target, needs.prompt_tokens, needs.max_tokens, at.clock())
+            reserved = at.states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, at.clock())
             trace.entries.append(Pause(target.name, at.clock() - start, pause))
-            yield Wait(pause, reserved=(target, reserved))
-            error = yield Call(target, number, reserved)
-        elif reason == "circuit_open" and not _probing(at.states, target, at.clock()):
-            error = yield Call(target, number)
+            yield Wait(pause, reserved=(target, key, reserved))
+            call = Call(target, number, key, reserved)
+        elif reason == "circuit_open" and not _probing(at.states, target, key, at.clock()):
+            call = Call(target, number, key)
         else:
             continue
-        if error is not None:
-            _learn(seen, target, error)
+        yield from _race(call, chain, seen, _nobody, at)
         return ""
     return ""
 
 
+def _nobody(**_: object) -> None:
+    """There is nobody to call beside."""
+
+
 def _refused(
     chain: Chain, needs: Needs, seen: _Progress, entered: set[int], at: Situation
-) -> list[tuple[float, int, Target, str]]:
-    """(when it may be called, tier, target, reason) of every target that could serve but for the moment."""
+) -> list[tuple[float, int, Target, Key, str]]:
+    """(when it may be called, tier, target, key, reason) of all that could serve but for the moment."""
     now = at.clock()
-    found: list[tuple[float, int, Target, str]] = []
+    found: list[tuple[float, int, Target, Key, str]] = []
     known: set[str] = set()
     for number in sorted(entered):
         for target in chain.tiers[number].targets:
@@ -283,30 +368,34 @@ def _refused(
             known.add(target.identity)
             if unfit(target, needs, at.windows, seen.window_floor) is not None:
                 continue
-            refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now)
-            if refusal is None:
-                found.append((now, number, target, "limited"))
-            elif refusal.reason != "draining":
-                found.append((refusal.until, number, target, refusal.reason))
+            over = _over_budget(chain, target, at, now)
+            for key in target.keys:
+                refusal = over or at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, now)
+                if refusal is None:
+                    found.append((now, number, target, key, "limited"))
+                elif refusal.reason != "draining":
+                    found.append((refusal.until, number, target, key, refusal.reason))
     return found
 
 
 def next_try(chain: Chain, needs: Needs, at: Situation) -> float | None:
     """Seconds until some target of the chain may be called again; None where nobody knows."""
     refused = _refused(chain, needs, _Progress(), set(range(len(chain.tiers))), at)
-    soonest = min((until for until, *_ in refused), default=inf)
+    soonest = min((each[0] for each in refused), default=inf)
     return None if soonest == inf else max(0.0, soonest - at.clock())
 
 
-def _probing(states: States, target: Target, now: float) -> bool:
-    guards = states.guards(target)
+def _probing(states: States, target: Target, key: Key, now: float) -> bool:
+    guards = states.guards(target, key)
     by_hand = any(guard.breaker.manual for guard in guards)
     return by_hand or any(guard.breaker.probing(now) for guard in guards)
 
 
-def _learn(seen: _Progress, target: Target, error: ProviderError) -> None:
-    seen.attempts += 1
+def _learn(seen: _Progress, call: Call, error: ProviderError) -> None:
+    target = call.target
     seen.tried.setdefault(target.identity, []).append(error)
+    if call.key.number and CONSEQUENCES[error.code].other_key:
+        seen.keys.setdefault(target.identity, set()).add(call.key.identity)
     seen.last = error
     seen.codes = {error.code}
     if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
@@ -323,17 +412,19 @@ def _named_later(chain: Chain, number: int, error: ProviderError) -> bool:
     return any(tier.on is not None and error.code in tier.on for tier in chain.tiers[number + 1 :])
 
 
-def _again_at_once(seen: _Progress, target: Target, error: ProviderError, rules: RetryRules, at: Situation) -> bool:
+def _again_at_once(seen: _Progress, call: Call, error: ProviderError, at: Situation) -> bool:
     """A pooled connection that the server closed as it was used: the same target, without a wait."""
-    fresh = len(seen.tried[target.identity]) == 1
-    if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not fresh or rules.same_target <= 0:
+    target = call.target
+    fresh = len(seen.tried.get(target.identity, ())) == 1
+    if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not fresh:
         return False
     now = at.clock()
-    return at.states.refusal(target, 0, 0, now) is None and at.budget.take(now)
+    allowed = target.retry.same_target > 0 and at.states.why(target, call.key, 0, 0, now) is None
+    return allowed and at.budget.take(now)
 
 
-def _admitted(states: States, target: Target, now: float) -> bool:
-    return all(guard.breaker.admits(now) for guard in states.guards(target))
+def _admitted(states: States, target: Target, key: Key, now: float) -> bool:
+    return all(guard.breaker.admits(now) for guard in states.guards(target, key))
 
 
 def _spent(seen: _Progress, rules: RetryRules, at: Situation) -> str:
@@ -350,7 +441,7 @@ def _again(chain: Chain, needs: Needs, seen: _Progress, trace: Trace, start: flo
         options = _options(chain, seen, retry, at)
         if not options:
             return ""
-        pause, number, target = min(options, key=lambda option: option[:2])
+        pause, number, target, key = min(options, key=lambda option: option[:2])
         if note := _spent(seen, chain.retry, at):
             return note
         if at.clock() + pause >= at.deadline:
@@ -360,38 +451,41 @@ def _again(chain: Chain, needs: Needs, seen: _Progress, trace: Trace, start: flo
         if pause > 0:
             trace.entries.append(Pause(target.name, at.clock() - start, pause))
             yield Wait(pause)
-            if at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, at.clock()) is not None:
+            if at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, at.clock()) is not None:
                 continue  # others have used what was left meanwhile
-        error = yield Call(target, number)
+        error = yield from _race(Call(target, number, key), chain, seen, _nobody, at)
         if error is None:
             return ""
-        _learn(seen, target, error)
         if _final(error):
             return RAISE
     return ""
 
 
-def _options(chain: Chain, seen: _Progress, retry: int, at: Situation) -> list[tuple[float, int, Target]]:
-    """(seconds to wait, tier, target) of every target that may be tried again."""
-    rules = chain.retry
-    options: list[tuple[float, int, Target]] = []
+def _options(chain: Chain, seen: _Progress, retry: int, at: Situation) -> list[tuple[float, int, Target, Key]]:
+    """(seconds to wait, tier, target, key) of every target that may be tried again."""
+    options: list[tuple[float, int, Target, Key]] = []
     asked: set[str] = set()
     for number, tier in enumerate(chain.tiers):
         for target in tier.targets:
             errors = seen.tried.get(target.identity)
-            if not errors or target.weight <= 0 or len(errors) > rules.same_target or target.identity in asked:
+            if not errors or target.weight <= 0 or target.identity in asked:
                 continue
             asked.add(target.identity)
-            if CONSEQUENCES[errors[-1].code].retry == "no" or not _admitted(at.states, target, at.clock()):
+            if len(errors) > target.retry.same_target or CONSEQUENCES[errors[-1].code].retry == "no":
                 continue
-            held = at.states.held(target) - at.clock()
-            if held > 0:
-                pause = held  # a Retry-After, or what stands for one
-            elif errors[-1].retry_after is not None:
-                pause = errors[-1].retry_after
-            else:
-                pause = full_jitter(retry, rules.backoff, rules.max_backoff, at.chance)
-            if pause > rules.max_wait:
-                continue
-            options.append((pause, number, target))
+            for key in target.keys:
+                pause = _pause(target, key, errors[-1], retry, at)
+                if pause <= target.retry.max_wait and _admitted(at.states, target, key, at.clock()):
+                    options.append((pause, number, target, key))
     return options
+
+
+def _pause(target: Target, key: Key, error: ProviderError, retry: int, at: Situation) -> float:
+    """Seconds until this may be tried again: what the vendor asked for, else the backoff."""
+    held = at.states.held(target, key) - at.clock()
+    if held > 0:
+        return held  # a Retry-After, or what stands for one
+    if error.retry_after is not None:
+        return error.retry_after
+    rules = target.retry
+    return full_jitter(retry, rules.backoff, rules.max_backoff, at.chance)

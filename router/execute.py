@@ -7,17 +7,19 @@ where it commits. What differs is one function, `Attempt`; everything else is sh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from providers.base import ChunkStream, Provider
-from providers.errors import ErrorCode, ProviderError, SignalboxError
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
 from providers.timeouts import bounded, timed
-from providers.types import CompletionRequest, CompletionResponse, StreamChunk
-from router.decide import RAISE, Call, Needs, Situation, Wait, decide, next_try
+from providers.types import CompletionRequest, CompletionResponse, StreamChunk, Usage
+from router.decide import RAISE, Call, Failed, Placed, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
 from router.errors import RouteExhausted
+from router.fit import Needs
 from router.plan import Chain
 from router.state import Lease
 from router.target import Target, cost
@@ -30,13 +32,27 @@ _FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
 
 
 class FailOver(Generic[T]):
-    """Tries targets in the order of `decide` until one delivers; goes on from there when what it delivered breaks."""
+    """Tries targets in the order of `decide` until one delivers; goes on from there when what it delivered breaks.
 
-    def __init__(self, chain: Chain, needs: Needs, trace: Trace, attempt: AttemptCall[T], at: Situation) -> None:
+    Args:
+        attempt: makes one call, bounded by the deadline (the loop's time).
+        discard: what becomes of a delivery that came too late, when another target was faster.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        needs: Needs,
+        trace: Trace,
+        attempt: AttemptCall[T],
+        at: Situation,
+        discard: Callable[[T], Awaitable[None]] | None = None,
+    ) -> None:
         self._chain = chain
         self._needs = needs
         self._trace = trace
         self._attempt = attempt
+        self._discard = discard
         self._at = at
         self._start = at.clock()
         at.budget.request(self._start)
@@ -57,45 +73,129 @@ class FailOver(Generic[T]):
         at = self._at
         self._error = broken
         try:
-            step = next(self._walk) if broken is None else self._walk.send(broken)
+            step = next(self._walk) if broken is None else self._walk.send(Failed(broken))
             while True:
                 if not isinstance(step, Call):
                     step = self._walk.send(await _wait(step, at))
                     continue
-                delivered = await self._try(step)
-                if delivered is not None:
+                after = None if self._chain.hedge is None else hedge_after(self._chain, step.target, self._needs, at)
+                delivered = await (self._try(step) if after is None else self._race(step, after))
+                if not isinstance(delivered, Failed):
                     return delivered
-                step = self._walk.send(self._error)
+                step = self._walk.send(delivered)
         except StopIteration as end:
             raise self._exhausted(end.value) from self._error
         finally:
             self._trace.seconds = at.clock() - self._start
 
-    async def _try(self, step: Call) -> tuple[T, Lease] | None:
-        """One attempt, written into the trace; None when it failed, with the reason in `_error`."""
-        at, trace = self._at, self._trace
+    async def _try(self, step: Call) -> tuple[T, Lease] | Failed:
+        """One attempt, written into the trace."""
+        at = self._at
         began = at.clock()
-        lease = _begin(step, self._needs, at, began)
+        lease = _begin(step, self._chain, self._needs, at, began)
         try:
             delivered = await self._attempt(step.target, at.deadline, lease)
         except ProviderError as failure:
-            self._error = failure
-            now = at.clock()
-            lease.failed(failure, now)
-            trace.entries.append(_failed(step, failure, began - self._start, now - began))
-            if at.witness is not None:
-                at.witness.attempt_failed(step.target, failure, now - began, now)
-            _learn_window(step.target, failure, at.windows)
-            return None
+            return self._failed(step, lease, failure)
         except BaseException:
             now = at.clock()
             lease.cancelled(now)
             if at.witness is not None:
                 at.witness.attempt_cancelled(step.target, now - began, now)
             raise
-        trace.entries.append(Attempt(step.target.name, step.tier, began - self._start, at.clock() - began))
+        return self._won(step, lease, delivered)
+
+    async def _race(self, first: Call, after: float) -> tuple[T, Lease] | Failed:
+        """One attempt, and others beside it when it is slow; the first to deliver wins, the others are cancelled.
+
+        Args:
+            after: seconds without a delivery until the next target is called.
+        """
+        racing: dict[asyncio.Task[T], tuple[Call, Lease]] = {}
+        self._launch(first, racing)
+        patience: float | None = after
+        try:
+            while True:
+                done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    other = self._walk.send(Slow())
+                    if isinstance(other, Call):
+                        self._launch(other, racing)
+                    else:
+                        patience = None  # nobody else is to be had
+                    continue
+                task = next(each for each in racing if each in done)  # the earliest
+                call, lease = racing[task]
+                try:
+                    delivered = task.result()
+                except ProviderError as failure:
+                    del racing[task]
+                    failed = self._failed(call, lease, failure)
+                    if not racing or CONSEQUENCES[failure.code].fallback == "no":
+                        return failed
+                    self._walk.send(replace(failed, others=True))
+                    continue
+                del racing[task]
+                return self._won(call, lease, delivered)
+        finally:
+            await self._lose(racing)
+
+    def _launch(self, step: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
+        at = self._at
+        lease = _begin(step, self._chain, self._needs, at, at.clock())
+        if step.hedge and at.witness is not None:
+            at.witness.hedged = True
+
+        async def attempt() -> T:
+            return await self._attempt(step.target, at.deadline, lease)
+
+        racing[asyncio.get_running_loop().create_task(attempt())] = step, lease
+
+    async def _lose(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
+        """Cancel those that were not the first, wait until they are gone, and write what they cost."""
+        now = self._at.clock()
+        for task, (call, lease) in racing.items():
+            task.cancel()
+            lease.lost(now, streaming=self._needs.streaming)
+            wasted = cost(call.target.capabilities.price, Usage(self._needs.prompt_tokens, 0))
+            if self._at.witness is not None:
+                self._at.witness.attempt_cancelled(call.target, now - lease.started, now, wasted)
+            self._trace.entries.append(
+                Attempt(
+                    call.target.name,
+                    call.tier,
+                    lease.started - self._start,
+                    now - lease.started,
+                    key=call.key.number,
+                    hedge=call.hedge,
+                    lost=True,
+                    cost=wasted,
+                )
+            )
+        if racing:
+            await asyncio.wait(racing)
+        for task in racing:
+            if not task.cancelled() and task.exception() is None and self._discard is not None:
+                await self._discard(task.result())
+
+    def _won(self, step: Call, lease: Lease, delivered: T) -> tuple[T, Lease]:
+        began, now = lease.started, self._at.clock()
+        entry = Attempt(
+            step.target.name, step.tier, began - self._start, now - began, key=step.key.number, hedge=step.hedge
+        )
+        self._trace.entries.append(entry)
         self._delivered = step, began
         return delivered, lease
+
+    def _failed(self, step: Call, lease: Lease, failure: ProviderError) -> Failed:
+        now = self._at.clock()
+        self._error = failure
+        lease.failed(failure, now)
+        self._trace.entries.append(_entry(step, failure, lease.started - self._start, now - lease.started))
+        if self._at.witness is not None:
+            self._at.witness.attempt_failed(step.target, failure, now - lease.started, now)
+        _learn_window(step.target, failure, self._at.windows)
+        return Failed(failure, step)
 
     def _exhausted(self, why: str) -> SignalboxError:
         self._trace.seconds = self._at.clock() - self._start
@@ -109,7 +209,7 @@ class FailOver(Generic[T]):
         """Write into the trace that the stream that was delivered last broke."""
         step, began = self._delivered
         now = self._at.clock()
-        self._trace.entries.append(_failed(step, error, began - self._start, now - began))
+        self._trace.entries.append(_entry(step, error, began - self._start, now - began))
         if self._at.witness is not None:
             self._at.witness.attempt_failed(step.target, error, now - began, now)
 
@@ -119,18 +219,24 @@ class FailOver(Generic[T]):
         self._trace.seconds = self._at.clock() - self._start
 
 
-def _begin(step: Call, needs: Needs, at: Situation, now: float) -> Lease:
+def _begin(step: Call, chain: Chain, needs: Needs, at: Situation, now: float) -> Lease:
     reserved = step.reserved
     if reserved is None:
-        reserved = at.states.reserve(step.target, needs.prompt_tokens, needs.max_tokens, now)
-    return at.states.begin(step.target, reserved, now, placed=step.placed)
+        reserved = at.states.reserve(step.target, step.key, needs.prompt_tokens, needs.max_tokens, now)
+    bill = None
+    if at.spending is not None:
+        budgets = (chain.budget, step.target.budget)
+        bill = at.spending.bill(budgets, step.target, needs.prompt_tokens, needs.max_tokens)
+    return at.states.begin(step.target, step.key, reserved, now, placed=step.placed, bill=bill)
 
 
-async def _wait(step: Wait, at: Situation) -> ProviderError | None:
+async def _wait(step: Wait | Stay, at: Situation) -> Failed | Placed | None:
+    assert isinstance(step, Wait), "there is nothing under way to stay for"
     if step.place is not None:
-        if await at.states.place(step.place, step.seconds):
-            return None
-        return ProviderError(ErrorCode.OVERLOADED, "no place was freed in time")
+        key = await at.states.place(step.place, step.seconds)
+        if key is not None:
+            return Placed(key)
+        return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
     try:
         await asyncio.sleep(step.seconds)
     except BaseException:
@@ -140,7 +246,7 @@ async def _wait(step: Wait, at: Situation) -> ProviderError | None:
     return None
 
 
-def _failed(step: Call, error: ProviderError, at: float, seconds: float) -> Attempt:
+def _entry(step: Call, error: ProviderError, at: float, seconds: float) -> Attempt:
     return Attempt(
         step.target.name,
         step.tier,
@@ -150,6 +256,8 @@ def _failed(step: Call, error: ProviderError, at: float, seconds: float) -> Atte
         message=error.message,
         status=error.status,
         request_id=error.request_id,
+        key=step.key.number,
+        hedge=step.hedge,
     )
 
 
@@ -169,6 +277,8 @@ def _retry_after(error: ProviderError | None, chain: Chain, needs: Needs, at: Si
 def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     """The request as this target gets it: its model id, and its params where the caller said nothing."""
     changes: dict[str, Any] = {"model": target.model}
+    if target.connect is not None and request.connect_timeout is None:
+        changes["connect_timeout"] = target.connect
     extra: dict[str, Any] = {}
     for key, value in target.params.items():
         if key not in _FIELDS:
@@ -191,6 +301,14 @@ def refused(response: CompletionResponse, target: Target) -> ProviderError:
     )
 
 
+def hear(provider: Provider, target: Target, lease: Lease, now: float) -> None:
+    """Take over what the answer's headers say is left of the vendor's limits."""
+    ask = getattr(provider, "left", None)
+    told = None if ask is None else ask(target.model)
+    if told is not None:
+        lease.heard(told, now)
+
+
 async def call(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> CompletionResponse:
     """One plain attempt, within the target's timeouts and the request's deadline."""
     try:
@@ -206,35 +324,33 @@ async def call(provider: Provider, request: CompletionRequest, target: Target, d
 
 
 class OpenedStream:
-    """A stream whose first content is at hand: from here on it is committed to its target."""
+    """A stream whose first content is at hand: from here on it is committed to its target.
 
-    __slots__ = ("_chunks", "_first", "_source", "first_token", "target")
+    `first` is that chunk, None for a stream that ended without one; `rest` are those after it. `first_token` is the
+    time from the call to it, in seconds.
+    """
+
+    __slots__ = ("_source", "first", "first_token", "rest", "target")
 
     def __init__(
         self,
         source: ChunkStream,
-        chunks: AsyncIterator[StreamChunk],
+        rest: AsyncGenerator[StreamChunk, None],
         first: StreamChunk | None,
         target: Target,
     ) -> None:
         self._source = source
-        self._chunks = chunks
-        self._first = first
+        self.rest = rest
+        self.first = first
+        self.first_token = 0.0
         self.target = target
-        self.first_token = 0.0  # seconds from the call to the first content
 
     @property
     def response(self) -> CompletionResponse:
         return self._source.response
 
-    async def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        if self._first is not None:
-            yield self._first
-        async for chunk in self._chunks:
-            yield chunk
-
     async def aclose(self) -> None:
-        await _close(self._chunks)
+        await self.rest.aclose()
         await self._source.aclose()
 
 
@@ -252,11 +368,11 @@ async def open_stream(provider: Provider, request: CompletionRequest, target: Ta
         async for chunk in chunks:
             if chunk.has_content or chunk.done:
                 return OpenedStream(source, chunks, chunk, target)
-    except ProviderError as error:
-        await _close(chunks)
-        raise _uncommitted(error) from None
-    except BaseException:
-        await _close(chunks)
+    except BaseException as error:
+        await chunks.aclose()
+        await source.aclose()
+        if isinstance(error, ProviderError):
+            raise _uncommitted(error) from None
         raise
     return OpenedStream(source, chunks, None, target)
 
@@ -266,12 +382,6 @@ def _uncommitted(error: ProviderError) -> ProviderError:
     if error.code is ErrorCode.STREAM_INTERRUPTED:
         error.code = ErrorCode.PROTOCOL_ERROR
     return error
-
-
-async def _close(chunks: AsyncIterator[StreamChunk]) -> None:
-    close = getattr(chunks, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def routed(response: CompletionResponse, chain: Chain, target: Target, trace: Trace) -> CompletionResponse:

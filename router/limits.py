@@ -109,6 +109,15 @@ class Allowance:
         else:
             self._tokens.give_back(reserved - used, now)
 
+    def tighten(self, requests: float | None, tokens: float | None, now: float) -> bool:
+        """The vendor says so much is left; False when this has no limit of that kind."""
+        told = False
+        for bucket, left in ((self._requests, requests), (self._tokens, tokens)):
+            if bucket is not None and left is not None:
+                told = True
+                bucket.take(max(0.0, bucket.available(now) - left), now)
+        return told
+
     # --- places
 
     def enter(self) -> None:

@@ -14,24 +14,13 @@ from providers.base import Provider
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
+from router.backoff import HedgeRules, RetryRules
 from router.balance import Balancer, make_balancer
 from router.breaker import BreakerRules
 from router.config import LoadResult, RoutesFile, effective
-from router.config.schema import ModelConfig, OnStreamBreak
+from router.config.schema import BudgetAmount, ModelConfig, OnStreamBreak
 from router.limits import Limits
-from router.target import Target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRules:
-    """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests."""
-
-    max_attempts: int = 4
-    same_target: int = 1
-    backoff: float = 0.25
-    max_backoff: float = 8.0
-    max_wait: float = 10.0
-    budget: float = 0.2
+from router.target import Budget, Key, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,13 +37,15 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """What a route compiled to. `total` is the request's deadline in seconds, None = no limit."""
+    """What a route compiled to. `total` is the request's deadline in seconds; None is no limit, no hedge, no budget."""
 
     route: str
     tiers: tuple[Tier, ...]
     retry: RetryRules
     total: float | None
     on_stream_break: OnStreamBreak = "error"
+    hedge: HedgeRules | None = None
+    budget: Budget | None = None
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -63,7 +54,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """All chains of one accepted revision, and the settings of the providers they need."""
+    """All chains of one accepted revision, and the settings of the providers they need (of a pool's first key)."""
 
     revision: str
     file: RoutesFile
@@ -76,6 +67,31 @@ class Plan:
     def targets(self) -> list[Target]:
         """All targets of all chains."""
         return [target for chain in self.chains.values() for target in chain.targets]
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """All budgets of the file."""
+        found = [self.budget_of(name) for name in self.file.providers]
+        found += [chain.budget for chain in self.chains.values()]
+        return tuple(budget for budget in found if budget is not None)
+
+    def budget_of(self, provider: str) -> Budget | None:
+        return _budget("provider", provider, self.file.providers[provider].budget)
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """Budgets that can't count all of their calls, since a price is not known: a sentence each."""
+        lacking: dict[str, set[str]] = {}
+        for chain in self.chains.values():
+            for target in chain.targets:
+                if target.capabilities.price is None and not target.disabled:
+                    for budget in filter(None, (chain.budget, target.budget)):
+                        lacking.setdefault(budget.purse, set()).add(target.name)
+        return tuple(
+            f"the budget of {purse} does not count {', '.join(sorted(names))}: the price is not known; "
+            "write it as `price: {input: …, output: …}` (USD per million tokens) under models"
+            for purse, names in lacking.items()
+        )
 
     def chain(self, name: str) -> Chain | None:
         """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
@@ -92,35 +108,50 @@ def compile_plan(loaded: LoadResult) -> Plan:
     file = loaded.file
     if file is None:
         raise ValueError("a file with errors can't be compiled")
-    settings = {name: _settings(file, name) for name in file.providers}
-    told = Told(settings)
+    told = Told({name: _settings(file, name) for name in file.providers})
     chains = {name: _chain(file, told, name) for name in file.routes}
     chains |= {name: _direct(file, told, name) for name in file.models}
+    settings = {name: keys[0] for name, keys in told.settings.items()}
     return Plan(loaded.revision, file, chains, settings, told, loaded)
 
 
 class Told:
-    """What the providers tell of their models, without a call. They are made for this only, and never connect."""
+    """What the providers tell of their models, without a call. They are made for this only, and never connect.
 
-    def __init__(self, settings: Mapping[str, ProviderSettings]) -> None:
+    Args:
+        settings: of each provider by name, once for each of its keys.
+    """
+
+    def __init__(self, settings: Mapping[str, tuple[ProviderSettings, ...]]) -> None:
         self.settings = settings
+        self.keys = {name: _keys(name, each) for name, each in settings.items()}
         self._made: dict[str, Provider] = {}
-        self._accounts: dict[str, str] = {}
 
     def account(self, provider: str) -> str:
-        """What stands for the provider with all that shapes its connection; a hash, since the key is in it."""
-        if provider not in self._accounts:
-            made = self.settings[provider]
-            shape = [made.kind, made.base_url, made.secret, sorted(made.headers.items()), made.proxy, made.verify]
-            shape.append(sorted((key, repr(value)) for key, value in made.options.items()))
-            digest = hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()
-            self._accounts[provider] = f"{provider}:{digest[:16]}"
-        return self._accounts[provider]
+        """What stands for the provider with all that shapes its connection."""
+        keys = self.keys[provider]
+        if len(keys) == 1:
+            return keys[0].identity
+        return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
         if provider not in self._made:
-            self._made[provider] = registry.create(self.settings[provider])
+            self._made[provider] = registry.create(self.settings[provider][0])
         return self._made[provider].capabilities(model)
+
+
+def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:
+    made = []
+    for number, each in enumerate(settings, 1):
+        shape = [each.kind, each.base_url, each.secret, sorted(each.headers.items()), each.proxy, each.verify]
+        shape.append(sorted((key, repr(value)) for key, value in each.options.items()))
+        # A hash, since the key is in it.
+        made.append(Key(f"{provider}:{_digest(shape)}", each, number if len(settings) > 1 else 0))
+    return tuple(made)
+
+
+def _digest(shape: object) -> str:
+    return hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:
@@ -128,16 +159,20 @@ def _values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any
     return {key: found.value for key, found in effective(file, policy, **names).items()}
 
 
-def _retry(file: RoutesFile, route: str | None) -> RetryRules:
-    values = _values(file, "retry", route=route)
-    return RetryRules(**{key: values[key] for key in RetryRules.__dataclass_fields__})
+def _hedge(file: RoutesFile, route: str) -> HedgeRules | None:
+    values = _values(file, "hedge", route=route)
+    return None if values["after"] is None else HedgeRules(**values)
+
+
+def _budget(scope: str, name: str, written: BudgetAmount | None) -> Budget | None:
+    return None if written is None else Budget(f"{scope} {name}", written.usd, written.per)
 
 
 def _direct(file: RoutesFile, told: Told, name: str) -> Chain:
     target = _target(file, told, name, route=None)
     tier = Tier((target,), "ordered", make_balancer("ordered"))
     on_break = _values(file, "on_stream_break")["on_stream_break"]
-    return Chain(name, (tier,), _retry(file, None), target.timeout.total, on_break)
+    return Chain(name, (tier,), target.retry, target.timeout.total, on_break)
 
 
 def _chain(file: RoutesFile, told: Told, name: str) -> Chain:
@@ -145,7 +180,9 @@ def _chain(file: RoutesFile, told: Told, name: str) -> Chain:
     _add_route(file, told, name, name, tiers, on=None, gate=None)
     total = _values(file, "timeout", route=name)["total"]
     on_break = _values(file, "on_stream_break", route=name)["on_stream_break"]
-    return Chain(name, tuple(tiers), _retry(file, name), total, on_break)
+    retry = RetryRules(**_values(file, "retry", route=name))
+    budget = _budget("route", name, file.routes[name].budget)
+    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name), budget)
 
 
 def _add_route(
@@ -209,20 +246,24 @@ def _target(
     if found is None:
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
     provider, model_id, model = found
-    timeout = _values(file, "timeout", provider=provider, model=name if model else None, route=route)
+    where = {"provider": provider, "model": name if model else None, "route": route}
+    timeout = Timeout(**_values(file, "timeout", **where))
     return Target(
         name=name,
         provider=provider,
         model=model_id,
         weight=weight,
         params={**(model.params if model else {}), **(params or {})},
-        timeout=Timeout(**timeout),
+        timeout=timeout,
+        connect=None if timeout.connect == told.settings[provider][0].timeout.connect else timeout.connect,
+        retry=RetryRules(**_values(file, "retry", **where)),
         capabilities=_capabilities(model, told.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
         account=told.account(provider),
-        settings=told.settings[provider],
+        keys=told.keys[provider],
         breaker=_breaker(file, provider=provider, model=name if model else None),
         limits=Limits() if model is None else _limits(model.limits.model_dump()),
+        budget=_budget("provider", provider, file.providers[provider].budget),
         key_limits=_limits(_values(file, "limits", provider=provider)),
     )
 
@@ -251,18 +292,21 @@ def _capabilities(model: ModelConfig | None, told: ModelCapabilities) -> ModelCa
     return msgspec.structs.replace(told, **said)
 
 
-def _settings(file: RoutesFile, name: str) -> ProviderSettings:
+def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
+    """Of each key of the provider."""
     config = file.providers[name]
     connect = _values(file, "timeout", provider=name)["connect"]
-    keys = (config.api_key, *config.api_keys)
-    return ProviderSettings(
-        name=name,
-        kind=config.kind,
-        base_url=config.base_url,
-        api_key=next((key for key in keys if key is not None), None),
-        headers=dict(config.headers or {}),
-        timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
-        proxy=config.proxy,
-        verify=config.verify,
-        options={**(config.options or {}), "max_retries": 0},
+    return tuple(
+        ProviderSettings(
+            name=name,
+            kind=config.kind,
+            base_url=config.base_url,
+            api_key=key,
+            headers=dict(config.headers or {}),
+            timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
+            proxy=config.proxy,
+            verify=config.verify,
+            options={**(config.options or {}), "max_retries": 0},
+        )
+        for key in config.api_keys or (config.api_key,)
     )

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from router.config.units import format_duration
 from router.plan import Chain, Plan, Tier
+from router.target import Budget
 
 if TYPE_CHECKING:
     from router.config import Diagnostic, LoadResult
@@ -61,11 +63,17 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
             yield f"provider {name} removed{draining}"
         elif old.told.account(name) != new.told.account(name):
             draining = f", draining {under_way[name]}" if under_way.get(name) else ""
-            yield f"provider {name} reconnects{draining}"
+            keys, more = len(old.told.keys[name]), len(new.told.keys[name])
+            what = "reconnects" if keys == more else f"keys {keys}→{more}"
+            yield f"provider {name} {what}{draining}"
     for name, config in new.file.providers.items():
         if name not in old.providers:
             yield f"provider {name} added"
-        elif config.disabled != old.file.providers[name].disabled:
+            continue
+        budgets = [plan.budget_of(name) for plan in (old, new)]
+        if budgets[0] != budgets[1]:
+            yield f"provider {name} budget {_dollars(budgets[0])}→{_dollars(budgets[1])}"
+        if config.disabled != old.file.providers[name].disabled:
             yield f"provider {name} {'left out' if config.disabled else 'is back'}"
 
 
@@ -91,11 +99,15 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
     if old.retry != new.retry:
         yield "retry changed"
+    if old.hedge != new.hedge:
+        yield "hedge changed"
+    if old.budget != new.budget:
+        yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
         known = kept.get(target.name, target)
-        if (known.timeout, known.params) != (target.timeout, target.params):
-            yield f"{target.name} timeouts or params"
+        if (known.timeout, known.retry, known.params) != (target.timeout, target.retry, target.params):
+            yield f"{target.name} timeouts, retries or params"
         if (known.provider, known.model) != (target.provider, target.model):
             yield f"{target.name} is {target.provider}/{target.model}"
 
@@ -120,6 +132,10 @@ def _models(old: Plan, new: Plan) -> Iterator[str]:
         yield f"model {name} removed"
     for name in new.file.models.keys() - old.file.models.keys():
         yield f"model {name} added"
+
+
+def _dollars(budget: Budget | None) -> str:
+    return "none" if budget is None else f"${budget.usd:g} {budget.period}"
 
 
 def _seconds(value: float | None) -> str:
@@ -151,3 +167,29 @@ async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
         except (OSError, RuntimeError, StopAsyncIteration) as error:
             log.warning("the watcher of %s stopped (%s); it is started anew", path, error)
         await asyncio.sleep(_RESTART)
+
+
+class Reloading(Protocol):
+    """What follows a file: a router."""
+
+    async def reload(self) -> Reload: ...
+
+
+def follow(path: Path, router: Reloading) -> asyncio.Task[None]:
+    """Reload on every change, in a task of the running loop; a router that is dropped is collected, and ends it."""
+    loop = asyncio.get_running_loop()
+    reference = weakref.ref(router)
+
+    async def changed() -> None:
+        found = reference()
+        if found is not None:
+            await found.reload()
+
+    task = loop.create_task(watch(path, changed))
+    weakref.finalize(router, _stop, loop, task)
+    return task
+
+
+def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)

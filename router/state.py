@@ -7,71 +7,76 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from functools import partial
-from math import exp, inf
+from math import inf
 
-from providers.errors import CONSEQUENCES, ProviderError
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.transport.headers import Left
 from providers.types import Usage
 from router.breaker import Breaker, BreakerRules, Permit
+from router.latency import PeakEwma, Recent
 from router.limits import Allowance, Limits
-from router.target import Target
+from router.spending import Bill
+from router.target import Key, Target
 
 QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
-LATENCY_DECAY = 10.0  # seconds
+_CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR})  # by vendors, likely
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
 
 
-class PeakEwma:
-    """A latency that jumps up at once and comes down slowly; it fades while nothing is seen."""
-
-    __slots__ = ("_at", "_value")
-
-    def __init__(self) -> None:
-        self._value = 0.0
-        self._at = -inf
-
-    @property
-    def known(self) -> bool:
-        return self._at > -inf
-
-    def add(self, seconds: float, now: float) -> None:
-        past = self.value(now)
-        weight = exp(-(now - self._at) / LATENCY_DECAY) if self.known else 0.0
-        self._value = max(seconds, past * weight + seconds * (1 - weight))
-        self._at = now
-
-    def value(self, now: float) -> float:
-        return self._value * exp(-(now - self._at) / LATENCY_DECAY) if self.known else 0.0
-
-
 class Guard:
-    """Breaker, hold and limits of one target, or of one provider key."""
+    """Breaker, hold and limits of one target, or of one provider key. A draining one gets no new call."""
 
-    __slots__ = ("allowance", "breaker", "held_until", "rate_hits")
+    __slots__ = ("allowance", "breaker", "draining", "held_until")
 
     def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
         self.breaker = Breaker(rules, chance)
         self.allowance = Allowance(limits)
         self.held_until = -inf
-        self.rate_hits = 0
+        self.draining = False
+
+    def hold(self, until: float) -> None:
+        self.held_until = max(self.held_until, until)
+
+
+class Pacing:
+    """What one key was told of one target: vendors limit a key's calls of each model."""
+
+    __slots__ = ("held_until", "hits")
+
+    def __init__(self) -> None:
+        self.held_until = -inf
+        self.hits = 0  # 429s in a row
 
     def hold(self, until: float) -> None:
         self.held_until = max(self.held_until, until)
 
 
 class TargetState(Guard):
-    """One model at one provider."""
+    """One model at one provider. `pacing` is by the identity of the key that was told to slow down."""
 
-    __slots__ = ("draining", "explored", "latency")
+    __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn", "turns")
 
     def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
         super().__init__(rules, limits, chance)
         self.latency = PeakEwma()
+        self.firsts = Recent()  # times to first content of streams
+        self.answers = Recent()  # times of plain calls
         self.explored = False
-        self.draining = False
+        self.turn = 0
+        self.turns: dict[str, int] = {}  # by the identity of the key: when it was used last
+        self.pacing: dict[str, Pacing] = {}
+
+    def paced(self, key: Key) -> Pacing:
+        return self.pacing.setdefault(key.identity, Pacing())
+
+    def held(self, key: Key) -> float:
+        """Until when the vendor asked to wait, as far as this target and key are concerned alone."""
+        told = self.pacing.get(key.identity) if self.pacing else None
+        return self.held_until if told is None else max(self.held_until, told.held_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +91,23 @@ class Refusal:
 class Lease:
     """One call under way. It is ended exactly once, by its outcome."""
 
-    __slots__ = ("_ended", "_guards", "_permits", "_reserved", "_states", "_target", "started")
+    __slots__ = ("_bill", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
 
-    def __init__(self, states: States, target: Target, reserved: tuple[float, float], now: float) -> None:
-        self._states = states
-        self._target = target
-        self._guards = states.guards(target)
-        self._permits: list[Permit] = [guard.breaker.acquire(now) for guard in self._guards]
+    def __init__(
+        self,
+        guards: tuple[TargetState, Guard],
+        key: Key,
+        reserved: tuple[float, float],
+        now: float,
+        bill: Bill | None = None,
+    ) -> None:
+        self._guards = guards
+        self._state = guards[0]
+        self._permits: list[Permit] = [guard.breaker.acquire(now) for guard in guards]
         self._reserved = reserved
+        self._bill = bill
         self._ended = False
+        self.key = key
         self.started = now
 
     def succeeded(self, now: float, usage: Usage | None = None) -> None:
@@ -102,12 +115,22 @@ class Lease:
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
                 guard.breaker.success(permit, now, now - self.started)
-                guard.rate_hits = 0
-            self._settle(now, usage)
+            if self._state.pacing:
+                self._state.paced(self.key).hits = 0
+            self._settle(now, usage, 0)
 
-    def first_token(self, seconds: float, now: float) -> None:
+    def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
         """The answer began after so many seconds."""
-        self._states.of(self._target).latency.add(seconds, now)
+        self._state.latency.add(seconds, now)
+        (self._state.firsts if streaming else self._state.answers).add(seconds)
+
+    def heard(self, left: Left, now: float) -> None:
+        """What the headers of an answer say is left of the vendor's limits."""
+        if left.wait is not None:
+            self._state.paced(self.key).hold(now + left.wait)
+        for guard in self._guards:
+            if guard.allowance.tighten(left.requests, left.tokens, now):
+                return  # the headers are about the narrower of the two
 
     def failed(self, error: ProviderError, now: float) -> None:
         """The call failed; the error's code says what that means for target and key."""
@@ -117,7 +140,7 @@ class Lease:
         state, key = self._guards
         if meant.breaker == "failure":
             state.breaker.failure(self._permits[0], now)
-            self._states.of(self._target).latency.add(max(_FAILURE_COUNTS_AS, now - self.started), now)
+            self._state.latency.add(max(_FAILURE_COUNTS_AS, now - self.started), now)
         else:
             state.breaker.forget(self._permits[0])
         # A connection that can't be made tells of the host, which all targets of the key share.
@@ -125,19 +148,34 @@ class Lease:
             key.breaker.failure(self._permits[1], now)
         else:
             key.breaker.forget(self._permits[1])
-        if meant.breaker == "open_target":
-            state.breaker.trip(now)
-        elif meant.breaker == "open_key":
+        if meant.breaker == "open_key":
             key.breaker.trip(now)
-        _hold(state, key, error, now)
-        self._settle(now, None)
+        elif meant.breaker == "open_target" and meant.other_key and self.key.number:
+            self._state.paced(self.key).hold(now + state.breaker.rules.max_open_for)  # the other keys may be let in
+        elif meant.breaker == "open_target":
+            state.breaker.trip(now)
+        self._hold(error, now)
+        partial = error.partial
+        begun = error.code in _CHARGED and error.phase != "connect"
+        self._settle(now, None, -1 if not begun else 0 if partial is None else rough_tokens(partial.text))
 
-    def cancelled(self, now: float) -> None:
-        """The caller went away: that tells nothing."""
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is not known yet."""
+        return not self._ended
+
+    def cancelled(self, now: float, answered: int = 0) -> None:
+        """The caller went away, after so many tokens of the answer: that tells nothing."""
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
                 guard.breaker.forget(permit)
-            self._settle(now, None)
+            self._settle(now, None, answered)
+
+    def lost(self, now: float, *, streaming: bool) -> None:
+        """Another target was faster: that counts as nothing, but it took at least so long."""
+        if not self._ended:
+            self.first_token(now - self.started, now, streaming=streaming)
+            self.cancelled(now)
 
     def _end(self) -> bool:
         if self._ended:
@@ -147,23 +185,26 @@ class Lease:
             guard.allowance.leave()
         return True
 
-    def _settle(self, now: float, usage: Usage | None) -> None:
+    def _hold(self, error: ProviderError, now: float) -> None:
+        state, (_, key) = self._state, self._guards
+        meant, asked = CONSEQUENCES[error.code].hold, error.retry_after
+        if meant == "quota":
+            key.hold(now + (QUOTA_HOLD if asked is None else asked))
+        elif meant == "retry_after" and asked is not None:
+            state.hold(now + asked)
+        elif meant == "rate":
+            pacing = state.paced(self.key)
+            wait = min(LONGEST_RATE_HOLD, RATE_HOLD * 2.0 ** min(pacing.hits, 10))
+            pacing.hits += 1
+            pacing.hold(now + (wait if asked is None else asked))
+
+    def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
+        if self._bill is not None:
+            self._bill.settle(usage, answered)
         given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
         used = None if given is None or made is None else given + made
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
             guard.allowance.settle(reserved, used, made, now)
-
-
-def _hold(state: TargetState, key: Guard, error: ProviderError, now: float) -> None:
-    meant = CONSEQUENCES[error.code].hold
-    if meant == "quota":
-        key.hold(now + (QUOTA_HOLD if error.retry_after is None else error.retry_after))
-    elif meant == "retry_after" and error.retry_after is not None:
-        state.hold(now + error.retry_after)
-    elif meant == "rate":
-        wait = min(LONGEST_RATE_HOLD, RATE_HOLD * 2.0 ** min(state.rate_hits, 10))
-        state.rate_hits += 1
-        state.hold(now + (wait if error.retry_after is None else error.retry_after))
 
 
 def _nobody(identity: str, breaker: Breaker) -> None:
@@ -190,112 +231,197 @@ class States:
             found.breaker.on_change = partial(self._changed, target.identity)
         return found
 
-    def key_of(self, target: Target) -> Guard:
-        """Of the provider key."""
-        found = self._keys.get(target.account)
+    def key_of(self, target: Target, key: Key) -> Guard:
+        """Of a provider key, which the targets of the provider share."""
+        found = self._keys.get(key.identity)
         if found is None:
-            found = self._keys[target.account] = Guard(target.breaker, target.key_limits, self._chance)
-            found.breaker.on_change = partial(self._changed, target.account)
+            found = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._chance)
+            found.breaker.on_change = partial(self._changed, key.identity)
         return found
 
-    def guards(self, target: Target) -> tuple[TargetState, Guard]:
-        return self.of(target), self.key_of(target)
+    def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
+        return self.of(target), self.key_of(target, key)
 
-    def adopt(self, targets: Iterable[Target], accounts: set[str]) -> None:
+    def adopt(self, targets: Iterable[Target], keys: set[str]) -> None:
         """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
 
+        What was opened, closed or drained by hand is so no longer.
+
         Args:
-            accounts: of all providers of the plan, those that no target uses included.
+            keys: the identities of all keys of the plan, those that no target uses included.
         """
-        kept = set(accounts)
+        kept = set(keys)
         for target in targets:
             kept.add(target.identity)
             if target.identity in self._targets:
                 state = self._targets[target.identity]
                 state.breaker.rules = target.breaker
                 state.allowance.change(target.limits)
-            if target.account in self._keys:
-                self._keys[target.account].breaker.rules = target.breaker
-                self._keys[target.account].allowance.change(target.key_limits)
+                state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
+                state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
+            for key in target.keys:
+                if key.identity in self._keys:
+                    self._keys[key.identity].breaker.rules = target.breaker
+                    self._keys[key.identity].allowance.change(target.key_limits)
         # A call under way holds its own reference: what goes here ends with the last of them.
-        for remembered in (self._targets, self._keys):
+        remembered: dict[str, Guard]
+        for remembered in (self._targets, self._keys):  # type: ignore[assignment]  # a dict of a subclass, only read
             for identity in [name for name in remembered if name not in kept]:
                 del remembered[identity]
+            for guard in remembered.values():
+                guard.draining = False
+                if guard.breaker.manual:
+                    guard.breaker.reset()
 
-    def refusal(self, target: Target, prompt: float, max_tokens: int | None, now: float) -> Refusal | None:
-        """Why the target gets no call now; None when it may."""
-        state, key = self.of(target), self.key_of(target)
-        if state.draining:
+    def refusal(
+        self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
+    ) -> Refusal | None:
+        """Why the target gets no call now; None when it may.
+
+        Args:
+            without: the identities of keys that are not to be used.
+        """
+        keys = target.keys
+        if len(keys) == 1:
+            return self.why(target, keys[0], prompt, max_tokens, now)
+        soonest: Refusal | None = None
+        for key in keys:
+            if key.identity in without:
+                continue
+            found = self.why(target, key, prompt, max_tokens, now)
+            if found is None:
+                return None
+            if soonest is None or found.until < soonest.until:
+                soonest = found
+        return soonest
+
+    def why(self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float) -> Refusal | None:
+        """Why the target gets no call with this key now; None when it may."""
+        state, guard = self.of(target), self.key_of(target, key)
+        if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
-        for guard, whose in ((state, ""), (key, " of its provider")):
-            if not guard.breaker.admits(now):
-                until = guard.breaker.until if guard.breaker.state == "open" else now
-                when = f"tried again in {until - now:.3g} s" if until > now else "a probe is under way"
+        for each, whose in ((state, ""), (guard, _whose(key))):
+            if not each.breaker.admits(now):
+                until = each.breaker.until if each.breaker.state == "open" else now
+                if each.breaker.manual:
+                    when = "opened by hand"
+                else:
+                    when = f"tried again in {until - now:.3g} s" if until > now else "a probe is under way"
                 return Refusal("circuit_open", f"the breaker{whose} is open; {when}", until)
-        held = max(state.held_until, key.held_until)
+        held = max(state.held(key), guard.held_until)
         if held > now:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
-        if state.allowance.full or key.allowance.full:
+        if state.allowance.full or guard.allowance.full:
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
-        wait = max(guard.allowance.wait(guard.allowance.expected(prompt, max_tokens), now) for guard in (state, key))
+        wait = max(each.allowance.wait(each.allowance.expected(prompt, max_tokens), now) for each in (state, guard))
         if wait > 0:
             return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
         return None
 
-    def held(self, target: Target) -> float:
-        """Until when the vendor asked to wait."""
-        return max(guard.held_until for guard in self.guards(target))
+    def best_key(
+        self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
+    ) -> Key:
+        """Of the keys that may be used, the one with the fewest calls under way; else the one that may be soonest."""
+        keys = target.keys
+        if len(keys) == 1:
+            return keys[0]
+        state = self.of(target)
 
-    async def place(self, target: Target, seconds: float) -> bool:
-        """Wait in line for a place at the target and its key; True when it is had, to be handed to `begin`."""
+        def order(key: Key) -> tuple[float, int, int]:
+            found = self.why(target, key, prompt, max_tokens, now)
+            busy = self.key_of(target, key).allowance.in_flight
+            return (-inf if found is None else found.until), busy, state.turns.get(key.identity, 0)
+
+        best = min([key for key in keys if key.identity not in without] or keys, key=order)
+        state.turn += 1  # among equals the one that was idle longest
+        state.turns[best.identity] = state.turn
+        return best
+
+    def held(self, target: Target, key: Key) -> float:
+        """Until when the vendor asked to wait."""
+        state, guard = self.guards(target, key)
+        return max(state.held(key), guard.held_until)
+
+    async def place(self, target: Target, seconds: float) -> Key | None:
+        """Wait in line for a place at the target and at one of its keys; gives the key, to be handed to `begin`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        had: list[Allowance] = []
+        own = self.of(target).allowance
+        if not own.full:
+            own.enter()
+        elif not await own.place(seconds):
+            return None
+        key = None
         try:
-            for guard in self.guards(target):
-                allowance = guard.allowance
-                if not allowance.full:
-                    allowance.enter()
-                elif not await allowance.place(max(0.0, end - loop.time())):
-                    break
-                had.append(allowance)
-            else:
-                return True
-        except BaseException:
-            for allowance in had:
-                allowance.leave()
-            raise
-        for allowance in had:
-            allowance.leave()
-        return False
+            key = await self._place_at_key(target, max(0.0, end - loop.time()))
+        finally:
+            if key is None:
+                own.leave()
+        return key
 
-    def reserve(self, target: Target, prompt: float, max_tokens: int | None, now: float) -> tuple[float, float]:
+    async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
+        """At whichever key has one first."""
+        allowances = {key: self.key_of(target, key).allowance for key in target.keys}
+        free = [key for key, allowance in allowances.items() if not allowance.full]
+        if free:
+            key = min(free, key=lambda each: allowances[each].in_flight)
+            allowances[key].enter()
+            return key
+        loop = asyncio.get_running_loop()
+        lines = {loop.create_task(allowance.place(seconds)): key for key, allowance in allowances.items()}
+        waiting, had = set(lines), None
+        try:
+            while waiting and had is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                had = next((line for line in done if line.result()), None)
+        finally:
+            for line in waiting:
+                line.cancel()  # gives back the place that it may just have got
+            await asyncio.wait(lines)
+            for line, key in lines.items():
+                if line is not had and not line.cancelled() and line.result():
+                    allowances[key].leave()
+        return None if had is None else lines[had]
+
+    def reserve(
+        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
+    ) -> tuple[float, float]:
         """Take a call's worth from the limits; gives the tokens reserved of target and key."""
-        state, key = self.guards(target)
-        reserved = (state.allowance.expected(prompt, max_tokens), key.allowance.expected(prompt, max_tokens))
-        for guard, tokens in zip((state, key), reserved, strict=True):
-            guard.allowance.take(tokens, now)
+        state, guard = self.guards(target, key)
+        reserved = (state.allowance.expected(prompt, max_tokens), guard.allowance.expected(prompt, max_tokens))
+        state.allowance.take(reserved[0], now)
+        guard.allowance.take(reserved[1], now)
         return reserved
 
-    def give_back(self, target: Target, reserved: tuple[float, float], now: float) -> None:
+    def give_back(self, target: Target, key: Key, reserved: tuple[float, float], now: float) -> None:
         """A reserved call was not made."""
-        for guard, tokens in zip(self.guards(target), reserved, strict=True):
+        for guard, tokens in zip(self.guards(target, key), reserved, strict=True):
             guard.allowance.give_back(tokens, now)
 
-    def begin(self, target: Target, reserved: tuple[float, float], now: float, *, placed: bool = False) -> Lease:
+    def begin(
+        self,
+        target: Target,
+        key: Key,
+        reserved: tuple[float, float],
+        now: float,
+        *,
+        placed: bool = False,
+        bill: Bill | None = None,
+    ) -> Lease:
         """A call is made now. `placed`: its place was waited for and is had already."""
+        guards = self.guards(target, key)
         if not placed:
-            for guard in self.guards(target):
+            for guard in guards:
                 guard.allowance.enter()
-        return Lease(self, target, reserved, now)
+        return Lease(guards, key, reserved, now, bill)
 
     def known(self, identity: str) -> TargetState | None:
         """Of a target by its identity; None when it has not been used."""
         return self._targets.get(identity)
 
-    def key(self, account: str) -> Guard | None:
-        """Of a provider key by its identity; None when it has not been used."""
-        return self._keys.get(account)
+    def key(self, identity: str) -> Guard | None:
+        """Of a provider key; None when it has not been used."""
+        return self._keys.get(identity)
 
     def share(self, target: Target, now: float) -> float:
         """The part of its weight that a target gets."""
@@ -303,3 +429,12 @@ class States:
 
     def in_flight(self, target: Target) -> int:
         return self.of(target).allowance.in_flight
+
+
+def rough_tokens(text: str) -> int:
+    """About how many tokens a text has, for what no vendor counted."""
+    return len(text) // 4
+
+
+def _whose(key: Key) -> str:
+    return f" of its key {key.number}" if key.number else " of its provider"

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
 from router.errors import RouteExhausted
-from router.execute import FailOver, OpenedStream, open_stream, refused, routed
+from router.execute import FailOver, OpenedStream, hear, open_stream, refused, routed
 from router.plan import Chain
 from router.request import needs_of
-from router.state import Lease
+from router.state import Lease, rough_tokens
 from router.target import Target
 from router.trace import Trace
 
@@ -78,19 +78,21 @@ class RouterStream:
                 self._opened = opened
                 witness.target = opened.target
                 try:
-                    async for chunk in opened:
+                    if opened.first is not None:
+                        if opened.first.done:
+                            self._ended(opened, lease, clock(), witness)
+                        yield opened.first
+                    async for chunk in opened.rest:
                         if chunk.done:
-                            response, now = self.response, clock()
-                            lease.succeeded(now, response.usage)
-                            witness.answered(opened.target, lease.started, now, response, opened.first_token)
-                            self._router._learn(opened.target, self._request, response.usage)
+                            self._ended(opened, lease, clock(), witness)
                         yield chunk
                     return
                 except ProviderError as error:
                     interrupted = self._interrupted(error)
                     lease.failed(interrupted, clock())
                 finally:
-                    lease.cancelled(clock())  # where it has not ended otherwise
+                    if lease.is_open:
+                        lease.cancelled(clock(), rough_tokens(opened.response.text))
                     await opened.aclose()
                 delivery = await self._after_break(walk, interrupted)
                 if not self._before:
@@ -101,26 +103,35 @@ class RouterStream:
         finally:
             walk.close()
 
+    def _ended(self, opened: OpenedStream, lease: Lease, now: float, witness: Witness) -> None:
+        """The answer is whole."""
+        response = self.response
+        lease.succeeded(now, response.usage)
+        witness.answered(opened.target, lease.started, now, response, opened.first_token)
+        self._router._counts.learn(opened.target, self._request, response.usage)
+
     def _walk(self) -> tuple[FailOver[OpenedStream], Witness]:
         router, chain = self._router, self._chain
         refusal_tier = names_refusals(chain)
         at, witness = router._situation(chain, self._trace, self._request)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
-            provider = router.provider_of(target)
+            provider = router.provider_of(target, lease.key)
             request = self._request
             if self._before:
                 request = _going_on(request, self._before, prefix=_continues(provider, target))
             opened = await open_stream(provider, request, target, deadline)
             now = at.clock()
             opened.first_token = now - lease.started
-            lease.first_token(opened.first_token, now)
+            lease.first_token(opened.first_token, now, streaming=True)
+            hear(provider, target, lease, now)
             if refusal_tier and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)
             return opened
 
-        return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at), witness
+        needs = needs_of(self._request, streaming=True)
+        return FailOver(chain, needs, self._trace, attempt, at, OpenedStream.aclose), witness
 
     async def _after_break(
         self, walk: FailOver[OpenedStream], interrupted: ProviderError

@@ -12,7 +12,9 @@ from providers.errors import ErrorCode
 class Attempt(msgspec.Struct, frozen=True, tag=True):
     """One call. `at` and `seconds` count from the request's start; `code` is None for a success.
 
-    `first_token` is the time from the call to the first content of a stream, in seconds.
+    `first_token` is the time from the call to the first content of a stream, in seconds. `key` is the number of the API
+    key where the provider has several. A `hedge` was called beside a slow one; who `lost` was cancelled since another
+    was faster, and `cost` is what its prompt costs at least, in USD.
     """
 
     target: str
@@ -24,12 +26,20 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     status: int | None = None
     first_token: float | None = None
     request_id: str | None = None
+    key: int = 0
+    hedge: bool = False
+    lost: bool = False
+    cost: float | None = None
 
     def line(self) -> str:
         """One line for people: target, code, milliseconds, the vendor's message."""
         status = f" HTTP {self.status}" if self.status and self.code else ""
         detail = f"  {' '.join(self.message.split())}" if self.message else ""
-        return f"{self.target}  {self.code or 'ok'}{status}  {self.seconds * 1000:.0f} ms{detail}"
+        outcome = "lost, another was faster" if self.lost else self.code or "ok"
+        key = f" (key {self.key})" if self.key else ""
+        hedge = "  (hedge)" if self.hedge else ""
+        price = f"  ${self.cost:.6f} or more" if self.cost else ""
+        return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{detail}"
 
 
 class Skip(msgspec.Struct, frozen=True, tag=True):
@@ -73,6 +83,16 @@ class Trace:
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         return tuple(entry for entry in self.entries if isinstance(entry, Attempt))
+
+    @property
+    def hedge_cost(self) -> float:
+        """USD that the calls that lost cost at least, as far as their prices are known."""
+        return sum(attempt.cost or 0.0 for attempt in self.attempts if attempt.lost)
+
+    @property
+    def answer(self) -> Attempt | None:
+        """The attempt that delivered last; it may have broken since."""
+        return next((each for each in reversed(self.attempts) if each.code is None and not each.lost), None)
 
     @property
     def skips(self) -> tuple[Skip, ...]:

@@ -359,16 +359,6 @@ telemetry: {capture: off}
     assert "defaults.retry.max_wait" not in loaded.inactive
 
 
-def test_inactive_is_what_a_variable_gives() -> None:
-    """What decides is the value, not how it is written; and levels that don't act are named too."""
-    text = """\
-providers: {a: {kind: openai, retry: {same_target: 0}, timeout: {connect: 1s}}}
-routes:
-  chat: {targets: [a/m], on_stream_break: "${MODE:-error}", timeout: {connect: 1s, total: 9s}}
-"""
-    assert read(text).inactive == ("providers.a.retry", "routes.chat.timeout.connect")
-
-
 def test_unused_things_are_a_warning() -> None:
     """The file is valid all the same."""
     loaded = read(PROVIDERS + "models: {m: {provider: a, id: m}}\nroutes: {chat: a/x}\n")

@@ -176,8 +176,8 @@ async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> N
             rest = [chunk.text async for chunk in stream]
         assert "Rayleigh" in first.text + "".join(rest)
         assert (await router.complete("chat", "hi")).target == "luna"
-        await until(lambda: not router._closing)
-        assert len(router._providers) == 1
+        await until(lambda: not router._live._closing)
+        assert len(router._live._made) == 1
 
 
 async def test_saving_again_and_again_under_load(simulator: Simulator, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def plan(text: str) -> Plan:
         (
             "routes: {c: [a/m]}",
             "routes: {c: {targets: [a/m], timeout: {total: 5s}}}",
-            "c: timeout.total 2m→5s, a/m timeouts or params",
+            "c: timeout.total 2m→5s, a/m timeouts, retries or params",
         ),
         ("routes: {c: [a/m, a/n]}", "routes: {c: {targets: [a/m, a/n], balance: affinity}}", "c: weighted→affinity"),
     ],

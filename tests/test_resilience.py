@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from providers import CompletionRequest, ErrorCode, FakeProvider, ProviderSettings
@@ -290,7 +290,7 @@ def test_cancelling_anywhere_leaks_nothing(step: int) -> None:
                 await task
         states = world.router._states
         for target in world.router.chain("chat").targets:
-            for guard in states.guards(target):
+            for guard in states.guards(target, target.keys[0]):
                 assert guard.allowance.in_flight == 0
                 assert not guard.allowance._waiting
                 assert not guard.breaker._leases
@@ -309,6 +309,7 @@ def tier(balance: str, weights: dict[str, float], **more: str) -> str:
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=6).filter(any))
+@example([3, 9, 1, 9, 9, 1])  # smooth weighted round robin strays further here
 @settings(max_examples=30, deadline=None)
 def test_weights_are_kept_to_one_call(weights: list[int]) -> None:
     """Over any calls, each target has its share within one; weight 0 gets nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -84,3 +85,50 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         if (wait := parse_duration(headers[reset], now)) is not None
     ]
     return max(waits, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the headers of an answer say of the vendor's limits.
+
+    `requests` and `tokens` are what is left of them, None where it is not told. `wait` is in seconds: how long nothing
+    will be left, None where something is.
+    """
+
+    requests: float | None = None
+    tokens: float | None = None
+    wait: float | None = None
+
+
+_TOLD_BY = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "anthropic-ratelimit-requests-limit")
+
+
+def left(headers: Mapping[str, str], now: float) -> Left | None:
+    """What is left of a vendor's limits after this answer; None where the headers do not tell.
+
+    OpenAI: https://developers.openai.com/api/docs/guides/rate-limits ("Rate limits in headers"); Anthropic:
+    https://platform.claude.com/docs/en/api/rate-limits ("Response headers"). A limit of 0 or below, as Azure sends
+    it, means that nothing is known.
+
+    Args:
+        headers: with lower-case names.
+        now: wall-clock epoch seconds.
+    """
+    if not any(name in headers for name in _TOLD_BY):
+        return None
+    found: dict[str, float] = {}
+    waits: list[float] = []
+    for remaining, reset in _BUDGETS:
+        number = _amount(headers.get(remaining))
+        if number is None or (_amount(headers.get(remaining.replace("remaining", "limit"))) or 0) <= 0:
+            continue
+        kind = "requests" if "requests" in remaining else "tokens"
+        found[kind] = min(number, found.get(kind, number))
+        wait = parse_duration(headers.get(reset, ""), now) if number == 0 else None
+        if wait:
+            waits.append(wait)
+    return Left(found.get("requests"), found.get("tokens"), max(waits, default=None)) if found else None
+
+
+def _amount(text: str | None) -> float | None:
+    return float(text) if text is not None and _NUMBER.fullmatch(text.strip()) else None

@@ -11,7 +11,8 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -40,7 +41,7 @@ class HttpResponse:
         self.status = answer.status_code
         self.headers: dict[str, str] = dict(answer.headers)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes.
 
         Raises:
@@ -59,13 +60,14 @@ class HttpResponse:
         parts: list[bytes] = []
         size = 0
         try:
-            async for data in self.chunks():
-                parts.append(data)
-                size += len(data)
-                if size > MAX_BODY:
-                    raise ProviderError(
-                        ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
-                    )
+            async with aclosing(self.chunks()) as pieces:
+                async for data in pieces:
+                    parts.append(data)
+                    size += len(data)
+                    if size > MAX_BODY:
+                        raise ProviderError(
+                            ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
+                        )
         finally:
             await self.aclose()
         return b"".join(parts)
@@ -112,13 +114,20 @@ class HttpClient:
         self._where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
 
     async def open(
-        self, method: str, path: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        connect: float | None = None,
     ) -> HttpResponse:
         """Send a request and return when the answer's headers are here.
 
         Args:
             path: under the base URL, with a query or none.
             body: JSON.
+            connect: seconds that a new connection may take; None takes the settings' own.
 
         Raises:
             ProviderError: CONNECTION_FAILED, TIMEOUT (phase "connect") or PROTOCOL_ERROR; also for a redirect, which
@@ -134,7 +143,7 @@ class HttpClient:
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
-                answer = await self._send(method, path, body, sent)
+                answer = await self._send(method, path, body, sent, connect)
             except ProviderError as error:
                 if last or error.code is not ErrorCode.CONNECTION_FAILED:
                     raise
@@ -151,8 +160,11 @@ class HttpClient:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpResponse:
-        request = httpx.Request(method, self._url(path), headers=headers, content=body, extensions=self._extensions)
+    async def _send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], connect: float | None
+    ) -> HttpResponse:
+        extensions = self._extensions if connect is None else {"timeout": {"connect": connect}}
+        request = httpx.Request(method, self._url(path), headers=headers, content=body, extensions=extensions)
         try:
             answer = await self._transport.handle_async_request(request)
         except httpx.HTTPError as error:

@@ -13,25 +13,11 @@ def _always(value: Any) -> bool:
     return True
 
 
-def _beyond_one(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 1
-
-
 # Pattern of the path (* is any one part), and which values are not acted on. Take out a row to activate it.
 INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    ("defaults.hedge", _always),
-    ("routes.*.hedge", _always),
     ("defaults.cache", _always),
     ("routes.*.cache", _always),
     ("cache", _always),
-    ("providers.*.budget", _always),
-    ("routes.*.budget", _always),
-    ("providers.*.api_keys", _beyond_one),
-    # A request's retries are its route's, and a connection is its provider's: only those levels act.
-    ("providers.*.retry", _always),
-    ("models.*.retry", _always),
-    ("models.*.timeout.connect", _always),
-    ("routes.*.timeout.connect", _always),
 )
 
 

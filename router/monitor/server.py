@@ -39,16 +39,14 @@ _OFTEN = 0.1  # seconds between two snapshots, at least
 _UNREAD = 1000  # events
 
 
-def start(router: Router, told: str | None = None) -> asyncio.Task[None] | None:
-    """Open the socket of a router on the running loop; None where there are no such sockets.
-
-    Args:
-        told: the socket's path, where the file names one.
-    """
-    if not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
+def start(router: Router) -> asyncio.Task[None] | None:
+    """Open the socket of a router on the running loop; None where there are none, or its file wants none."""
+    told = router.plan.file.telemetry
+    where = "auto" if told is None or told.monitor is None else told.monitor
+    if where == "off" or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
         return None
     loop = asyncio.get_running_loop()
-    task = loop.create_task(Monitor(router, told).serve())
+    task = loop.create_task(Monitor(router, None if where == "auto" else where).serve())
     weakref.finalize(router, _cancel, loop, task)
     return task
 
@@ -220,7 +218,7 @@ class _Connection:
             case protocol.ChainsNow():
                 value = describe.chains(router.plan)
             case protocol.ConfigNow():
-                value = await asyncio.to_thread(router.report.config, router.plan)
+                value = await asyncio.to_thread(router.report.config)
             case protocol.Run():
                 value = await run_command(router, ask.command)
         self._answer(protocol.Answer(ask.id, value, end=True))

@@ -25,25 +25,23 @@ def target_lamp(states: States, target: Target, now: float, offset: float) -> La
         return Lamp()
     if state.draining:
         return Lamp("drained", by_hand=True, why="by hand")
-    return _lamp(state, state.held_until, now, offset)
+    # A vendor's 429 holds a target for the key that was told: it is held while all its keys are.
+    return _lamp(state, min(state.held(key) for key in target.keys), now, offset)
 
 
 def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
     """Of the keys of a target's provider."""
     found = []
-    for number, identity in enumerate(_keys(target), 1):
-        guard = states.key(identity)
+    for number, key in enumerate(target.keys, 1):
+        guard = states.key(key.identity)
         if guard is None:
             found.append(KeyFigures(f"key {number}"))
             continue
-        lamp = _lamp(guard, guard.held_until, now, offset)
+        drained = Lamp("drained", by_hand=True, why="by hand")
+        lamp = drained if guard.draining else _lamp(guard, guard.held_until, now, offset)
         limits = tuple(limit_uses(guard.allowance, now))
         found.append(KeyFigures(f"key {number}", lamp, guard.allowance.in_flight, limits))
     return tuple(found)
-
-
-def _keys(target: Target) -> tuple[str, ...]:
-    return (target.account,)
 
 
 def _lamp(guard: Guard, held_until: float, now: float, offset: float) -> Lamp:

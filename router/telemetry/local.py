@@ -97,7 +97,7 @@ class LocalFeed:
         return describe.chains(self._router.plan)
 
     async def config(self) -> ConfigView:
-        return await asyncio.to_thread(self._router.report.config, self._router.plan)
+        return await asyncio.to_thread(self._router.report.config)
 
     async def command(self, command: Command) -> Done:
         return await self._there(run_command(self._router, command))

@@ -174,7 +174,9 @@ class Telemetry:
 
     def note_failure(self, target: Target, code: str) -> None:
         """The last one of this target and its provider's key."""
-        self._codes[target.identity] = self._codes[target.account] = code
+        self._codes[target.identity] = code
+        for key in target.keys:
+            self._codes[key.identity] = code
 
     def tell(self, event: Event) -> None:
         """Remember an event, log its sentence, and hand it to those who follow."""
@@ -326,14 +328,15 @@ class Witness:
         for listener in self._telemetry.listeners:
             listener.attempted(self, target, error.code, seconds, error)
 
-    def attempt_cancelled(self, target: Target, seconds: float, now: float) -> None:
-        """One attempt was given up: its caller went away, or another one was quicker."""
-        self._lost(target, now)
+    def attempt_cancelled(self, target: Target, seconds: float, now: float, cost: float | None = None) -> None:
+        """One attempt was given up: its caller went away, or another one was faster and this cost USD for nothing."""
+        self._lost(target, now, cost or 0.0)
         for listener in self._telemetry.listeners:
             listener.attempted(self, target, ErrorCode.CANCELLED, seconds, None)
 
-    def _lost(self, target: Target, now: float) -> None:
+    def _lost(self, target: Target, now: float, cost: float = 0.0) -> None:
         for slot in self._attempt(target, now):
+            slot.cost += cost
             if slot.cell.kind == "attempts":
                 slot.cancelled += 1
 
@@ -342,7 +345,8 @@ class Witness:
     ) -> None:
         """An answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
-        fallback = self.trace.attempts[-1].tier > 0
+        answer = self.trace.answer
+        fallback = answer is not None and answer.tier > 0
         for slot in self._attempt(target, now):
             wait = before if slot.cell.kind == "requests" else 0.0
             _answer(slot, now - started + wait, None if first is None else first + wait, response.usage, response.cost)

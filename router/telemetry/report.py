@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.plan import Plan
+from router.spending import Spending as Purses
 from router.state import States
 from router.target import Target
 from router.telemetry.history import Past
 from router.telemetry.lamps import key_figures, limit_uses, pressure, target_lamp
 from router.telemetry.recorder import Telemetry, names_of
-from router.telemetry.sentences import reloaded
+from router.telemetry.sentences import drained, reloaded
 from router.telemetry.snapshot import (
     CacheFigures,
     Figures,
@@ -29,6 +30,7 @@ from router.telemetry.snapshot import (
     ReloadNote,
     RouteFigures,
     Snapshot,
+    Spending,
     TargetFigures,
 )
 from router.telemetry.views import ConfigView, Revision
@@ -48,8 +50,10 @@ class Report:
     `path` is the file's, None for a router made from text. `revisions` is the log, the oldest first.
     """
 
-    def __init__(self, telemetry: Telemetry, states: States, plan: Plan) -> None:
+    def __init__(self, telemetry: Telemetry, states: States, purses: Purses) -> None:
+        plan = telemetry.plan
         self.telemetry = telemetry
+        self._purses = purses
         self.windows = Windows(telemetry)
         self.past = Past(telemetry)
         self.path: Path | None = None
@@ -82,8 +86,17 @@ class Report:
             self._running = found.loaded or self._running
         self.telemetry.tell(reloaded(found, self.path.name if self.path else "the file", at))
 
-    def config(self, plan: Plan) -> ConfigView:
+    def drained(self, name: str, *, back: bool) -> None:
+        """A person drained a target or provider, or took it back."""
+        file = self.telemetry.plan.file
+        target = None if name in file.providers and name not in file.models else name
+        found = None if target is None else file.resolve_target(target)
+        provider = found[0] if found else name
+        self.telemetry.tell(drained(name, back=back, provider=provider, target=target, time=time.time()))
+
+    def config(self) -> ConfigView:
         """The file as saved, as it runs, and what lies between them. It is made from the text: best in a thread."""
+        plan = self.telemetry.plan
         running = "" if plan.loaded is None else plan.loaded.shown
         rejected = self.rejected
         saved = None if rejected is None else rejected.loaded
@@ -98,7 +111,7 @@ class Report:
             log=tuple(reversed(self.revisions)),
         )
 
-    def snapshot(self, plan: Plan, now: float, *, watching: bool, with_sketches: bool = False) -> Snapshot:
+    def snapshot(self, now: float, *, watching: bool, with_sketches: bool = False) -> Snapshot:
         """At this moment.
 
         Args:
@@ -106,7 +119,7 @@ class Report:
             watching: whether edits of the file are followed.
             with_sketches: for those who add up several processes.
         """
-        telemetry = self.telemetry
+        telemetry, plan = self.telemetry, self.telemetry.plan
         telemetry.mend_clock(now)
         self.windows.read(now)
         making = _Making(self, plan, now, self._states, with_sketches)
@@ -125,6 +138,10 @@ class Report:
             providers=making.providers(),
             routes=making.routes(),
             cache=_cache(whole),
+            spending=tuple(
+                Spending(each.scope, each.name, "usd", each.limit, each.usd, each.per, each.resets_at)
+                for each in self._purses.report()
+            ),
             by_process=(self._process(plan, whole, watching),),
         )
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from router.telemetry.recorder import Ended, Telemetry
 from router.telemetry.views import RequestFilter, RequestRecord, TraceView
-from router.trace import Attempt, Entry, Trace
+from router.trace import Entry, Trace
 
 
 def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
@@ -49,8 +49,9 @@ def _id(telemetry: Telemetry, ended: Ended) -> str:
 
 def record_of(telemetry: Telemetry, ended: Ended) -> RequestRecord:
     """The line of a request."""
-    attempts = ended.trace.attempts
-    target = ended.target.name if ended.target else attempts[-1].target if attempts else None
+    attempts, answer = ended.trace.attempts, ended.trace.answer
+    last = answer or (attempts[-1] if attempts else None)
+    target = ended.target.name if ended.target else last.target if last else None
     usage = ended.usage
     return RequestRecord(
         id=_id(telemetry, ended),
@@ -67,7 +68,7 @@ def record_of(telemetry: Telemetry, ended: Ended) -> RequestRecord:
         streamed=ended.first_token is not None,
         cached=ended.cached,
         attempts=len(attempts),
-        tier=attempts[-1].tier if attempts else 0,
+        tier=last.tier if last else 0,
         hedged=ended.hedged,
         pid=os.getpid(),
     )
@@ -91,8 +92,8 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
 
 def _entries(ended: Ended) -> tuple[Entry, ...]:
     """The trace's, where the attempt of a stream lasts to the stream's end and says when its first content came."""
-    entries = list(ended.trace.entries)
-    last = entries[-1] if entries else None
-    if ended.first_token is not None and isinstance(last, Attempt) and last.code is None:
-        entries[-1] = replace(last, seconds=ended.seconds - last.at, first_token=ended.first_token - last.at)
-    return tuple(entries)
+    answer = ended.trace.answer
+    if ended.first_token is None or answer is None:
+        return tuple(ended.trace.entries)
+    whole = replace(answer, seconds=ended.seconds - answer.at, first_token=ended.first_token - answer.at)
+    return tuple(whole if entry is answer else entry for entry in ended.trace.entries)

@@ -190,7 +190,7 @@ class CacheFigures(Struct, frozen=True):
 class Spending(Struct, frozen=True):
     """A budget of the file in use. `limit` and `used` are in `unit`; `period` in seconds."""
 
-    scope: Literal["provider", "route"]
+    scope: str  # provider or route
     name: str
     unit: Literal["usd", "tokens"]
     limit: float

@@ -1,0 +1,51 @@
+"""How fast a target is: an average for the balancer, quantiles for hedging. Pure: time comes in as `now`."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil, exp, inf
+
+LATENCY_DECAY = 10.0  # seconds
+_RECENT = 100  # times of which a quantile is taken
+_ENOUGH = 20  # below that nothing can be said
+
+
+class PeakEwma:
+    """A latency that jumps up at once and comes down slowly; it fades while nothing is seen."""
+
+    __slots__ = ("_at", "_value")
+
+    def __init__(self) -> None:
+        self._value = 0.0
+        self._at = -inf
+
+    @property
+    def known(self) -> bool:
+        return self._at > -inf
+
+    def add(self, seconds: float, now: float) -> None:
+        past = self.value(now)
+        weight = exp(-(now - self._at) / LATENCY_DECAY) if self.known else 0.0
+        self._value = max(seconds, past * weight + seconds * (1 - weight))
+        self._at = now
+
+    def value(self, now: float) -> float:
+        return self._value * exp(-(now - self._at) / LATENCY_DECAY) if self.known else 0.0
+
+
+class Recent:
+    """The last hundred times, for their quantiles."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=_RECENT)
+
+    def add(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+
+    def quantile(self, share: float) -> float | None:
+        """The nearest-rank quantile in seconds; None while fewer than 20 times were seen."""
+        if len(self._seconds) < _ENOUGH:
+            return None
+        return sorted(self._seconds)[ceil(share * len(self._seconds)) - 1]
