@@ -168,7 +168,7 @@ class _Connection:
                 return
             try:
                 ask = protocol.asked.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 self.refuse(f"this is no line of the protocol: {error}")
                 return
             self._take(ask)
