@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks import decode
+from benchmarks import decode, telemetry
 from providers import FakeProvider
 from router import Router
 
@@ -61,6 +61,7 @@ def main() -> None:
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
     routed, alone = asyncio.run(engine_cost())
     print(f"one call over the fake provider: {routed * 1e6:.1f} µs CPU, of which the provider {alone * 1e6:.1f} µs")
+    telemetry.main()
     decode.main()
 
 

@@ -346,7 +346,8 @@ class Router:
         """The new plan takes over, in one step; what it no longer has ends with its last call."""
         old, kept = self._plan, {key.identity for keys in plan.told.keys.values() for key in keys}
         changes = differences(old, plan, self._live.under_way(old))
-        self._plan = self.telemetry.plan = plan
+        self._plan = plan
+        self.telemetry.adopt(plan)
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         self._live.keep(kept)

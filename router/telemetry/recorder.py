@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Usage
@@ -40,23 +40,6 @@ Capture = Literal["off", "preview", "full"]
 _LEVELS = {"good": logging.INFO, "info": logging.INFO, "warning": logging.WARNING, "error": logging.WARNING}
 
 
-class Ended(NamedTuple):
-    """A request that ended, as it is remembered. `began` is on the loop's clock; durations in seconds."""
-
-    number: int
-    trace: Trace
-    began: float
-    seconds: float
-    target: Target | None
-    code: str | None
-    first_token: float | None
-    usage: Usage | None
-    cost: float | None
-    cached: bool
-    hedged: bool
-    captured: Captured | None
-
-
 class Listener(Protocol):
     """An exporter. Its methods are called on the loop, between the steps of a request, and must be quick."""
 
@@ -66,7 +49,7 @@ class Listener(Protocol):
         self, witness: Witness, target: Target, code: str | None, seconds: float, error: ProviderError | None
     ) -> None: ...
 
-    def ended(self, witness: Witness, request: Ended) -> None: ...
+    def ended(self, witness: Witness) -> None: ...
 
 
 class Route:
@@ -97,21 +80,22 @@ class Telemetry:
         self.virtual = False  # whether time is (see `router.testing`)
         self.label = str(os.getpid())  # tells this router from others of the machine
         self.routes: dict[str, Route] = {}
-        self.requests: deque[tuple[Any, ...]] = deque(maxlen=REQUESTS)  # each what makes an `Ended`
+        self.requests: deque[Witness] = deque(maxlen=REQUESTS)
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.listeners: tuple[Listener, ...] = ()
         self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Slot]]] = deque()  # the slots of each second of the window
         self.older: deque[tuple[int, list[Slot]]] = deque()  # and of the rest of what is kept
-        self.plan = plan
+        self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
+        self.adopt(plan)
         self._codes: dict[str, str] = {}  # of the last failure of targets and provider keys
-        self._numbers = 0
+        self.ended = 0  # requests that were remembered so far
 
-    @property
-    def capture(self) -> Capture:
-        """Whether prompts and answers are kept with the recent requests; the file says so."""
-        told = self.plan.file.telemetry
-        return "off" if told is None or told.capture is None else told.capture
+    def adopt(self, plan: Plan) -> None:
+        """This plan runs from now on."""
+        self.plan = plan
+        told = plan.file.telemetry
+        self.capture = "off" if told is None or told.capture is None else told.capture
 
     def enter(self, loop: asyncio.AbstractEventLoop) -> None:
         """The router runs on this loop now."""
@@ -126,31 +110,12 @@ class Telemetry:
             self.offset += drift
 
     def witness(self, trace: Trace, request: CompletionRequest, now: float) -> Witness:
-        """Of a request that begins."""
+        """Of a request that begins. Nothing of the request is kept, unless the file says so."""
         route = self.routes.get(trace.route)
         if route is None:
             name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
             route = self.routes.setdefault(name, Route(name))
-        return Witness(self, route, trace, request, now)
-
-    def remember(
-        self,
-        witness: Witness,
-        seconds: float,
-        target: Target | None,
-        code: str | None,
-        first_token: float | None,
-        usage: Usage | None,
-        cost: float | None,
-        response: CompletionResponse | None,
-    ) -> None:
-        """Of a request that ended."""
-        self._numbers += 1
-        captured = None if self.capture == "off" else _captured(self.capture, witness.request, response)
-        row = (self._numbers, witness.trace, witness.began, seconds, target, code, first_token, usage, cost)
-        self.requests.append((*row, response is not None and response.cached, witness.hedged, captured))
-        for listener in self.listeners:
-            listener.ended(witness, Ended._make(self.requests[-1]))
+        return Witness(self, route, trace, None if self.capture == "off" else request, now)
 
     def changed(self, identity: str, breaker: Breaker) -> None:
         """A breaker took another state. It is told a little later, when the failure that did it is known."""
@@ -243,25 +208,41 @@ def _by_provider(slots: list[Slot]) -> list[Slot]:
 
 
 class Witness:
-    """Sees one request: told of every attempt that comes to nothing, and once how the request ended.
+    """Sees one request: told of every attempt that comes to nothing, and once how the request ended. It is remembered.
 
-    `began` is on the loop's clock. `target` is the one that is answering, where that is known before the end.
+    Args:
+        request: kept for `captured`; None where the file says nothing of capture.
+        began: on the loop's clock.
+
+    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0. `code`
+    is None for a success, `first_token` for a plain call. `cost` is in USD, `seconds` count from the begin.
     """
 
-    __slots__ = ("_ended", "_route", "_telemetry", "_tried", "began", "hedged", "request", "target", "trace")
+    __slots__ = (
+        *("_request", "_route", "_telemetry", "_tried", "began", "cached", "captured", "code", "cost", "first_token"),
+        *("hedged", "number", "seconds", "target", "trace", "usage"),
+    )
+
+    seconds: float
+    usage: Usage | None
+    cost: float | None
+    first_token: float | None
+    code: str | None
+    cached: bool
 
     def __init__(
-        self, telemetry: Telemetry, route: Route, trace: Trace, request: CompletionRequest, began: float
+        self, telemetry: Telemetry, route: Route, trace: Trace, request: CompletionRequest | None, began: float
     ) -> None:
         self._telemetry = telemetry
         self._route = route
-        self._ended = False
+        self._request = request
         self._tried: tuple[str, ...] = ()
         self.trace = trace
-        self.request = request
         self.began = began
+        self.number = 0
         self.target: Target | None = None
         self.hedged = False
+        self.captured: Captured | None = None
         route.in_flight += 1
         if telemetry.listeners:
             for listener in telemetry.listeners:
@@ -277,33 +258,41 @@ class Witness:
             response: with its usage and cost.
             first: of a stream, the seconds from `started` to its first content.
         """
-        if self._ended:
+        if self.number:
             return
-        self._ended = True
-        route, trace, telemetry = self._route, self.trace, self._telemetry
-        route.in_flight -= 1
-        usage, cost = response.usage, response.cost
-        if len(trace.entries) == 1:
-            cell = route.answers.get(target.identity)
+        self.target = target
+        self.code = None
+        self.usage, self.cost, self.cached = response.usage, response.cost, response.cached
+        self.first_token = None if first is None else first + started - self.began
+        if len(self.trace.entries) == 1:
+            cell = self._route.answers.get(target.identity)
             if cell is None:
-                cell = route.cell(route.answers, "answers", target)
+                cell = self._route.cell(self._route.answers, "answers", target)
             slot = cell.slot
             if now >= slot.ends:
-                slot = telemetry.turn(cell, now)
-            _answer(slot, now - started, first, usage, cost)
+                slot = self._telemetry.turn(cell, now)
+            _answer(slot, now - started, first, response.usage, response.cost)
         else:
             self._mended(target, started, now, first, response)
-        before = started - self.began
-        telemetry.remember(
-            self, now - self.began, target, None, None if first is None else before + first, usage, cost, response
-        )
+        self._end(now, response)
+
+    def _end(self, now: float, response: CompletionResponse | None) -> None:
+        telemetry = self._telemetry
+        self._route.in_flight -= 1
+        self.seconds = now - self.began
+        self.number = telemetry.ended = telemetry.ended + 1
+        if self._request is not None:
+            self.captured = _captured(telemetry.capture, self._request, response)
+            self._request = None
+        telemetry.requests.append(self)
+        if telemetry.listeners:
+            for listener in telemetry.listeners:
+                listener.ended(self)
 
     def failed(self, error: BaseException, now: float) -> None:
         """The request ended without an answer: by an error, or because its caller went away."""
-        if self._ended:
+        if self.number:
             return
-        self._ended = True
-        self._route.in_flight -= 1
         slot = self._telemetry.slot(self._route.requests, now)
         attempts = self.trace.attempts
         code = _code(error)
@@ -315,7 +304,10 @@ class Witness:
                 slot.errors[code] = slot.errors.get(code, 0) + 1
         if self.target is not None:
             self._lost(self.target, now)
-        self._telemetry.remember(self, now - self.began, self.target, code, None, None, None, None)
+        self.code = code
+        self.usage = self.cost = self.first_token = None
+        self.cached = False
+        self._end(now, None)
 
     def attempt_failed(self, target: Target, error: ProviderError, seconds: float, now: float) -> None:
         """One attempt failed; another may follow. A stream that breaks is one as well."""

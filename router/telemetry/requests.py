@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from router.telemetry.recorder import Ended, Telemetry
+from router.telemetry.recorder import Telemetry, Witness
 from router.telemetry.views import RequestFilter, RequestRecord, TraceView
 from router.trace import Entry, Trace
 
@@ -34,20 +34,20 @@ def view_of(telemetry: Telemetry, trace: Trace) -> TraceView | None:
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.trace is trace), None)
 
 
-def _view(telemetry: Telemetry, ended: Ended) -> TraceView:
+def _view(telemetry: Telemetry, ended: Witness) -> TraceView:
     record = record_of(telemetry, ended)
     return TraceView(record, ended.trace.revision, ended.seconds, _entries(ended), ended.captured)
 
 
-def _newest_first(telemetry: Telemetry) -> Iterator[Ended]:
-    return map(Ended._make, reversed(telemetry.requests))
+def _newest_first(telemetry: Telemetry) -> Iterator[Witness]:
+    return reversed(telemetry.requests)
 
 
-def _id(telemetry: Telemetry, ended: Ended) -> str:
+def _id(telemetry: Telemetry, ended: Witness) -> str:
     return f"{telemetry.label}-{ended.number}"
 
 
-def record_of(telemetry: Telemetry, ended: Ended) -> RequestRecord:
+def record_of(telemetry: Telemetry, ended: Witness) -> RequestRecord:
     """The line of a request."""
     attempts, answer = ended.trace.attempts, ended.trace.answer
     last = answer or (attempts[-1] if attempts else None)
@@ -90,7 +90,7 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
     return (not only.failed or record.code is not None) and (only.slow is None or record.seconds >= only.slow)
 
 
-def _entries(ended: Ended) -> tuple[Entry, ...]:
+def _entries(ended: Witness) -> tuple[Entry, ...]:
     """The trace's, where the attempt of a stream lasts to the stream's end and says when its first content came."""
     answer = ended.trace.answer
     if ended.first_token is None or answer is None:
