@@ -15,7 +15,7 @@ from router import Router
 from router.telemetry.recorder import Witness
 from router.trace import Attempt, Trace
 
-ROUNDS, CALLS = 100, 300
+ROUNDS, CALLS = 15, 2_000
 FILE = """
 providers: {a: {kind: fake}, b: {kind: fake}}
 routes: {chat: {targets: [a/x], fallbacks: [b/y]}}
@@ -40,7 +40,7 @@ def _router() -> Router:
 
 
 async def share_of_a_request() -> tuple[float, float]:
-    """Seconds of CPU per request with telemetry and without it, interleaved, the median of some rounds."""
+    """Seconds of CPU per request with telemetry and without it, interleaved, the best of some rounds."""
     router = _router()
     witness, nobody = router.telemetry.witness, _Nobody()
     spent: dict[bool, list[float]] = {True: [], False: []}
@@ -51,7 +51,7 @@ async def share_of_a_request() -> tuple[float, float]:
         for _ in range(CALLS):
             await router.complete("chat", "hi")
         spent[counted].append((time.process_time() - started) / CALLS)
-    return statistics.median(spent[True]), statistics.median(spent[False])
+    return min(spent[True]), min(spent[False])
 
 
 def events() -> dict[str, float]:

@@ -46,6 +46,7 @@ class RouterStream:
         self._trace = trace
         self._opened: OpenedStream | None = None
         self._iterator: AsyncIterator[StreamChunk] | None = None
+        self.witness: Witness | None = None
         self._before = ""  # the text of the streams that broke, where this one goes on from it
 
     @property
@@ -70,6 +71,7 @@ class RouterStream:
 
     async def _chunks(self) -> AsyncIterator[StreamChunk]:
         walk, witness = self._walk()
+        self.witness = witness
         clock = asyncio.get_running_loop().time
         try:
             delivery = await walk.deliver()

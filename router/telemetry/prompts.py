@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from providers.errors import SignalboxError
 from router.telemetry.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
-from router.telemetry.requests import view_of
+from router.telemetry.requests import numbered
 
 if TYPE_CHECKING:
     from router.core import Router
@@ -47,7 +47,7 @@ async def run_prompt(router: Router, prompt: Prompt) -> AsyncGenerator[PromptEve
         tool_calls=tuple(f"{call.name}({call.raw_arguments})" for call in response.tool_calls),
         error=None if failure is None else str(failure),
         code=None if failure is None else _code(failure),
-        trace=view_of(router.telemetry, stream.trace),
+        trace=None if stream.witness is None else numbered(router.telemetry, stream.witness.number),
     )
 
 

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Usage
@@ -22,7 +22,7 @@ from router.telemetry.sentences import Change, breaker_changed
 from router.telemetry.slot import Cell, Slot
 from router.telemetry.snapshot import KEPT, WINDOW
 from router.telemetry.views import Captured, Event
-from router.trace import Trace
+from router.trace import Attempt, Trace
 
 if TYPE_CHECKING:
     from router.breaker import Breaker
@@ -50,6 +50,11 @@ class Listener(Protocol):
     ) -> None: ...
 
     def ended(self, witness: Witness) -> None: ...
+
+
+# How a plain request is remembered: as little as can be, since the rest would stay out of every processor's cache.
+# (number, revision, route, target, began, the attempt's start, end, a stream's first token, usage, cost)
+Plain: TypeAlias = tuple[int, str, "Route", Target, float, float, float, float | None, Usage, float | None]
 
 
 class Route:
@@ -80,7 +85,7 @@ class Telemetry:
         self.virtual = False  # whether time is (see `router.testing`)
         self.label = str(os.getpid())  # tells this router from others of the machine
         self.routes: dict[str, Route] = {}
-        self.requests: deque[Witness] = deque(maxlen=REQUESTS)
+        self.requests: deque[Witness | Plain] = deque(maxlen=REQUESTS)  # see `Witness.remembered`
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.listeners: tuple[Listener, ...] = ()
         self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
@@ -260,34 +265,61 @@ class Witness:
         """
         if self.number:
             return
-        self.target = target
-        self.code = None
-        self.usage, self.cost, self.cached = response.usage, response.cost, response.cached
-        self.first_token = None if first is None else first + started - self.began
-        if len(self.trace.entries) == 1:
-            cell = self._route.answers.get(target.identity)
-            if cell is None:
-                cell = self._route.cell(self._route.answers, "answers", target)
-            slot = cell.slot
-            if now >= slot.ends:
-                slot = self._telemetry.turn(cell, now)
-            _answer(slot, now - started, first, response.usage, response.cost)
-        else:
+        usage, cost = response.usage, response.cost
+        if len(self.trace.entries) > 1 or self._request is not None:
             self._mended(target, started, now, first, response)
-        self._end(now, response)
+            return
+        route, telemetry = self._route, self._telemetry
+        cell = route.answers.get(target.identity)
+        if cell is None:
+            cell = route.cell(route.answers, "answers", target)
+        slot = cell.slot
+        if now >= slot.ends:
+            slot = telemetry.turn(cell, now)
+        _answer(slot, now - started, first, usage, cost)
+        route.in_flight -= 1
+        self.number = telemetry.ended = telemetry.ended + 1
+        telemetry.requests.append(
+            (self.number, self.trace.revision, route, target, self.began, started, now, first, usage, cost)
+        )
+        if telemetry.listeners:
+            self._fill(target, now, usage, cost, response.cached)
+            self.first_token = None if first is None else first + started - self.began
+            self._tell_end()
 
-    def _end(self, now: float, response: CompletionResponse | None) -> None:
+    def _fill(self, target: Target | None, now: float, usage: Usage | None, cost: float | None, cached: bool) -> None:
+        self.target, self.usage, self.cost, self.cached = target, usage, cost, cached
+        self.seconds = now - self.began
+        self.code = self.first_token = None
+
+    def _end(self, response: CompletionResponse | None) -> None:
         telemetry = self._telemetry
         self._route.in_flight -= 1
-        self.seconds = now - self.began
         self.number = telemetry.ended = telemetry.ended + 1
         if self._request is not None:
             self.captured = _captured(telemetry.capture, self._request, response)
             self._request = None
         telemetry.requests.append(self)
-        if telemetry.listeners:
-            for listener in telemetry.listeners:
-                listener.ended(self)
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        for listener in self._telemetry.listeners:
+            listener.ended(self)
+
+    @classmethod
+    def remembered(cls, telemetry: Telemetry, row: Witness | Plain) -> Witness:
+        """What became of a request, however it is remembered."""
+        if isinstance(row, Witness):
+            return row
+        number, revision, route, target, began, started, now, first, usage, cost = row
+        trace = Trace(route.name, revision)
+        trace.seconds = now - began
+        trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
+        found = cls(telemetry, Route(route.name), trace, None, began)
+        found.number = number
+        found._fill(target, now, usage, cost, False)
+        found.first_token = None if first is None else first + started - began
+        return found
 
     def failed(self, error: BaseException, now: float) -> None:
         """The request ended without an answer: by an error, or because its caller went away."""
@@ -304,10 +336,9 @@ class Witness:
                 slot.errors[code] = slot.errors.get(code, 0) + 1
         if self.target is not None:
             self._lost(self.target, now)
+        self._fill(self.target, now, None, None, False)
         self.code = code
-        self.usage = self.cost = self.first_token = None
-        self.cached = False
-        self._end(now, None)
+        self._end(None)
 
     def attempt_failed(self, target: Target, error: ProviderError, seconds: float, now: float) -> None:
         """One attempt failed; another may follow. A stream that breaks is one as well."""
@@ -337,6 +368,8 @@ class Witness:
     ) -> None:
         """An answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
+        self._fill(target, now, response.usage, response.cost, response.cached)
+        self.first_token = None if first is None else first + before
         answer = self.trace.answer
         fallback = answer is not None and answer.tier > 0
         for slot in self._attempt(target, now):
@@ -344,6 +377,7 @@ class Witness:
             _answer(slot, now - started + wait, None if first is None else first + wait, response.usage, response.cost)
             slot.fallbacks += fallback
             slot.hedges += self.hedged
+        self._end(response)
 
     def _attempt(self, target: Target, now: float) -> tuple[Slot, Slot]:
         """One attempt more: the slots of the target's and the route's part in it."""
@@ -363,7 +397,8 @@ def _answer(slot: Slot, whole: float, first: float | None, usage: Usage, cost: f
     if first is None:
         slot.plain.append(whole)
     else:
-        slot.streams.append((first, whole))
+        slot.firsts.append(first)
+        slot.wholes.append(whole)
         if usage.output_tokens and whole > first:
             slot.stream_tokens += usage.output_tokens
             slot.stream_seconds += whole - first

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from router.telemetry.recorder import Telemetry, Witness
 from router.telemetry.views import RequestFilter, RequestRecord, TraceView
-from router.trace import Entry, Trace
+from router.trace import Entry
 
 
 def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
@@ -29,9 +29,9 @@ def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(telemetry, ended) == id), None)
 
 
-def view_of(telemetry: Telemetry, trace: Trace) -> TraceView | None:
-    """The same of a request whose trace is at hand."""
-    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.trace is trace), None)
+def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
+    """The same by its number among the requests of this router."""
+    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.number == number), None)
 
 
 def _view(telemetry: Telemetry, ended: Witness) -> TraceView:
@@ -40,7 +40,7 @@ def _view(telemetry: Telemetry, ended: Witness) -> TraceView:
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[Witness]:
-    return reversed(telemetry.requests)
+    return (Witness.remembered(telemetry, row) for row in reversed(telemetry.requests))
 
 
 def _id(telemetry: Telemetry, ended: Witness) -> str:

@@ -1,29 +1,31 @@
-"""Quantiles of durations in a few hundred bytes: counts in buckets whose borders grow by 5 %.
+"""Quantiles of durations in a few hundred bytes: counts in buckets of nearly equal relative width.
 
-A bucket's middle is at most 2.5 % off any duration in it, whatever came in; two sketches are added bucket by bucket,
-which is exact. The idea is DDSketch's (C. Masson, J. E. Rim, H. K. Lee: "DDSketch: A fast and fully-mergeable quantile
-sketch with relative-error guarantees", PVLDB 12(12), 2019, https://doi.org/10.14778/3352063.3352135).
+A bucket's number is the upper 16 bits of the duration as a double: its exponent and 4 bits of its mantissa, so that
+each octave has 16 buckets, and a bucket's middle is at most 3.2 % off any duration in it. That costs no logarithm. Two
+sketches are added bucket by bucket, which is exact.
+
+The idea is DDSketch's, with buckets that are linear within an octave as in HdrHistogram (C. Masson, J. E. Rim,
+H. K. Lee: "DDSketch: A fast and fully-mergeable quantile sketch with relative-error guarantees", PVLDB 12(12), 2019,
+https://doi.org/10.14778/3352063.3352135; https://hdrhistogram.org).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from math import exp, log
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Mapping
 from typing import TypeAlias
 
-GROWTH = 1.05
-_PER_LOG = 1 / log(GROWTH)
-_LEAST = 1e-6  # seconds; what is shorter counts as this
-_SHIFT = 14.0  # makes the least bucket's number positive
+_SHIFT = 48  # bits of a double that are left out
 
 Sketch: TypeAlias = dict[int, int]  # bucket: count
 
 
-def count(sketch: Sketch, durations: Iterable[float]) -> None:
-    """Put durations (seconds) into a sketch."""
-    for seconds in durations:
-        bucket = int((log(seconds + _LEAST) + _SHIFT) * _PER_LOG)
-        sketch[bucket] = sketch.get(bucket, 0) + 1
+def count(sketch: Sketch, durations: array[float]) -> None:
+    """Put durations (seconds, doubles, not negative) into a sketch."""
+    numbers = memoryview(durations).cast("B").cast("q")
+    add(sketch, Counter([bits >> _SHIFT for bits in numbers]))
 
 
 def add(sketch: Sketch, other: Mapping[int, int]) -> None:
@@ -42,14 +44,15 @@ def subtract(sketch: Sketch, other: Mapping[int, int]) -> None:
             del sketch[bucket]
 
 
+def lower(bucket: int) -> float:
+    """The least duration of a bucket, in seconds."""
+    found: float = struct.unpack("d", struct.pack("q", bucket << _SHIFT))[0]
+    return found
+
+
 def middle(bucket: int) -> float:
     """The duration that stands for a bucket, in seconds."""
-    return max(0.0, exp((bucket + 0.5) / _PER_LOG - _SHIFT) - _LEAST)
-
-
-def upper(bucket: int) -> float:
-    """The border above a bucket, in seconds."""
-    return exp((bucket + 1) / _PER_LOG - _SHIFT) - _LEAST
+    return (lower(bucket) + lower(bucket + 1)) / 2 if bucket else 0.0
 
 
 def quantiles(sketch: Mapping[int, int], *shares: float) -> list[float | None]:

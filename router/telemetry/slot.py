@@ -6,6 +6,7 @@ stands for at most one second; closed slots are added up by whoever reads, and b
 
 from __future__ import annotations
 
+from array import array
 from math import inf
 
 from router.telemetry import sketch
@@ -102,10 +103,10 @@ class Slot(Sums):
     """What a cell counted until `ends` (loop time), or until someone read it.
 
     Durations are kept as they come, since that is quick, and are sorted into the sketches when it is closed: `plain` of
-    whole answers, and `streams` of (first token, end).
+    whole answers; of streams the `firsts` to the first token and the `wholes`.
     """
 
-    __slots__ = ("cell", "closed", "ends", "plain", "second", "streams")
+    __slots__ = ("cell", "closed", "ends", "firsts", "plain", "second", "wholes")
 
     def __init__(self, cell: Cell, second: int, ends: float) -> None:
         super().__init__()
@@ -113,8 +114,9 @@ class Slot(Sums):
         self.closed = False
         self.second = second  # since 1970
         self.ends = ends
-        self.plain: list[float] = []
-        self.streams: list[tuple[float, float]] = []
+        self.plain = array("d")
+        self.firsts = array("d")
+        self.wholes = array("d")
 
     def close(self) -> None:
         """It is not written any more."""
@@ -124,14 +126,13 @@ class Slot(Sums):
             self.attempts = self.succeeded
         if self.plain:
             sketch.count(self.latency, self.plain)
-        if self.streams:
+        if self.firsts:
             self.first_token = dict(self.latency)  # a plain answer's first token is the answer
-            sketch.count(self.first_token, [first for first, _ in self.streams])
-            sketch.count(self.latency, [whole for _, whole in self.streams])
+            sketch.count(self.first_token, self.firsts)
+            sketch.count(self.latency, self.wholes)
         else:
             self.first_token = self.latency
-        self.plain = []
-        self.streams = []
+        self.plain = self.firsts = self.wholes = array("d")
 
 
 class Cell:
