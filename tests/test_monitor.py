@@ -456,8 +456,9 @@ async def test_a_router_that_goes_away_shows_as_gone_and_comes_back(tmp_path: Pa
 
 
 WORKER = """
-import asyncio, sys
+import asyncio, os, sys
 from router import Router
+from router.monitor.places import folder, sockets
 from providers import FakeProvider
 
 async def main(path, number):
@@ -466,6 +467,8 @@ async def main(path, number):
         loop, lines = asyncio.get_running_loop(), asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
         await router.complete("chat", "hi")
+        while not any(path.name.startswith(f"{os.getpid()}-") for path in sockets(folder())):
+            await asyncio.sleep(0)
         print("ready", flush=True)
         while (line := await lines.readline()):
             for _ in range(int(line)):
