@@ -77,8 +77,8 @@ def events() -> dict[str, float]:
 
     def begin_and_fail(now: float) -> None:
         witness = telemetry.witness(failed, _REQUEST, now)
-        witness.attempt_failed(target, error, 0.5, now)
-        witness.attempt_failed(target, error, 0.5, now)
+        witness.attempt_failed(target, error, now)
+        witness.attempt_failed(target, error, now)
         witness.failed(error, now)
 
     return {

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from router.config import LoadResult
     from router.ledger import Ledger
     from router.telemetry.local import LocalFeed
+    from router.telemetry.prometheus import RouterCollector
 
 spending_log = logging.getLogger("signalbox.spending")
 
@@ -372,6 +373,12 @@ class Router:
         from router.telemetry.local import LocalFeed
 
         return LocalFeed(self)
+
+    def prometheus(self) -> RouterCollector:
+        """A collector to register with prometheus_client (extra `prometheus`)."""
+        from router.telemetry.prometheus import RouterCollector
+
+        return RouterCollector(self)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:

@@ -101,7 +101,7 @@ class FailOver(Generic[T]):
             now = at.clock()
             lease.cancelled(now)
             if at.witness is not None:
-                at.witness.attempt_cancelled(step.target, now - began, now)
+                at.witness.attempt_cancelled(step.target, now)
             raise
         return self._won(step, lease, delivered)
 
@@ -159,7 +159,7 @@ class FailOver(Generic[T]):
             lease.lost(now, streaming=self._needs.streaming)
             wasted = cost(call.target.capabilities.price, Usage(self._needs.prompt_tokens, 0))
             if self._at.witness is not None:
-                self._at.witness.attempt_cancelled(call.target, now - lease.started, now, wasted)
+                self._at.witness.attempt_cancelled(call.target, now, wasted)
             self._trace.entries.append(
                 Attempt(
                     call.target.name,
@@ -193,7 +193,7 @@ class FailOver(Generic[T]):
         lease.failed(failure, now)
         self._trace.entries.append(_entry(step, failure, lease.started - self._start, now - lease.started))
         if self._at.witness is not None:
-            self._at.witness.attempt_failed(step.target, failure, now - lease.started, now)
+            self._at.witness.attempt_failed(step.target, failure, now)
         _learn_window(step.target, failure, self._at.windows)
         return Failed(failure, step)
 
@@ -211,7 +211,7 @@ class FailOver(Generic[T]):
         now = self._at.clock()
         self._trace.entries.append(_entry(step, error, began - self._start, now - began))
         if self._at.witness is not None:
-            self._at.witness.attempt_failed(step.target, error, now - began, now)
+            self._at.witness.attempt_failed(step.target, error, now)
 
     def close(self) -> None:
         """Nothing more will be delivered."""

@@ -45,11 +45,7 @@ class Listener(Protocol):
 
     def began(self, witness: Witness) -> None: ...
 
-    def attempted(
-        self, witness: Witness, target: Target, code: str | None, seconds: float, error: ProviderError | None
-    ) -> None: ...
-
-    def ended(self, witness: Witness) -> None: ...
+    def ended(self, witness: Witness, response: CompletionResponse | None) -> None: ...
 
 
 # How a plain request is remembered: as little as can be, since the rest would stay out of every processor's cache.
@@ -225,7 +221,7 @@ class Witness:
 
     __slots__ = (
         *("_request", "_route", "_telemetry", "_tried", "began", "cached", "captured", "code", "cost", "first_token"),
-        *("hedged", "number", "seconds", "target", "trace", "usage"),
+        *("__weakref__", "hedged", "number", "seconds", "target", "trace", "usage"),
     )
 
     seconds: float
@@ -285,7 +281,7 @@ class Witness:
         if telemetry.listeners:
             self._fill(target, now, usage, cost, response.cached)
             self.first_token = None if first is None else first + started - self.began
-            self._tell_end()
+            self._tell_end(response)
 
     def _fill(self, target: Target | None, now: float, usage: Usage | None, cost: float | None, cached: bool) -> None:
         self.target, self.usage, self.cost, self.cached = target, usage, cost, cached
@@ -300,11 +296,11 @@ class Witness:
             self.captured = _captured(telemetry.capture, self._request, response)
             self._request = None
         telemetry.requests.append(self)
-        self._tell_end()
+        self._tell_end(response)
 
-    def _tell_end(self) -> None:
+    def _tell_end(self, response: CompletionResponse | None) -> None:
         for listener in self._telemetry.listeners:
-            listener.ended(self)
+            listener.ended(self, response)
 
     @classmethod
     def remembered(cls, telemetry: Telemetry, row: Witness | Plain) -> Witness:
@@ -340,7 +336,7 @@ class Witness:
         self.code = code
         self._end(None)
 
-    def attempt_failed(self, target: Target, error: ProviderError, seconds: float, now: float) -> None:
+    def attempt_failed(self, target: Target, error: ProviderError, now: float) -> None:
         """One attempt failed; another may follow. A stream that breaks is one as well."""
         for slot in self._attempt(target, now):
             slot.errors[error.code] = slot.errors.get(error.code, 0) + 1
@@ -348,14 +344,10 @@ class Witness:
                 slot.failed += 1
         self.target = None
         self._telemetry.note_failure(target, error.code)
-        for listener in self._telemetry.listeners:
-            listener.attempted(self, target, error.code, seconds, error)
 
-    def attempt_cancelled(self, target: Target, seconds: float, now: float, cost: float | None = None) -> None:
+    def attempt_cancelled(self, target: Target, now: float, cost: float | None = None) -> None:
         """One attempt was given up: its caller went away, or another one was faster and this cost USD for nothing."""
         self._lost(target, now, cost or 0.0)
-        for listener in self._telemetry.listeners:
-            listener.attempted(self, target, ErrorCode.CANCELLED, seconds, None)
 
     def _lost(self, target: Target, now: float, cost: float = 0.0) -> None:
         for slot in self._attempt(target, now):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from router.telemetry.recorder import Telemetry
+from router.telemetry.recorder import Telemetry, names_of
 from router.telemetry.slot import Cell, Slot, Sums, quantiles_of
 from router.telemetry.snapshot import WINDOW, Figures, Flow
 
@@ -161,6 +161,14 @@ class Totals:
             for cell in (*route.answers.values(), *route.attempts.values(), route.requests):
                 for key in groups_of(cell):
                     self._sums.setdefault(key, Sums()).add(cell.total)
+
+    def target(self, provider: str, model: str) -> Sums:
+        """Of a target, whatever connections it has had."""
+        found = Sums()
+        for (kind, identity), sums in self._sums.items():
+            if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):
+                found.add(sums)
+        return found
 
     def of(self, key: Key) -> Sums:
         return self._sums.get(key) or Sums()
