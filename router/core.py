@@ -333,7 +333,9 @@ class Router:
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         self._live.keep(kept)
         direct = [target for chain in self._direct.values() for target in chain.targets]
-        self._states.adopt([*plan.targets, *direct], kept)
+        ended = self._states.adopt([*plan.targets, *direct], kept)
+        if ended:
+            changes = (*changes, f"{', '.join(ended)}: no longer")
         self._adopt_budgets(plan)
         return Reload(True, plan.revision, changes)
 

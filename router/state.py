@@ -19,6 +19,7 @@ from router.latency import PeakEwma, Recent
 from router.limits import Allowance, Limits
 from router.spending import Bill
 from router.target import Key, Target
+from router.tasks import to_the_end
 
 QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
@@ -230,14 +231,15 @@ class States:
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         return self.of(target), self.key_of(target, key)
 
-    def adopt(self, targets: Iterable[Target], keys: set[str]) -> None:
+    def adopt(self, targets: Iterable[Target], keys: set[str]) -> tuple[str, ...]:
         """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
 
-        What was opened, closed or drained by hand is so no longer.
+        What was opened, closed or drained by hand is so no longer, and is told.
 
         Args:
             keys: the identities of all keys of the plan, those that no target uses included.
         """
+        targets = list(targets)
         kept = set(keys)
         for target in targets:
             kept.add(target.identity)
@@ -251,15 +253,24 @@ class States:
                 if key.identity in self._keys:
                     self._keys[key.identity].breaker.rules = target.breaker
                     self._keys[key.identity].allowance.change(target.key_limits)
+        names = {target.identity: target.name for target in reversed(targets)}
+        names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
+        ended: list[str] = []
         # A call under way holds its own reference: what goes here ends with the last of them.
         remembered: dict[str, Guard]
         for remembered in (self._targets, self._keys):  # type: ignore[assignment]  # a dict of a subclass, only read
             for identity in [name for name in remembered if name not in kept]:
                 del remembered[identity]
-            for guard in remembered.values():
-                guard.draining = False
-                if guard.breaker.manual:
-                    guard.breaker.reset()
+            for identity, guard in remembered.items():
+                if guard.draining or guard.breaker.manual:
+                    done = "draining" if guard.draining else "opened by hand"
+                    if not guard.draining and guard.breaker.state == "closed":
+                        done = "closed by hand"
+                    ended.append(f"{names.get(identity, identity)} was {done}")
+                    guard.draining = False
+                    if guard.breaker.manual:
+                        guard.breaker.reset()
+        return tuple(dict.fromkeys(ended))
 
     def refusal(
         self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
@@ -365,10 +376,13 @@ class States:
         finally:
             for line in waiting:
                 line.cancel()  # gives back the place that it may just have got
-            await asyncio.wait(lines)
+            cancelled = await to_the_end(asyncio.wait(lines))
+            had = None if cancelled else had
             for line, key in lines.items():
                 if line is not had and not line.cancelled() and line.result():
                     allowances[key].leave()
+        if cancelled:
+            raise asyncio.CancelledError
         return None if had is None else lines[had]
 
     def reserve(
