@@ -256,10 +256,11 @@ class States:
         names = {target.identity: target.name for target in reversed(targets)}
         names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
         ended: list[str] = []
-        # A call under way holds its own reference: what goes here ends with the last of them.
+        # What has calls under way is kept to the next time: it knows when their provider can be closed.
         remembered: dict[str, Guard]
         for remembered in (self._targets, self._keys):  # type: ignore[assignment]  # a dict of a subclass, only read
-            for identity in [name for name in remembered if name not in kept]:
+            gone = [name for name, guard in remembered.items() if name not in kept and not guard.allowance.in_flight]
+            for identity in gone:
                 del remembered[identity]
             for identity, guard in remembered.items():
                 if guard.draining or guard.breaker.manual:
