@@ -246,7 +246,7 @@ def _pick(
             continue
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:
-            refusal = _over_budget(chain, target, at, now)
+            refusal = None if at.spending is None else _over_budget(chain, target, at, now)
             if refusal is None:
                 without = seen.keys.get(target.identity, ())
                 refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now, without)

@@ -30,7 +30,7 @@ class Allowance:
     Tokens are reserved before a call and corrected by what it really used.
     """
 
-    __slots__ = ("_mean_answer", "_requests", "_tokens", "_waiting", "in_flight", "limits", "on_idle")
+    __slots__ = ("_mean_answer", "_requests", "_tokens", "_waiting", "in_flight", "is_unlimited", "limits", "on_idle")
 
     def __init__(self, limits: Limits) -> None:
         self.in_flight = 0
@@ -49,6 +49,7 @@ class Allowance:
         if limits.tokens != self.limits.tokens:
             self._tokens = _bucket(limits.tokens)
         self.limits = limits
+        self.is_unlimited = limits == Limits()
 
     @property
     def full(self) -> bool:

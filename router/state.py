@@ -41,6 +41,15 @@ class Guard:
     def hold(self, until: float) -> None:
         self.held_until = max(self.held_until, until)
 
+    def is_clear(self, now: float) -> bool:
+        """Whether nothing at all stands against a call: the usual case, which has to be fast."""
+        return (
+            self.breaker.state == "closed"
+            and self.held_until <= now
+            and self.allowance.is_unlimited
+            and not self.draining
+        )
+
 
 class Pacing:
     """What one key was told of one target: vendors limit a key's calls of each model."""
@@ -298,6 +307,8 @@ class States:
     def why(self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float) -> Refusal | None:
         """Why the target gets no call with this key now; None when it may."""
         state, guard = self.of(target), self.key_of(target, key)
+        if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
+            return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
         for each, whose in ((state, ""), (guard, _whose(key))):
