@@ -23,6 +23,7 @@ from providers.types import (
     TokenCount,
 )
 from router.backoff import HedgeBudget, RetryBudget
+from router.by_hand import guards_of
 from router.counting import TokenCounts, count_exact
 from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
@@ -32,8 +33,8 @@ from router.plan import Chain, Plan, compile_plan
 from router.reload import Reload, differences, follow, log
 from router.request import Messages, build_request, needs_of
 from router.spending import Spending, Spent
-from router.state import Guard, Lease, States
-from router.stream import RouterStream, names_refusals
+from router.state import Lease, States
+from router.stream import RouterStream
 from router.target import Key, Target
 from router.telemetry.recorder import Telemetry, Witness
 from router.telemetry.report import Report
@@ -169,13 +170,12 @@ class Router:
         """
         chain, request, trace = self._begin(route, messages, params)
         needs = needs_of(request, streaming=False)
-        refusal_tier = names_refusals(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
             provider = self._live.of(target, lease.key)
             response = await call(provider, request, target, deadline)
             hear(provider, target, lease, at.clock())
-            if refusal_tier and response.finish_reason == "content_filter":
+            if chain.names_refusals and response.finish_reason == "content_filter":
                 raise refused(response, target)
             return response, target
 
@@ -268,7 +268,7 @@ class Router:
         Raises:
             UnknownRoute: nothing has that name.
         """
-        for guard in self._guards(name):
+        for guard in guards_of(name, self._plan, self._states, self._chain):
             if action == "reset":
                 guard.breaker.reset()
             else:
@@ -276,26 +276,15 @@ class Router:
 
     def drain(self, name: str) -> None:
         """Give a model or provider no new calls; those under way end. Until `undrain`, or a reload."""
-        for guard in self._guards(name):
+        for guard in guards_of(name, self._plan, self._states, self._chain):
             guard.draining = True
         self.report.drained(name, back=False)
 
     def undrain(self, name: str) -> None:
         """The opposite of `drain`."""
-        for guard in self._guards(name):
+        for guard in guards_of(name, self._plan, self._states, self._chain):
             guard.draining = False
         self.report.drained(name, back=True)
-
-    def _guards(self, name: str) -> list[Guard]:
-        plan = self._plan
-        if name in plan.providers and name not in plan.file.models:
-            of = [target for target in plan.targets if target.provider == name]
-            if not of:
-                raise UnknownRoute(f'no model of the provider "{name}" is in use')
-            return [self._states.key_of(of[0], key) for key in of[0].keys]
-        if name in plan.file.routes:
-            raise UnknownRoute(f'"{name}" is a route; name a model, provider/model-id or a provider')
-        return [self._states.of(self._chain(name).targets[0])]
 
     # --- following the file
 
@@ -353,7 +342,9 @@ class Router:
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         self._live.keep(kept)
         direct = [target for chain in self._direct.values() for target in chain.targets]
-        self._states.adopt([*plan.targets, *direct], kept)
+        ended = self._states.adopt([*plan.targets, *direct], kept)
+        if ended:
+            changes = (*changes, f"{', '.join(ended)}: no longer")
         self._adopt_budgets(plan)
         return Reload(True, plan.revision, changes, loaded=plan.loaded)
 

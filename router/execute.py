@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.base import ChunkStream, Provider
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk, Usage
-from router.decide import RAISE, Call, Failed, Placed, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
+from router.decide import RAISE, Situation, decide, hedge_after, next_try
 from router.errors import RouteExhausted
 from router.fit import Needs
 from router.plan import Chain
 from router.state import Lease
+from router.steps import Call, Failed, Placed, Slow, Stay, Wait
 from router.target import Target, cost
+from router.tasks import to_the_end
 from router.trace import Attempt, Trace
 
 T = TypeVar("T")
@@ -113,32 +115,43 @@ class FailOver(Generic[T]):
         """
         racing: dict[asyncio.Task[T], tuple[Call, Lease]] = {}
         self._launch(first, racing)
-        patience: float | None = after
+        ended: Failed | tuple[T, Lease] | None = None
         try:
-            while True:
-                done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    other = self._walk.send(Slow())
-                    if isinstance(other, Call):
-                        self._launch(other, racing)
-                    else:
-                        patience = None  # nobody else is to be had
-                    continue
-                task = next(each for each in racing if each in done)  # the earliest
-                call, lease = racing[task]
-                try:
-                    delivered = task.result()
-                except ProviderError as failure:
-                    del racing[task]
-                    failed = self._failed(call, lease, failure)
-                    if not racing or CONSEQUENCES[failure.code].fallback == "no":
-                        return failed
-                    self._walk.send(replace(failed, others=True))
-                    continue
-                del racing[task]
-                return self._won(call, lease, delivered)
+            ended = await self._first(racing, after)
+            return ended
         finally:
-            await self._lose(racing)
+            # A cancelled request leaves no call behind either, nor a delivery that nobody has seen.
+            if racing and await to_the_end(self._lose(racing)):
+                if isinstance(ended, tuple):
+                    await to_the_end(self._drop(*ended))
+                raise asyncio.CancelledError
+
+    async def _first(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]], after: float) -> tuple[T, Lease] | Failed:
+        """What the first to deliver delivers, or how the last one failed; it is taken out of the race."""
+        patience: float | None = after
+        while True:
+            done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                other = self._walk.send(Slow())
+                if isinstance(other, Call):
+                    self._launch(other, racing)
+                else:
+                    patience = None  # nobody else is to be had
+                continue
+            task = next(each for each in racing if each in done)  # the earliest
+            call, lease = racing.pop(task)
+            try:
+                return self._won(call, lease, task.result())
+            except ProviderError as failure:
+                failed = self._failed(call, lease, failure)
+                if not racing or CONSEQUENCES[failure.code].fallback == "no":
+                    return failed
+                self._walk.send(replace(failed, others=True))
+
+    async def _drop(self, delivered: T, lease: Lease) -> None:
+        lease.cancelled(self._at.clock())
+        if self._discard is not None:
+            await self._discard(delivered)
 
     def _launch(self, step: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
         at = self._at
@@ -172,8 +185,7 @@ class FailOver(Generic[T]):
                     cost=wasted,
                 )
             )
-        if racing:
-            await asyncio.wait(racing)
+        await asyncio.wait(racing)
         for task in racing:
             if not task.cancelled() and task.exception() is None and self._discard is not None:
                 await self._discard(task.result())

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from router.config.units import format_duration
 from router.plan import Chain, Plan, Tier
@@ -172,7 +173,7 @@ async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
 class Reloading(Protocol):
     """What follows a file: a router."""
 
-    async def reload(self) -> Reload: ...
+    def reload(self) -> Coroutine[Any, Any, Reload]: ...
 
 
 def follow(path: Path, router: Reloading) -> asyncio.Task[None]:
@@ -193,3 +194,27 @@ def follow(path: Path, router: Reloading) -> asyncio.Task[None]:
 def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(task.cancel)
+
+
+def reload_on_hangup(router: Reloading, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Reload at SIGHUP, as daemons do; for the main thread of a command. Gives the function that ends it.
+
+    Args:
+        loop: on which the router runs, perhaps in another thread.
+    """
+    number = getattr(signal, "SIGHUP", None)
+    if number is None:  # Windows has none
+        return lambda: None
+    reloads: set[asyncio.Task[Reload]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(router.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(reload))
+
+    def end() -> None:
+        signal.signal(number, before)
+
+    return end

@@ -17,9 +17,10 @@ from providers.transport.headers import Left
 from providers.types import Usage
 from router.breaker import Breaker, BreakerRules, Permit
 from router.latency import PeakEwma, Recent
-from router.limits import Allowance, Limits
+from router.limits import Allowance, Limits, Reserved
 from router.spending import Bill
 from router.target import Key, Target
+from router.tasks import to_the_end
 
 QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
@@ -40,6 +41,15 @@ class Guard:
 
     def hold(self, until: float) -> None:
         self.held_until = max(self.held_until, until)
+
+    def is_clear(self, now: float) -> bool:
+        """Whether nothing at all stands against a call: the usual case, which has to be fast."""
+        return (
+            self.breaker.state == "closed"
+            and self.held_until <= now
+            and self.allowance.is_unlimited
+            and not self.draining
+        )
 
 
 class Pacing:
@@ -97,7 +107,7 @@ class Lease:
         self,
         guards: tuple[TargetState, Guard],
         key: Key,
-        reserved: tuple[float, float],
+        reserved: tuple[Reserved, Reserved],
         now: float,
         bill: Bill | None = None,
     ) -> None:
@@ -242,14 +252,15 @@ class States:
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         return self.of(target), self.key_of(target, key)
 
-    def adopt(self, targets: Iterable[Target], keys: set[str]) -> None:
+    def adopt(self, targets: Iterable[Target], keys: set[str]) -> tuple[str, ...]:
         """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
 
-        What was opened, closed or drained by hand is so no longer.
+        What was opened, closed or drained by hand is so no longer, and is told.
 
         Args:
             keys: the identities of all keys of the plan, those that no target uses included.
         """
+        targets = list(targets)
         kept = set(keys)
         for target in targets:
             kept.add(target.identity)
@@ -263,15 +274,25 @@ class States:
                 if key.identity in self._keys:
                     self._keys[key.identity].breaker.rules = target.breaker
                     self._keys[key.identity].allowance.change(target.key_limits)
-        # A call under way holds its own reference: what goes here ends with the last of them.
+        names = {target.identity: target.name for target in reversed(targets)}
+        names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
+        ended: list[str] = []
+        # What has calls under way is kept to the next time: it knows when their provider can be closed.
         remembered: dict[str, Guard]
         for remembered in (self._targets, self._keys):  # type: ignore[assignment]  # a dict of a subclass, only read
-            for identity in [name for name in remembered if name not in kept]:
+            gone = [name for name, guard in remembered.items() if name not in kept and not guard.allowance.in_flight]
+            for identity in gone:
                 del remembered[identity]
-            for guard in remembered.values():
-                guard.draining = False
-                if guard.breaker.manual:
-                    guard.breaker.reset()
+            for identity, guard in remembered.items():
+                if guard.draining or guard.breaker.manual:
+                    done = "draining" if guard.draining else "opened by hand"
+                    if not guard.draining and guard.breaker.state == "closed":
+                        done = "closed by hand"
+                    ended.append(f"{names.get(identity, identity)} was {done}")
+                    guard.draining = False
+                    if guard.breaker.manual:
+                        guard.breaker.reset()
+        return tuple(dict.fromkeys(ended))
 
     def refusal(
         self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
@@ -298,6 +319,8 @@ class States:
     def why(self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float) -> Refusal | None:
         """Why the target gets no call with this key now; None when it may."""
         state, guard = self.of(target), self.key_of(target, key)
+        if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
+            return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
         for each, whose in ((state, ""), (guard, _whose(key))):
@@ -377,32 +400,37 @@ class States:
         finally:
             for line in waiting:
                 line.cancel()  # gives back the place that it may just have got
-            await asyncio.wait(lines)
+            cancelled = await to_the_end(asyncio.wait(lines))
+            had = None if cancelled else had
             for line, key in lines.items():
                 if line is not had and not line.cancelled() and line.result():
                     allowances[key].leave()
+        if cancelled:
+            raise asyncio.CancelledError
         return None if had is None else lines[had]
 
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
-    ) -> tuple[float, float]:
-        """Take a call's worth from the limits; gives the tokens reserved of target and key."""
-        state, guard = self.guards(target, key)
-        reserved = (state.allowance.expected(prompt, max_tokens), guard.allowance.expected(prompt, max_tokens))
-        state.allowance.take(reserved[0], now)
-        guard.allowance.take(reserved[1], now)
-        return reserved
+    ) -> tuple[Reserved, Reserved]:
+        """Take a call's worth from the limits of target and key."""
+        own, shared = (guard.allowance for guard in self.guards(target, key))
+        return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
 
-    def give_back(self, target: Target, key: Key, reserved: tuple[float, float], now: float) -> None:
+    def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
+        """Seconds that a reserved call has to wait still, when those before it used more than was expected."""
+        pairs = zip(self.guards(target, key), reserved, strict=True)
+        return max(guard.allowance.early(taken, now) for guard, taken in pairs)
+
+    def give_back(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> None:
         """A reserved call was not made."""
-        for guard, tokens in zip(self.guards(target, key), reserved, strict=True):
-            guard.allowance.give_back(tokens, now)
+        for guard, taken in zip(self.guards(target, key), reserved, strict=True):
+            guard.allowance.give_back(taken, now)
 
     def begin(
         self,
         target: Target,
         key: Key,
-        reserved: tuple[float, float],
+        reserved: tuple[Reserved, Reserved],
         now: float,
         *,
         placed: bool = False,

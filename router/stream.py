@@ -114,7 +114,6 @@ class RouterStream:
 
     def _walk(self) -> tuple[FailOver[OpenedStream], Witness]:
         router, chain = self._router, self._chain
-        refusal_tier = names_refusals(chain)
         at, witness = router._situation(chain, self._trace, self._request)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
@@ -127,7 +126,7 @@ class RouterStream:
             opened.first_token = now - lease.started
             lease.first_token(opened.first_token, now, streaming=True)
             hear(provider, target, lease, now)
-            if refusal_tier and opened.response.finish_reason == "content_filter":
+            if chain.names_refusals and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)
             return opened
@@ -193,8 +192,3 @@ def _going_on(request: CompletionRequest, text: str, *, prefix: bool) -> Complet
     """The request of the rest of an answer whose beginning is there."""
     messages = (*request.messages, Message.assistant(text))
     return replace(request, messages=messages if prefix else (*messages, Message.user(GO_ON)))
-
-
-def names_refusals(chain: Chain) -> bool:
-    """Whether a tier of the chain takes over after refusals."""
-    return any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in chain.tiers)

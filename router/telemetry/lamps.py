@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from providers.transport.rate_limit import TokenBucket
 from router.limits import Allowance
 from router.state import Guard, States
 from router.target import Target
@@ -57,20 +56,16 @@ def limit_uses(allowance: Allowance, now: float) -> Iterator[LimitUse]:
     """The limits of a target or key, and how far each is used up."""
     limits = allowance.limits
     if limits.requests is not None and allowance.requests is not None:
-        yield LimitUse("requests", limits.requests, _used(allowance.requests, now))
+        yield LimitUse("requests", limits.requests, _share(allowance.requests.used(now)))
     if limits.tokens is not None and allowance.tokens is not None:
-        yield LimitUse("tokens", limits.tokens, _used(allowance.tokens, now))
+        yield LimitUse("tokens", limits.tokens, _share(allowance.tokens.used(now)))
     if limits.in_flight is not None:
-        pressure = _share(allowance.in_flight, limits.in_flight)
+        pressure = _share(allowance.in_flight / limits.in_flight)
         yield LimitUse("in_flight", limits.in_flight, pressure, allowance.waiting)
 
 
-def _used(bucket: TokenBucket, now: float) -> float:
-    return _share(bucket.capacity - bucket.available(now), bucket.capacity)
-
-
-def _share(used: float, of: float) -> float:
-    return min(1.0, max(0.0, used / of))
+def _share(used: float) -> float:
+    return min(1.0, max(0.0, used))
 
 
 def pressure(limits: tuple[LimitUse, ...]) -> float | None:
