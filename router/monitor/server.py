@@ -121,10 +121,10 @@ class Monitor:
             raise LookupError("this router is gone")
         return found
 
-    def snapshot(self, now: float, *, sketches: bool) -> bytes:
-        """As JSON; clients that ask at about the same time share one."""
+    def snapshot(self, now: float, *, sketches: bool, fresh: bool) -> bytes:
+        """As JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
         made, encoded = self._encoded.get(sketches, (-1.0, b""))
-        if not encoded or now - made >= _OFTEN * 0.9:
+        if fresh or not encoded or now - made >= _OFTEN * 0.9:
             encoded = protocol.encoder.encode(self.router().snapshot(with_sketches=sketches))
             self._encoded[sketches] = now, encoded
         return encoded
@@ -224,11 +224,12 @@ class _Connection:
         self._answer(protocol.Answer(ask.id, value, end=True))
 
     async def _snapshots(self, ask: protocol.Snapshots) -> None:
-        every = max(_OFTEN, ask.every)
+        every, fresh = max(_OFTEN, ask.every), True
         while True:
             if self._may_send():
-                raw = msgspec.Raw(self._monitor.snapshot(self._clock(), sketches=ask.sketches))
+                raw = msgspec.Raw(self._monitor.snapshot(self._clock(), sketches=ask.sketches, fresh=fresh))
                 self._answer(protocol.Answer(ask.id, raw))
+                fresh = False
             await asyncio.sleep(every)
 
     def _may_send(self) -> bool:
