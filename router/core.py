@@ -57,7 +57,8 @@ class Router:
     Args:
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
-        providers: ready providers by name, in place of those that the file's settings would make.
+        providers: ready providers by name (or by the identity of one of its keys), in place of those that the file's
+            settings would make.
     """
 
     def __init__(self, plan: Plan, *, seed: int | None = None, providers: Mapping[str, Provider] | None = None) -> None:
@@ -125,6 +126,11 @@ class Router:
     def routes(self) -> tuple[str, ...]:
         """The names of the file's routes, in its order."""
         return tuple(self._plan.file.routes)
+
+    @property
+    def states(self) -> States:
+        """What is remembered of targets and keys; to look at, not to change."""
+        return self._states
 
     @property
     def plan(self) -> Plan:

@@ -79,8 +79,8 @@ def core_scalar(text: str) -> str | int | float | bool | None:
     return float(found[1] + "inf" if found[2] else "nan") if found else text
 
 
-def read_yaml(text: str, findings: Findings) -> Node | None:
-    """The tree of a text; None, with a finding, when it is not YAML or has no content."""
+def read_yaml(text: str, findings: Findings, *, needs: str = "providers and routes") -> Node | None:
+    """The tree of a text; None, with a finding, when it is not YAML or has no content (which `needs` to be there)."""
     if _has_tabs(text, findings) or _has_forbidden(text, findings):
         return None
     try:
@@ -91,7 +91,7 @@ def read_yaml(text: str, findings: Findings) -> Node | None:
         _explain(error, text, findings)
         return None
     if root is None:
-        findings.add((1, 1), (), "the file is empty; it needs providers and routes")
+        findings.add((1, 1), (), f"the file is empty; it needs {needs}")
         return None
     return _Walk(findings).start(root)
 
