@@ -16,6 +16,7 @@ _VERBS = {
     "models": "What the providers offer now, with window, price and capabilities.",
     "schema": "The JSON Schema of routes.yaml.",
     "show": "The compiled chains, every value with where it came from.",
+    "simulate": "A routes.yaml under hours of simulated traffic and faults, in seconds.",
     "tokens": "Tokenizer vocabularies: what is in place, and fetching the rest.",
 }
 

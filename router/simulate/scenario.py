@@ -137,7 +137,9 @@ class _Rules:
             near = did_you_mean(node.value, self._plan.chains)
             routes = ", ".join(self._routes)
             self._findings.add(
-                node.at, node.path, f'no route, model or provider/model-id is named "{node.value}"{near}; routes: {routes}'
+                node.at,
+                node.path,
+                f'no route, model or provider/model-id is named "{node.value}"{near}; routes: {routes}',
             )
         else:
             self._asked.add(node.value)
