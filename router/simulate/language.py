@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from providers.errors import ErrorCode
 from router.config import units
 from router.config.diagnostics import did_you_mean
+from router.config.json_schema import DIALECT, clean
 from router.config.schema import Count, Duration, Flag, Rate, Section, Text, Wait, key
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
@@ -122,6 +123,28 @@ class Traffic(Section):
         return self.rate[before] + passed * (self.rate[after] - self.rate[before])
 
 
+# Beyond the codes of providers.errors: how a vendor fails without a word.
+Manner = Literal["hang", "stall", "cut", "slow", "refused"]
+MANNERS: tuple[str, ...] = get_args(Manner)
+_NOT_THE_VENDORS = {ErrorCode.STREAM_INTERRUPTED, ErrorCode.CANCELLED, ErrorCode.TIMEOUT}
+CODES = tuple(str(code) for code in ErrorCode if code not in _NOT_THE_VENDORS)
+
+
+def _one_of(known: tuple[str, ...], what: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError("this must be text")
+        if value not in known:
+            raise ValueError(f'no {what} is named "{value}"{did_you_mean(value, known)}; {what}s: {", ".join(known)}')
+        return value
+
+    return BeforeValidator(check), WithJsonSchema({"enum": list(known)})
+
+
+ErrorName = Annotated[str, *_one_of(CODES, "error")]
+Fault = Annotated[str, *_one_of((*MANNERS, *CODES), "fault")]
+
+
 class VendorLimits(Section):
     """What the vendor itself allows a key; beyond it answers 429 with a Retry-After."""
 
@@ -135,36 +158,8 @@ class Behaviour(Section):
     first_token: SpreadTimes | None = key("From the call to the first content; default p50 500ms, p95 1.5s.")
     speed: Rate | None = key("Tokens of the answer in a period, such as 80/s (the default).")
     errors: Share | None = key("The share of calls that fail; default none.")
-    error: Text | None = key("The code that they fail with; default server_error.")
+    error: ErrorName | None = key("The code that they fail with; default server_error.")
     limits: VendorLimits | None = key("What the vendor allows a key.")
-
-    @model_validator(mode="after")
-    def _known(self) -> Behaviour:
-        if self.error is not None:
-            _code(self.error)
-        return self
-
-
-# Beyond the codes of providers.errors: how a vendor fails without a word.
-Manner = Literal["hang", "stall", "cut", "slow", "refused"]
-MANNERS: tuple[str, ...] = get_args(Manner)
-_NOT_THE_VENDORS = {ErrorCode.STREAM_INTERRUPTED, ErrorCode.CANCELLED, ErrorCode.TIMEOUT}
-CODES = tuple(str(code) for code in ErrorCode if code not in _NOT_THE_VENDORS)
-
-
-def _code(text: str) -> str:
-    if text not in CODES:
-        raise ValueError(f'no error is named "{text}"{did_you_mean(text, CODES)}; errors: {", ".join(CODES)}')
-    return text
-
-
-def _fault(value: Any) -> str:
-    known = (*MANNERS, *CODES)
-    if not isinstance(value, str):
-        raise ValueError("this must be text")
-    if value not in known:
-        raise ValueError(f'no fault is named "{value}"{did_you_mean(value, known)}; faults: {", ".join(known)}')
-    return value
 
 
 def _names(value: Any) -> Any:
@@ -183,7 +178,7 @@ class Event(Section):
         Field(min_length=1),
         WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
     ] = Field(description="A provider, a model, provider/model-id, or a list of them.")
-    fault: Annotated[str, BeforeValidator(_fault), WithJsonSchema({"enum": [*MANNERS, *CODES]})] = Field(
+    fault: Fault = Field(
         description="An error code, or hang, stall (in the middle), cut (in the middle), slow, refused."
     )
     share: Share = key("The share of calls that it hits.", 1.0)
@@ -231,11 +226,11 @@ _BOUND = re.compile(r"\s*(<=|>=|<|>)\s*(.+?)\s*")
 _RANGE = re.compile(r"\s*(\S.*?)\s+(?:-|to)\s+(\S.*?)\s*")
 
 
-def _bound(read: Any, example: str) -> Any:
+def _bound(read: Any, some: str, more: str) -> Any:
     """A reader of `< 5%`, `>= 5%` and `5% - 10%`, by the reader of one value."""
 
     def bound(value: Any) -> Bound:
-        form = f'this is a comparison in quotes, such as "< {example}", ">= {example}" or "{example} - {example}"'
+        form = f'this is a comparison in quotes, such as "< {some}", ">= {some}" or "{some} - {more}"'
         if not isinstance(value, str):
             raise ValueError(form)
         if found := _BOUND.fullmatch(value):
@@ -260,10 +255,10 @@ def _usd(value: Any) -> float:
 
 
 _WRITTEN = WithJsonSchema({"type": "string", "examples": ["< 5%", "65% - 75%"]})
-Percents = Annotated[Bound, _bound(units.percent, "5%"), _WRITTEN]
-Durations = Annotated[Bound, _bound(units.duration, "2s"), _WRITTEN]
-Dollars = Annotated[Bound, _bound(_usd, "$5"), _WRITTEN]
-Counts = Annotated[Bound, _bound(units.count, "10"), _WRITTEN]
+Percents = Annotated[Bound, _bound(units.percent, "5%", "10%"), _WRITTEN]
+Durations = Annotated[Bound, _bound(units.duration, "2s", "5s"), _WRITTEN]
+Dollars = Annotated[Bound, _bound(_usd, "$5", "$10"), _WRITTEN]
+Counts = Annotated[Bound, _bound(units.count, "10", "20"), _WRITTEN]
 
 
 class Expect(Section):
@@ -299,3 +294,9 @@ class Scenario(Section):
     targets: dict[str, Behaviour] = key("How providers and models behave, by name; `default` for the rest.", {})
     events: tuple[Event, ...] = key("What goes wrong, and when.", ())
     expect: dict[str, Expect] = key("What must hold at the end, by route or target.", {})
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) of a scenario, for editors that complete and check the file."""
+    cleaned: dict[str, Any] = clean(Scenario.model_json_schema())
+    return {"$schema": DIALECT, "title": "A scenario of Signalbox", **cleaned}

@@ -95,8 +95,10 @@ def _of_target(count: TargetCount) -> list[str]:
     notes = [f"failed: {_codes(count.errors)}"] if count.errors else []
     if count.skips:
         notes.append(f"skipped: {_codes(count.skips)}")
-    if count.hedges or count.lost:
-        notes.append(f"{count.hedges:,} hedges, {count.lost:,} lost to a faster one")
+    if count.hedges:
+        notes.append(f"{count.hedges:,} calls were hedges")
+    if count.lost:
+        notes.append(f"{count.lost:,} lost to a faster one")
     if count.wasted:
         notes.append(f"{usd(count.wasted)} for answers that nobody got whole")
     return notes

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from providers.types import Price
@@ -15,7 +16,7 @@ from router.config.diagnostics import Findings, did_you_mean
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
-from router.plan import Plan
+from router.plan import Chain, Plan
 from router.simulate.language import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROUTES, OF_TARGETS, Scenario
 from router.target import Target
 
@@ -114,7 +115,7 @@ class _Rules:
         self._findings = findings
         self._routes = list(plan.file.routes)
         self._targets = {name: target for target in plan.targets for name in names_of(target)}
-        self._asked: set[str] = set()
+        self._asked: dict[str, Chain] = {}  # the routes that have traffic
 
     def check(self) -> None:
         for line in _items(self._root.get("traffic")):
@@ -133,7 +134,8 @@ class _Rules:
     def _route(self, node: Node | None) -> None:
         if node is None or not isinstance(node.value, str):
             return
-        if self._plan.chain(node.value) is None:
+        chain = self._plan.chain(node.value)
+        if chain is None:
             near = did_you_mean(node.value, self._plan.chains)
             routes = ", ".join(self._routes)
             self._findings.add(
@@ -142,8 +144,8 @@ class _Rules:
                 f'no route, model or provider/model-id is named "{node.value}"{near}; routes: {routes}',
             )
         else:
-            self._asked.add(node.value)
-            for target in self._plan.chain(node.value).targets:  # type: ignore[union-attr]  # it was found just now
+            self._asked[node.value] = chain
+            for target in chain.targets:
                 self._targets |= dict.fromkeys(names_of(target), target)
 
     def _target(self, name: str, node: Node, at: tuple[int, int], others: list[str]) -> None:
@@ -156,7 +158,7 @@ class _Rules:
     def _expect(self, name: str, node: Node) -> None:
         if name in self._asked:
             wrong, kind, other = OF_TARGETS, "route", "target"
-            costs = [target for target in self._plan.chain(name).targets]  # type: ignore[union-attr]  # it was asked
+            costs = list(self._asked[name].targets)
         elif name in self._targets:
             wrong, kind, other = OF_ROUTES, "target", "route"
             costs = [target for target in self._targets.values() if name in names_of(target)]
@@ -200,7 +202,7 @@ def _check_sizes(scenario: Scenario, root: Node, findings: Findings) -> None:
         if not any(line.rate.values()):
             findings.add(node.value["rate"].place, node.path, "the rate is always 0: no request would come")
         moments = sorted({line.start, end, *(moment for moment in line.rate if line.start < moment < end)})
-        for begin, finish in zip(moments, moments[1:], strict=False):
+        for begin, finish in pairwise(moments):
             requests += (finish - begin) * (line.rate_at(begin) + line.rate_at(finish)) / 2
     if requests > MOST_REQUESTS:
         findings.add(

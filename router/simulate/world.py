@@ -152,47 +152,54 @@ def _model(target: Target, scenario: Scenario, step: float, chance: Random) -> _
         errors=errors,
         error=ErrorCode(str(error)),
         events=[event for event in scenario.events if not set(event.who).isdisjoint(names_of(target))],
-        limits=[(level, each.limits) for level, each in _limited(said, place)],
+        limits=_limited(said, place),
         price=target.capabilities.price,
         step=step,
         chance=chance,
     )
 
 
-def _limited(said: Mapping[str, Behaviour], place: str) -> list[tuple[str, Behaviour]]:
+def _limited(said: Mapping[str, Behaviour], place: str) -> list[tuple[str, VendorLimits]]:
     """The levels that say limits; one said by default is each model's own."""
-    found = [(level, each) for level, each in said.items() if each.limits is not None]
-    own = [(level, each) for level, each in found if level != "default"]
-    return own or [(place, each) for _, each in found]
+    found = {level: each.limits for level, each in said.items() if each.limits is not None}
+    own = [(level, limits) for level, limits in found.items() if level != "default"]
+    return own or [(place, limits) for limits in found.values()]
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call that the vendor took on. `limit` is where its answer ends, in tokens; `fault` is how, None is well."""
+    """One call that the vendor took on: at `start` on the loop's clock, its first token `first` seconds later.
+
+    `limit` is where its answer ends, in tokens; `fault` is how, None is well.
+    """
 
     model: _Model
     route: str
     prompt: int
     limit: int
+    start: float
     first: float
     speed: float
     fault: str | None
-    made: int = 0
     whole: bool = False
 
-    def charge(self) -> None:
-        """What was read and made is paid for, whether anybody got it or not."""
+    def charge(self, now: float) -> None:
+        """What was read and made until now is paid for, whether anybody got it or not."""
         bill = self.model.bills.setdefault(self.route, Bill())
-        usd = cost(self.model.price, self.usage) or 0.0
+        made = self.limit
+        if not self.whole:  # whoever went away did so in the middle of a piece
+            made = min(made, max(0, int((now - self.start - self.first) * self.speed)))
+        usd = cost(self.model.price, Usage(self.prompt, made)) or 0.0
         bill.input_tokens += self.prompt
-        bill.output_tokens += self.made
+        bill.output_tokens += made
         bill.usd += usd
         if not self.whole:
             bill.wasted += usd
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.prompt, self.made)
+        """Of the whole answer."""
+        return Usage(self.prompt, self.limit)
 
 
 class SimulatedProvider:
@@ -205,19 +212,13 @@ class SimulatedProvider:
 
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
         call = await self._taken_on(request)
-        began = asyncio.get_running_loop().time()
         try:
             await asyncio.sleep(call.first + call.limit / call.speed)
-            call.made = call.limit
             await self._ends(call, request.model)
-        except BaseException:
-            passed = asyncio.get_running_loop().time() - began - call.first
-            call.made = min(call.limit, max(0, int(passed * call.speed)))
-            raise
         finally:
-            call.charge()
+            call.charge(asyncio.get_running_loop().time())
         return CompletionResponse(
-            text=_text(call.made), finish_reason="stop", usage=call.usage, model=request.model, provider=self.name
+            text=_text(call.limit), finish_reason="stop", usage=call.usage, model=request.model, provider=self.name
         )
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
@@ -227,12 +228,13 @@ class SimulatedProvider:
     async def _chunks(self, request: CompletionRequest, gathered: Accumulator) -> AsyncIterator[StreamChunk]:
         call = await self._taken_on(request)
         at_once = call.limit if call.model.step == math.inf else max(1, int(call.speed * call.model.step))
+        given = 0
         try:
             await asyncio.sleep(call.first)
             tokens = 1
             while True:
-                call.made += tokens
-                last = call.made == call.limit and call.fault is None
+                given += tokens
+                last = given == call.limit and call.fault is None
                 chunk = StreamChunk(
                     text=_text(tokens),
                     finish_reason="stop" if last else None,
@@ -242,13 +244,13 @@ class SimulatedProvider:
                 call.whole = last
                 gathered.add(chunk)
                 yield chunk
-                if call.made == call.limit:
+                if given == call.limit:
                     break
-                tokens = min(call.limit - call.made, at_once)
+                tokens = min(call.limit - given, at_once)
                 await asyncio.sleep(tokens / call.speed)
             await self._ends(call, request.model)
         finally:
-            call.charge()
+            call.charge(asyncio.get_running_loop().time())
 
     async def _taken_on(self, request: CompletionRequest) -> _Call:
         """The call as it will go; raises what it fails with before any content."""
@@ -272,7 +274,8 @@ class SimulatedProvider:
             await self._fail(model.error, model, request.model, slow, None)
         limit = answer if fault is None else chance.randint(1, max(1, answer - 1))
         first = model.first_token.draw(chance) * slow
-        return _Call(model, str(sizes.get("route", "")), prompt, limit, first, model.speed / slow, fault)
+        now = asyncio.get_running_loop().time()
+        return _Call(model, str(sizes.get("route", "")), prompt, limit, now, first, model.speed / slow, fault)
 
     async def _fail(self, code: ErrorCode, model: _Model, name: str, slow: float, retry_after: float | None) -> None:
         await asyncio.sleep(ERROR_AFTER.draw(model.chance) * slow)
