@@ -15,7 +15,7 @@ class BreakerHistory:
     """Of one breaker: (seconds since the start, state) of every change, the oldest first."""
 
     name: str
-    key: bool = False  # of a provider's key, not of a target
+    key_of: str | None = None  # the provider, where it is of a key and not of a target
     changes: list[tuple[float, str]] = field(default_factory=list)
     opened: int = 0
     open_seconds: float = 0.0

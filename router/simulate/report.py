@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import Any, Protocol
 
 from router.config.units import format_duration
@@ -105,23 +106,8 @@ def _of_target(count: TargetCount) -> list[str]:
 
 
 def _notes(notes: list[str], style: Style) -> Iterator[str]:
-    """As many in a line as fit."""
-    line = ""
-    for note in notes:
-        if line and len(line) + len(note) > 74:
-            yield style(f"  {line}", dim=True)
-            line = ""
-        line = f"{line}; {note}" if line else note
-    if line:
-        yield from (style(f"  {part}", dim=True) for part in _wrapped(line))
-
-
-def _wrapped(line: str) -> Iterator[str]:
-    while len(line) > 78:
-        cut = line.rfind(" ", 0, 78)
-        yield line[:cut]
-        line = f"  {line[cut + 1 :]}"
-    yield line
+    for line in wrap("; ".join(notes), 78, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False):
+        yield style(line, dim=True)
 
 
 def _chart(outcome: Outcome, style: Style) -> Iterator[str]:
@@ -143,7 +129,7 @@ def _chart(outcome: Outcome, style: Style) -> Iterator[str]:
         if name in opened:
             yield f"{'  breaker open':<{_LABEL}}{style(lane(opened[name].course), fg='red')}"
     for history in outcome.breakers:
-        if history.key and history.opened:
+        if history.key_of is not None and history.opened:
             label = _cut(history.name, _LABEL - 1)
             yield f"{label:<{_LABEL}}{style(lane(history.course), fg='red')}"
     for name, route in outcome.routes.items():
@@ -249,7 +235,7 @@ def as_dict(outcome: Outcome, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "breakers": [
             {
                 "name": history.name,
-                "of": "key" if history.key else "target",
+                "of": "target" if history.key_of is None else "key",
                 "opened": history.opened,
                 "open_seconds": history.open_seconds,
                 "changes": [{"at": at, "state": state} for at, state in history.changes],

@@ -107,7 +107,7 @@ class _Simulation:
                 breaker = states.key_of(target, key).breaker
                 if all(breaker is not watched for watched in self._watch.watched):
                     number = f" {key.number}" if key.number else ""
-                    self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key=True))
+                    self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key_of=target.provider))
 
     # --- the run
 
@@ -247,7 +247,7 @@ class _Simulation:
 
     def outcome(self, took: float) -> Outcome:
         bills, priced = self._world.bills(), self._world.priced()
-        opened = {history.name: history.opened for history in self._watch.histories if not history.key}
+        opened = {history.name: history.opened for history in self._watch.histories if history.key_of is None}
         for name, count in self._targets.items():
             place = self._places[name]
             count.opened = opened[name]

@@ -32,6 +32,7 @@ FIRST_TOKEN = Times.model_validate({"p50": "500ms", "p95": "1.5s"})
 SPEED = 80.0  # tokens a second
 ERROR_AFTER = Times.model_validate({"p50": "50ms", "p95": "150ms"})
 _MINUTE = 60.0  # seconds of its allowance that a vendor's bucket holds
+_ROUNDING = 1e-6  # tokens
 _SLOWEST_GAP = 0.5  # of the idle timeout, between two pieces of a healthy stream
 
 STATUS: Mapping[ErrorCode, int] = {
@@ -188,13 +189,17 @@ class _Call:
         bill = self.model.bills.setdefault(self.route, Bill())
         made = self.limit
         if not self.whole:  # whoever went away did so in the middle of a piece
-            made = min(made, max(0, int((now - self.start - self.first) * self.speed)))
+            made = min(made, self._made_after(now - self.start - self.first))
         usd = cost(self.model.price, Usage(self.prompt, made)) or 0.0
         bill.input_tokens += self.prompt
         bill.output_tokens += made
         bill.usd += usd
         if not self.whole:
             bill.wasted += usd
+
+    def _made_after(self, seconds: float) -> int:
+        """Tokens made so long after the first, which counts among them."""
+        return 0 if seconds < 0 else int(seconds * self.speed + _ROUNDING) + 1
 
     @property
     def usage(self) -> Usage:
@@ -213,7 +218,7 @@ class SimulatedProvider:
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
         call = await self._taken_on(request)
         try:
-            await asyncio.sleep(call.first + call.limit / call.speed)
+            await asyncio.sleep(call.first + (call.limit - 1) / call.speed)
             await self._ends(call, request.model)
         finally:
             call.charge(asyncio.get_running_loop().time())
