@@ -113,15 +113,15 @@ def test_faults_are_met_by_the_engine(fault: str, code: str | None, stream: str,
 def test_a_share_of_calls_and_again_and_again(tmp_path: Any) -> None:
     """`share` hits so many, `every` comes again; `errors` is a background of its own."""
     calm = "\ndefaults: {breaker: {consecutive: 1000, failure_rate: 100%}}"
-    scenario = story("{at: 1m, for: 1m, every: 2m, who: one, fault: server_error, share: 50%}", rate="10/s")
+    scenario = story("{at: 1m, for: 1m, every: 2m, who: one, fault: server_error, share: 50%}", rate="5/s")
     outcome = play(PAIR + calm, scenario, tmp_path)
     one = outcome.targets["one"]
-    assert one.errors["server_error"] == pytest.approx(5 * 600 / 2, rel=0.1)
+    assert one.errors["server_error"] == pytest.approx(5 * 300 / 2, rel=0.15)
     background = play(
-        PAIR + calm, story(rate="10/s").replace("speed", "errors: 5%, error: overloaded, speed"), tmp_path
+        PAIR + calm, story(rate="5/s").replace("speed", "errors: 5%, error: overloaded, speed"), tmp_path
     )
     one = background.targets["one"]
-    assert one.errors["overloaded"] == pytest.approx(0.05 * one.calls, rel=0.2)
+    assert one.errors["overloaded"] == pytest.approx(0.05 * one.calls, rel=0.25)
 
 
 def test_vendors_limit_each_key(tmp_path: Any) -> None:
