@@ -1,24 +1,18 @@
-"""`python -m benchmarks`: the import's cost, and the engine's own cost per call over the fake provider."""
+"""`python -m benchmarks`: the cost of importing, of the engine, and of decoding.
+
+Apart, since it takes a minute: `python -m benchmarks.reload`.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import statistics
 import subprocess
 import sys
-import time
 
-from benchmarks import decode
-from providers import FakeProvider
-from router import Router
+from benchmarks import decode, engine
 
 RUNS = 7
-CALLS = 2_000
-FILE = """
-providers: {a: {kind: fake}, b: {kind: fake}}
-routes: {chat: {targets: [a/x], fallbacks: [b/y]}}
-"""
 
 
 def import_cost(module: str) -> float:
@@ -36,31 +30,10 @@ def _cpu(code: str) -> float:
     return statistics.median(spent)
 
 
-async def engine_cost() -> tuple[float, float]:
-    """Seconds of CPU per call: through the router, and by the fake provider alone."""
-    fakes = {name: FakeProvider.scripted(name=name) for name in ("a", "b")}
-    router = Router.from_text(FILE, env={}, providers=fakes)
-    request = None
-    routed, alone = [], []
-    for _ in range(RUNS):
-        started = time.process_time()
-        for _ in range(CALLS):
-            request = await router.complete("chat", "hi")
-        routed.append((time.process_time() - started) / CALLS)
-        sent = fakes["a"].requests[-1]
-        started = time.process_time()
-        for _ in range(CALLS):
-            await fakes["a"].complete(sent)
-        alone.append((time.process_time() - started) / CALLS)
-    assert request is not None
-    return statistics.median(routed), statistics.median(alone)
-
-
 def main() -> None:
     for module in ("router", "providers", "router.core"):
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
-    routed, alone = asyncio.run(engine_cost())
-    print(f"one call over the fake provider: {routed * 1e6:.1f} µs CPU, of which the provider {alone * 1e6:.1f} µs")
+    engine.main()
     decode.main()
 
 

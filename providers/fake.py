@@ -9,7 +9,8 @@ Each call takes the next step of the script; when it is used up, the last step i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import msgspec
@@ -122,14 +123,15 @@ class FakeProvider:
                 await _pause(step.delay)
                 raise self._error(step, request.model)
             else:
-                async for chunk in self._reply(step, request.model):
-                    gathered.add(chunk)
-                    yield chunk
+                async with aclosing(self._reply(step, request.model)) as chunks:
+                    async for chunk in chunks:
+                        gathered.add(chunk)
+                        yield chunk
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise
 
-    async def _reply(self, step: Reply, model: str) -> AsyncIterator[StreamChunk]:
+    async def _reply(self, step: Reply, model: str) -> AsyncGenerator[StreamChunk, None]:
         await _pause(step.delay)
         answer = CompletionResponse(
             text=step.text, tool_calls=step.tool_calls, finish_reason=step.finish_reason, usage=step.usage

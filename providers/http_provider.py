@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
@@ -224,13 +225,15 @@ class HttpProvider(ABC):
             response = await self._open(request, stream=True)
             try:
                 if self._is_stream(response):
-                    async for chunk in self._chunks(response.chunks(), response, request, state):
-                        yield chunk
+                    async with aclosing(self._chunks(response.chunks(), response, request, state)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
                     return
                 data = await response.read()
                 if data.lstrip().startswith((b"data:", b"event:")):  # a stream under a wrong name
-                    async for chunk in self._chunks(_once(data), response, request, state):
-                        yield chunk
+                    async with aclosing(self._chunks(_once(data), response, request, state)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
                     return
                 state.whole = self._whole(data, response, request)
                 for chunk in as_chunks(state.whole):
@@ -242,20 +245,21 @@ class HttpProvider(ABC):
 
     async def _chunks(
         self,
-        pieces: AsyncIterator[bytes],
+        pieces: AsyncGenerator[bytes, None],
         response: HttpResponse,
         request: CompletionRequest,
         state: _StreamState,
-    ) -> AsyncIterator[StreamChunk]:
+    ) -> AsyncGenerator[StreamChunk, None]:
         decoder = state.decoder = self.stream_decoder(request, _request_id(response))
         lines = type(self).line_decoder()
         feed = decoder.feed
-        async for data in pieces:
-            for event in lines.feed(data):
-                chunk = feed(event)
-                if chunk is not None:
-                    state.committed = state.committed or chunk.has_content
-                    yield chunk
+        async with aclosing(pieces):  # a generator that is left alone would be closed by a task of its own
+            async for data in pieces:
+                for event in lines.feed(data):
+                    chunk = feed(event)
+                    if chunk is not None:
+                        state.committed = state.committed or chunk.has_content
+                        yield chunk
         for event in lines.flush():  # some servers leave out the blank line after the last event
             chunk = feed(event)
             if chunk is not None:
@@ -376,7 +380,7 @@ class _StreamState:
         return self._empty if self.decoder is None else self.decoder.response()
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
+async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data
 
 

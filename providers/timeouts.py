@@ -6,7 +6,7 @@ Used by a provider on its own and by the router, so that each name means one thi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from math import inf
 from typing import TypeVar
 
@@ -51,7 +51,7 @@ async def timed(
     provider: str,
     model: str,
     deadline: float | None = None,
-) -> AsyncIterator[StreamChunk]:
+) -> AsyncGenerator[StreamChunk, None]:
     """The same chunks, bounded by all three timeouts.
 
     Only content counts as progress: pings and role chunks do not re-arm a timer. Time that the consumer
@@ -61,30 +61,93 @@ async def timed(
         ProviderError: TIMEOUT with the phase that ran out.
     """
     loop = asyncio.get_running_loop()
-    since = loop.time()
+    clock, following = loop.time, aiter(chunks).__anext__
+    since = clock()
     end = _deadline(timeout, since, deadline)
     phase, limit = "first_token", timeout.first_token
+    until = inf if limit is None else since + limit
+    watchdog = _Watchdog(loop)
     try:
         while True:
-            until = inf if limit is None else since + limit
-            when = min(end, until)
+            watchdog.watch(min(end, until))
             try:
-                async with asyncio.timeout_at(None if when == inf else when):
-                    chunk = await anext(chunks)
+                chunk = await following()
             except StopAsyncIteration:
                 return
-            except TimeoutError:
+            except asyncio.CancelledError:
+                if not watchdog.struck:
+                    raise
                 raise _expired(phase if until < end else "total", timeout, provider, model) from None
-            given = loop.time()
+            given = watchdog.rest()
             yield chunk
             if chunk.has_content:
-                phase, limit, since = "idle", timeout.idle, loop.time()
+                phase, limit = "idle", timeout.idle
+                until = inf if limit is None else clock() + limit
             else:
-                since += loop.time() - given
+                until += clock() - given
     finally:
+        watchdog.close()
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
+
+
+class _Watchdog:
+    """Cancels the task that waits for a chunk when its time is up.
+
+    One timer serves a whole stream: while chunks come, moving the moment costs an assignment, where
+    `asyncio.timeout` would set up and take down a timer for each chunk.
+    """
+
+    __slots__ = ("_cancelling", "_fired", "_loop", "_task", "_timer", "_when")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._when = inf
+        self._fired = False
+
+    def watch(self, when: float) -> None:
+        """The current task waits from now on, until then at most (the loop's time)."""
+        task = self._task = asyncio.current_task()
+        assert task is not None, "chunks are awaited in a task"
+        self._cancelling = task.cancelling()
+        self._when = when
+        if when < inf and (self._timer is None or self._timer.when() > when):
+            self._set()
+
+    def rest(self) -> float:
+        """It has what it waited for; gives the loop's time."""
+        self._task = None
+        return self._loop.time()
+
+    @property
+    def struck(self) -> bool:
+        """Whether a cancellation that the task has just got is this one's, and no one else's."""
+        return self._fired and self._task is not None and self._task.uncancel() <= self._cancelling
+
+    def close(self) -> None:
+        self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._when, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # the consumer has its turn; the next wait sets the timer again
+        if self._loop.time() < self._when:
+            self._set()
+        else:
+            self._fired = True
+            self._task.cancel()
 
 
 def _deadline(timeout: Timeout, now: float, deadline: float | None) -> float:

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import logging
 import random
-import weakref
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from msgspec.structs import replace
-
 from providers.base import Provider
-from providers.coerce import coerce_messages, coerce_tools
-from providers.errors import ErrorCode, ProviderError, SignalboxError
-from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
+from providers.errors import SignalboxError
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
     ModelCapabilities,
     TokenCount,
-    Usage,
 )
 from router.backoff import HedgeBudget, RetryBudget
+from router.counting import TokenCounts, count_exact
 from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
-from router.execute import FailOver, call, for_target, hear, refused, routed
+from router.execute import FailOver, call, hear, refused, routed
 from router.live import LiveProviders
 from router.plan import Chain, Plan, compile_plan
-from router.reload import Reload, differences, log, watch
+from router.reload import Reload, differences, follow, log
 from router.request import Messages, build_request, needs_of
+from router.spending import Spending, Spent
 from router.state import Guard, Lease, States
 from router.stream import RouterStream, names_refusals
 from router.target import Key, Target
@@ -41,6 +39,9 @@ from router.trace import Trace
 
 if TYPE_CHECKING:
     from router.config import LoadResult
+    from router.ledger import Ledger
+
+spending_log = logging.getLogger("signalbox.spending")
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
 
@@ -59,9 +60,17 @@ class Router:
         seed: of the router's only source of chance (jitter), to reproduce a run.
         providers: ready providers by name (or by the identity of one of its keys), in place of those that the file's
             settings would make.
+        wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
     """
 
-    def __init__(self, plan: Plan, *, seed: int | None = None, providers: Mapping[str, Provider] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        seed: int | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._plan = plan
         self._chance = random.Random(seed)
         self._path: Path | None = None
@@ -71,9 +80,12 @@ class Router:
         self._reloading = asyncio.Lock()
         self.last_reload: Reload | None = None  # of the last change of the file that was seen
         self._windows: dict[str, int] = {}
-        self._learned: dict[str, Learned] = {}
+        self._counts = TokenCounts()
         self._states = States(self._chance)
         self._live = LiveProviders(providers or {}, self._states.key)
+        self._spending = Spending(wall_clock)
+        self._adopt_budgets(plan)
+        self._ledger: Ledger | None = None
         self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
         self._direct: dict[str, Chain] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,6 +118,8 @@ class Router:
         router._path = Path(path).absolute()
         router._env = env
         router._watch = watch
+        if router._spending.purses:
+            router._keep_spending()
         return router
 
     @classmethod
@@ -169,7 +183,7 @@ class Router:
         now = at.clock()
         lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
         lease.succeeded(now, response.usage)
-        self._learn(target, request, response.usage)
+        self._counts.learn(target, request, response.usage)
         return routed(response, chain, target, trace)
 
     def stream(self, route: str, messages: Messages, **params: Any) -> RouterStream:
@@ -201,29 +215,8 @@ class Router:
         target = next((each for each in targets if not each.disabled), targets[0])
         provider = self.provider_of(target)
         if exact:
-            request = for_target(build_request(route, messages, {"tools": tools}), target)
-            counter = getattr(provider, "count_exact", None)
-            if counter is None:
-                raise ProviderError(
-                    ErrorCode.UNSUPPORTED, "this kind of provider counts nothing exactly", provider=target.provider
-                )
-            found: TokenCount = await counter(request)
-            return found
-        count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
-        learned = self._learned.get(target.identity)
-        count = count if learned is None else learned.corrected(count)
-        if not tools:
-            return count
-        more = tools_tokens(coerce_tools(tools))
-        return replace(count, tokens=count.tokens + more, exact=False, margin=max(count.margin, COUNTED_MARGIN))
-
-    def _learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
-        """What a prompt of plain text really cost makes later estimates better."""
-        if usage.input_tokens is None or request.tools:
-            return
-        learned = self._learned.setdefault(target.identity, Learned())
-        if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
-            learned.add(request.messages, usage.input_tokens)
+            return await count_exact(provider, target, build_request(route, messages, {"tools": tools}))
+        return await self._counts.of(provider, target, messages, tools)
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """What the first target of the route can do: the file's word first, then the provider's."""
@@ -236,6 +229,23 @@ class Router:
     def provider_of(self, target: Target, key: Key | None = None) -> Provider:
         """The live provider of a target (and one of its keys; None is the first)."""
         return self._live.of(target, key)
+
+    @property
+    def spending(self) -> tuple[Spent, ...]:
+        """The file's budgets, and what is spent of each in its current period."""
+        return self._spending.report()
+
+    def _adopt_budgets(self, plan: Plan) -> None:
+        self._spending.adopt(plan.budgets)
+        for sentence in plan.uncounted:
+            spending_log.warning(sentence)
+
+    def _keep_spending(self) -> None:
+        """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
+        from router.ledger import Ledger, folder  # here: only those with a budget need it
+
+        self._ledger = Ledger(str(self._path), folder() / "spending.sqlite3", self._spending)
+        self._ledger.load()
 
     # --- by hand
 
@@ -313,7 +323,12 @@ class Router:
             plan = await asyncio.to_thread(compile_plan, loaded)
         except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
             return Reload(False, self.revision, problem=str(error))
-        return self._swap(plan)
+        found = self._swap(plan)
+        if self._ledger is not None:
+            await self._ledger.flush()
+        elif self._spending.purses:
+            await asyncio.to_thread(self._keep_spending)
+        return found
 
     def _swap(self, plan: Plan) -> Reload:
         """The new plan takes over, in one step; what it no longer has ends with its last call."""
@@ -324,7 +339,10 @@ class Router:
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         self._live.keep(kept)
         direct = [target for chain in self._direct.values() for target in chain.targets]
-        self._states.adopt([*plan.targets, *direct], kept)
+        ended = self._states.adopt([*plan.targets, *direct], kept)
+        if ended:
+            changes = (*changes, f"{', '.join(ended)}: no longer")
+        self._adopt_budgets(plan)
         return Reload(True, plan.revision, changes)
 
     @property
@@ -340,6 +358,8 @@ class Router:
             watcher.cancel()
             await asyncio.wait([watcher])
         await self._live.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
         self._enter_loop()
@@ -382,6 +402,7 @@ class Router:
             windows=self._windows,
             budget=budget,
             hedges=hedges,
+            spending=self._spending if self._spending.purses else None,
         )
 
     def _chain(self, name: str) -> Chain:
@@ -418,26 +439,10 @@ class Router:
         """On a new loop: locks and the watcher belong to one."""
         self._reloading = asyncio.Lock()
         self._live.on_new_loop()
+        if self._ledger is not None:
+            self._ledger.on_new_loop()
         if self._watch and self._path is not None and not self._closed:
-            loop = asyncio.get_running_loop()
-            self._watcher = loop.create_task(_follow(self._path, weakref.ref(self)))
-            weakref.finalize(self, _stop, loop, self._watcher)
-
-
-def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
-
-
-async def _follow(path: Path, reference: weakref.ref[Router]) -> None:
-    """Reload on every change; the reference is weak, so that a dropped router is collected."""
-
-    async def changed() -> None:
-        router = reference()
-        if router is not None:
-            await router.reload()
-
-    await watch(path, changed)
+            self._watcher = follow(self._path, self)
 
 
 def _accepted(loaded: LoadResult) -> Plan:

@@ -7,7 +7,7 @@ engine drives it with real calls; `explain` asks the same helpers without any.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Generator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Generator, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -16,9 +16,10 @@ from typing import TypeAlias
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from router.backoff import HedgeBudget, RetryBudget, RetryRules, full_jitter
 from router.balance import Look
-from router.errors import falls_back
+from router.fit import Needs, serves, unfit
 from router.plan import Chain, Tier
-from router.state import States
+from router.spending import Spending
+from router.state import Refusal, States
 from router.target import Key, Target
 from router.trace import Pause, Skip, Trace
 
@@ -43,12 +44,12 @@ class Call:
 class Wait:
     """Wait so many seconds; nothing else could be done meanwhile.
 
-    With `place` it is the longest wait for a place there; what is sent back is None when it was had, else a `Failed`.
+    With `place` it is the longest wait for a place there; `Placed` is sent back when it was had, else a `Failed`.
     With `reserved` it is for the limits there, from which so many tokens were taken already.
     """
 
     seconds: float
-    place: tuple[Target, Key] | None = None
+    place: Target | None = None
     reserved: tuple[Target, Key, tuple[float, float]] | None = None
 
 
@@ -67,6 +68,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """A place was had with this key."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
 class Slow:
     """The call has not delivered within the time after which the route hedges."""
 
@@ -79,6 +87,7 @@ class Situation:
         clock: the loop's time in seconds; `deadline` is on it.
         windows: context windows learned from errors, by the target's identity.
         budget: of retries, shared by all requests of the route; `hedges` likewise.
+        spending: None where the file has no budget.
     """
 
     states: States
@@ -88,6 +97,7 @@ class Situation:
     windows: MutableMapping[str, int]
     budget: RetryBudget
     hedges: HedgeBudget
+    spending: Spending | None = None
 
     def look(self, needs: Needs) -> Look:
         return Look(
@@ -101,26 +111,8 @@ class Situation:
 
 
 Step: TypeAlias = Call | Wait | Stay
-Outcome: TypeAlias = Failed | Slow | None  # None: what was asked for was had
+Outcome: TypeAlias = Failed | Slow | Placed | None  # None: what was asked for was had
 Decision: TypeAlias = Generator[Step, Outcome, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What a request asks of a target.
-
-    `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `affinity` gives what keeps
-    requests at one target.
-    """
-
-    tools: bool = False
-    vision: bool = False
-    json_schema: bool = False
-    streaming: bool = False
-    least_tokens: int = 0
-    prompt_tokens: int = 0
-    max_tokens: int | None = None
-    affinity: Callable[[], bytes] = bytes
 
 
 RAISE = "raise"  # what `decide` returns when the last error is the caller's own
@@ -139,36 +131,6 @@ class _Progress:
     codes: set[ErrorCode] = field(default_factory=set)  # why the tiers so far could not serve
 
 
-def unfit(target: Target, needs: Needs, windows: Mapping[str, int], window_floor: int = 0) -> tuple[str, str] | None:
-    """Why this target can't serve, as (reason, message), or None. Unknown never excludes.
-
-    Args:
-        windows: context windows learned from errors, by the target's identity.
-        window_floor: tokens that were already too few elsewhere.
-    """
-    if target.disabled:
-        return "disabled", "a variable of its provider is not set"
-    has = target.capabilities
-    for need in ("tools", "vision", "json_schema", "streaming"):
-        if getattr(needs, need) and getattr(has, need) is False:
-            return "unsupported", f"no {need}"
-    window = windows.get(target.identity, has.context_window)
-    if window is None:
-        return None
-    if needs.least_tokens > window:
-        return "too_small", f"the prompt has at least {needs.least_tokens} tokens, the window {window}"
-    if window_floor and window <= window_floor:
-        return "too_small", f"a window of {window_floor} was too small, this one has {window}"
-    return None
-
-
-def serves(tier: Tier, codes: set[ErrorCode]) -> bool:
-    """Whether a fallback tier takes over after these codes."""
-    if tier.on is None:
-        return any(falls_back(code) for code in codes)
-    return not codes.isdisjoint(tier.on)
-
-
 def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
     """The walk along a chain; returns why it ended ("" when every target was tried).
 
@@ -183,7 +145,7 @@ def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
             continue
         entered.add(number)
         skipped: set[str] = set()
-        pick = partial(_pick, tier, number, needs, seen, at, trace, start, skipped)
+        pick = partial(_pick, chain, number, needs, seen, at, trace, start, skipped)
         while (call := pick()) is not None:
             while True:
                 if note := _spent(seen, chain.retry, at):
@@ -220,6 +182,7 @@ def _race(
             under_way.append(other.target.identity)
             outcome = yield other
             continue
+        assert isinstance(outcome, Failed)
         _learn(seen, outcome.call or call, outcome.error)
         if not outcome.others:
             return outcome.error
@@ -266,7 +229,7 @@ def _enters(number: int, tier: Tier, entered: set[int], seen: _Progress) -> bool
 
 
 def _pick(
-    tier: Tier,
+    chain: Chain,
     number: int,
     needs: Needs,
     seen: _Progress,
@@ -276,15 +239,17 @@ def _pick(
     skipped: set[str],
     beside: Collection[str] = (),
 ) -> Call | None:
-    now = at.clock()
+    now, tier = at.clock(), chain.tiers[number]
     eligible: list[Target] = []
     for target in tier.targets:
         if target.weight <= 0 or not _is_left(seen, target) or target.identity in beside:
             continue
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:
-            without = seen.keys.get(target.identity, ())
-            refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now, without)
+            refusal = _over_budget(chain, target, at, now)
+            if refusal is None:
+                without = seen.keys.get(target.identity, ())
+                refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now, without)
             if refusal is None:
                 eligible.append(target)
                 continue
@@ -300,6 +265,26 @@ def _pick(
     without = seen.keys.get(target.identity, ())
     key = at.states.best_key(target, needs.prompt_tokens, needs.max_tokens, now, without)
     return Call(target, number, key)
+
+
+def _over_budget(chain: Chain, target: Target, at: Situation, now: float) -> Refusal | None:
+    if at.spending is None:
+        return None
+    found = at.spending.over((chain.budget, target.budget), target)
+    if found is None:
+        return None
+    purse, seconds = found
+    budget = purse.budget
+    used = f"${purse.spent:.2f} of ${budget.usd:g} {budget.period}"
+    message = f"the budget of {budget.purse} is used up ({used}); it begins anew in {_rough(seconds)}"
+    return Refusal("over_budget", message, now + seconds)
+
+
+def _rough(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def _is_left(seen: _Progress, target: Target) -> bool:
@@ -320,6 +305,7 @@ _SKIP_CODES = {
     "draining": ErrorCode.OVERLOADED,
     "held": ErrorCode.RATE_LIMITED,
     "limited": ErrorCode.RATE_LIMITED,
+    "over_budget": ErrorCode.QUOTA_EXHAUSTED,
     "saturated": ErrorCode.RATE_LIMITED,
 }
 
@@ -335,14 +321,16 @@ def _patiently(
 ) -> Decision:
     """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
     refused = _refused(chain, needs, seen, entered, at)
+    began = at.clock()
     for until, number, target, key, reason in sorted(refused, key=lambda each: each[:2]):
         pause = max(0.0, until - at.clock())
-        longest = min(target.retry.max_wait, at.deadline - at.clock())
-        if reason == "saturated":
-            if (yield Wait(longest, place=(target, key))) is not None:
+        longest = min(target.retry.max_wait + began, at.deadline) - at.clock()
+        if reason == "saturated" and longest > 0:
+            placed = yield Wait(longest, place=target)
+            if not isinstance(placed, Placed):
                 continue
-            call = Call(target, number, key, placed=True)
-        elif reason in ("held", "limited") and pause <= longest:
+            call = Call(target, number, placed.key, placed=True)
+        elif reason in ("held", "limited", "over_budget") and pause <= longest:
             # What is reserved now is waited for by those who come later: first come, first served.
             reserved = at.states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, at.clock())
             trace.entries.append(Pause(target.name, at.clock() - start, pause))
@@ -375,8 +363,9 @@ def _refused(
             known.add(target.identity)
             if unfit(target, needs, at.windows, seen.window_floor) is not None:
                 continue
+            over = _over_budget(chain, target, at, now)
             for key in target.keys:
-                refusal = at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, now)
+                refusal = over or at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, now)
                 if refusal is None:
                     found.append((now, number, target, key, "limited"))
                 elif refusal.reason != "draining":

@@ -50,6 +50,8 @@ def _code_of_skips(skips: tuple[Skip, ...]) -> ErrorCode:
     reasons = {skip.reason for skip in skips}
     if reasons == {"too_small"}:
         return ErrorCode.CONTEXT_LENGTH_EXCEEDED
+    if "over_budget" in reasons:
+        return ErrorCode.QUOTA_EXHAUSTED
     return ErrorCode.UNSUPPORTED if "unsupported" in reasons else ErrorCode.OVERLOADED
 
 

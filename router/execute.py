@@ -7,7 +7,7 @@ where it commits. What differs is one function, `Attempt`; everything else is sh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -17,11 +17,13 @@ from providers.base import ChunkStream, Provider
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk, Usage
-from router.decide import RAISE, Call, Failed, Needs, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
+from router.decide import RAISE, Call, Failed, Placed, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
 from router.errors import RouteExhausted
+from router.fit import Needs
 from router.plan import Chain
 from router.state import Lease
 from router.target import Target, cost
+from router.tasks import to_the_end
 from router.trace import Attempt, Trace
 
 T = TypeVar("T")
@@ -91,7 +93,7 @@ class FailOver(Generic[T]):
         """One attempt, written into the trace."""
         at = self._at
         began = at.clock()
-        lease = _begin(step, self._needs, at, began)
+        lease = _begin(step, self._chain, self._needs, at, began)
         try:
             delivered = await self._attempt(step.target, at.deadline, lease)
         except ProviderError as failure:
@@ -109,36 +111,47 @@ class FailOver(Generic[T]):
         """
         racing: dict[asyncio.Task[T], tuple[Call, Lease]] = {}
         self._launch(first, racing)
-        patience: float | None = after
+        ended: Failed | tuple[T, Lease] | None = None
         try:
-            while True:
-                done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    other = self._walk.send(Slow())
-                    if isinstance(other, Call):
-                        self._launch(other, racing)
-                    else:
-                        patience = None  # nobody else is to be had
-                    continue
-                task = next(each for each in racing if each in done)  # the earliest
-                call, lease = racing[task]
-                try:
-                    delivered = task.result()
-                except ProviderError as failure:
-                    del racing[task]
-                    failed = self._failed(call, lease, failure)
-                    if not racing or CONSEQUENCES[failure.code].fallback == "no":
-                        return failed
-                    self._walk.send(replace(failed, others=True))
-                    continue
-                del racing[task]
-                return self._won(call, lease, delivered)
+            ended = await self._first(racing, after)
+            return ended
         finally:
-            await self._lose(racing)
+            # A cancelled request leaves no call behind either, nor a delivery that nobody has seen.
+            if racing and await to_the_end(self._lose(racing)):
+                if isinstance(ended, tuple):
+                    await to_the_end(self._drop(*ended))
+                raise asyncio.CancelledError
+
+    async def _first(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]], after: float) -> tuple[T, Lease] | Failed:
+        """What the first to deliver delivers, or how the last one failed; it is taken out of the race."""
+        patience: float | None = after
+        while True:
+            done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                other = self._walk.send(Slow())
+                if isinstance(other, Call):
+                    self._launch(other, racing)
+                else:
+                    patience = None  # nobody else is to be had
+                continue
+            task = next(each for each in racing if each in done)  # the earliest
+            call, lease = racing.pop(task)
+            try:
+                return self._won(call, lease, task.result())
+            except ProviderError as failure:
+                failed = self._failed(call, lease, failure)
+                if not racing or CONSEQUENCES[failure.code].fallback == "no":
+                    return failed
+                self._walk.send(replace(failed, others=True))
+
+    async def _drop(self, delivered: T, lease: Lease) -> None:
+        lease.cancelled(self._at.clock())
+        if self._discard is not None:
+            await self._discard(delivered)
 
     def _launch(self, step: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
         at = self._at
-        lease = _begin(step, self._needs, at, at.clock())
+        lease = _begin(step, self._chain, self._needs, at, at.clock())
 
         async def attempt() -> T:
             return await self._attempt(step.target, at.deadline, lease)
@@ -163,8 +176,7 @@ class FailOver(Generic[T]):
                     cost=cost(call.target.capabilities.price, Usage(self._needs.prompt_tokens, 0)),
                 )
             )
-        if racing:
-            await asyncio.wait(racing)
+        await asyncio.wait(racing)
         for task in racing:
             if not task.cancelled() and task.exception() is None and self._discard is not None:
                 await self._discard(task.result())
@@ -205,19 +217,23 @@ class FailOver(Generic[T]):
         self._trace.seconds = self._at.clock() - self._start
 
 
-def _begin(step: Call, needs: Needs, at: Situation, now: float) -> Lease:
+def _begin(step: Call, chain: Chain, needs: Needs, at: Situation, now: float) -> Lease:
     reserved = step.reserved
     if reserved is None:
         reserved = at.states.reserve(step.target, step.key, needs.prompt_tokens, needs.max_tokens, now)
-    return at.states.begin(step.target, step.key, reserved, now, placed=step.placed)
+    bill = None
+    if at.spending is not None:
+        budgets = (chain.budget, step.target.budget)
+        bill = at.spending.bill(budgets, step.target, needs.prompt_tokens, needs.max_tokens)
+    return at.states.begin(step.target, step.key, reserved, now, placed=step.placed, bill=bill)
 
 
-async def _wait(step: Wait | Stay, at: Situation) -> Failed | None:
-    if isinstance(step, Stay):
-        raise AssertionError("there is nothing under way to stay for")
+async def _wait(step: Wait | Stay, at: Situation) -> Failed | Placed | None:
+    assert isinstance(step, Wait), "there is nothing under way to stay for"
     if step.place is not None:
-        if await at.states.place(*step.place, step.seconds):
-            return None
+        key = await at.states.place(step.place, step.seconds)
+        if key is not None:
+            return Placed(key)
         return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
     try:
         await asyncio.sleep(step.seconds)
@@ -306,34 +322,31 @@ async def call(provider: Provider, request: CompletionRequest, target: Target, d
 
 
 class OpenedStream:
-    """A stream whose first content is at hand: from here on it is committed to its target."""
+    """A stream whose first content is at hand: from here on it is committed to its target.
 
-    __slots__ = ("_chunks", "_first", "_source", "target")
+    `first` is that chunk, None for a stream that ended without one; `rest` are those after it.
+    """
+
+    __slots__ = ("_source", "first", "rest", "target")
 
     def __init__(
         self,
         source: ChunkStream,
-        chunks: AsyncIterator[StreamChunk],
+        rest: AsyncGenerator[StreamChunk, None],
         first: StreamChunk | None,
         target: Target,
     ) -> None:
         self._source = source
-        self._chunks = chunks
-        self._first = first
+        self.rest = rest
+        self.first = first
         self.target = target
 
     @property
     def response(self) -> CompletionResponse:
         return self._source.response
 
-    async def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        if self._first is not None:
-            yield self._first
-        async for chunk in self._chunks:
-            yield chunk
-
     async def aclose(self) -> None:
-        await _close(self._chunks)
+        await self.rest.aclose()
         await self._source.aclose()
 
 
@@ -351,11 +364,11 @@ async def open_stream(provider: Provider, request: CompletionRequest, target: Ta
         async for chunk in chunks:
             if chunk.has_content or chunk.done:
                 return OpenedStream(source, chunks, chunk, target)
-    except ProviderError as error:
-        await _close(chunks)
-        raise _uncommitted(error) from None
-    except BaseException:
-        await _close(chunks)
+    except BaseException as error:
+        await chunks.aclose()
+        await source.aclose()
+        if isinstance(error, ProviderError):
+            raise _uncommitted(error) from None
         raise
     return OpenedStream(source, chunks, None, target)
 
@@ -365,12 +378,6 @@ def _uncommitted(error: ProviderError) -> ProviderError:
     if error.code is ErrorCode.STREAM_INTERRUPTED:
         error.code = ErrorCode.PROTOCOL_ERROR
     return error
-
-
-async def _close(chunks: AsyncIterator[StreamChunk]) -> None:
-    close = getattr(chunks, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def routed(response: CompletionResponse, chain: Chain, target: Target, trace: Trace) -> CompletionResponse:

@@ -8,6 +8,7 @@ from functools import partial
 
 from providers import registry
 from providers.base import Provider
+from providers.errors import ErrorCode, ProviderError
 from router.plan import Plan
 from router.state import Guard
 from router.target import Key, Target
@@ -27,9 +28,14 @@ class LiveProviders:
         self._guard = guard
         self._kept: frozenset[str] = frozenset()
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def of(self, target: Target, key: Key | None = None) -> Provider:
-        """Of a target, also of one that the file no longer has: a request keeps its plan."""
+        """Of a target, also of one that the file no longer has: a request keeps its plan.
+
+        Raises:
+            ProviderError: CANCELLED when all were closed.
+        """
         given = self._given.get(target.provider)
         return self.made(key or target.keys[0]) if given is None else given
 
@@ -41,6 +47,8 @@ class LiveProviders:
     def made(self, key: Key) -> Provider:
         found = self._made.get(key.identity) or self._given.get(key.identity)
         if found is None:
+            if self._closed:
+                raise ProviderError(ErrorCode.CANCELLED, "the router was closed")
             if key.settings is None:
                 raise ValueError(f"{key!r} was not made by a plan")
             found = self._made[key.identity] = registry.create(key.settings)
@@ -78,7 +86,8 @@ class LiveProviders:
         self._closing.clear()
 
     async def aclose(self) -> None:
-        """Close them all."""
+        """Close them all; calls under way fail at once."""
+        self._closed = True
         providers = [*self._made.values(), *self._given.values()]
         self._made, self._given = {}, {}
         for provider in providers:

@@ -18,9 +18,9 @@ from router.backoff import HedgeRules, RetryRules
 from router.balance import Balancer, make_balancer
 from router.breaker import BreakerRules
 from router.config import LoadResult, RoutesFile, effective
-from router.config.schema import ModelConfig, OnStreamBreak
+from router.config.schema import BudgetAmount, ModelConfig, OnStreamBreak
 from router.limits import Limits
-from router.target import Key, Target
+from router.target import Budget, Key, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """What a route compiled to. `total` is the request's deadline in seconds, None = no limit; `hedge` None = never."""
+    """What a route compiled to. `total` is the request's deadline in seconds; None is no limit, no hedge, no budget."""
 
     route: str
     tiers: tuple[Tier, ...]
@@ -45,6 +45,7 @@ class Chain:
     total: float | None
     on_stream_break: OnStreamBreak = "error"
     hedge: HedgeRules | None = None
+    budget: Budget | None = None
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -65,6 +66,31 @@ class Plan:
     def targets(self) -> list[Target]:
         """All targets of all chains."""
         return [target for chain in self.chains.values() for target in chain.targets]
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """All budgets of the file."""
+        found = [self.budget_of(name) for name in self.file.providers]
+        found += [chain.budget for chain in self.chains.values()]
+        return tuple(budget for budget in found if budget is not None)
+
+    def budget_of(self, provider: str) -> Budget | None:
+        return _budget("provider", provider, self.file.providers[provider].budget)
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """Budgets that can't count all of their calls, since a price is not known: a sentence each."""
+        lacking: dict[str, set[str]] = {}
+        for chain in self.chains.values():
+            for target in chain.targets:
+                if target.capabilities.price is None and not target.disabled:
+                    for budget in filter(None, (chain.budget, target.budget)):
+                        lacking.setdefault(budget.purse, set()).add(target.name)
+        return tuple(
+            f"the budget of {purse} does not count {', '.join(sorted(names))}: the price is not known; "
+            "write it as `price: {input: …, output: …}` (USD per million tokens) under models"
+            for purse, names in lacking.items()
+        )
 
     def chain(self, name: str) -> Chain | None:
         """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
@@ -137,6 +163,10 @@ def _hedge(file: RoutesFile, route: str) -> HedgeRules | None:
     return None if values["after"] is None else HedgeRules(**values)
 
 
+def _budget(scope: str, name: str, written: BudgetAmount | None) -> Budget | None:
+    return None if written is None else Budget(f"{scope} {name}", written.usd, written.per)
+
+
 def _direct(file: RoutesFile, told: Told, name: str) -> Chain:
     target = _target(file, told, name, route=None)
     tier = Tier((target,), "ordered", make_balancer("ordered"))
@@ -150,7 +180,8 @@ def _chain(file: RoutesFile, told: Told, name: str) -> Chain:
     total = _values(file, "timeout", route=name)["total"]
     on_break = _values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**_values(file, "retry", route=name))
-    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name))
+    budget = _budget("route", name, file.routes[name].budget)
+    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name), budget)
 
 
 def _add_route(
@@ -231,6 +262,7 @@ def _target(
         keys=told.keys[provider],
         breaker=_breaker(file, provider=provider, model=name if model else None),
         limits=Limits() if model is None else _limits(model.limits.model_dump()),
+        budget=_budget("provider", provider, file.providers[provider].budget),
         key_limits=_limits(_values(file, "limits", provider=provider)),
     )
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import signal
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from router.config.units import format_duration
 from router.plan import Chain, Plan, Tier
+from router.target import Budget
 
 if TYPE_CHECKING:
     from router.config import Diagnostic
@@ -66,7 +69,11 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
     for name, config in new.file.providers.items():
         if name not in old.providers:
             yield f"provider {name} added"
-        elif config.disabled != old.file.providers[name].disabled:
+            continue
+        budgets = [plan.budget_of(name) for plan in (old, new)]
+        if budgets[0] != budgets[1]:
+            yield f"provider {name} budget {_dollars(budgets[0])}→{_dollars(budgets[1])}"
+        if config.disabled != old.file.providers[name].disabled:
             yield f"provider {name} {'left out' if config.disabled else 'is back'}"
 
 
@@ -94,6 +101,8 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield "retry changed"
     if old.hedge != new.hedge:
         yield "hedge changed"
+    if old.budget != new.budget:
+        yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
         known = kept.get(target.name, target)
@@ -125,6 +134,10 @@ def _models(old: Plan, new: Plan) -> Iterator[str]:
         yield f"model {name} added"
 
 
+def _dollars(budget: Budget | None) -> str:
+    return "none" if budget is None else f"${budget.usd:g} {budget.period}"
+
+
 def _seconds(value: float | None) -> str:
     return "none" if value is None else format_duration(value)
 
@@ -154,3 +167,53 @@ async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
         except (OSError, RuntimeError, StopAsyncIteration) as error:
             log.warning("the watcher of %s stopped (%s); it is started anew", path, error)
         await asyncio.sleep(_RESTART)
+
+
+class Reloading(Protocol):
+    """What follows a file: a router."""
+
+    def reload(self) -> Coroutine[Any, Any, Reload]: ...
+
+
+def follow(path: Path, router: Reloading) -> asyncio.Task[None]:
+    """Reload on every change, in a task of the running loop; a router that is dropped is collected, and ends it."""
+    loop = asyncio.get_running_loop()
+    reference = weakref.ref(router)
+
+    async def changed() -> None:
+        found = reference()
+        if found is not None:
+            await found.reload()
+
+    task = loop.create_task(watch(path, changed))
+    weakref.finalize(router, _stop, loop, task)
+    return task
+
+
+def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)
+
+
+def reload_on_hangup(router: Reloading, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Reload at SIGHUP, as daemons do; for the main thread of a command. Gives the function that ends it.
+
+    Args:
+        loop: on which the router runs, perhaps in another thread.
+    """
+    number = getattr(signal, "SIGHUP", None)
+    if number is None:  # Windows has none
+        return lambda: None
+    reloads: set[asyncio.Task[Reload]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(router.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(reload))
+
+    def end() -> None:
+        signal.signal(number, before)
+
+    return end

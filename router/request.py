@@ -16,7 +16,7 @@ from providers.coerce import (
 )
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
-from router.decide import Needs
+from router.fit import Needs
 
 Messages = MessagesLike
 

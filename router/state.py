@@ -11,16 +11,19 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from math import inf
 
-from providers.errors import CONSEQUENCES, ProviderError
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.transport.headers import Left
 from providers.types import Usage
 from router.breaker import Breaker, BreakerRules, Permit
 from router.latency import PeakEwma, Recent
 from router.limits import Allowance, Limits
+from router.spending import Bill
 from router.target import Key, Target
+from router.tasks import to_the_end
 
 QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
+_CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR})  # by vendors, likely
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
 
 
@@ -55,7 +58,7 @@ class Pacing:
 class TargetState(Guard):
     """One model at one provider. `pacing` is by the identity of the key that was told to slow down."""
 
-    __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn")
+    __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn", "turns")
 
     def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
         super().__init__(rules, limits, chance)
@@ -64,6 +67,7 @@ class TargetState(Guard):
         self.answers = Recent()  # times of plain calls
         self.explored = False
         self.turn = 0
+        self.turns: dict[str, int] = {}  # by the identity of the key: when it was used last
         self.pacing: dict[str, Pacing] = {}
 
     def paced(self, key: Key) -> Pacing:
@@ -87,13 +91,21 @@ class Refusal:
 class Lease:
     """One call under way. It is ended exactly once, by its outcome."""
 
-    __slots__ = ("_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
+    __slots__ = ("_bill", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
 
-    def __init__(self, guards: tuple[TargetState, Guard], key: Key, reserved: tuple[float, float], now: float) -> None:
+    def __init__(
+        self,
+        guards: tuple[TargetState, Guard],
+        key: Key,
+        reserved: tuple[float, float],
+        now: float,
+        bill: Bill | None = None,
+    ) -> None:
         self._guards = guards
         self._state = guards[0]
         self._permits: list[Permit] = [guard.breaker.acquire(now) for guard in guards]
         self._reserved = reserved
+        self._bill = bill
         self._ended = False
         self.key = key
         self.started = now
@@ -105,7 +117,7 @@ class Lease:
                 guard.breaker.success(permit, now, now - self.started)
             if self._state.pacing:
                 self._state.paced(self.key).hits = 0
-            self._settle(now, usage)
+            self._settle(now, usage, 0)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
         """The answer began after so many seconds."""
@@ -143,14 +155,21 @@ class Lease:
         elif meant.breaker == "open_target":
             state.breaker.trip(now)
         self._hold(error, now)
-        self._settle(now, None)
+        partial = error.partial
+        begun = error.code in _CHARGED and error.phase != "connect"
+        self._settle(now, None, -1 if not begun else 0 if partial is None else rough_tokens(partial.text))
 
-    def cancelled(self, now: float) -> None:
-        """The caller went away: that tells nothing."""
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is not known yet."""
+        return not self._ended
+
+    def cancelled(self, now: float, answered: int = 0) -> None:
+        """The caller went away, after so many tokens of the answer: that tells nothing."""
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
                 guard.breaker.forget(permit)
-            self._settle(now, None)
+            self._settle(now, None, answered)
 
     def lost(self, now: float, *, streaming: bool) -> None:
         """Another target was faster: that counts as nothing, but it took at least so long."""
@@ -179,7 +198,9 @@ class Lease:
             pacing.hits += 1
             pacing.hold(now + (wait if asked is None else asked))
 
-    def _settle(self, now: float, usage: Usage | None) -> None:
+    def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
+        if self._bill is not None:
+            self._bill.settle(usage, answered)
         given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
         used = None if given is None or made is None else given + made
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
@@ -210,14 +231,15 @@ class States:
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         return self.of(target), self.key_of(target, key)
 
-    def adopt(self, targets: Iterable[Target], keys: set[str]) -> None:
+    def adopt(self, targets: Iterable[Target], keys: set[str]) -> tuple[str, ...]:
         """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
 
-        What was opened, closed or drained by hand is so no longer.
+        What was opened, closed or drained by hand is so no longer, and is told.
 
         Args:
             keys: the identities of all keys of the plan, those that no target uses included.
         """
+        targets = list(targets)
         kept = set(keys)
         for target in targets:
             kept.add(target.identity)
@@ -226,19 +248,30 @@ class States:
                 state.breaker.rules = target.breaker
                 state.allowance.change(target.limits)
                 state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
+                state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
             for key in target.keys:
                 if key.identity in self._keys:
                     self._keys[key.identity].breaker.rules = target.breaker
                     self._keys[key.identity].allowance.change(target.key_limits)
-        # A call under way holds its own reference: what goes here ends with the last of them.
+        names = {target.identity: target.name for target in reversed(targets)}
+        names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
+        ended: list[str] = []
+        # What has calls under way is kept to the next time: it knows when their provider can be closed.
         remembered: dict[str, Guard]
         for remembered in (self._targets, self._keys):  # type: ignore[assignment]  # a dict of a subclass, only read
-            for identity in [name for name in remembered if name not in kept]:
+            gone = [name for name, guard in remembered.items() if name not in kept and not guard.allowance.in_flight]
+            for identity in gone:
                 del remembered[identity]
-            for guard in remembered.values():
-                guard.draining = False
-                if guard.breaker.manual:
-                    guard.breaker.reset()
+            for identity, guard in remembered.items():
+                if guard.draining or guard.breaker.manual:
+                    done = "draining" if guard.draining else "opened by hand"
+                    if not guard.draining and guard.breaker.state == "closed":
+                        done = "closed by hand"
+                    ended.append(f"{names.get(identity, identity)} was {done}")
+                    guard.draining = False
+                    if guard.breaker.manual:
+                        guard.breaker.reset()
+        return tuple(dict.fromkeys(ended))
 
     def refusal(
         self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
@@ -292,44 +325,66 @@ class States:
         keys = target.keys
         if len(keys) == 1:
             return keys[0]
-        turn = self.of(target).turn = self.of(target).turn + 1  # among equals each has its turn
+        state = self.of(target)
 
-        def order(place: int) -> tuple[float, int, int]:
-            key = keys[place]
+        def order(key: Key) -> tuple[float, int, int]:
             found = self.why(target, key, prompt, max_tokens, now)
             busy = self.key_of(target, key).allowance.in_flight
-            return (-inf if found is None else found.until), busy, (place - turn) % len(keys)
+            return (-inf if found is None else found.until), busy, state.turns.get(key.identity, 0)
 
-        usable = [place for place, key in enumerate(keys) if key.identity not in without]
-        return keys[min(usable or range(len(keys)), key=order)]
+        best = min([key for key in keys if key.identity not in without] or keys, key=order)
+        state.turn += 1  # among equals the one that was idle longest
+        state.turns[best.identity] = state.turn
+        return best
 
     def held(self, target: Target, key: Key) -> float:
         """Until when the vendor asked to wait."""
         state, guard = self.guards(target, key)
         return max(state.held(key), guard.held_until)
 
-    async def place(self, target: Target, key: Key, seconds: float) -> bool:
-        """Wait in line for a place at the target and its key; True when it is had, to be handed to `begin`."""
+    async def place(self, target: Target, seconds: float) -> Key | None:
+        """Wait in line for a place at the target and at one of its keys; gives the key, to be handed to `begin`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        had: list[Allowance] = []
+        own = self.of(target).allowance
+        if not own.full:
+            own.enter()
+        elif not await own.place(seconds):
+            return None
+        key = None
         try:
-            for guard in self.guards(target, key):
-                allowance = guard.allowance
-                if not allowance.full:
-                    allowance.enter()
-                elif not await allowance.place(max(0.0, end - loop.time())):
-                    break
-                had.append(allowance)
-            else:
-                return True
-        except BaseException:
-            for allowance in had:
-                allowance.leave()
-            raise
-        for allowance in had:
-            allowance.leave()
-        return False
+            key = await self._place_at_key(target, max(0.0, end - loop.time()))
+        finally:
+            if key is None:
+                own.leave()
+        return key
+
+    async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
+        """At whichever key has one first."""
+        allowances = {key: self.key_of(target, key).allowance for key in target.keys}
+        free = [key for key, allowance in allowances.items() if not allowance.full]
+        if free:
+            key = min(free, key=lambda each: allowances[each].in_flight)
+            allowances[key].enter()
+            return key
+        loop = asyncio.get_running_loop()
+        lines = {loop.create_task(allowance.place(seconds)): key for key, allowance in allowances.items()}
+        waiting, had = set(lines), None
+        try:
+            while waiting and had is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                had = next((line for line in done if line.result()), None)
+        finally:
+            for line in waiting:
+                line.cancel()  # gives back the place that it may just have got
+            cancelled = await to_the_end(asyncio.wait(lines))
+            had = None if cancelled else had
+            for line, key in lines.items():
+                if line is not had and not line.cancelled() and line.result():
+                    allowances[key].leave()
+        if cancelled:
+            raise asyncio.CancelledError
+        return None if had is None else lines[had]
 
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
@@ -347,14 +402,21 @@ class States:
             guard.allowance.give_back(tokens, now)
 
     def begin(
-        self, target: Target, key: Key, reserved: tuple[float, float], now: float, *, placed: bool = False
+        self,
+        target: Target,
+        key: Key,
+        reserved: tuple[float, float],
+        now: float,
+        *,
+        placed: bool = False,
+        bill: Bill | None = None,
     ) -> Lease:
         """A call is made now. `placed`: its place was waited for and is had already."""
         guards = self.guards(target, key)
         if not placed:
             for guard in guards:
                 guard.allowance.enter()
-        return Lease(guards, key, reserved, now)
+        return Lease(guards, key, reserved, now, bill)
 
     def key(self, identity: str) -> Guard | None:
         """Of a provider key; None when it has not been used."""
@@ -366,6 +428,11 @@ class States:
 
     def in_flight(self, target: Target) -> int:
         return self.of(target).allowance.in_flight
+
+
+def rough_tokens(text: str) -> int:
+    """About how many tokens a text has, for what no vendor counted."""
+    return len(text) // 4
 
 
 def _whose(key: Key) -> str:

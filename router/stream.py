@@ -15,7 +15,7 @@ from router.errors import RouteExhausted
 from router.execute import FailOver, OpenedStream, hear, open_stream, refused, routed
 from router.plan import Chain
 from router.request import needs_of
-from router.state import Lease
+from router.state import Lease, rough_tokens
 from router.target import Target
 from router.trace import Trace
 
@@ -76,24 +76,33 @@ class RouterStream:
                 opened, lease = delivery
                 self._opened = opened
                 try:
-                    async for chunk in opened:
+                    if opened.first is not None:
+                        if opened.first.done:
+                            self._ended(opened, lease, clock())
+                        yield opened.first
+                    async for chunk in opened.rest:
                         if chunk.done:
-                            usage = opened.response.usage
-                            lease.succeeded(clock(), usage)
-                            self._router._learn(opened.target, self._request, usage)
+                            self._ended(opened, lease, clock())
                         yield chunk
                     return
                 except ProviderError as error:
                     interrupted = self._interrupted(error)
                     lease.failed(interrupted, clock())
                 finally:
-                    lease.cancelled(clock())  # where it has not ended otherwise
+                    if lease.is_open:
+                        lease.cancelled(clock(), rough_tokens(opened.response.text))
                     await opened.aclose()
                 delivery = await self._after_break(walk, interrupted)
                 if not self._before:
                     yield StreamChunk(restarted=True)
         finally:
             walk.close()
+
+    def _ended(self, opened: OpenedStream, lease: Lease, now: float) -> None:
+        """The answer is whole."""
+        usage = opened.response.usage
+        lease.succeeded(now, usage)
+        self._router._counts.learn(opened.target, self._request, usage)
 
     def _walk(self) -> FailOver[OpenedStream]:
         router, chain = self._router, self._chain

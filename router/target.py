@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from providers.settings import ProviderSettings
@@ -11,6 +12,10 @@ from providers.types import ModelCapabilities, Price, Timeout, Usage
 from router.backoff import RetryRules
 from router.breaker import BreakerRules
 from router.limits import Limits
+
+_MONTH = 2_629_746.0  # seconds of a mean month, by which the file's `month` is known
+_PERIODS = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day", 604_800: "a week", _MONTH: "a month"}
+_MONDAY = 4 * 86_400.0  # 1970-01-05, in seconds since 1970
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,13 +31,40 @@ class Key:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """So many US dollars in so many seconds. `purse` says whose: "route chat" or "provider openai"."""
+
+    purse: str
+    usd: float
+    per: float
+
+    @property
+    def period(self) -> str:
+        """Its length, for people, such as "a day"."""
+        return _PERIODS.get(self.per) or f"{self.per:g} s"
+
+    def began(self, wall: float) -> float:
+        """When the current period began, in seconds since 1970. Months are those of the calendar in UTC."""
+        if self.per != _MONTH:
+            return wall - (wall - _MONDAY) % self.per
+        day = datetime.fromtimestamp(wall, UTC)
+        return datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()
+
+    def ends(self, began: float) -> float:
+        """When the period that began then ends."""
+        if self.per != _MONTH:
+            return began + self.per
+        return self.began(began + 32 * 86_400.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Target:
     """What an attempt needs to know.
 
     `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
-    model's own, `key_limits` those of each key, `retry` bounds further tries here.
+    model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here.
     `connect` is in seconds, where it is not its provider's own. `identity` is what it is, whatever
     route names it: its state outlives every edit that leaves this unchanged.
     """
@@ -52,6 +84,7 @@ class Target:
     breaker: BreakerRules = field(default_factory=BreakerRules)
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
+    budget: Budget | None = None
 
     identity: str = field(init=False)
 

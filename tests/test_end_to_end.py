@@ -292,3 +292,33 @@ async def test_a_dropped_router_is_collected(simulator: Simulator) -> None:
     del router
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("fault", [{"hang": True}, {"hang_after": 2}, {"first_token": 3600}])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_closing_the_router_ends_calls_under_way(
+    simulator: Simulator, fault: dict[str, object], streamed: bool
+) -> None:
+    """They fail at once and say so, in place of waiting for a timeout or asking somebody else."""
+    simulator.vendor("openai").set(fast="hang_after" in fault, **fault)
+    router = Router.from_text(routes(simulator, first_token="1h").replace("idle: 1s", "idle: 1h"), env={})
+
+    async def ask() -> None:
+        if not streamed:
+            await router.complete("openai-first", "hi")
+            return
+        async with router.stream("openai-first", "hi") as stream:
+            async for _ in stream:
+                began.set()
+
+    began = asyncio.Event()
+    task = asyncio.create_task(ask())
+    async with asyncio.timeout(60):
+        while not simulator.vendor("openai").in_flight:
+            await asyncio.sleep(0)
+        if streamed and "hang_after" in fault:
+            await began.wait()
+        await router.aclose()
+        with pytest.raises(ProviderError, match="closed"):
+            await task
+    assert simulator.vendor("anthropic").requests == 0

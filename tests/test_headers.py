@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.transport.headers import parse_duration, retry_after
+from providers.transport.headers import Left, left, parse_duration, retry_after
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
@@ -80,9 +80,49 @@ def test_what_the_headers_say(headers: dict[str, str], seconds: float | None) ->
     assert retry_after(headers, NOW) == seconds
 
 
+OPENAI = {
+    "x-ratelimit-limit-requests": "60",
+    "x-ratelimit-remaining-requests": "59",
+    "x-ratelimit-reset-requests": "1s",
+    "x-ratelimit-limit-tokens": "1000",
+    "x-ratelimit-remaining-tokens": "900",
+    "x-ratelimit-reset-tokens": "6s",
+}
+ANTHROPIC = {
+    "anthropic-ratelimit-requests-limit": "50",
+    "anthropic-ratelimit-requests-remaining": "49",
+    "anthropic-ratelimit-requests-reset": "2026-01-01T00:00:02Z",
+    "anthropic-ratelimit-input-tokens-limit": "10000",
+    "anthropic-ratelimit-input-tokens-remaining": "7000",
+    "anthropic-ratelimit-input-tokens-reset": "2026-01-01T00:00:09Z",
+    "anthropic-ratelimit-output-tokens-limit": "8000",
+    "anthropic-ratelimit-output-tokens-remaining": "0",
+    "anthropic-ratelimit-output-tokens-reset": "2026-01-01T00:00:30Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, None),
+        (OPENAI, Left(59, 900)),
+        (OPENAI | {"x-ratelimit-remaining-requests": "0"}, Left(0, 900, 1.0)),
+        (OPENAI | {"x-ratelimit-remaining-tokens": "many"}, Left(59)),
+        (ANTHROPIC, Left(49, 0, 30.0)),
+        ({name: "-1" if "limit-" in name else "0" for name in OPENAI}, None),  # Azure: not known
+        (dict.fromkeys(OPENAI, "0"), None),
+    ],
+)
+def test_what_is_left(headers: dict[str, str], found: Left | None) -> None:
+    """Of requests and tokens, and how long nothing will be."""
+    assert left(headers, NOW) == found
+
+
 @given(st.text(max_size=30))
 def test_no_text_makes_an_error(text: str) -> None:
     """A duration that is not below 0, or None."""
     found = parse_duration(text, NOW)
     assert found is None or found >= 0
     retry_after({"retry-after": text, "retry-after-ms": text}, NOW)
+    left(dict.fromkeys(OPENAI, text), NOW)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reload import measure
 from providers.simulator import Simulator
 from router import RouteExhausted, Router
 from router.config import ConfigError, load_text
@@ -238,6 +239,32 @@ async def test_a_dropped_router_stops_watching(simulator: Simulator, tmp_path: P
 
 def plan(text: str) -> Plan:
     return compile_plan(load_text(text, env={}))
+
+
+async def test_several_edits_while_one_drains(simulator: Simulator, tmp_path: Path) -> None:
+    """A provider that goes, comes back and goes again while a stream runs there is closed when the stream has ended."""
+    path = tmp_path / "routes.yaml"
+    path.write_text(file_of(simulator, "haiku: 1"))
+    simulator.vendor("anthropic").set(fast=False, first_token=0.0, tokens_per_second=200)
+    async with Router.from_yaml(path, env={}, watch=False) as router:
+        async with router.stream("chat", "Why is the sky blue?") as stream:
+            text = (await anext(stream)).text
+            for number, without in enumerate(("anthropic", "anthropic", "", "anthropic"), 1):
+                path.write_text(file_of(simulator, f"luna: {number}", without=without))
+                assert (await router.reload()).accepted
+            text += "".join([chunk.text async for chunk in stream])
+        assert "Rayleigh" in text
+        await until(lambda: not router._live._closing)
+        assert not router._live._made
+    assert simulator.vendor("anthropic").cancelled == 0
+
+
+async def test_many_saves_under_load(tmp_path: Path) -> None:
+    """Thirty saves, a third of them invalid, fifty calls under way; `python -m benchmarks.reload` is the long run."""
+    found = await measure(tmp_path, saves=30, seconds=0.0, lines=20)
+    assert found.failures == []
+    assert found.left_behind == []
+    assert found.answered >= 50
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,7 @@ def test_a_share_of_calls_and_again_and_again(tmp_path: Any) -> None:
     outcome = play(PAIR + calm, scenario, tmp_path)
     one = outcome.targets["one"]
     assert one.errors["server_error"] == pytest.approx(5 * 300 / 2, rel=0.15)
-    background = play(
-        PAIR + calm, story(rate="5/s").replace("speed", "errors: 5%, error: overloaded, speed"), tmp_path
-    )
+    background = play(PAIR + calm, story(rate="5/s").replace("speed", "errors: 5%, error: overloaded, speed"), tmp_path)
     one = background.targets["one"]
     assert one.errors["overloaded"] == pytest.approx(0.05 * one.calls, rel=0.25)
 
@@ -178,6 +176,21 @@ def test_requests_that_never_end_are_told(tmp_path: Any) -> None:
     assert set(chat.errors) == {"unfinished"}
     assert chat.failed == pytest.approx(120, rel=0.3)
     assert sum(chat.failed_course[54:]) == chat.failed
+
+
+def test_budgets_are_kept_and_told(tmp_path: Any) -> None:
+    """A dollar an hour: then the fallback serves, until the next hour; what was spent at most stands in the report."""
+    text = PAIR.replace('api_key: "${A_KEY}"', 'api_key: "${A_KEY}", budget: $1/h')
+    outcome = play(text, story().replace("10m", "90m"), tmp_path)
+    one, two = outcome.targets["one"], outcome.targets["two"]
+    assert one.usd == pytest.approx(2.0, abs=0.02)  # two hours have begun
+    assert one.skips["over_budget"] == two.calls > 1000
+    assert outcome.budgets["provider a"].usd == pytest.approx(1.0, abs=0.01)
+    assert one.course[0] > 0
+    assert one.course[39] == 0  # just before the second hour
+    assert one.course[40] > 0
+    assert "over_budget" in (report := render(outcome, []))
+    assert re.search(r"provider a +\$1.00 at most of \$1.00 in 1h", report)
 
 
 # --- traffic and chance

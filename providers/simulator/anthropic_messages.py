@@ -44,6 +44,7 @@ ERRORS: dict[ErrorKind, tuple[int, str, str]] = {
         "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.",
     ),
     "authentication": (401, "authentication_error", "invalid x-api-key"),
+    "permission": (403, "permission_error", "Your API key does not have permission to use the specified resource."),
     "model_not_found": (404, "not_found_error", "model: {model}"),
     "context_length": (400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
     "content_filtered": (400, "invalid_request_error", "Output blocked by content filtering policy"),

@@ -36,6 +36,8 @@ class Exchange:
         self.random = random
         self.ident = f"{random.getrandbits(96):024x}"
         self.severed = False
+        credentials = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
+        self.key = credentials.rpartition(" ")[2]
 
     async def answer(self, raw: bytes) -> web.StreamResponse:
         """Returns the answer, sent in part or whole when it is a stream."""
@@ -59,6 +61,9 @@ class Exchange:
             if found is None:
                 missing = self.dialect.not_found(self.request.method, self.path, self.ident)
                 return self._json(missing, 404)
+        refused = next((kind for ending, kind in self.knobs.key_errors.items() if self.key.endswith(ending)), None)
+        if refused is not None:
+            return self._error(str(body.get("model", "")), refused)
         if self.random.random() < self.knobs.error_rate:
             return self._error(str(body.get("model", "")))
         if self.knobs.html:
@@ -152,8 +157,8 @@ class Exchange:
         if seconds > 0 and not self.knobs.fast:
             await asyncio.sleep(seconds)
 
-    def _error(self, model: str) -> web.Response:
-        kind: ErrorKind = self.knobs.error
+    def _error(self, model: str, kind: ErrorKind | None = None) -> web.Response:
+        kind = kind or self.knobs.error
         status, body = self.dialect.error(kind, self.ident, model)
         response = self._json(body, status)
         if kind == "rate_limited":
@@ -179,7 +184,11 @@ class Exchange:
         return web.Response(body=data, status=status, headers=self._headers(kind))
 
     def _headers(self, kind: str) -> dict[str, str]:
-        return {"content-type": kind, **self.dialect.headers(self.ident, self.vendor.in_flight)}
+        return {
+            "content-type": kind,
+            **self.dialect.headers(self.ident, self.vendor.in_flight),
+            **self.knobs.headers,
+        }
 
 
 async def _flush(response: web.StreamResponse, ready: list[bytes]) -> None:

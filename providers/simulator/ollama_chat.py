@@ -33,6 +33,7 @@ ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "rate_limited": (429, "too many requests, rate limit reached"),
     "quota": (402, "you have used up your cloud quota"),
     "authentication": (401, "unauthorized"),
+    "permission": (403, "this model requires a subscription"),
     "model_not_found": (404, "model '{model}' not found"),
     "context_length": (400, "the input length exceeds the context length"),
     "content_filtered": (400, "prompt blocked by content filter"),

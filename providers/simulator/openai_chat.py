@@ -57,6 +57,12 @@ ERRORS: dict[ErrorKind, tuple[int, str, str | None, str]] = {
         "You exceeded your current quota, please check your plan and billing details.",
     ),
     "authentication": (401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
+    "permission": (
+        403,
+        "invalid_request_error",
+        "permission_denied",
+        "Project does not have access to model `{model}`.",
+    ),
     "model_not_found": (
         404,
         "invalid_request_error",

@@ -144,6 +144,7 @@ class Simulator:
     ) -> web.StreamResponse:
         exchange = Exchange(vendor, DIALECTS[vendor.protocol], request, path, self._random)
         vendor.requests += 1
+        vendor.keys[exchange.key[-4:]] += 1
         vendor.last_request = _recorded(request, path, body)
         vendor.in_flight += 1
         try:

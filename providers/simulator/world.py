@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ ErrorKind = Literal[
     "rate_limited",
     "quota",
     "authentication",
+    "permission",
     "model_not_found",
     "context_length",
     "content_filtered",
@@ -55,6 +57,10 @@ class VendorKnobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     error_rate: Share = 0.0
     """The share of requests that are answered with `error`."""
     error: ErrorKind = "server_error"
+    key_errors: dict[str, ErrorKind] = {}
+    """The error that requests with some keys are answered with, by the key's ending."""
+    headers: dict[str, str] = {}
+    """Sent with every answer, over the vendor's own."""
     retry_after: Seconds | None = 1.0
     """Seconds, sent with `rate_limited`; None sends no such header."""
     hang: bool = False
@@ -137,6 +143,7 @@ class SimulatedVendor:
         in_flight: how many are being answered now.
         cancelled: how many the client left before their answer was complete.
         last_request: None before the first one.
+        keys: requests by the last four characters of the key that came with them.
     """
 
     def __init__(self, name: str, protocol: Protocol) -> None:
@@ -147,6 +154,7 @@ class SimulatedVendor:
         self.in_flight = 0
         self.cancelled = 0
         self.last_request: Recorded | None = None
+        self.keys: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<SimulatedVendor {self.name} ({self.protocol}): {self.requests} requests>"

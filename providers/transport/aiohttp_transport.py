@@ -41,6 +41,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._keeper: AsyncGenerator[aiohttp.ClientSession, None] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[httpx.URL, URL] = {}
+        self._bodies: set[_Body] = set()  # that are being read
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         session = self._session
@@ -61,11 +62,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             answer.status,
             # The body arrives unpacked, so its encoding is no longer true.
             headers=[(name, value) for name, value in answer.raw_headers if name.lower() != b"content-encoding"],
-            stream=_Body(answer, request),
+            stream=_Body(answer, request, self._bodies),
         )
 
     async def aclose(self) -> None:
         keeper, self._keeper, self._session = self._keeper, None, None
+        for body in tuple(self._bodies):
+            body.abort()  # a closed session does not wake those who read from it
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
 
@@ -116,9 +119,11 @@ async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[aiohttp.Client
 class _Body(httpx.AsyncByteStream):
     """The answer's bytes as they come; closing before the end closes the connection at once."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request, others: set[_Body]) -> None:
         self._answer = answer
         self._request = request
+        self._others = others
+        others.add(self)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx(self._request):
@@ -126,7 +131,13 @@ class _Body(httpx.AsyncByteStream):
                 yield data
 
     async def aclose(self) -> None:
+        self._others.discard(self)
         self._answer.close()
+
+    def abort(self) -> None:
+        """Let the reader know that no more will come."""
+        if not self._answer.content.is_eof():
+            self._answer.content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
 
 
 @contextmanager
@@ -139,14 +150,7 @@ def _as_httpx(request: httpx.Request) -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise httpx.ConnectError(_text(error), request=request) from error
     except aiohttp.ClientPayloadError as error:
-        cause = error.__cause__
-        if isinstance(cause, ContentEncodingError):
-            raise httpx.DecodingError(
-                "the answer is not packed as its content-encoding says", request=request
-            ) from error
-        if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
-            raise httpx.RemoteProtocolError("the answer's chunked encoding is broken", request=request) from error
-        raise httpx.ReadError("the connection broke before the answer was complete", request=request) from error
+        raise _broken_body(error, request) from error
     except aiohttp.ServerDisconnectedError as error:
         raise httpx.ReadError("the server closed the connection without an answer", request=request) from error
     except aiohttp.ClientHttpProxyError as error:
@@ -155,9 +159,22 @@ def _as_httpx(request: httpx.Request) -> Iterator[None]:
         raise httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}", request=request) from error
     except (aiohttp.ClientConnectionError, OSError) as error:
         raise httpx.ReadError(_text(error), request=request) from error
+    except RuntimeError as error:
+        if "closed" not in str(error):  # aiohttp's word for a session that was closed meanwhile
+            raise
+        raise httpx.ReadError("this client was closed", request=request) from error
     except (aiohttp.NonHttpUrlClientError, ValueError) as error:  # aiohttp.InvalidURL is a ValueError
         raise httpx.UnsupportedProtocol("the URL is no URL of http or https", request=request) from error
 
 
 def _text(error: BaseException) -> str:
     return str(error) or type(error).__name__
+
+
+def _broken_body(error: aiohttp.ClientPayloadError, request: httpx.Request) -> httpx.HTTPError:
+    cause = error.__cause__
+    if isinstance(cause, ContentEncodingError):
+        return httpx.DecodingError("the answer is not packed as its content-encoding says", request=request)
+    if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
+        return httpx.RemoteProtocolError("the answer's chunked encoding is broken", request=request)
+    return httpx.ReadError("the connection broke before the answer was complete", request=request)

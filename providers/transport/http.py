@@ -11,7 +11,8 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -40,7 +41,7 @@ class HttpResponse:
         self.status = answer.status_code
         self.headers: dict[str, str] = dict(answer.headers)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes.
 
         Raises:
@@ -59,13 +60,14 @@ class HttpResponse:
         parts: list[bytes] = []
         size = 0
         try:
-            async for data in self.chunks():
-                parts.append(data)
-                size += len(data)
-                if size > MAX_BODY:
-                    raise ProviderError(
-                        ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
-                    )
+            async with aclosing(self.chunks()) as pieces:
+                async for data in pieces:
+                    parts.append(data)
+                    size += len(data)
+                    if size > MAX_BODY:
+                        raise ProviderError(
+                            ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
+                        )
         finally:
             await self.aclose()
         return b"".join(parts)

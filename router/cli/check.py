@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router.cli.common import INVALID, load_file
+from router.plan import compile_plan
 
 if TYPE_CHECKING:
     from router.config import LoadResult
@@ -39,6 +40,8 @@ def _tell(loaded: LoadResult, path: str) -> None:
     if loaded.disabled:
         left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
         click.echo(f"left out, since a variable is not set: {left_out}")
+    for sentence in compile_plan(loaded).uncounted:
+        click.echo(f"note: {sentence}")
     if loaded.inactive:
         click.echo("accepted, but not active in this version:")
         for key in loaded.inactive:
@@ -61,5 +64,6 @@ def _as_dict(loaded: LoadResult) -> dict[str, Any]:
             for found in loaded.diagnostics
         ],
         "disabled": dict(loaded.disabled),
+        "notes": [] if loaded.file is None else list(compile_plan(loaded).uncounted),
         "inactive": list(loaded.inactive),
     }

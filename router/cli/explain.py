@@ -15,7 +15,7 @@ from providers.types import CompletionRequest, Usage
 from router.balance import Look
 from router.cli.common import Failure, file_option, valid_file
 from router.core import Router
-from router.decide import Needs, unfit
+from router.fit import Needs, unfit
 from router.plan import Chain, compile_plan
 from router.request import build_request, needs_of
 from router.state import States

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from router.target import Target
 
 _ROUTE_POLICIES = ("timeout", "retry")
-_DURATIONS = frozenset({"connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"})
+_DURATIONS = frozenset({"after", "connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"})
 _PERCENTAGES = frozenset({"budget"})
 
 
@@ -46,8 +46,10 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
             click.echo(f"    {target_line(target, share)}")
             _show_own(target, chain, plan, loaded)
-    for policy in _ROUTE_POLICIES:
+    for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
         _show_policy(chain, policy, plan, loaded)
+    for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
+        click.echo(f"  budget of {budget.purse}: ${budget.usd:g} {budget.period}")
 
 
 def tier_line(tier: Tier) -> str:
@@ -62,7 +64,8 @@ def target_line(target: Target, share: str) -> str:
     where = f"{target.provider}/{target.model}"
     named = target.name if target.name == where else f"{target.name} = {where}"
     off = "  (left out: a variable is not set)" if target.disabled else ""
-    return f"{share}  {named}{off}"
+    keys = f"  ({len(target.keys)} keys)" if len(target.keys) > 1 else ""
+    return f"{share}  {named}{keys}{off}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:

@@ -18,8 +18,6 @@ INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("defaults.cache", _always),
     ("routes.*.cache", _always),
     ("cache", _always),
-    ("providers.*.budget", _always),
-    ("routes.*.budget", _always),
     ("telemetry", _always),
 )
 

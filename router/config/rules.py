@@ -83,6 +83,10 @@ class _Rules:
             self._error(dialect, text)
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
+        keys = [str(item.value) for item in _items(node.get("api_keys"))]
+        for number, item in enumerate(_items(node.get("api_keys"))):
+            if str(item.value) in keys[:number]:
+                self._error(item, "the same key is in the pool twice")
 
     def _model(self, node: Node) -> None:
         self._params(node)

@@ -30,7 +30,9 @@ SIZES = {
     "GiB": Decimal(1024**3),
 }
 PERIODS = {"s": Decimal(1), "min": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
-_PERIOD_WORDS = {"sec": "s", "second": "s", "minute": "min", "hour": "h", "day": "d"}
+_PERIOD_WORDS = {"sec": "s", "second": "s", "minute": "min", "hour": "h", "day": "d", "week": "w"}
+# A month is one of the calendar; these are the seconds of a mean one.
+BUDGET_PERIODS = {**PERIODS, "w": Decimal(604_800), "month": Decimal(2_629_746)}
 
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _AMOUNT = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
@@ -94,14 +96,14 @@ def percent(value: object) -> float:
 
 
 def budget(value: object) -> tuple[float, float]:
-    """(US dollars, seconds) of `$20/d`, `$1.50/h` or `{usd: 20/day}`. Raises ValueError."""
-    form = "a budget, such as $20/d, $1.50/h or {usd: 20/day}"
+    """(US dollars, seconds) of `$20/d`, `$300/month` or `{usd: 20/day}`. Raises ValueError."""
+    form = "a budget, such as $20/d, $300/month or {usd: 20/day}"
     if isinstance(value, Mapping) and set(value) == {"usd"}:
         value = f"${value['usd']}"
     found = _BUDGET.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is not {form}")
-    return float(Decimal(found[1])), float(_period(found[2], value, form))
+    return float(Decimal(found[1])), float(_period(found[2], value, form, BUDGET_PERIODS))
 
 
 def format_duration(seconds: float) -> str:
@@ -141,11 +143,11 @@ def _amount(value: object, units: Mapping[str, Decimal], form: str) -> Decimal:
     return Decimal(found[1]) * units[found[2]]
 
 
-def _period(word: str, value: object, form: str) -> Decimal:
+def _period(word: str, value: object, form: str, periods: Mapping[str, Decimal] = PERIODS) -> Decimal:
     name = _PERIOD_WORDS.get(word, word)
-    if name not in PERIODS:
-        raise ValueError(f"{_quoted(value)} is not {form} (periods: {', '.join(PERIODS)})")
-    return PERIODS[name]
+    if name not in periods:
+        raise ValueError(f"{_quoted(value)} is not {form} (periods: {', '.join(periods)})")
+    return periods[name]
 
 
 def _format(number: Decimal, units: Mapping[str, Decimal]) -> str:

@@ -48,6 +48,8 @@ def render(outcome: Outcome, verdicts: Sequence[Verdict], style: Style = plain) 
     ]
     if episodes := list(_breakers(outcome, style)):
         lines += ["", style("Breakers", bold=True), *episodes]
+    if outcome.budgets:
+        lines += ["", style("Budgets", bold=True), *_budgets(outcome)]
     if verdicts:
         lines += ["", style("Expected", bold=True), *_verdicts(verdicts, style)]
     return "\n".join(line.rstrip() for line in lines)
@@ -184,6 +186,11 @@ def episodes(history: BreakerHistory) -> list[tuple[float, float | None, int]]:
     return found
 
 
+def _budgets(outcome: Outcome) -> Iterator[str]:
+    for name, spent in outcome.budgets.items():
+        yield f"{_cut(name, 23):<24}{usd(spent.usd)} at most of {usd(spent.limit)} in {format_duration(spent.per)}"
+
+
 def _verdicts(verdicts: Sequence[Verdict], style: Style) -> Iterator[str]:
     for each in verdicts:
         mark = style("✓", fg="green") if each.holds else style("✗", fg="red", bold=True)
@@ -242,6 +249,9 @@ def as_dict(outcome: Outcome, verdicts: Sequence[Verdict]) -> dict[str, Any]:
             }
             for history in outcome.breakers
         ],
+        "budgets": {
+            name: {"most": spent.usd, "limit": spent.limit, "per": spent.per} for name, spent in outcome.budgets.items()
+        },
         "expected": [
             {
                 "who": each.who,

@@ -18,9 +18,11 @@ from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.language import Scenario, Traffic
 from router.simulate.world import CHARACTERS, World
+from router.spending import Spent
 from router.testing import run
 from router.trace import Attempt, Skip, Trace
 
+MONDAY = 1_704_067_200.0  # 2024-01-01 00:00 UTC, when every simulation begins: for the periods of budgets
 PATIENCE = 3600.0  # seconds, simulated, that requests may go on after the last has come
 _TICK = 1.0  # seconds, simulated, between two looks at the breakers
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
@@ -39,6 +41,7 @@ class Outcome:
     providers: dict[str, str]  # of each target
     also: dict[str, str]  # provider/model-id by the name of the target
     breakers: list[BreakerHistory]
+    budgets: dict[str, Spent]  # each as it was when most of it was spent in one period
 
     @property
     def requests(self) -> int:
@@ -76,9 +79,10 @@ class _Simulation:
         self._seed = seed
         self._progress = progress
         self._bin = scenario.duration / BINS
+        self._clock: Callable[[], float] = float  # 0.0 until the loop runs
         names = list(dict.fromkeys(line.route for line in scenario.traffic))
         self._world = World(plan, names, scenario, seed)
-        self._router = Router(plan, seed=seed, providers=self._world.providers)
+        self._router = Router(plan, seed=seed, providers=self._world.providers, wall_clock=self._wall_clock)
         self._routes = {name: RouteCount() for name in names}
         self._targets: dict[str, TargetCount] = {}
         self._places: dict[str, tuple[str, str]] = {}  # (provider, model id) by the name of a target
@@ -86,6 +90,7 @@ class _Simulation:
         self._watch = Watch(scenario.duration)
         for name in names:
             self._know(name)
+        self._budgets: dict[str, Spent] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
@@ -109,10 +114,14 @@ class _Simulation:
                     number = f" {key.number}" if key.number else ""
                     self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key_of=target.provider))
 
+    def _wall_clock(self) -> float:
+        return MONDAY + self._clock()
+
     # --- the run
 
     async def main(self) -> None:
         loop = asyncio.get_running_loop()
+        self._clock = loop.time
         async with self._router:
             sources = [
                 loop.create_task(self._arrivals(line, Random(f"{self._seed}/traffic/{number}")))
@@ -134,12 +143,15 @@ class _Simulation:
             self._watch.end(max(loop.time(), self._scenario.duration))
 
     async def _tick(self) -> None:
-        clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(_TICK)
-            self._watch.look(clock())
+            self._watch.look(self._clock())
+            for spent in self._router.spending:
+                name = f"{spent.scope} {spent.name}"
+                if name not in self._budgets or self._budgets[name].usd < spent.usd:
+                    self._budgets[name] = spent
             if self._progress is not None:
-                self._progress(clock(), sum(route.requests for route in self._routes.values()))
+                self._progress(self._clock(), sum(route.requests for route in self._routes.values()))
 
     async def _arrivals(self, line: Traffic, chance: Random) -> None:
         """Poisson arrivals by thinning: candidates at the highest rate, each kept with the odds of its moment.
@@ -171,7 +183,7 @@ class _Simulation:
 
     async def _request(self, line: Traffic, prompt: int, answer: int, session: str | None) -> None:
         """One request of somebody, from its beginning to its end."""
-        clock = asyncio.get_running_loop().time
+        clock = self._clock
         count = self._routes[line.route]
         text = self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
@@ -241,7 +253,7 @@ class _Simulation:
         count.retries += max(0, calls - 1)
         count.fallbacks += last is not None and last.tier > 0
         if len(trace.entries) > 1:
-            self._watch.look(asyncio.get_running_loop().time())
+            self._watch.look(self._clock())
 
     # --- the end
 
@@ -269,4 +281,5 @@ class _Simulation:
             providers={name: provider for name, (provider, _) in self._places.items()},
             also={name: "/".join(place) for name, place in self._places.items()},
             breakers=self._watch.histories,
+            budgets=self._budgets,
         )
