@@ -341,3 +341,18 @@ def test_the_report_fits_a_terminal(tmp_path: Any) -> None:
     for words in ("context_length_exceeded", "breaker open", "✗ a-model-with-q…", "2 of 2 do not hold"):
         assert words in report
     assert re.search(r"open from 0:0\d:\d\d to", report)
+
+
+def test_a_model_by_two_names_is_one_target(tmp_path: Any) -> None:
+    """What is said of either name holds; the report has it once."""
+    text = PAIR.replace(
+        "routes:", "  also: {provider: a, id: m1, price: {input: 1, output: 10}}\nroutes:\n  other: also"
+    )
+    scenario = story("{at: 0s, for: 10m, who: also, fault: slow, times: 4}").replace(
+        "traffic: [", "traffic: [{route: other, rate: 1/s, answer: 100}, "
+    )
+    outcome = play(text, scenario.replace("targets: {", "targets: {one: {speed: 50/s}, "), tmp_path)
+    assert list(outcome.targets) == ["also", "two"]
+    assert outcome.routes["chat"].first_token.quantile(0.5) == pytest.approx(0.8, rel=0.01)
+    assert outcome.routes["other"].whole.quantile(0.5) == pytest.approx(0.8 + 99 / 12.5, rel=0.01)
+    assert outcome.targets["also"].calls == outcome.requests

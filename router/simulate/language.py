@@ -9,7 +9,7 @@ import math
 import re
 from bisect import bisect_right
 from random import Random
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -33,26 +33,30 @@ def _whole(value: Any) -> Any:
 class _Spread(Section):
     """Values around a middle. p50 and p95 make it log-normal, min and max uniform; one value alone is always that."""
 
+    always: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    min: float | None = None
+    max: float | None = None
+
     @model_validator(mode="after")
-    def _one_form(self) -> Any:
+    def _one_form(self) -> Self:
         written = {name for name in type(self).model_fields if getattr(self, name) is not None}
         if written not in ({"always"}, {"p50", "p95"}, {"min", "max"}):
             raise ValueError("this is one value, or {p50: …, p95: …}, or {min: …, max: …}")
-        low, high = ("p50", "p95") if "p50" in written else ("min", "max")
-        if "always" not in written and getattr(self, low) > getattr(self, high):
-            raise ValueError(f"{low} is more than {high}")
-        if "p50" in written and getattr(self, "p50") <= 0:  # noqa: B009 - the two kinds of spread declare it
-            raise ValueError("p50 must be more than 0")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is more than max")
+        if self.p50 is not None and self.p95 is not None and not 0 < self.p50 <= self.p95:
+            raise ValueError("p50 is more than p95" if self.p50 else "p50 must be more than 0")
         return self
 
     def draw(self, chance: Random) -> float:
         """One value."""
-        always, p50, p95, low, high = (getattr(self, name) for name in ("always", "p50", "p95", "min", "max"))
-        if always is not None:
-            return float(always)
-        if p50 is not None:
-            return float(p50 * math.exp(chance.gauss(0.0, 1.0) * math.log(p95 / p50) / _Z95))
-        return chance.uniform(low, high)
+        if self.p50 is not None and self.p95 is not None:
+            return self.p50 * math.exp(chance.gauss(0.0, 1.0) * math.log(self.p95 / self.p50) / _Z95)
+        if self.min is not None and self.max is not None:
+            return chance.uniform(self.min, self.max)
+        return self.always or 0.0
 
 
 class Times(_Spread):
@@ -85,13 +89,9 @@ _PERCENT = WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+\s*%$", "examp
 Share = Annotated[float, BeforeValidator(units.percent), _PERCENT]
 
 
-def _rate_or_zero(value: Any) -> float:
-    return units.rate(value)
-
-
 _RATES = WithJsonSchema({"type": ["string", "object"], "examples": ["20/s", {"0s": "5/s", "1h": "40/s"}]})
 Rates = Annotated[
-    dict[Wait, Annotated[float, BeforeValidator(_rate_or_zero)]],
+    dict[Wait, Annotated[float, BeforeValidator(units.rate)]],
     BeforeValidator(lambda value: value if isinstance(value, dict) else {"0s": value}),
     Field(min_length=1),
     _RATES,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -60,13 +59,7 @@ def simulate(
     seed = scenario.seed if seed is None else seed
     simulation = _Simulation(plan, scenario, seed, progress)
     began = time.perf_counter()
-    # Requests make no circles that would have to be searched for in all that a long run keeps.
-    gc.collect()
-    gc.freeze()
-    try:
-        run(simulation.main())
-    finally:
-        gc.unfreeze()
+    run(simulation.main())
     return simulation.outcome(time.perf_counter() - began)
 
 

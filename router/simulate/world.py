@@ -85,14 +85,11 @@ class World:
         self._models: dict[tuple[str, str], _Model] = {}
         self._buckets: dict[tuple[str, str], tuple[TokenBucket | None, TokenBucket | None]] = {}
         targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.targets]
+        same: dict[tuple[str, str], list[Target]] = {}
         for target in targets:
-            place = target.provider, target.model
-            known = self._models.get(place)
-            step = math.inf if target.timeout.idle is None else target.timeout.idle * _SLOWEST_GAP
-            if known is None:
-                self._models[place] = _model(target, scenario, step, Random(f"{seed}/{'/'.join(place)}"))
-            else:
-                known.step = min(known.step, step)
+            same.setdefault((target.provider, target.model), []).append(target)
+        for place, each in same.items():
+            self._models[place] = _model(each, scenario, Random(f"{seed}/{'/'.join(place)}"))
         self.providers = {
             key.identity: SimulatedProvider(self, target.provider, key.identity)
             for target in targets
@@ -133,10 +130,12 @@ def _bucket(rate: float | None) -> TokenBucket | None:
     return None if rate is None else TokenBucket(rate, max(1.0, rate * _MINUTE))
 
 
-def _model(target: Target, scenario: Scenario, step: float, chance: Random) -> _Model:
-    """What is written for the model itself first, then for its provider, then for all."""
-    name, place, provider = names_of(target)
-    said = {level: scenario.targets.get(level, Behaviour()) for level in (place, name, provider, "default")}
+def _model(same: list[Target], scenario: Scenario, chance: Random) -> _Model:
+    """What is written for the model itself first, by any of its names, then for its provider, then for all."""
+    target = same[0]
+    _, place, provider = names_of(target)
+    names = [place, *(each.name for each in same), provider]
+    said = {level: scenario.targets.get(level, Behaviour()) for level in (*names, "default")}
     levels = list(said.values())
 
     def first(key: str, default: object) -> object:
@@ -152,10 +151,10 @@ def _model(target: Target, scenario: Scenario, step: float, chance: Random) -> _
         speed=speed,
         errors=errors,
         error=ErrorCode(str(error)),
-        events=[event for event in scenario.events if not set(event.who).isdisjoint(names_of(target))],
+        events=[event for event in scenario.events if not set(event.who).isdisjoint(names)],
         limits=_limited(said, place),
         price=target.capabilities.price,
-        step=step,
+        step=_SLOWEST_GAP * min(math.inf if each.timeout.idle is None else each.timeout.idle for each in same),
         chance=chance,
     )
 
