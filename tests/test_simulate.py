@@ -351,8 +351,10 @@ def test_a_model_by_two_names_is_one_target(tmp_path: Any) -> None:
     scenario = story("{at: 0s, for: 10m, who: also, fault: slow, times: 4}").replace(
         "traffic: [", "traffic: [{route: other, rate: 1/s, answer: 100}, "
     )
+    scenario += "expect: {one: {share: '>= 100%'}, also: {share: '>= 100%'}, a: {opened: '<= 0'}}\n"
     outcome = play(text, scenario.replace("targets: {", "targets: {one: {speed: 50/s}, "), tmp_path)
     assert list(outcome.targets) == ["also", "two"]
     assert outcome.routes["chat"].first_token.quantile(0.5) == pytest.approx(0.8, rel=0.01)
     assert outcome.routes["other"].whole.quantile(0.5) == pytest.approx(0.8 + 99 / 12.5, rel=0.01)
     assert outcome.targets["also"].calls == outcome.requests
+    assert [verdict.holds for verdict in judge(outcome)] == [True, True, True]

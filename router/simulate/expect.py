@@ -46,7 +46,7 @@ def target_of(outcome: Outcome, who: str) -> TargetCount:
     """The counts of a target, or of all targets of a provider added up, the breakers of its keys among them."""
     sums = TargetCount()
     for name, count in outcome.targets.items():
-        if who in (name, outcome.also[name], outcome.providers[name]):
+        if who in outcome.names[name]:
             sums.add(count)
     sums.opened += sum(history.opened for history in outcome.breakers if history.key_of == who)
     return sums

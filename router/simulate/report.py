@@ -143,10 +143,9 @@ def _chart(outcome: Outcome, style: Style) -> Iterator[str]:
 
 def _faults(outcome: Outcome, name: str) -> dict[str, list[Event]]:
     """The events that hit a target, by fault."""
-    names = {name, outcome.also[name], outcome.providers[name]}
     found: dict[str, list[Event]] = {}
     for event in outcome.scenario.events:
-        if not names.isdisjoint(event.who):
+        if not outcome.names[name].isdisjoint(event.who):
             found.setdefault(event.fault, []).append(event)
     return found
 
@@ -284,7 +283,7 @@ def _route_dict(count: RouteCount) -> dict[str, Any]:
 
 def _target_dict(outcome: Outcome, name: str, count: TargetCount) -> dict[str, Any]:
     return {
-        "is": outcome.also[name],
+        "is": outcome.places[name],
         "calls": count.calls,
         "answers": count.answers,
         "failed": count.failed,

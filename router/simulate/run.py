@@ -37,8 +37,8 @@ class Outcome:
     took: float
     routes: dict[str, RouteCount]
     targets: dict[str, TargetCount]
-    providers: dict[str, str]  # of each target
-    also: dict[str, str]  # provider/model-id by the name of the target
+    places: dict[str, str]  # provider/model-id of each target
+    names: dict[str, frozenset[str]]  # by which each target may be called, that of its provider among them
     breakers: list[BreakerHistory]
     budgets: dict[str, Spent]  # each as it was when most of it was spent in one period
 
@@ -248,6 +248,11 @@ class _Simulation:
         if len(trace.entries) > 1:
             self._watch.look(self._clock())
 
+    def _names(self, name: str) -> frozenset[str]:
+        place = self._places[name]
+        own = (other for other, count in self._same.items() if count is self._targets[name])
+        return frozenset((*own, place[0], "/".join(place)))
+
     # --- the end
 
     def outcome(self, took: float) -> Outcome:
@@ -271,8 +276,8 @@ class _Simulation:
             took=took,
             routes=self._routes,
             targets=self._targets,
-            providers={name: provider for name, (provider, _) in self._places.items()},
-            also={name: "/".join(place) for name, place in self._places.items()},
+            places={name: "/".join(place) for name, place in self._places.items()},
+            names={name: self._names(name) for name in self._places},
             breakers=self._watch.histories,
             budgets=self._budgets,
         )
