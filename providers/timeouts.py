@@ -37,11 +37,16 @@ async def bounded(
     end = _deadline(timeout, now, deadline)
     first = now + (inf if timeout.first_token is None else timeout.first_token)
     when = min(end, first)
+    watchdog = _Watchdog(asyncio.get_running_loop())
+    watchdog.watch(when)
     try:
-        async with asyncio.timeout_at(None if when == inf else when):
-            return await call
-    except TimeoutError:
+        return await call
+    except asyncio.CancelledError:
+        if not watchdog.struck:
+            raise
         raise _expired("first_token" if first < end else "total", timeout, provider, model) from None
+    finally:
+        watchdog.close()
 
 
 async def timed(
@@ -93,7 +98,7 @@ async def timed(
 
 
 class _Watchdog:
-    """Cancels the task that waits for a chunk when its time is up.
+    """Cancels the task that waits for an answer or a chunk when its time is up.
 
     One timer serves a whole stream: while chunks come, moving the moment costs an assignment, where
     `asyncio.timeout` would set up and take down a timer for each chunk.

@@ -213,6 +213,8 @@ class Breaker:
         self._calls[place] += 1
         self._failed[place] += failed
         self._slow[place] += slow
+        if not (failed or slow):
+            return
         rules = self.rules
         calls = sum(self._calls)
         enough = calls >= rules.min_calls

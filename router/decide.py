@@ -11,72 +11,18 @@ from collections.abc import Callable, Collection, Generator, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
-from typing import TypeAlias
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from router.backoff import HedgeBudget, RetryBudget, RetryRules, full_jitter
 from router.balance import Look
 from router.fit import Needs, serves, unfit
+from router.limits import Reserved
 from router.plan import Chain, Tier
 from router.spending import Spending
 from router.state import Refusal, States
+from router.steps import Call, Decision, Failed, Outcome, Placed, Slow, Stay, Step, Wait
 from router.target import Key, Target
 from router.trace import Pause, Skip, Trace
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """Try this target with this key now.
-
-    `reserved`: its tokens are taken from the limits already; `placed`: so is its place. A `hedge` is called beside
-    another that is slow.
-    """
-
-    target: Target
-    tier: int
-    key: Key
-    reserved: tuple[float, float] | None = None
-    placed: bool = False
-    hedge: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Wait so many seconds; nothing else could be done meanwhile.
-
-    With `place` it is the longest wait for a place there; `Placed` is sent back when it was had, else a `Failed`.
-    With `reserved` it is for the limits there, from which so many tokens were taken already.
-    """
-
-    seconds: float
-    place: Target | None = None
-    reserved: tuple[Target, Key, tuple[float, float]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """Go on waiting for the calls under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A call failed. `others` are still under way."""
-
-    error: ProviderError
-    call: Call | None = None
-    others: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A place was had with this key."""
-
-    key: Key
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """The call has not delivered within the time after which the route hedges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +54,6 @@ class Situation:
             max_tokens=needs.max_tokens,
             affinity=needs.affinity,
         )
-
-
-Step: TypeAlias = Call | Wait | Stay
-Outcome: TypeAlias = Failed | Slow | Placed | None  # None: what was asked for was had
-Decision: TypeAlias = Generator[Step, Outcome, str]
 
 
 RAISE = "raise"  # what `decide` returns when the last error is the caller's own
@@ -246,7 +187,7 @@ def _pick(
             continue
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:
-            refusal = _over_budget(chain, target, at, now)
+            refusal = None if at.spending is None else _over_budget(chain, target, at, now)
             if refusal is None:
                 without = seen.keys.get(target.identity, ())
                 refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now, without)
@@ -331,10 +272,10 @@ def _patiently(
                 continue
             call = Call(target, number, placed.key, placed=True)
         elif reason in ("held", "limited", "over_budget") and pause <= longest:
-            # What is reserved now is waited for by those who come later: first come, first served.
-            reserved = at.states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, at.clock())
             trace.entries.append(Pause(target.name, at.clock() - start, pause))
-            yield Wait(pause, reserved=(target, key, reserved))
+            reserved = yield from _in_line(target, key, pause, longest, needs, at)
+            if reserved is None:
+                continue
             call = Call(target, number, key, reserved)
         elif reason == "circuit_open" and not _probing(at.states, target, key, at.clock()):
             call = Call(target, number, key)
@@ -343,6 +284,25 @@ def _patiently(
         yield from _race(call, chain, seen, _nobody, at)
         return ""
     return ""
+
+
+def _in_line(
+    target: Target, key: Key, pause: float, longest: float, needs: Needs, at: Situation
+) -> Generator[Step, Outcome, tuple[Reserved, Reserved] | None]:
+    """Wait for a limit or a hold, first come, first served: what is reserved now is waited for by those who come later.
+
+    None when those before have used more than was expected, and waiting on would take too long.
+    """
+    reserved = at.states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, at.clock())
+    while True:
+        yield Wait(pause, reserved=(target, key, reserved))
+        longest -= pause
+        pause = at.states.early(target, key, reserved, at.clock())
+        if pause <= 0:
+            return reserved
+        if pause > longest:
+            at.states.give_back(target, key, reserved, at.clock())
+            return None
 
 
 def _nobody(**_: object) -> None:

@@ -17,11 +17,12 @@ from providers.base import ChunkStream, Provider
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk, Usage
-from router.decide import RAISE, Call, Failed, Placed, Situation, Slow, Stay, Wait, decide, hedge_after, next_try
+from router.decide import RAISE, Situation, decide, hedge_after, next_try
 from router.errors import RouteExhausted
 from router.fit import Needs
 from router.plan import Chain
 from router.state import Lease
+from router.steps import Call, Failed, Placed, Slow, Stay, Wait
 from router.target import Target, cost
 from router.tasks import to_the_end
 from router.trace import Attempt, Trace

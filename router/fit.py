@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from providers.errors import ErrorCode
 from router.errors import falls_back
 from router.plan import Tier
-from router.target import Target
+from router.target import NEEDS, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,10 @@ def unfit(target: Target, needs: Needs, windows: Mapping[str, int], window_floor
     """
     if target.disabled:
         return "disabled", "a variable of its provider is not set"
-    has = target.capabilities
-    for need in ("tools", "vision", "json_schema", "streaming"):
-        if getattr(needs, need) and getattr(has, need) is False:
+    for need in NEEDS if target.lacks else ():
+        if need in target.lacks and getattr(needs, need):
             return "unsupported", f"no {need}"
-    window = windows.get(target.identity, has.context_window)
+    window = windows.get(target.identity, target.capabilities.context_window)
     if window is None:
         return None
     if needs.least_tokens > window:

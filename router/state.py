@@ -16,7 +16,7 @@ from providers.transport.headers import Left
 from providers.types import Usage
 from router.breaker import Breaker, BreakerRules, Permit
 from router.latency import PeakEwma, Recent
-from router.limits import Allowance, Limits
+from router.limits import Allowance, Limits, Reserved
 from router.spending import Bill
 from router.target import Key, Target
 from router.tasks import to_the_end
@@ -40,6 +40,15 @@ class Guard:
 
     def hold(self, until: float) -> None:
         self.held_until = max(self.held_until, until)
+
+    def is_clear(self, now: float) -> bool:
+        """Whether nothing at all stands against a call: the usual case, which has to be fast."""
+        return (
+            self.breaker.state == "closed"
+            and self.held_until <= now
+            and self.allowance.is_unlimited
+            and not self.draining
+        )
 
 
 class Pacing:
@@ -97,7 +106,7 @@ class Lease:
         self,
         guards: tuple[TargetState, Guard],
         key: Key,
-        reserved: tuple[float, float],
+        reserved: tuple[Reserved, Reserved],
         now: float,
         bill: Bill | None = None,
     ) -> None:
@@ -298,6 +307,8 @@ class States:
     def why(self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float) -> Refusal | None:
         """Why the target gets no call with this key now; None when it may."""
         state, guard = self.of(target), self.key_of(target, key)
+        if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
+            return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
         for each, whose in ((state, ""), (guard, _whose(key))):
@@ -388,24 +399,26 @@ class States:
 
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
-    ) -> tuple[float, float]:
-        """Take a call's worth from the limits; gives the tokens reserved of target and key."""
-        state, guard = self.guards(target, key)
-        reserved = (state.allowance.expected(prompt, max_tokens), guard.allowance.expected(prompt, max_tokens))
-        state.allowance.take(reserved[0], now)
-        guard.allowance.take(reserved[1], now)
-        return reserved
+    ) -> tuple[Reserved, Reserved]:
+        """Take a call's worth from the limits of target and key."""
+        own, shared = (guard.allowance for guard in self.guards(target, key))
+        return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
 
-    def give_back(self, target: Target, key: Key, reserved: tuple[float, float], now: float) -> None:
+    def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
+        """Seconds that a reserved call has to wait still, when those before it used more than was expected."""
+        pairs = zip(self.guards(target, key), reserved, strict=True)
+        return max(guard.allowance.early(taken, now) for guard, taken in pairs)
+
+    def give_back(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> None:
         """A reserved call was not made."""
-        for guard, tokens in zip(self.guards(target, key), reserved, strict=True):
-            guard.allowance.give_back(tokens, now)
+        for guard, taken in zip(self.guards(target, key), reserved, strict=True):
+            guard.allowance.give_back(taken, now)
 
     def begin(
         self,
         target: Target,
         key: Key,
-        reserved: tuple[float, float],
+        reserved: tuple[Reserved, Reserved],
         now: float,
         *,
         placed: bool = False,

@@ -13,6 +13,7 @@ from router.backoff import RetryRules
 from router.breaker import BreakerRules
 from router.limits import Limits
 
+NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
 _MONTH = 2_629_746.0  # seconds of a mean month, by which the file's `month` is known
 _PERIODS = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day", 604_800: "a week", _MONTH: "a month"}
 _MONDAY = 4 * 86_400.0  # 1970-01-05, in seconds since 1970
@@ -87,11 +88,14 @@ class Target:
     budget: Budget | None = None
 
     identity: str = field(init=False)
+    lacks: frozenset[str] = field(init=False)  # what it is known not to do
 
     def __post_init__(self) -> None:
         # Made once: every request asks for it many times.
         account = self.account or self.provider
         object.__setattr__(self, "identity", f"{account}/{self.model}")
+        lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
+        object.__setattr__(self, "lacks", lacks)
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
 

@@ -1,0 +1,71 @@
+"""What `decide` and those who carry it out say to each other: steps one way, outcomes the other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from providers.errors import ProviderError
+from router.limits import Reserved
+from router.target import Key, Target
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """Try this target with this key now.
+
+    `reserved`: its tokens are taken from the limits already; `placed`: so is its place. A `hedge` is called beside
+    another that is slow.
+    """
+
+    target: Target
+    tier: int
+    key: Key
+    reserved: tuple[Reserved, Reserved] | None = None
+    placed: bool = False
+    hedge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait so many seconds; nothing else could be done meanwhile.
+
+    With `place` it is the longest wait for a place there; `Placed` is sent back when it was had, else a `Failed`.
+    With `reserved` it is for the limits there, from which so many tokens were taken already.
+    """
+
+    seconds: float
+    place: Target | None = None
+    reserved: tuple[Target, Key, tuple[Reserved, Reserved]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Go on waiting for the calls under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call failed. `others` are still under way."""
+
+    error: ProviderError
+    call: Call | None = None
+    others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A place was had with this key."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The call has not delivered within the time after which the route hedges."""
+
+
+Step: TypeAlias = Call | Wait | Stay
+Outcome: TypeAlias = Failed | Slow | Placed | None  # None: what was asked for was had
+Decision: TypeAlias = Generator[Step, Outcome, str]
