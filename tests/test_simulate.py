@@ -213,14 +213,15 @@ def test_keys_and_addresses_need_not_be_there(tmp_path: Any) -> None:
     """Unset variables, missing secret files, `when_unset: disable`: all take part, and no value changes the run."""
     text = """\
 providers:
-  a: {kind: openai, api_key: "${A_KEY}", base_url: "${A_URL}", when_unset: disable}
+  a: {kind: openai, api_key: "${A_KEY}", base_url: "${A_URL}", proxy: "${PROXY:-http://p}", when_unset: disable}
   b: {kind: anthropic, api_keys: ["${file:/nowhere/key-1}", "${file:/nowhere/key-2}"]}
 routes: {chat: {targets: [a/m, b/m], balance: affinity}}
 """
     path = tmp_path / "routes.yaml"
     path.write_text(text)
     plans = [
-        compile_plan(load_routes(path, env=env)) for env in ({}, {"A_KEY": "sk-real", "A_URL": "https://x.example"})
+        compile_plan(load_routes(path, env=env))
+        for env in ({}, {"A_KEY": "sk-real", "A_URL": "https://x.example", "PROXY": "http://q"})
     ]
     assert plans[0].revision == plans[1].revision
     assert len(plans[0].told.keys["b"]) == 2

@@ -21,7 +21,7 @@ from router.simulate.language import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROU
 from router.target import Target
 
 _NEEDS = "duration and traffic"
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-)?")
 _SECRET_FILE = re.compile(r"\$\{file:[^}]*\}")
 _CONNECTION = frozenset({"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "options"})
 
@@ -46,10 +46,11 @@ def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> Lo
     where = Path(path)
     text = _SECRET_FILE.sub(_stand_in, read_text(where))
     root = read_yaml(text, Findings(str(path), text))
-    needed = set() if root is None else {name for leaf in _connections(root) for name in _VARIABLE.findall(leaf)}
-    variables = {name: value for name, value in (os.environ if env is None else env).items() if name not in needed}
+    found = [] if root is None else [each for leaf in _connections(root) for each in _VARIABLE.findall(leaf)]
+    left_out = {name for name, _ in found}
+    variables = {name: value for name, value in (os.environ if env is None else env).items() if name not in left_out}
     # An address, since a variable may stand for one; as a key it is as good as any.
-    stand_ins = {name: f"http://simulated.invalid/{name}" for name in needed}
+    stand_ins = {name: f"http://simulated.invalid/{name}" for name, default in found if not default}
     return load_text(text, name=str(path), env={**variables, **stand_ins}, folder=where.parent)
 
 
