@@ -13,6 +13,7 @@ _VERBS = {
     "check": "Validate a routes.yaml.",
     "demo": "A story told on simulated vendors: no key, no network.",
     "explain": "Without a call: who would be asked, in which order, and who not.",
+    "init": "Write a routes.yaml from the keys and servers that this machine has.",
     "models": "What the providers offer now, with window, price and capabilities.",
     "schema": "The JSON Schema of routes.yaml.",
     "show": "The compiled chains, every value with where it came from.",

@@ -35,7 +35,10 @@ def _tell(loaded: LoadResult, path: str) -> None:
         click.echo(f"{path}: {errors} error{'s' if errors != 1 else ''}", err=True)
         return
     file = loaded.file
-    counts = f"{len(file.providers)} providers, {len(file.models)} models, {len(file.routes)} routes"
+    counts = ", ".join(
+        f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
+        for noun, found in (("provider", file.providers), ("model", file.models), ("route", file.routes))
+    )
     click.echo(f"{path}: valid: {counts} (revision {loaded.revision})")
     if loaded.disabled:
         left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())

@@ -1,0 +1,179 @@
+"""`signalbox init`: a routes.yaml from what this machine has: API keys in the environment, an Ollama that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import click
+
+from providers import registry
+from providers.errors import ProviderError
+from providers.settings import ProviderSettings
+from router.cli.common import Failure
+
+_OLLAMA = "http://127.0.0.1:11434"
+_PATIENCE = 1.0  # seconds for an Ollama on this machine
+
+
+class Vendor(NamedTuple):
+    """A vendor that is used when its key is set. `model` is where to start from: small, and with a known price."""
+
+    name: str
+    variable: str
+    model: str
+    base_url: str | None = None
+    kind: str = "openai"
+
+
+VENDORS = (
+    Vendor("openai", "OPENAI_API_KEY", "gpt-6-luna"),
+    Vendor("anthropic", "ANTHROPIC_API_KEY", "claude-haiku-5-5", kind="anthropic"),
+    Vendor(
+        "gemini", "GEMINI_API_KEY", "gemini-3-flash-preview", "https://generativelanguage.googleapis.com/v1beta/openai"
+    ),
+    Vendor("groq", "GROQ_API_KEY", "llama-3.3-70b-versatile", "https://api.groq.com/openai/v1"),
+    Vendor("mistral", "MISTRAL_API_KEY", "mistral-small-latest", "https://api.mistral.ai/v1"),
+    Vendor("deepseek", "DEEPSEEK_API_KEY", "deepseek-chat", "https://api.deepseek.com"),
+    Vendor("xai", "XAI_API_KEY", "grok-4-fast", "https://api.x.ai/v1"),
+    Vendor("cerebras", "CEREBRAS_API_KEY", "gpt-oss-120b", "https://api.cerebras.ai/v1"),
+    Vendor("openrouter", "OPENROUTER_API_KEY", "openai/gpt-6-luna", "https://openrouter.ai/api/v1"),
+    Vendor(
+        "fireworks",
+        "FIREWORKS_API_KEY",
+        "accounts/fireworks/models/gpt-oss-120b",
+        "https://api.fireworks.ai/inference/v1",
+    ),
+)
+
+
+@click.command("init")
+@click.argument("path", metavar="[FILE]", default="routes.yaml")
+def command(path: str) -> int:
+    """Write FILE (default: routes.yaml; - prints it) from the API keys in the environment and an Ollama that answers.
+
+    Keys are not copied: the file names their variables. A file that exists is never overwritten.
+    """
+    if path != "-" and Path(path).exists():
+        raise Failure(f"{path} exists, and is left as it is; name another file, or - to print it")
+    vendors = [vendor for vendor in VENDORS if os.environ.get(vendor.variable)]
+    address = _ollama_address(os.environ)
+    models = asyncio.run(_ollama_models(address))
+    text = file_of(vendors, address, models)
+    if path == "-":
+        click.echo(text, nl=False)
+        return 0
+    try:
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Failure(f"{path} can't be written: {error.strerror}", 2) from None
+    _tell(path, vendors, models)
+    return 0
+
+
+def _tell(path: str, vendors: list[Vendor], models: tuple[str, ...]) -> None:
+    found = [f"{vendor.name} ({vendor.variable})" for vendor in vendors]
+    if models:
+        found.append(f"an Ollama with {len(models)} model{'s' if len(models) != 1 else ''}")
+    if found:
+        click.echo(f"{path} is written, with {', '.join(found)}")
+        click.echo(f'next: signalbox check {path}; signalbox ask chat "Hello" -f {path}')
+        return
+    click.echo(
+        f"{path} is written. No API key is in the environment and no Ollama answers: it calls simulated vendors."
+    )
+    click.echo(f'next: python -m providers.simulator --port 8089 &  signalbox ask chat "Hello" -f {path}')
+
+
+def _ollama_address(env: Mapping[str, str]) -> str:
+    """Where Ollama's own tools would look: OLLAMA_HOST, such as `0.0.0.0` or `box:11434`."""
+    host = env.get("OLLAMA_HOST", "").strip().rstrip("/")
+    if not host:
+        return _OLLAMA
+    host = host if "://" in host else f"http://{host}"
+    host = host.replace("//0.0.0.0", "//127.0.0.1")
+    try:
+        return host if urlsplit(host).port else f"{host}:11434"
+    except ValueError:
+        return _OLLAMA
+
+
+async def _ollama_models(address: str) -> tuple[str, ...]:
+    """None where nobody answers in time."""
+    provider = registry.create(ProviderSettings(name="ollama", kind="ollama", base_url=address))
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            models: tuple[str, ...] = await provider.list_models()  # type: ignore[attr-defined]  # this kind has it
+            return models
+    except (ProviderError, TimeoutError):
+        return ()
+    finally:
+        await provider.aclose()
+
+
+def file_of(vendors: list[Vendor], ollama: str, models: tuple[str, ...]) -> str:
+    """The text of a routes.yaml for these vendors (in this order of preference), and these models of an Ollama."""
+    providers, names = [], []
+    for vendor in vendors:
+        providers.append(f"  {vendor.name}:")
+        providers.append(f"    kind: {vendor.kind}")
+        if vendor.base_url:
+            providers.append(f"    base_url: {vendor.base_url}")
+        providers.append(f"    api_key: ${{{vendor.variable}}}")
+        names.append((f"{vendor.name}-small" if len(vendors) > 1 else "small", vendor.name, vendor.model))
+    if models:
+        providers += ["  ollama:", "    kind: ollama"]
+        if ollama != _OLLAMA:
+            providers.append(f"    base_url: {ollama}")
+        providers.append("    timeout: {first_token: 5m}   # the first call loads the model")
+        names.append(("local", "ollama", models[0]))
+    if not names:
+        providers += [
+            "  simulated:   # python -m providers.simulator --port 8089",
+            "    kind: openai",
+            "    base_url: http://127.0.0.1:8089/openai/v1",
+        ]
+        names.append(("small", "simulated", "gpt-4o-mini"))
+    listed = "\n".join(f'  {name}: {{provider: {provider}, id: "{model}"}}' for name, provider, model in names)
+    return _FILE.format(
+        providers="\n".join(providers),
+        models=listed,
+        others=f"\n  # also there: {', '.join(models[1:6])}" if len(models) > 1 else "",
+        first=names[0][0],
+        fallbacks="".join(f"\n      - {name}" for name, _, _ in names[1:]) or " []",
+    )
+
+
+_FILE = """\
+# What your app may call, and what happens when something fails. Save an edit and it is in force at once.
+#
+#   signalbox check          is this file right?      signalbox models      what else the providers offer
+#   signalbox ask chat "Hi"  one streamed answer      signalbox show        every value in force
+#
+# The whole language: docs/routes-yaml.md
+
+version: 1
+
+# Connections. ${{NAME}} is an environment variable: keys stay out of this file.
+providers:
+{providers}
+
+# Names of your own for models. Anywhere a name stands, provider/model-id does as well.
+models:
+{models}{others}
+
+# What your app calls: router.complete("chat", …)
+routes:
+  chat:
+    targets: [{first}]
+    # targets: {{one: 70, other: 30}}   shares the load by weight
+    # What is tried when that fails, in this order:
+    fallbacks:{fallbacks}
+    # budget: $5/d   stops spending at so much a day
+    # timeout: {{first_token: 10s}}
+"""
