@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil, inf, log
 from typing import Protocol
+
+import msgspec
 
 from providers.types import Usage
 from router.state import States
@@ -18,8 +19,7 @@ _ROUNDING = 1e-9  # of a call
 _USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What a balancer may look at.
 
     Args:

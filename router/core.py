@@ -33,7 +33,7 @@ from router.reload import Reload, differences, follow, log
 from router.request import Messages, build_request, needs_of
 from router.spending import Spending, Spent
 from router.state import Guard, Lease, States
-from router.stream import RouterStream, names_refusals
+from router.stream import RouterStream
 from router.target import Key, Target
 from router.trace import Trace
 
@@ -164,13 +164,12 @@ class Router:
         """
         chain, request, trace = self._begin(route, messages, params)
         needs = needs_of(request, streaming=False)
-        refusal_tier = names_refusals(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
             provider = self._live.of(target, lease.key)
             response = await call(provider, request, target, deadline)
             hear(provider, target, lease, at.clock())
-            if refusal_tier and response.finish_reason == "content_filter":
+            if chain.names_refusals and response.finish_reason == "content_filter":
                 raise refused(response, target)
             return response, target
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Generator, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
+
+import msgspec
+from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from router.backoff import HedgeBudget, RetryBudget, RetryRules, full_jitter
@@ -25,8 +28,7 @@ from router.target import Key, Target
 from router.trace import Pause, Skip, Trace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """What decisions look at besides the request.
 
     Args:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.base import ChunkStream, Provider
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError

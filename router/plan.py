@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -46,6 +46,11 @@ class Chain:
     on_stream_break: OnStreamBreak = "error"
     hedge: HedgeRules | None = None
     budget: Budget | None = None
+    names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
+
+    def __post_init__(self) -> None:
+        named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
+        object.__setattr__(self, "names_refusals", named)
 
     @property
     def targets(self) -> tuple[Target, ...]:

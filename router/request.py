@@ -56,11 +56,14 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
 
 def needs_of(request: CompletionRequest, *, streaming: bool) -> Needs:
     """What the request asks of a target."""
-    parts = [part for message in request.messages if not isinstance(message.content, str) for part in message.content]
-    size = sum(len(message.text.encode()) for message in request.messages)
+    size, vision = 0, False
+    for message in request.messages:
+        size += len(message.text.encode())
+        if not isinstance(message.content, str):
+            vision = vision or any(isinstance(part, ImagePart) for part in message.content)
     return Needs(
         tools=bool(request.tools),
-        vision=any(isinstance(part, ImagePart) for part in parts),
+        vision=vision,
         json_schema=isinstance(request.response_format, dict),
         streaming=streaming,
         # No tokeniser in use makes tokens of more than some 6 bytes on average in running text.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from providers.errors import ProviderError
 from router.limits import Reserved
 from router.target import Key, Target
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class Call(msgspec.Struct, frozen=True, eq=False):
     """Try this target with this key now.
 
     `reserved`: its tokens are taken from the limits already; `placed`: so is its place. A `hedge` is called beside
@@ -27,8 +27,7 @@ class Call:
     hedge: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Wait so many seconds; nothing else could be done meanwhile.
 
     With `place` it is the longest wait for a place there; `Placed` is sent back when it was had, else a `Failed`.
@@ -40,13 +39,11 @@ class Wait:
     reserved: tuple[Target, Key, tuple[Reserved, Reserved]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(msgspec.Struct, frozen=True):
     """Go on waiting for the calls under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """A call failed. `others` are still under way."""
 
     error: ProviderError
@@ -54,15 +51,13 @@ class Failed:
     others: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True):
     """A place was had with this key."""
 
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class Slow:
+class Slow(msgspec.Struct, frozen=True):
     """The call has not delivered within the time after which the route hedges."""
 
 

@@ -106,7 +106,6 @@ class RouterStream:
 
     def _walk(self) -> FailOver[OpenedStream]:
         router, chain = self._router, self._chain
-        refusal_tier = names_refusals(chain)
         at = router._situation(chain)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
@@ -118,7 +117,7 @@ class RouterStream:
             now = at.clock()
             lease.first_token(now - lease.started, now, streaming=True)
             hear(provider, target, lease, now)
-            if refusal_tier and opened.response.finish_reason == "content_filter":
+            if chain.names_refusals and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)
             return opened
@@ -183,8 +182,3 @@ def _going_on(request: CompletionRequest, text: str, *, prefix: bool) -> Complet
     """The request of the rest of an answer whose beginning is there."""
     messages = (*request.messages, Message.assistant(text))
     return replace(request, messages=messages if prefix else (*messages, Message.user(GO_ON)))
-
-
-def names_refusals(chain: Chain) -> bool:
-    """Whether a tier of the chain takes over after refusals."""
-    return any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in chain.tiers)
