@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from os import PathLike
 from pathlib import Path
@@ -38,6 +39,8 @@ from router.target import Key, Target
 from router.trace import Trace
 
 if TYPE_CHECKING:
+    from router.cache.calls import CacheControl, CachedCalls
+    from router.cache.store import ResponseCache
     from router.config import LoadResult
     from router.ledger import Ledger
 
@@ -83,6 +86,8 @@ class Router:
         self._counts = TokenCounts()
         self._states = States(self._chance)
         self._live = LiveProviders(providers or {}, self._states.key)
+        self._wall_clock = wall_clock
+        self._answers: CachedCalls | None = None
         self._spending = Spending(wall_clock)
         self._adopt_budgets(plan)
         self._ledger: Ledger | None = None
@@ -151,18 +156,27 @@ class Router:
         """The compiled file that requests run on."""
         return self._plan
 
-    async def complete(self, route: str, messages: Messages, **params: Any) -> CompletionResponse:
+    async def complete(
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any
+    ) -> CompletionResponse:
         """One whole answer.
 
         Args:
             route: a route, a model of the file, or `provider/model-id`.
             messages: a string, `Message`s, or dicts in the shape of OpenAI's chat messages.
+            cache: where the route keeps answers: "use" it, "skip" it, "refresh" it by a call, or "only" look there.
             params: the other fields of `CompletionRequest`.
 
         Raises:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
         chain, request, trace = self._begin(route, messages, params)
+        calls = self._calls_of(chain, cache, trace)
+        if calls is None:
+            return await self._complete(chain, request, trace)
+        return await calls.complete(chain, request, trace, cache, partial(self._complete, chain, request, trace))
+
+    async def _complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
         needs = needs_of(request, streaming=False)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
@@ -185,14 +199,36 @@ class Router:
         self._counts.learn(target, request, response.usage)
         return routed(response, chain, target, trace)
 
-    def stream(self, route: str, messages: Messages, **params: Any) -> RouterStream:
+    def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
         """The same, streamed: an async context manager and async iterator of `StreamChunk`.
 
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream
         raises `ProviderError` with code `stream_interrupted` and the `partial` answer.
         """
         chain, request, trace = self._begin(route, messages, params)
-        return RouterStream(self, chain, request, trace)
+        calls = self._calls_of(chain, cache, trace)
+        if calls is None:
+            return RouterStream(self, chain, request, trace)
+        return calls.stream(self, chain, request, trace, cache)
+
+    @property
+    def cache(self) -> ResponseCache:
+        """The response cache: its statistics, and what a person may do to it."""
+        return self._cached().cache
+
+    def _cached(self) -> CachedCalls:
+        if self._answers is None:
+            from router.cache.calls import CachedCalls  # here: only routers with a cache need it
+            from router.cache.place import place
+
+            self._answers = CachedCalls.on(*place(self._plan.file), self._wall_clock)
+        return self._answers
+
+    def _calls_of(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedCalls | None:
+        """None when the request goes past the cache."""
+        if control == "use" and chain.cache is None:
+            return None
+        return self._cached().of(chain, control, trace)
 
     async def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
@@ -342,6 +378,8 @@ class Router:
         if ended:
             changes = (*changes, f"{', '.join(ended)}: no longer")
         self._adopt_budgets(plan)
+        if self._answers is not None:
+            self._answers.adopt(plan.file)
         return Reload(True, plan.revision, changes)
 
     @property
@@ -357,6 +395,8 @@ class Router:
             watcher.cancel()
             await asyncio.wait([watcher])
         await self._live.aclose()
+        if self._answers is not None:
+            await self._answers.aclose()
         if self._ledger is not None:
             await self._ledger.aclose()
 
@@ -440,6 +480,8 @@ class Router:
         self._live.on_new_loop()
         if self._ledger is not None:
             self._ledger.on_new_loop()
+        if self._answers is not None:
+            self._answers.on_new_loop()
         if self._watch and self._path is not None and not self._closed:
             self._watcher = follow(self._path, self)
 
