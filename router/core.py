@@ -8,11 +8,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from providers.base import Provider
 from providers.errors import SignalboxError
@@ -23,7 +24,6 @@ from providers.types import (
     TokenCount,
 )
 from router.backoff import HedgeBudget, RetryBudget
-from router.by_hand import guards_of
 from router.counting import TokenCounts, count_exact
 from router.decide import Situation
 from router.errors import UnknownRoute, WrongLoop
@@ -38,21 +38,21 @@ from router.stream import RouterStream
 from router.target import Key, Target
 from router.telemetry.recorder import Telemetry, Witness
 from router.telemetry.report import Report
-from router.telemetry.snapshot import Snapshot
 from router.trace import Trace
+from router.watched import Watched
 
 if TYPE_CHECKING:
+    from router.cache.calls import CacheControl, CachedCalls
+    from router.cache.store import ResponseCache
     from router.config import LoadResult
     from router.ledger import Ledger
-    from router.telemetry.local import LocalFeed
-    from router.telemetry.prometheus import RouterCollector
 
 spending_log = logging.getLogger("signalbox.spending")
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
 
 
-class Router:
+class Router(Watched):
     """Routes calls as a routes.yaml says.
 
         async with Router.from_yaml("routes.yaml") as router:
@@ -64,7 +64,8 @@ class Router:
     Args:
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
-        providers: ready providers by name, in place of those that the file's settings would make.
+        providers: ready providers by name (or by the identity of one of its keys), in place of those that the file's
+            settings would make.
         wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
     """
@@ -93,6 +94,8 @@ class Router:
         self.telemetry = Telemetry(plan)
         self._states = States(self._chance, self.telemetry.changed)
         self._live = LiveProviders(providers or {}, self._states.key)
+        self._wall_clock = wall_clock
+        self._answers: CachedCalls | None = None
         self._spending = Spending(wall_clock)
         self.report = Report(self.telemetry, self._states, self._spending)
         self._adopt_budgets(plan)
@@ -153,22 +156,36 @@ class Router:
         return tuple(self._plan.file.routes)
 
     @property
+    def states(self) -> States:
+        """What is remembered of targets and keys; to look at, not to change."""
+        return self._states
+
+    @property
     def plan(self) -> Plan:
         """The compiled file that requests run on."""
         return self._plan
 
-    async def complete(self, route: str, messages: Messages, **params: Any) -> CompletionResponse:
+    async def complete(
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any
+    ) -> CompletionResponse:
         """One whole answer.
 
         Args:
             route: a route, a model of the file, or `provider/model-id`.
             messages: a string, `Message`s, or dicts in the shape of OpenAI's chat messages.
+            cache: where the route keeps answers: "use" it, "skip" it, "refresh" it by a call, or "only" look there.
             params: the other fields of `CompletionRequest`.
 
         Raises:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
         chain, request, trace = self._begin(route, messages, params)
+        calls = self._calls_of(chain, cache, trace)
+        if calls is None:
+            return await self._complete(chain, request, trace)
+        return await calls.complete(chain, request, trace, cache, partial(self._complete, chain, request, trace))
+
+    async def _complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
         needs = needs_of(request, streaming=False)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
@@ -196,14 +213,37 @@ class Router:
         witness.answered(target, lease.started, now, response)
         return response
 
-    def stream(self, route: str, messages: Messages, **params: Any) -> RouterStream:
+    def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
         """The same, streamed: an async context manager and async iterator of `StreamChunk`.
 
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream
         raises `ProviderError` with code `stream_interrupted` and the `partial` answer.
         """
         chain, request, trace = self._begin(route, messages, params)
-        return RouterStream(self, chain, request, trace)
+        calls = self._calls_of(chain, cache, trace)
+        if calls is None:
+            return RouterStream(self, chain, request, trace)
+        return calls.stream(self, chain, request, trace, cache)
+
+    @property
+    def cache(self) -> ResponseCache:
+        """The response cache: its statistics, and what a person may do to it."""
+        return self._cached().cache
+
+    def _cached(self) -> CachedCalls:
+        if self._answers is None:
+            from router.cache.calls import CachedCalls  # here: only routers with a cache need it
+            from router.cache.place import place
+
+            self._answers = CachedCalls.on(*place(self._plan.file), self._wall_clock, self.telemetry)
+            self.report.cache = self._answers.cache
+        return self._answers
+
+    def _calls_of(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedCalls | None:
+        """None when the request goes past the cache."""
+        if control == "use" and chain.cache is None:
+            return None
+        return self._cached().of(chain, control, trace)
 
     async def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
@@ -256,35 +296,6 @@ class Router:
 
         self._ledger = Ledger(str(self._path), folder() / "spending.sqlite3", self._spending)
         self._ledger.load()
-
-    # --- by hand
-
-    def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:
-        """Open, close or reset a circuit breaker by hand; opened or closed it stays until reset, or until a reload.
-
-        Args:
-            name: a model of the file, `provider/model-id`, or a provider, which stands for all its keys.
-
-        Raises:
-            UnknownRoute: nothing has that name.
-        """
-        for guard in guards_of(name, self._plan, self._states, self._chain):
-            if action == "reset":
-                guard.breaker.reset()
-            else:
-                guard.breaker.force("open" if action == "open" else "closed")
-
-    def drain(self, name: str) -> None:
-        """Give a model or provider no new calls; those under way end. Until `undrain`, or a reload."""
-        for guard in guards_of(name, self._plan, self._states, self._chain):
-            guard.draining = True
-        self.report.drained(name, back=False)
-
-    def undrain(self, name: str) -> None:
-        """The opposite of `drain`."""
-        for guard in guards_of(name, self._plan, self._states, self._chain):
-            guard.draining = False
-        self.report.drained(name, back=True)
 
     # --- following the file
 
@@ -346,40 +357,9 @@ class Router:
         if ended:
             changes = (*changes, f"{', '.join(ended)}: no longer")
         self._adopt_budgets(plan)
+        if self._answers is not None:
+            self._answers.adopt(plan.file)
         return Reload(True, plan.revision, changes, loaded=plan.loaded)
-
-    # --- being watched
-
-    def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
-        """What a dashboard shows, as data: figures, breakers, limits, budgets, the last reload.
-
-        Args:
-            with_sketches: with what quantiles are made from, for those who add up several routers.
-        """
-        now = time.monotonic() if self._loop is None else self._loop.time()
-        return self.report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
-
-    def feed(self) -> LocalFeed:
-        """Everything that can be watched and asked: snapshots, events, requests, plots, the file, commands."""
-        from router.telemetry.local import LocalFeed
-
-        return LocalFeed(self)
-
-    def prometheus(self) -> RouterCollector:
-        """A collector to register with prometheus_client (extra `prometheus`)."""
-        from router.telemetry.prometheus import RouterCollector
-
-        return RouterCollector(self)
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that it belongs to; None before its first use."""
-        return self._loop
-
-    @property
-    def watching(self) -> bool:
-        """Whether edits of the file are followed now."""
-        return self._watcher is not None and not self._watcher.done()
 
     async def aclose(self) -> None:
         """Close all connections; the router may not be used afterwards."""
@@ -390,6 +370,8 @@ class Router:
                 await asyncio.wait([task])
         self._watcher = self._monitor = None
         await self._live.aclose()
+        if self._answers is not None:
+            await self._answers.aclose()
         if self._ledger is not None:
             await self._ledger.aclose()
 
@@ -478,6 +460,8 @@ class Router:
         self._live.on_new_loop()
         if self._ledger is not None:
             self._ledger.on_new_loop()
+        if self._answers is not None:
+            self._answers.on_new_loop()
         if self._watch and self._path is not None and not self._closed:
             self._watcher = follow(self._path, self)
         if self._monitored and not self._closed and not self.telemetry.virtual:

@@ -18,7 +18,7 @@ class LiveProviders:
     """Providers by the identity of their key.
 
     Args:
-        given: ready providers by name, in place of those that the file's settings would make.
+        given: ready providers by name or by a key's identity, in place of those that the file's settings would make.
         guard: of a key by its identity, None when it was not used; it knows the calls under way.
     """
 
@@ -45,7 +45,7 @@ class LiveProviders:
         return self.made(plan.told.keys[name][0]) if given is None else given
 
     def made(self, key: Key) -> Provider:
-        found = self._made.get(key.identity)
+        found = self._made.get(key.identity) or self._given.get(key.identity)
         if found is None:
             if self._closed:
                 raise ProviderError(ErrorCode.CANCELLED, "the router was closed")

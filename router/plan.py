@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from providers.types import ModelCapabilities, Price, Timeout
 from router.backoff import HedgeRules, RetryRules
 from router.balance import Balancer, make_balancer
 from router.breaker import BreakerRules
+from router.cache.rules import CacheRules
 from router.config import LoadResult, RoutesFile, effective
 from router.config.schema import BudgetAmount, ModelConfig, OnStreamBreak
 from router.limits import Limits
@@ -37,7 +39,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """What a route compiled to. `total` is the request's deadline in seconds; None is no limit, no hedge, no budget."""
+    """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache."""
 
     route: str
     tiers: tuple[Tier, ...]
@@ -46,6 +48,8 @@ class Chain:
     on_stream_break: OnStreamBreak = "error"
     hedge: HedgeRules | None = None
     budget: Budget | None = None
+    cache: CacheRules | None = None
+    answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
 
     def __post_init__(self) -> None:
@@ -169,6 +173,27 @@ def _hedge(file: RoutesFile, route: str) -> HedgeRules | None:
     return None if values["after"] is None else HedgeRules(**values)
 
 
+def _cache(file: RoutesFile, route: str) -> CacheRules | None:
+    values = _values(file, "cache", route=route)
+    stale = values.pop("stale_if_error")
+    if values["ttl"] is None:
+        return None
+    return CacheRules(stale_for=inf if stale is True else float(stale or 0.0), **values)
+
+
+def _answers(tiers: list[Tier]) -> str:
+    """A key that is changed for another, weights, timeouts and the order of targets change no answer."""
+    found = set()
+    for target in (target for tier in tiers for target in tier.targets):
+        made = target.keys[0].settings
+        shape: list[Any] = [target.model, sorted((name, repr(value)) for name, value in target.params.items())]
+        if made is not None:
+            shape += [made.kind, made.base_url, sorted(made.headers.items())]
+            shape.append(sorted((name, repr(value)) for name, value in made.options.items()))
+        found.add(repr(shape))
+    return _digest(sorted(found))
+
+
 def _budget(scope: str, name: str, written: BudgetAmount | None) -> Budget | None:
     return None if written is None else Budget(f"{scope} {name}", written.usd, written.per)
 
@@ -187,7 +212,9 @@ def _chain(file: RoutesFile, told: Told, name: str) -> Chain:
     on_break = _values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**_values(file, "retry", route=name))
     budget = _budget("route", name, file.routes[name].budget)
-    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name), budget)
+    cache = _cache(file, name)
+    answers = "" if cache is None else _answers(tiers)
+    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name), budget, cache, answers)
 
 
 def _add_route(

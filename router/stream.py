@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -69,7 +69,7 @@ class RouterStream:
     async def __anext__(self) -> StreamChunk:
         return await anext(aiter(self))
 
-    async def _chunks(self) -> AsyncIterator[StreamChunk]:
+    async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
         walk, witness = self._walk()
         self.witness = witness
         clock = asyncio.get_running_loop().time

@@ -70,15 +70,20 @@ Entry: TypeAlias = Attempt | Skip | Pause
 
 
 class Trace:
-    """The entries of one request in order, and which revision of the file it ran on."""
+    """The entries of one request in order, and which revision of the file it ran on.
 
-    __slots__ = ("entries", "revision", "route", "seconds")
+    `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
+    not; "" where the route has none.
+    """
+
+    __slots__ = ("cache", "entries", "revision", "route", "seconds")
 
     def __init__(self, route: str, revision: str) -> None:
         self.route = route
         self.revision = revision
         self.entries: list[Entry] = []
         self.seconds = 0.0
+        self.cache = ""
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -100,7 +105,8 @@ class Trace:
 
     def render(self) -> str:
         """For people: a headline and one line an entry."""
-        lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms"]
+        cache = f"  cache: {self.cache}" if self.cache else ""
+        lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
@@ -110,6 +116,7 @@ class Trace:
             "route": self.route,
             "revision": self.revision,
             "seconds": self.seconds,
+            "cache": self.cache,
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }
 

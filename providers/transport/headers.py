@@ -131,4 +131,4 @@ def left(headers: Mapping[str, str], now: float) -> Left | None:
 
 
 def _amount(text: str | None) -> float | None:
-    return float(text) if text is not None and _NUMBER.fullmatch(text.strip()) else None
+    return float(text.strip()) if text is not None and _NUMBER.fullmatch(text.strip()) else None

@@ -17,6 +17,7 @@ _VERBS = {
     "models": "What the providers offer now, with window, price and capabilities.",
     "schema": "The JSON Schema of routes.yaml.",
     "show": "The compiled chains, every value with where it came from.",
+    "simulate": "A routes.yaml under hours of simulated traffic and faults, in seconds.",
     "status": "The running routers and how they are.",
     "tokens": "Tokenizer vocabularies: what is in place, and fetching the rest.",
 }

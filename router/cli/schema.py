@@ -8,13 +8,17 @@ import click
 
 
 @click.command("schema")
-def command() -> int:
+@click.option("--scenario", is_flag=True, help="Of the scenarios of `signalbox simulate`.")
+def command(scenario: bool) -> int:
     """Print the JSON Schema of routes.yaml.
 
     Save it as routes.schema.json and begin the file with
     `# yaml-language-server: $schema=./routes.schema.json`.
     """
-    from router.config.json_schema import json_schema
+    if scenario:
+        from router.simulate.language import json_schema as made
+    else:
+        from router.config.json_schema import json_schema as made
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(made(), indent=2))
     return 0

@@ -14,11 +14,7 @@ def _always(value: Any) -> bool:
 
 
 # Pattern of the path (* is any one part), and which values are not acted on. Take out a row to activate it.
-INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    ("defaults.cache", _always),
-    ("routes.*.cache", _always),
-    ("cache", _always),
-)
+INACTIVE: tuple[tuple[str, Callable[[Any], bool]], ...] = ()
 
 
 def inactive_keys(root: Node) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from router.config.schema import RoutesFile
@@ -18,7 +19,7 @@ def json_schema() -> dict[str, Any]:
     schema = RoutesFile.model_json_schema()
     definitions = schema["$defs"]
     _add_short_forms(schema, definitions)
-    cleaned: dict[str, Any] = _clean(schema)
+    cleaned: dict[str, Any] = _with_variables(clean(schema))
     return {"$schema": DIALECT, "title": "routes.yaml of Signalbox", **cleaned}
 
 
@@ -50,18 +51,33 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
     schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_NAME, many, written]}
 
 
-def _clean(node: Any) -> Any:
-    """Without titles, defaults and null (a key is written or left out), and with variables where they may stand."""
+def clean(schema: Any) -> Any:
+    """A schema of pydantic's without titles, defaults and null (a key is written or left out)."""
+    return _rewritten(schema, _plainer)
+
+
+def _with_variables(schema: Any) -> Any:
+    """With variables where they may stand."""
+    return _rewritten(schema, _with_variable)
+
+
+def _rewritten(node: Any, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """The same from the leaves up."""
     if isinstance(node, list):
-        return [_clean(item) for item in node]
+        return [_rewritten(item, rewrite) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {key: value if key in ("examples", "enum", "const") else _clean(value) for key, value in node.items()}
+    found = {
+        key: value if key in ("examples", "enum", "const", "properties") else _rewritten(value, rewrite)
+        for key, value in node.items()
+    }
     if isinstance(node.get("properties"), dict):  # whose keys are names, not words of the schema
-        found["properties"] = {name: _clean(value) for name, value in node["properties"].items()}
-    found.pop("title", None)
-    found.pop("default", None)
-    return _with_variable(_without_null(found))
+        found["properties"] = {name: _rewritten(value, rewrite) for name, value in node["properties"].items()}
+    return rewrite(found)
+
+
+def _plainer(node: dict[str, Any]) -> dict[str, Any]:
+    return _without_null({key: value for key, value in node.items() if key not in ("title", "default")})
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:

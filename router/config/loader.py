@@ -65,7 +65,7 @@ def load(path: str | Path, *, env: Mapping[str, str] | None = None) -> LoadResul
         UnreadableFile: missing, a directory, over 1 MiB, or not text.
     """
     where = Path(path)
-    text = _read(where)
+    text = read_text(where)
     return _load(text, name=str(path), env=env, folder=where.parent, path=where)
 
 
@@ -82,7 +82,8 @@ def load_text(
     return _load(text.removeprefix("\ufeff"), name=name, env=env, folder=folder or Path(), path=None)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file. Raises UnreadableFile: missing, a directory, over 1 MiB, or not text."""
     if path.is_dir():
         raise UnreadableFile(path, "a directory; name the file in it")
     try:

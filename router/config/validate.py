@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,23 +17,34 @@ _MESSAGES = {
     "tuple_type": "this must be a list",
     "string_type": "this must be text",
 }
+M = TypeVar("M", bound=BaseModel)
 _UNSUPPORTED = "include is not supported; a routes file is one file"
 
 
 def validate(root: Node, disabled: set[str], findings: Findings) -> RoutesFile | None:
     """The models of a tree, or None with findings. Values with unset variables are left out, as reported."""
+    file = read_as(RoutesFile, root, findings, needs="providers and routes")
+    if file is not None:
+        for name in disabled & file.providers.keys():
+            file.providers[name].leave_out()
+    return file
+
+
+def read_as(model: type[M], root: Node, findings: Findings, *, needs: str) -> M | None:
+    """The model of a tree, or None with findings.
+
+    Args:
+        needs: what the file can't do without, for people.
+    """
     if not isinstance(root.value, dict):
-        findings.add(root.at, (), "the file must be a mapping with providers and routes")
+        findings.add(root.at, (), f"the file must be a mapping with {needs}")
         return None
     try:
-        file = RoutesFile.model_validate(_data(root))
+        return model.model_validate(_data(root))
     except ValidationError as error:
         for found in error.errors(include_url=False, include_input=False):
-            _report(root, found["loc"], dict(found), findings)
+            _report(model, root, found["loc"], dict(found), findings)
         return None
-    for name in disabled & file.providers.keys():
-        file.providers[name].leave_out()
-    return file
 
 
 def _data(node: Node) -> Any:
@@ -44,7 +55,9 @@ def _data(node: Node) -> Any:
     return node.value
 
 
-def _report(root: Node, loc: tuple[str | int, ...], found: dict[str, Any], findings: Findings) -> None:
+def _report(
+    model: type[BaseModel], root: Node, loc: tuple[str | int, ...], found: dict[str, Any], findings: Findings
+) -> None:
     node, rest = _find(root, loc)
     kind = found["type"]
     if kind == "missing":
@@ -56,7 +69,7 @@ def _report(root: Node, loc: tuple[str | int, ...], found: dict[str, Any], findi
         if name == "include" and len(loc) == 1:
             findings.add(node.key_at, node.path, _UNSUPPORTED)
         else:
-            near = did_you_mean(name, _keys_at(loc[:-1]))
+            near = did_you_mean(name, _keys_at(model, loc[:-1]))
             findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
     elif _is_null(node):
         findings.add(node.key_at, node.path, "this has no value; write one, or take the key out")
@@ -67,7 +80,8 @@ def _report(root: Node, loc: tuple[str | int, ...], found: dict[str, Any], findi
     elif kind == "too_short":
         findings.add(node.place, node.path, "this is empty; it needs at least one entry")
     elif kind == "value_error":
-        findings.add(node.place, node.path, str(found["ctx"]["error"]))
+        at = node.key_at if rest == ("[key]",) else node.place
+        findings.add(at, node.path, str(found["ctx"]["error"]))
     else:
         findings.add(node.place, node.path, _MESSAGES.get(kind, str(found["msg"]).lower()))
 
@@ -91,9 +105,9 @@ def _find(root: Node, loc: tuple[str | int, ...]) -> tuple[Node, tuple[str | int
     return node, ()
 
 
-def _keys_at(loc: tuple[str | int, ...]) -> list[str]:
+def _keys_at(root: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
     """The keys that the model at a place knows."""
-    annotation: Any = RoutesFile
+    annotation: Any = root
     for part in loc:
         annotation = _step(_bare(annotation), part)
     model = _bare(annotation)

@@ -23,6 +23,7 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
 _BASED = re.compile(r"0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FOLDED = re.compile(r":\s+(>=?\s*[0-9$][^,}#]*)")  # a comparison, which YAML takes for the head of a block
 _INF = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -79,8 +80,8 @@ def core_scalar(text: str) -> str | int | float | bool | None:
     return float(found[1] + "inf" if found[2] else "nan") if found else text
 
 
-def read_yaml(text: str, findings: Findings) -> Node | None:
-    """The tree of a text; None, with a finding, when it is not YAML or has no content."""
+def read_yaml(text: str, findings: Findings, *, needs: str = "providers and routes") -> Node | None:
+    """The tree of a text; None, with a finding, when it is not YAML or has no content (which `needs` to be there)."""
     if _has_tabs(text, findings) or _has_forbidden(text, findings):
         return None
     try:
@@ -91,7 +92,7 @@ def read_yaml(text: str, findings: Findings) -> Node | None:
         _explain(error, text, findings)
         return None
     if root is None:
-        findings.add((1, 1), (), "the file is empty; it needs providers and routes")
+        findings.add((1, 1), (), f"the file is empty; it needs {needs}")
         return None
     return _Walk(findings).start(root)
 
@@ -140,6 +141,8 @@ def _explain(error: yaml.MarkedYAMLError, text: str, findings: Findings) -> None
         end = source.find("}", column)
         name = source[column - 2 : end + 1] if end > 0 else "${NAME}"
         findings.add((line, column - 1), (), f'inside [ ] or {{ }} a variable needs quotes: "{name}"')
+    elif (folded := _FOLDED.search(source)) is not None and folded.start(1) < column <= folded.end():
+        findings.add((line, folded.start(1) + 1), (), f'a value that begins with > needs quotes: "{folded[1].strip()}"')
     elif source[column - 1 : column] == "\t":
         findings.add((line, column), (), "a tab; YAML is written with spaces")
     elif "single document" in str(error):

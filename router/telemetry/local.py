@@ -164,9 +164,6 @@ async def _run(router: Router, command: Command) -> Done:
             router.undrain(name)
             return Done(True, f"{name} gets calls again")
         case ClearCache(route):
-            return await _clear_cache(router, route)
+            number = await router.cache.clear(route=route)
+            return Done(True, f"{number} answers{f' of {route}' if route else ''} were forgotten")
     raise ValueError(f"unknown command {command!r}")
-
-
-async def _clear_cache(router: Router, route: str | None) -> Done:
-    return Done(False, "this router has no cache")

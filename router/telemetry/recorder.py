@@ -317,6 +317,23 @@ class Witness:
         found.first_token = None if first is None else first + started - began
         return found
 
+    def shared(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
+        """Answered without a call: from the cache, or by the call of another request that asked the same.
+
+        Args:
+            after_failure: the request's own call failed, and was counted so; the answer is a stale one.
+        """
+        if self.number:
+            return
+        slot = self._telemetry.slot(self._route.requests, now)
+        slot.succeeded += 1
+        slot.cache_hits += 1
+        if after_failure:
+            slot.failed -= 1
+        slot.plain.append(now - self.began)
+        self._fill(None, now, response.usage, response.cost, True)
+        self._end(response)
+
     def failed(self, error: BaseException, now: float) -> None:
         """The request ended without an answer: by an error, or because its caller went away."""
         if self.number:

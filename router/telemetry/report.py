@@ -37,6 +37,7 @@ from router.telemetry.views import ConfigView, Revision
 from router.telemetry.windows import ALL, Totals, Windows
 
 if TYPE_CHECKING:
+    from router.cache.store import ResponseCache
     from router.config import LoadResult
     from router.reload import Reload
 
@@ -57,6 +58,7 @@ class Report:
         self.windows = Windows(telemetry)
         self.past = Past(telemetry)
         self.path: Path | None = None
+        self.cache: ResponseCache | None = None  # where a route keeps answers, from the first such request on
         self.last_reload: ReloadNote | None = None
         self.revisions: deque[Revision] = deque(
             [Revision(telemetry.started_at, plan.revision, True)], maxlen=_REVISIONS
@@ -137,7 +139,7 @@ class Report:
             figures=whole,
             providers=making.providers(),
             routes=making.routes(),
-            cache=_cache(whole),
+            cache=_cache(whole, self.cache),
             spending=tuple(
                 Spending(each.scope, each.name, "usd", each.limit, each.usd, each.per, each.resets_at)
                 for each in self._purses.report()
@@ -272,5 +274,9 @@ def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, .
     return tuple(lines)
 
 
-def _cache(whole: Figures) -> CacheFigures:
-    return CacheFigures(hits=whole.totals.cache_hits)
+def _cache(whole: Figures, cache: ResponseCache | None) -> CacheFigures:
+    if cache is None:
+        return CacheFigures()
+    told, window = cache.stats, whole.window
+    rate = window.cache_hits / window.calls if window.calls else None
+    return CacheFigures(True, told.hits, told.misses, told.stale, told.joined, told.stored, rate)

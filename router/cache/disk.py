@@ -1,0 +1,202 @@
+"""The second level: a folder shared by all processes of the machine, on diskcache, in threads.
+
+diskcache pickles what it has no form for, and unpickles what it finds: CVE-2025-69872. `BytesDisk` replaces that: only
+bytes under names of text go in and come out, and a file name that is none of its own is not touched.
+A disk that fails turns the level off for a moment; requests go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import diskcache
+
+log = logging.getLogger("signalbox.cache")
+
+T = TypeVar("T")
+
+_THREADS = 2
+_PATIENCE = 2.0  # seconds that SQLite waits for another process
+_OFF = 5.0  # seconds without the disk after it has failed
+_TOLD_EVERY = 60.0  # seconds
+_OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
+_CLEARED = "cleared"  # a file whose time tells the other processes that something was cleared
+_FAILURES = (sqlite3.Error, OSError, diskcache.Timeout, ValueError, TypeError, AssertionError)
+
+
+class Foreign(ValueError):
+    """Something that we have not put there."""
+
+
+class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """Stores bytes under text, and nothing else; it never unpickles."""
+
+    def put(self, key: Any) -> tuple[Any, bool]:
+        if type(key) is not str:
+            raise Foreign("only text is a key")
+        return key, True
+
+    def get(self, key: Any, raw: bool) -> Any:
+        if not raw or type(key) is not str:
+            raise Foreign("a key that is no text")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
+        if type(value) is not bytes or read:
+            raise Foreign("only bytes are stored")
+        return super().store(value, read, key=key)
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> bytes:
+        if mode == diskcache.core.MODE_RAW and type(value) is bytes:
+            return value
+        if mode == diskcache.core.MODE_BINARY and filename is not None and _OWN_FILE.fullmatch(filename):
+            data: bytes = super().fetch(mode, filename, value, False)
+            return data
+        raise Foreign("an entry that is no bytes of ours")
+
+    def remove(self, file_path: str) -> None:
+        if _OWN_FILE.fullmatch(file_path):
+            super().remove(file_path)
+
+
+class Disk:
+    """A folder of answers. No method raises for what the disk does: a failure is a miss.
+
+    Args:
+        folder: made with mode 0700; shared with other processes.
+        most: bytes; beyond it what was stored longest ago goes.
+    """
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self.folder = folder
+        self.most = most
+        self._cache: Any = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._opening = threading.Lock()
+        self._off_until = 0.0
+        self._told_at = -_TOLD_EVERY
+
+    # --- for the loop
+
+    async def get(self, key: str) -> bytes | None:
+        return await self._in_thread(lambda cache: self._read(cache, key), None)
+
+    async def put(self, key: str, data: bytes, seconds: float) -> bool:
+        """Keep it for so many seconds; False when the disk has failed."""
+        return await self._in_thread(lambda cache: bool(cache.set(key, data, expire=seconds)), False)
+
+    async def drop(self, key: str) -> None:
+        await self._in_thread(lambda cache: cache.delete(key), None)
+
+    async def clear(self, matches: Callable[[str], bool]) -> int:
+        """Remove what matches, by its key; tells the other processes. Gives how many went."""
+        return await self._in_thread(lambda cache: self._clear(cache, matches), 0)
+
+    async def volume(self) -> tuple[int, int]:
+        """(entries, bytes)."""
+        return await self._in_thread(lambda cache: (len(cache), int(cache.volume())), (0, 0))
+
+    async def cleared_at(self) -> float:
+        """When something was cleared last, by whichever process."""
+        return await self._in_thread(lambda _: self._cleared_at(), 0.0)
+
+    async def aclose(self) -> None:
+        """Wait for what is being written, and let go of the files."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            cache.close()
+
+    async def _in_thread(self, work: Callable[[Any], T], otherwise: T) -> T:
+        if time.monotonic() < self._off_until:
+            return otherwise
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="signalbox-cache")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work, otherwise)
+
+    # --- in a thread
+
+    def _tried(self, work: Callable[[Any], T], otherwise: T) -> T:
+        try:
+            return work(self._opened())
+        except sqlite3.DatabaseError as error:
+            if not isinstance(error, sqlite3.OperationalError):
+                self._start_anew()  # garbage in place of a database: it is a cache, and is made anew
+            self._fail(error)
+        except _FAILURES as error:
+            self._fail(error)
+        return otherwise
+
+    def _opened(self) -> Any:
+        with self._opening:
+            if self._cache is None:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.folder.chmod(0o700)
+                self._cache = diskcache.Cache(
+                    str(self.folder),
+                    timeout=_PATIENCE,
+                    disk=BytesDisk,
+                    size_limit=self.most,
+                    eviction_policy="least-recently-stored",
+                    statistics=0,
+                    tag_index=0,
+                )
+            return self._cache
+
+    def _read(self, cache: Any, key: str) -> bytes | None:
+        try:
+            found = cache.get(key)
+        except Foreign:
+            cache.delete(key)
+            return None
+        return found if type(found) is bytes else None
+
+    def _clear(self, cache: Any, matches: Callable[[str], bool]) -> int:
+        gone = sum(bool(cache.delete(key)) for key in self._keys(cache) if matches(key))
+        (self.folder / _CLEARED).touch()
+        return gone
+
+    def _keys(self, cache: Any) -> list[str]:
+        try:
+            return list(cache.iterkeys())
+        except Foreign:
+            cache.clear()  # who put that there may have put anything
+            return []
+
+    def _cleared_at(self) -> float:
+        try:
+            return (self.folder / _CLEARED).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def _start_anew(self) -> None:
+        with self._opening:
+            cache, self._cache = self._cache, None
+            if cache is not None:
+                cache.close()
+            for name in ("cache.db", "cache.db-wal", "cache.db-shm"):
+                try:
+                    (self.folder / name).unlink(missing_ok=True)
+                except OSError:
+                    shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _fail(self, error: Exception) -> None:
+        now = time.monotonic()
+        self._off_until = now + _OFF
+        with self._opening:
+            self._cache = None  # perhaps the folder is another one by then
+        if now - self._told_at >= _TOLD_EVERY:
+            self._told_at = now
+            log.warning("answers can't be kept in %s for now: %s", self.folder, error)

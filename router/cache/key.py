@@ -1,0 +1,88 @@
+"""What two requests must have in common to share an answer, as one hash.
+
+Everything that can change the answer is in it; what cannot (whether it is streamed, timeouts, weights, affinity,
+metadata) is not. Two namespaces never share.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from providers.types import CompletionRequest, Message
+
+LEFT_OUT = frozenset({"model", "messages", "affinity", "namespace", "connect_timeout", "metadata"})
+_PARTS = tuple(name for name in CompletionRequest.__struct_fields__ if name not in LEFT_OUT)
+
+
+class CacheKey(NamedTuple):
+    """Where an answer is kept: route and namespaces in the clear, so that they can be cleared; the rest as a hash."""
+
+    route: str
+    namespace: str
+    digest: str
+
+    def text(self) -> str:
+        """As a store knows it."""
+        return msgspec.json.encode(self).decode()
+
+
+class NotCacheable(ValueError):
+    """The request holds something that has no canonical form, such as a set or a not-a-number."""
+
+
+def cache_key(request: CompletionRequest, route: str, targets: str, namespace: str | None) -> CacheKey:
+    """The key of a request.
+
+    Args:
+        targets: what the route's targets are, as far as it can change the answer (`Chain.answers`).
+        namespace: of the route's policy; the request's own comes on top.
+
+    Raises:
+        NotCacheable: it has no canonical form.
+    """
+    digest = sha256(_encoded(parts(request, targets))).hexdigest()
+    return CacheKey(route, _encoded([namespace, request.namespace]).decode(), digest)
+
+
+def parts(request: CompletionRequest, targets: str) -> dict[str, Any]:
+    """What goes into the hash, by name; what is not set is left out."""
+    found: dict[str, Any] = {"targets": targets, "messages": [_message(each) for each in request.messages]}
+    for name in _PARTS:
+        value = getattr(request, name)
+        if value is not None and value != ():
+            found[name] = value
+    return found
+
+
+def _message(message: Message) -> dict[str, Any]:
+    """A string and one part of text say the same."""
+    content = message.content
+    whole = msgspec.to_builtins(message)
+    if isinstance(content, str):
+        whole["content"] = [{"text": content, "cache": False}]
+    return {name: value for name, value in whole.items() if value not in (None, [], False)}
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(_canonical(msgspec.to_builtins(value)), order="sorted")
+    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
+        raise NotCacheable(str(error)) from None
+
+
+def _canonical(value: Any) -> Any:
+    """1 and 1.0 are one number; what JSON would turn into something else is refused."""
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise NotCacheable("a number that is none, or without end, has no canonical form")
+        return int(value) if value == int(value) else value
+    if isinstance(value, dict):
+        if not all(isinstance(name, str) for name in value):
+            raise NotCacheable("a mapping has names that are no text")
+        return {name: _canonical(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(each) for each in value]
+    return value

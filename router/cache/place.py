@@ -1,0 +1,24 @@
+"""Where a file's answers are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from router.cache.store import MEMORY_ONLY
+from router.config.schema import RoutesFile
+
+MOST = 1_000_000_000  # bytes on disk, where the file does not say
+
+
+def place(file: RoutesFile) -> tuple[Path | None, int]:
+    """(folder, bytes at most); no folder for a cache that is in memory only."""
+    written = file.cache
+    most = MOST if written is None or written.max_size is None else written.max_size
+    path = None if written is None else written.path
+    if path == MEMORY_ONLY:
+        return None, most
+    if path is not None:
+        return Path(path).expanduser(), most
+    from platformdirs import user_cache_path  # here: only routers with a cache need it
+
+    return user_cache_path("signalbox") / "answers", most

@@ -1,0 +1,244 @@
+"""The response cache of a router: two levels, their expiry, and what they saved."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from providers.types import CompletionResponse
+from router.cache.codec import BadEntry, Entry, decode, encode
+from router.cache.key import CacheKey
+from router.cache.memory import Memory
+
+if TYPE_CHECKING:
+    from router.cache.disk import Disk
+    from router.cache.rules import CacheRules
+
+log = logging.getLogger("signalbox.cache")
+
+MEMORY_ONLY = "memory"  # the `path` of a cache that is not on disk
+_LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
+_LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
+_COMPLETE = frozenset({"stop", "length", "tool_calls"})
+
+
+class CacheStats(msgspec.Struct):
+    """Counts since the router's start. `joined` waited for the call of an identical request.
+
+    What hits saved: tokens that were not read and made again, and US dollars as far as prices are known.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    stale: int = 0
+    joined: int = 0
+    stored: int = 0
+    input_tokens_saved: int = 0
+    output_tokens_saved: int = 0
+    cost_saved: float = 0.0
+
+
+class ResponseCache:
+    """Answers by key, in memory and in a folder that all processes of the machine share.
+
+    Args:
+        folder: of the disk level; None keeps answers in memory only.
+        most: bytes on disk.
+        wall: seconds since 1970; answers outlive the process.
+    """
+
+    def __init__(self, folder: Path | None, most: int, wall: Callable[[], float]) -> None:
+        self.stats = CacheStats()
+        self._wall = wall
+        self._memory = Memory()
+        self._folder = folder
+        self._most = most
+        self._disk: Disk | None = None
+        self._writing: set[asyncio.Task[None]] = set()
+        self._looked_at = -inf
+        self._cleared_at: float | None = None
+
+    # --- what a person asks
+
+    async def volume(self) -> tuple[int, int]:
+        """(entries, bytes) on disk; in memory where there is no disk."""
+        disk = self._on_disk()
+        return (len(self._memory), self._memory.size) if disk is None else await disk.volume()
+
+    async def clear(self, *, route: str | None = None, namespace: str | None = None) -> int:
+        """Forget answers, in all processes within about a second; gives how many went.
+
+        Args:
+            route: of this route only; None of all.
+            namespace: of this namespace only, be it the route's or a request's; None of all.
+        """
+
+        def matches(text: str) -> bool:
+            return _matches(text, route, namespace)
+
+        await self.written()
+        found = [key for key in self._memory.keys() if matches(key)]  # noqa: SIM118 - it is no dict
+        for key in found:
+            self._memory.drop(key)
+        disk = self._on_disk()
+        return len(found) if disk is None else await disk.clear(matches)
+
+    # --- what the engine asks
+
+    async def find(self, key: CacheKey, rules: CacheRules) -> tuple[Entry | None, Entry | None]:
+        """(an entry that is fresh, one that may be served when all else fails)."""
+        text = key.text()
+        entry = self._decoded(text, self._memory.get(text))
+        if entry is None or self._age(entry) > rules.ttl:
+            entry = await self._from_disk(text) or entry
+        self._look()
+        if entry is None:
+            return None, None
+        age = self._age(entry)
+        if age <= rules.ttl:
+            return entry, entry
+        return None, entry if age <= rules.ttl + rules.stale_for else None
+
+    def keep(self, key: CacheKey, response: CompletionResponse, rules: CacheRules) -> str:
+        """Store an answer, beside the request; says "stored", or why not."""
+        if response.finish_reason not in _COMPLETE:
+            return f"not stored: it ended with {response.finish_reason}"
+        if response.tool_calls and not rules.store_tool_calls:
+            return "not stored: it has tool calls (cache.store_tool_calls)"
+        if len(response.text) > rules.max_entry:
+            return "not stored: larger than cache.max_entry"
+        if len(response.text) > _LARGE:
+            self._start(self._keep_large(key.text(), response, rules))
+            return "stored"
+        try:
+            data = encode(response, self._wall())
+        except (ValueError, TypeError):
+            return "not stored: it can't be written as JSON"
+        if len(data) > rules.max_entry:
+            return "not stored: larger than cache.max_entry"
+        self._put(key.text(), data, rules)
+        return "stored"
+
+    def saved(self, response: CompletionResponse) -> None:
+        """A hit: count what it saved."""
+        self.stats.hits += 1
+        self.stats.input_tokens_saved += response.usage.input_tokens or 0
+        self.stats.output_tokens_saved += response.usage.output_tokens or 0
+        self.stats.cost_saved += response.cost or 0.0
+
+    async def written(self) -> None:
+        """Until what was to be stored is."""
+        while self._writing:
+            await asyncio.wait(self._writing)
+
+    def adopt(self, folder: Path | None, most: int) -> None:
+        """Another folder or size, from an edit of the file; the memory level goes on."""
+        if (folder, most) == (self._folder, self._most):
+            return
+        old, self._disk = self._disk, None
+        self._folder, self._most = folder, most
+        if old is not None:
+            self._start(old.aclose())
+
+    def on_new_loop(self) -> None:
+        """What was being written went with the old loop."""
+        self._writing.clear()
+
+    async def aclose(self) -> None:
+        await self.written()
+        disk, self._disk = self._disk, None
+        if disk is not None:
+            await disk.aclose()
+
+    # --- inside
+
+    def _age(self, entry: Entry) -> float:
+        return max(0.0, self._wall() - entry.at)
+
+    def _on_disk(self) -> Disk | None:
+        if self._disk is None and self._folder is not None:
+            from router.cache.disk import Disk  # here: it loads diskcache
+
+            self._disk = Disk(self._folder, self._most)
+        return self._disk
+
+    async def _from_disk(self, text: str) -> Entry | None:
+        disk = self._on_disk()
+        data = None if disk is None else await disk.get(text)
+        if data is None:
+            return None
+        entry = self._decoded(text, data)
+        if entry is None and disk is not None:
+            await disk.drop(text)
+        elif entry is not None:
+            self._memory.put(text, data)
+        return entry
+
+    def _decoded(self, text: str, data: bytes | None) -> Entry | None:
+        if data is None:
+            return None
+        try:
+            return decode(data)
+        except BadEntry:
+            self._memory.drop(text)
+            return None
+
+    async def _keep_large(self, text: str, response: CompletionResponse, rules: CacheRules) -> None:
+        try:
+            data = await asyncio.to_thread(encode, response, self._wall())
+        except (ValueError, TypeError):
+            return
+        if len(data) <= rules.max_entry:
+            self._put(text, data, rules)
+
+    def _put(self, text: str, data: bytes, rules: CacheRules) -> None:
+        self.stats.stored += 1
+        self._memory.put(text, data)
+        disk = self._on_disk()
+        if disk is not None:
+            seconds = min(rules.ttl + rules.stale_for, 10 * 366 * 86_400.0)
+            self._start(_ignored(disk.put(text, data, seconds)))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    def _look(self) -> None:
+        """Now and then, beside the requests: has another process cleared something?"""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at >= _LOOK_EVERY and self._folder is not None:
+            self._looked_at = now
+            self._start(self._forget_cleared())
+
+    async def _forget_cleared(self) -> None:
+        disk = self._on_disk()
+        at = 0.0 if disk is None else await disk.cleared_at()
+        if self._cleared_at is not None and at != self._cleared_at:
+            self._memory.clear()
+        self._cleared_at = at
+
+
+async def _ignored(work: Coroutine[Any, Any, object]) -> None:
+    await work
+
+
+def _matches(text: str, route: str | None, namespace: str | None) -> bool:
+    try:
+        key = msgspec.json.decode(text, type=CacheKey)
+        namespaces = msgspec.json.decode(key.namespace, type=list[str | None])
+    except (msgspec.DecodeError, UnicodeError):
+        return route is None and namespace is None
+    return (route is None or key.route == route) and (namespace is None or namespace in namespaces)
+
+
+def served(entry: Entry, *, stale: bool, trace: object) -> CompletionResponse:
+    """The stored answer as the one to this request: all of it is as it was, and it says where it comes from."""
+    return replace(entry.response, cached=True, stale=stale, trace=trace)

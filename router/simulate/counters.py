@@ -1,0 +1,98 @@
+"""What a simulation counts: small numbers and histograms, whatever the length of the run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+BINS = 60  # of the courses over time
+_GAMMA = 1.02
+_LOG_GAMMA = math.log(_GAMMA)
+_LEAST = 1e-6  # seconds
+
+
+class Quantiles:
+    """Times in buckets whose bounds grow by 2%, so that any quantile is exact to 1%.
+
+    The idea is DDSketch's: Masson, Rim, Lee, "DDSketch: A fast and fully-mergeable quantile sketch", VLDB 2019.
+    """
+
+    __slots__ = ("_buckets", "count")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, int] = {}
+        self.count = 0
+
+    def add(self, seconds: float) -> None:
+        place = math.ceil(math.log(max(seconds, _LEAST)) / _LOG_GAMMA)
+        self._buckets[place] = self._buckets.get(place, 0) + 1
+        self.count += 1
+
+    def merge(self, other: Quantiles) -> None:
+        for place, number in other._buckets.items():
+            self._buckets[place] = self._buckets.get(place, 0) + number
+        self.count += other.count
+
+    def quantile(self, share: float) -> float | None:
+        """The nearest-rank quantile in seconds; None when there is nothing."""
+        rank = math.ceil(share * self.count)
+        for place in sorted(self._buckets):
+            rank -= self._buckets[place]
+            if rank <= 0:
+                return 2 * _GAMMA**place / (1 + _GAMMA)
+        return None
+
+
+@dataclass(slots=True)
+class RouteCount:
+    """Of the requests to one route."""
+
+    requests: int = 0
+    answered: int = 0
+    retries: int = 0  # calls beyond a request's first, without hedges
+    fallbacks: int = 0  # answers from another tier than the first
+    hedges: int = 0
+    restarts: int = 0
+    usd: float | None = 0.0  # of all its calls; None when the price of one is unknown
+    errors: Counter[str] = field(default_factory=Counter)
+    first_token: Quantiles = field(default_factory=Quantiles)
+    whole: Quantiles = field(default_factory=Quantiles)
+    failed_course: list[int] = field(default_factory=lambda: [0] * BINS)
+
+    @property
+    def failed(self) -> int:
+        return self.requests - self.answered
+
+
+@dataclass(slots=True)
+class TargetCount:
+    """Of the calls to one target, or to several that were added up."""
+
+    calls: int = 0
+    answers: int = 0
+    hedges: int = 0
+    lost: int = 0  # another was faster
+    opened: int = 0  # times its breaker opened
+    usd: float | None = 0.0  # None: no price is known
+    wasted: float = 0.0  # USD for answers that nobody got whole
+    input_tokens: int = 0
+    output_tokens: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    skips: Counter[str] = field(default_factory=Counter)
+    first_token: Quantiles = field(default_factory=Quantiles)
+    course: list[int] = field(default_factory=lambda: [0] * BINS)
+
+    @property
+    def failed(self) -> int:
+        return sum(self.errors.values())
+
+    def add(self, other: TargetCount) -> None:
+        """Add up."""
+        for name in ("calls", "answers", "hedges", "lost", "opened", "wasted", "input_tokens", "output_tokens"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        self.errors += other.errors
+        self.skips += other.skips
+        self.first_token.merge(other.first_token)
+        self.course = [mine + theirs for mine, theirs in zip(self.course, other.course, strict=True)]

@@ -1,0 +1,283 @@
+"""One simulation: a router on a virtual clock, its simulated vendors, and requests that arrive by chance."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from providers.errors import ErrorCode, ProviderError
+from router.core import Router
+from router.errors import RouteExhausted
+from router.plan import Plan
+from router.simulate.breakers import BreakerHistory, Watch
+from router.simulate.counters import BINS, RouteCount, TargetCount
+from router.simulate.language import Scenario, Traffic
+from router.simulate.world import CHARACTERS, World
+from router.spending import Spent
+from router.testing import run
+from router.trace import Attempt, Skip, Trace
+
+MONDAY = 1_704_067_200.0  # 2024-01-01 00:00 UTC, when every simulation begins: for the periods of budgets
+PATIENCE = 3600.0  # seconds, simulated, that requests may go on after the last has come
+_TICK = 1.0  # seconds, simulated, between two looks at the breakers
+_LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a simulation. Targets are by name, in the order of the file; `took` is in real seconds."""
+
+    scenario: Scenario
+    revision: str
+    seed: int
+    took: float
+    routes: dict[str, RouteCount]
+    targets: dict[str, TargetCount]
+    places: dict[str, str]  # provider/model-id of each target
+    names: dict[str, frozenset[str]]  # by which each target may be called, that of its provider among them
+    breakers: list[BreakerHistory]
+    budgets: dict[str, Spent]  # each as it was when most of it was spent in one period
+
+    @property
+    def requests(self) -> int:
+        return sum(route.requests for route in self.routes.values())
+
+
+def simulate(
+    plan: Plan, scenario: Scenario, *, seed: int | None = None, progress: Callable[[float, int], None] | None = None
+) -> Outcome:
+    """Run a scenario to its end.
+
+    Args:
+        seed: in place of the scenario's own. The requests are the same for the same seed, whatever the plan.
+        progress: called now and then with the simulated seconds so far and the requests so far.
+    """
+    seed = scenario.seed if seed is None else seed
+    simulation = _Simulation(plan, scenario, seed, progress)
+    began = time.perf_counter()
+    run(simulation.main())
+    return simulation.outcome(time.perf_counter() - began)
+
+
+class _Simulation:
+    def __init__(
+        self, plan: Plan, scenario: Scenario, seed: int, progress: Callable[[float, int], None] | None
+    ) -> None:
+        self._plan = plan
+        self._scenario = scenario
+        self._seed = seed
+        self._progress = progress
+        self._bin = scenario.duration / BINS
+        self._clock: Callable[[], float] = float  # 0.0 until the loop runs
+        names = list(dict.fromkeys(line.route for line in scenario.traffic))
+        self._world = World(plan, names, scenario, seed)
+        self._router = Router(plan, seed=seed, providers=self._world.providers, wall_clock=self._wall_clock)
+        self._routes = {name: RouteCount() for name in names}
+        self._targets: dict[str, TargetCount] = {}
+        self._places: dict[str, tuple[str, str]] = {}  # (provider, model id) by the name of a target
+        self._same: dict[str, TargetCount] = {}  # by every name, also a second one of the same target
+        self._watch = Watch(scenario.duration)
+        for name in names:
+            self._know(name)
+        self._budgets: dict[str, Spent] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._fault: BaseException | None = None
+        self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
+
+    def _know(self, route: str) -> None:
+        states = self._router.states
+        for target in self._router.chain(route).targets:
+            if target.name in self._same:
+                continue
+            place = target.provider, target.model
+            known = next((name for name, other in self._places.items() if other == place), None)
+            if known is not None:
+                self._same[target.name] = self._targets[known]
+                continue
+            self._places[target.name] = place
+            self._same[target.name] = self._targets[target.name] = TargetCount()
+            self._watch.add(states.of(target).breaker, BreakerHistory(target.name))
+            for key in target.keys:
+                breaker = states.key_of(target, key).breaker
+                if all(breaker is not watched for watched in self._watch.watched):
+                    number = f" {key.number}" if key.number else ""
+                    self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key_of=target.provider))
+
+    def _wall_clock(self) -> float:
+        return MONDAY + self._clock()
+
+    # --- the run
+
+    async def main(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time
+        async with self._router:
+            sources = [
+                loop.create_task(self._arrivals(line, Random(f"{self._seed}/traffic/{number}")))
+                for number, line in enumerate(self._scenario.traffic)
+            ]
+            ticking = loop.create_task(self._tick())
+            try:
+                await asyncio.gather(*sources)
+                if self._running:
+                    await asyncio.wait(self._running, timeout=PATIENCE)
+                for task in self._running:
+                    task.cancel()
+                if self._running:
+                    await asyncio.wait(self._running)
+            finally:
+                ticking.cancel()
+            if self._fault is not None:
+                raise self._fault
+            self._watch.end(max(loop.time(), self._scenario.duration))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            self._watch.look(self._clock())
+            for spent in self._router.spending:
+                name = f"{spent.scope} {spent.name}"
+                if name not in self._budgets or self._budgets[name].usd < spent.usd:
+                    self._budgets[name] = spent
+            if self._progress is not None:
+                self._progress(self._clock(), sum(route.requests for route in self._routes.values()))
+
+    async def _arrivals(self, line: Traffic, chance: Random) -> None:
+        """Poisson arrivals by thinning: candidates at the highest rate, each kept with the odds of its moment.
+
+        Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
+        """
+        loop = asyncio.get_running_loop()
+        end = self._scenario.duration if line.until is None else min(line.until, self._scenario.duration)
+        highest = max(line.rate.values())
+        steady = len(line.rate) == 1
+        now = line.start
+        while (now := now + chance.expovariate(highest)) < end and self._fault is None:
+            if not steady and chance.random() * highest >= line.rate_at(now):
+                continue
+            await asyncio.sleep(now - loop.time())
+            prompt, answer = (max(1, round(spread.draw(chance))) for spread in (line.prompt, line.answer))
+            session = None if line.sessions is None else f"session {chance.randrange(line.sessions)}"
+            self._start(self._request(line, prompt, answer, session))
+
+    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(request)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fault = task.exception()
+
+    async def _request(self, line: Traffic, prompt: int, answer: int, session: str | None) -> None:
+        """One request of somebody, from its beginning to its end."""
+        clock = self._clock
+        count = self._routes[line.route]
+        text = self._prompt[: prompt * CHARACTERS]
+        params: dict[str, Any] = {
+            "metadata": {"route": line.route, "prompt": prompt, "answer": answer},
+            "affinity": session,
+        }
+        began = clock()
+        first: float | None = None
+        trace: Trace | None = None
+        count.requests += 1
+        try:
+            if line.stream:
+                async with self._router.stream(line.route, text, **params) as stream:
+                    trace = stream.trace
+                    async for chunk in stream:
+                        if first is None and chunk.has_content:
+                            first = clock()
+                        count.restarts += chunk.restarted
+                answered_by = stream.response.target
+            else:
+                response = await self._router.complete(line.route, text, **params)
+                trace, answered_by = response.trace, response.target
+        except (RouteExhausted, ProviderError) as error:
+            trace = error.trace or trace
+            self._failed(count, str(error.code), began)
+        except asyncio.CancelledError:
+            self._failed(count, "unfinished", began)
+            raise
+        else:
+            now = clock()
+            count.answered += 1
+            count.first_token.add((now if first is None else first) - began)
+            count.whole.add(now - began)
+            self._same[answered_by or ""].answers += 1
+        if trace is not None:
+            self._count(trace, count, began)
+
+    def _failed(self, count: RouteCount, code: str, began: float) -> None:
+        count.errors[code] += 1
+        count.failed_course[min(BINS - 1, int(began / self._bin))] += 1
+
+    def _count(self, trace: Trace, count: RouteCount, began: float) -> None:
+        """Add what the trace of one request tells."""
+        calls = 0
+        last: Attempt | None = None
+        for entry in trace.entries:
+            if isinstance(entry, Skip):
+                self._same[entry.target].skips[entry.reason] += 1
+            elif isinstance(entry, Attempt):
+                target = self._same[entry.target]
+                if entry.code is ErrorCode.STREAM_INTERRUPTED:  # of a call that is an entry already: it broke
+                    target.errors[entry.code] += 1
+                    last = None
+                    continue
+                target.calls += 1
+                target.course[min(BINS - 1, int((began + entry.at) / self._bin))] += 1
+                target.hedges += entry.hedge
+                count.hedges += entry.hedge
+                calls += not entry.hedge
+                if entry.lost:
+                    target.lost += 1
+                elif entry.code is not None:
+                    target.errors[entry.code] += 1
+                else:
+                    target.first_token.add(entry.seconds)
+                    last = entry
+        count.retries += max(0, calls - 1)
+        count.fallbacks += last is not None and last.tier > 0
+        if len(trace.entries) > 1:
+            self._watch.look(self._clock())
+
+    def _names(self, name: str) -> frozenset[str]:
+        place = self._places[name]
+        own = (other for other, count in self._same.items() if count is self._targets[name])
+        return frozenset((*own, place[0], "/".join(place)))
+
+    # --- the end
+
+    def outcome(self, took: float) -> Outcome:
+        bills, priced = self._world.bills(), self._world.priced()
+        opened = {history.name: history.opened for history in self._watch.histories if history.key_of is None}
+        for name, count in self._targets.items():
+            place = self._places[name]
+            count.opened = opened[name]
+            count.usd = 0.0 if place in priced else None
+            for route, bill in bills[place].items():
+                count.input_tokens += bill.input_tokens
+                count.output_tokens += bill.output_tokens
+                count.wasted += bill.wasted
+                count.usd = None if count.usd is None else count.usd + bill.usd
+                asked = self._routes[route]
+                asked.usd = None if asked.usd is None or place not in priced else asked.usd + bill.usd
+        return Outcome(
+            scenario=self._scenario,
+            revision=self._plan.revision,
+            seed=self._seed,
+            took=took,
+            routes=self._routes,
+            targets=self._targets,
+            places={name: "/".join(place) for name, place in self._places.items()},
+            names={name: self._names(name) for name in self._places},
+            breakers=self._watch.histories,
+            budgets=self._budgets,
+        )

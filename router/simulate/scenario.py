@@ -1,0 +1,225 @@
+"""From files to a checked scenario on a compiled plan; mistakes are told as those of a routes.yaml are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from providers.types import Price
+from router.config import Diagnostic, LoadResult, load_text
+from router.config.diagnostics import Findings, did_you_mean
+from router.config.loader import read_text
+from router.config.validate import read_as
+from router.config.yaml_reader import Node, read_yaml
+from router.plan import Chain, Plan
+from router.simulate.language import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROUTES, OF_TARGETS, Scenario
+from router.target import Target
+
+_NEEDS = "duration and traffic"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-)?")
+_SECRET_FILE = re.compile(r"\$\{file:[^}]*\}")
+_CONNECTION = frozenset({"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "options"})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file gave; `scenario` is None when `diagnostics` has an error."""
+
+    scenario: Scenario | None
+    diagnostics: tuple[Diagnostic, ...]
+    name: str
+
+
+def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> LoadResult:
+    """A routes.yaml for a simulation: keys and addresses of providers need not be set, and are never read.
+
+    So a run is the same wherever it is run. Other variables come from `env` (None: the process's environment).
+
+    Raises:
+        UnreadableFile: missing, a directory, over 1 MiB, or not text.
+    """
+    where = Path(path)
+    text = _SECRET_FILE.sub(_stand_in, read_text(where))
+    root = read_yaml(text, Findings(str(path), text))
+    found = [] if root is None else [each for leaf in _connections(root) for each in _VARIABLE.findall(leaf)]
+    left_out = {name for name, _ in found}
+    variables = {name: value for name, value in (os.environ if env is None else env).items() if name not in left_out}
+    # An address, since a variable may stand for one; as a key it is as good as any.
+    stand_ins = {name: f"http://simulated.invalid/{name}" for name, default in found if not default}
+    return load_text(text, name=str(path), env={**variables, **stand_ins}, folder=where.parent)
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    """Text of the same length, so that places in messages stay true; another for every file."""
+    return ("s" + hashlib.sha256(match[0].encode()).hexdigest() * (len(match[0]) // 64 + 1))[: len(match[0])]
+
+
+def _connections(root: Node) -> Iterator[str]:
+    """The texts that shape the providers' connections."""
+    providers = root.get("providers")
+    if providers is None or not isinstance(providers.value, dict):
+        return
+    for provider in providers.value.values():
+        if isinstance(provider.value, dict):
+            for name, node in provider.value.items():
+                if name in _CONNECTION:
+                    yield from _texts(node)
+
+
+def _texts(node: Node) -> Iterator[str]:
+    children = node.value.values() if isinstance(node.value, dict) else node.value
+    if isinstance(node.value, dict | list):
+        for child in children:
+            yield from _texts(child)
+    elif isinstance(node.value, str):
+        yield node.value
+
+
+def load_scenario(path: str | Path, plan: Plan) -> Loaded:
+    """Read and check a scenario for a plan; its errors are in the result's `diagnostics`.
+
+    Raises:
+        UnreadableFile: missing, a directory, over 1 MiB, or not text.
+    """
+    return scenario_from(read_text(Path(path)), plan, name=str(path))
+
+
+def scenario_from(text: str, plan: Plan, *, name: str = "scenario.yaml") -> Loaded:
+    """As `load_scenario`, for text that is at hand."""
+    findings = Findings(name, text)
+    root = read_yaml(text, findings, needs=_NEEDS)
+    scenario = None
+    if root is not None:
+        scenario = read_as(Scenario, root, findings, needs=_NEEDS)
+        _Rules(root, plan, findings).check()
+        if scenario is not None:
+            _check_sizes(scenario, root, findings)
+    return Loaded(None if findings.failed else scenario, findings.sorted(), name)
+
+
+def names_of(target: Target) -> tuple[str, str, str]:
+    """Every name that a scenario may call a target by."""
+    return target.name, f"{target.provider}/{target.model}", target.provider
+
+
+class _Rules:
+    """Names must be those of the routes file. The tree may be malformed: what has no shape is passed over."""
+
+    def __init__(self, root: Node, plan: Plan, findings: Findings) -> None:
+        self._root = root
+        self._plan = plan
+        self._findings = findings
+        self._routes = list(plan.file.routes)
+        self._targets = {name: target for target in plan.targets for name in names_of(target)}
+        self._asked: dict[str, Chain] = {}  # the routes that have traffic
+
+    def check(self) -> None:
+        for line in _items(self._root.get("traffic")):
+            self._route(line.get("route"))
+        for name, node in _entries(self._root.get("targets")).items():
+            if name != "default":
+                self._target(name, node, node.key_at, ["default"])
+        for event in _items(self._root.get("events")):
+            who = event.get("who")
+            for node in [who] if who is not None and isinstance(who.value, str) else _items(who):
+                if isinstance(node.value, str):
+                    self._target(node.value, node, node.at, [])
+        for name, node in _entries(self._root.get("expect")).items():
+            self._expect(name, node)
+
+    def _route(self, node: Node | None) -> None:
+        if node is None or not isinstance(node.value, str):
+            return
+        chain = self._plan.chain(node.value)
+        if chain is None:
+            near = did_you_mean(node.value, self._plan.chains)
+            routes = ", ".join(self._routes)
+            self._findings.add(
+                node.at,
+                node.path,
+                f'no route, model or provider/model-id is named "{node.value}"{near}; routes: {routes}',
+            )
+        else:
+            self._asked[node.value] = chain
+            for target in chain.targets:
+                self._targets |= dict.fromkeys(names_of(target), target)
+
+    def _target(self, name: str, node: Node, at: tuple[int, int], others: list[str]) -> None:
+        if name not in self._targets and name not in self._plan.file.providers and name not in self._plan.file.models:
+            near = did_you_mean(name, [*self._targets, *others])
+            known = ", ".join(dict.fromkeys(found.name for found in self._targets.values()))
+            hint = " (a route's targets are named one by one)" if name in self._routes else ""
+            self._findings.add(at, node.path, f'no target is named "{name}"{near}{hint}; targets: {known}')
+
+    def _expect(self, name: str, node: Node) -> None:
+        if name in self._asked:
+            wrong, kind, other = OF_TARGETS, "route", "target"
+            costs = list(self._asked[name].targets)
+        elif name in self._targets:
+            wrong, kind, other = OF_ROUTES, "target", "route"
+            costs = [target for target in self._targets.values() if name in names_of(target)]
+        else:
+            if name in self._routes:
+                message = f'no traffic goes to the route "{name}": nothing could be said of it'
+            else:
+                near = did_you_mean(name, [*self._asked, *self._targets])
+                message = f'no route with traffic and no target is named "{name}"{near}'
+            self._findings.add(node.key_at, node.path, message)
+            return
+        for metric, found in _entries(node).items():
+            if metric in wrong:
+                self._findings.add(
+                    found.key_at, found.path, f'"{metric}" is of a {other}; "{name}" is a {kind} in this scenario'
+                )
+        cost = node.get("cost")
+        unpriced = sorted({target.name for target in costs if not is_priced(target.capabilities.price)})
+        if cost is not None and unpriced:
+            message = f"the cost can't be known: no price is known of {', '.join(unpriced)} (models: price:)"
+            self._findings.add(cost.key_at, cost.path, message)
+
+
+def is_priced(price: Price | None) -> bool:
+    """Whether it says what prompts and answers cost."""
+    return price is not None and price.input is not None and price.output is not None
+
+
+def _check_sizes(scenario: Scenario, root: Node, findings: Findings) -> None:
+    """A scenario that would run for hours is more likely a mistake of a unit."""
+    duration = root.value["duration"]
+    if scenario.duration > LONGEST:
+        findings.add(duration.at, duration.path, "a scenario lasts no longer than 7 d")
+        return
+    requests = 0.0
+    for number, line in enumerate(scenario.traffic):
+        node = root.value["traffic"].value[number]
+        end = scenario.duration if line.until is None else min(line.until, scenario.duration)
+        if line.start >= end:
+            findings.add(node.place, node.path, "this begins after it has ended")
+        if not any(line.rate.values()):
+            findings.add(node.value["rate"].place, node.path, "the rate is always 0: no request would come")
+        moments = sorted({line.start, end, *(moment for moment in line.rate if line.start < moment < end)})
+        for begin, finish in pairwise(moments):
+            requests += (finish - begin) * (line.rate_at(begin) + line.rate_at(finish)) / 2
+    if requests > MOST_REQUESTS:
+        findings.add(
+            duration.at, (), f"that is about {requests:,.0f} requests; more than {MOST_REQUESTS:,} take too long"
+        )
+    if len(scenario.events) > MOST_EVENTS:
+        findings.add(root.value["events"].place, ("events",), f"more than {MOST_EVENTS} events")
+    for number, event in enumerate(scenario.events):
+        if event.at >= scenario.duration:
+            node = root.value["events"].value[number]
+            findings.add(node.value["at"].at, node.path, "this begins after the scenario has ended")
+
+
+def _entries(node: Node | None) -> dict[str, Node]:
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []
