@@ -24,7 +24,7 @@ from router.telemetry.views import Event, RequestFilter
 from router.testing import run
 from router.trace import Attempt
 from tests.conftest import KEY
-from tests.test_resilience import World, story, well
+from tests.test_resilience import World, now, story, well
 
 PRICED = """
 models:
@@ -482,26 +482,28 @@ def test_a_dropped_router_takes_its_telemetry_along() -> None:
 
 @story
 async def test_answers_from_the_cache_are_requests_without_attempts() -> None:
-    """A hit, a joined call and a stream of a hit count as requests; one call was made, and a stale answer is a success."""
+    """Hits and joined calls, streamed or not, count as requests; a stale answer is a success."""
     text = PRICED + "defaults: {cache: {ttl: 10s, stale_if_error: true}}\n"
     world = World(
         text,
         a=lambda now: Fail(ErrorCode.SERVER_ERROR) if now > 50 else Reply("ok", delay=1.0, usage=Usage(10, 5)),
         b=lambda now: Fail(ErrorCode.SERVER_ERROR),
     )
-    world.router.cache.adopt(None, 1_000_000)
-    await asyncio.gather(*(world.router.complete("chat", "hi") for _ in range(3)))
-    await world.router.complete("chat", "hi")
-    await stream(world.router)
-    totals = world.router.snapshot().figures.totals
+    head = "providers: {a: {kind: fake}, b: {kind: fake}}\n"
+    router = Router.from_text(head + text, env={}, providers=world.fakes, wall_clock=lambda: 1e9 + now())
+    router.cache.adopt(None, 1_000_000)
+    await asyncio.gather(*(router.complete("chat", "hi") for _ in range(3)))
+    await router.complete("chat", "hi")
+    await stream(router)
+    totals = router.snapshot().figures.totals
     assert (totals.calls, totals.succeeded, totals.attempts, totals.cache_hits) == (5, 5, 1, 4)
     assert (totals.cost, totals.output_tokens) == (20e-6, 5)
-    cache = world.router.snapshot().cache
+    cache = router.snapshot().cache
     assert (cache.enabled, cache.hits, cache.joined, cache.hit_rate) == (True, 2, 2, 0.8)
-    newest = (await world.router.feed().requests(limit=1))[0]
+    newest = (await router.feed().requests(limit=1))[0]
     assert (newest.cached, newest.attempts) == (True, 0)
     await asyncio.sleep(100)
-    assert (await world.router.complete("chat", "hi")).stale
-    after = world.router.snapshot().figures
+    assert (await router.complete("chat", "hi")).stale
+    after = router.snapshot().figures
     assert (after.totals.succeeded, after.totals.failed, after.in_flight) == (6, 0, 0)
-    await world.router.aclose()
+    await router.aclose()
