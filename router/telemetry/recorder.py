@@ -37,7 +37,6 @@ _NAMES = 1024  # of routes that are told apart
 _MANY = 50  # slots of one second, which are added up by provider when they leave the window
 
 Capture = Literal["off", "preview", "full"]
-_LEVELS = {"good": logging.INFO, "info": logging.INFO, "warning": logging.WARNING, "error": logging.WARNING}
 
 
 class Listener(Protocol):
@@ -147,7 +146,8 @@ class Telemetry:
     def tell(self, event: Event) -> None:
         """Remember an event, log its sentence, and hand it to those who follow."""
         self.events.append(event)
-        log.log(_LEVELS[event.level], "%s", event.sentence)
+        # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
+        log.info("%s", event.sentence)
         for hear in tuple(self.heard):
             hear(event)
 
