@@ -212,6 +212,7 @@ class CachedStream(RouterStream):
         return super().response if found is None else replace(found, trace=self._trace, raw=None)
 
     async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
+        self._router._enter_loop()
         found = await self._calls.look(self._chain, self._request, self._trace, self._control)
         if found.fresh is not None:
             self._stored = self._calls.hit(found.fresh, self._trace)
