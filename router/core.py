@@ -183,6 +183,7 @@ class Router(Watched):
         calls = self._calls_of(chain, cache, trace)
         if calls is None:
             return await self._complete(chain, request, trace)
+        self._enter_loop()
         return await calls.complete(chain, request, trace, cache, partial(self._complete, chain, request, trace))
 
     async def _complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:

@@ -230,7 +230,7 @@ class CachedStream(RouterStream):
         return super().response if found is None else replace(found, trace=self._trace, raw=None)
 
     async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        clock = asyncio.get_running_loop().time
+        clock = self._router._enter_loop().time
         began = clock()
         found = await self._calls.look(self._chain, self._request, self._trace, self._control)
         if found.fresh is not None:
