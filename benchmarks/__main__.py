@@ -1,6 +1,6 @@
 """`python -m benchmarks`: the cost of importing, of the engine, and of decoding.
 
-Apart, since it takes a minute: `python -m benchmarks.reload`.
+Apart, since each takes a minute: `python -m benchmarks.reload`, `python -m benchmarks.cache_hammer`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import decode, engine
+from benchmarks import cache, decode, engine
 
 RUNS = 7
 
@@ -34,6 +34,7 @@ def main() -> None:
     for module in ("router", "providers", "router.core"):
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
     engine.main()
+    cache.main()
     decode.main()
 
 
