@@ -1,6 +1,6 @@
 """`python -m benchmarks`: the cost of importing, of the engine, and of decoding.
 
-Apart, since it takes a minute: `python -m benchmarks.reload`.
+Apart, since each takes a minute: `python -m benchmarks.reload`, `python -m benchmarks.cache_hammer`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import decode, engine, telemetry
+from benchmarks import cache, decode, engine, telemetry
 
 RUNS = 7
 
@@ -35,6 +35,7 @@ def main() -> None:
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
     engine.main()
     telemetry.main()
+    cache.main()
     decode.main()
 
 

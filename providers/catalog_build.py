@@ -15,6 +15,8 @@ from typing import Any
 
 CATALOG = Path(__file__).with_name("catalog.json")
 _NAMES = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+# Some vendors are cheaper at night (DeepSeek from 16:30 UTC). What a request costs at most is its price at noon.
+_AT = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 _CLAUSES = ("equals", "starts_with", "ends_with", "contains", "regex")
 
 
@@ -38,7 +40,7 @@ def _provider(provider: Any) -> dict[str, Any]:
 
 
 def _model(model: Any) -> list[Any]:
-    prices = model.get_prices(datetime.now(UTC))
+    prices = model.get_prices(_AT)
     base: list[float | None] = []
     tiers: dict[int, dict[str, float]] = {}
     for name in _NAMES:

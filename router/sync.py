@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from providers.types import CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
+from router.cache.store import CacheStats
 from router.core import Router
 from router.request import Messages
 from router.stream import RouterStream
@@ -60,6 +61,15 @@ class SyncRouter:
     ) -> TokenCount:
         """As `Router.count_tokens`."""
         return self._run(self._router.count_tokens(route, messages, tools=tools, exact=exact))
+
+    @property
+    def cache_stats(self) -> CacheStats:
+        """As `Router.cache.stats`."""
+        return self._router.cache.stats
+
+    def clear_cache(self, *, route: str | None = None, namespace: str | None = None) -> int:
+        """As `Router.cache.clear`."""
+        return self._run(self._router.cache.clear(route=route, namespace=namespace))
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """As `Router.capabilities`."""

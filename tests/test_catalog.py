@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,7 @@ APIS = {
     "x-ai": "https://api.x.ai/v1",
     "azure": "https://res.openai.azure.com/openai/v1",
 }
+NOON = datetime.now(UTC).replace(hour=12)  # night prices are left out
 MODELS = [
     ("openai", "gpt-4o"),
     ("openai", "gpt-4o-2024-08-06"),
@@ -54,6 +56,7 @@ def test_costs_are_those_of_the_package(provider: str, model: str, prompt: int) 
         TheirUsage(input_tokens=prompt, output_tokens=700, cache_read_tokens=300),
         model,
         provider_api_url=APIS[provider],
+        genai_request_timestamp=NOON,
     )
     assert Decimal(repr(cost(price, usage))) == pytest.approx(theirs.total_price, abs=Decimal("0.000001"))
 

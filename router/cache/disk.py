@@ -25,8 +25,9 @@ log = logging.getLogger("signalbox.cache")
 
 T = TypeVar("T")
 
-_THREADS = 2
 _PATIENCE = 2.0  # seconds that SQLite waits for another process
+_READ_WAIT = 0.25  # seconds that a request waits for the disk
+_MOST_PENDING = 64 * 1024 * 1024  # bytes that wait to be written; what comes on top is not stored
 _OFF = 5.0  # seconds without the disk after it has failed
 _TOLD_EVERY = 60.0  # seconds
 _OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
@@ -81,7 +82,10 @@ class Disk:
         self.folder = folder
         self.most = most
         self._cache: Any = None
-        self._threads: ThreadPoolExecutor | None = None
+        # Its thread starts with the first work. Writes do not hold up reads.
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="signalbox-cache-read")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="signalbox-cache-write")
+        self._pending = 0
         self._opening = threading.Lock()
         self._off_until = 0.0
         self._told_at = -_TOLD_EVERY
@@ -89,42 +93,51 @@ class Disk:
     # --- for the loop
 
     async def get(self, key: str) -> bytes | None:
-        return await self._in_thread(lambda cache: self._read(cache, key), None)
+        """What is stored; None also when the disk fails, or takes its time."""
+        try:
+            async with asyncio.timeout(_READ_WAIT):
+                return await self._in_thread(self._reading, lambda cache: self._read(cache, key), None)
+        except TimeoutError:
+            self._fail(TimeoutError("it does not answer"))
+            return None
 
     async def put(self, key: str, data: bytes, seconds: float) -> bool:
-        """Keep it for so many seconds; False when the disk has failed."""
-        return await self._in_thread(lambda cache: bool(cache.set(key, data, expire=seconds)), False)
+        """Keep it for so many seconds; False when the disk has failed, or is slower than the answers come."""
+        if self._pending and self._pending + len(data) > _MOST_PENDING:
+            return False
+        self._pending += len(data)
+        try:
+            return await self._in_thread(self._writing, lambda cache: bool(cache.set(key, data, expire=seconds)), False)
+        finally:
+            self._pending -= len(data)
 
     async def drop(self, key: str) -> None:
-        await self._in_thread(lambda cache: cache.delete(key), None)
+        await self._in_thread(self._writing, lambda cache: cache.delete(key), None)
 
     async def clear(self, matches: Callable[[str], bool]) -> int:
         """Remove what matches, by its key; tells the other processes. Gives how many went."""
-        return await self._in_thread(lambda cache: self._clear(cache, matches), 0)
+        return await self._in_thread(self._writing, lambda cache: self._clear(cache, matches), 0)
 
     async def volume(self) -> tuple[int, int]:
         """(entries, bytes)."""
-        return await self._in_thread(lambda cache: (len(cache), int(cache.volume())), (0, 0))
+        return await self._in_thread(self._reading, lambda cache: (len(cache), int(cache.volume())), (0, 0))
 
     async def cleared_at(self) -> float:
         """When something was cleared last, by whichever process."""
-        return await self._in_thread(lambda _: self._cleared_at(), 0.0)
+        return await self._in_thread(self._reading, lambda _: self._cleared_at(), 0.0)
 
     async def aclose(self) -> None:
         """Wait for what is being written, and let go of the files."""
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            await asyncio.to_thread(threads.shutdown)
+        for thread in (self._writing, self._reading):
+            await asyncio.to_thread(thread.shutdown)
         cache, self._cache = self._cache, None
         if cache is not None:
             cache.close()
 
-    async def _in_thread(self, work: Callable[[Any], T], otherwise: T) -> T:
+    async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[Any], T], otherwise: T) -> T:
         if time.monotonic() < self._off_until:
             return otherwise
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="signalbox-cache")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work, otherwise)
+        return await asyncio.get_running_loop().run_in_executor(thread, self._tried, work, otherwise)
 
     # --- in a thread
 

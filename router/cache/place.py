@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from router.cache.store import MEMORY_ONLY
@@ -11,7 +12,10 @@ MOST = 1_000_000_000  # bytes on disk, where the file does not say
 
 
 def place(file: RoutesFile) -> tuple[Path | None, int]:
-    """(folder, bytes at most); no folder for a cache that is in memory only."""
+    """(folder, bytes at most); no folder for a cache that is in memory only.
+
+    The folder is the file's, else `SIGNALBOX_CACHE_DIR`, else in the user's cache folder of the system.
+    """
     written = file.cache
     most = MOST if written is None or written.max_size is None else written.max_size
     path = None if written is None else written.path
@@ -19,6 +23,9 @@ def place(file: RoutesFile) -> tuple[Path | None, int]:
         return None, most
     if path is not None:
         return Path(path).expanduser(), most
+    told = os.environ.get("SIGNALBOX_CACHE_DIR")
+    if told:
+        return Path(told), most
     from platformdirs import user_cache_path  # here: only routers with a cache need it
 
     return user_cache_path("signalbox") / "answers", most

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from providers.types import CompletionResponse
+from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import BadEntry, Entry, decode, encode
-from router.cache.key import CacheKey
+from router.cache.key import CacheKey, cache_key
 from router.cache.memory import Memory
 
 if TYPE_CHECKING:
     from router.cache.disk import Disk
     from router.cache.rules import CacheRules
+    from router.plan import Chain
 
 log = logging.getLogger("signalbox.cache")
 
@@ -71,6 +72,27 @@ class ResponseCache:
         """(entries, bytes) on disk; in memory where there is no disk."""
         disk = self._on_disk()
         return (len(self._memory), self._memory.size) if disk is None else await disk.volume()
+
+    @property
+    def place(self) -> tuple[Path | None, int]:
+        """(folder, bytes at most); no folder where answers are in memory only."""
+        return self._folder, self._most
+
+    async def age(self, chain: Chain, request: CompletionRequest) -> float | None:
+        """Seconds since the answer to a request was stored; None when it is not.
+
+        Raises:
+            NotCacheable: the request has no key.
+        """
+        assert chain.cache is not None, "the route keeps no answers"
+        key = cache_key(request, chain.route, chain.answers, chain.cache.namespace)
+        fresh, spare = await self.find(key, msgspec.structs.replace(chain.cache, stale_for=inf))
+        found = fresh or spare
+        return None if found is None else self._age(found)
+
+    def forget_memory(self) -> None:
+        """Empty the memory level; what is on disk stays."""
+        self._memory.clear()
 
     async def clear(self, *, route: str | None = None, namespace: str | None = None) -> int:
         """Forget answers, in all processes within about a second; gives how many went.

@@ -10,6 +10,7 @@ import click
 
 _VERBS = {
     "ask": "One streamed answer on stdout.",
+    "cache": "The stored answers: statistics, forgetting them, and why a request is a hit or not.",
     "check": "Validate a routes.yaml.",
     "demo": "A story told on simulated vendors: no key, no network.",
     "explain": "Without a call: who would be asked, in which order, and who not.",

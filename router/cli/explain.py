@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from random import Random
 from typing import Any
 
@@ -14,12 +15,15 @@ from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
 from router.balance import Look
 from router.cli.common import Failure, file_option, valid_file
+from router.config.units import format_duration
 from router.core import Router
 from router.fit import Needs, unfit
 from router.plan import Chain, compile_plan
 from router.request import build_request, needs_of
 from router.state import States
 from router.target import Target, cost
+
+_WIDTH = 80  # characters of a part of the key that are shown
 
 
 @click.command("explain")
@@ -37,7 +41,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     router = Router(compile_plan(valid_file(path)))
     try:
         chain = router.chain(route)
-        request = _request(route, request_file, prompt)
+        request = read_request(route, request_file, prompt)
     except (SignalboxError, TypeError) as error:
         raise Failure(str(error)) from None
     needs = needs_of(request, streaming=True)
@@ -50,14 +54,53 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
         affinity=needs.affinity,
     )
     tiers = [_tier(chain, number, needs, request, look) for number in range(len(chain.tiers))]
+    cached = cache_of(chain, request)
     if as_json:
-        click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers}, indent=2))
+        click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached}, indent=2))
     else:
         _tell(route, router.revision, chain, tiers)
+        if cached is not None:
+            tell_cache(cached)
     return 0
 
 
-def _request(route: str, request_file: str | None, prompt: str | None) -> CompletionRequest:
+def cache_of(chain: Chain, request: CompletionRequest) -> dict[str, Any] | None:
+    """The route's cache policy and the parts of the request's key; None for a route that keeps no answers."""
+    from router.cache.key import NotCacheable, cache_key, parts
+
+    rules = chain.cache
+    if rules is None:
+        return None
+    found: dict[str, Any] = {"ttl": rules.ttl, "stale_for": rules.stale_for if rules.stale_for < inf else None}
+    try:
+        key = cache_key(request, chain.route, chain.answers, rules.namespace)
+    except NotCacheable as error:
+        return found | {"key": None, "why": str(error)}
+    shown = {name: _short(value) for name, value in parts(request, chain.answers).items()}
+    return found | {"key": key.digest, "namespace": json.loads(key.namespace), "parts": shown}
+
+
+def _short(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def tell_cache(cached: dict[str, Any]) -> None:
+    """What `cache_of` found, for people."""
+    click.echo(f"  cache: {format_duration(cached['ttl'])}")
+    if cached["key"] is None:
+        click.echo(f"    no key: {cached['why']}")
+        return
+    click.echo(f"    key {cached['key'][:16]}… of")
+    for name, value in cached["parts"].items():
+        click.echo(f"      {name:<14} {value}")
+    namespaces = [name for name in cached["namespace"] if name is not None]
+    if namespaces:
+        click.echo(f"      {'namespace':<14} {', '.join(namespaces)}")
+
+
+def read_request(route: str, request_file: str | None, prompt: str | None) -> CompletionRequest:
+    """The request of a file (plain text, or JSON of OpenAI's shape), or of a prompt; Failure when it is none."""
     if request_file is None:
         return build_request(route, prompt or "Hello", {})
     try:

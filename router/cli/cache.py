@@ -1,0 +1,109 @@
+"""`signalbox cache`: what is stored, forgetting it, and why a request is a hit or not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import click
+
+from providers.errors import SignalboxError
+from providers.types import CompletionRequest
+from router.cli.common import Failure, file_option, valid_file
+from router.cli.explain import cache_of, read_request, tell_cache
+from router.config.units import format_duration, format_size
+from router.core import Router
+from router.plan import Chain, compile_plan
+
+
+@click.group("cache")
+def command() -> None:
+    """The stored answers of the routes that keep them."""
+
+
+@command.command("stats")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@file_option
+def stats(as_json: bool, path: str) -> int:
+    """How many answers are stored, and where."""
+    router = _router(path)
+    entries, size = asyncio.run(_volume(router))
+    folder, most = router.cache.place
+    routes = {name: chain.cache.ttl for name, chain in router.plan.chains.items() if chain.cache is not None}
+    if as_json:
+        found = {"entries": entries, "bytes": size, "most": most, "folder": str(folder or ""), "routes": routes}
+        click.echo(json.dumps(found, indent=2))
+        return 0
+    where = "in memory only, gone with each process" if folder is None else str(folder)
+    click.echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}")
+    for name, ttl in routes.items():
+        click.echo(f"  {name}  for {format_duration(ttl)}")
+    if not routes:
+        click.echo("  no route of this file keeps answers: add `cache: {ttl: 1h}` to one")
+    return 0
+
+
+@command.command("clear")
+@click.option("--route", help="Only answers of this route.")
+@click.option("--namespace", help="Only answers of this namespace.")
+@file_option
+def clear(route: str | None, namespace: str | None, path: str) -> int:
+    """Forget stored answers; routers that run notice within about a second."""
+    router = _router(path)
+    if route is not None:
+        try:
+            router.chain(route)
+        except SignalboxError as error:
+            raise Failure(str(error)) from None
+    gone = asyncio.run(_clear(router, route, namespace))
+    click.echo(f"{_answers(gone)} forgotten")
+    return 0
+
+
+@command.command("why")
+@click.argument("route")
+@click.argument("request_file", metavar="FILE")
+@file_option
+def why(route: str, request_file: str, path: str) -> int:
+    """Whether the answer to the request in FILE (or - for standard input) is stored, and what decides it."""
+    router = _router(path)
+    try:
+        chain = router.chain(route)
+        request = read_request(route, request_file, None)
+    except (SignalboxError, TypeError) as error:
+        raise Failure(str(error)) from None
+    cached = cache_of(chain, request)
+    if cached is None or chain.cache is None:
+        click.echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
+        return 0
+    age = None if cached["key"] is None else asyncio.run(_age(router, chain, request))
+    if age is None:
+        click.echo("the answer is not stored")
+    else:
+        state = "is stored" if age <= chain.cache.ttl else "is stored, but has expired"
+        click.echo(f"the answer {state}; it is {format_duration(round(age))} old")
+    tell_cache(cached)
+    return 0
+
+
+def _router(path: str) -> Router:
+    return Router(compile_plan(valid_file(path)))
+
+
+def _answers(number: int) -> str:
+    return f"{number:,} answer{'' if number == 1 else 's'}"
+
+
+async def _volume(router: Router) -> tuple[int, int]:
+    async with router:
+        return await router.cache.volume()
+
+
+async def _clear(router: Router, route: str | None, namespace: str | None) -> int:
+    async with router:
+        return await router.cache.clear(route=route, namespace=namespace)
+
+
+async def _age(router: Router, chain: Chain, request: CompletionRequest) -> float | None:
+    async with router:
+        return await router.cache.age(chain, request)
