@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import cache, decode, engine
+from benchmarks import cache, decode, engine, telemetry
 
 RUNS = 7
 
@@ -34,6 +34,7 @@ def main() -> None:
     for module in ("router", "providers", "router.core"):
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
     engine.main()
+    telemetry.main()
     cache.main()
     decode.main()
 

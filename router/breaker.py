@@ -11,6 +11,7 @@ of state ends: outcomes of older generations are ignored. A half-open permit is 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Literal, NamedTuple
@@ -63,9 +64,11 @@ class Breaker:
         "_slow",
         "changes",
         "manual",
+        "on_change",
         "rules",
         "state",
         "until",
+        "why",
     )
 
     def __init__(self, rules: BreakerRules, chance: random.Random) -> None:
@@ -74,6 +77,8 @@ class Breaker:
         self.until = 0.0  # when an open one turns half-open
         self.manual = False  # opened or closed by hand: stays so until reset
         self.changes = 0
+        self.why = ""  # it was opened, in words
+        self.on_change: Callable[[Breaker], None] | None = None  # called after every change of state
         self._chance = chance
         self._reopened = 0
         self._closed_at = -inf
@@ -98,13 +103,13 @@ class Breaker:
         if self.state == "open":
             if self.manual or now < self.until:
                 return False
-            self._become("half_open")
+            self._half_open()
         return self._free_leases(now) > 0
 
     def acquire(self, now: float) -> Permit:
         """A permit for a call. Only after `admits`, or to probe an open one early, when nothing else is left."""
         if self.state == "open" and not self.manual:
-            self._become("half_open")
+            self._half_open()
         if self.state != "half_open":
             return Permit(self.changes)
         self._numbers += 1
@@ -132,7 +137,7 @@ class Breaker:
         if self.state == "half_open":
             self._leases.pop(permit.number, None)
             if slow:
-                self._open(now)
+                self._open(now, "the probe was slow")
                 return
             self._passed += 1
             if self._passed >= self.rules.probes:
@@ -146,7 +151,7 @@ class Breaker:
         if permit.generation != self.changes:
             return
         if self.state == "half_open":
-            self._open(now)
+            self._open(now, "the probe failed")
             return
         self._in_row += 1
         self._count(now, failed=True, slow=False)
@@ -162,6 +167,7 @@ class Breaker:
             self._reopened += 1
             self._become("open")
             self.until = now + self.rules.max_open_for
+            self._told("it does not mend itself")
 
     # --- by hand
 
@@ -170,6 +176,7 @@ class Breaker:
         self._become(state)
         self.manual = True
         self.until = inf if state == "open" else 0.0
+        self._told("by hand")
 
     def reset(self) -> None:
         """Back to the state of a new one."""
@@ -177,8 +184,18 @@ class Breaker:
         self.manual = False
         self._reopened = 0
         self._closed_at = -inf
+        self._told("reset")
 
     # --- inside
+
+    def _told(self, why: str = "") -> None:
+        self.why = why
+        if self.on_change is not None:
+            self.on_change(self)
+
+    def _half_open(self) -> None:
+        self._become("half_open")
+        self._told(self.why)
 
     def _free_leases(self, now: float) -> int:
         if self._leases:
@@ -192,7 +209,7 @@ class Breaker:
         self._passed = 0
         self._clear()
 
-    def _open(self, now: float) -> None:
+    def _open(self, now: float, why: str) -> None:
         if self.manual:
             return
         self._become("open")
@@ -201,11 +218,13 @@ class Breaker:
         self._reopened += 1
         jitter = 1 + self._chance.uniform(-_JITTER, _JITTER)
         self.until = now + min(self.rules.max_open_for, seconds * jitter)
+        self._told(why)
 
     def _close(self, now: float) -> None:
         self._become("closed")
         self._reopened = 0
         self._closed_at = now
+        self._told()
 
     def _count(self, now: float, *, failed: bool, slow: bool) -> None:
         self._turn(now)
@@ -218,12 +237,12 @@ class Breaker:
         rules = self.rules
         calls = sum(self._calls)
         enough = calls >= rules.min_calls
-        if (
-            (failed and self._in_row >= rules.consecutive)
-            or (failed and enough and sum(self._failed) >= rules.failure_rate * calls)
-            or (slow and enough and sum(self._slow) >= rules.slow_rate * calls)
-        ):
-            self._open(now)
+        if failed and self._in_row >= rules.consecutive:
+            self._open(now, f"{self._in_row} failures in a row")
+        elif failed and enough and sum(self._failed) >= rules.failure_rate * calls:
+            self._open(now, f"{sum(self._failed)} of {calls} calls failed")
+        elif slow and enough and sum(self._slow) >= rules.slow_rate * calls:
+            self._open(now, f"{sum(self._slow)} of {calls} calls were slow")
 
     def _turn(self, now: float) -> None:
         """Let the buckets go that are older than the window."""

@@ -13,7 +13,7 @@ from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from providers.base import Provider
 from providers.errors import SignalboxError
@@ -33,10 +33,13 @@ from router.plan import Chain, Plan, compile_plan
 from router.reload import Reload, differences, follow, log
 from router.request import Messages, build_request, needs_of
 from router.spending import Spending, Spent
-from router.state import Guard, Lease, States
+from router.state import Lease, States
 from router.stream import RouterStream
 from router.target import Key, Target
+from router.telemetry.recorder import Telemetry, Witness
+from router.telemetry.report import Report
 from router.trace import Trace
+from router.watched import Watched
 
 if TYPE_CHECKING:
     from router.cache.calls import CacheControl, CachedCalls
@@ -49,7 +52,7 @@ spending_log = logging.getLogger("signalbox.spending")
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
 
 
-class Router:
+class Router(Watched):
     """Routes calls as a routes.yaml says.
 
         async with Router.from_yaml("routes.yaml") as router:
@@ -64,6 +67,7 @@ class Router:
         providers: ready providers by name (or by the identity of one of its keys), in place of those that the file's
             settings would make.
         wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
+        monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Router:
         seed: int | None = None,
         providers: Mapping[str, Provider] | None = None,
         wall_clock: Callable[[], float] = time.time,
+        monitor: bool = True,
     ) -> None:
         self._plan = plan
         self._chance = random.Random(seed)
@@ -80,15 +85,19 @@ class Router:
         self._env: Mapping[str, str] | None = None
         self._watch = False
         self._watcher: asyncio.Task[None] | None = None
+        self._monitored = monitor
+        self._monitor: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self.last_reload: Reload | None = None  # of the last change of the file that was seen
         self._windows: dict[str, int] = {}
         self._counts = TokenCounts()
-        self._states = States(self._chance)
+        self.telemetry = Telemetry(plan)
+        self._states = States(self._chance, self.telemetry.changed)
         self._live = LiveProviders(providers or {}, self._states.key)
         self._wall_clock = wall_clock
         self._answers: CachedCalls | None = None
         self._spending = Spending(wall_clock)
+        self.report = Report(self.telemetry, self._states, self._spending)
         self._adopt_budgets(plan)
         self._ledger: Ledger | None = None
         self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
@@ -120,7 +129,7 @@ class Router:
         from router.config import load
 
         router = cls(_accepted(load(str(path), env=env)), seed=seed, **more)
-        router._path = Path(path).absolute()
+        router._path = router.report.path = Path(path).absolute()
         router._env = env
         router._watch = watch
         if router._spending.purses:
@@ -188,17 +197,22 @@ class Router:
                 raise refused(response, target)
             return response, target
 
-        at = self._situation(chain)
+        at, witness = self._situation(chain, trace, request)
         walk = FailOver(chain, needs, trace, attempt, at)
         try:
             (response, target), lease = await walk.deliver()
+        except BaseException as error:
+            witness.failed(error, at.clock())
+            raise
         finally:
             walk.close()
         now = at.clock()
         lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
         lease.succeeded(now, response.usage)
         self._counts.learn(target, request, response.usage)
-        return routed(response, chain, target, trace)
+        response = routed(response, chain, target, trace)
+        witness.answered(target, lease.started, now, response)
+        return response
 
     def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
         """The same, streamed: an async context manager and async iterator of `StreamChunk`.
@@ -222,7 +236,8 @@ class Router:
             from router.cache.calls import CachedCalls  # here: only routers with a cache need it
             from router.cache.place import place
 
-            self._answers = CachedCalls.on(*place(self._plan.file), self._wall_clock)
+            self._answers = CachedCalls.on(*place(self._plan.file), self._wall_clock, self.telemetry)
+            self.report.cache = self._answers.cache
         return self._answers
 
     def _calls_of(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedCalls | None:
@@ -283,44 +298,6 @@ class Router:
         self._ledger = Ledger(str(self._path), folder() / "spending.sqlite3", self._spending)
         self._ledger.load()
 
-    # --- by hand
-
-    def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:
-        """Open, close or reset a circuit breaker by hand; opened or closed it stays until reset, or until a reload.
-
-        Args:
-            name: a model of the file, `provider/model-id`, or a provider, which stands for all its keys.
-
-        Raises:
-            UnknownRoute: nothing has that name.
-        """
-        for guard in self._guards(name):
-            if action == "reset":
-                guard.breaker.reset()
-            else:
-                guard.breaker.force("open" if action == "open" else "closed")
-
-    def drain(self, name: str) -> None:
-        """Give a model or provider no new calls; those under way end. Until `undrain`, or a reload."""
-        for guard in self._guards(name):
-            guard.draining = True
-
-    def undrain(self, name: str) -> None:
-        """The opposite of `drain`."""
-        for guard in self._guards(name):
-            guard.draining = False
-
-    def _guards(self, name: str) -> list[Guard]:
-        plan = self._plan
-        if name in plan.providers and name not in plan.file.models:
-            of = [target for target in plan.targets if target.provider == name]
-            if not of:
-                raise UnknownRoute(f'no model of the provider "{name}" is in use')
-            return [self._states.key_of(of[0], key) for key in of[0].keys]
-        if name in plan.file.routes:
-            raise UnknownRoute(f'"{name}" is a route; name a model, provider/model-id or a provider')
-        return [self._states.of(self._chain(name).targets[0])]
-
     # --- following the file
 
     async def reload(self) -> Reload:
@@ -339,6 +316,7 @@ class Router:
             if found is None or found == self.last_reload:
                 return found or Reload(True, self.revision)
             self.last_reload = found
+            await self.report.reloaded(found)
             (log.info if found.accepted else log.warning)("%s: %s", self._path, found)
             return found
 
@@ -351,14 +329,14 @@ class Router:
         except UnreadableFile as error:
             return Reload(False, self.revision, problem=str(error))
         if loaded.file is None:
-            return Reload(False, self.revision, diagnostics=loaded.diagnostics)
+            return Reload(False, self.revision, diagnostics=loaded.diagnostics, loaded=loaded)
         if loaded.revision == self.revision:
             was_rejected = self.last_reload is not None and not self.last_reload.accepted
             return Reload(True, self.revision) if was_rejected else None
         try:
             plan = await asyncio.to_thread(compile_plan, loaded)
         except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
-            return Reload(False, self.revision, problem=str(error))
+            return Reload(False, self.revision, problem=str(error), loaded=loaded)
         found = self._swap(plan)
         if self._ledger is not None:
             await self._ledger.flush()
@@ -371,6 +349,7 @@ class Router:
         old, kept = self._plan, {key.identity for keys in plan.told.keys.values() for key in keys}
         changes = differences(old, plan, self._live.under_way(old))
         self._plan = plan
+        self.telemetry.adopt(plan)
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
         self._live.keep(kept)
@@ -381,20 +360,16 @@ class Router:
         self._adopt_budgets(plan)
         if self._answers is not None:
             self._answers.adopt(plan.file)
-        return Reload(True, plan.revision, changes)
-
-    @property
-    def watching(self) -> bool:
-        """Whether edits of the file are followed now."""
-        return self._watcher is not None and not self._watcher.done()
+        return Reload(True, plan.revision, changes, loaded=plan.loaded)
 
     async def aclose(self) -> None:
         """Close all connections; the router may not be used afterwards."""
         self._closed = True
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
-            watcher.cancel()
-            await asyncio.wait([watcher])
+        for task in (self._watcher, self._monitor):
+            if task is not None and task.get_loop() is asyncio.get_running_loop():
+                task.cancel()
+                await asyncio.wait([task])
+        self._watcher = self._monitor = None
         await self._live.aclose()
         if self._answers is not None:
             await self._answers.aclose()
@@ -423,9 +398,10 @@ class Router:
         request = build_request(route, messages, params)
         return self._chain(route), request, Trace(route, self._plan.revision)
 
-    def _situation(self, chain: Chain) -> Situation:
-        """What holds for a request that begins now."""
+    def _situation(self, chain: Chain, trace: Trace, request: CompletionRequest) -> tuple[Situation, Witness]:
+        """What holds for a request that begins now, and who sees it."""
         clock = self._enter_loop().time
+        now = clock()
         budgets = self._budgets.get(chain.route)
         if budgets is None:
             budgets = self._budgets[chain.route] = RetryBudget(0.0), HedgeBudget(0.0)
@@ -434,16 +410,19 @@ class Router:
         if chain.hedge is not None:
             hedges.share = chain.hedge.budget
             hedges.request()
-        return Situation(
+        witness = self.telemetry.witness(trace, request, now)
+        at = Situation(
             states=self._states,
             clock=clock,
-            deadline=inf if chain.total is None else clock() + chain.total,
+            deadline=inf if chain.total is None else now + chain.total,
             chance=self._chance,
             windows=self._windows,
             budget=budget,
             hedges=hedges,
             spending=self._spending if self._spending.purses else None,
+            witness=witness,
         )
+        return at, witness
 
     def _chain(self, name: str) -> Chain:
         found = self._plan.chains.get(name) or self._direct.get(name)
@@ -472,6 +451,7 @@ class Router:
                     "which any thread may call"
                 )
             self._loop = loop
+            self.telemetry.enter(loop)
             self._start()
         return loop
 
@@ -485,6 +465,10 @@ class Router:
             self._answers.on_new_loop()
         if self._watch and self._path is not None and not self._closed:
             self._watcher = follow(self._path, self)
+        if self._monitored and not self._closed and not self.telemetry.virtual:
+            from router.monitor.server import start
+
+            self._monitor = start(self)
 
 
 def _accepted(loaded: LoadResult) -> Plan:

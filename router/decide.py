@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Generator, MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -27,6 +28,9 @@ from router.steps import Call, Decision, Failed, Outcome, Placed, Slow, Stay, St
 from router.target import Key, Target
 from router.trace import Pause, Skip, Trace
 
+if TYPE_CHECKING:
+    from router.telemetry.recorder import Witness
+
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """What decisions look at besides the request.
@@ -36,6 +40,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         windows: context windows learned from errors, by the target's identity.
         budget: of retries, shared by all requests of the route; `hedges` likewise.
         spending: None where the file has no budget.
+        witness: of the request, where telemetry wants to know.
     """
 
     states: States
@@ -46,6 +51,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     budget: RetryBudget
     hedges: HedgeBudget
     spending: Spending | None = None
+    witness: Witness | None = None
 
     def look(self, needs: Needs) -> Look:
         return Look(

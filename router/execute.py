@@ -100,7 +100,10 @@ class FailOver(Generic[T]):
         except ProviderError as failure:
             return self._failed(step, lease, failure)
         except BaseException:
-            lease.cancelled(at.clock())
+            now = at.clock()
+            lease.cancelled(now)
+            if at.witness is not None:
+                at.witness.attempt_cancelled(step.target, now)
             raise
         return self._won(step, lease, delivered)
 
@@ -153,6 +156,8 @@ class FailOver(Generic[T]):
     def _launch(self, step: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
         at = self._at
         lease = _begin(step, self._chain, self._needs, at, at.clock())
+        if step.hedge and at.witness is not None:
+            at.witness.hedged = True
 
         async def attempt() -> T:
             return await self._attempt(step.target, at.deadline, lease)
@@ -165,6 +170,9 @@ class FailOver(Generic[T]):
         for task, (call, lease) in racing.items():
             task.cancel()
             lease.lost(now, streaming=self._needs.streaming)
+            wasted = cost(call.target.capabilities.price, Usage(self._needs.prompt_tokens, 0))
+            if self._at.witness is not None:
+                self._at.witness.attempt_cancelled(call.target, now, wasted)
             self._trace.entries.append(
                 Attempt(
                     call.target.name,
@@ -174,7 +182,7 @@ class FailOver(Generic[T]):
                     key=call.key.number,
                     hedge=call.hedge,
                     lost=True,
-                    cost=cost(call.target.capabilities.price, Usage(self._needs.prompt_tokens, 0)),
+                    cost=wasted,
                 )
             )
         await asyncio.wait(racing)
@@ -196,6 +204,8 @@ class FailOver(Generic[T]):
         self._error = failure
         lease.failed(failure, now)
         self._trace.entries.append(_entry(step, failure, lease.started - self._start, now - lease.started))
+        if self._at.witness is not None:
+            self._at.witness.attempt_failed(step.target, failure, now)
         _learn_window(step.target, failure, self._at.windows)
         return Failed(failure, step)
 
@@ -210,7 +220,10 @@ class FailOver(Generic[T]):
     def note_break(self, error: ProviderError) -> None:
         """Write into the trace that the stream that was delivered last broke."""
         step, began = self._delivered
-        self._trace.entries.append(_entry(step, error, began - self._start, self._at.clock() - began))
+        now = self._at.clock()
+        self._trace.entries.append(_entry(step, error, began - self._start, now - began))
+        if self._at.witness is not None:
+            self._at.witness.attempt_failed(step.target, error, now)
 
     def close(self) -> None:
         """Nothing more will be delivered."""
@@ -325,10 +338,11 @@ async def call(provider: Provider, request: CompletionRequest, target: Target, d
 class OpenedStream:
     """A stream whose first content is at hand: from here on it is committed to its target.
 
-    `first` is that chunk, None for a stream that ended without one; `rest` are those after it.
+    `first` is that chunk, None for a stream that ended without one; `rest` are those after it. `first_token` is the
+    time from the call to it, in seconds.
     """
 
-    __slots__ = ("_source", "first", "rest", "target")
+    __slots__ = ("_source", "first", "first_token", "rest", "target")
 
     def __init__(
         self,
@@ -340,6 +354,7 @@ class OpenedStream:
         self._source = source
         self.rest = rest
         self.first = first
+        self.first_token = 0.0
         self.target = target
 
     @property

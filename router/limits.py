@@ -111,6 +111,12 @@ class Rate:
         if entry.at > now - _MINUTE:
             self._sum += more
 
+    def used(self, now: float) -> float:
+        """How far it is used up: 0 is free, 1 and more is none left."""
+        bucket = self._bucket
+        self._room(0.0, now)
+        return max(1 - bucket.available(now) / bucket.capacity, self._sum / self._most)
+
     def tighten(self, left: float, now: float) -> None:
         """The vendor says so much is left."""
         self._bucket.take(max(0.0, self._bucket.available(now) - left), now)
@@ -149,6 +155,21 @@ class Allowance:
         self._tokens = _changed(self._tokens, limits.tokens)
         self.limits = limits
         self.is_unlimited = limits == Limits()
+
+    @property
+    def requests(self) -> Rate | None:
+        """Of requests, where they are limited."""
+        return self._requests
+
+    @property
+    def tokens(self) -> Rate | None:
+        """Of tokens, where they are limited."""
+        return self._tokens
+
+    @property
+    def waiting(self) -> int:
+        """Calls in line for a place."""
+        return len(self._waiting)
 
     @property
     def full(self) -> bool:

@@ -70,6 +70,7 @@ class Plan:
     chains: Mapping[str, Chain]
     providers: Mapping[str, ProviderSettings]
     told: Told
+    loaded: LoadResult | None = None
 
     @property
     def targets(self) -> list[Target]:
@@ -120,7 +121,7 @@ def compile_plan(loaded: LoadResult) -> Plan:
     chains = {name: _chain(file, told, name) for name in file.routes}
     chains |= {name: _direct(file, told, name) for name in file.models}
     settings = {name: keys[0] for name, keys in told.settings.items()}
-    return Plan(loaded.revision, file, chains, settings, told)
+    return Plan(loaded.revision, file, chains, settings, told, loaded)
 
 
 class Told:

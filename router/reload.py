@@ -10,7 +10,7 @@ import logging
 import signal
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +19,7 @@ from router.plan import Chain, Plan, Tier
 from router.target import Budget
 
 if TYPE_CHECKING:
-    from router.config import Diagnostic
+    from router.config import Diagnostic, LoadResult
 
 DEBOUNCE = 0.05  # seconds, in which the several events of one save become one
 _RESTART = 1.0  # seconds after which a watcher that broke is started anew
@@ -39,6 +39,7 @@ class Reload:
     changes: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     problem: str = ""
+    loaded: LoadResult | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         if self.accepted:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
@@ -216,11 +217,20 @@ class Lease:
             guard.allowance.settle(reserved, used, made, now)
 
 
-class States:
-    """All that is remembered, by identity."""
+def _nobody(identity: str, breaker: Breaker) -> None:
+    """Nobody wants to know of changes."""
 
-    def __init__(self, chance: random.Random) -> None:
+
+class States:
+    """All that is remembered, by identity.
+
+    Args:
+        changed: called with the identity of a target or key and its breaker when that has changed its state.
+    """
+
+    def __init__(self, chance: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
         self._chance = chance
+        self._changed = changed or _nobody
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
 
@@ -228,6 +238,7 @@ class States:
         found = self._targets.get(target.identity)
         if found is None:
             found = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._chance)
+            found.breaker.on_change = partial(self._changed, target.identity)
         return found
 
     def key_of(self, target: Target, key: Key) -> Guard:
@@ -235,6 +246,7 @@ class States:
         found = self._keys.get(key.identity)
         if found is None:
             found = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._chance)
+            found.breaker.on_change = partial(self._changed, key.identity)
         return found
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
@@ -430,6 +442,10 @@ class States:
             for guard in guards:
                 guard.allowance.enter()
         return Lease(guards, key, reserved, now, bill)
+
+    def known(self, identity: str) -> TargetState | None:
+        """Of a target by its identity; None when it has not been used."""
+        return self._targets.get(identity)
 
     def key(self, identity: str) -> Guard | None:
         """Of a provider key; None when it has not been used."""

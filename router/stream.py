@@ -21,6 +21,7 @@ from router.trace import Trace
 
 if TYPE_CHECKING:
     from router.core import Router
+    from router.telemetry.recorder import Witness
 
 # For models that take no beginning of their answer.
 GO_ON = (
@@ -45,6 +46,7 @@ class RouterStream:
         self._trace = trace
         self._opened: OpenedStream | None = None
         self._iterator: AsyncIterator[StreamChunk] | None = None
+        self.witness: Witness | None = None
         self._before = ""  # the text of the streams that broke, where this one goes on from it
 
     @property
@@ -68,21 +70,23 @@ class RouterStream:
         return await anext(aiter(self))
 
     async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        walk = self._walk()
+        walk, witness = self._walk()
+        self.witness = witness
         clock = asyncio.get_running_loop().time
         try:
             delivery = await walk.deliver()
             while True:
                 opened, lease = delivery
                 self._opened = opened
+                witness.target = opened.target
                 try:
                     if opened.first is not None:
                         if opened.first.done:
-                            self._ended(opened, lease, clock())
+                            self._ended(opened, lease, clock(), witness)
                         yield opened.first
                     async for chunk in opened.rest:
                         if chunk.done:
-                            self._ended(opened, lease, clock())
+                            self._ended(opened, lease, clock(), witness)
                         yield chunk
                     return
                 except ProviderError as error:
@@ -95,18 +99,22 @@ class RouterStream:
                 delivery = await self._after_break(walk, interrupted)
                 if not self._before:
                     yield StreamChunk(restarted=True)
+        except BaseException as error:
+            witness.failed(error, clock())
+            raise
         finally:
             walk.close()
 
-    def _ended(self, opened: OpenedStream, lease: Lease, now: float) -> None:
+    def _ended(self, opened: OpenedStream, lease: Lease, now: float, witness: Witness) -> None:
         """The answer is whole."""
-        usage = opened.response.usage
-        lease.succeeded(now, usage)
-        self._router._counts.learn(opened.target, self._request, usage)
+        response = self.response
+        lease.succeeded(now, response.usage)
+        witness.answered(opened.target, lease.started, now, response, opened.first_token)
+        self._router._counts.learn(opened.target, self._request, response.usage)
 
-    def _walk(self) -> FailOver[OpenedStream]:
+    def _walk(self) -> tuple[FailOver[OpenedStream], Witness]:
         router, chain = self._router, self._chain
-        at = router._situation(chain)
+        at, witness = router._situation(chain, self._trace, self._request)
 
         async def attempt(target: Target, deadline: float, lease: Lease) -> OpenedStream:
             provider = router.provider_of(target, lease.key)
@@ -115,14 +123,16 @@ class RouterStream:
                 request = _going_on(request, self._before, prefix=_continues(provider, target))
             opened = await open_stream(provider, request, target, deadline)
             now = at.clock()
-            lease.first_token(now - lease.started, now, streaming=True)
+            opened.first_token = now - lease.started
+            lease.first_token(opened.first_token, now, streaming=True)
             hear(provider, target, lease, now)
             if chain.names_refusals and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)
             return opened
 
-        return FailOver(chain, needs_of(self._request, streaming=True), self._trace, attempt, at, OpenedStream.aclose)
+        needs = needs_of(self._request, streaming=True)
+        return FailOver(chain, needs, self._trace, attempt, at, OpenedStream.aclose), witness
 
     async def _after_break(
         self, walk: FailOver[OpenedStream], interrupted: ProviderError

@@ -15,6 +15,7 @@ from router.cache.store import CacheStats
 from router.core import Router
 from router.request import Messages
 from router.stream import RouterStream
+from router.telemetry.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -73,6 +74,14 @@ class SyncRouter:
     def capabilities(self, route: str) -> ModelCapabilities:
         """As `Router.capabilities`."""
         return self._router.capabilities(route)
+
+    def snapshot(self) -> Snapshot:
+        """As `Router.snapshot`."""
+
+        async def taken() -> Snapshot:
+            return self._router.snapshot()
+
+        return self._run(taken())
 
     def close(self) -> None:
         """Close all connections and end the background thread."""

@@ -95,6 +95,11 @@ class Trace:
         return sum(attempt.cost or 0.0 for attempt in self.attempts if attempt.lost)
 
     @property
+    def answer(self) -> Attempt | None:
+        """The attempt that delivered last; it may have broken since."""
+        return next((each for each in reversed(self.attempts) if each.code is None and not each.lost), None)
+
+    @property
     def skips(self) -> tuple[Skip, ...]:
         return tuple(entry for entry in self.entries if isinstance(entry, Skip))
 

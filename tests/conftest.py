@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from providers.simulator import Simulator
 from router import Router
+from router.monitor.places import FOLDER
 
 VENDORS = ("openai", "anthropic", "ollama")
 KEY = "sk-very-secret-0123456789abcdef"
@@ -35,6 +37,15 @@ def routes(simulator: Simulator, *, first_token: str = "10s") -> str:
     """A routes.yaml over the simulator."""
     urls = {name: simulator.base_url(name) for name in VENDORS}
     return ROUTES.format(**urls, key=KEY, first_token=first_token)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Sockets of routers under test stay out of the user's own folder, and are seen by no dashboard of theirs."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER, str(folder))
+        yield folder
 
 
 @pytest.fixture

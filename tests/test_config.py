@@ -255,7 +255,6 @@ def test_the_example_is_clean_with_no_variable_set() -> None:
     assert loaded.diagnostics == ()
     assert loaded.file is not None
     assert set(loaded.disabled) == {"openai", "anthropic", "groq", "local"}
-    assert loaded.inactive == ()
 
 
 def test_short_forms_mean_their_long_ones() -> None:
@@ -341,22 +340,6 @@ routes: {chat: [a/m, b/m]}
     assert with_key.file is not None
     assert not with_key.file.providers["a"].disabled
     assert without.revision != with_key.revision
-
-
-def test_keys_without_an_engine_are_accepted_and_listed() -> None:
-    """Nobody is misled in silence: what does not act yet is named, in the order of the file."""
-    loaded = read(
-        """\
-defaults: {breaker: {consecutive: 2}, retry: {max_wait: 3s, budget: 10%}}
-providers: {a: {kind: openai, api_keys: [k1-long, k2-long], limits: {requests: 5/s}}}
-routes: {chat: {targets: [a/m], balance: least_busy, cache: {ttl: 1h}, on_stream_break: restart, budget: $5/d}}
-telemetry: {capture: off}
-"""
-    )
-    assert loaded.file is not None
-    for path in loaded.inactive:
-        assert path.split(".")[0] in ("defaults", "providers", "routes", "telemetry")
-    assert "defaults.retry.max_wait" not in loaded.inactive
 
 
 def test_unused_things_are_a_warning() -> None:

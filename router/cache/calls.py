@@ -26,6 +26,7 @@ from router.trace import Trace
 
 if TYPE_CHECKING:
     from router.core import Router
+    from router.telemetry.recorder import Telemetry, Witness
 
 CacheControl = Literal["use", "skip", "refresh", "only"]
 
@@ -52,14 +53,19 @@ def checked(control: str) -> CacheControl:
 class CachedCalls:
     """Single flight over the cache."""
 
-    def __init__(self, cache: ResponseCache) -> None:
+    def __init__(self, cache: ResponseCache, telemetry: Telemetry) -> None:
         self.cache = cache
+        self._telemetry = telemetry
         self._flights: dict[CacheKey, Flight] = {}
 
     @classmethod
-    def on(cls, folder: Path | None, most: int, wall: Callable[[], float]) -> CachedCalls:
-        """As `ResponseCache`."""
-        return cls(ResponseCache(folder, most, wall))
+    def on(cls, folder: Path | None, most: int, wall: Callable[[], float], telemetry: Telemetry) -> CachedCalls:
+        """As `ResponseCache`; what is answered without a call is told to `telemetry`."""
+        return cls(ResponseCache(folder, most, wall), telemetry)
+
+    def witness(self, trace: Trace, request: CompletionRequest, began: float) -> Witness:
+        """Of a request that makes no call of its own."""
+        return self._telemetry.witness(trace, request, began)
 
     def of(self, chain: Chain, control: str, trace: Trace) -> CachedCalls | None:
         """This, or None when a request of the chain goes past the cache.
@@ -91,21 +97,33 @@ class CachedCalls:
         call: Callable[[], Awaitable[CompletionResponse]],
     ) -> CompletionResponse:
         """The answer from the cache, from an identical request under way, or from `call`."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
         found = await self.look(chain, request, trace, control)
         if found.fresh is not None:
-            return self.hit(found.fresh, trace)
+            response = self.hit(found.fresh, trace)
+            self.witness(trace, request, began).shared(response, clock())
+            return response
         if found.key is None:
             return await call()
         flight, first = self.flight(found.key, chain, trace, lambda flight: flight.plain(call))
+        witness = None if first else self.witness(trace, request, began)  # the first one's call has its own
         try:
             response = await flight.result()
-        except RouteExhausted:
-            if found.spare is None:
+        except BaseException as error:
+            if found.spare is None or not isinstance(error, RouteExhausted):
+                if witness is not None:
+                    witness.failed(error, clock())
                 raise
-            return self.stale(found.spare, trace)
+            response = self.stale(found.spare, trace)
+            (witness or self.witness(trace, request, began)).shared(response, clock(), after_failure=first)
+            return response
         finally:
             await flight.leave()
-        return response if first else replace(response, trace=trace)
+        if witness is None:
+            return response
+        witness.shared(response, clock())
+        return replace(response, trace=trace)
 
     async def look(self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl) -> Found:
         """What the cache has.
@@ -212,12 +230,15 @@ class CachedStream(RouterStream):
         return super().response if found is None else replace(found, trace=self._trace, raw=None)
 
     async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        self._router._enter_loop()
+        clock = self._router._enter_loop().time
+        began = clock()
         found = await self._calls.look(self._chain, self._request, self._trace, self._control)
         if found.fresh is not None:
             self._stored = self._calls.hit(found.fresh, self._trace)
+            self.witness = self._calls.witness(self._trace, self._request, began)
+            self.witness.shared(self._stored, clock())
         else:
-            source = super()._chunks() if found.key is None else self._shared(found.key, found.spare)
+            source = super()._chunks() if found.key is None else self._shared(found.key, found.spare, began)
             async with aclosing(source) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -225,18 +246,28 @@ class CachedStream(RouterStream):
             for chunk in as_chunks(self._stored):
                 yield chunk
 
-    async def _shared(self, key: CacheKey, spare: Entry | None) -> AsyncGenerator[StreamChunk, None]:
+    async def _shared(self, key: CacheKey, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
         """From the call that all identical requests share; what it fails with may leave the spare to be served."""
         inner = RouterStream(self._router, self._chain, self._request, self._trace)
-        flight, _ = self._calls.flight(key, self._chain, self._trace, lambda flight: flight.streamed(inner))
+        flight, first = self._calls.flight(key, self._chain, self._trace, lambda flight: flight.streamed(inner))
         self._flight = flight
+        clock = asyncio.get_running_loop().time
+        if not first:
+            self.witness = self._calls.witness(self._trace, self._request, began)
         try:
             async with aclosing(flight.chunks()) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except RouteExhausted:
-            if spare is None:
+            if self.witness is not None:
+                self.witness.shared(self.response, clock())
+        except BaseException as error:
+            if spare is None or not isinstance(error, RouteExhausted):
+                if self.witness is not None:
+                    self.witness.failed(error, clock())
                 raise
             self._stored = self._calls.stale(spare, self._trace)
+            witness = self.witness or self._calls.witness(self._trace, self._request, began)
+            witness.shared(self._stored, clock(), after_failure=first)
         finally:
+            self.witness = self.witness or inner.witness
             await flight.leave()

@@ -19,6 +19,7 @@ _VERBS = {
     "schema": "The JSON Schema of routes.yaml.",
     "show": "The compiled chains, every value with where it came from.",
     "simulate": "A routes.yaml under hours of simulated traffic and faults, in seconds.",
+    "status": "The running routers and how they are.",
     "tokens": "Tokenizer vocabularies: what is in place, and fetching the rest.",
 }
 

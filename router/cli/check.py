@@ -45,10 +45,6 @@ def _tell(loaded: LoadResult, path: str) -> None:
         click.echo(f"left out, since a variable is not set: {left_out}")
     for sentence in compile_plan(loaded).uncounted:
         click.echo(f"note: {sentence}")
-    if loaded.inactive:
-        click.echo("accepted, but not active in this version:")
-        for key in loaded.inactive:
-            click.echo(f"  {key}")
 
 
 def _as_dict(loaded: LoadResult) -> dict[str, Any]:
@@ -68,5 +64,4 @@ def _as_dict(loaded: LoadResult) -> dict[str, Any]:
         ],
         "disabled": dict(loaded.disabled),
         "notes": [] if loaded.file is None else list(compile_plan(loaded).uncounted),
-        "inactive": list(loaded.inactive),
     }

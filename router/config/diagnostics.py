@@ -116,6 +116,11 @@ class Findings:
             for severity, at, path, message in sorted(self._found, key=lambda entry: entry[1])
         )
 
+    def shown(self) -> str:
+        """The whole text, keys blanked out."""
+        below_secrets = _lines_of_secrets(self._lines)
+        return "\n".join(self._source(number, below_secrets) for number in range(1, len(self._lines) + 1)) + "\n"
+
     def _source(self, line: int, below_secrets: frozenset[int]) -> str:
         text = self._lines[line - 1] if line <= len(self._lines) else ""
         if len(text) > MAX_SOURCE:

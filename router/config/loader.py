@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
-from router.config.inactive import inactive_keys
 from router.config.interpolate import Expanded, Interpolator, Unset
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
@@ -28,7 +27,7 @@ class LoadResult:
     """What a file gave. `file` is None when `diagnostics` has an error.
 
     `revision` changes with the text and with every variable and secret file that it used. `origins` has line and
-    column (from 1) of every key. `inactive` has the dotted paths of keys that the engine does not act on yet.
+    column (from 1) of every key.
     `disabled` has the providers that are left out (`when_unset: disable`) with the variable or file they lack.
     """
 
@@ -38,8 +37,13 @@ class LoadResult:
     origins: Mapping[tuple[str | int, ...], tuple[int, int]] = field(repr=False)
     name: str
     path: Path | None = None
-    inactive: tuple[str, ...] = ()
     disabled: Mapping[str, str] = field(default_factory=dict)
+    findings: Findings | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The file's text for people, keys blanked out; made anew at every call."""
+        return "" if self.findings is None else self.findings.shown()
 
     def require(self) -> RoutesFile:
         """The file. Raises ConfigError when it has errors."""
@@ -104,13 +108,11 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
     root = read_yaml(text, findings)
     file: RoutesFile | None = None
     origins: dict[tuple[str | int, ...], Place] = {}
-    inactive: tuple[str, ...] = ()
     disabled: dict[str, str] = {}
     if root is not None:
         origins = {node.path: node.key_at for node in _all(root)}
         _hide_keys(root, findings)
         disabled = _fill_in(root, variables, findings)
-        inactive = inactive_keys(root)
         expand_shorthand(root)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
@@ -121,8 +123,8 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
         origins=origins,
         name=name,
         path=path,
-        inactive=inactive,
         disabled=disabled,
+        findings=findings,
     )
 
 

@@ -1,0 +1,156 @@
+"""`signalbox status`: the routers that run now, and how they are."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from router.cli.common import Failure
+
+if TYPE_CHECKING:
+    from router.telemetry.snapshot import (
+        Figures,
+        Lamp,
+        ProviderFigures,
+        ReloadNote,
+        RouteFigures,
+        Snapshot,
+        TargetFigures,
+    )
+
+NOTHING_RUNS = 3
+_LAMPS = {
+    "closed": ("●", "green"),
+    "half_open": ("◐", "yellow"),
+    "open": ("○", "red"),
+    "held": ("⏸", "yellow"),
+    "drained": ("‖", "cyan"),
+    "disabled": ("·", "white"),
+}
+
+
+@click.command("status")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="The whole snapshots, one JSON object a line.")
+@click.option("--watch", "-w", is_flag=True, help="Go on, once a second, until Ctrl-C.")
+@click.option("--socket", "where", type=click.Path(path_type=Path), help="The socket, where the file names one.")
+def command(name: str | None, as_json: bool, watch: bool, where: Path | None) -> int:
+    """How the running routers of this user are: providers, targets, routes, what goes wrong. NAME picks one.
+
+    Exit code 3 when none runs.
+    """
+    try:
+        return asyncio.run(_run(name, as_json, watch, where))
+    except KeyboardInterrupt:
+        if watch:
+            return 0
+        raise
+
+
+async def _run(name: str | None, as_json: bool, watch: bool, where: Path | None) -> int:
+    while True:
+        snapshots = await _take(name, where)
+        if not snapshots and not watch:
+            what = f'no router named "{name}" runs' if name else "no router runs"
+            raise Failure(f"{what} that this user may watch (see docs/monitor.md)", NOTHING_RUNS)
+        if watch and not as_json:
+            click.clear()
+        for snapshot in snapshots:
+            click.echo(msgspec.json.encode(snapshot).decode() if as_json else render(snapshot))
+        if not watch:
+            return 0
+        await asyncio.sleep(1)
+
+
+async def _take(name: str | None, where: Path | None) -> list[Snapshot]:
+    from router.monitor.client import SocketFeed, discover
+
+    found: list[Snapshot] = []
+    for running in await discover(where):
+        if name is None or running.name == name:
+            feed = SocketFeed(running, where)
+            try:
+                async with asyncio.timeout(5), aclosing(feed.snapshots()) as snapshots:
+                    found.append(await anext(snapshots))
+            except (TimeoutError, StopAsyncIteration):
+                click.echo(f"signalbox: {running.name} does not answer", err=True)
+            finally:
+                await feed.aclose()
+    return found
+
+
+def render(snapshot: Snapshot) -> str:
+    """For people."""
+    processes = len(snapshot.by_process)
+    head = click.style(snapshot.name, bold=True)
+    where = f"  {snapshot.path}" if snapshot.path else ""
+    lines = [
+        f"{head}{where}  revision {snapshot.revision}  up {_duration(snapshot.time - snapshot.started_at)}"
+        f"  {processes} process{'es' if processes != 1 else ''}",
+        f"  {_figures(snapshot.figures)}  {snapshot.figures.totals.calls} requests, "
+        f"{snapshot.figures.totals.failed} failed since the start",
+    ]
+    reload = snapshot.last_reload
+    if reload is not None and not reload.accepted:
+        lines.append(click.style("  the file as saved was rejected; the last good one runs:", fg="red"))
+        lines += [f"    {line}" for line in _rejection(reload)]
+    for provider in snapshot.providers:
+        lines += _provider(provider, snapshot.time)
+    lines += [_route(route) for route in snapshot.routes]
+    return "\n".join(lines)
+
+
+def _rejection(reload: ReloadNote) -> list[str]:
+    told = reload.problem or "\n".join(found.render() for found in reload.diagnostics)
+    return told.splitlines()
+
+
+def _provider(provider: ProviderFigures, now: float) -> list[str]:
+    lines = [f"  {_lamp(provider.lamp, now)} {provider.name:<20} {_figures(provider.figures)}"]
+    return lines + [_target(target, now) for target in provider.targets]
+
+
+def _target(target: TargetFigures, now: float) -> str:
+    share = "" if target.share is None else f"  {target.share:.0%} of calls"
+    return f"    {_lamp(target.lamp, now)} {target.name:<18} {_figures(target.figures)}{share}"
+
+
+def _route(route: RouteFigures) -> str:
+    flows = "  ".join(f"{name} {flow.share:.0%}" for name, flow in route.flows.items() if flow.share)
+    return f"  → {route.name:<20} {_figures(route.figures)}  {flows}".rstrip()
+
+
+def _lamp(lamp: Lamp, now: float) -> str:
+    sign, colour = _LAMPS[lamp.state]
+    left = "" if lamp.until is None else f" {max(0.0, lamp.until - now):.0f} s"
+    by_hand = " by hand" if lamp.by_hand else ""
+    words = "" if lamp.state == "closed" and not lamp.by_hand else f" {lamp.state.replace('_', '-')}{left}{by_hand}"
+    return click.style(f"{sign}{words}", fg=colour)
+
+
+def _figures(figures: Figures) -> str:
+    parts = [f"{figures.rate:6.1f}/s", f"{figures.in_flight:3} in flight"]
+    parts.append(f"p50 {_milliseconds(figures.first_token.p50)}  p95 {_milliseconds(figures.first_token.p95)}")
+    if figures.error_rate:
+        parts.append(click.style(f"{figures.error_rate:.1%} {figures.leading_code or 'failed'}", fg="red"))
+    if figures.cost_per_minute:
+        parts.append(f"${figures.cost_per_minute:.4f}/min")
+    return "  ".join(parts)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return f"{'–':>6}   "
+    return f"{seconds * 1000:6.3g} ms" if seconds < 1 else f"{seconds:6.3g} s "
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

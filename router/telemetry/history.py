@@ -1,0 +1,134 @@
+"""Five minutes of whole seconds, for plots. A second that is over is added up once, when it is first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from router.telemetry import sketch
+from router.telemetry.recorder import Telemetry
+from router.telemetry.slot import Slot, Sums
+from router.telemetry.snapshot import KEPT, Struct
+from router.telemetry.views import History, Samples
+from router.telemetry.windows import ALL, groups_of
+
+_AT_ONCE = 10  # seconds that are added up before others get a turn
+
+
+class Point(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One second of a route, a provider, or all. The sketches are as in `router.telemetry.sketch`."""
+
+    calls: int = 0
+    failed: int = 0
+    cost: float = 0.0
+    first_token: Mapping[int, int] = {}
+    latency: Mapping[int, int] = {}
+
+
+Row: TypeAlias = dict[str, Point]  # by "all", "route chat", "provider groq"
+
+
+class Seconds(Struct, frozen=True):
+    """Whole seconds since 1970, up to and without `end`; those without a call are left out."""
+
+    end: int
+    rows: dict[int, Row]
+
+
+class Past:
+    """Remembers what was added up."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._rows: dict[int, Row] = {}
+
+    async def since(self, first: int, now: float) -> Seconds:
+        """The whole seconds from `first` on that are kept. Others get their turn while it works."""
+        telemetry = self._telemetry
+        telemetry.cut()
+        end = int(now + telemetry.offset)
+        first = max(first, end - KEPT)
+        for old in [second for second in self._rows if second < end - KEPT]:
+            del self._rows[old]
+        work = [each for each in (*telemetry.older, *telemetry.recent) if first <= each[0] < end]
+        done = 0
+        for second, slots in work:
+            if second not in self._rows:
+                self._rows[second] = _row(slots)
+                done += 1
+                if done % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        rows = {second: row for second, row in self._rows.items() if first <= second < end}
+        return Seconds(end, rows)
+
+
+def _row(slots: Iterable[Slot]) -> Row:
+    sums: dict[str, Sums] = {}
+    for slot in slots:
+        for key in groups_of(slot.cell):
+            if key[0] != "target":
+                sums.setdefault("all" if key == ALL else " ".join(key), Sums()).add(slot)
+    return {
+        name: Point(each.calls, each.failed, each.cost, each.first_token, each.latency) for name, each in sums.items()
+    }
+
+
+def add_rows(rows: dict[int, Row], more: Mapping[int, Row]) -> None:
+    """Add another process's seconds to these."""
+    for second, row in more.items():
+        mine = rows.setdefault(second, {})
+        for name, point in row.items():
+            mine[name] = _added(mine[name], point) if name in mine else point
+
+
+def _added(one: Point, other: Point) -> Point:
+    first, whole = dict(one.first_token), dict(one.latency)
+    sketch.add(first, other.first_token)
+    sketch.add(whole, other.latency)
+    return Point(one.calls + other.calls, one.failed + other.failed, one.cost + other.cost, first, whole)
+
+
+def history_of(seconds: Seconds) -> History:
+    """As plots show it: every second of the last 300 has its place, calls or not."""
+    names = {name for row in seconds.rows.values() for name in row}
+    order = range(seconds.end - KEPT, seconds.end)
+    columns = {name: [seconds.rows.get(second, {}).get(name) for second in order] for name in names | {"all"}}
+    samples = {name: _samples(points) for name, points in columns.items()}
+    return History(
+        end=float(seconds.end),
+        seconds=KEPT,
+        total=samples["all"],
+        providers=_of("provider ", samples),
+        routes=_of("route ", samples),
+    )
+
+
+def _of(kind: str, samples: Mapping[str, Samples]) -> dict[str, Samples]:
+    return {name.removeprefix(kind): found for name, found in sorted(samples.items()) if name.startswith(kind)}
+
+
+def _samples(points: list[Point | None]) -> Samples:
+    first = [_p50_p95(None if point is None else point.first_token) for point in points]
+    whole = [_p50_p95(None if point is None else point.latency) for point in points]
+    return Samples(
+        calls=tuple(0 if point is None else point.calls for point in points),
+        errors=tuple(0 if point is None else point.failed for point in points),
+        cost=tuple(0.0 if point is None else point.cost for point in points),
+        first_token_p50=tuple(p50 for p50, _ in first),
+        first_token_p95=tuple(p95 for _, p95 in first),
+        latency_p50=tuple(p50 for p50, _ in whole),
+        latency_p95=tuple(p95 for _, p95 in whole),
+    )
+
+
+def _p50_p95(found: Mapping[int, int] | None) -> tuple[float | None, float | None]:
+    if not found:
+        return None, None
+    p50, p95 = sketch.quantiles(found, 0.5, 0.95)
+    return p50, p95
+
+
+DECODER = msgspec.json.Decoder(Seconds)

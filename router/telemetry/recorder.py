@@ -1,0 +1,435 @@
+"""What the engine tells while it works: cheap to tell, and nobody waits for it.
+
+A request has a `Witness`. The plain case, a request that its first attempt answers, is one write into one slot; all
+else costs a little more. Figures are made from the slots only when somebody reads them (`router.telemetry.windows`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from providers.errors import ErrorCode, ProviderError
+from providers.types import CompletionRequest, CompletionResponse, Usage
+from router.target import Target
+from router.telemetry.sentences import Change, breaker_changed
+from router.telemetry.slot import Cell, Slot
+from router.telemetry.snapshot import KEPT, WINDOW
+from router.telemetry.views import Captured, Event
+from router.trace import Attempt, Trace
+
+if TYPE_CHECKING:
+    from router.breaker import Breaker
+    from router.plan import Plan
+
+log = logging.getLogger("signalbox.events")
+
+REQUESTS = 500  # that are remembered with their traces
+EVENTS = 500
+PREVIEW = 200  # characters
+_NAMES = 1024  # of routes that are told apart
+_MANY = 50  # slots of one second, which are added up by provider when they leave the window
+
+Capture = Literal["off", "preview", "full"]
+
+
+class Listener(Protocol):
+    """An exporter. Its methods are called on the loop, between the steps of a request, and must be quick."""
+
+    def began(self, witness: Witness) -> None: ...
+
+    def ended(self, witness: Witness, response: CompletionResponse | None) -> None: ...
+
+
+# How a plain request is remembered: as little as can be, since the rest would stay out of every processor's cache.
+# (number, revision, route, target, began, the attempt's start, end, a stream's first token, usage, cost)
+Plain: TypeAlias = tuple[int, str, "Route", Target, float, float, float, float | None, Usage, float | None]
+
+
+class Route:
+    """What is known of a route's requests: how many are under way, and its cells."""
+
+    __slots__ = ("answers", "attempts", "in_flight", "name", "requests")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.in_flight = 0
+        self.answers: dict[str, Cell] = {}  # by the target's identity
+        self.attempts: dict[str, Cell] = {}
+        self.requests = Cell("requests", name)
+
+    def cell(self, cells: dict[str, Cell], kind: str, target: Target) -> Cell:
+        """A new one of these."""
+        cell = cells[target.identity] = Cell(kind, self.name, target.provider, target.identity)
+        return cell
+
+
+class Telemetry:
+    """All that a router remembers of what it did. `offset` turns the loop's time into the time of day."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.started_at = time.time()
+        self.loaded_at = self.started_at
+        self.offset = self.started_at - time.monotonic()
+        self.virtual = False  # whether time is (see `router.testing`)
+        self.label = str(os.getpid())  # tells this router from others of the machine
+        self.routes: dict[str, Route] = {}
+        self.requests: deque[Witness | Plain] = deque(maxlen=REQUESTS)  # see `Witness.remembered`
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.listeners: tuple[Listener, ...] = ()
+        self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
+        self.recent: deque[tuple[int, list[Slot]]] = deque()  # the slots of each second of the window
+        self.older: deque[tuple[int, list[Slot]]] = deque()  # and of the rest of what is kept
+        self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
+        self.adopt(plan)
+        self._codes: dict[str, str] = {}  # of the last failure of targets and provider keys
+        self.ended = 0  # requests that were remembered so far
+
+    def adopt(self, plan: Plan) -> None:
+        """This plan runs from now on."""
+        self.plan = plan
+        told = plan.file.telemetry
+        self.capture = "off" if told is None or told.capture is None else told.capture
+
+    def enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The router runs on this loop now."""
+        self.label = f"{os.getpid()}.{secrets.token_hex(2)}"
+        self.offset = time.time() - loop.time()
+        self.virtual = abs(time.monotonic() - loop.time()) > 1
+
+    def mend_clock(self, now: float) -> None:
+        """Follow the wall clock after the machine slept, which a loop's clock does not see."""
+        drift = time.time() - self.offset - now
+        if abs(drift) > 1 and not self.virtual:
+            self.offset += drift
+
+    def witness(self, trace: Trace, request: CompletionRequest, now: float) -> Witness:
+        """Of a request that begins. Nothing of the request is kept, unless the file says so."""
+        route = self.routes.get(trace.route)
+        if route is None:
+            name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
+            route = self.routes.setdefault(name, Route(name))
+        return Witness(self, route, trace, None if self.capture == "off" else request, now)
+
+    def changed(self, identity: str, breaker: Breaker) -> None:
+        """A breaker took another state. It is told a little later, when the failure that did it is known."""
+        change = Change(breaker.state, breaker.manual, breaker.why, breaker.until)
+        asyncio.get_running_loop().call_soon(self._tell_change, identity, change)
+
+    def _tell_change(self, identity: str, change: Change) -> None:
+        now = asyncio.get_running_loop().time()
+        target = next((each for each in self.plan.targets if each.identity == identity), None)
+        provider, name = names_of(identity)
+        self.tell(
+            breaker_changed(
+                change,
+                provider=provider,
+                target=name if target is None else target.name,
+                code=self._codes.get(identity),
+                now=now,
+                time=now + self.offset,
+            )
+        )
+
+    def note_failure(self, target: Target, code: str) -> None:
+        """The last one of this target and its provider's key."""
+        self._codes[target.identity] = code
+        for key in target.keys:
+            self._codes[key.identity] = code
+
+    def tell(self, event: Event) -> None:
+        """Remember an event, log its sentence, and hand it to those who follow."""
+        self.events.append(event)
+        # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
+        log.info("%s", event.sentence)
+        for hear in tuple(self.heard):
+            hear(event)
+
+    # --- slots
+
+    def slot(self, cell: Cell, now: float) -> Slot:
+        """The one that a cell writes into now."""
+        return self.turn(cell, now) if now >= cell.slot.ends else cell.slot
+
+    def turn(self, cell: Cell, now: float) -> Slot:
+        """A new slot for a cell whose last one is over."""
+        self._close(cell.slot)
+        second = int(now + self.offset)
+        if not self.recent or self.recent[-1][0] < second:
+            self.recent.append((second, []))
+            self._age(second)
+        slot = cell.slot = Slot(cell, self.recent[-1][0], second + 1 - self.offset)
+        self.recent[-1][1].append(slot)
+        return slot
+
+    def cut(self) -> None:
+        """Close all slots, so that they can be read; what comes goes into new ones."""
+        for _, slots in self.recent:
+            for slot in slots:
+                self._close(slot)
+
+    def _close(self, slot: Slot) -> None:
+        if not slot.closed:
+            slot.close()
+            slot.cell.total.add(slot)
+
+    def _age(self, second: int) -> None:
+        while self.recent[0][0] <= second - WINDOW - 2:
+            past, slots = self.recent.popleft()
+            for slot in slots:
+                self._close(slot)
+            self.older.append((past, slots if len(slots) <= _MANY else _by_provider(slots)))
+        while self.older and self.older[0][0] < second - KEPT:
+            self.older.popleft()
+
+
+def names_of(identity: str) -> tuple[str, str | None]:
+    """The provider, and `provider/model-id` where it is a target's identity and not a key's."""
+    provider, _, rest = identity.partition(":")
+    _, is_target, model = rest.partition("/")
+    return provider, f"{provider}/{model}" if is_target else None
+
+
+def _by_provider(slots: list[Slot]) -> list[Slot]:
+    """Many slots of one second as a few: plots tell providers and routes apart, but no targets."""
+    found: dict[tuple[str, str, str], Slot] = {}
+    for slot in slots:
+        cell = slot.cell
+        key = (cell.kind, cell.route, cell.provider)
+        if key not in found:
+            found[key] = Slot(Cell(*key), slot.second, slot.ends)
+        found[key].add(slot)
+    return list(found.values())
+
+
+class Witness:
+    """Sees one request: told of every attempt that comes to nothing, and once how the request ended. It is remembered.
+
+    Args:
+        request: kept for `captured`; None where the file says nothing of capture.
+        began: on the loop's clock.
+
+    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0. `code`
+    is None for a success, `first_token` for a plain call. `cost` is in USD, `seconds` count from the begin.
+    """
+
+    __slots__ = (
+        *("_request", "_route", "_telemetry", "_tried", "began", "cached", "captured", "code", "cost", "first_token"),
+        *("__weakref__", "hedged", "number", "seconds", "target", "trace", "usage"),
+    )
+
+    seconds: float
+    usage: Usage | None
+    cost: float | None
+    first_token: float | None
+    code: str | None
+    cached: bool
+
+    def __init__(
+        self, telemetry: Telemetry, route: Route, trace: Trace, request: CompletionRequest | None, began: float
+    ) -> None:
+        self._telemetry = telemetry
+        self._route = route
+        self._request = request
+        self._tried: tuple[str, ...] = ()
+        self.trace = trace
+        self.began = began
+        self.number = 0
+        self.target: Target | None = None
+        self.hedged = False
+        self.captured: Captured | None = None
+        route.in_flight += 1
+        if telemetry.listeners:
+            for listener in telemetry.listeners:
+                listener.began(self)
+
+    def answered(
+        self, target: Target, started: float, now: float, response: CompletionResponse, first: float | None = None
+    ) -> None:
+        """The answer is whole.
+
+        Args:
+            started: when the attempt that gave it began; `now` and this on the loop's clock.
+            response: with its usage and cost.
+            first: of a stream, the seconds from `started` to its first content.
+        """
+        if self.number:
+            return
+        usage, cost = response.usage, response.cost
+        if len(self.trace.entries) > 1 or self._request is not None:
+            self._mended(target, started, now, first, response)
+            return
+        route, telemetry = self._route, self._telemetry
+        cell = route.answers.get(target.identity)
+        if cell is None:
+            cell = route.cell(route.answers, "answers", target)
+        slot = cell.slot
+        if now >= slot.ends:
+            slot = telemetry.turn(cell, now)
+        _answer(slot, now - started, first, usage, cost)
+        route.in_flight -= 1
+        self.number = telemetry.ended = telemetry.ended + 1
+        telemetry.requests.append(
+            (self.number, self.trace.revision, route, target, self.began, started, now, first, usage, cost)
+        )
+        if telemetry.listeners:
+            self._fill(target, now, usage, cost, response.cached)
+            self.first_token = None if first is None else first + started - self.began
+            self._tell_end(response)
+
+    def _fill(self, target: Target | None, now: float, usage: Usage | None, cost: float | None, cached: bool) -> None:
+        self.target, self.usage, self.cost, self.cached = target, usage, cost, cached
+        self.seconds = now - self.began
+        self.code = self.first_token = None
+
+    def _end(self, response: CompletionResponse | None) -> None:
+        telemetry = self._telemetry
+        self._route.in_flight -= 1
+        self.number = telemetry.ended = telemetry.ended + 1
+        if self._request is not None:
+            self.captured = _captured(telemetry.capture, self._request, response)
+            self._request = None
+        telemetry.requests.append(self)
+        self._tell_end(response)
+
+    def _tell_end(self, response: CompletionResponse | None) -> None:
+        for listener in self._telemetry.listeners:
+            listener.ended(self, response)
+
+    @classmethod
+    def remembered(cls, telemetry: Telemetry, row: Witness | Plain) -> Witness:
+        """What became of a request, however it is remembered."""
+        if isinstance(row, Witness):
+            return row
+        number, revision, route, target, began, started, now, first, usage, cost = row
+        trace = Trace(route.name, revision)
+        trace.seconds = now - began
+        trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
+        found = cls(telemetry, Route(route.name), trace, None, began)
+        found.number = number
+        found._fill(target, now, usage, cost, False)
+        found.first_token = None if first is None else first + started - began
+        return found
+
+    def shared(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
+        """Answered without a call: from the cache, or by the call of another request that asked the same.
+
+        Args:
+            after_failure: the request's own call failed, and was counted so; the answer is a stale one.
+        """
+        if self.number:
+            return
+        slot = self._telemetry.slot(self._route.requests, now)
+        slot.succeeded += 1
+        slot.cache_hits += 1
+        if after_failure:
+            slot.failed -= 1
+        slot.plain.append(now - self.began)
+        self._fill(None, now, response.usage, response.cost, True)
+        self._end(response)
+
+    def failed(self, error: BaseException, now: float) -> None:
+        """The request ended without an answer: by an error, or because its caller went away."""
+        if self.number:
+            return
+        slot = self._telemetry.slot(self._route.requests, now)
+        attempts = self.trace.attempts
+        code = _code(error)
+        if code == ErrorCode.CANCELLED:
+            slot.cancelled += 1
+        else:
+            slot.failed += 1
+            if not attempts:
+                slot.errors[code] = slot.errors.get(code, 0) + 1
+        if self.target is not None:
+            self._lost(self.target, now)
+        self._fill(self.target, now, None, None, False)
+        self.code = code
+        self._end(None)
+
+    def attempt_failed(self, target: Target, error: ProviderError, now: float) -> None:
+        """One attempt failed; another may follow. A stream that breaks is one as well."""
+        for slot in self._attempt(target, now):
+            slot.errors[error.code] = slot.errors.get(error.code, 0) + 1
+            if slot.cell.kind == "attempts":
+                slot.failed += 1
+        self.target = None
+        self._telemetry.note_failure(target, error.code)
+
+    def attempt_cancelled(self, target: Target, now: float, cost: float | None = None) -> None:
+        """One attempt was given up: its caller went away, or another one was faster and this cost USD for nothing."""
+        self._lost(target, now, cost or 0.0)
+
+    def _lost(self, target: Target, now: float, cost: float = 0.0) -> None:
+        for slot in self._attempt(target, now):
+            slot.cost += cost
+            if slot.cell.kind == "attempts":
+                slot.cancelled += 1
+
+    def _mended(
+        self, target: Target, started: float, now: float, first: float | None, response: CompletionResponse
+    ) -> None:
+        """An answer that did not come at the first attempt: the attempt's figures and the request's differ."""
+        before = started - self.began
+        self._fill(target, now, response.usage, response.cost, response.cached)
+        self.first_token = None if first is None else first + before
+        answer = self.trace.answer
+        fallback = answer is not None and answer.tier > 0
+        for slot in self._attempt(target, now):
+            wait = before if slot.cell.kind == "requests" else 0.0
+            _answer(slot, now - started + wait, None if first is None else first + wait, response.usage, response.cost)
+            slot.fallbacks += fallback
+            slot.hedges += self.hedged
+        self._end(response)
+
+    def _attempt(self, target: Target, now: float) -> tuple[Slot, Slot]:
+        """One attempt more: the slots of the target's and the route's part in it."""
+        route, telemetry = self._route, self._telemetry
+        cell = route.attempts.get(target.identity) or route.cell(route.attempts, "attempts", target)
+        slots = telemetry.slot(cell, now), telemetry.slot(route.requests, now)
+        again = target.identity in self._tried
+        self._tried += (target.identity,)
+        for slot in slots:
+            slot.attempts += 1
+            slot.retries += again
+        return slots
+
+
+def _answer(slot: Slot, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
+    slot.succeeded += 1
+    if first is None:
+        slot.plain.append(whole)
+    else:
+        slot.firsts.append(first)
+        slot.wholes.append(whole)
+        if usage.output_tokens and whole > first:
+            slot.stream_tokens += usage.output_tokens
+            slot.stream_seconds += whole - first
+    if usage.input_tokens is not None:
+        slot.input_tokens += usage.input_tokens
+    if usage.output_tokens is not None:
+        slot.output_tokens += usage.output_tokens
+    if cost is None:
+        slot.unpriced += 1
+    else:
+        slot.cost += cost
+
+
+def _code(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
+        return ErrorCode.CANCELLED
+    return str(getattr(error, "code", type(error).__name__))
+
+
+def _captured(capture: Capture, request: CompletionRequest, response: CompletionResponse | None) -> Captured:
+    prompt = "\n\n".join(f"{message.role}: {message.text}" for message in request.messages)
+    answer = "" if response is None else response.text
+    if capture == "full":
+        return Captured(prompt, answer, True)
+    return Captured(prompt[-PREVIEW:], answer[:PREVIEW], False)

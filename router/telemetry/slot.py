@@ -1,0 +1,153 @@
+"""What is counted: plain numbers that are cheap to raise, and to add up later.
+
+A cell counts for one route and one target of it (or for a route's requests as such). It writes into a slot, which
+stands for at most one second; closed slots are added up by whoever reads, and by nobody when nobody does.
+"""
+
+from __future__ import annotations
+
+from array import array
+from math import inf
+
+from router.telemetry import sketch
+from router.telemetry.sketch import Sketch
+from router.telemetry.snapshot import Counts, Quantiles
+
+# What adds up by itself. The names are those of `Counts`; streams flow for `stream_seconds` in all.
+NUMBERS = (
+    *("succeeded", "failed", "cancelled", "attempts", "input_tokens", "output_tokens", "cost", "unpriced"),
+    *("cache_hits", "retries", "fallbacks", "hedges", "stream_tokens", "stream_seconds"),
+)
+
+
+class Sums:
+    """Counts and sketches of a time."""
+
+    __slots__ = (*NUMBERS, "errors", "first_token", "latency")
+
+    succeeded: int
+    failed: int
+    cancelled: int
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    unpriced: int
+    cache_hits: int
+    retries: int
+    fallbacks: int
+    hedges: int
+    stream_tokens: int
+    stream_seconds: float
+
+    def __init__(self) -> None:
+        self.succeeded = self.failed = self.cancelled = self.attempts = 0
+        self.input_tokens = self.output_tokens = self.unpriced = 0
+        self.cache_hits = self.retries = self.fallbacks = self.hedges = self.stream_tokens = 0
+        self.cost = self.stream_seconds = 0.0
+        self.errors: dict[str, int] = {}
+        self.first_token: Sketch = {}
+        self.latency: Sketch = {}
+
+    @property
+    def calls(self) -> int:
+        return self.succeeded + self.failed + self.cancelled
+
+    def add(self, other: Sums) -> None:
+        self._numbers(other, 1)
+        for code, number in other.errors.items():
+            self.errors[code] = self.errors.get(code, 0) + number
+        sketch.add(self.first_token, other.first_token)
+        sketch.add(self.latency, other.latency)
+
+    def subtract(self, other: Sums) -> None:
+        """Take away what was added before."""
+        self._numbers(other, -1)
+        for code, number in other.errors.items():
+            self.errors[code] -= number
+        sketch.subtract(self.first_token, other.first_token)
+        sketch.subtract(self.latency, other.latency)
+        if not self.calls:
+            self.cost = self.stream_seconds = 0.0  # rounding leaves a rest
+
+    def _numbers(self, other: Sums, sign: int) -> None:
+        self.succeeded += sign * other.succeeded
+        self.failed += sign * other.failed
+        self.cancelled += sign * other.cancelled
+        self.attempts += sign * other.attempts
+        self.input_tokens += sign * other.input_tokens
+        self.output_tokens += sign * other.output_tokens
+        self.cost += sign * other.cost
+        self.unpriced += sign * other.unpriced
+        self.cache_hits += sign * other.cache_hits
+        self.retries += sign * other.retries
+        self.fallbacks += sign * other.fallbacks
+        self.hedges += sign * other.hedges
+        self.stream_tokens += sign * other.stream_tokens
+        self.stream_seconds += sign * other.stream_seconds
+
+    def counts(self) -> Counts:
+        """As data."""
+        errors = {code: number for code, number in self.errors.items() if number}
+        numbers = {name: getattr(self, name) for name in Counts.__struct_fields__ if name not in ("calls", "errors")}
+        return Counts(calls=self.calls, errors=errors, **numbers)
+
+
+def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
+    """A sketch as data."""
+    p50, p90, p95, p99 = sketch.quantiles(buckets, 0.5, 0.9, 0.95, 0.99)
+    return Quantiles(sum(buckets.values()), p50, p90, p95, p99, dict(buckets) if with_sketch else {})
+
+
+class Slot(Sums):
+    """What a cell counted until `ends` (loop time), or until someone read it.
+
+    Durations are kept as they come, since that is quick, and are sorted into the sketches when it is closed: `plain` of
+    whole answers; of streams the `firsts` to the first token and the `wholes`.
+    """
+
+    __slots__ = ("cell", "closed", "ends", "firsts", "plain", "second", "wholes")
+
+    def __init__(self, cell: Cell, second: int, ends: float) -> None:
+        super().__init__()
+        self.cell = cell
+        self.closed = False
+        self.second = second  # since 1970
+        self.ends = ends
+        self.plain = array("d")
+        self.firsts = array("d")
+        self.wholes = array("d")
+
+    def close(self) -> None:
+        """It is not written any more."""
+        self.closed = True
+        self.ends = -inf
+        if self.cell.kind == "answers":
+            self.attempts = self.succeeded
+        if self.plain:
+            sketch.count(self.latency, self.plain)
+        if self.firsts:
+            self.first_token = dict(self.latency)  # a plain answer's first token is the answer
+            sketch.count(self.first_token, self.firsts)
+            sketch.count(self.latency, self.wholes)
+        else:
+            self.first_token = self.latency
+        self.plain = self.firsts = self.wholes = array("d")
+
+
+class Cell:
+    """Counts for one route and one target of it.
+
+    `answers` cells count requests that their first attempt answered, which are a call of the route and one of the
+    target at the same time; `attempts` cells count the other attempts, `requests` cells the other requests.
+    """
+
+    __slots__ = ("identity", "kind", "provider", "route", "slot", "total")
+
+    def __init__(self, kind: str, route: str, provider: str = "", identity: str = "") -> None:
+        self.kind = kind
+        self.route = route
+        self.provider = provider
+        self.identity = identity
+        self.total = Sums()  # of all closed slots
+        self.slot = Slot(self, 0, -inf)

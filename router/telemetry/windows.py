@@ -1,0 +1,179 @@
+"""The last minute, added up for providers, targets, routes and all: made from the slots, and only while somebody reads.
+
+Reading adds what is new and takes away what is too old, so that it costs by what happened since, not by the window.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from router.telemetry.recorder import Telemetry, names_of
+from router.telemetry.slot import Cell, Slot, Sums, quantiles_of
+from router.telemetry.snapshot import WINDOW, Figures, Flow
+
+RATE = 10  # seconds that rates look back
+
+Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", name) or ("target", identity)
+ALL: Key = ("all", "")
+
+
+def groups_of(cell: Cell) -> tuple[Key, ...]:
+    """What a cell's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
+    asked: tuple[Key, ...] = (ALL, ("route", cell.route))
+    called: tuple[Key, ...] = (("provider", cell.provider), ("target", cell.identity))
+    return {"requests": asked, "attempts": called, "answers": asked + called}[cell.kind]
+
+
+class Window:
+    """One of them."""
+
+    __slots__ = ("calls", "output", "sums")
+
+    def __init__(self) -> None:
+        self.sums = Sums()
+        self.calls: dict[int, int] = {}  # by second
+        self.output: dict[int, int] = {}  # tokens of answers
+
+    def add(self, slot: Slot) -> None:
+        self.sums.add(slot)
+        self.calls[slot.second] = self.calls.get(slot.second, 0) + slot.calls
+        self.output[slot.second] = self.output.get(slot.second, 0) + slot.output_tokens
+
+    def subtract(self, slot: Slot) -> None:
+        self.sums.subtract(slot)
+        self.calls.pop(slot.second, None)
+        self.output.pop(slot.second, None)
+
+
+class Windows:
+    """All of them. `flows` count the answers from a route to a target."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._clear()
+
+    def _clear(self) -> None:
+        self._seen: deque[tuple[int, list[Slot]]] = deque()
+        self.groups: dict[Key, Window] = {}
+        self.flows: dict[tuple[str, str], Window] = {}
+
+    def read(self, now: float) -> None:
+        """Bring all up to now (loop time)."""
+        telemetry = self._telemetry
+        telemetry.cut()
+        second = int(now + telemetry.offset)
+        first = second - WINDOW
+        if self._seen and self._seen[-1][0] < first:
+            self._clear()
+        while self._seen and self._seen[0][0] < first:
+            for slot in self._seen.popleft()[1]:
+                for window in self._windows(slot.cell):
+                    window.subtract(slot)
+        known = self._seen[-1] if self._seen else (0, [])
+        for moment, slots in telemetry.recent:
+            if moment < max(first, known[0]):
+                continue
+            if moment > known[0]:
+                known = (moment, [])
+                self._seen.append(known)
+            for slot in slots[len(known[1]) :]:
+                known[1].append(slot)
+                for window in self._windows(slot.cell):
+                    window.add(slot)
+
+    def _windows(self, cell: Cell) -> Iterator[Window]:
+        for key in groups_of(cell):
+            found = self.groups.get(key)
+            if found is None:
+                found = self.groups[key] = Window()
+            yield found
+        if cell.kind != "requests":
+            flow = self.flows.get((cell.route, cell.identity))
+            if flow is None:
+                flow = self.flows[cell.route, cell.identity] = Window()
+            yield flow
+
+    def sums(self, key: Key) -> Sums:
+        """Of the window."""
+        found = self.groups.get(key)
+        return found.sums if found is not None else Sums()
+
+    def figures(self, key: Key, now: float, total: Sums, in_flight: int, *, with_sketches: bool = False) -> Figures:
+        """As data.
+
+        Args:
+            total: since the start.
+            in_flight: calls under way.
+            with_sketches: for those who add up several processes.
+        """
+        window = self.groups.get(key) or Window()
+        sums, second = window.sums, int(now + self._telemetry.offset)
+        span = self._span(now)
+        done = sums.succeeded + sums.failed
+        return Figures(
+            rate=_rate(window.calls, second, span),
+            series=series(window.calls, second),
+            in_flight=in_flight,
+            tokens_per_second=_rate(window.output, second, span),
+            stream_speed=sums.stream_tokens / sums.stream_seconds if sums.stream_seconds > 1e-9 else None,
+            first_token=quantiles_of(sums.first_token, with_sketch=with_sketches),
+            latency=quantiles_of(sums.latency, with_sketch=with_sketches),
+            error_rate=sums.failed / done if done else None,
+            leading_code=max(sums.errors, key=lambda code: sums.errors[code]) if any(sums.errors.values()) else None,
+            cost_per_minute=sums.cost * 60 / min(WINDOW, max(1.0, self._age(now))),
+            window=sums.counts(),
+            totals=total.counts(),
+        )
+
+    def flow(self, route: str, identity: str, name: str, now: float, *, of: int) -> Flow:
+        """What ran from a route to a target; its share is of so many answers."""
+        window = self.flows[route, identity]
+        second = int(now + self._telemetry.offset)
+        share = window.sums.succeeded / of if of else None
+        return Flow(name, share, _rate(window.calls, second, self._span(now)), series(window.calls, second))
+
+    def _age(self, now: float) -> float:
+        return now + self._telemetry.offset - self._telemetry.started_at
+
+    def _span(self, now: float) -> int:
+        """Whole seconds that a rate is taken over: fewer for a router that has just begun."""
+        return int(min(RATE, max(1.0, self._age(now))))
+
+
+def _rate(by_second: dict[int, int], second: int, span: int) -> float:
+    return sum(by_second.get(second - back, 0) for back in range(1, span + 1)) / span
+
+
+def series(by_second: dict[int, int], second: int) -> tuple[int, ...]:
+    """The values of the 60 whole seconds before this one, the oldest first."""
+    return tuple(by_second.get(past, 0) for past in range(second - WINDOW, second))
+
+
+class Totals:
+    """Everything since the start, by group."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        telemetry.cut()
+        self._sums: dict[Key, Sums] = {}
+        for route in telemetry.routes.values():
+            for cell in (*route.answers.values(), *route.attempts.values(), route.requests):
+                for key in groups_of(cell):
+                    self._sums.setdefault(key, Sums()).add(cell.total)
+
+    def target(self, provider: str, model: str) -> Sums:
+        """Of a target, whatever connections it has had."""
+        found = Sums()
+        for (kind, identity), sums in self._sums.items():
+            if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):
+                found.add(sums)
+        return found
+
+    def of(self, key: Key) -> Sums:
+        return self._sums.get(key) or Sums()
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """All groups that have seen anything."""
+        return tuple(self._sums)
