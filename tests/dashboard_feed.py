@@ -67,7 +67,7 @@ defaults:
   timeout: {first_token: 8s, total: 60s}
 routes:
   chat:
-    targets: [{target: luna, weight: 70}, {target: haiku, weight: 30}]
+    targets: [{model: luna, weight: 70}, {model: haiku, weight: 30}]
     fallbacks: [llama, {targets: [qwen], on: [rate_limited, overloaded]}]
     cache: {ttl: 1h, stale_if_error: 1d}
     budget: $40/d
@@ -226,9 +226,9 @@ def outage() -> Snapshot:
 
 DIAGNOSTICS = (
     Diagnostic(
-        "error", "routes.yaml", 18, 52, "routes.chat.targets.1.target",
+        "error", "routes.yaml", 18, 52, "routes.chat.targets.1.model",
         'no model is named "haikuu" (did you mean "haiku"?)',
-        "    targets: [{target: luna, weight: 70}, {target: haikuu, weight: 30}]",
+        "    targets: [{model: luna, weight: 70}, {model: haikuu, weight: 30}]",
     ),
 )  # fmt: skip
 
@@ -301,7 +301,7 @@ def trace(record: RequestRecord | None = None) -> TraceView:
 def config(*, bad: bool = False) -> ConfigView:
     """The file, its log, and what is wrong with it."""
     shown = load_text(TEXT, env=ENV).shown
-    saved = shown.replace("target: haiku,", "target: haikuu,") if bad else shown
+    saved = shown.replace("model: haiku,", "model: haikuu,") if bad else shown
     log = (
         Revision(NOW - 612, REVISION, True, ("chat: luna 60→70, haiku 40→30",), difference=_DIFF),
         Revision(NOW - 7384, "11aa22bb33cc", True),
@@ -311,9 +311,9 @@ def config(*, bad: bool = False) -> ConfigView:
     return ConfigView(PATH, REVISION, saved, shown, DIAGNOSTICS if bad else (), "", _BAD if bad else (), log)
 
 
-_OLD = "    targets: [{target: luna, weight: 60}, {target: haiku, weight: 40}]"
-_NEW = "    targets: [{target: luna, weight: 70}, {target: haiku, weight: 30}]"
-_WRONG = "    targets: [{target: luna, weight: 70}, {target: haikuu, weight: 30}]"
+_OLD = "    targets: [{model: luna, weight: 60}, {model: haiku, weight: 40}]"
+_NEW = "    targets: [{model: luna, weight: 70}, {model: haiku, weight: 30}]"
+_WRONG = "    targets: [{model: luna, weight: 70}, {model: haikuu, weight: 30}]"
 _DIFF = ("--- running", "+++ saved", "@@ -16,3 +16,3 @@", " routes:", "   chat:", f"-{_OLD}", f"+{_NEW}")
 _BAD = ("--- running", "+++ saved", "@@ -16,3 +16,3 @@", " routes:", "   chat:", f"-{_NEW}", f"+{_WRONG}")
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 
 UNKNOWN = "–"
-_BLOCKS = " ▏▎▍▌▋▊▉█"
-_LEVELS = "▁▂▃▄▅▆▇█"
+_LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below each other stay apart
 
 
 def number(value: float | None) -> str:
@@ -95,23 +94,21 @@ def clock(moment: float | None) -> str:
 
 
 def bar(share: float | None, width: int) -> str:
-    """A bar of `width` cells, to an eighth of one."""
-    eighths = round(min(1.0, max(0.0, share or 0.0)) * width * 8)
-    if share and not eighths:
-        eighths = 1
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (_BLOCKS[rest] if rest else "")).ljust(width)
+    """A bar of `width` cells, to half of one; what is more than nothing shows."""
+    halves = round(min(1.0, max(0.0, share or 0.0)) * width * 2)
+    full, rest = divmod(max(halves, 1 if share else 0), 2)
+    return ("━" * full + "╸" * rest).ljust(width)
 
 
 def sparkline(values: Sequence[float | None], width: int, *, top: float | None = None) -> str:
-    """The newest `width` values, a character each, of eight heights; nothing at all is a space.
+    """The newest `width` values, a character each, of seven heights; nothing at all is a space.
 
     `top` is the value of the full height; None takes the highest that is shown.
     """
     shown = list(values)[-width:]
     highest = max((value or 0 for value in shown), default=0) if top is None else top
     signs = "".join(
-        _LEVELS[min(7, int(value / highest * 7.999))] if value and highest else " " if value is None else "▁"
+        _LEVELS[min(6, int(value / highest * 6.999))] if value and highest else " " if value is None else "▁"
         for value in shown
     )
     return signs.rjust(width)

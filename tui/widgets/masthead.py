@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -36,7 +37,6 @@ class Masthead(Vertical):
     DEFAULT_CSS = """
     Masthead { height: 2; background: $panel; }
     Masthead > Static { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; }
-    Masthead > #tabs { link-style: none; link-background-hover: $accent 30%; link-color-hover: $foreground; }
     """
 
     def __init__(self, current: str) -> None:
@@ -62,8 +62,22 @@ class Masthead(Vertical):
         width = self.size.width - 2
         if width <= 0:
             return
-        self.query_one("#router", Static).update(_spread(self._left(width), self._right(), width), layout=False)
-        self.query_one("#tabs", Static).update(_spread(self._tabs(), self._figures(), width), layout=False)
+        left, right = Content("").join(self._left(width)), self._right()
+        left = left.truncate(max(0, width - right.cell_length - 1), ellipsis=True)
+        self.query_one("#router", Static).update(_spread(left, right, width), layout=False)
+        tabs, figures = Content("").join(self._tabs()), self._figures()
+        figures = figures.truncate(max(0, width - tabs.cell_length - 1), ellipsis=True)
+        self.query_one("#tabs", Static).update(_spread(tabs, figures, width), layout=False)
+
+    async def on_click(self, event: events.Click) -> None:
+        """A tab was clicked."""
+        at = event.get_content_offset(self.query_one("#tabs")) if event.widget is self.query_one("#tabs") else None
+        end = 0
+        for number, (mode, title) in enumerate(TABS, 1):
+            end += len(f" {number} {title} ")
+            if at is not None and at.x < end:
+                await self.app.switch_mode(mode)
+                return
 
     def _left(self, width: int) -> list[Content]:
         snapshot = self._snapshot
@@ -108,9 +122,8 @@ class Masthead(Vertical):
         tabs = []
         for number, (mode, title) in enumerate(TABS, 1):
             chosen = mode == self._current
-            style = "bold $background on $accent" if chosen else MUTED
-            label = Content.from_markup(f"[@click=app.switch_mode('{mode}')] {number} {title} [/]")
-            tabs.append(label.stylize(style))
+            style = "bold $background on $accent" if chosen else "$foreground 80%"
+            tabs.append(Content.styled(f" {number} {title} ", style))
         return tabs
 
     def _figures(self) -> Content:
@@ -131,11 +144,6 @@ class Masthead(Vertical):
         return Content.assemble(*pieces)
 
 
-def _spread(left: list[Content], right: Content, width: int) -> Content:
-    """Left and right in one line; where both do not fit, the right one gives way from its end."""
-    whole = Content("").join(left)
-    room = width - whole.cell_length - 1
-    if room <= 0:
-        return whole.truncate(width, ellipsis=True)
-    right = right.truncate(room, ellipsis=True) if right.cell_length > room else right
-    return whole.append(Content(" " * (width - whole.cell_length - right.cell_length))).append(right)
+def _spread(left: Content, right: Content, width: int) -> Content:
+    """Both in one line, as far apart as it is wide."""
+    return left.append(" " * max(0, width - left.cell_length - right.cell_length)).append(right)
