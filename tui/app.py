@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkType
 
 from router.telemetry.commands import ClearCache, Command, Drain, Reload, SetBreaker, Undrain
 from router.telemetry.snapshot import Snapshot
@@ -117,7 +118,7 @@ class Dashboard(App[None]):
         self.workers.cancel_group(self, "feed")
         before, self.feed = self.feed, self._attach_to(running)
         if before is not None:
-            self.run_worker(before.aclose(), group="closing")
+            self.run_worker(cast("WorkType[None]", before.aclose), group="closing")
         self.snapshot = self._newest = None
         self.events.clear()
         self._follow()
@@ -125,8 +126,8 @@ class Dashboard(App[None]):
     def _follow(self) -> None:
         self._count = 0
         self._since = 0.0
-        for following in (self._follow_snapshots(), self._follow_events()):
-            self.run_worker(following, group="feed")
+        for following in (self._follow_snapshots, self._follow_events):
+            self.run_worker(cast("WorkType[None]", following), group="feed")
 
     async def _follow_snapshots(self) -> None:
         assert self.feed is not None
@@ -159,7 +160,7 @@ class Dashboard(App[None]):
 
     def _look(self, view: View) -> None:
         if self._looking is None or self._looking.is_finished:
-            self._looking = self.run_worker(self._looked(view), group="look")
+            self._looking = self.run_worker(partial(self._looked, view), group="look")
 
     async def _looked(self, view: View) -> None:
         try:
