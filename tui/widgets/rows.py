@@ -238,12 +238,15 @@ class Rows(ScrollView, can_focus=True):
         if self.key is not None:
             self.post_message(self.Selected(self, self.key))
 
-    def _row_at(self, y: int) -> int | None:
-        index = y + self.scroll_offset.y - self._top
-        return index if y >= self._top and 0 <= index < len(self._rows) else None
+    def _row_at(self, event: events.MouseEvent) -> int | None:
+        at = event.get_content_offset(self)
+        if at is None or at.y < self._top:
+            return None
+        index = at.y + self.scroll_offset.y - self._top
+        return index if index < len(self._rows) else None
 
     def on_click(self, event: events.Click) -> None:
-        index = self._row_at(event.y)
+        index = self._row_at(event)
         if index is None or self._rows[index].key is None:
             return
         if index == self._cursor:
@@ -252,7 +255,7 @@ class Rows(ScrollView, can_focus=True):
             self._go(index, scroll=False)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        self.hovered = self._row_at(event.y)
+        self.hovered = self._row_at(event)
 
     def on_leave(self) -> None:
         self.hovered = None
