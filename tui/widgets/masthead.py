@@ -71,11 +71,13 @@ class Masthead(Vertical):
 
     async def on_click(self, event: events.Click) -> None:
         """A tab was clicked."""
-        at = event.get_content_offset(self.query_one("#tabs")) if event.widget is self.query_one("#tabs") else None
-        end = 0
+        tabs = self.query_one("#tabs").content_region
+        if not tabs.contains_point(event.screen_offset):
+            return
+        end = tabs.x
         for number, (mode, title) in enumerate(TABS, 1):
             end += len(f" {number} {title} ")
-            if at is not None and at.x < end:
+            if event.screen_x < end:
                 await self.app.switch_mode(mode)
                 return
 
