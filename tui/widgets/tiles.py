@@ -87,7 +87,7 @@ def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Conte
     yield (
         "money",
         _value(as_text.dollars(whole.cost_per_minute), "/min", ""),
-        _small(f"{as_text.dollars(totals.cost)} so far" + (" and unpriced" if totals.unpriced else "")),
+        _small(f"{as_text.dollars(totals.cost)} so far" + (" and unpriced" if totals.unpriced and roomy else "")),
     )
     if cache.enabled:
         yield (
@@ -98,7 +98,7 @@ def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Conte
             ),
         )
     else:
-        yield "cached", Content.styled("off", MUTED), _small("no route keeps answers")
+        yield "cached", Content.styled("off", MUTED), _small("not in use")
 
 
 def _value(value: str, unit: str, more: str) -> Content:
