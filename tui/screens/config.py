@@ -18,7 +18,7 @@ from textual.widgets import Static
 from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import ConfigView, Revision
 from tui import format as as_text
-from tui.theme import BAD, GOOD, MUTED, STRONG
+from tui.theme import BAD, GOOD, STRONG
 from tui.view import View
 from tui.widgets.rows import Rows
 from tui.widgets.source import difference_rows, file_rows, log_rows, revision_rows
@@ -78,9 +78,7 @@ class ConfigScreen(View):
             "difference": lambda: difference_rows(view.difference),
             "log": lambda: log_rows(view.log, view.revision, width),
         }[self._part]()
-        source.say_when_empty(
-            "what is saved is what runs: there is no difference" if self._part == "difference" else ""
-        )
+        source.say_when_empty("there is no difference: what is saved runs" if self._part == "difference" else "")
         source.show(rows)
         titles = {"file": view.path or "made from text", "difference": "running → saved", "log": "revisions"}
         source.border_title = as_text.home(titles[self._part])
@@ -178,6 +176,4 @@ def _verdict(view: ConfigView) -> Content:
             (f"{why}. ", BAD),
             (f"Revision {running}, the last good one, runs.", STRONG),
         )
-    return Content.assemble(
-        ("✓ ", GOOD), (f"Revision {running} runs, as saved.", STRONG), ("  Edits are taken at once.", MUTED)
-    )
+    return Content.assemble(("✓ ", GOOD), (f"Revision {running} runs, as saved.", STRONG))
