@@ -16,7 +16,7 @@ from textual.widgets import Footer, Static
 from router.telemetry.views import TraceView
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, MUTED, STRONG, TEXT
-from tui.widgets.waterfall import waterfall
+from tui.widgets.waterfall import LEGEND, waterfall
 
 if TYPE_CHECKING:
     from tui.app import Dashboard
@@ -56,9 +56,8 @@ class TraceDialog(ModalScreen[None]):
 
     def _draw(self) -> None:
         width = min(150, self.app.size.width * 92 // 100) - 5
-        self.query_one("#trace", Static).update(
-            Content("\n").join([*_head(self._trace), *waterfall(self._trace, width), *_said(self._trace)])
-        )
+        lines = [*_head(self._trace), *waterfall(self._trace, width), Content(""), LEGEND, *_said(self._trace)]
+        self.query_one("#trace", Static).update(Content("\n").join(lines))
 
     def action_leave(self) -> None:
         self.dismiss()

@@ -11,24 +11,24 @@ from router.trace import Attempt, Entry, Pause, Skip
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
 
-_NAME, _TOOK = 20, 9  # cells for names and durations
+_NAME, _TOOK = 20, 9  # cells for names and durations; names have fewer in a narrow column
 
 
 def waterfall(trace: TraceView, width: int) -> list[Content]:
     """The lines, for so many cells. Under each bar stands what is to be said of it."""
-    room = max(10, width - _NAME - _TOOK - 2)
+    names = _NAME if width >= 60 else 12
+    room = max(6, width - names - _TOOK)
     ends = [entry.at + getattr(entry, "seconds", 0.0) for entry in trace.entries]
     total = max([trace.seconds, trace.record.seconds, *ends, 1e-6])
-    lines = [_axis(total, room)]
+    lines = [_axis(total, names, room)]
     for entry in trace.entries:
-        lines += _entry(entry, total, room, width)
+        lines += _entry(entry, total, names, width)
     if not trace.entries:
-        lines.append(Content.styled(f"{'':<{_NAME}}no call was made", MUTED))
-    lines.append(Content.assemble((" " * _NAME, ""), *LEGEND))
+        lines.append(Content.styled("no call was made", MUTED))
     return lines
 
 
-LEGEND = (
+LEGEND = Content.assemble(
     ("╌╌", INFO),
     (" waits for the first token  ", FAINT),
     ("━━", GOOD),
@@ -40,28 +40,29 @@ LEGEND = (
 )
 
 
-def _axis(total: float, room: int) -> Content:
+def _axis(total: float, names: int, room: int) -> Content:
     left, middle, right = "0", as_text.seconds(total / 2), as_text.seconds(total)
     line = [" "] * room
     line[0] = left
     for text, at in ((middle, room // 2 - len(middle) // 2), (right, room - len(right))):
-        if at > 1:
+        if at > 1 + (len(right) + len(middle) if text == middle and room < 30 else 0):
             line[at : at + len(text)] = text
-    return Content.styled(" " * _NAME + "".join(line), FAINT)
+    return Content.styled(" " * names + "".join(line), FAINT)
 
 
-def _entry(entry: Entry, total: float, room: int, width: int) -> Iterator[Content]:
+def _entry(entry: Entry, total: float, names: int, width: int) -> Iterator[Content]:
+    room = max(6, width - names - _TOOK)
     start = min(room - 1, round(entry.at / total * room))
     if isinstance(entry, Skip):
         told = f"skipped: {entry.reason}{', ' + entry.message if entry.message else ''}"
         yield Content.assemble(
-            (as_text.fit(f"{_tier(entry.tier)}{entry.target}", _NAME), MUTED),
+            (as_text.fit(f"{_tier(entry.tier)}{entry.target}", names), MUTED),
             (" " * start + "· ", FAINT),
-            (as_text.fit(told, max(1, width - _NAME - start - 2)).rstrip(), MUTED),
+            (as_text.fit(told, max(1, width - names - start - 2)).rstrip(), MUTED),
         )
         return
     length = max(1, min(room - start, round(entry.seconds / total * room)))
-    name = as_text.fit(_label(entry), _NAME)
+    name = as_text.fit(_label(entry), names - 1) + " "
     took = as_text.right(as_text.seconds(entry.seconds), _TOOK)
     bar = _pause_bar(length) if isinstance(entry, Pause) else _bar(entry, length)
     gap = " " * (room - start - length)
