@@ -35,6 +35,7 @@ class RoutesScreen(View):
     def __init__(self) -> None:
         super().__init__()
         self._chains: Chains | None = None
+        self._revision = ""  # that the snapshot had when they were asked for
 
     def body(self) -> ComposeResult:
         with Container(id="routes"):
@@ -52,13 +53,10 @@ class RoutesScreen(View):
 
     async def look(self) -> None:
         snapshot, feed = self.dashboard.snapshot, self.dashboard.feed
-        if (
-            snapshot is None
-            or feed is None
-            or (self._chains is not None and self._chains.revision == snapshot.revision)
-        ):
+        if snapshot is None or feed is None or self._revision == snapshot.revision:
             return
         self._chains = await feed.chains()
+        self._revision = snapshot.revision
         self.query_one(TrackPlan).draw(self._chains, snapshot)
         self._explain()
 
