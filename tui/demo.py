@@ -59,7 +59,7 @@ _HEALTHY: dict[str, dict[str, object]] = {
     "openai": {"first_token": 0.18, "tokens_per_second": 120.0, "jitter": 0.4},
     "anthropic": {"first_token": 0.26, "tokens_per_second": 90.0, "jitter": 0.3},
     "groq": {"first_token": 0.07, "tokens_per_second": 300.0, "jitter": 0.3},
-    "ollama": {"first_token": 0.45, "tokens_per_second": 40.0, "jitter": 0.5},
+    "ollama": {"first_token": 0.45, "tokens_per_second": 80.0, "jitter": 0.4},
 }
 _FAULTS: dict[str, tuple[dict[str, object], str, str]] = {
     "break": ({"error_rate": 1.0, "error": "server_error"}, "broken", "{} is broken: it answers 500"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -14,6 +16,14 @@ from tui.widgets.masthead import Masthead
 
 if TYPE_CHECKING:
     from tui.app import Dashboard
+
+
+_BREAKER = Binding.Group("breaker")
+BREAKER_KEYS: tuple[BindingType, ...] = (
+    Binding("o", "breaker('open')", "open", tooltip="open its breaker by hand: no calls", group=_BREAKER),
+    Binding("c", "breaker('close')", "close", tooltip="hold its breaker closed by hand", group=_BREAKER),
+    Binding("x", "breaker('reset')", "reset", tooltip="give its breaker back to the router", group=_BREAKER),
+)
 
 
 class View(Screen[None]):
@@ -66,3 +76,6 @@ class View(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.dashboard.came_to_front(self)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.query_one(Footer).show_command_palette = event.size.width >= 100  # room for keys on small terminals

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from textual import events
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -64,7 +65,8 @@ class ConfigScreen(View):
             self._view = view
             self._draw()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
         self._draw()
 
     def _draw(self) -> None:

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 
 from router.telemetry.snapshot import ProviderFigures, Snapshot
 from router.telemetry.views import Event, RequestFilter
-from tui.view import View
+from tui.view import BREAKER_KEYS, View
 from tui.widgets.board import Board
 from tui.widgets.details import Details
 from tui.widgets.event_list import EventList
@@ -18,6 +18,7 @@ from tui.widgets.rows import Rows
 from tui.widgets.tiles import Tiles
 
 _DEMO = ("fault", "traffic")
+_TRAFFIC = Binding.Group("traffic")
 
 
 class PanelScreen(View):
@@ -31,11 +32,10 @@ class PanelScreen(View):
         Binding("s", "fault('slow')", "slow", tooltip="slow this simulated vendor down"),
         Binding("l", "fault('limit')", "limit", tooltip="let this simulated vendor answer 429"),
         Binding("m", "fault('mend')", "mend", tooltip="mend this simulated vendor"),
-        Binding("plus,equals_sign", "traffic(1.5)", "more", key_display="+", tooltip="more simulated traffic"),
-        Binding("minus", "traffic(0.6667)", "less", key_display="-", tooltip="less simulated traffic"),
-        Binding("o", "breaker('open')", "open", tooltip="open its breaker by hand: no calls"),
-        Binding("c", "breaker('close')", "close", tooltip="hold its breaker closed by hand"),
-        Binding("x", "breaker('reset')", "reset", tooltip="give its breaker back to the router"),
+        Binding("plus", "traffic(1.5)", "more", key_display="+", tooltip="more simulated traffic", group=_TRAFFIC),
+        Binding("equals_sign", "traffic(1.5)", "more", tooltip="more simulated traffic", show=False),
+        Binding("minus", "traffic(0.6667)", "less", key_display="-", tooltip="less simulated traffic", group=_TRAFFIC),
+        *BREAKER_KEYS,
         Binding("d", "drain", "drain", tooltip="no new calls for it, or calls again"),
         Binding("t", "try_it", "try", tooltip="ask this target a prompt"),
         Binding("f", "requests", "requests", tooltip="the recent requests that it answered", show=False),

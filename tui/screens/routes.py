@@ -10,7 +10,7 @@ from textual.containers import Container
 
 from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import Chains, RequestFilter
-from tui.view import View
+from tui.view import BREAKER_KEYS, View
 from tui.widgets.policies import Policies
 from tui.widgets.rows import Rows
 from tui.widgets.track import TrackPlan
@@ -23,9 +23,7 @@ class RoutesScreen(View):
     name_of_mode: ClassVar[str] = "routes"
     AUTO_FOCUS = "TrackPlan"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "breaker('open')", "open", tooltip="open its breaker by hand: no calls"),
-        Binding("c", "breaker('close')", "close", tooltip="hold its breaker closed by hand"),
-        Binding("x", "breaker('reset')", "reset", tooltip="give its breaker back to the router"),
+        *BREAKER_KEYS,
         Binding("d", "drain", "drain", tooltip="no new calls for it, or calls again"),
         Binding("t", "try_it", "try", tooltip="ask this route or target a prompt"),
         Binding("f", "requests", "requests", tooltip="its recent requests"),
