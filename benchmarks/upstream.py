@@ -1,6 +1,6 @@
 """The upstream of the comparison: one asyncio process that answers from prepared bytes, faster than any client asks.
 
-    python -m benchmarks.upstream [CORE]      says its port, and ends with its standard input
+    python -m benchmarks.upstream      says its port, and ends with its standard input
 
 The first part of a request's path says what becomes of it: `/ok`; `/gather-N`, where a stream goes on when N are open;
 or a fault: `/reset`, `/hang`, `/503`, `/cut` (a stream that breaks off before its first content). The vendor's own path
@@ -10,7 +10,6 @@ follows. `GET /fault` tells when the last fault was, on the machine's monotonic 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 import sys
@@ -42,7 +41,9 @@ def _parts(vendor: str, writes: int) -> list[bytes]:
 PLAIN = {vendor: _answer("200 OK", "application/json", plain(vendor)) for vendor in PATHS}
 STREAM = {vendor: _parts(vendor, WRITES) for vendor in PATHS}
 SLOW = {vendor: _parts(vendor, PACED) for vendor in PATHS}
-ERROR = _answer("503 Service Unavailable", "application/json", b'{"error":{"message":"overloaded","type":"overloaded"}}')
+ERROR = _answer(
+    "503 Service Unavailable", "application/json", b'{"error":{"message":"overloaded","type":"overloaded"}}'
+)
 
 
 class Upstream(asyncio.Protocol):
@@ -60,6 +61,10 @@ class Upstream(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self in self.gathered:
+            self.gathered.remove(self)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -142,6 +147,4 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        os.sched_setaffinity(0, {int(sys.argv[1])})
     asyncio.run(_main())

@@ -15,7 +15,6 @@ import asyncio
 import gc
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -120,10 +119,12 @@ async def measure(peer: Peer, case: str, times: int) -> dict[str, Any]:
             if text != wanted:
                 raise ValueError(f"the answer is not the upstream's: {text[:80]!r}")
 
-    if kind != "gather":
+    if kind == "gather":
+        await peer.call()
+    else:
         await asyncio.gather(*(some(1) for _ in range(at_once)))  # connections are made before the clock runs
     gc.collect()
-    idle = _memory() if kind == "gather" else 0
+    idle = _memory_from_now()
     cpu, wall = time.process_time(), time.perf_counter()
     if at_once == 1:
         await some(times)
@@ -131,14 +132,20 @@ async def measure(peer: Peer, case: str, times: int) -> dict[str, Any]:
         await asyncio.gather(*(some(times // at_once) for _ in range(at_once)))
     told = {"times": times // at_once * at_once, "cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
     if kind == "gather":
-        told["memory"] = max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - idle)
+        told["memory"] = _peak() - idle
     return told
 
 
-def _memory() -> int:
-    """Bytes of this process that are in memory now."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def _memory_from_now() -> int:
+    """Bytes of this process that are in memory; its peak begins anew here (proc(5), clear_refs)."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    return _peak()
+
+
+def _peak() -> int:
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
 
 
 def job(case: str, setup: Setup, times: int) -> str:

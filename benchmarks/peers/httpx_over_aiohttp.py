@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from aiohttp import ClientSession, TCPConnector
+from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.peers.http import HEADERS, Lines, body, text_of, url_of
 from benchmarks.worker import Setup, serve

@@ -6,8 +6,10 @@ import asyncio
 import tempfile
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
+from benchmarks import engine
 from benchmarks.answers import MODEL
 from benchmarks.worker import MESSAGES, Setup, serve
 from providers import CompletionRequest, Message, Provider, ProviderSettings, registry
@@ -68,9 +70,7 @@ def file_of(setup: Setup) -> str:
     fallbacks = ", ".join(f"p{number}/{MODEL}" for number in range(1, len(urls)))
     cache = f'cache: {{path: "{tempfile.mkdtemp()}"}}\n' if setup.cache else ""
     kept = ", cache: {ttl: 1h}" if setup.cache else ""
-    return (
-        f"providers:\n{providers}routes:\n  chat: {{targets: [{targets}], fallbacks: [{fallbacks}]{kept}}}\n{cache}"
-    )
+    return f"providers:\n{providers}routes:\n  chat: {{targets: [{targets}], fallbacks: [{fallbacks}]{kept}}}\n{cache}"
 
 
 async def open_peer(setup: Setup) -> Routed | Bare:
@@ -118,5 +118,27 @@ def _last_fault(base: str) -> float:
         return float(answer.read())
 
 
+async def engine_alone(setup: Setup, times: int) -> dict[str, Any]:
+    """Seconds of CPU over the fake provider (see `benchmarks.engine`)."""
+    routed, bare = await engine.calls(3)
+    many, bare_of_many = await engine.calls(1000)
+    chunk, bare_chunk = await engine.chunks(3)
+    own = {"own call": routed - bare, "own call of 1000": many - bare_of_many, "own chunk": chunk - bare_chunk}
+    return {"times": times, "call": routed, **own}
+
+
+async def load(setup: Setup, times: int) -> dict[str, Any]:
+    """Seconds for a router on a file of 1,000 models and 200 routes."""
+    Router.from_text(engine.file_of(3), env={})  # what it needs is imported
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "routes.yaml"
+        path.write_text(engine.file_of(1000))
+        cpu, wall = time.process_time(), time.perf_counter()
+        router = Router.from_yaml(path, env={})
+        told = {"times": times, "cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+    assert len(router.routes) >= 200
+    return told
+
+
 if __name__ == "__main__":
-    serve(open_peer, failover=failover)
+    serve(open_peer, failover=failover, engine=engine_alone, load=load)
