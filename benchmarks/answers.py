@@ -1,4 +1,4 @@
-"""What the benchmarks' upstream answers, in the words of each vendor: a short plain answer, and a stream of 200 chunks."""
+"""What the benchmarks' upstream answers, in each vendor's words: a short plain answer, and a stream of 200 chunks."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Worker:
     """A contender's process, or the upstream's."""
 
     def __init__(self, command: list[str], core: int | None) -> None:
-        self._log = tempfile.TemporaryFile("w+")
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `close`
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, cwd=ROOT, env=_env()
         )
@@ -277,13 +277,12 @@ def _lines(path: str) -> list[str]:
 def text_of(told: dict[str, Any]) -> str:
     """The whole report in Markdown, of what the JSON file has."""
     where = told["machine"]
-    versions = ", ".join(
-        f"{each.name} ({found})" for each in CONTENDERS if (found := environments.versions_of(each.script))
-    )
+    versions = [(each.name, environments.versions_of(each.script)) for each in CONTENDERS]
     lines = [
         f"Measured on {where['date']}: {where['processor']}, {where['cores']} cores, {where['system']}, Python "
-        f"{where['python']}; load {where['load before']} before and {where['load after']} after; {told['rounds']} rounds.",
-        f"Versions: {versions}.",
+        f"{where['python']}; load {where['load before']} before and {where['load after']} after; "
+        f"{told['rounds']} rounds.",
+        f"Versions: {', '.join(f'{name} ({found})' for name, found in versions if found)}.",
         report.tables(told["results"]),
         "**What was aimed at**",
         report.targets(told["results"]),

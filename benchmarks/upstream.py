@@ -82,7 +82,7 @@ class Upstream(asyncio.Protocol):
         _, mode, own = (*path.split("/", 2), "")[:3]
         self._vendor = next((name for name, end in PATHS.items() if own.endswith(end[1:])), "openai")
         streamed = b'"stream":true' in body or b'"stream": true' in body
-        if mode == "ok":
+        if mode == "ok" or (mode.startswith("gather-") and not streamed):
             for part in STREAM[self._vendor] if streamed else (PLAIN[self._vendor],):
                 self._transport.write(part)
         elif mode.startswith("gather-"):

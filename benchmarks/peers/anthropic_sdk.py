@@ -18,12 +18,12 @@ class Anthropic:
         return "".join(block.text for block in answer.content if block.type == "text")
 
     async def stream(self) -> str:
-        found = []
-        async for event in await self._client.messages.create(
-            model=MODEL, messages=MESSAGES, max_tokens=MOST, stream=True
-        ):
-            if event.type == "content_block_delta" and event.delta.type == "text_delta":
-                found.append(event.delta.text)
+        events = await self._client.messages.create(model=MODEL, messages=MESSAGES, max_tokens=MOST, stream=True)
+        found = [
+            event.delta.text
+            async for event in events
+            if event.type == "content_block_delta" and event.delta.type == "text_delta"
+        ]
         return "".join(found)
 
 

@@ -54,6 +54,10 @@ class Floor:
         self._idle.append((reader, writer))
         return "".join(found)
 
+    def close(self) -> None:
+        for _, writer in self._idle:
+            writer.close()
+
     def _take(self, data: bytes, found: list[str]) -> None:
         if data == b"[DONE]":
             return

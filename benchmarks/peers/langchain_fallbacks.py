@@ -20,10 +20,7 @@ class Langchain:
         return str((await self._model.ainvoke(PROMPT)).content)
 
     async def stream(self) -> str:
-        found = []
-        async for chunk in self._model.astream(PROMPT):
-            found.append(str(chunk.content))
-        return "".join(found)
+        return "".join([str(chunk.content) async for chunk in self._model.astream(PROMPT)])
 
 
 async def open_peer(setup: Setup) -> Langchain:

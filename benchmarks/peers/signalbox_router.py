@@ -26,11 +26,11 @@ class Routed:
         return (await self.router.complete("chat", MESSAGES)).text
 
     async def stream(self) -> str:
-        found = []
         async with self.router.stream("chat", MESSAGES) as stream:
-            async for chunk in stream:
-                found.append(chunk.text)
-        return "".join(found)
+            return "".join([chunk.text async for chunk in stream])
+
+    async def aclose(self) -> None:
+        await self.router.aclose()
 
 
 class FromDisk(Routed):
@@ -53,11 +53,11 @@ class Bare:
         return (await self._provider.complete(self._request())).text
 
     async def stream(self) -> str:
-        found = []
         async with self._provider.stream(self._request()) as stream:
-            async for chunk in stream:
-                found.append(chunk.text)
-        return "".join(found)
+            return "".join([chunk.text async for chunk in stream])
+
+    async def aclose(self) -> None:
+        await self._provider.aclose()
 
 
 def file_of(setup: Setup) -> str:
