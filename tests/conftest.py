@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER, str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def same_picture_everywhere() -> Iterator[None]:
+    """The dashboard's pictures depend on no machine's time zone, colours or animations."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("TZ", "UTC"), ("TEXTUAL_ANIMATIONS", "none"), ("COLORTERM", "truecolor")):
+            patch.setenv(name, value)
+        for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_DRIVER"):
+            patch.delenv(name, raising=False)
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture

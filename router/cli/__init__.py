@@ -12,7 +12,8 @@ _VERBS = {
     "ask": "One streamed answer on stdout.",
     "cache": "The stored answers: statistics, forgetting them, and why a request is a hit or not.",
     "check": "Validate a routes.yaml.",
-    "demo": "A story told on simulated vendors: no key, no network.",
+    "dash": "The dashboard: watch the running routers and act on them; or start one on a file.",
+    "demo": "The dashboard over simulated vendors under traffic: no key, no network.",
     "explain": "Without a call: who would be asked, in which order, and who not.",
     "init": "Write a routes.yaml from the keys and servers that this machine has.",
     "models": "What the providers offer now, with window, price and capabilities.",
@@ -24,6 +25,10 @@ _VERBS = {
 }
 
 
+# Named, not imported: the dashboard is above this package and comes with verbs of its own.
+_ABOVE = {"dash": "tui.commands.dash", "demo": "tui.commands.demo"}
+
+
 class _Verbs(click.Group):
     """Loads a verb's module only when it is called, so that `--help` and errors come at once."""
 
@@ -33,7 +38,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _VERBS:
             return None
-        command: click.Command = import_module(f"router.cli.{cmd_name}").command
+        command: click.Command = import_module(_ABOVE.get(cmd_name, f"router.cli.{cmd_name}")).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -13,6 +13,7 @@ import socket
 import stat
 import struct
 import tempfile
+import warnings
 from pathlib import Path
 
 log = logging.getLogger("signalbox.monitor")
@@ -38,7 +39,8 @@ def folder() -> Path:
     else:
         import platformdirs  # here: only routers that are watched, and those who watch, need it
 
-        usual = platformdirs.user_runtime_path("signalbox", appauthor=False)
+        with warnings.catch_warnings(action="ignore"):  # where XDG_RUNTIME_DIR is not set: `make_folder` looks itself
+            usual = platformdirs.user_runtime_path("signalbox", appauthor=False)
     if len(os.fsencode(usual)) + 1 + _NAME <= LONGEST:
         return usual
     digest = hashlib.sha256(os.fsencode(usual)).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""`signalbox demo`: a story told on simulated vendors. No key, no network beyond loopback."""
+"""The story of `signalbox demo` where there is no terminal: vendors answer, one breaks, the next one answers."""
 
 from __future__ import annotations
 
@@ -58,9 +58,8 @@ class _Story:
     rows: list[_Row] = field(default_factory=list)
 
 
-@click.command("demo")
-def command() -> int:
-    """Start simulated vendors on loopback, break one, and watch the route go on."""
+def tell() -> int:
+    """Start simulated vendors on loopback, break one, and watch the route go on. Gives the exit code."""
     try:
         asyncio.run(_run())
     except SignalboxError as error:

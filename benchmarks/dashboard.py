@@ -1,0 +1,140 @@
+"""`python -m benchmarks.dashboard`: what the dashboard costs beside an app of eight processes under 2,000 requests/s.
+
+Its CPU time and memory in a terminal, how soon keys answer, and how much it grows in an hour of snapshots, which are
+given to it as fast as it takes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from benchmarks.load import FILE, App
+from benchmarks.terminal import Terminal
+from router import Router
+from router.monitor.places import FOLDER
+from router.telemetry.local import LocalFeed
+from router.telemetry.snapshot import Snapshot
+
+SECONDS = 20.0  # of each measurement
+KEYS = 40  # that are pressed
+HOUR = 3600 * 4  # snapshots
+_TAB = {"1": "providers", "3": "requests", "6": "plots"}
+
+
+def _used(pid: int) -> float:
+    """Seconds of CPU that a process has used (proc(5), stat: utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(pid: int) -> float:
+    """MB in memory now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def under_load() -> None:
+    """Print CPU and memory on each screen, and how soon keys answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[FOLDER] = f"{folder}/run"
+        path = Path(folder) / "routes.yaml"
+        path.write_text(FILE)
+        app = App(path, 8, 2000.0)
+        loading = threading.Thread(target=_load, args=(app,))
+        loading.start()
+        terminal = Terminal([sys.executable, "-m", "router.cli", "dash"])
+        pid = terminal.process.pid
+        try:
+            terminal.until(lambda text: "k/s" in text, "the app")
+            for key, name in _TAB.items():
+                terminal.send(key)
+                terminal.rest(3.0)
+                before, began = _used(pid), time.monotonic()
+                terminal.rest(SECONDS)
+                share = (_used(pid) - before) / (time.monotonic() - began)
+                print(f"the dashboard, {name:<9} {share:6.1%} of a core, {_memory(pid):.0f} MB", flush=True)
+            terminal.send("1")
+            terminal.rest(2.0)
+            took = [_answer(terminal) for _ in range(KEYS)]
+            p95 = statistics.quantiles(took, n=20)[-1]
+            print(f"a key answers in {statistics.median(took) * 1e3:.0f} ms (median), {p95 * 1e3:.0f} ms (p95)")
+        finally:
+            terminal.close()
+            for worker in app.workers:
+                worker.kill()
+            loading.join()
+
+
+def _load(app: App) -> None:
+    with contextlib.suppress(ValueError):  # the workers are killed when all is measured
+        app.run(SECONDS * 4 + 60)
+
+
+def _answer(terminal: Terminal) -> float:
+    """Seconds from a key to its effect on the screen: the dialog of keys opens, and closes."""
+    terminal.send("?")
+    took = terminal.until(lambda text: "escape closes" in text, "the keys")
+    terminal.send("q")
+    terminal.until(lambda text: "escape closes" not in text, "the panel")
+    return took
+
+
+class _Hour(LocalFeed):
+    """A feed whose hour passes as fast as it is read."""
+
+    def __init__(self, router: Router) -> None:
+        super().__init__(router)
+        self.number = 0
+        self.over = asyncio.Event()
+
+    async def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
+        first = self._router.snapshot()
+        for self.number in range(HOUR):
+            figures = replace(first.figures, rate=float(self.number % 977), series=(self.number % 50,) * 60)
+            yield replace(first, time=first.time + self.number / 4, figures=figures)
+            await asyncio.sleep(0)
+        self.over.set()
+        await asyncio.Event().wait()
+
+
+async def an_hour() -> None:
+    """Print how much an hour of snapshots leaves behind."""
+    from tui.app import Dashboard
+
+    router = Router.from_text(FILE, env={}, monitor=False)
+    for _ in range(600):
+        await router.complete("chat", "hi")
+    feed = _Hour(router)
+    app: Any = Dashboard(feed)
+    async with app.run_test(size=(120, 36)) as pilot:
+        sizes = []
+        while not feed.over.is_set():
+            await pilot.pause()
+            if feed.number > HOUR // 6 * (len(sizes) + 1):
+                gc.collect()
+                sizes.append(_memory(os.getpid()))
+        gc.collect()
+        sizes.append(_memory(os.getpid()))
+    print(f"an hour of snapshots: {sizes[0]:.0f} MB after ten minutes, {sizes[-1]:.0f} MB at its end")
+    await router.aclose()
+
+
+def main() -> None:
+    under_load()
+    asyncio.run(an_hour())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The verbs of `signalbox` that need the dashboard."""

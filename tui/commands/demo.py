@@ -1,0 +1,27 @@
+"""`signalbox demo`: the dashboard over simulated vendors; where there is no terminal, a story told on them."""
+
+from __future__ import annotations
+
+import click
+
+from router.cli.story import tell
+from tui.commands.terminal import is_terminal, show
+
+
+@click.command("demo")
+@click.option("--story", is_flag=True, help="The story, as lines, also on a terminal.")
+def command(story: bool) -> int:
+    """Simulated vendors under traffic, to break and mend by key, with a routes.yaml to edit. No key, no network."""
+    if story or not is_terminal():
+        return tell()
+    from tui.app import Dashboard
+    from tui.demo import Demo, demo
+    from tui.engine import Engine
+
+    with Engine(demo) as engine:
+        world: Demo = engine.value
+        code = show(Dashboard(world.router.feed(), world=world))
+    kept = world.kept()
+    if kept is not None:
+        click.echo(f"You edited the demo's routes.yaml; it is kept: {kept}")
+    return code

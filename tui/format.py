@@ -1,0 +1,131 @@
+"""Numbers, durations and times as people read them, in few characters. Unknown is a dash, never a 0."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+UNKNOWN = "–"
+_LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below each other stay apart
+
+
+def number(value: float | None) -> str:
+    """Three digits that count: 7, 41.2, 1.24k, 12.4M."""
+    if value is None:
+        return UNKNOWN
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size * 0.9995:
+            return _three(value / size) + unit
+    return _three(value)
+
+
+def _three(value: float) -> str:
+    if value == int(value) and abs(value) < 1000:
+        return str(int(value))
+    return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
+
+
+def rate(value: float | None) -> str:
+    """A number a second, with one decimal below 100, so that it does not jump about."""
+    return UNKNOWN if value is None else number(value) if value >= 99.95 else f"{value:.1f}"
+
+
+def count(value: int | None) -> str:
+    """12,345 whole, and shortened from a million on."""
+    return UNKNOWN if value is None else f"{value:,}" if value < 1_000_000 else number(value)
+
+
+def seconds(value: float | None) -> str:
+    """Of a call: 0.4 ms, 182 ms, 1.24 s, 2 min 5 s."""
+    if value is None:
+        return UNKNOWN
+    if value < 0.0095:
+        return f"{value * 1000:.1f} ms"
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    return f"{_three(value)} s" if value < 100 else span(value)
+
+
+def span(value: float | None) -> str:
+    """Of a period: 8 s, 4 min, 2 h 3 min, 3 d 4 h."""
+    if value is None:
+        return UNKNOWN
+    whole = max(0, round(value))
+    for (size, unit), (part, small) in itertools.pairwise(_UNITS):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
+
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def percent(share: float | None) -> str:
+    """0 %, 0.4 %, 12 %."""
+    if share is None:
+        return UNKNOWN
+    return f"{share * 100:.1f} %" if 0 < share < 0.0995 else f"{share * 100:.0f} %"
+
+
+def dollars(value: float | None) -> str:
+    """$0, $0.0004, $0.021, $1.24, $1.24k."""
+    if value is None:
+        return UNKNOWN
+    if value == 0:
+        return "$0"
+    if value < 0.1:
+        return f"${value:.4f}" if value < 0.01 else f"${value:.3f}"
+    return f"${value:.2f}" if value < 1000 else f"${number(value)}"
+
+
+def size(value: float | None) -> str:
+    """Bytes: 812 B, 12.4 kB, 3.1 MB."""
+    return UNKNOWN if value is None else f"{value:.0f} B" if value < 1000 else f"{number(value)}B".replace("k", " k")
+
+
+def clock(moment: float | None) -> str:
+    """The time of day here, of seconds since 1970."""
+    return UNKNOWN if moment is None else time.strftime("%H:%M:%S", time.localtime(moment))
+
+
+def bar(share: float | None, width: int) -> str:
+    """A bar of `width` cells, to half of one; what is more than nothing shows."""
+    halves = round(min(1.0, max(0.0, share or 0.0)) * width * 2)
+    full, rest = divmod(max(halves, 1 if share else 0), 2)
+    return ("━" * full + "╸" * rest).ljust(width)
+
+
+def sparkline(values: Sequence[float | None], width: int, *, top: float | None = None) -> str:
+    """The newest `width` values, a character each, of seven heights; nothing at all is a space.
+
+    `top` is the value of the full height; None takes the highest that is shown.
+    """
+    shown = list(values)[-width:]
+    highest = max((value or 0 for value in shown), default=0) if top is None else top
+    signs = "".join(
+        _LEVELS[min(6, int(value / highest * 6.999))] if value and highest else " " if value is None else "▁"
+        for value in shown
+    )
+    return signs.rjust(width)
+
+
+def fit(text: str, width: int) -> str:
+    """Exactly so many cells wide: padded, or cut with an ellipsis."""
+    if cell_len(text) <= width:
+        return text + " " * (width - cell_len(text))
+    return set_cell_size(text, max(0, width - 1)) + "…"[: max(0, width)]
+
+
+def right(text: str, width: int) -> str:
+    """The same, flush right, as numbers stand."""
+    return fit(text, width) if cell_len(text) > width else " " * (width - cell_len(text)) + text
+
+
+def home(path: str) -> str:
+    """A path with ~ for the user's folder."""
+    return path.replace(os.path.expanduser("~"), "~", 1) if path.startswith(os.path.expanduser("~") + os.sep) else path

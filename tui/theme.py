@@ -1,0 +1,54 @@
+"""Colours and signs. No state is told by colour alone: every lamp has a sign of its own."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+from router.telemetry.snapshot import LampState
+
+DARK = Theme(
+    name="signalbox",
+    primary="#5bb8c4",
+    secondary="#8fa9b8",
+    accent="#f0b440",
+    success="#45c7a2",
+    warning="#f0b440",
+    error="#ff7464",
+    foreground="#d5dee4",
+    background="#0c1216",
+    surface="#10181d",
+    panel="#18232a",
+    dark=True,
+    variables={"footer-key-foreground": "#f0b440", "block-cursor-background": "#24424b", "border-blurred": "#2a3a44"},
+)
+LIGHT = Theme(
+    name="signalbox-light",
+    primary="#0a6572",
+    secondary="#4d6370",
+    accent="#9a5b00",
+    success="#0b7357",
+    warning="#9a5b00",
+    error="#b8281c",
+    foreground="#1b262c",
+    background="#f7f5ef",
+    surface="#fdfcf9",
+    panel="#ebe7dc",
+    dark=False,
+    variables={"footer-key-foreground": "#9a5b00", "block-cursor-background": "#cfe3e2", "border-blurred": "#cfc9ba"},
+)
+
+# Styles by what they mean; textual's theme variables, so that every theme works.
+GOOD, INFO, WARN, BAD = "$text-success", "$text-primary", "$text-warning", "$text-error"
+TEXT, MUTED, FAINT = "$foreground", "$foreground 65%", "$foreground 40%"
+STRONG, TITLE = "bold $foreground", "bold $accent"
+LEVELS = {"good": GOOD, "info": INFO, "warning": WARN, "error": BAD}
+
+# The sign of a lamp, its style and its word.
+LAMPS: dict[LampState, tuple[str, str, str]] = {
+    "closed": ("●", GOOD, "closed"),
+    "half_open": ("◐", WARN, "half-open"),
+    "open": ("○", BAD, "open"),
+    "held": ("⏸", WARN, "held"),
+    "drained": ("‖", INFO, "drained"),
+    "disabled": ("·", FAINT, "left out"),
+}

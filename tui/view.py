@@ -1,0 +1,68 @@
+"""What the six screens have in common: the head, the tabs, the keys, and how they get their data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from router.telemetry.snapshot import Snapshot
+from router.telemetry.views import Event
+from tui.widgets.masthead import Masthead
+
+if TYPE_CHECKING:
+    from tui.app import Dashboard
+
+
+class View(Screen[None]):
+    """One of the screens. It is told of snapshots only while it is seen, and never asks the engine by itself.
+
+    A subclass gives `body`, and takes what it needs of `show`, `look` and `heard`.
+    """
+
+    DEFAULT_CSS = """
+    View { background: $background; }
+    View .box { border: round $border-blurred; border-title-color: $foreground 70%; padding: 0 1;
+                border-subtitle-color: $foreground 50%; background: $surface; }
+    View .box:focus, View .box:focus-within { border: round $accent; border-title-color: $accent; }
+    View Footer { background: $panel; }
+    """
+    name_of_mode: ClassVar[str] = ""  # in `Dashboard.MODES`
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The app, which has the feed, the newest snapshot and the actions."""
+        return cast("Dashboard", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Masthead(self.name_of_mode)
+        yield from self.body()
+        yield Footer(compact=True)
+
+    def body(self) -> ComposeResult:
+        """The widgets of this screen."""
+        yield from ()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """The newest figures: at most four times a second, at once when the screen comes to the front, and once with
+        `connected=False` when the router has gone."""
+
+    async def look(self) -> None:
+        """About once a second, and at once when the screen comes to the front: what is to be asked of the feed.
+
+        `FeedLost` may pass: it ends this look only.
+        """
+
+    def heard(self, event: Event) -> None:
+        """An event happened. `Dashboard.events` has the earlier ones."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """From the app: head and body."""
+        with self.app.batch_update():
+            self.query_one(Masthead).show(snapshot)
+            self.show(snapshot)
+
+    def on_screen_resume(self) -> None:
+        self.dashboard.came_to_front(self)

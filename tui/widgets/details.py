@@ -1,0 +1,98 @@
+"""Everything about the provider or target that the cursor is on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+from textual.widgets import Static
+
+from router.telemetry.snapshot import Counts, Lamp, LimitUse, ProviderFigures, Snapshot, TargetFigures
+from tui import format as as_text
+from tui.theme import BAD, FAINT, LAMPS, MUTED, STRONG, TEXT, WARN
+from tui.widgets.board import Shown, state
+
+_WHAT = {"requests": "requests", "tokens": "tokens", "in_flight": "in flight"}
+
+
+class Details(Static):
+    """A few lines: why its lamp is as it is, keys and limits, errors, totals, budgets."""
+
+    DEFAULT_CSS = "Details { text-wrap: nowrap; text-overflow: ellipsis; }"
+
+    def draw(self, shown: Shown | None, snapshot: Snapshot) -> None:
+        """Show this one."""
+        if shown is None:
+            self.border_title = "selected"
+            self.update("", layout=False)
+            return
+        self.border_title = shown.name
+        lines = list(_lines(shown, snapshot))
+        self.update(Content("\n").join(lines), layout=False)
+
+
+def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
+    yield _lamp(shown.lamp, snapshot.time)
+    if isinstance(shown, ProviderFigures):
+        yield _pair("kind", f"{shown.kind}, {len(shown.targets)} target{'' if len(shown.targets) == 1 else 's'}")
+        if len(shown.keys) > 1:
+            for key in shown.keys:
+                yield _key(key.name, key.lamp, key.limits, snapshot.time)
+        elif shown.keys:
+            yield from (_limit(each) for each in shown.keys[0].limits)
+    else:
+        yield _pair("model", f"{shown.provider}/{shown.model}")
+        yield from (_limit(each) for each in shown.limits)
+        yield from _used_by(shown, snapshot)
+    latency = shown.figures.latency
+    yield _pair("whole answer", f"p50 {as_text.seconds(latency.p50)} · p95 {as_text.seconds(latency.p95)}")
+    if shown.figures.stream_speed:
+        yield _pair("stream", f"{as_text.number(round(shown.figures.stream_speed))} tokens/s each")
+    yield from _errors(shown.figures.window)
+    totals = shown.figures.totals
+    yield _pair("so far", f"{as_text.count(totals.calls)} calls, {as_text.count(totals.failed)} failed")
+    yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.dollars(totals.cost)}")
+    for each in snapshot.spending:
+        if each.scope == "provider" and each.name == shown.name:
+            yield _pair("budget", f"{as_text.dollars(each.used)} of {as_text.dollars(each.limit)}")
+
+
+def _lamp(lamp: Lamp, now: float) -> Content:
+    sign, style, word = LAMPS[lamp.state]
+    told = state(lamp, now) or word
+    return Content.assemble((f"{sign} {told}", f"bold {style}"), (f"  {lamp.why}" if lamp.why else "", MUTED))
+
+
+def _pair(title: str, text: str) -> Content:
+    return Content.assemble((f"{title:<13}", FAINT), (text, TEXT))
+
+
+def _limit(limit: LimitUse) -> Content:
+    style = BAD if limit.pressure > 0.95 else WARN if limit.pressure > 0.8 else MUTED
+    most = f"{limit.limit:g}" if limit.what == "in_flight" else f"{as_text.number(limit.limit * 60)}/min"
+    waiting = f", {limit.waiting} in line" if limit.waiting else ""
+    return Content.assemble(
+        (f"{_WHAT[limit.what]:<13}", FAINT),
+        (as_text.bar(limit.pressure, 8), style),
+        (f" {limit.pressure:.0%} of {most}{waiting}", TEXT),
+    )
+
+
+def _key(name: str, lamp: Lamp, limits: tuple[LimitUse, ...], now: float) -> Content:
+    sign, style, _ = LAMPS[lamp.state]
+    worst = max((each.pressure for each in limits), default=None)
+    used = "" if worst is None else f"{as_text.bar(worst, 8)} {worst:.0%}  "
+    return Content.assemble((f"{name:<13}", FAINT), (f"{sign} ", style), (used, MUTED), (state(lamp, now), style))
+
+
+def _used_by(target: TargetFigures, snapshot: Snapshot) -> Iterator[Content]:
+    routes = [route.name for route in snapshot.routes if target.name in route.flows]
+    if routes:
+        yield _pair("routes", ", ".join(routes))
+
+
+def _errors(window: Counts) -> Iterator[Content]:
+    worst = sorted(window.errors.items(), key=lambda each: -each[1])[:3]
+    if worst:
+        told = ", ".join(f"{code} ×{number}" for code, number in worst)
+        yield Content.assemble(("this minute  ", FAINT), (told, STRONG))

@@ -1,0 +1,48 @@
+"""What happened, as sentences, the newest on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import events as textual_events
+
+from router.telemetry.views import Event
+from tui import format as as_text
+from tui.theme import LEVELS, MUTED, TEXT
+from tui.widgets.rows import Row, Rows
+
+_SIGNS = {"good": "✓", "info": "·", "warning": "!", "error": "✗"}
+
+
+class EventList(Rows):
+    """Enter tells a sentence whole that is cut here."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(empty="nothing has happened yet", follow=True, id=id)
+        self._events: tuple[Event, ...] = ()
+
+    def draw(self, events: Iterable[Event]) -> None:
+        """Show these, given the oldest first."""
+        self._events = tuple(events)
+        room = max(20, self.scrollable_content_region.width - 13)
+        newest = len(self._events) - 1
+        self.show([_row(newest - index, each, room) for index, each in enumerate(reversed(self._events))])
+
+    def on_resize(self, event: textual_events.Resize) -> None:
+        self.draw(self._events)
+
+    def sentence(self, key: str) -> str:
+        """The whole sentence of a row."""
+        return self._events[int(key)].sentence
+
+
+def _row(number: int, event: Event, room: int) -> Row:
+    style = LEVELS[event.level]
+    return Row(
+        str(number),
+        (
+            (f" {as_text.clock(event.time)} ", MUTED),
+            (f"{_SIGNS[event.level]} ", style),
+            (as_text.fit(event.sentence, room).rstrip(), style if event.level in ("error", "warning") else TEXT),
+        ),
+    )

@@ -1,0 +1,151 @@
+"""The head of every screen: which router, how it is, and the tabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from router.telemetry.snapshot import Snapshot
+from tui import format as as_text
+from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TITLE, WARN
+
+if TYPE_CHECKING:
+    from tui.app import Dashboard
+
+TABS = (
+    ("panel", "Panel"),
+    ("routes", "Routes"),
+    ("requests", "Requests"),
+    ("try", "Try"),
+    ("config", "Config"),
+    ("plots", "Plots"),
+)
+
+
+class Masthead(Vertical):
+    """Two lines: the router, and the tabs with the figures that count.
+
+    Args:
+        current: the mode of the screen that it heads.
+    """
+
+    DEFAULT_CSS = """
+    Masthead { height: 2; background: $panel; }
+    Masthead > Static { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; }
+    """
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self._current = current
+        self._snapshot: Snapshot | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="router")
+        yield Static(id="tabs")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def show(self, snapshot: Snapshot | None) -> None:
+        self._snapshot = snapshot
+        self._draw()
+
+    def _draw(self) -> None:
+        width = self.size.width - 2
+        if width <= 0:
+            return
+        left, right = Content("").join(self._left(width)), self._right()
+        left = left.truncate(max(0, width - right.cell_length - 1), ellipsis=True)
+        self.query_one("#router", Static).update(_spread(left, right, width), layout=False)
+        tabs, figures = Content("").join(self._tabs()), self._figures()
+        figures = figures.truncate(max(0, width - tabs.cell_length - 1), ellipsis=True)
+        self.query_one("#tabs", Static).update(_spread(tabs, figures, width), layout=False)
+
+    async def on_click(self, event: events.Click) -> None:
+        """A tab was clicked."""
+        tabs = self.query_one("#tabs").content_region
+        if not tabs.contains_point(event.screen_offset):
+            return
+        end = tabs.x
+        for number, (mode, title) in enumerate(TABS, 1):
+            end += len(f" {number} {title} ")
+            if event.screen_x < end:
+                await self.app.switch_mode(mode)
+                return
+
+    def _left(self, width: int) -> list[Content]:
+        snapshot = self._snapshot
+        lead = [Content.styled("▌signalbox ", TITLE)]
+        if snapshot is None:
+            return [*lead, Content.styled("no router yet", MUTED)]
+        lead.append(Content.styled(snapshot.name, STRONG))
+        processes = len([each for each in snapshot.by_process if each.connected])
+        parts = [
+            f"revision {snapshot.revision[:7]}",
+            f"loaded {as_text.clock(snapshot.loaded_at)}",
+            f"up {as_text.span(snapshot.time - snapshot.started_at)}",
+            f"{processes} process{'' if processes == 1 else 'es'}",
+        ]
+        if snapshot.path and width >= 118:
+            lead.append(Content.styled(f"  {as_text.home(snapshot.path)}", MUTED))
+        if width < 90:
+            del parts[1], parts[-1]
+        return [*lead, Content.styled("  " + " · ".join(parts), MUTED)]
+
+    def _right(self) -> Content:
+        """What is not as usual, else that all is well, and the time."""
+        app, snapshot = cast("Dashboard", self.app), self._snapshot
+        if snapshot is None:
+            return Content("")
+        badges = []
+        if app.world is not None:
+            badges.append(Content.styled("simulated ", INFO))
+        if not snapshot.connected:
+            badges.append(Content.styled(" GONE ", f"bold {BAD} on $error-muted"))
+        elif app.paused:
+            badges.append(Content.styled(" PAUSED ", f"bold {WARN} on $warning-muted"))
+        reload = snapshot.last_reload
+        if reload is not None and not reload.accepted:
+            badges.append(Content.styled(" FILE REJECTED ", f"bold {BAD} on $error-muted"))
+        if snapshot.connected and not snapshot.watching and snapshot.path:
+            badges.append(Content.styled("not watching the file ", WARN))
+        sign = Content.styled("● ", GOOD if snapshot.connected else BAD)
+        return Content("").join([*badges, Content(" "), sign, Content.styled(as_text.clock(snapshot.time), MUTED)])
+
+    def _tabs(self) -> list[Content]:
+        tabs = []
+        for number, (mode, title) in enumerate(TABS, 1):
+            chosen = mode == self._current
+            style = "bold $background on $accent" if chosen else "$foreground 80%"
+            tabs.append(Content.styled(f" {number} {title} ", style))
+        return tabs
+
+    def _figures(self) -> Content:
+        snapshot = self._snapshot
+        if snapshot is None:
+            return Content("")
+        whole = snapshot.figures
+        bad = whole.error_rate or 0.0
+        pieces = [
+            (f"{as_text.rate(whole.rate)}/s", STRONG),
+            (" · ", FAINT),
+            (f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED),
+            (f" · p95 {as_text.seconds(whole.first_token.p95)}", MUTED),
+            (f" · {as_text.dollars(whole.cost_per_minute)}/min", MUTED),
+        ]
+        if snapshot.cache.enabled:
+            pieces.append((f" · cache {as_text.percent(snapshot.cache.hit_rate)}", MUTED))
+        return Content.assemble(*pieces)
+
+
+def _spread(left: Content, right: Content, width: int) -> Content:
+    """Both in one line, as far apart as it is wide."""
+    return left.append(" " * max(0, width - left.cell_length - right.cell_length)).append(right)

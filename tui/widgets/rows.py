@@ -1,0 +1,270 @@
+"""A list of lines with a cursor. A line is drawn anew only when its text has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, TypeAlias
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style as RichStyle
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.style import Style
+from textual.theme import Theme
+
+Piece: TypeAlias = tuple[str, str]  # text and its style, such as "bold $success"
+Line: TypeAlias = tuple[Piece, ...]
+
+
+class Row(NamedTuple):
+    """One line. The cursor rests only on those with a key."""
+
+    key: str | None
+    line: Line
+
+
+class Rows(ScrollView, can_focus=True):
+    """Shows rows. The cursor stays with its key when rows come and go.
+
+    Args:
+        empty: what is said while there are no rows.
+        follow: stay at the first row while the cursor is there, as a tail does, whatever comes.
+    """
+
+    DEFAULT_CSS = """
+    Rows { background: $surface; color: $foreground; height: 1fr; scrollbar-size: 1 1; }
+    Rows > .rows--cursor { background: $foreground 8%; }
+    Rows:focus > .rows--cursor { background: $block-cursor-background; }
+    Rows > .rows--hover { background: $foreground 4%; }
+    Rows > .rows--header { color: $foreground 55%; background: $surface; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--hover", "rows--header"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("pageup", "page(-1)", "a page up", show=False),
+        Binding("pagedown", "page(1)", "a page down", show=False),
+        Binding("home", "first", "first", show=False),
+        Binding("end", "last", "last", show=False),
+        Binding("enter", "select", "open", show=False),
+    ]
+
+    hovered: reactive[int | None] = reactive(None, repaint=False)
+
+    @dataclass
+    class Moved(Message):
+        """The cursor rests on another row."""
+
+        rows: Rows
+        key: str | None
+
+        @property
+        def control(self) -> Rows:
+            return self.rows
+
+    @dataclass
+    class Selected(Message):
+        """Enter was pressed on a row, or it was clicked while the cursor was there."""
+
+        rows: Rows
+        key: str
+
+        @property
+        def control(self) -> Rows:
+            return self.rows
+
+    def __init__(self, *, empty: str = "", follow: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._empty = empty
+        self._follow = follow
+        self._header: Line = ()
+        self._rows: tuple[Row, ...] = ()
+        self._cursor: int | None = None
+        self._styles: dict[tuple[str, str], RichStyle] = {}
+        self._widest = 0
+
+    # --- what is shown
+
+    @property
+    def key(self) -> str | None:
+        """Of the row that the cursor is on."""
+        return None if self._cursor is None else self._rows[self._cursor].key
+
+    @key.setter
+    def key(self, key: str | None) -> None:
+        """Put the cursor there."""
+        for index, row in enumerate(self._rows):
+            if row.key == key and key is not None:
+                self._go(index)
+
+    def show(self, rows: Sequence[Row], header: Line = ()) -> None:
+        """Show these rows; only lines that differ are drawn."""
+        before, self._rows = self._rows, tuple(rows)
+        taller = len(before) != len(self._rows) or bool(header) != bool(self._header)
+        if header != self._header:
+            self._header = header
+            self.refresh()
+        was = None if self._cursor is None or self._cursor >= len(before) else before[self._cursor].key
+        moved = self._keep_cursor(was)
+        widest = max((_width(row.line) for row in (*self._rows, Row(None, header))), default=0)
+        if taller or widest != self._widest:
+            self._widest = widest
+            self.virtual_size = Size(widest, len(self._rows) + self._top)
+            self.refresh()
+        else:
+            for index, (old, new) in enumerate(zip(before, self._rows, strict=True)):
+                if old != new:
+                    self._refresh_row(index)
+        if moved:
+            self.post_message(self.Moved(self, self.key))
+
+    def _keep_cursor(self, was: str | None) -> bool:
+        """Put the cursor on the row with this key, else near where it was; True when it rests on another key now."""
+        old, keys = self._cursor, [row.key for row in self._rows]
+        if self._follow and not self._cursor and self.scroll_offset.y == 0:
+            was = None
+            old = 0
+        if was is not None and was in keys:
+            self._cursor = keys.index(was)
+        else:
+            start = min(old or 0, len(keys))
+            order = [*range(start, len(keys)), *range(start - 1, -1, -1)]
+            self._cursor = next((index for index in order if keys[index] is not None), None)
+        if old != self._cursor:
+            self.refresh()
+        return self.key != was
+
+    @property
+    def _top(self) -> int:
+        return 1 if self._header else 0
+
+    # --- drawing
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._forget_styles)
+
+    def _forget_styles(self, _theme: Theme) -> None:
+        self._styles.clear()
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        self._styles.clear()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        scroll_x, scroll_y = self.scroll_offset
+        index = y + scroll_y - self._top
+        line, ground = self._line(y, index)
+        width = self.size.width
+        segments = [Segment(text, self._style(ground, ink)) for text, ink in line if text]
+        return Strip(segments).crop_extend(scroll_x, scroll_x + width, self._style(ground, ""))
+
+    def _line(self, y: int, index: int) -> tuple[Line, str]:
+        """What stands there, and the component class of its ground."""
+        if self._header and y == 0:
+            return self._header, "rows--header"
+        if not self._rows and y == self._top and self._empty:
+            return ((f" {self._empty}", "italic $foreground 60%"),), ""
+        if index >= len(self._rows):
+            return (), ""
+        row = self._rows[index]
+        if index == self._cursor:
+            return row.line, "rows--cursor"
+        return row.line, "rows--hover" if index == self.hovered and row.key is not None else ""
+
+    def _style(self, ground: str, ink: str) -> RichStyle:
+        found = self._styles.get((ground, ink))
+        if found is None:
+            style = self.get_visual_style(ground) if ground else self.visual_style
+            found = self._styles[ground, ink] = (style + Style.parse(ink) if ink else style).rich_style
+        return found
+
+    def _refresh_row(self, index: int) -> None:
+        self.refresh_line(index + self._top)
+
+    # --- the cursor
+
+    def _go(self, index: int, *, scroll: bool = True) -> None:
+        if index == self._cursor:
+            return
+        for each in (self._cursor, index):
+            if each is not None:
+                self._refresh_row(each)
+        self._cursor = index
+        if scroll:
+            top = self._top
+            region = Region(self.scroll_offset.x, index, 1, 1 + top)
+            self.scroll_to_region(region, animate=False, force=True)
+        self.post_message(self.Moved(self, self.key))
+
+    def _step(self, start: int, step: int) -> int | None:
+        """The next row with a key, from `start` on."""
+        index = start
+        while 0 <= index < len(self._rows):
+            if self._rows[index].key is not None:
+                return index
+            index += step
+        return None
+
+    def action_move(self, by: int) -> None:
+        start = self._step(0, 1) if self._cursor is None else self._step(self._cursor + by, by)
+        if start is not None:
+            self._go(start)
+
+    def action_page(self, by: int) -> None:
+        if self._cursor is not None:
+            aim = min(max(self._cursor + by * max(1, self.size.height - 2), 0), len(self._rows) - 1)
+            found = self._step(aim, by)
+            self._go(self._step(aim, -by) or 0 if found is None else found)
+
+    def action_first(self) -> None:
+        self._go_if(self._step(0, 1))
+
+    def action_last(self) -> None:
+        self._go_if(self._step(len(self._rows) - 1, -1))
+
+    def _go_if(self, index: int | None) -> None:
+        if index is not None:
+            self._go(index)
+
+    def action_select(self) -> None:
+        if self.key is not None:
+            self.post_message(self.Selected(self, self.key))
+
+    def _row_at(self, event: events.MouseEvent) -> int | None:
+        at = event.get_content_offset(self)
+        if at is None or at.y < self._top:
+            return None
+        index = at.y + self.scroll_offset.y - self._top
+        return index if index < len(self._rows) else None
+
+    def on_click(self, event: events.Click) -> None:
+        index = self._row_at(event)
+        if index is None or self._rows[index].key is None:
+            return
+        if index == self._cursor:
+            self.action_select()
+        else:
+            self._go(index, scroll=False)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self.hovered = self._row_at(event)
+
+    def on_leave(self) -> None:
+        self.hovered = None
+
+    def watch_hovered(self, before: int | None, now: int | None) -> None:
+        for each in (before, now):
+            if each is not None and each < len(self._rows):
+                self._refresh_row(each)
+
+
+def _width(line: Line) -> int:
+    return sum(cell_len(text) for text, _ in line)
