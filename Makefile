@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fix clean bench corpus
+.PHONY: demo test lint fix clean bench bench-quick bench-micro corpus
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -23,6 +23,12 @@ corpus: $(VENV)/.dev
 	$(BIN)/python -m tests.corpus
 
 bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.compare
+
+bench-quick: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.compare --quick
+
+bench-micro: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 $(VENV)/bin/python:
