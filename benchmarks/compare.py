@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from benchmarks.cases import CASES, CONTENDERS, Case, Contender
 from benchmarks.worker import Setup, job
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 120.0  # seconds for one run
+PATIENCE = 300.0  # seconds for one run
 _FIGURES = {"cpu", "wall", "memory", "seconds", "call", "own call", "own call of 1000", "own chunk"}
 _PER_CALL = {"cpu", "wall"}  # told for all calls of a run together
 _MEASURED_IMPORT = """
@@ -115,7 +115,8 @@ class Comparison:
         cores = sorted(os.sched_getaffinity(0))
         self._cores: tuple[int | None, int | None] = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
 
-    def run(self) -> None:
+    def run(self, save: Callable[[report.Results], None] = lambda _: None) -> None:
+        """Measure; `save` is called after each case, so that a run that is cut short is not lost."""
         self._find()
         with ExitStack() as stack, _no_listener() as dead:
             upstream = Worker([sys.executable, "-m", "benchmarks.upstream"], self._cores[0])
@@ -129,6 +130,7 @@ class Comparison:
                     self._imports(case)
                 else:
                     self._case(case)
+                save(self.results)
 
     def _find(self) -> None:
         """The interpreters of all contenders that take part; those that can't be had are named."""
@@ -171,8 +173,8 @@ class Comparison:
         if told is None or case.times <= 5:
             return 0 if told is None else case.times
         one = max(told["wall"], 1e-6) / told["times"]
-        most = min(case.times, max(few, int(self._seconds / one)))
-        return most // 64 * 64 if case.do.endswith("_64") else most
+        most = min(case.times, max(1, int(self._seconds / one)))
+        return max(64, most // 64 * 64) if case.do.endswith("_64") else most
 
     def _turn(self, case: Case, contender: Contender, times: int, *, keep: bool = True) -> dict[str, Any] | None:
         fields = {**case.setup, **contender.setup}
@@ -314,12 +316,15 @@ def main() -> int:
     comparison = Comparison(
         rounds=rounds, seconds=told.seconds or (0.2 if told.quick else 0.5), quick=told.quick, only=told.only
     )
-    comparison.run()
-    where["load after"] = f"{os.getloadavg()[0]:.2f}"
-    found = {"machine": where, "rounds": rounds, "results": comparison.results}
-    told.json.write_text(json.dumps(found, indent=1) + "\n")
+
+    def save(results: report.Results) -> None:
+        where["load after"] = f"{os.getloadavg()[0]:.2f}"
+        found = {"machine": where, "rounds": rounds, "results": results}
+        told.json.write_text(json.dumps(found, indent=1) + "\n")
+
+    comparison.run(save)
     say("")
-    print(text_of(found), end="")
+    print(text_of(json.loads(told.json.read_text())), end="")
     return 0
 
 

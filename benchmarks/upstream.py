@@ -19,7 +19,7 @@ import time
 from benchmarks.answers import PATHS, events, plain
 
 WRITES = 4  # of a stream's body
-PACED = 20  # of a gathered stream's, which has so many parts
+PACED = 20  # of a gathered stream's, about
 PAUSE = 0.02  # seconds between two of them
 
 
@@ -55,7 +55,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self) -> None:
         self._data = b""
         self._transport: asyncio.Transport
-        self._vendor = ""
+        self.vendor = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -80,10 +80,10 @@ class Upstream(asyncio.Protocol):
         path = head.split(b" ", 2)[1].decode()
         body = rest[:length]
         _, mode, own = (*path.split("/", 2), "")[:3]
-        self._vendor = next((name for name, end in PATHS.items() if own.endswith(end[1:])), "openai")
+        self.vendor = next((name for name, end in PATHS.items() if own.endswith(end[1:])), "openai")
         streamed = b'"stream":true' in body or b'"stream": true' in body
         if mode == "ok" or (mode.startswith("gather-") and not streamed):
-            for part in STREAM[self._vendor] if streamed else (PLAIN[self._vendor],):
+            for part in STREAM[self.vendor] if streamed else (PLAIN[self.vendor],):
                 self._transport.write(part)
         elif mode.startswith("gather-"):
             self._gather(int(mode[7:]))
@@ -102,14 +102,14 @@ class Upstream(asyncio.Protocol):
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._transport.abort()
         elif mode == "cut":
-            head = STREAM[self._vendor][0].split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n"
-            first = events(self._vendor)[0]
+            head = STREAM[self.vendor][0].split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n"
+            first = events(self.vendor)[0]
             self._transport.write(head + b"%x\r\n%s\r\n" % (len(first), first))
             self._transport.close()
 
     def _gather(self, number: int) -> None:
         """Open a stream; when so many are open, all go on together."""
-        self._transport.write(SLOW[self._vendor][0])
+        self._transport.write(SLOW[self.vendor][0])
         self.gathered.append(self)
         if len(self.gathered) == number:
             streams = list(self.gathered)
@@ -117,11 +117,11 @@ class Upstream(asyncio.Protocol):
             self._pumping = asyncio.get_running_loop().create_task(_pump(streams))
 
     def next_part(self, number: int) -> None:
-        self._transport.write(SLOW[self._vendor][number])
+        self._transport.write(SLOW[self.vendor][number])
 
 
 async def _pump(streams: list[Upstream]) -> None:
-    for number in range(1, PACED):
+    for number in range(1, len(SLOW[streams[0].vendor])):
         for stream in streams:
             stream.next_part(number)
         await asyncio.sleep(PAUSE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from openai import AsyncOpenAI
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import ModelRequest, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 from pydantic_ai.models.fallback import FallbackModel
@@ -16,7 +17,13 @@ class PydanticAI:
     def __init__(self, setup: Setup) -> None:
         self._model = FallbackModel(
             *(
-                OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=setup.url(number), api_key="k"))
+                OpenAIChatModel(
+                    MODEL,
+                    provider=OpenAIProvider(
+                        # The fallback is wanted at once, not after the SDK's own tries.
+                        openai_client=AsyncOpenAI(base_url=setup.url(number), api_key="k", max_retries=0)
+                    ),
+                )
                 for number in range(1 + max(1, setup.fallbacks))
             )
         )
