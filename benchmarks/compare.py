@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import environments, report
+from benchmarks import environments, pages, report
 from benchmarks.cases import CASES, CONTENDERS, Case, Contender
 from benchmarks.worker import Setup, job
 
@@ -276,24 +276,6 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def text_of(told: dict[str, Any]) -> str:
-    """The whole report in Markdown, of what the JSON file has."""
-    where = told["machine"]
-    versions = [(each.name, environments.versions_of(each.script)) for each in CONTENDERS]
-    lines = [
-        f"Measured on {where['date']}: {where['processor']}, {where['cores']} cores, {where['system']}, Python "
-        f"{where['python']}; load {where['load before']} before and {where['load after']} after; "
-        f"{told['rounds']} rounds.",
-        f"Versions: {', '.join(f'{name} ({found})' for name, found in versions if found)}.",
-        report.tables(told["results"]),
-        "**What was aimed at**",
-        report.targets(told["results"]),
-    ]
-    if missing := report.gaps(told["results"]):
-        lines.append("Not measured:\n\n" + "\n".join(f"- {gap}" for gap in missing))
-    return "\n\n".join(lines) + "\n"
-
-
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.split("\n\n")[0])
     options.add_argument("--quick", action="store_true", help="ours, the floor and HTTP alone, in under a minute")
@@ -306,9 +288,11 @@ def main() -> int:
     options.add_argument(
         "--from", type=Path, dest="source", metavar="FILE", help="write the tables of such a file again"
     )
+    options.add_argument("--pages", action="store_true", help="with --from: renew docs/performance.md and the README")
     told = options.parse_args()
     if told.source:
-        print(text_of(json.loads(told.source.read_text())), end="")
+        found = json.loads(told.source.read_text())
+        pages.renew(found) if told.pages else print(pages.text_of(found), end="")
         return 0
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand streams are a thousand sockets
@@ -324,7 +308,7 @@ def main() -> int:
 
     comparison.run(save)
     say("")
-    print(text_of(json.loads(told.json.read_text())), end="")
+    print(pages.text_of(json.loads(told.json.read_text())), end="")
     return 0
 
 

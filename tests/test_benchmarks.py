@@ -15,13 +15,15 @@ import pytest
 from benchmarks import report, upstream
 from benchmarks.answers import CHUNKS, PATHS, STREAMED, TEXT
 from benchmarks.cases import CASES, CONTENDERS, LITELLM, ROUTER, TENSORZERO
-from benchmarks.compare import Comparison, text_of
+from benchmarks.compare import Comparison
+from benchmarks.pages import BEGIN, END, renew, text_of
 from benchmarks.peers import signalbox_router
 from benchmarks.peers.floor import Floor
 from benchmarks.worker import Setup, job, measure
 from providers import CompletionRequest, Message, ProviderError, ProviderSettings, registry
 
 ROOT = Path(__file__).resolve().parents[1]
+MACHINE = dict.fromkeys(("date", "processor", "cores", "system", "python", "load before", "load after"), "x")
 REQUEST = CompletionRequest(model="m", messages=(Message.user("hi"),))
 
 
@@ -161,11 +163,32 @@ def test_what_was_not_measured_is_named() -> None:
 
 
 def test_the_report_says_where_it_was_made() -> None:
-    machine = dict.fromkeys(("date", "processor", "cores", "system", "python", "load before", "load after"), "x")
-    text = text_of({"machine": machine, "rounds": 9, "results": _results()})
+    text = text_of({"machine": MACHINE, "rounds": 9, "results": _results()})
     assert "9 rounds" in text
     assert "litellm" in text
     assert "- LiteLLM Router, plain: ConnectionError: no" in text
+
+
+def test_the_pages_are_renewed_between_their_marks(tmp_path: Path) -> None:
+    """What stands around stays; a second time changes nothing; what was not measured is not quoted as a figure."""
+    (tmp_path / "docs").mkdir()
+    pages = tmp_path / "docs" / "performance.md", tmp_path / "README.md"
+    for page in pages:
+        page.write_text(f"before\n{BEGIN}old{END}after\n")
+    told = {"machine": MACHINE, "rounds": 9, "results": _results()}
+    renew(told, tmp_path)
+    first = [page.read_text() for page in pages]
+    renew(told, tmp_path)
+    assert first == [page.read_text() for page in pages]
+    for text in first:
+        assert text.startswith(f"before\n{BEGIN}")
+        assert text.endswith(f"{END}after\n")
+        assert "old" not in text
+    assert "A plain call costs 300 µs of CPU one at a time and ? with 64" in first[1]
+    assert "TensorZero's embedded gateway 1.3, ? and ? times" in first[1]
+    pages[1].write_text("no marks\n")
+    with pytest.raises(ValueError, match=r"README\.md has no lines"):
+        renew(told, tmp_path)
 
 
 def test_a_peer_that_cannot_be_had_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
