@@ -83,8 +83,8 @@ CASES = (
     ),
     Case("memory hit", "plain", {"cache": "memory"}, only=(LITELLM, ROUTER)),
     Case("disk hit", "plain", {"cache": "disk"}, only=(ROUTER,)),
-    Case("engine", "engine", times=1, only=(ROUTER,)),
-    Case("load", "load", times=1, only=(ROUTER,)),
+    Case("engine", "engine", times=1, fresh=5, only=(ROUTER,)),
+    Case("load", "load", times=1, fresh=7, only=(ROUTER,)),
     *(
         Case(
             f"failover {fault}",

@@ -222,18 +222,17 @@ class Comparison:
                 self._note(case.name, name, {"times": 1, **told})
 
     def _worker(self, contender: Contender, *, fresh: bool) -> Worker:
-        # The two of ours share a process; so do the cases of one contender, unless they want a fresh one.
         if fresh:
             self._drop(contender)
-        worker = self._workers.get(contender.script)
+        worker = self._workers.get(contender.name)
         if worker is None:
             command = [self._pythons[contender.script], "-m", f"benchmarks.peers.{contender.script}"]
-            worker = self._workers[contender.script] = Worker(command, self._cores[1])
+            worker = self._workers[contender.name] = Worker(command, self._cores[1])
             worker.line()
         return worker
 
     def _drop(self, contender: Contender) -> None:
-        worker = self._workers.pop(contender.script, None)
+        worker = self._workers.pop(contender.name, None)
         if worker is not None:
             worker.close()
 

@@ -85,7 +85,7 @@ async def _serve(open_peer: Open, special: dict[str, Special]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     loop = asyncio.get_running_loop()
-    peers: dict[Setup, Peer] = {}
+    held: tuple[Setup, Peer, set[int]] | None = None  # what is set up, and how many calls at once it was warmed with
     print(json.dumps({"ready": True}), file=answers, flush=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         job = json.loads(line)
@@ -95,10 +95,12 @@ async def _serve(open_peer: Open, special: dict[str, Special]) -> None:
             if case is not None:
                 told = await case(setup, job["times"])
             else:
-                peer = peers.get(setup)
-                if peer is None:
-                    peer = peers[setup] = await open_peer(setup)
-                told = await measure(peer, job["case"], job["times"])
+                if held is None or held[0] != setup:
+                    # One at a time: what else is alive would be work for the garbage collector.
+                    await _close(held)
+                    held = None
+                    held = setup, await open_peer(setup), set()
+                told = await measure(held[1], job["case"], job["times"], held[2])
         except Gap as gap:
             told = {"gap": str(gap)}
         except Exception as error:  # told to the parent, who names it
@@ -107,8 +109,18 @@ async def _serve(open_peer: Open, special: dict[str, Special]) -> None:
     os._exit(0)  # whatever threads, sessions and last words the peer has left
 
 
-async def measure(peer: Peer, case: str, times: int) -> dict[str, Any]:
-    """One run of a case: `plain`, `plain_64`, `stream`, `stream_64`, or `gather` (all streams at once)."""
+async def _close(held: tuple[Setup, Peer, set[int]] | None) -> None:
+    close = getattr(held[1], "aclose", None) if held is not None else None
+    if close is not None:
+        await close()
+
+
+async def measure(peer: Peer, case: str, times: int, warmed: set[int]) -> dict[str, Any]:
+    """One run of a case: `plain`, `plain_64`, `stream`, `stream_64`, or `gather` (all streams at once).
+
+    Args:
+        warmed: for how many calls at once there are connections.
+    """
     kind, _, width = case.partition("_")
     one, wanted = (peer.call, TEXT) if kind == "plain" else (peer.stream, STREAMED)
     at_once = times if kind == "gather" else int(width or 1)
@@ -121,8 +133,9 @@ async def measure(peer: Peer, case: str, times: int) -> dict[str, Any]:
 
     if kind == "gather":
         await peer.call()
-    else:
+    elif at_once not in warmed:
         await asyncio.gather(*(some(1) for _ in range(at_once)))  # connections are made before the clock runs
+        warmed.add(at_once)
     gc.collect()
     idle = _memory_from_now()
     cpu, wall = time.process_time(), time.perf_counter()

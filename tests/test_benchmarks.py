@@ -66,7 +66,7 @@ async def test_gathered_streams_go_on_together(base: str) -> None:
     """None goes on before all are open."""
     peer = await signalbox_router.open_peer(Setup(base, mode="gather-3"))
     async with aclosing(peer):
-        told = await measure(peer, "gather", 3)
+        told = await measure(peer, "gather", 3, set())
     assert told["times"] == 3
 
 
@@ -93,7 +93,7 @@ async def test_a_wrong_answer_is_no_figure() -> None:
             return ""
 
     with pytest.raises(ValueError, match="not the upstream's"):
-        await measure(Hasty(), "plain", 1)
+        await measure(Hasty(), "plain", 1, set())
 
 
 async def test_a_run_of_64_at_once_makes_the_calls_that_it_tells_of() -> None:
@@ -108,7 +108,7 @@ async def test_a_run_of_64_at_once_makes_the_calls_that_it_tells_of() -> None:
             return STREAMED
 
     peer = Counting()
-    told = await measure(peer, "plain_64", 200)
+    told = await measure(peer, "plain_64", 200, set())
     assert told["times"] == 192
     assert peer.calls == 64 + 192  # the first are the warm-up
 
