@@ -226,7 +226,7 @@ def outage() -> Snapshot:
 
 DIAGNOSTICS = (
     Diagnostic(
-        "error", "routes.yaml", 18, 52, "routes.chat.targets.1.model",
+        "error", "routes.yaml", 17, 50, "routes.chat.targets.1.model",
         'no model is named "haikuu" (did you mean "haiku"?)',
         "    targets: [{model: luna, weight: 70}, {model: haikuu, weight: 30}]",
     ),

@@ -109,6 +109,10 @@ class Dashboard(App[None]):
         elif self.find is not None:
             self.push_screen(Chooser(first=True))
 
+    def start(self, work: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = True) -> Worker[None]:
+        """Run this beside the rest; `exclusive` ends what runs of its group."""
+        return self.run_worker(cast("WorkType[None]", work), group=group, exclusive=exclusive)
+
     # --- the feed
 
     def watch_router(self, running: Running) -> None:
@@ -118,7 +122,7 @@ class Dashboard(App[None]):
         self.workers.cancel_group(self, "feed")
         before, self.feed = self.feed, self._attach_to(running)
         if before is not None:
-            self.run_worker(cast("WorkType[None]", before.aclose), group="closing")
+            self.start(before.aclose, "closing", exclusive=False)
         self.snapshot = self._newest = None
         self.events.clear()
         self._follow()
@@ -127,7 +131,7 @@ class Dashboard(App[None]):
         self._count = 0
         self._since = 0.0
         for following in (self._follow_snapshots, self._follow_events):
-            self.run_worker(cast("WorkType[None]", following), group="feed")
+            self.start(following, "feed", exclusive=False)
 
     async def _follow_snapshots(self) -> None:
         assert self.feed is not None
@@ -160,7 +164,16 @@ class Dashboard(App[None]):
 
     def _look(self, view: View) -> None:
         if self._looking is None or self._looking.is_finished:
-            self._looking = self.run_worker(partial(self._looked, view), group="look")
+            self._looking = self.start(partial(self._looked, view), "look", exclusive=False)
+
+    def look_now(self) -> None:
+        """The screen in front wants other data than before, at once."""
+        view = self.view
+        if view is not None and self.snapshot is not None and self.snapshot.connected:
+            if self._looking is not None:
+                self._looking.cancel()
+            self._looking = None
+            self._look(view)
 
     async def _looked(self, view: View) -> None:
         try:
@@ -172,11 +185,7 @@ class Dashboard(App[None]):
         """A screen is seen now: it gets what is known at once."""
         if self.snapshot is not None:
             view.update(self.snapshot)
-            if self.snapshot.connected:
-                if self._looking is not None:
-                    self._looking.cancel()
-                self._looking = None
-                self._look(view)
+            self.look_now()
 
     @property
     def view(self) -> View | None:

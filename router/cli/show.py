@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from router.config import LoadResult
     from router.config.policies import Effective
     from router.target import Target
+from router.telemetry.describe import written
 
 _ROUTE_POLICIES = ("timeout", "retry")
-_DURATIONS = frozenset({"after", "connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"})
-_PERCENTAGES = frozenset({"budget"})
 
 
 @click.command("show")
@@ -90,19 +89,8 @@ def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> N
 
 
 def _show_value(indent: str, key: str, found: Effective, loaded: LoadResult) -> None:
-    click.echo(f"{indent}{key:<13} {_written(key.rpartition('.')[2], found.value):<8}", nl=False)
+    click.echo(f"{indent}{key:<13} {written(key.rpartition('.')[2], found.value):<8}", nl=False)
     click.secho(f"  {_origin(found.origin, loaded)}", dim=True)
-
-
-def _written(key: str, value: object) -> str:
-    """A value as a routes.yaml would say it."""
-    from router.config.units import format_duration, format_percent
-
-    if value is None:
-        return "-"
-    if key in _DURATIONS and isinstance(value, float):
-        return format_duration(value)
-    return format_percent(value) if key in _PERCENTAGES and isinstance(value, float) else str(value)
 
 
 def _origin(origin: object, loaded: LoadResult) -> str:

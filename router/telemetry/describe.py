@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from router.config.policies import Effective, Origin, effective
-from router.config.units import format_duration, format_percent
+from router.config.units import format_duration, format_percent, format_rate, format_size
 from router.plan import Chain, Plan, Tier
 from router.target import Target
 from router.telemetry.views import BranchView, Chains, ChainView, PolicyValue, TierView
@@ -18,6 +18,8 @@ _DURATIONS = frozenset(
     }
 )
 _PERCENTAGES = frozenset({"budget", "failure_rate"})
+_RATES = frozenset({"requests", "tokens"})
+_SIZES = frozenset({"max_entry"})
 _OF_ROUTES = ("timeout", "retry", "hedge", "cache", "balance", "on_stream_break")
 _OF_TARGETS = ("timeout", "breaker", "limits")
 
@@ -92,7 +94,11 @@ def written(key: str, value: Any) -> str:
         return "true" if value else "false"
     if key in _DURATIONS and isinstance(value, float):
         return format_duration(value)
-    return format_percent(value) if key in _PERCENTAGES and isinstance(value, float) else f"{value}"
+    if key in _PERCENTAGES and isinstance(value, float):
+        return format_percent(value)
+    if key in _RATES and isinstance(value, float):
+        return format_rate(value)
+    return format_size(value) if key in _SIZES and isinstance(value, int) else f"{value}"
 
 
 def _cache(plan: Plan, route: str) -> str | None:

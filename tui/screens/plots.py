@@ -1,13 +1,156 @@
-"""Plots."""
+"""Five minutes of rate, time to first token, errors and cost: of all, of a provider, or of a route."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid, Horizontal
+
+from router.telemetry.snapshot import Snapshot
+from router.telemetry.views import History, Samples
+from tui import format as as_text
+from tui.theme import BAD, GOOD, INFO, MUTED, STRONG, TITLE, WARN
 from tui.view import View
+from tui.widgets.chart import Chart, Series
+from tui.widgets.rows import Row, Rows
+
+ALL = "all"
+_CHARTS = ("rate", "latency", "errors", "cost")
+
+
+def _per_second(value: float | None) -> str:
+    return f"{as_text.rate(value)}/s"
+
+
+def _per_minute(value: float | None) -> str:
+    return f"{as_text.dollars(value)}/m"
 
 
 class PlotsScreen(View):
-    """Plots."""
+    """What is plotted is chosen at the side, or by the arrow keys."""
 
+    CSS_PATH = "plots.tcss"
     name_of_mode: ClassVar[str] = "plots"
+    AUTO_FOCUS = "Rows"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "step(-1)", "previous", tooltip="the previous provider or route", key_display="←"),
+        Binding("right", "step(1)", "next", tooltip="the next provider or route", key_display="→"),
+        Binding("l", "latency", "latency", tooltip="time to first token, or to the end of the answer"),
+        Binding("z", "zoom", "one chart", tooltip="one chart at a time, or all four"),
+        Binding("n", "next_chart", "next chart", tooltip="of one at a time: the next one"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._history: History | None = None
+        self._whole = False  # latency to the end of the answer, in place of the first token
+        self._zoomed: int | None = None
+
+    def body(self) -> ComposeResult:
+        with Horizontal():
+            subjects = Rows(id="subjects")
+            subjects.add_class("box")
+            subjects.border_title = "of"
+            yield subjects
+            with Grid(id="charts"):
+                yield Chart("requests", _per_second, least=1.0, id="rate")
+                yield Chart("first token", as_text.seconds, least=0.05, id="latency")
+                yield Chart("failed", _per_second, least=1.0, id="errors")
+                yield Chart("cost", _per_minute, least=0.001, id="cost")
+
+    def show(self, snapshot: Snapshot) -> None:
+        providers = tuple(each.name for each in snapshot.providers)
+        routes = tuple(each.name for each in snapshot.routes)
+        rows = [
+            Row(ALL, ((" everything", STRONG),)),
+            Row(None, ((" providers", TITLE),)),
+            *(Row(f"provider {name}", ((f"   {name}", ""),)) for name in providers),
+            Row(None, ((" routes", TITLE),)),
+            *(Row(f"route {name}", ((f"   {name}", ""),)) for name in routes),
+        ]
+        self.query_one(Rows).show(rows)
+        self.set_class(not snapshot.connected, "-gone")
+        self._zoom_class()
+
+    async def look(self) -> None:
+        if self.dashboard.feed is not None:
+            self._history = await self.dashboard.feed.history()
+            self._draw()
+
+    @property
+    def subject(self) -> str:
+        """What is plotted: "all", "provider groq", "route chat"."""
+        return self.query_one(Rows).key or ALL
+
+    def _draw(self) -> None:
+        history = self._history
+        if history is None:
+            return
+        kind, _, name = self.subject.partition(" ")
+        of = {"provider": history.providers, "route": history.routes}.get(kind, {})
+        samples = history.total if kind == ALL else of.get(name, Samples())
+        for id_, series in _plots(samples, whole=self._whole):
+            self.query_one(f"#{id_}", Chart).draw(series, history.end)
+
+    def on_rows_moved(self, event: Rows.Moved) -> None:
+        """Something else is shown now, on scales of its own."""
+        for chart in self.query(Chart):
+            chart.rescale()
+        for id_, title in zip(_CHARTS, ("requests", self._latency_title, "failed", "cost"), strict=True):
+            whose = "" if self.subject == ALL else f" · {self.subject}"
+            self.query_one(f"#{id_}", Chart).border_title = f"{title}{whose}"
+        self._draw()
+
+    @property
+    def _latency_title(self) -> str:
+        return "whole answer" if self._whole else "first token"
+
+    def _zoom_class(self) -> None:
+        zoomed = self._zoomed
+        grid = self.query_one("#charts")
+        grid.set_class(zoomed is not None, "-one")
+        for number, id_ in enumerate(_CHARTS):
+            self.query_one(f"#{id_}").display = zoomed is None or number == zoomed
+
+    # --- keys
+
+    def action_step(self, by: int) -> None:
+        self.query_one(Rows).action_move(by)
+
+    def action_latency(self) -> None:
+        self._whole = not self._whole
+        chart = self.query_one("#latency", Chart)
+        whose = "" if self.subject == ALL else f" · {self.subject}"
+        chart.border_title = f"{self._latency_title}{whose}"
+        chart.rescale()
+        self._draw()
+
+    def action_zoom(self) -> None:
+        self._zoomed = 0 if self._zoomed is None else None
+        self._zoom_class()
+
+    def action_next_chart(self) -> None:
+        self._zoomed = 0 if self._zoomed is None else (self._zoomed + 1) % len(_CHARTS)
+        self._zoom_class()
+
+
+def _plots(samples: Samples, *, whole: bool) -> Iterator[tuple[str, list[Series]]]:
+    """Each chart's id and what is in it."""
+    yield "rate", [Series("now", _smooth(samples.calls), GOOD, filled=True)]
+    p50, p95 = (
+        (samples.latency_p50, samples.latency_p95) if whole else (samples.first_token_p50, samples.first_token_p95)
+    )
+    yield "latency", [Series("p50", p50, INFO), Series("p95", p95, WARN, dotted=True)]
+    yield "errors", [Series("now", _smooth(samples.errors), BAD, filled=True)]
+    yield "cost", [Series("now", [each * 60 for each in _smooth(samples.cost)], MUTED, filled=True)]
+
+
+def _smooth(values: tuple[float, ...], over: int = 3) -> list[float]:
+    """The mean of the last few seconds, so that few calls a second are a line and no comb."""
+    return [
+        sum(values[max(0, at - over + 1) : at + 1]) / len(values[max(0, at - over + 1) : at + 1])
+        for at in range(len(values))
+    ]

@@ -1,13 +1,173 @@
-"""Requests."""
+"""The recent requests as they end, filtered, and the trace of each."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from msgspec.structs import replace
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+from router.telemetry.snapshot import Snapshot
+from router.telemetry.views import RequestFilter, RequestRecord
+from tui import request_filter
+from tui.feed import FeedLost
+from tui.theme import BAD, FAINT, MUTED
+from tui.trace_dialog import TraceDialog
 from tui.view import View
+from tui.widgets.request_list import RequestList
+from tui.widgets.rows import Rows
+
+LIMIT = 200
+SLOW = 2.0  # seconds, of the key for slow ones
 
 
 class RequestsScreen(View):
-    """Requests."""
+    """A live tail."""
 
+    CSS_PATH = "requests.tcss"
     name_of_mode: ClassVar[str] = "requests"
+    AUTO_FOCUS = "RequestList"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "trace", "trace", tooltip="this request step by step"),
+        Binding("slash", "filter", "filter", key_display="/", tooltip="show only some requests"),
+        Binding("f", "failed", "failed", tooltip="only those that failed, or all"),
+        Binding("s", "slow", "slow", tooltip="only those over 2 s, or all"),
+        Binding("x", "all", "all", tooltip="let all pass again"),
+        Binding("escape", "leave", "leave the filter", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._only = RequestFilter()
+        self._records: tuple[RequestRecord, ...] = ()
+
+    def body(self) -> ComposeResult:
+        with Vertical(id="filter"):
+            yield Input(placeholder="route:chat provider:openai code:timeout slow:2s failed", suggester=_Words(self))
+            yield Static(id="mistake")
+        requests = RequestList()
+        requests.add_class("box")
+        requests.border_title = "requests"
+        yield requests
+
+    def on_screen_resume(self) -> None:
+        wanted, self.dashboard.requests_filter = self.dashboard.requests_filter, None
+        if wanted is not None:
+            self._set(wanted)
+        super().on_screen_resume()
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.set_class(not snapshot.connected, "-gone")
+
+    async def look(self) -> None:
+        if self.dashboard.feed is None:
+            return
+        only = self._only if self._only != RequestFilter() else None
+        self._records = await self.dashboard.feed.requests(only, LIMIT)
+        self._draw()
+
+    def _draw(self) -> None:
+        requests = self.query_one(RequestList)
+        told = request_filter.written(self._only)
+        empty = f"no recent request passes {told}; x lets all pass" if told else "no request has ended yet"
+        requests.draw(self._records, empty=empty)
+        requests.border_title = f"requests · {told}" if told else "requests"
+        failed = sum(each.code is not None for each in self._records)
+        requests.border_subtitle = f"the last {len(self._records)}, {failed} failed" if self._records else ""
+
+    # --- the filter
+
+    def _set(self, only: RequestFilter) -> None:
+        self._only = only
+        self.query_one(Input).value = request_filter.written(only)
+        self._draw()
+        self.dashboard.look_now()
+
+    def action_filter(self) -> None:
+        self.query_one("#filter").display = True
+        self.query_one(Input).focus()
+
+    def action_leave(self) -> None:
+        self.query_one("#filter").display = False
+        self.query_one("#mistake", Static).update("")
+        self.query_one(Input).value = request_filter.written(self._only)
+        self.query_one(RequestList).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        try:
+            request_filter.parse(event.value)
+        except ValueError as error:
+            self.query_one("#mistake", Static).update(Content.styled(str(error), MUTED))
+        else:
+            self.query_one("#mistake", Static).update(Content.styled("enter applies it, escape leaves it", FAINT))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        try:
+            only = request_filter.parse(event.value)
+        except ValueError as error:
+            self.query_one("#mistake", Static).update(Content.styled(str(error), BAD))
+            return
+        self._set(only)
+        self.action_leave()
+
+    def action_failed(self) -> None:
+        self._set(replace(self._only, failed=not self._only.failed))
+
+    def action_slow(self) -> None:
+        self._set(replace(self._only, slow=None if self._only.slow is not None else SLOW))
+
+    def action_all(self) -> None:
+        self._set(RequestFilter())
+
+    # --- the trace
+
+    def on_rows_selected(self, event: Rows.Selected) -> None:
+        self.dashboard.start(self._open, "trace")
+
+    def action_trace(self) -> None:
+        self.query_one(RequestList).action_select()
+
+    async def _open(self) -> None:
+        record, feed = self.query_one(RequestList).chosen, self.dashboard.feed
+        if record is None or feed is None:
+            return
+        try:
+            trace = await feed.trace(record.id)
+        except FeedLost as error:
+            self.dashboard.tell(str(error), level="error")
+            return
+        if trace is None:
+            self.dashboard.tell(f"the trace of {record.id} is not remembered any more", level="warning")
+        else:
+            self.app.push_screen(TraceDialog(trace))
+
+
+class _Words(Suggester):
+    """Completes the last word: what may be filtered by, and the names that there are."""
+
+    def __init__(self, screen: RequestsScreen) -> None:
+        super().__init__(use_cache=False)
+        self._screen = screen
+
+    async def get_suggestion(self, value: str) -> str | None:
+        start, _, word = value.rpartition(" ")
+        if not word:
+            return None
+        known = next((each for each in self._words() if each.startswith(word) and each != word), None)
+        return None if known is None else f"{start} {known}".lstrip()
+
+    def _words(self) -> list[str]:
+        snapshot = self._screen.dashboard.snapshot
+        words = list(request_filter.WORDS)
+        if snapshot is not None:
+            words += [f"route:{each.name}" for each in snapshot.routes]
+            words += [f"provider:{each.name}" for each in snapshot.providers]
+            words += [f"target:{each.name}" for each in snapshot.targets]
+            codes = {code: None for each in snapshot.targets for code in each.figures.window.errors}
+            words += [f"code:{code}" for code in codes]
+        return words

@@ -1,13 +1,113 @@
-"""Routes."""
+"""Each route as the chain that it compiled to: tiers, weights against real shares, lamps, and origins of values."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+
+from router.telemetry.snapshot import Snapshot
+from router.telemetry.views import Chains, RequestFilter
 from tui.view import View
+from tui.widgets.policies import Policies
+from tui.widgets.rows import Rows
+from tui.widgets.track import TrackPlan
 
 
 class RoutesScreen(View):
-    """Routes."""
+    """The track plan, and the policies of what is chosen in it."""
 
+    CSS_PATH = "routes.tcss"
     name_of_mode: ClassVar[str] = "routes"
+    AUTO_FOCUS = "TrackPlan"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "breaker('open')", "open", tooltip="open its breaker by hand: no calls"),
+        Binding("c", "breaker('close')", "close", tooltip="hold its breaker closed by hand"),
+        Binding("x", "breaker('reset')", "reset", tooltip="give its breaker back to the router"),
+        Binding("d", "drain", "drain", tooltip="no new calls for it, or calls again"),
+        Binding("t", "try_it", "try", tooltip="ask this route or target a prompt"),
+        Binding("f", "requests", "requests", tooltip="its recent requests"),
+        Binding("C", "clear_cache", "clear cache", tooltip="forget the cached answers of this route", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chains: Chains | None = None
+        self._revision = ""  # that the snapshot had when they were asked for
+
+    def body(self) -> ComposeResult:
+        with Container(id="routes"):
+            plan = TrackPlan(id="plan")
+            plan.add_class("box")
+            plan.border_title = "routes"
+            yield plan
+            policies = Policies(id="policies")
+            policies.add_class("box")
+            yield policies
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.set_class(not snapshot.connected, "-gone")
+        self.query_one(TrackPlan).draw(self._chains, snapshot)
+
+    async def look(self) -> None:
+        snapshot, feed = self.dashboard.snapshot, self.dashboard.feed
+        if snapshot is None or feed is None or self._revision == snapshot.revision:
+            return
+        self._chains = await feed.chains()
+        self._revision = snapshot.revision
+        self.query_one(TrackPlan).draw(self._chains, snapshot)
+        self._explain()
+
+    def on_rows_moved(self, event: Rows.Moved) -> None:
+        if isinstance(event.rows, TrackPlan):
+            self._explain()
+
+    def _explain(self) -> None:
+        chosen = self.query_one(TrackPlan).chosen
+        if chosen is None:
+            return
+        chain, branch = chosen
+        policies = self.query_one(Policies)
+        policies.border_title = chain.route if branch is None else f"{branch.target} in {chain.route}"
+        policies.draw(chain.policies if branch is None else branch.policies)
+
+    # --- keys
+
+    @property
+    def _target(self) -> str | None:
+        """The name of the target that the cursor is on; says so where it is on a route."""
+        chosen = self.query_one(TrackPlan).chosen
+        if chosen is None:
+            return None
+        if chosen[1] is None:
+            self.dashboard.tell(f"{chosen[0].route} is a route; choose one of its targets below it")
+            return None
+        return chosen[1].target
+
+    def action_breaker(self, action: str) -> None:
+        if (target := self._target) is not None:
+            self.dashboard.set_breaker(target, action)
+
+    def action_drain(self) -> None:
+        target, snapshot = self._target, self.dashboard.snapshot
+        if target is not None and snapshot is not None:
+            drained = any(each.name == target and each.lamp.state == "drained" for each in snapshot.targets)
+            self.dashboard.drain(target, back=drained)
+
+    def action_try_it(self) -> None:
+        chosen = self.query_one(TrackPlan).chosen
+        if chosen is not None:
+            self.dashboard.try_on(chosen[0].route if chosen[1] is None else chosen[1].target)
+
+    def action_requests(self) -> None:
+        chosen = self.query_one(TrackPlan).chosen
+        if chosen is not None:
+            target = None if chosen[1] is None else chosen[1].target
+            self.dashboard.show_requests(RequestFilter(route=chosen[0].route, target=target))
+
+    def action_clear_cache(self) -> None:
+        chosen = self.query_one(TrackPlan).chosen
+        if chosen is not None:
+            self.dashboard.clear_cache(chosen[0].route)

@@ -1,13 +1,168 @@
-"""Try."""
+"""A prompt to a route, or to several targets side by side, through the process of the router that is watched."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Select, Static
+from textual.worker import Worker
+
+from router.telemetry.commands import Prompt
+from router.telemetry.snapshot import Snapshot
+from tui import format as as_text
+from tui.pick_dialog import MOST, Pick
+from tui.theme import FAINT, INFO, MUTED, STRONG
 from tui.view import View
+from tui.widgets.answer import Answer
+from tui.widgets.drawer import Drawer
+from tui.widgets.prompt_box import PromptBox
 
 
 class TryScreen(View):
-    """Try."""
+    """Streams go on while another screen is in front."""
 
+    CSS_PATH = "try_prompt.tcss"
     name_of_mode: ClassVar[str] = "try"
+    AUTO_FOCUS = "PromptBox"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+t", "pick", "whom", tooltip="choose routes and targets to ask"),
+        Binding("ctrl+o", "drawer", "parameters", tooltip="system prompt, temperature, tokens, cache"),
+        Binding("escape", "leave", "cancel", tooltip="cancel what streams; then out of the prompt"),
+        Binding("i", "write", "write", tooltip="back to the prompt", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._to: tuple[str, ...] = ()
+        self._asked: list[Worker[None]] = []
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="answers"):
+            yield Static(_HINT, id="hint")
+        yield Drawer()
+        with Vertical(id="prompt"):
+            box = PromptBox()
+            box.add_class("box")
+            box.border_title = "prompt"
+            yield box
+            yield Static(id="to")
+
+    def on_screen_resume(self) -> None:
+        wanted, self.dashboard.try_targets = self.dashboard.try_targets, ()
+        if wanted:
+            self._to = wanted[:MOST]
+        super().on_screen_resume()
+
+    def show(self, snapshot: Snapshot) -> None:
+        known = {route.name for route in snapshot.routes} | {target.name for target in snapshot.targets}
+        self._to = tuple(each for each in self._to if each in known)
+        if not self._to and snapshot.routes:
+            self._to = (snapshot.routes[0].name,)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Below the prompt: who is asked, and with what."""
+        names = [(f" {name} ", f"{STRONG} on $panel") for name in self._to]
+        pieces: list[tuple[str, str]] = [("to ", FAINT)]
+        for name in names:
+            pieces += [name, (" ", "")]
+        told = Content.assemble(*pieces, ("ctrl+t changes  ", FAINT))
+        self.query_one("#to", Static).update(told.append(self.query_one(Drawer).told()))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._tell()
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        self._tell()
+
+    # --- asking
+
+    async def on_prompt_box_sent(self, event: PromptBox.Sent) -> None:
+        feed = self.dashboard.feed
+        try:
+            params = dict(self.query_one(Drawer).params())
+        except ValueError as error:
+            self.dashboard.tell(str(error), level="error")
+            return
+        if feed is None or not self._to:
+            self.dashboard.tell("no router to ask yet", level="warning")
+            return
+        self._cancel()
+        columns = self.query_one("#answers")
+        await columns.remove_children()
+        answers = [Answer(to) for to in self._to]
+        await columns.mount(*answers)
+        messages = self._messages(event.text)
+        box = self.query_one(PromptBox)
+        box.text = ""
+        box.border_subtitle = f"asked: {as_text.fit(event.text.splitlines()[0], 70).rstrip()}"
+        self._asked = [
+            self.dashboard.start(partial(answer.run, feed, Prompt(answer.to, messages, params)), "try", exclusive=False)
+            for answer in answers
+        ]
+
+    def _messages(self, text: str) -> str | tuple[dict[str, Any], ...]:
+        system = self.query_one(Drawer).system
+        return ({"role": "system", "content": system}, {"role": "user", "content": text}) if system else text
+
+    def _cancel(self) -> bool:
+        """End what runs; False when nothing does."""
+        running = [each for each in self._asked if not each.is_finished]
+        for each in running:
+            each.cancel()
+        return bool(running)
+
+    # --- keys
+
+    def action_leave(self) -> None:
+        if self._cancel():
+            return
+        answers = self.query(Answer)
+        if answers:
+            answers.first().query_one("VerticalScroll").focus()
+        else:
+            self.set_focus(None)
+
+    def action_write(self) -> None:
+        self.query_one(PromptBox).focus()
+
+    def action_drawer(self) -> None:
+        drawer = self.query_one(Drawer)
+        drawer.display = not drawer.display
+        if drawer.display:
+            drawer.query_one("#system", Input).focus()
+        else:
+            self.query_one(PromptBox).focus()
+
+    @work(group="pick", exclusive=True)
+    async def action_pick(self) -> None:
+        snapshot = self.dashboard.snapshot
+        if snapshot is None:
+            return
+        chosen = await self.app.push_screen_wait(Pick(snapshot, self._to))
+        if chosen:
+            self._to = chosen
+            self._tell()
+
+
+_HINT = Content.assemble(
+    ("Ask a route, or several targets side by side.\n\n", STRONG),
+    ("  enter", INFO),
+    ("    sends          ", MUTED),
+    ("ctrl+j", INFO),
+    ("  a new line\n", MUTED),
+    ("  ctrl+t", INFO),
+    ("   whom to ask    ", MUTED),
+    ("ctrl+o", INFO),
+    ("  system prompt, temperature, tokens, cache\n", MUTED),
+    ("  ctrl+↑", INFO),
+    ("   earlier ones   ", MUTED),
+    ("escape", INFO),
+    ("  cancels; then leaves the prompt, so that keys are keys again", MUTED),
+)

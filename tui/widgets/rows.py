@@ -39,7 +39,8 @@ class Rows(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Rows { background: $surface; color: $foreground; height: 1fr; scrollbar-size: 1 1; }
+    Rows { background: $surface; color: $foreground; height: 1fr; scrollbar-size: 1 1;
+           overflow-x: hidden; scrollbar-gutter: stable; }
     Rows > .rows--cursor { background: $foreground 8%; }
     Rows:focus > .rows--cursor { background: $block-cursor-background; }
     Rows > .rows--hover { background: $foreground 4%; }
@@ -103,6 +104,17 @@ class Rows(ScrollView, can_focus=True):
         for index, row in enumerate(self._rows):
             if row.key == key and key is not None:
                 self._go(index)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What is shown."""
+        return self._rows
+
+    def say_when_empty(self, text: str) -> None:
+        """What is said while there are no rows."""
+        if text != self._empty:
+            self._empty = text
+            self.refresh()
 
     def show(self, rows: Sequence[Row], header: Line = ()) -> None:
         """Show these rows; only lines that differ are drawn."""

@@ -1,0 +1,185 @@
+"""One answer as it streams: Markdown, its figures, and its trace when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Collapsible, Markdown, Static
+
+from router.telemetry.commands import Prompt, PromptChunk, PromptEnd
+from router.telemetry.views import TraceView
+from tui import format as as_text
+from tui.feed import Feed, FeedLost
+from tui.theme import BAD, GOOD, INFO, MUTED, TEXT, WARN
+from tui.trace_dialog import TraceDialog
+from tui.widgets.waterfall import waterfall
+
+FLUSH = 0.08  # seconds that text is collected for before it is laid out, which costs much more than collecting
+
+
+class Answer(Vertical):
+    """A column. `run` fills it.
+
+    Args:
+        to: the route or target that is asked.
+    """
+
+    DEFAULT_CSS = """
+    Answer { width: 1fr; height: 1fr; padding: 0 1; }
+    Answer > #state { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    Answer > VerticalScroll { height: 1fr; scrollbar-size: 1 1; }
+    Answer Markdown { padding: 0; margin: 0; background: $surface; }
+    Answer Collapsible { display: none; border: none; padding: 0; background: $surface; }
+    Answer Collapsible Static { color: $foreground 55%; }
+    Answer > #figures { height: auto; }
+    Answer > #flow { height: auto; max-height: 40%; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "trace", "trace", tooltip="how this answer came about"),
+        Binding("c", "copy", "copy", tooltip="copy the answer"),
+    ]
+
+    def __init__(self, to: str) -> None:
+        super().__init__(classes="box")
+        self.to = to
+        self.border_title = to
+        self.text = ""
+        self._thinking = ""
+        self._waiting = ""  # text that is not laid out yet
+        self._flushing: asyncio.Task[None] | None = None
+        self._trace: TraceView | None = None
+        self._began = 0.0
+        self._first: float | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="state")
+        with VerticalScroll():
+            with Collapsible(title="thinking"):
+                yield Static(id="thinking", markup=False)
+            yield Markdown()
+        yield Static(id="figures")
+        yield Static(id="flow")
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).anchor()
+        self._say(("waiting for the first token…", MUTED))
+
+    # --- while it runs
+
+    async def run(self, feed: Feed, prompt: Prompt) -> None:
+        """Ask, and show what comes. Cancelling it stops the call upstream."""
+        clock = asyncio.get_running_loop().time
+        self._began = clock()
+        try:
+            async with aclosing(feed.prompt(prompt)) as found:
+                async for event in found:
+                    if isinstance(event, PromptEnd):
+                        await self._flush()
+                        self._ended(event)
+                    else:
+                        self._first = clock() - self._began if self._first is None else self._first
+                        await self._piece(event)
+        except FeedLost as error:
+            self._say((f"✗ {error}", BAD))
+        except asyncio.CancelledError:
+            self._say(("■ cancelled", WARN), (f"  after {as_text.seconds(clock() - self._began)}", MUTED))
+            raise
+        finally:
+            if self._flushing is not None:
+                self._flushing.cancel()
+
+    async def _piece(self, piece: PromptChunk) -> None:
+        if piece.restarted:
+            self.text = self._waiting = self._thinking = ""
+            await self.query_one(Markdown).update("")
+            self.border_subtitle = "restarted: what came before was void"
+        if piece.thinking:
+            self._thinking += piece.thinking
+        self._waiting += piece.text
+        self.text += piece.text
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def _flush_soon(self) -> None:
+        await asyncio.sleep(FLUSH)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, ""
+        if self._thinking:
+            collapsible = self.query_one(Collapsible)
+            collapsible.display = True
+            collapsible.title = f"thinking, {as_text.count(len(self._thinking))} characters"
+            self.query_one("#thinking", Static).update(self._thinking)
+        if waiting:
+            await self.query_one(Markdown).append(waiting)
+        passed = asyncio.get_running_loop().time() - self._began
+        self._say(
+            ("● ", GOOD),
+            (f"first token {as_text.seconds(self._first)}", TEXT),
+            (f" · {as_text.seconds(passed)}", MUTED),
+        )
+
+    # --- when it is done
+
+    def _ended(self, end: PromptEnd) -> None:
+        self._trace = end.trace
+        if end.error is not None:
+            self._say((f"✗ {end.code or 'failed'}", f"bold {BAD}"), (f"  {as_text.seconds(end.seconds)}", MUTED))
+        else:
+            cached = (("  cached", INFO),) if end.cached else ()
+            self._say(
+                ("✓ ", GOOD),
+                (f"{as_text.seconds(end.first_token)}", TEXT),
+                (" first · ", MUTED),
+                (f"{as_text.number(_speed(end))} tokens/s", TEXT),
+                *cached,
+            )
+        self._show_end(end)
+
+    def _show_end(self, end: PromptEnd) -> None:
+        lines = []
+        if end.error is not None:
+            lines.append(Content.styled(end.error, BAD))
+        else:
+            by = end.target or end.model
+            figures = [
+                f"by {by}" if by != self.to else "",
+                f"{as_text.number(end.input_tokens)} → {as_text.number(end.output_tokens)} tokens",
+                as_text.dollars(end.cost) if end.cost is not None else "cost unknown",
+                as_text.seconds(end.seconds),
+                "" if end.finish_reason in ("stop", "end_turn") else end.finish_reason,
+            ]
+            lines.append(Content.styled(" · ".join(each for each in figures if each), MUTED))
+        lines += [Content.styled(f"⚙ {call}", INFO) for call in end.tool_calls]
+        self.query_one("#figures", Static).update(Content("\n").join(lines))
+        if end.trace is not None and end.trace.entries:
+            flow = waterfall(end.trace, self.content_size.width)
+            self.query_one("#flow", Static).update(Content("\n").join(flow))
+
+    def _say(self, *pieces: tuple[str, str]) -> None:
+        if self.is_mounted:
+            self.query_one("#state", Static).update(Content.assemble(*pieces))
+
+    # --- keys
+
+    def action_trace(self) -> None:
+        if self._trace is not None:
+            self.app.push_screen(TraceDialog(self._trace))
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.text)
+        self.notify("the answer is in the clipboard", markup=False)
+
+
+def _speed(end: PromptEnd) -> float | None:
+    """Tokens a second while it streamed."""
+    if not end.output_tokens or end.first_token is None or end.seconds <= end.first_token:
+        return None
+    return end.output_tokens / (end.seconds - end.first_token)

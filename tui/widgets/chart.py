@@ -1,0 +1,247 @@
+"""A chart of braille dots: two by four a cell, with scales that people can read and that do not jump."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rich.segment import Segment
+from rich.style import Style as RichStyle
+from textual import events
+from textual.strip import Strip
+from textual.style import Style
+from textual.theme import Theme
+from textual.widget import Widget
+
+from tui import format as as_text
+from tui.theme import FAINT, MUTED
+
+Values: TypeAlias = Sequence[float | None]
+
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of U+2800, from the top, left and right
+_LEFT = 10  # cells for the scale at the side
+_PATIENCE = 20  # drawings that a scale stays too large
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart, a value a second; None is a gap.
+
+    `filled` paints what is below, `dotted` leaves out every other column: told apart without colours.
+    """
+
+    name: str
+    values: Values
+    ink: str
+    filled: bool = False
+    dotted: bool = False
+
+
+def nice_top(value: float) -> float:
+    """The round number at or above: 1, 2, 2.5 or 5 times a power of ten."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in _STEPS if step * power >= value * 0.999999)
+
+
+def columns(values: Values, width: int) -> list[float | None]:
+    """Spread over `width` columns: the mean of each column's values, None where there are none."""
+    found: list[float | None] = []
+    for number in range(width):
+        first = number * len(values) // width
+        last = max(first + 1, (number + 1) * len(values) // width)
+        known = [value for value in values[first:last] if value is not None]
+        found.append(sum(known) / len(known) if known else None)
+    return found
+
+
+def dots(series: Series, width: int, height: int, top: float) -> list[list[int]]:
+    """The pattern of every cell: `height` rows of `width` cells."""
+    cells = [[0] * width for _ in range(height)]
+    before: int | None = None
+    for x, value in enumerate(columns(series.values, width * 2)):
+        if value is None:
+            before = None
+            continue
+        y = row_of(value, height, top)
+        if series.filled:
+            start = height * 4 - 1
+        else:  # join it to the column before, so that a steep line has no holes
+            start = y if before is None else before + (1 if before < y else -1 if before > y else 0)
+        before = y
+        if series.dotted and x % 2:
+            continue
+        if series.filled and value <= 0:
+            continue
+        for each in range(min(start, y), max(start, y) + 1):
+            cells[each // 4][x // 2] |= _DOTS[each % 4][x % 2]
+    return cells
+
+
+def row_of(value: float, height: int, top: float) -> int:
+    """The dot row of a value, from 0 at the top."""
+    return height * 4 - 1 - round(min(1.0, max(0.0, value / top)) * (height * 4 - 1))
+
+
+class Chart(Widget):
+    """Shows some series over the last minutes.
+
+    Args:
+        title: stands in the border, as does the legend.
+        unit: makes words of a value.
+        least: the smallest top of the scale.
+    """
+
+    DEFAULT_CSS = "Chart { background: $surface; height: 1fr; width: 1fr; padding: 0 1; }"
+
+    def __init__(self, title: str, unit: Callable[[float | None], str], *, least: float, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.border_title = title
+        self.add_class("box")
+        self._unit = unit
+        self._least = least
+        self._series: tuple[Series, ...] = ()
+        self._end = 0.0
+        self._top = least
+        self._too_large = 0
+        self._cells: list[list[list[int]]] = []
+        self._plotted: object = None  # what the cells were made of
+        self._styles: dict[str, RichStyle] = {}
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._forget_styles)
+
+    def _forget_styles(self, _theme: Theme) -> None:
+        self._styles.clear()
+        self.refresh()
+
+    def draw(self, series: Sequence[Series], end: float) -> None:
+        """Show these; the newest values are of the second before `end` (seconds since 1970)."""
+        if (shown := tuple(series)) == self._series and end == self._end:
+            return
+        self._series, self._end = shown, end
+        self._scale()
+        self._say_newest()
+        self.refresh()
+
+    @property
+    def top(self) -> float:
+        """The value at the upper edge."""
+        return self._top
+
+    def rescale(self) -> None:
+        """Forget the scale, since something else is shown from now on."""
+        self._top, self._too_large = self._least, 0
+        self._end = -1.0
+
+    def _scale(self) -> None:
+        """The scale grows at once, and shrinks only when it was too large for a while."""
+        width = max(1, self._width * 2)
+        highest = max((v for each in self._series for v in columns(each.values, width) if v is not None), default=0.0)
+        needed = max(self._least, nice_top(highest))
+        self._too_large = self._too_large + 1 if needed < self._top else 0
+        if needed > self._top or self._too_large > _PATIENCE:
+            self._top, self._too_large = needed, 0
+
+    @property
+    def _width(self) -> int:
+        return max(1, self.content_size.width - _LEFT)
+
+    @property
+    def _height(self) -> int:
+        return max(1, self.content_size.height - 1)
+
+    def _plot(self) -> None:
+        """Make the cells, where they are not those of what is shown at this size."""
+        made_of = (self._series, self._width, self._height, self._top)
+        if made_of != self._plotted:
+            self._cells = [dots(each, self._width, self._height, self._top) for each in self._series]
+            self._plotted = made_of
+
+    def _say_newest(self) -> None:
+        told = [f"{_SIGN[each.dotted]} {each.name} {self._unit(_newest(each.values))}" for each in self._series]
+        self.border_subtitle = "  ".join(told)
+
+    # --- what is at a place
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        at = event.get_content_offset(self)
+        if at is None or at.x < _LEFT or not self._series:
+            self._say_newest()
+            return
+        share = (at.x - _LEFT + 0.5) / self._width
+        seconds = max((len(each.values) for each in self._series), default=0)
+        when = as_text.clock(self._end - seconds * (1 - share))
+        told = []
+        for each in self._series:
+            values = columns(each.values, self._width)
+            told.append(f"{each.name} {self._unit(values[min(len(values) - 1, at.x - _LEFT)])}")
+        self.border_subtitle = f"{when}  {'  '.join(told)}"
+
+    def on_leave(self) -> None:
+        self._say_newest()
+
+    # --- drawing
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self._width, self._height
+        if y == height:
+            return self._strip([(self._times(width), FAINT)])
+        if y > height:
+            return self._strip([])
+        self._plot()
+        labels = {0: self._unit(self._top), height - 1: "0"}
+        if height >= 7 and height % 2:
+            labels[height // 2] = self._unit(self._top / 2)
+        label = labels.get(y, "")
+        pieces = [(f"{label:>{_LEFT - 2}} {'┤' if label else '│'}", FAINT if not label else MUTED)]
+        for x in range(width):
+            painted = [(series.ink, cells[y][x]) for series, cells in zip(self._series, self._cells, strict=True)]
+            ink = next((ink for ink, cell in painted if cell), FAINT)
+            pattern = 0
+            for _, cell in painted:
+                pattern |= cell
+            sign = chr(0x2800 + pattern) if pattern else " "
+            if pieces[-1][1] == ink:
+                pieces[-1] = (pieces[-1][0] + sign, ink)
+            else:
+                pieces.append((sign, ink))
+        return self._strip(pieces)
+
+    def _times(self, width: int) -> str:
+        """A time of day at every whole minute that has room."""
+        seconds = max((len(each.values) for each in self._series), default=0)
+        line = [" "] * (_LEFT + width)
+        if not seconds:
+            return "".join(line)
+        step = 60 if width >= 50 else 120
+        moment = self._end - self._end % step
+        while moment > self._end - seconds:
+            text = as_text.clock(moment)[:5]
+            at = _LEFT + round((1 - (self._end - moment) / seconds) * width) - len(text) // 2
+            if at >= _LEFT and at + len(text) <= len(line) and line[max(0, at - 1)] == " ":
+                line[at : at + len(text)] = text
+            moment -= step
+        return "".join(line)
+
+    def _strip(self, pieces: list[tuple[str, str]]) -> Strip:
+        segments = [Segment(text, self._style(ink)) for text, ink in pieces]
+        return Strip(segments).adjust_cell_length(self.content_size.width, self._style(""))
+
+    def _style(self, ink: str) -> RichStyle:
+        found = self._styles.get(ink)
+        if found is None:
+            style = self.visual_style + Style.parse(ink) if ink else self.visual_style
+            found = self._styles[ink] = style.rich_style
+        return found
+
+
+_SIGN = {False: "─", True: "╌"}
+
+
+def _newest(values: Values) -> float | None:
+    return next((value for value in reversed(values[-10:]) if value is not None), None)
