@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 
@@ -36,7 +37,8 @@ class _HttpxAnswer:
     async def some(self) -> bytes:
         if self._pieces is None:
             packed = "content-encoding" in self.headers
-            self._pieces = aiter(self._answer.aiter_bytes() if packed else self._answer.aiter_raw())
+            source: Any = self._answer.aiter_bytes() if packed else self._answer.stream
+            self._pieces = aiter(source)
         async for data in self._pieces:
             if data:
                 return data
@@ -46,4 +48,6 @@ class _HttpxAnswer:
         close = getattr(self._pieces, "aclose", None)
         if close is not None:
             await close()  # a generator that is left alone would be closed by a task of its own
-        await self._answer.aclose()
+        stream = self._answer.stream
+        if isinstance(stream, httpx.AsyncByteStream):
+            await stream.aclose()
