@@ -88,13 +88,12 @@ async def open_peer(setup: Setup) -> Routed | Bare:
 
 async def failover(setup: Setup, times: int) -> dict[str, Any]:
     """Seconds from the fault to the first content of the next target, each time on a new router."""
-    found = []
+    found, limit = [], f"{{first_token: {FIRST_TOKEN * 1000:g}ms}}"
     for _ in range(times):
         good = Setup(setup.base)
         text = (
-            f'providers:\n  bad: {{kind: openai, base_url: "{setup.url()}", api_key: k}}\n'
+            f'providers:\n  bad: {{kind: openai, base_url: "{setup.url()}", api_key: k, timeout: {limit}}}\n'
             f'  good: {{kind: openai, base_url: "{good.url()}", api_key: k}}\n'
-            f"defaults: {{timeout: {{first_token: {FIRST_TOKEN * 1000:g}ms}}}}\n"
             f"routes: {{chat: {{targets: [bad/m], fallbacks: [good/m]}}, warm: {{targets: [good/m]}}}}\n"
         )
         async with Router.from_text(text, env={}) as router:
