@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -247,3 +248,24 @@ def test_what_the_engine_can_not_start_is_raised() -> None:
         Engine(lambda: Router.from_yaml("/nowhere/no.yaml")),
     ):
         pass
+
+
+# --- how the dialogs look
+
+
+@pytest.mark.parametrize(("size", "key"), [((80, 24), "question_mark"), ((120, 36), "question_mark"), ((120, 36), "o")])
+def test_dialogs_look_like_this(size: tuple[int, int], key: str, snap_compare: Any) -> None:
+    async def opened(pilot: Any) -> None:
+        await settle(pilot)
+        await pilot.press(key)
+        await settle(pilot)
+
+    assert snap_compare(Dashboard(FixedFeed(busy()), world=FixedWorld()), terminal_size=size, run_before=opened)
+
+
+@pytest.mark.parametrize("found", [(), (SHOP, BATCH)])
+def test_choosing_looks_like_this(found: tuple[Running, ...], snap_compare: Any) -> None:
+    async def find() -> tuple[Running, ...]:
+        return found
+
+    assert snap_compare(Dashboard(find=find), terminal_size=(120, 36), run_before=settle)

@@ -200,11 +200,19 @@ class Dashboard(App[None]):
         """A toast. Never as markup: vendors' words may have brackets."""
         self.notify(sentence, severity=_SEVERITY.get(level, "information"), timeout=6, markup=False)
 
-    @work(group="command")
-    async def act(self, command: Command, question: str = "", detail: str = "") -> None:
+    def act(self, command: Command, question: str = "", detail: str = "") -> None:
         """Run a command, after asking where a question is given, and say what came of it."""
-        if question and not await self.push_screen_wait(Confirm(question, detail)):
-            return
+        if question:  # at once, so that an answer typed ahead goes to the question
+            self.push_screen(Confirm(question, detail), partial(self._run_if, command))
+        else:
+            self._run(command)
+
+    def _run_if(self, command: Command, yes: bool | None) -> None:
+        if yes:
+            self._run(command)
+
+    @work(group="command")
+    async def _run(self, command: Command) -> None:
         if self.feed is None:
             self.tell("no router is watched", level="warning")
             return

@@ -145,7 +145,7 @@ class RevisionDialog(ModalScreen[None]):
     RevisionDialog { align: center middle; background: $background 60%; }
     RevisionDialog > Vertical { width: 92%; max-width: 130; height: auto; max-height: 90%; background: $panel;
                                 border: round $accent; border-title-color: $accent; padding: 1 1; }
-    RevisionDialog Rows { height: auto; max-height: 40; background: $panel; overflow-x: auto; }
+    RevisionDialog Rows { height: auto; max-height: 40; background: $panel; overflow-x: auto; scrollbar-size: 1 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -140,12 +139,12 @@ class TryScreen(View):
         else:
             self.query_one(PromptBox).focus()
 
-    @work(group="pick", exclusive=True)
-    async def action_pick(self) -> None:
+    def action_pick(self) -> None:
         snapshot = self.dashboard.snapshot
-        if snapshot is None:
-            return
-        chosen = await self.app.push_screen_wait(Pick(snapshot, self._to))
+        if snapshot is not None:
+            self.app.push_screen(Pick(snapshot, self._to), self._picked)
+
+    def _picked(self, chosen: tuple[str, ...] | None) -> None:
         if chosen:
             self._to = chosen
             self._tell()

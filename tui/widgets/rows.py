@@ -39,7 +39,7 @@ class Rows(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Rows { background: $surface; color: $foreground; height: 1fr; scrollbar-size: 1 1;
+    Rows { background: $surface; color: $foreground; height: 1fr; min-height: 1; scrollbar-size: 0 1;
            overflow-x: hidden; scrollbar-gutter: stable; }
     Rows > .rows--cursor { background: $foreground 8%; }
     Rows:focus > .rows--cursor { background: $block-cursor-background; }
