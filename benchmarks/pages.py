@@ -39,7 +39,9 @@ def sentence(results: report.Results) -> str:
 
     def share(case: str, other: str) -> str:
         ours, theirs = report.median(results, case, ROUTER), report.median(results, case, other)
-        return "?" if not ours or not theirs else f"{theirs / ours:.2g}"
+        if not ours or not theirs:
+            return "?"
+        return f"{theirs / ours:.0f}" if theirs >= 10 * ours else f"{theirs / ours:.1f}"
 
     stream = report.median(results, "stream", ROUTER)
     return (
