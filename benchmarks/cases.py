@@ -18,6 +18,7 @@ class Contender:
     quick: bool = False  # takes part in the quick run
 
 
+READY = "Signalbox Router, made and its HTTP loaded"  # of imports only
 ROUTER, BARE = "Signalbox Router", "Signalbox provider"
 LITELLM, TENSORZERO, HTTPX = "LiteLLM Router", "TensorZero embedded", "httpx alone"
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environments, pages, report
-from benchmarks.cases import CASES, CONTENDERS, Case, Contender
+from benchmarks.cases import CASES, CONTENDERS, READY, Case, Contender
 from benchmarks.worker import Setup, job
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -210,7 +210,7 @@ class Comparison:
             for each in self._contenders(case)
             if each.module
         }
-        codes["Signalbox Router, made and its HTTP loaded"] = sys.executable, _READY
+        codes[READY] = sys.executable, _READY
         for _ in range(case.fresh):
             for name, (python, code) in codes.items():
                 command = [python, "-c", _MEASURED_IMPORT.format(code=code)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environments, report
-from benchmarks.cases import CONTENDERS, HTTPX, LITELLM, ROUTER, TENSORZERO
+from benchmarks.cases import CONTENDERS, HTTPX, LITELLM, READY, ROUTER, TENSORZERO
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what was measured -->\n"
@@ -43,6 +43,10 @@ def sentence(results: report.Results) -> str:
             return "?"
         return f"{theirs / ours:.0f}" if theirs >= 10 * ours else f"{theirs / ours:.1f}"
 
+    def ms(name: str) -> str:
+        found = report.median(results, "import", name)
+        return "?" if found is None else f"{found * 1e3:.0f} ms"
+
     stream = report.median(results, "stream", ROUTER)
     return (
         f"A plain call costs {us('plain')} of CPU one at a time and {us('plain_64')} with 64 at once, a stream of 200 "
@@ -50,8 +54,8 @@ def sentence(results: report.Results) -> str:
         f"{share('plain', LITELLM)}, {share('plain_64', LITELLM)} and {share('stream', LITELLM)} times as much, "
         f"TensorZero's embedded gateway {share('plain', TENSORZERO)}, {share('plain_64', TENSORZERO)} and "
         f"{share('stream', TENSORZERO)} times, and httpx alone, without any router, {share('plain', HTTPX)}, "
-        f"{share('plain_64', HTTPX)} and {share('stream', HTTPX)} times. `import router` is "
-        f"{share('import', LITELLM)} times as fast as `import litellm`.\n"
+        f"{share('plain_64', HTTPX)} and {share('stream', HTTPX)} times. `import router` takes {ms(ROUTER)} of CPU, with "
+        f"a router made and its HTTP loaded {ms(READY)}; `import litellm` {ms(LITELLM)}.\n"
     )
 
 
