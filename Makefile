@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fix clean bench bench-quick bench-micro corpus
+.PHONY: demo test lint fix clean bench bench-quick bench-micro corpus pictures
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -21,6 +21,9 @@ fix: $(VENV)/.dev
 
 corpus: $(VENV)/.dev
 	$(BIN)/python -m tests.corpus
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m tests.pictures
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare

@@ -54,8 +54,8 @@ def sentence(results: report.Results) -> str:
         f"{share('plain', LITELLM)}, {share('plain_64', LITELLM)} and {share('stream', LITELLM)} times as much, "
         f"TensorZero's embedded gateway {share('plain', TENSORZERO)}, {share('plain_64', TENSORZERO)} and "
         f"{share('stream', TENSORZERO)} times, and httpx alone, without any router, {share('plain', HTTPX)}, "
-        f"{share('plain_64', HTTPX)} and {share('stream', HTTPX)} times. `import router` takes {ms(ROUTER)} of CPU, with "
-        f"a router made and its HTTP loaded {ms(READY)}; `import litellm` {ms(LITELLM)}.\n"
+        f"{share('plain_64', HTTPX)} and {share('stream', HTTPX)} times. `import router` takes {ms(ROUTER)} of CPU, "
+        f"with a router made and its HTTP loaded {ms(READY)}; `import litellm` {ms(LITELLM)}.\n"
     )
 
 

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
 
 from router.telemetry.snapshot import Snapshot
 from tests.dashboard_feed import FixedFeed
 from tui.app import Dashboard
 from tui.world import Fault
+
+_BRIEF = ("look", "trace", "command")  # groups of workers that end by themselves
 
 
 class FixedWorld:
@@ -50,11 +53,24 @@ async def running(
 
 async def settle(pilot: Pilot[None]) -> None:
     """Until nothing more is under way but the following of the feed."""
-    for _ in range(4):
-        await pilot.pause()
-        busy = [each for each in pilot.app.workers if each.group == "look" and not each.is_finished]
-        if busy:
-            await pilot.app.workers.wait_for_complete(busy)
+    await pilot.pause()
+    busy = True
+    while busy:  # what one of them shows may start another one
+        looking = [each for each in pilot.app.workers if each.group in _BRIEF and not each.is_finished]
+        busy = bool(looking)
+        if looking:
+            await pilot.app.workers.wait_for_complete(looking)
+    await pilot.pause()
+
+
+async def write(pilot: Pilot[None], text: str) -> None:
+    """Into the box that has the focus, at once."""
+    box = pilot.app.focused
+    if isinstance(box, Input):
+        box.insert_text_at_cursor(text)
+    else:
+        assert isinstance(box, TextArea)
+        box.insert(text)
     await pilot.pause()
 
 

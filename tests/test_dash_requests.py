@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from textual.widgets import Input, Static
 
 from router.telemetry.views import RequestFilter
-from tests.dashboard_app import running, settle, told
+from tests.dashboard_app import running, settle, told, write
 from tests.dashboard_feed import FixedFeed, busy, fresh, trace
 from tests.test_dash_panel import lines
 from tui import request_filter
@@ -83,7 +83,8 @@ def test_a_trace_looks_like_this(size: tuple[int, int], snap_compare: Any) -> No
 def test_it_is_as_clear_in_light(snap_compare: Any) -> None:
     async def light(pilot: Any) -> None:
         await to_requests(pilot)
-        await pilot.press("T", "slash", *"rout:chat")
+        await pilot.press("T", "slash")
+        await write(pilot, "rout:chat")
         await settle(pilot)
 
     app = Dashboard(FixedFeed(busy()))
@@ -100,7 +101,9 @@ async def test_each_line_tells_who_answered_and_what_was_unusual() -> None:
 
 async def test_the_filter_is_typed_and_applied() -> None:
     async with running(mode="requests") as (app, feed, pilot):
-        await pilot.press("slash", *"route:local failed", "enter")
+        await pilot.press("slash")
+        await write(pilot, "route:local failed")
+        await pilot.press("enter")
         await settle(pilot)
         assert feed.filters[-1] == RequestFilter(route="local", failed=True)
         shown = app.screen.query_one(RequestList)
@@ -113,7 +116,9 @@ async def test_the_filter_is_typed_and_applied() -> None:
 
 async def test_a_wrong_filter_changes_nothing_and_says_why() -> None:
     async with running(mode="requests") as (app, feed, pilot):
-        await pilot.press("slash", *"rout:chat", "enter")
+        await pilot.press("slash")
+        await write(pilot, "rout:chat")
+        await pilot.press("enter")
         await settle(pilot)
         assert "did you mean route:?" in str(app.screen.query_one("#mistake", Static).visual)
         assert all(each is None for each in feed.filters)
@@ -125,7 +130,8 @@ async def test_a_wrong_filter_changes_nothing_and_says_why() -> None:
 
 async def test_words_of_the_filter_are_completed() -> None:
     async with running(mode="requests") as (app, _, pilot):
-        await pilot.press("slash", *"failed route:su")
+        await pilot.press("slash")
+        await write(pilot, "failed route:su")
         await settle(pilot)
         await pilot.press("right")
         assert app.screen.query_one(Input).value == "failed route:summarize"
@@ -146,7 +152,9 @@ async def test_keys_for_failed_and_slow_ones() -> None:
 
 async def test_nothing_passes_is_told_with_a_way_back() -> None:
     async with running(mode="requests") as (app, feed, pilot):
-        await pilot.press("slash", *"code:no_such", "enter")
+        await pilot.press("slash")
+        await write(pilot, "code:no_such")
+        await pilot.press("enter")
         await settle(pilot)
         assert "no recent request passes code:no_such; x lets all pass" in lines(app.screen.query_one(RequestList))[1]
         feed.records = ()

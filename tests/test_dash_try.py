@@ -13,7 +13,7 @@ from providers.simulator import Simulator
 from router import Router
 from router.telemetry.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
 from tests.conftest import routes
-from tests.dashboard_app import running, settle, told
+from tests.dashboard_app import running, settle, told, write
 from tests.dashboard_feed import FixedFeed, busy, trace
 from tui.app import Dashboard
 from tui.pick_dialog import Pick
@@ -37,7 +37,8 @@ async def ask(pilot: Any, *to: str, text: str = "Why is the sky blue?") -> None:
     pilot.app.try_on(*to)
     await settle(pilot)
     pilot.app.screen.query_one(PromptBox).cursor_blink = False
-    await pilot.press(*text, "enter")
+    await write(pilot, text)
+    await pilot.press("enter")
     await settle(pilot)
 
 
@@ -153,7 +154,8 @@ async def test_tokens_at_most_is_a_whole_number(most: str) -> None:
 async def test_escape_cancels_what_streams_then_leaves_the_prompt() -> None:
     async with running(mode="try") as (app, feed, pilot):
         feed.hold = 2
-        await pilot.press(*"long", "enter")
+        await write(pilot, "long")
+        await pilot.press("enter")
         await settle(pilot)
         await pilot.press("escape")
         await done(pilot)
@@ -175,9 +177,11 @@ async def test_digits_and_letters_are_text_while_a_prompt_is_written() -> None:
 async def test_earlier_prompts_come_back_and_the_draft_is_not_lost() -> None:
     async with running(mode="try") as (app, _, pilot):
         box = app.screen.query_one(PromptBox)
-        await pilot.press(*"one", "enter")
+        await write(pilot, "one")
+        await pilot.press("enter")
         await done(pilot)
-        await pilot.press(*"two", "enter")
+        await write(pilot, "two")
+        await pilot.press("enter")
         await done(pilot)
         await pilot.press(*"draft", "ctrl+up")
         assert box.text == "two"

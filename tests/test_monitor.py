@@ -10,9 +10,11 @@ import signal
 import socket
 import stat
 import struct
+import subprocess
 import sys
+import tempfile
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,11 @@ FILE = "providers: {a: {kind: fake}, b: {kind: fake}}\nroutes: {chat: {targets: 
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test has sockets of its own."""
-    monkeypatch.setenv(places.FOLDER, str(tmp_path / "run"))
-    return tmp_path / "run"
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Each test has sockets of its own; on a short path, since a socket's may have 103 bytes."""
+    with tempfile.TemporaryDirectory(prefix="sb-") as short:
+        monkeypatch.setenv(places.FOLDER, f"{short}/run")
+        yield Path(short) / "run"
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -161,6 +164,16 @@ async def test_a_path_that_is_too_long_for_a_socket(
     async with Router.from_text(text, env={}) as router:
         await router.complete("chat", "hi")
         await until(lambda: "bytes" in caplog.text)
+
+
+def test_without_a_runtime_folder_nothing_is_warned_of() -> None:
+    """An app's output stays its own, where XDG_RUNTIME_DIR is not set too."""
+    code = "from router.monitor import places; places.folder()"
+    env = {name: value for name, value in os.environ.items() if name not in (places.FOLDER, "XDG_RUNTIME_DIR")}
+    run = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], env=env, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 async def test_off_by_file_and_by_code(folder: Path) -> None:
