@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fix clean bench corpus pictures
+.PHONY: demo test lint fix clean bench bench-quick bench-micro corpus pictures
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -26,6 +26,12 @@ pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.pictures
 
 bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.compare
+
+bench-quick: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.compare --quick
+
+bench-micro: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 $(VENV)/bin/python:

@@ -1,1 +1,1 @@
-"""Measurements that anyone can run: `make bench`."""
+"""Measurements that anyone can run: `make bench`, `make bench-quick` and `make bench-micro`."""

@@ -1,6 +1,7 @@
-"""`python -m benchmarks`: the cost of importing, of the engine, and of decoding.
+"""`python -m benchmarks` (`make bench-micro`): its parts, one by one.
 
-Apart, since each takes a minute: `python -m benchmarks.reload`, `python -m benchmarks.cache_hammer`.
+Apart, since each takes a minute: `python -m benchmarks.reload`, `python -m benchmarks.cache_hammer`. The comparison
+with other routers is `python -m benchmarks.compare` (`make bench`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import cache, decode, engine, telemetry
+from benchmarks import balance, cache, decode, engine, loading, telemetry
 
 RUNS = 7
 
@@ -37,6 +38,8 @@ def main() -> None:
     telemetry.main()
     cache.main()
     decode.main()
+    balance.main()
+    loading.main()
 
 
 main()

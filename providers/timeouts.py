@@ -69,8 +69,8 @@ async def timed(
     clock, following = loop.time, aiter(chunks).__anext__
     since = clock()
     end = _deadline(timeout, since, deadline)
-    phase, limit = "first_token", timeout.first_token
-    until = inf if limit is None else since + limit
+    phase = "first_token"
+    until = inf if timeout.first_token is None else since + timeout.first_token
     watchdog = _Watchdog(loop)
     try:
         while True:
@@ -83,12 +83,14 @@ async def timed(
                 if not watchdog.struck:
                     raise
                 raise _expired(phase if until < end else "total", timeout, provider, model) from None
-            given = watchdog.rest()
-            yield chunk
+            watchdog.rest()
             if chunk.has_content:
-                phase, limit = "idle", timeout.idle
-                until = inf if limit is None else clock() + limit
+                yield chunk
+                phase = "idle"
+                until = inf if timeout.idle is None else clock() + timeout.idle
             else:
+                given = clock()
+                yield chunk
                 until += clock() - given
     finally:
         watchdog.close()
@@ -104,7 +106,7 @@ class _Watchdog:
     `asyncio.timeout` would set up and take down a timer for each chunk.
     """
 
-    __slots__ = ("_cancelling", "_fired", "_loop", "_task", "_timer", "_when")
+    __slots__ = ("_cancelling", "_fired", "_loop", "_set_to", "_task", "_timer", "_when")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -112,6 +114,7 @@ class _Watchdog:
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._when = inf
+        self._set_to = inf  # when the timer goes off
         self._fired = False
 
     def watch(self, when: float) -> None:
@@ -120,13 +123,12 @@ class _Watchdog:
         assert task is not None, "chunks are awaited in a task"
         self._cancelling = task.cancelling()
         self._when = when
-        if when < inf and (self._timer is None or self._timer.when() > when):
+        if when < self._set_to:
             self._set()
 
-    def rest(self) -> float:
-        """It has what it waited for; gives the loop's time."""
+    def rest(self) -> None:
+        """It has what it waited for."""
         self._task = None
-        return self._loop.time()
 
     @property
     def struck(self) -> bool:
@@ -142,10 +144,11 @@ class _Watchdog:
     def _set(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._set_to = self._when
         self._timer = self._loop.call_at(self._when, self._due)
 
     def _due(self) -> None:
-        self._timer = None
+        self._timer, self._set_to = None, inf
         if self._task is None:
             return  # the consumer has its turn; the next wait sets the timer again
         if self._loop.time() < self._when:

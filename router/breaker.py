@@ -247,7 +247,9 @@ class Breaker:
     def _turn(self, now: float) -> None:
         """Let the buckets go that are older than the window."""
         current = int(now / (self.rules.window / _BUCKETS))
+        if current <= self._bucket:
+            return
         for number in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):
             place = number % _BUCKETS
             self._calls[place] = self._failed[place] = self._slow[place] = 0
-        self._bucket = max(self._bucket, current)
+        self._bucket = current

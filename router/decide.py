@@ -191,7 +191,7 @@ def _pick(
     now, tier = at.clock(), chain.tiers[number]
     eligible: list[Target] = []
     for target in tier.targets:
-        if target.weight <= 0 or not _is_left(seen, target) or target.identity in beside:
+        if target.weight <= 0 or (seen.tried and not _is_left(seen, target)) or target.identity in beside:
             continue
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:

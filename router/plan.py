@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -20,9 +20,11 @@ from router.balance import Balancer, make_balancer
 from router.breaker import BreakerRules
 from router.cache.rules import CacheRules
 from router.config import LoadResult, RoutesFile, effective
-from router.config.schema import BudgetAmount, ModelConfig, OnStreamBreak
+from router.config.schema import BudgetAmount, ModelConfig, OnStreamBreak, SlowCall
 from router.limits import Limits
 from router.target import Budget, Key, Target
+
+Rules = TypeVar("Rules")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +119,7 @@ def compile_plan(loaded: LoadResult) -> Plan:
     file = loaded.file
     if file is None:
         raise ValueError("a file with errors can't be compiled")
-    told = Told({name: _settings(file, name) for name in file.providers})
+    told = Told(file, {name: _settings(file, name) for name in file.providers})
     chains = {name: _chain(file, told, name) for name in file.routes}
     chains |= {name: _direct(file, told, name) for name in file.models}
     settings = {name: keys[0] for name, keys in told.settings.items()}
@@ -125,16 +127,36 @@ def compile_plan(loaded: LoadResult) -> Plan:
 
 
 class Told:
-    """What the providers tell of their models, without a call. They are made for this only, and never connect.
+    """What a file and its providers tell of targets, each thing made once. Providers are made for this only, and never
+    connect.
 
     Args:
         settings: of each provider by name, once for each of its keys.
     """
 
-    def __init__(self, settings: Mapping[str, tuple[ProviderSettings, ...]]) -> None:
+    def __init__(self, file: RoutesFile, settings: Mapping[str, tuple[ProviderSettings, ...]]) -> None:
+        self._file = file
+        self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}
         self.settings = settings
         self.keys = {name: _keys(name, each) for name, each in settings.items()}
         self._made: dict[str, Provider] = {}
+
+    def rules(
+        self,
+        policy: str,
+        make: Callable[..., Rules],
+        *,
+        provider: str,
+        model: str | None = None,
+        route: str | None = None,
+    ) -> Rules:
+        """What `make` makes of the policy's values; the same for all models that do not say otherwise."""
+        if model is not None and not getattr(self._file.models[model], policy).model_fields_set:
+            model = None
+        place = policy, provider, model, route
+        if place not in self._rules:
+            self._rules[place] = make(**_values(self._file, policy, provider=provider, model=model, route=route))
+        return cast(Rules, self._rules[place])
 
     def account(self, provider: str) -> str:
         """What stands for the provider with all that shapes its connection."""
@@ -278,8 +300,8 @@ def _target(
     if found is None:
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
     provider, model_id, model = found
-    where = {"provider": provider, "model": name if model else None, "route": route}
-    timeout = Timeout(**_values(file, "timeout", **where))
+    known = name if model else None
+    timeout = told.rules("timeout", Timeout, provider=provider, model=known, route=route)
     return Target(
         name=name,
         provider=provider,
@@ -288,28 +310,22 @@ def _target(
         params={**(model.params if model else {}), **(params or {})},
         timeout=timeout,
         connect=None if timeout.connect == told.settings[provider][0].timeout.connect else timeout.connect,
-        retry=RetryRules(**_values(file, "retry", **where)),
+        retry=told.rules("retry", RetryRules, provider=provider, model=known, route=route),
         capabilities=_capabilities(model, told.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
         account=told.account(provider),
         keys=told.keys[provider],
-        breaker=_breaker(file, provider=provider, model=name if model else None),
-        limits=Limits() if model is None else _limits(model.limits.model_dump()),
+        breaker=told.rules("breaker", _breaker, provider=provider, model=known),
+        limits=Limits() if model is None else Limits(**model.limits.model_dump()),
         budget=_budget("provider", provider, file.providers[provider].budget),
-        key_limits=_limits(_values(file, "limits", provider=provider)),
+        key_limits=told.rules("limits", Limits, provider=provider),
     )
 
 
-def _breaker(file: RoutesFile, **where: str | None) -> BreakerRules:
-    values = _values(file, "breaker", **where)
-    slow = values.pop("slow_call")
-    if slow is not None:
-        values |= {"slow_threshold": slow.threshold, "slow_rate": slow.rate}
+def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:
+    if slow_call is not None:
+        values |= {"slow_threshold": slow_call.threshold, "slow_rate": slow_call.rate}
     return BreakerRules(**values)
-
-
-def _limits(values: Mapping[str, Any]) -> Limits:
-    return Limits(values["requests"], values["tokens"], values["in_flight"])
 
 
 def _capabilities(model: ModelConfig | None, told: ModelCapabilities) -> ModelCapabilities:

@@ -413,7 +413,7 @@ class States:
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> tuple[Reserved, Reserved]:
         """Take a call's worth from the limits of target and key."""
-        own, shared = (guard.allowance for guard in self.guards(target, key))
+        own, shared = self.of(target).allowance, self.key_of(target, key).allowance
         return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:

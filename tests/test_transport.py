@@ -436,6 +436,49 @@ def test_a_callers_transport_carries_everything() -> None:
     assert retrying(httpx.Response(200, json={})) == (200, 1, 0.0)
 
 
+class Pieces(httpx.AsyncByteStream):
+    """A body that comes in pieces, empty ones among them, and knows whether it was closed."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = pieces
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (httpx.Response(200, json={}), b"{}"),
+        (httpx.Response(200, content=gzip.compress(b"packed"), headers={"content-encoding": "gzip"}), b"packed"),
+        (httpx.Response(200, stream=Pieces(b"a", b"", b"b")), b"ab"),
+        (httpx.Response(200), b""),
+    ],
+    ids=["whole", "packed", "in-pieces", "empty"],
+)
+async def test_the_body_of_a_callers_transport_is_read(answer: httpx.Response, body: bytes) -> None:
+    """However httpx has it."""
+    http = client("http://vendor.invalid/v1", options={"transport": answering(answer)[0]})
+    assert await (await http.open("POST", "/chat", b"{}")).read() == body
+
+
+async def test_leaving_a_callers_stream_closes_it() -> None:
+    """And one header that comes twice is one."""
+    pieces = Pieces(b"a", b"b")
+    answer = httpx.Response(200, headers=[("X-One", "1"), ("x-one", "2")], stream=pieces)
+    http = client("http://vendor.invalid/v1", options={"transport": answering(answer)[0]})
+    response = await http.open("POST", "/chat", b"{}")
+    assert response.headers["x-one"] == "1, 2"
+    assert await anext(response.chunks()) == b"a"
+    await response.aclose()
+    assert pieces.closed
+
+
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
 def test_passing_failures_are_tried_again(status: int) -> None:
     """Twice by default, after the time that the vendor asks for."""

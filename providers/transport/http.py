@@ -1,8 +1,7 @@
 """The HTTP client of one provider: prebuilt URLs and headers, exact errors, and retries for use without a router.
 
-httpx is the interface: a transport may be handed in by `options={"transport": …}`. What carries it by default is
-`AiohttpTransport`. The transport is called directly; httpx's client with its cookies, redirects and auth is not in
-between.
+httpx is the interface: a transport may be handed in by `options={"transport": …}`. Without one, aiohttp carries the
+requests (`providers.transport.by_aiohttp`).
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import random
 import re
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from typing import Any
 
 import httpx
 
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
-from providers.transport.aiohttp_transport import AiohttpTransport
+from providers.transport.answer import Answer, Carrier
+from providers.transport.by_aiohttp import AiohttpCarrier
+from providers.transport.by_httpx import HttpxCarrier
 from providers.transport.headers import retry_after
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
@@ -33,13 +32,13 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 class HttpResponse:
     """An answer whose body is still to be read. `headers` have lower-case names."""
 
-    __slots__ = ("_body", "_name", "headers", "status")
+    __slots__ = ("_answer", "_name", "headers", "status")
 
-    def __init__(self, answer: httpx.Response, name: str) -> None:
-        self._body = answer
+    def __init__(self, answer: Answer, name: str) -> None:
+        self._answer = answer
         self._name = name
-        self.status = answer.status_code
-        self.headers: dict[str, str] = dict(answer.headers)
+        self.status = answer.status
+        self.headers = answer.headers
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes.
@@ -47,36 +46,34 @@ class HttpResponse:
         Raises:
             ProviderError: CONNECTION_FAILED (phase "read") when it breaks off, PROTOCOL_ERROR when it is no HTTP.
         """
-        packed = "content-encoding" in self.headers
-        source: Any = self._body.aiter_bytes() if packed else self._body.stream
-        try:
-            async for data in source:
-                yield data
-        except httpx.HTTPError as error:
-            raise _failure(error, self._name, "") from None
+        while data := await self._some():
+            yield data
 
     async def read(self) -> bytes:
-        """The whole body, at most 64 MiB."""
+        """The whole body, at most 64 MiB; raises like `chunks`."""
         parts: list[bytes] = []
         size = 0
         try:
-            async with aclosing(self.chunks()) as pieces:
-                async for data in pieces:
-                    parts.append(data)
-                    size += len(data)
-                    if size > MAX_BODY:
-                        raise ProviderError(
-                            ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
-                        )
+            while data := await self._some():
+                parts.append(data)
+                size += len(data)
+                if size > MAX_BODY:
+                    raise ProviderError(
+                        ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
+                    )
         finally:
             await self.aclose()
         return b"".join(parts)
 
     async def aclose(self) -> None:
         """Close the connection at once, unless the body was read to its end."""
-        stream = self._body.stream
-        if isinstance(stream, httpx.AsyncByteStream):
-            await stream.aclose()
+        await self._answer.aclose()
+
+    async def _some(self) -> bytes:
+        try:
+            return await self._answer.some()
+        except httpx.HTTPError as error:
+            raise _failure(error, self._name, "") from None
 
 
 class HttpClient:
@@ -105,12 +102,12 @@ class HttpClient:
         self._headers = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers, **settings.headers}
         _check(self._headers, ErrorCode.AUTHENTICATION, self._name)
         self._retries = int(settings.options.get("max_retries", 2))
-        self._extensions = {"timeout": {"connect": settings.timeout.connect}}
+        self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
-        self._transport: httpx.AsyncBaseTransport = given or AiohttpTransport(
-            proxy=settings.proxy, verify=settings.verify
+        self._carrier: Carrier = (
+            AiohttpCarrier(proxy=settings.proxy, verify=settings.verify) if given is None else HttpxCarrier(given)
         )
-        self._urls: dict[str, httpx.URL] = {}
+        self._urls: dict[str, str] = {}
         self._where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
 
     async def open(
@@ -158,15 +155,15 @@ class HttpClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._transport.aclose()
+        await self._carrier.aclose()
 
     async def _send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], connect: float | None
     ) -> HttpResponse:
-        extensions = self._extensions if connect is None else {"timeout": {"connect": connect}}
-        request = httpx.Request(method, self._url(path), headers=headers, content=body, extensions=extensions)
         try:
-            answer = await self._transport.handle_async_request(request)
+            answer = await self._carrier.send(
+                method, self._url(path), headers, body, self._connect if connect is None else connect
+            )
         except httpx.HTTPError as error:
             raise _failure(error, self._name, self._where) from None
         response = HttpResponse(answer, self._name)
@@ -187,13 +184,13 @@ class HttpClient:
             status=response.status,
         )
 
-    def _url(self, path: str) -> httpx.URL:
+    def _url(self, path: str) -> str:
         found = self._urls.get(path)
         if found is None:
             base, (route, _, query) = self._base, path.partition("?")
             queries = "&".join(part for part in (base.query.decode(), query) if part)
             raw = base.path.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
-            found = self._urls[path] = base.copy_with(raw_path=raw.encode())
+            found = self._urls[path] = str(base.copy_with(raw_path=raw.encode()))
         return found
 
 

@@ -53,6 +53,12 @@ class Effective:
     origin: Origin
 
 
+_BUILT_IN = {
+    policy: {name: Effective(value, "built in") for name, value in values.items()}
+    for policy, values in BUILT_IN.items()
+}
+
+
 def effective(
     file: RoutesFile,
     policy: str,
@@ -70,7 +76,7 @@ def effective(
     Raises:
         KeyError: an unknown policy, or a name that the file does not have.
     """
-    values = {name: Effective(value, "built in") for name, value in BUILT_IN[policy].items()}
+    values = dict(_BUILT_IN[policy])
     levels: list[tuple[Any, tuple[str, ...]]] = [(file.defaults, ("defaults",))]
     if provider is not None:
         levels.append((file.providers[provider], ("providers", provider)))
@@ -85,7 +91,7 @@ def effective(
         if policy in values:
             values[policy] = Effective(written, (*path, policy))
             continue
-        for name in values:
+        for name in written.model_fields_set:
             value = getattr(written, name)
             if value is not None:
                 values[name] = Effective(value, (*path, policy, name))

@@ -1,0 +1,101 @@
+"""What is measured, and of whom: the comparison as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the tables. `script` is in `benchmarks/peers`; `module` is what its user imports."""
+
+    name: str
+    script: str
+    module: str = ""
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = False  # takes part in the quick run
+
+
+READY = "Signalbox Router, made and its HTTP loaded"  # of imports only
+ROUTER, BARE = "Signalbox Router", "Signalbox provider"
+LITELLM, TENSORZERO, HTTPX = "LiteLLM Router", "TensorZero embedded", "httpx alone"
+
+CONTENDERS = (
+    Contender("floor: asyncio by hand", "floor", quick=True),
+    Contender("pyreqwest alone", "pyreqwest_alone", "pyreqwest.client"),
+    Contender("aiohttp alone", "aiohttp_alone", "aiohttp"),
+    Contender("httpx over aiohttp", "httpx_over_aiohttp", "httpx_aiohttp", quick=True),
+    Contender(HTTPX, "httpx_alone", "httpx"),
+    Contender("OpenAI SDK", "openai_sdk", "openai"),
+    Contender("Anthropic SDK", "anthropic_sdk", "anthropic"),
+    Contender(TENSORZERO, "tensorzero_embedded", "tensorzero"),
+    Contender("any-llm", "any_llm_client", "any_llm"),
+    Contender("pydantic-ai FallbackModel", "pydantic_ai_fallback", "pydantic_ai.models.fallback"),
+    Contender("langchain with fallbacks", "langchain_fallbacks", "langchain_openai"),
+    Contender(LITELLM, "litellm_router", "litellm"),
+    Contender(BARE, "signalbox_router", setup={"bare": True}, quick=True),
+    Contender(ROUTER, "signalbox_router", "router", quick=True),
+)
+OURS = (BARE, ROUTER)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that is done many times.
+
+    Args:
+        do: what a worker is told to do (`benchmarks.worker.measure`, or a case of the peer's own).
+        setup: fields of `benchmarks.worker.Setup`.
+        times: at most so many in a run; as many as fit into a run's seconds are taken.
+        fresh: a new process for each run, in so many runs; 0 shares one.
+        only: the contenders that take part; all when empty.
+    """
+
+    name: str
+    do: str
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    times: int = 2048
+    fresh: int = 0
+    only: tuple[str, ...] = ()
+    quick: bool = True
+
+
+_ROUTERS = (TENSORZERO, "pydantic-ai FallbackModel", "langchain with fallbacks", LITELLM, ROUTER)
+_CLIENTS = ("floor: asyncio by hand", "Anthropic SDK", BARE, ROUTER)
+# LiteLLM opens fewer connections at once.
+_GATHERED = ("floor: asyncio by hand", "httpx over aiohttp", "OpenAI SDK", TENSORZERO, BARE, ROUTER)
+_DONE = ("plain", "plain_64", "stream", "stream_64")
+FAULTS = ("refused", "reset", "hang", "503", "cut")
+
+CASES = (
+    *(Case(do, do) for do in _DONE),
+    *(
+        Case(f"{vendor} {do}", do, {"vendor": vendor}, only=_CLIENTS, quick=False)
+        for vendor in ("anthropic", "ollama")
+        for do in _DONE
+    ),
+    Case("fallbacks", "plain", {"fallbacks": 2}, only=_ROUTERS),
+    Case("dead", "plain", {"fallbacks": 2, "dead": "refused"}, only=_ROUTERS),
+    *(
+        Case(f"targets {number}", "plain", {"targets": number}, only=(LITELLM, ROUTER), quick=number != 100)
+        for number in (3, 100, 1000)
+    ),
+    Case("memory hit", "plain", {"cache": "memory"}, only=(LITELLM, ROUTER)),
+    Case("disk hit", "plain", {"cache": "disk"}, only=(ROUTER,)),
+    Case("engine", "engine", times=1, fresh=5, only=(ROUTER,)),
+    Case("load", "load", times=1, fresh=7, only=(ROUTER,)),
+    *(
+        Case(
+            f"failover {fault}",
+            "failover",
+            {"dead": "refused"} if fault == "refused" else {"mode": fault},
+            5,
+            only=(ROUTER,),
+        )
+        for fault in FAULTS
+    ),
+    Case("gather", "gather", {"mode": "gather-1000"}, 1000, fresh=3, only=_GATHERED, quick=False),
+    Case("import", "import", times=1, fresh=5),
+)

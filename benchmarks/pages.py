@@ -1,0 +1,75 @@
+"""The report of a run as text, and its place in the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environments, report
+from benchmarks.cases import CONTENDERS, HTTPX, LITELLM, READY, ROUTER, TENSORZERO
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- measured -->\n", "<!-- end of what was measured -->\n"
+
+
+def text_of(told: dict[str, Any]) -> str:
+    """The whole report in Markdown, of what the JSON file has."""
+    where = told["machine"]
+    versions = [(each.name, environments.versions_of(each.script)) for each in CONTENDERS]
+    lines = [
+        f"Measured on {where['date']}: {where['processor']}, {where['cores']} cores, {where['system']}, Python "
+        f"{where['python']}; load {where['load before']} before and {where['load after']} after; "
+        f"{told['rounds']} rounds.",
+        f"Versions: {', '.join(f'{name} ({found})' for name, found in versions if found)}.",
+        report.tables(told["results"]),
+        "**What was aimed at**",
+        report.targets(told["results"]),
+    ]
+    if missing := report.gaps(told["results"]):
+        lines.append("Not measured:\n\n" + "\n".join(f"- {gap}" for gap in missing))
+    return "\n\n".join(lines) + "\n"
+
+
+def sentence(results: report.Results) -> str:
+    """The few figures that the README quotes; nothing of a peer that was not measured."""
+
+    def us(case: str) -> str:
+        found = report.median(results, case, ROUTER)
+        return "?" if found is None else f"{found * 1e6:.0f} µs"
+
+    def share(case: str, other: str) -> str:
+        ours, theirs = report.median(results, case, ROUTER), report.median(results, case, other)
+        if not ours or not theirs:
+            return "?"
+        return f"{theirs / ours:.0f}" if theirs >= 10 * ours else f"{theirs / ours:.1f}"
+
+    def ms(name: str) -> str:
+        found = report.median(results, "import", name)
+        return "?" if found is None else f"{found * 1e3:.0f} ms"
+
+    stream = report.median(results, "stream", ROUTER)
+    return (
+        f"A plain call costs {us('plain')} of CPU one at a time and {us('plain_64')} with 64 at once, a stream of 200 "
+        f"chunks {'?' if stream is None else f'{stream * 1e3:.2g} ms'}. In the same run LiteLLM's Router needs "
+        f"{share('plain', LITELLM)}, {share('plain_64', LITELLM)} and {share('stream', LITELLM)} times as much, "
+        f"TensorZero's embedded gateway {share('plain', TENSORZERO)}, {share('plain_64', TENSORZERO)} and "
+        f"{share('stream', TENSORZERO)} times, and httpx alone, without any router, {share('plain', HTTPX)}, "
+        f"{share('plain_64', HTTPX)} and {share('stream', HTTPX)} times. `import router` takes {ms(ROUTER)} of CPU, "
+        f"with a router made and its HTTP loaded {ms(READY)}; `import litellm` {ms(LITELLM)}.\n"
+    )
+
+
+def renew(told: dict[str, Any], root: Path = ROOT) -> None:
+    """Put a run's tables into docs/performance.md, and what the README quotes of them into the README.
+
+    Raises:
+        ValueError: a page has lost the marks between which they stand.
+    """
+    parts = {"docs/performance.md": text_of(told), "README.md": sentence(told["results"])}
+    for name, part in parts.items():
+        page = root / name
+        before, found, rest = page.read_text().partition(BEGIN)
+        _, closed, after = rest.partition(END)
+        if not (found and closed):
+            raise ValueError(f"{name} has no lines {BEGIN.strip()} and {END.strip()}")
+        page.write_text(f"{before}{BEGIN}\n{part}\n{END}{after}")

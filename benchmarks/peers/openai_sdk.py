@@ -1,0 +1,33 @@
+"""OpenAI's SDK."""
+
+from __future__ import annotations
+
+from openai import AsyncOpenAI
+
+from benchmarks.answers import MODEL
+from benchmarks.worker import MESSAGES, Gap, Setup, serve
+
+
+class OpenAI:
+    def __init__(self, setup: Setup) -> None:
+        self._client = AsyncOpenAI(base_url=setup.url(), api_key="k")
+
+    async def call(self) -> str:
+        answer = await self._client.chat.completions.create(model=MODEL, messages=MESSAGES)
+        return answer.choices[0].message.content or ""
+
+    async def stream(self) -> str:
+        found = []
+        async for chunk in await self._client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True):
+            found += [choice.delta.content or "" for choice in chunk.choices]
+        return "".join(found)
+
+
+async def open_peer(setup: Setup) -> OpenAI:
+    if setup.vendor != "openai" or setup.fallbacks or setup.dead or setup.cache or setup.targets > 1 or setup.bare:
+        raise Gap("one vendor's SDK")
+    return OpenAI(setup)
+
+
+if __name__ == "__main__":
+    serve(open_peer)

@@ -1,0 +1,53 @@
+"""Requests carried by an httpx transport that the caller has handed in: a proxy of its own, a recording, a mock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+
+from providers.transport.answer import Answer, joined
+
+
+class HttpxCarrier:
+    """Calls the transport directly; httpx's client with its cookies, redirects and auth is not in between."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
+    ) -> Answer:
+        extensions = {"timeout": {"connect": connect}}
+        request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
+        return _HttpxAnswer(await self._transport.handle_async_request(request))
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _HttpxAnswer:
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self._pieces: AsyncIterator[bytes] | None = None
+        self.status = answer.status_code
+        self.headers = joined(answer.headers.multi_items())
+
+    async def some(self) -> bytes:
+        if self._pieces is None:
+            packed = "content-encoding" in self.headers
+            source: Any = self._answer.aiter_bytes() if packed else self._answer.stream
+            self._pieces = aiter(source)
+        async for data in self._pieces:
+            if data:
+                return data
+        return b""
+
+    async def aclose(self) -> None:
+        close = getattr(self._pieces, "aclose", None)
+        if close is not None:
+            await close()  # a generator that is left alone would be closed by a task of its own
+        stream = self._answer.stream
+        if isinstance(stream, httpx.AsyncByteStream):
+            await stream.aclose()
