@@ -224,6 +224,11 @@ def outage() -> Snapshot:
     )  # fmt: skip
 
 
+def empty() -> Snapshot:
+    """A router without routes, made from text. Its feed has nothing either (`FixedFeed(bare=True)`)."""
+    return replace(fresh(), name="router", path=None, providers=(), routes=(), cache=CacheFigures(), watching=False)
+
+
 DIAGNOSTICS = (
     Diagnostic(
         "error", "routes.yaml", 17, 50, "routes.chat.targets.1.model",
@@ -358,12 +363,13 @@ class FixedFeed:
 
     Args:
         snapshots: shown one after another, the last one stays.
+        bare: nothing to show: no requests, no routes, no file.
         answer: what a prompt is answered; `hold` keeps the answer open after so many pieces, until it is cancelled.
     """
 
     def __init__(
         self, *snapshots: Snapshot, events: tuple[Event, ...] = EVENTS, answer: str = ANSWER, hold: int | None = None,
-        bad_config: bool = False,
+        bad_config: bool = False, bare: bool = False,
     ) -> None:  # fmt: skip
         self.pending: asyncio.Queue[Snapshot] = asyncio.Queue()
         for each in snapshots or (busy(),):
@@ -380,7 +386,8 @@ class FixedFeed:
         self.answer = answer
         self.hold = hold
         self.bad_config = bad_config
-        self.records = records()
+        self.bare = bare
+        self.records = () if bare else records()
         self.outcome: Callable[[Command], Done] = lambda command: Done(True, f"done: {type(command).__name__}")
 
     @property
@@ -401,7 +408,7 @@ class FixedFeed:
 
     async def history(self) -> History:
         self._alive()
-        return history()
+        return History(NOW, 300, Samples()) if self.bare else history()
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         self._alive()
@@ -415,11 +422,11 @@ class FixedFeed:
 
     async def chains(self) -> Chains:
         self._alive()
-        return describe.chains(compile_plan(load_text(TEXT, env=ENV)))
+        return Chains(REVISION, ()) if self.bare else describe.chains(compile_plan(load_text(TEXT, env=ENV)))
 
     async def config(self) -> ConfigView:
         self._alive()
-        return config(bad=self.bad_config)
+        return ConfigView(None, REVISION, "", "") if self.bare else config(bad=self.bad_config)
 
     async def command(self, command: Command) -> Done:
         self._alive()

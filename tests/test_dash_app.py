@@ -269,3 +269,27 @@ def test_choosing_looks_like_this(found: tuple[Running, ...], snap_compare: Any)
         return found
 
     assert snap_compare(Dashboard(find=find), terminal_size=(120, 36), run_before=settle)
+
+
+# --- keys
+
+
+async def test_every_key_has_its_action() -> None:
+    """No binding of a screen leads nowhere."""
+    async with running(world=FixedWorld()) as (app, _, pilot):
+        for mode, _ in TABS:
+            app.switch_mode(mode)
+            await settle(pilot)
+            for node, binding, _, _ in app.screen.active_bindings.values():
+                name = binding.action.partition("(")[0].rpartition(".")[2]
+                owner = app if binding.action.startswith("app.") or binding.action == "command_palette" else node
+                assert any(hasattr(each, f"action_{name}") for each in (owner, app.screen, app)), binding
+
+
+async def test_lists_are_gone_through_by_page() -> None:
+    async with running(mode="requests", size=(80, 24)) as (app, feed, pilot):
+        shown = app.screen.query_one(Rows)
+        await pilot.press("pagedown")
+        assert shown.key == feed.records[17].id
+        await pilot.press("end", "pageup", "pageup", "pageup", "pageup")
+        assert shown.key == feed.records[0].id

@@ -28,11 +28,6 @@ async def to_config(pilot: Any) -> None:
     await settle(pilot)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
-def test_a_rejected_file_looks_like_this(size: tuple[int, int], snap_compare: Any) -> None:
-    assert snap_compare(Dashboard(FixedFeed(rejected(), bad_config=True)), terminal_size=size, run_before=to_config)
-
-
 @pytest.mark.parametrize("key", ["d", "l"])
 def test_difference_and_log_look_like_this(key: str, snap_compare: Any) -> None:
     async def part(pilot: Any) -> None:

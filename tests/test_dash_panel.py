@@ -10,7 +10,7 @@ from router.telemetry.commands import ClearCache, Drain, SetBreaker, Undrain
 from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import Event
 from tests.dashboard_app import FixedWorld, running, settle, told
-from tests.dashboard_feed import NOW, FixedFeed, busy, fresh, lost, outage, rejected
+from tests.dashboard_feed import NOW, FixedFeed, busy, outage
 from tui.app import Dashboard
 from tui.widgets.board import Board
 from tui.widgets.details import Details
@@ -21,28 +21,6 @@ from tui.widgets.rows import Rows
 def lines(rows: Rows) -> list[str]:
     """What a list shows, as text."""
     return [rows.render_line(y).text.rstrip() for y in range(rows.size.height)]
-
-
-STATES = {"fresh": fresh, "busy": busy, "outage": outage, "rejected": rejected, "lost": lost}
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_it_looks_like_this(state: str, snap_compare: Any) -> None:
-    """At 120×36, in the dark theme."""
-    assert snap_compare(Dashboard(FixedFeed(STATES[state]())), terminal_size=(120, 36), run_before=settle)
-
-
-@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
-def test_it_fits_small_and_large_terminals(size: tuple[int, int], snap_compare: Any) -> None:
-    assert snap_compare(Dashboard(FixedFeed(outage())), terminal_size=size, run_before=settle)
-
-
-def test_it_is_as_clear_in_light(snap_compare: Any) -> None:
-    async def light(pilot: Any) -> None:
-        await pilot.press("T")
-        await settle(pilot)
-
-    assert snap_compare(Dashboard(FixedFeed(outage())), terminal_size=(120, 36), run_before=light)
 
 
 def test_the_demo_has_more_keys(snap_compare: Any) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dashboard_app import running, settle
-from tests.dashboard_feed import FixedFeed, busy, fresh
-from tui.app import Dashboard
+from tests.dashboard_feed import fresh
 from tui.widgets.chart import Chart, Series, columns, dots, nice_top, row_of
 from tui.widgets.rows import Rows
 
@@ -80,26 +77,6 @@ async def test_a_scale_grows_at_once_and_shrinks_late() -> None:
         for second in range(20, 40):
             chart.draw([Series("now", [10.0] * 300, "$success")], float(second))
         assert chart.top == 10
-
-
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
-def test_it_looks_like_this(size: tuple[int, int], snap_compare: Any) -> None:
-    assert snap_compare(Dashboard(FixedFeed(busy())), terminal_size=size, run_before=to_plots)
-
-
-def test_it_is_as_clear_in_light(snap_compare: Any) -> None:
-    async def light(pilot: Any) -> None:
-        await to_plots(pilot)
-        await pilot.press("T", "z")
-        await settle(pilot)
-
-    assert snap_compare(Dashboard(FixedFeed(busy())), terminal_size=(120, 36), run_before=light)
-
-
-async def to_plots(pilot: Any) -> None:
-    await settle(pilot)
-    await pilot.press("6")
-    await settle(pilot)
 
 
 async def test_a_provider_and_a_route_are_chosen_by_key_and_mouse() -> None:

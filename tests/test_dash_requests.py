@@ -65,11 +65,6 @@ async def to_requests(pilot: Any) -> None:
     await settle(pilot)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
-def test_it_looks_like_this(size: tuple[int, int], snap_compare: Any) -> None:
-    assert snap_compare(Dashboard(FixedFeed(busy())), terminal_size=size, run_before=to_requests)
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 def test_a_trace_looks_like_this(size: tuple[int, int], snap_compare: Any) -> None:
     async def opened(pilot: Any) -> None:

@@ -10,31 +10,10 @@ from msgspec.structs import replace
 from router.telemetry.commands import ClearCache, Drain, SetBreaker, Undrain
 from router.telemetry.views import RequestFilter
 from tests.dashboard_app import running, settle, told
-from tests.dashboard_feed import FixedFeed, busy, fresh, outage
+from tests.dashboard_feed import busy, outage
 from tests.test_dash_panel import lines
-from tui.app import Dashboard
 from tui.widgets.policies import Policies
 from tui.widgets.track import TrackPlan
-
-
-async def to_routes(pilot: Any) -> None:
-    await settle(pilot)
-    await pilot.press("2")
-    await settle(pilot)
-
-
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
-def test_it_looks_like_this(size: tuple[int, int], snap_compare: Any) -> None:
-    assert snap_compare(Dashboard(FixedFeed(outage())), terminal_size=size, run_before=to_routes)
-
-
-def test_fresh_and_in_light(snap_compare: Any) -> None:
-    async def light(pilot: Any) -> None:
-        await to_routes(pilot)
-        await pilot.press("T")
-        await settle(pilot)
-
-    assert snap_compare(Dashboard(FixedFeed(fresh())), terminal_size=(120, 36), run_before=light)
 
 
 async def test_tiers_are_told_with_their_conditions_weights_and_real_shares() -> None:

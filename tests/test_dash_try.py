@@ -300,3 +300,24 @@ async def test_cancelling_ends_the_call_upstream(simulator: Simulator) -> None:
             await done(pilot)
             assert router.snapshot().figures.in_flight == 0
             assert router.snapshot().figures.totals.cancelled == 1
+
+
+async def test_back_to_the_prompt_by_key() -> None:
+    async with running(mode="try") as (app, _, pilot):
+        await pilot.press("escape", "i", "i")
+        assert app.screen.query_one(PromptBox).text == "i"
+
+
+async def test_asking_again_while_an_answer_streams_ends_the_first() -> None:
+    async with running(mode="try") as (app, feed, pilot):
+        feed.hold = 2
+        await write(pilot, "first")
+        await pilot.press("enter")
+        await settle(pilot)
+        feed.hold = None
+        await write(pilot, "second")
+        await pilot.press("enter")
+        await done(pilot)
+        [answer] = app.screen.query(Answer)
+        assert (feed.cancelled, answer.text) == (1, feed.answer)
+        assert state(answer).startswith("✓")

@@ -32,7 +32,6 @@ from tui.view import View
 from tui.world import World
 
 EVENTS = 500
-LOOK_EVERY = 4  # snapshots
 _SEVERITY: dict[str, SeverityLevel] = {"warning": "warning", "error": "error"}
 
 Find = Callable[[], Awaitable[tuple[Running, ...]]]
@@ -158,7 +157,7 @@ class Dashboard(App[None]):
         view = self.view
         if view is not None and view.is_mounted:
             view.update(snapshot)
-            if self._count % LOOK_EVERY == 0 and snapshot.connected:
+            if self._count % view.look_every == 0 and snapshot.connected:
                 self._look(view)
         self._count += 1
 

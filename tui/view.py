@@ -40,6 +40,7 @@ class View(Screen[None]):
     View Footer { background: $panel; }
     """
     name_of_mode: ClassVar[str] = ""  # in `Dashboard.MODES`
+    look_every: ClassVar[int] = 4  # snapshots
 
     @property
     def dashboard(self) -> Dashboard:
@@ -60,7 +61,7 @@ class View(Screen[None]):
         `connected=False` when the router has gone."""
 
     async def look(self) -> None:
-        """About once a second, and at once when the screen comes to the front: what is to be asked of the feed.
+        """Ask the feed for more than snapshots: at every so many of them (`look_every`), and on coming to the front.
 
         `FeedLost` may pass: it ends this look only.
         """

@@ -34,6 +34,7 @@ class PlotsScreen(View):
 
     CSS_PATH = "plots.tcss"
     name_of_mode: ClassVar[str] = "plots"
+    look_every: ClassVar[int] = 8  # two seconds are less than a column, and five minutes cost something to add up
     AUTO_FOCUS = "Rows"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", "previous", tooltip="the previous provider or route", key_display="←"),

@@ -88,6 +88,7 @@ class Answer(Vertical):
         except FeedLost as error:
             self._say((f"✗ {error}", BAD))
         except asyncio.CancelledError:
+            await self._flush()
             self._say(("■ cancelled", WARN), (f"  after {as_text.seconds(clock() - self._began)}", MUTED))
             raise
         finally:
@@ -111,6 +112,8 @@ class Answer(Vertical):
         await self._flush()
 
     async def _flush(self) -> None:
+        if not self.is_attached:  # another prompt has taken the place
+            return
         waiting, self._waiting = self._waiting, ""
         if self._thinking:
             collapsible = self.query_one(Collapsible)
@@ -164,7 +167,7 @@ class Answer(Vertical):
             self.query_one("#flow", Static).update(Content("\n").join(flow))
 
     def _say(self, *pieces: tuple[str, str]) -> None:
-        if self.is_mounted:
+        if self.is_attached:
             self.query_one("#state", Static).update(Content.assemble(*pieces))
 
     # --- keys
