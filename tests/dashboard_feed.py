@@ -358,6 +358,15 @@ ratio = (700 / 450) ** 4
 """
 
 
+# Needs no scrolling beside two others, whose bars would come at a moment of their own.
+SHORT = """\
+Air scatters **blue** most.
+
+- *Rayleigh*: `1/λ⁴`
+- **5.5 times** as much as red
+"""
+
+
 class FixedFeed:
     """A `router.telemetry.feed.Feed` of fixed data. `commands` and `prompts` are what was asked of it.
 

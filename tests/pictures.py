@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.dashboard_app import FixedWorld, settle, write
-from tests.dashboard_feed import FixedFeed, busy, outage, rejected
+from tests.dashboard_feed import SHORT, FixedFeed, busy, outage, rejected
 from tui.app import Dashboard
 from tui.widgets.prompt_box import PromptBox
 
@@ -68,7 +68,7 @@ PICTURES: dict[str, tuple[Callable[[], FixedFeed], Scene]] = {
     "panel-light": (lambda: FixedFeed(busy()), light),
     "routes": (lambda: FixedFeed(outage()), routes),
     "trace": (lambda: FixedFeed(busy()), trace),
-    "try": (lambda: FixedFeed(busy()), try_it),
+    "try": (lambda: FixedFeed(busy(), answer=SHORT), try_it),
     "config": (lambda: FixedFeed(rejected(), bad_config=True), config),
     "plots": (lambda: FixedFeed(busy()), plots),
 }

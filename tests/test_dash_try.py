@@ -14,7 +14,7 @@ from router import Router
 from router.telemetry.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
 from tests.conftest import routes
 from tests.dashboard_app import running, settle, told, write
-from tests.dashboard_feed import FixedFeed, busy, trace
+from tests.dashboard_feed import SHORT, FixedFeed, busy, trace
 from tui.app import Dashboard
 from tui.pick_dialog import Pick
 from tui.trace_dialog import TraceDialog
@@ -52,7 +52,7 @@ def test_answers_side_by_side_look_like_this(size: tuple[int, int], snap_compare
         await ask(pilot, "chat", "haiku")
         await done(pilot)
 
-    assert snap_compare(Dashboard(FixedFeed(busy())), terminal_size=size, run_before=asked)
+    assert snap_compare(Dashboard(FixedFeed(busy(), answer=SHORT)), terminal_size=size, run_before=asked)
 
 
 def test_the_empty_screen_explains_itself_in_light(snap_compare: Any) -> None:

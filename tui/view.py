@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tui.app import Dashboard
 
 
-_BREAKER = Binding.Group("breaker")
+GONE = "gone: no process answers; the picture goes on when one comes back"
+_BREAKER = Binding.Group("breaker ")  # the space keeps the next key apart
 BREAKER_KEYS: tuple[BindingType, ...] = (
     Binding("o", "breaker('open')", "open", tooltip="open its breaker by hand: no calls", group=_BREAKER),
     Binding("c", "breaker('close')", "close", tooltip="hold its breaker closed by hand", group=_BREAKER),

@@ -20,7 +20,7 @@ from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import ConfigView, Revision
 from tui import format as as_text
 from tui.theme import BAD, GOOD, STRONG
-from tui.view import View
+from tui.view import GONE, View
 from tui.widgets.rows import Rows
 from tui.widgets.source import difference_rows, file_rows, log_rows, revision_rows
 
@@ -56,6 +56,8 @@ class ConfigScreen(View):
 
     def show(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
+        if self._view is None and not snapshot.connected:
+            self.query_one("#source", Rows).say_when_empty(GONE)
 
     async def look(self) -> None:
         if self.dashboard.feed is None:
@@ -178,4 +180,5 @@ def _verdict(view: ConfigView) -> Content:
             (f"{why}. ", BAD),
             (f"Revision {running}, the last good one, runs.", STRONG),
         )
-    return Content.assemble(("✓ ", GOOD), (f"Revision {running} runs, as saved.", STRONG))
+    how = "as saved" if view.path else "made from text, not from a file"
+    return Content.assemble(("✓ ", GOOD), (f"Revision {running} runs, {how}.", STRONG))

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 
 from router.telemetry.snapshot import ProviderFigures, Snapshot
 from router.telemetry.views import Event, RequestFilter
-from tui.view import BREAKER_KEYS, View
+from tui.view import BREAKER_KEYS, GONE, View
 from tui.widgets.board import Board
 from tui.widgets.details import Details
 from tui.widgets.event_list import EventList
@@ -18,7 +18,7 @@ from tui.widgets.rows import Rows
 from tui.widgets.tiles import Tiles
 
 _DEMO = ("fault", "traffic")
-_TRAFFIC = Binding.Group("traffic")
+_TRAFFIC = Binding.Group("traffic ")
 
 
 class PanelScreen(View):
@@ -63,7 +63,7 @@ class PanelScreen(View):
         board = self.query_one(Board)
         board.draw(snapshot, {} if world is None else world.faults())
         if not snapshot.connected:
-            board.border_subtitle = "gone: no process answers; the picture goes on when one comes back"
+            board.border_subtitle = GONE
         elif world is not None:
             board.border_subtitle = f"simulated traffic: {world.traffic:.3g} requests/s  + −"
         else:

@@ -22,11 +22,11 @@ _CHARTS = ("rate", "latency", "errors", "cost")
 
 
 def _per_second(value: float | None) -> str:
-    return f"{as_text.rate(value)}/s"
+    return as_text.UNKNOWN if value is None else f"{as_text.rate(value)}/s"
 
 
 def _per_minute(value: float | None) -> str:
-    return f"{as_text.dollars(value)}/m"
+    return as_text.UNKNOWN if value is None else f"{as_text.dollars(value)}/m"
 
 
 class PlotsScreen(View):

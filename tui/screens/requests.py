@@ -18,7 +18,7 @@ from tui import request_filter
 from tui.feed import FeedLost
 from tui.theme import BAD, FAINT, MUTED
 from tui.trace_dialog import TraceDialog
-from tui.view import View
+from tui.view import GONE, View
 from tui.widgets.request_list import RequestList
 from tui.widgets.rows import Rows
 
@@ -63,6 +63,8 @@ class RequestsScreen(View):
 
     def show(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
+        if not self._records and not snapshot.connected:
+            self.query_one(RequestList).draw((), empty=GONE)
 
     async def look(self) -> None:
         if self.dashboard.feed is None:

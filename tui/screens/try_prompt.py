@@ -71,7 +71,9 @@ class TryScreen(View):
         pieces: list[tuple[str, str]] = [("to ", FAINT)]
         for name in names:
             pieces += [name, (" ", "")]
-        told = Content.assemble(*pieces, ("ctrl+t changes  ", FAINT))
+        if not names:
+            pieces = [("no route to ask", FAINT)]
+        told = Content.assemble(*pieces, ("ctrl+t changes  " if names else "  ", FAINT))
         self.query_one("#to", Static).update(told.append(self.query_one(Drawer).told()))
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -163,5 +165,5 @@ _HINT = Content.assemble(
     ("  ctrl+↑", INFO),
     ("   earlier ones   ", MUTED),
     ("escape", INFO),
-    ("  cancels; then leaves the prompt, so that keys are keys again", MUTED),
+    ("  cancels, then leaves the prompt", MUTED),
 )

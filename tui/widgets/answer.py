@@ -33,7 +33,7 @@ class Answer(Vertical):
     DEFAULT_CSS = """
     Answer { width: 1fr; height: 1fr; padding: 0 1; }
     Answer > #state { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    Answer > VerticalScroll { height: 1fr; scrollbar-size: 1 1; }
+    Answer > VerticalScroll { height: 1fr; scrollbar-size: 0 1; scrollbar-gutter: stable; }
     Answer Markdown { padding: 0; margin: 0; background: $surface; }
     Answer Collapsible { display: none; border: none; padding: 0; background: $surface; }
     Answer Collapsible Static { color: $foreground 55%; }

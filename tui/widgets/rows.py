@@ -128,7 +128,7 @@ class Rows(ScrollView, can_focus=True):
         widest = max((_width(row.line) for row in (*self._rows, Row(None, header))), default=0)
         if taller or widest != self._widest:
             self._widest = widest
-            self.virtual_size = Size(widest, len(self._rows) + self._top)
+            self.virtual_size = Size(widest, max(len(self._rows), bool(self._empty)) + self._top)
             self.refresh()
         else:
             for index, (old, new) in enumerate(zip(before, self._rows, strict=True)):
