@@ -14,13 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from providers import FakeProvider
+from providers import CompletionRequest, CompletionResponse, FakeProvider
 from providers.fake import Reply
+from providers.types import Usage
 from router import Router
 
 RUNS = 9
 HITS = 500
 ANSWER = "x" * 2048
+LARGE = "x" * 1_000_000
 
 _LITELLM = """
 import asyncio, time, litellm
@@ -38,8 +40,15 @@ asyncio.run(main())
 """
 
 
-def _router(folder: str, text: str = ANSWER) -> Router:
-    fake = FakeProvider.scripted(Reply(text), name="a")
+class _AtOnce(FakeProvider):
+    """Has its answer ready, where the fake provider would be busy with the pieces of a large one."""
+
+    async def complete(self, request: CompletionRequest) -> CompletionResponse:
+        return CompletionResponse(text=LARGE, model=request.model, finish_reason="stop", usage=Usage(10, 250_000))
+
+
+def _router(folder: str, fake: FakeProvider | None = None) -> Router:
+    fake = fake or FakeProvider.scripted(Reply(ANSWER), name="a")
     file = (
         "providers: {a: {kind: fake}}\n"
         f'routes: {{chat: {{targets: [a/m], cache: {{ttl: 1h, max_entry: 4MB}}}}}}\ncache: {{path: "{folder}"}}\n'
@@ -78,7 +87,7 @@ async def lag(folder: str) -> tuple[float, float]:
                 await asyncio.sleep(0.001)
                 longest = max(longest, time.perf_counter() - before - 0.001)
 
-        async with _router(folder, "x" * 1_000_000) as router:
+        async with _router(folder, _AtOnce.scripted(name="a")) as router:
             await router.complete("chat", "warm up", cache=control)
             probing = asyncio.create_task(probe())
             for number in range(50):
