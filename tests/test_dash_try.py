@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from textual.containers import VerticalScroll
 from textual.widgets import Collapsible, Input, Markdown, Select, Static
 
 from providers.simulator import Simulator
@@ -323,6 +324,21 @@ async def test_asking_again_while_an_answer_streams_ends_the_first() -> None:
         [answer] = app.screen.query(Answer)
         assert (feed.cancelled, answer.text) == (1, feed.answer)
         assert state(answer).startswith("✓")
+
+
+@pytest.mark.parametrize(("size", "cut"), [((80, 24), True), ((120, 36), False)])
+async def test_a_short_answer_stands_on_top_and_a_long_trace_says_that_it_goes_on(
+    size: tuple[int, int], cut: bool
+) -> None:
+    async with running(mode="try", size=size) as (app, feed, pilot):
+        feed.answer = "Short."
+        await pilot.press(*"x", "enter")
+        await done(pilot)
+        answer = app.screen.query_one(Answer)
+        assert answer.query_one(VerticalScroll).scroll_y == 0
+        flow = str(answer.query_one("#flow", Static).visual).splitlines()
+        assert (flow[-1] == "… escape, then v: the whole trace") == cut
+        assert len(flow) == answer.query_one("#flow").size.height
 
 
 # --- streams that end in odd ways

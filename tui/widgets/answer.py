@@ -17,7 +17,7 @@ from router.telemetry.commands import Prompt, PromptChunk, PromptEnd
 from router.telemetry.views import TraceView
 from tui import format as as_text
 from tui.feed import Feed, FeedLost
-from tui.theme import BAD, GOOD, INFO, MUTED, TEXT, WARN
+from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, TEXT, WARN
 from tui.trace_dialog import TraceDialog
 from tui.widgets.waterfall import waterfall
 
@@ -35,11 +35,12 @@ class Answer(Vertical):
     Answer { width: 1fr; height: 1fr; padding: 0 1; }
     Answer > #state { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     Answer > VerticalScroll { height: 1fr; scrollbar-size: 0 1; scrollbar-gutter: stable; }
+    Answer #said { height: auto; min-height: 100%; }  /* else what is anchored stands at the bottom while it is short */
     Answer Markdown { padding: 0; margin: 0; background: $surface; }
     Answer Collapsible { display: none; border: none; padding: 0; background: $surface; }
     Answer Collapsible Static { color: $foreground 55%; }
     Answer > #figures { height: auto; }
-    Answer > #flow { height: auto; max-height: 40%; text-wrap: nowrap; text-overflow: ellipsis; }
+    Answer > #flow { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "trace", "trace", tooltip="how this answer came about"),
@@ -62,7 +63,7 @@ class Answer(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(id="state")
-        with VerticalScroll():
+        with VerticalScroll(), Vertical(id="said"):
             with Collapsible(title="thinking"):
                 yield Static(id="thinking", markup=False)
             yield Markdown()
@@ -192,6 +193,9 @@ class Answer(Vertical):
     def _draw_flow(self) -> None:
         if self._trace is not None and self._trace.entries and self.content_size.width:
             flow = waterfall(self._trace, self.content_size.width)
+            room = max(3, self.content_size.height * 2 // 5)
+            if len(flow) > room:
+                flow[room - 1 :] = [Content.styled("… escape, then v: the whole trace", FAINT)]
             self.query_one("#flow", Static).update(Content("\n").join(flow))
 
     def on_resize(self, event: events.Resize) -> None:
