@@ -453,7 +453,7 @@ class FixedFeed:
         except (GeneratorExit, asyncio.CancelledError):
             self.cancelled += 1
             raise
-        yield PromptEnd("luna", "gpt-6-luna", 1.742, 0.184, 21, 96, 0.0021, finish_reason="stop", trace=trace())
+        yield PromptEnd("haiku", "claude-haiku-5-5", 1.742, 0.184, 21, 96, 0.0021, finish_reason="stop", trace=trace())
 
     async def aclose(self) -> None:
         self.closed = True

@@ -7,11 +7,13 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from textual.containers import VerticalScroll
 from textual.widgets import Collapsible, Input, Markdown, Select, Static
 
 from providers.simulator import Simulator
 from router import Router
 from router.telemetry.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
+from router.telemetry.feed import FeedLost
 from tests.conftest import routes
 from tests.dashboard_app import running, settle, told, write
 from tests.dashboard_feed import SHORT, FixedFeed, busy, trace
@@ -88,7 +90,8 @@ async def test_a_prompt_goes_to_the_first_route_and_comes_back_with_its_figures(
         [answer] = app.screen.query(Answer)
         assert answer.text == feed.answer
         assert state(answer) == "✓ 184 ms first · 61.6 tokens/s"
-        assert "by luna · 21 → 96 tokens · $0.0021 · 1.74 s" in str(answer.query_one("#figures", Static).visual)
+        figures = str(answer.query_one("#figures", Static).visual)
+        assert "by haiku · fallback · 21 → 96 tokens · $0.0021 · 1.74 s" in figures
         assert "overloaded HTTP 503" in str(answer.query_one("#flow", Static).visual)
         assert answer.query_one(Markdown).source == feed.answer
 
@@ -321,3 +324,91 @@ async def test_asking_again_while_an_answer_streams_ends_the_first() -> None:
         [answer] = app.screen.query(Answer)
         assert (feed.cancelled, answer.text) == (1, feed.answer)
         assert state(answer).startswith("✓")
+
+
+@pytest.mark.parametrize(("size", "cut"), [((80, 24), True), ((120, 36), False)])
+async def test_a_short_answer_stands_on_top_and_a_long_trace_says_that_it_goes_on(
+    size: tuple[int, int], cut: bool
+) -> None:
+    async with running(mode="try", size=size) as (app, feed, pilot):
+        feed.answer = "Short."
+        await pilot.press(*"x", "enter")
+        await done(pilot)
+        answer = app.screen.query_one(Answer)
+        assert answer.query_one(VerticalScroll).scroll_y == 0
+        flow = str(answer.query_one("#flow", Static).visual).splitlines()
+        assert (flow[-1] == "… escape, then v: the whole trace") == cut
+        assert len(flow) == answer.query_one("#flow").size.height
+
+
+# --- streams that end in odd ways
+
+
+class Odd(Scripted):
+    """After its script it raises `error`, or just stops; `slow` waits with the end of the stream until the text that
+    came before the last event was laid out."""
+
+    def __init__(self, *script: PromptEvent, error: Exception | None = None, slow: bool = False) -> None:
+        super().__init__(*script)
+        self.error = error
+        self.slow = slow
+        self.app = Dashboard(self)
+
+    async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
+        laid_out = self.app.screen.query_one(Answer).query_one(Markdown).lock
+        for event in self.script:
+            while self.slow and isinstance(event, PromptEnd) and not laid_out.is_locked:
+                await asyncio.sleep(0)
+            yield event
+        if self.error is not None:
+            raise self.error
+        while self.slow and laid_out.is_locked:
+            await asyncio.sleep(0)
+        for _ in range(50 if self.slow else 0):
+            await asyncio.sleep(0)
+
+    async def seen(self) -> tuple[str, str]:
+        """(state, Markdown that is shown) at the end."""
+        async with self.app.run_test(size=(120, 36)) as pilot:
+            await ask(pilot, "chat")
+            await done(pilot)
+            answer = self.app.screen.query_one(Answer)
+            return state(answer), answer.query_one(Markdown).source
+
+
+END = PromptEnd("luna", seconds=1.0, first_token=0.5, output_tokens=20)
+
+
+async def test_an_end_while_text_is_laid_out_is_told() -> None:
+    """The state does not fall back to "it streams" when the layout is ready after the end."""
+    assert await Odd(PromptChunk("text"), END, slow=True).seen() == ("✓ 500 ms first · 40 tokens/s", "text")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (None, "✗ the answer broke off"),
+        (FeedLost("the process 7 is gone"), "✗ the process 7 is gone"),
+        (RuntimeError("[bold] of a provider"), "✗ RuntimeError: [bold] of a provider"),
+    ],
+)
+async def test_a_stream_without_an_end_keeps_its_text_and_says_why(error: Exception | None, said: str) -> None:
+    assert await Odd(PromptChunk("half"), error=error).seen() == (said, "half")
+
+
+async def test_a_router_that_goes_after_the_end_takes_nothing_back() -> None:
+    shown, _ = await Odd(PromptChunk("whole"), END, error=FeedLost("gone")).seen()
+    assert shown.startswith("✓")
+
+
+async def test_an_answer_that_came_unseen_is_drawn_for_its_place() -> None:
+    """The trace below it follows the width of the terminal."""
+    async with running(mode="try", size=(200, 60)) as (app, _, pilot):
+        await pilot.press(*"x", "enter")
+        await done(pilot)
+        await pilot.resize_terminal(100, 40)
+        await settle(pilot)
+        answer = app.screen.query_one(Answer)
+        flow = str(answer.query_one("#flow", Static).visual).splitlines()
+        assert max(map(len, flow)) <= answer.content_size.width
+        assert any("overloaded HTTP 503" in line for line in flow)

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -16,7 +17,7 @@ from router.telemetry.commands import Prompt, PromptChunk, PromptEnd
 from router.telemetry.views import TraceView
 from tui import format as as_text
 from tui.feed import Feed, FeedLost
-from tui.theme import BAD, GOOD, INFO, MUTED, TEXT, WARN
+from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, TEXT, WARN
 from tui.trace_dialog import TraceDialog
 from tui.widgets.waterfall import waterfall
 
@@ -34,11 +35,12 @@ class Answer(Vertical):
     Answer { width: 1fr; height: 1fr; padding: 0 1; }
     Answer > #state { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     Answer > VerticalScroll { height: 1fr; scrollbar-size: 0 1; scrollbar-gutter: stable; }
+    Answer #said { height: auto; min-height: 100%; }  /* else what is anchored stands at the bottom while it is short */
     Answer Markdown { padding: 0; margin: 0; background: $surface; }
     Answer Collapsible { display: none; border: none; padding: 0; background: $surface; }
     Answer Collapsible Static { color: $foreground 55%; }
     Answer > #figures { height: auto; }
-    Answer > #flow { height: auto; max-height: 40%; text-wrap: nowrap; text-overflow: ellipsis; }
+    Answer > #flow { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "trace", "trace", tooltip="how this answer came about"),
@@ -53,13 +55,15 @@ class Answer(Vertical):
         self._thinking = ""
         self._waiting = ""  # text that is not laid out yet
         self._flushing: asyncio.Task[None] | None = None
+        self._layout = asyncio.Lock()  # a text is laid out whole before the next one, and before the end is told
+        self._over = False  # the end came
         self._trace: TraceView | None = None
         self._began = 0.0
         self._first: float | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="state")
-        with VerticalScroll():
+        with VerticalScroll(), Vertical(id="said"):
             with Collapsible(title="thinking"):
                 yield Static(id="thinking", markup=False)
             yield Markdown()
@@ -85,27 +89,42 @@ class Answer(Vertical):
                     else:
                         self._first = clock() - self._began if self._first is None else self._first
                         await self._piece(event)
+            await self._broken("the answer broke off")
         except FeedLost as error:
-            self._say((f"✗ {error}", BAD))
+            await self._broken(str(error))
         except asyncio.CancelledError:
             await self._flush()
             self._say(("■ cancelled", WARN), (f"  after {as_text.seconds(clock() - self._began)}", MUTED))
             raise
+        except Exception as error:  # whatever a provider of somebody's own raises, the dashboard stays
+            await self._broken(f"{type(error).__name__}: {error}")
         finally:
             if self._flushing is not None:
                 self._flushing.cancel()
 
+    async def _broken(self, why: str) -> None:
+        """Unless the end was there already. What did come stays."""
+        if not self._over:
+            await self._flush()
+            self._say((f"✗ {why}", BAD))
+
     async def _piece(self, piece: PromptChunk) -> None:
         if piece.restarted:
-            self.text = self._waiting = self._thinking = ""
-            await self.query_one(Markdown).update("")
-            self.border_subtitle = "restarted: what came before was void"
+            await self._restart()
         if piece.thinking:
             self._thinking += piece.thinking
         self._waiting += piece.text
         self.text += piece.text
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def _restart(self) -> None:
+        self.text = self._waiting = self._thinking = ""
+        async with self._layout:
+            if self.is_attached:
+                await self.query_one(Markdown).update("")
+                self.query_one(Collapsible).display = False
+                self.border_subtitle = "restarted: what came before was void"
 
     async def _flush_soon(self) -> None:
         await asyncio.sleep(FLUSH)
@@ -114,6 +133,11 @@ class Answer(Vertical):
     async def _flush(self) -> None:
         if not self.is_attached:  # another prompt has taken the place
             return
+        async with self._layout:
+            if self.is_attached:
+                await self._lay_out()
+
+    async def _lay_out(self) -> None:
         waiting, self._waiting = self._waiting, ""
         if self._thinking:
             collapsible = self.query_one(Collapsible)
@@ -132,6 +156,7 @@ class Answer(Vertical):
     # --- when it is done
 
     def _ended(self, end: PromptEnd) -> None:
+        self._over = True
         self._trace = end.trace
         if end.error is not None:
             self._say((f"✗ {end.code or 'failed'}", f"bold {BAD}"), (f"  {as_text.seconds(end.seconds)}", MUTED))
@@ -154,6 +179,7 @@ class Answer(Vertical):
             by = end.target or end.model
             figures = [
                 f"by {by}" if by != self.to else "",
+                "fallback" if end.trace is not None and end.trace.record.tier else "",
                 f"{as_text.number(end.input_tokens)} → {as_text.number(end.output_tokens)} tokens",
                 as_text.dollars(end.cost) if end.cost is not None else "cost unknown",
                 as_text.seconds(end.seconds),
@@ -162,9 +188,18 @@ class Answer(Vertical):
             lines.append(Content.styled(" · ".join(each for each in figures if each), MUTED))
         lines += [Content.styled(f"⚙ {call}", INFO) for call in end.tool_calls]
         self.query_one("#figures", Static).update(Content("\n").join(lines))
-        if end.trace is not None and end.trace.entries:
-            flow = waterfall(end.trace, self.content_size.width)
+        self._draw_flow()
+
+    def _draw_flow(self) -> None:
+        if self._trace is not None and self._trace.entries and self.content_size.width:
+            flow = waterfall(self._trace, self.content_size.width)
+            room = max(3, self.content_size.height * 2 // 5)
+            if len(flow) > room:
+                flow[room - 1 :] = [Content.styled("… escape, then v: the whole trace", FAINT)]
             self.query_one("#flow", Static).update(Content("\n").join(flow))
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._draw_flow()
 
     def _say(self, *pieces: tuple[str, str]) -> None:
         if self.is_attached:
