@@ -6,16 +6,16 @@ import random
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from math import ceil, inf, log
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from providers.types import Usage
 from router.state import States
 from router.target import Target, cost
+from router.weighted import Weighted
 
 _BOUND = 1.25  # times the mean of calls under way that one target of an affinity may have
-_ROUNDING = 1e-9  # of a call
 _USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
 
 
@@ -36,10 +36,15 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     affinity: Callable[[], bytes] = bytes
 
 
-class Balancer(Protocol):
-    """Picks one of the eligible targets of a tier; `eligible` has at least two and keeps the file's order."""
+May: TypeAlias = Callable[[Target], bool]  # whether a target may be called now; the trace is told why not
 
-    def pick(self, eligible: Sequence[Target], look: Look) -> Target: ...
+
+class Balancer(Protocol):
+    """Picks one of a tier's targets, which are in the file's order."""
+
+    def pick(self, targets: Sequence[Target], may: May, look: Look) -> Target | None:
+        """The next one; None when none may be called."""
+        ...
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
         """Each target's share of the next picks, most likely first; changes nothing."""
@@ -49,49 +54,11 @@ class Balancer(Protocol):
 class Ordered:
     """The first as written."""
 
-    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        return eligible[0]
+    def pick(self, targets: Sequence[Target], may: May, look: Look) -> Target | None:
+        return next(filter(may, targets), None)
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
         return _all_to(eligible[0], eligible)
-
-
-class Weighted:
-    """Weights kept to one call: at every moment a target has had its share of the calls so far, give or take one.
-
-    A target's credit is what it should have had less what it had. Of those with credit, the one whose credit would
-    reach a whole call soonest is picked: earliest deadline first, as in "Proportionate Progress" (Baruah, Cohen,
-    Plaxton and Varvel, 1996). Smooth weighted round robin, which takes the richest, strays further with many targets.
-    A target that has just come back has less weight.
-    """
-
-    __slots__ = ("_credit",)
-
-    def __init__(self) -> None:
-        self._credit: dict[str, float] = {}
-
-    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        credit, share, now = self._credit, look.states.share, look.now
-        weights = [target.weight * share(target, now) for target in eligible]
-        total = sum(weights)
-        best, soonest, richest, most = None, inf, eligible[0], -inf
-        for target, weight in zip(eligible, weights, strict=True):
-            had = credit[target.name] = credit.get(target.name, 0.0) + weight / total
-            due = (1.0 - had) * total / weight
-            if had > _ROUNDING and due < soonest - _ROUNDING:
-                best, soonest = target, due
-            if had > most:
-                richest, most = target, had
-        # Nobody has credit where those who have are not eligible now.
-        picked = richest if best is None else best
-        credit[picked.name] -= 1.0
-        return picked
-
-    def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
-        weights = [target.weight * look.states.share(target, look.now) for target in eligible]
-        total = sum(weights) or 1.0
-        shares = [(target, weight / total) for target, weight in zip(eligible, weights, strict=True)]
-        return sorted(shares, key=lambda share: -share[1])
 
 
 class _Scored:
@@ -100,11 +67,11 @@ class _Scored:
     def __init__(self, score: Callable[[Target, Look], float | tuple[float, ...]]) -> None:
         self._score = score
 
-    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
-        return min(eligible, key=lambda target: self._score(target, look))
+    def pick(self, targets: Sequence[Target], may: May, look: Look) -> Target | None:
+        return min(filter(may, targets), key=lambda target: self._score(target, look), default=None)
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
-        return _all_to(self.pick(eligible, look), eligible)
+        return _all_to(self.pick(eligible, _any, look), eligible)
 
 
 class LeastLatency:
@@ -113,14 +80,15 @@ class LeastLatency:
     "The Power of Two Choices in Randomized Load Balancing" (Mitzenmacher, 2001), over a peak EWMA as in Finagle.
     """
 
-    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
+    def pick(self, targets: Sequence[Target], may: May, look: Look) -> Target | None:
+        eligible = list(filter(may, targets))
         for target in eligible:
             state = look.states.of(target)
             if not state.latency.known and not state.explored:
                 state.explored = True
                 return target
-        pair = look.chance.sample(eligible, 2)
-        return min(pair, key=lambda target: _latency(target, look))
+        pair = look.chance.sample(eligible, min(2, len(eligible)))
+        return min(pair, key=lambda target: _latency(target, look), default=None)
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
         ranked = sorted(eligible, key=lambda target: _latency(target, look))
@@ -139,7 +107,10 @@ class Affinity:
     2016).
     """
 
-    def pick(self, eligible: Sequence[Target], look: Look) -> Target:
+    def pick(self, targets: Sequence[Target], may: May, look: Look) -> Target | None:
+        eligible = list(filter(may, targets))
+        if not eligible:
+            return None
         busy = {target.name: look.states.in_flight(target) for target in eligible}
         most = ceil(_BOUND * (sum(busy.values()) + 1) / len(eligible))
         key = look.affinity()
@@ -147,11 +118,15 @@ class Affinity:
         return next((target for target in ranked if busy[target.name] < most), ranked[0])
 
     def odds(self, eligible: Sequence[Target], look: Look) -> list[tuple[Target, float]]:
-        return _all_to(self.pick(eligible, look), eligible)
+        return _all_to(self.pick(eligible, _any, look), eligible)
 
 
-def _all_to(first: Target, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
-    return [(first, 1.0), *((target, 0.0) for target in eligible if target is not first)]
+def _any(_: Target) -> bool:
+    return True
+
+
+def _all_to(first: Target | None, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
+    return [(target, float(target is first)) for target in sorted(eligible, key=lambda each: each is not first)]
 
 
 def _latency(target: Target, look: Look) -> float:

@@ -189,31 +189,35 @@ def _pick(
     beside: Collection[str] = (),
 ) -> Call | None:
     now, tier = at.clock(), chain.tiers[number]
-    eligible: list[Target] = []
-    for target in tier.targets:
+    prompt, max_tokens = needs.prompt_tokens, needs.max_tokens
+
+    def may(target: Target) -> bool:
         if target.weight <= 0 or (seen.tried and not _is_left(seen, target)) or target.identity in beside:
-            continue
+            return False
         why = unfit(target, needs, at.windows, seen.window_floor)
         if why is None:
             refusal = None if at.spending is None else _over_budget(chain, target, at, now)
             if refusal is None:
                 without = seen.keys.get(target.identity, ())
-                refusal = at.states.refusal(target, needs.prompt_tokens, needs.max_tokens, now, without)
+                refusal = at.states.refusal(target, prompt, max_tokens, now, without)
             if refusal is None:
-                eligible.append(target)
-                continue
+                return True
             why = refusal.reason, refusal.message
         if target.name not in skipped:
             skipped.add(target.name)
             trace.entries.append(Skip(target.name, number, now - start, *why))
             if seen.last is None:
                 seen.codes.add(_SKIP_CODES[why[0]])
-    if not eligible:
+        return False
+
+    if len(tier.targets) == 1:
+        target = tier.targets[0] if may(tier.targets[0]) else None
+    else:
+        target = tier.balancer.pick(tier.targets, may, at.look(needs))
+    if target is None:
         return None
-    target = eligible[0] if len(eligible) == 1 else tier.balancer.pick(eligible, at.look(needs))
     without = seen.keys.get(target.identity, ())
-    key = at.states.best_key(target, needs.prompt_tokens, needs.max_tokens, now, without)
-    return Call(target, number, key)
+    return Call(target, number, at.states.best_key(target, prompt, max_tokens, now, without))
 
 
 def _over_budget(chain: Chain, target: Target, at: Situation, now: float) -> Refusal | None:
