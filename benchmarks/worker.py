@@ -100,7 +100,7 @@ async def _serve(open_peer: Open, special: dict[str, Special]) -> None:
                     await _close(held)
                     held = None
                     held = setup, await open_peer(setup), set()
-                told = await measure(held[1], job["case"], job["times"], held[2])
+                told = await measure(held[1], job["case"], job["times"], held[2], setup.targets)
         except Gap as gap:
             told = {"gap": str(gap)}
         except Exception as error:  # told to the parent, who names it
@@ -115,11 +115,12 @@ async def _close(held: tuple[Setup, Peer, set[int]] | None) -> None:
         await close()
 
 
-async def measure(peer: Peer, case: str, times: int, warmed: set[int]) -> dict[str, Any]:
+async def measure(peer: Peer, case: str, times: int, warmed: set[int], targets: int = 1) -> dict[str, Any]:
     """One run of a case: `plain`, `plain_64`, `stream`, `stream_64`, or `gather` (all streams at once).
 
     Args:
         warmed: for how many calls at once there are connections.
+        targets: each was called about once before the clock runs, as were all connections.
     """
     kind, _, width = case.partition("_")
     one, wanted = (peer.call, TEXT) if kind == "plain" else (peer.stream, STREAMED)
@@ -134,7 +135,8 @@ async def measure(peer: Peer, case: str, times: int, warmed: set[int]) -> dict[s
     if kind == "gather":
         await peer.call()
     elif at_once not in warmed:
-        await asyncio.gather(*(some(1) for _ in range(at_once)))  # connections are made before the clock runs
+        await asyncio.gather(*(some(1) for _ in range(at_once)))
+        await some(targets - 1)
         warmed.add(at_once)
     gc.collect()
     idle = _memory_from_now()
