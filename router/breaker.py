@@ -60,6 +60,7 @@ class Breaker:
         "_leases",
         "_numbers",
         "_passed",
+        "_permit",
         "_reopened",
         "_slow",
         "changes",
@@ -77,6 +78,7 @@ class Breaker:
         self.until = 0.0  # when an open one turns half-open
         self.manual = False  # opened or closed by hand: stays so until reset
         self.changes = 0
+        self._permit = Permit(0)  # of all calls until the next change, but for probes
         self.why = ""  # it was opened, in words
         self.on_change: Callable[[Breaker], None] | None = None  # called after every change of state
         self._chance = chance
@@ -111,7 +113,7 @@ class Breaker:
         if self.state == "open" and not self.manual:
             self._half_open()
         if self.state != "half_open":
-            return Permit(self.changes)
+            return self._permit
         self._numbers += 1
         self._leases[self._numbers] = now + min(_LONGEST_LEASE, self.rules.max_open_for)
         return Permit(self.changes, self._numbers)
@@ -131,9 +133,9 @@ class Breaker:
 
     def success(self, permit: Permit, now: float, seconds: float = 0.0) -> None:
         """A call came back well after so many seconds."""
-        slow = self.rules.slow_threshold is not None and seconds > self.rules.slow_threshold
         if permit.generation != self.changes:
             return
+        slow = self.rules.slow_threshold is not None and seconds > self.rules.slow_threshold
         if self.state == "half_open":
             self._leases.pop(permit.number, None)
             if slow:
@@ -144,7 +146,10 @@ class Breaker:
                 self._close(now)
             return
         self._in_row = 0
-        self._count(now, failed=False, slow=slow)
+        if slow:
+            self._count(now, failed=False)
+        else:
+            self._calls[self._turn(now)] += 1
 
     def failure(self, permit: Permit, now: float) -> None:
         """A call failed in a way that tells against the target."""
@@ -154,7 +159,7 @@ class Breaker:
             self._open(now, "the probe failed")
             return
         self._in_row += 1
-        self._count(now, failed=True, slow=False)
+        self._count(now, failed=True)
 
     def forget(self, permit: Permit) -> None:
         """A call ended in a way that tells nothing: cancelled, or the caller's own mistake."""
@@ -205,6 +210,7 @@ class Breaker:
     def _become(self, state: State) -> None:
         self.state = state
         self.changes += 1
+        self._permit = Permit(self.changes)
         self._leases.clear()
         self._passed = 0
         self._clear()
@@ -226,14 +232,12 @@ class Breaker:
         self._closed_at = now
         self._told()
 
-    def _count(self, now: float, *, failed: bool, slow: bool) -> None:
-        self._turn(now)
-        place = self._bucket % _BUCKETS
+    def _count(self, now: float, *, failed: bool) -> None:
+        """A call that failed, or was slow."""
+        place, slow = self._turn(now), not failed
         self._calls[place] += 1
         self._failed[place] += failed
         self._slow[place] += slow
-        if not (failed or slow):
-            return
         rules = self.rules
         calls = sum(self._calls)
         enough = calls >= rules.min_calls
@@ -244,12 +248,13 @@ class Breaker:
         elif slow and enough and sum(self._slow) >= rules.slow_rate * calls:
             self._open(now, f"{sum(self._slow)} of {calls} calls were slow")
 
-    def _turn(self, now: float) -> None:
-        """Let the buckets go that are older than the window."""
-        current = int(now / (self.rules.window / _BUCKETS))
+    def _turn(self, now: float) -> int:
+        """Let the buckets go that are older than the window; gives the place of the current one."""
+        current = int(now * _BUCKETS / self.rules.window)
         if current <= self._bucket:
-            return
+            return self._bucket % _BUCKETS
         for number in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):
             place = number % _BUCKETS
             self._calls[place] = self._failed[place] = self._slow[place] = 0
         self._bucket = current
+        return current % _BUCKETS

@@ -192,7 +192,7 @@ class Router(Watched):
         async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
             provider = self._live.of(target, lease.key)
             response = await call(provider, request, target, deadline)
-            hear(provider, target, lease, at.clock())
+            hear(provider, target, lease, at.clock)
             if chain.names_refusals and response.finish_reason == "content_filter":
                 raise refused(response, target)
             return response, target
@@ -206,7 +206,7 @@ class Router(Watched):
             raise
         finally:
             walk.close()
-        now = at.clock()
+        now = walk.delivered_at
         lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
         lease.succeeded(now, response.usage)
         self._counts.learn(target, request, response.usage)
@@ -414,6 +414,7 @@ class Router(Watched):
         at = Situation(
             states=self._states,
             clock=clock,
+            began=now,
             deadline=inf if chain.total is None else now + chain.total,
             chance=self._chance,
             windows=self._windows,

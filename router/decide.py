@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Generator, MutableMapping
-from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """What decisions look at besides the request.
 
     Args:
-        clock: the loop's time in seconds; `deadline` is on it.
+        clock: the loop's time in seconds; `began`, when the request did, and `deadline` are on it.
         windows: context windows learned from errors, by the target's identity.
         budget: of retries, shared by all requests of the route; `hedges` likewise.
         spending: None where the file has no budget.
@@ -45,6 +44,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
     states: States
     clock: Callable[[], float]
+    began: float
     deadline: float
     chance: random.Random
     windows: MutableMapping[str, int]
@@ -67,17 +67,16 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 RAISE = "raise"  # what `decide` returns when the last error is the caller's own
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(msgspec.Struct):
     """What the request has seen so far. `tried` has an error for each attempt, `keys` the keys that an error was about,
     both by the target's identity."""
 
-    tried: dict[str, list[ProviderError]] = field(default_factory=dict)
-    keys: dict[str, set[str]] = field(default_factory=dict)
+    tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
+    keys: dict[str, set[str]] = {}
     attempts: int = 0
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
     last: ProviderError | None = None
-    codes: set[ErrorCode] = field(default_factory=set)  # why the tiers so far could not serve
+    codes: set[ErrorCode] = set()
 
 
 def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
@@ -86,7 +85,7 @@ def decide(chain: Chain, needs: Needs, trace: Trace, at: Situation) -> Decision:
     Args:
         trace: gets the skips and waits; the attempts are the caller's to write.
     """
-    start = at.clock()
+    start = at.began
     seen = _Progress()
     entered: set[int] = set()
     for number, tier in enumerate(chain.tiers):
@@ -397,6 +396,8 @@ def _admitted(states: States, target: Target, key: Key, now: float) -> bool:
 def _spent(seen: _Progress, rules: RetryRules, at: Situation) -> str:
     if seen.attempts >= rules.max_attempts:
         return f"retry.max_attempts is {rules.max_attempts}"
+    if not seen.attempts:
+        return ""  # the first is always made
     return "the deadline has passed (timeout.total)" if at.clock() >= at.deadline else ""
 
 

@@ -39,6 +39,8 @@ class FailOver(Generic[T]):
     Args:
         attempt: makes one call, bounded by the deadline (the loop's time).
         discard: what becomes of a delivery that came too late, when another target was faster.
+
+    `delivered_at` is the loop's time of the last delivery.
     """
 
     def __init__(
@@ -56,7 +58,8 @@ class FailOver(Generic[T]):
         self._attempt = attempt
         self._discard = discard
         self._at = at
-        self._start = at.clock()
+        self._start = at.began
+        self.delivered_at = 0.0  # the loop's time
         at.budget.request(self._start)
         self._walk = decide(chain, needs, trace, at)
         self._error: ProviderError | None = None
@@ -87,8 +90,6 @@ class FailOver(Generic[T]):
                 step = self._walk.send(delivered)
         except StopIteration as end:
             raise self._exhausted(end.value) from self._error
-        finally:
-            self._trace.seconds = at.clock() - self._start
 
     async def _try(self, step: Call) -> tuple[T, Lease] | Failed:
         """One attempt, written into the trace."""
@@ -191,7 +192,9 @@ class FailOver(Generic[T]):
                 await self._discard(task.result())
 
     def _won(self, step: Call, lease: Lease, delivered: T) -> tuple[T, Lease]:
-        began, now = lease.started, self._at.clock()
+        began = lease.started
+        now = self.delivered_at = self._at.clock()
+        self._trace.seconds = now - self._start
         entry = Attempt(
             step.target.name, step.tier, began - self._start, now - began, key=step.key.number, hedge=step.hedge
         )
@@ -288,6 +291,8 @@ def _retry_after(error: ProviderError | None, chain: Chain, needs: Needs, at: Si
 
 def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     """The request as this target gets it: its model id, and its params where the caller said nothing."""
+    if not target.params and target.connect is None:
+        return msgspec.structs.replace(request, model=target.model)
     changes: dict[str, Any] = {"model": target.model}
     if target.connect is not None and request.connect_timeout is None:
         changes["connect_timeout"] = target.connect
@@ -313,12 +318,12 @@ def refused(response: CompletionResponse, target: Target) -> ProviderError:
     )
 
 
-def hear(provider: Provider, target: Target, lease: Lease, now: float) -> None:
+def hear(provider: Provider, target: Target, lease: Lease, clock: Callable[[], float]) -> None:
     """Take over what the answer's headers say is left of the vendor's limits."""
     ask = getattr(provider, "left", None)
     told = None if ask is None else ask(target.model)
     if told is not None:
-        lease.heard(told, now)
+        lease.heard(told, clock())
 
 
 async def call(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> CompletionResponse:

@@ -24,9 +24,9 @@ class PeakEwma:
         return self._at > -inf
 
     def add(self, seconds: float, now: float) -> None:
-        past = self.value(now)
-        weight = exp(-(now - self._at) / LATENCY_DECAY) if self.known else 0.0
-        self._value = max(seconds, past * weight + seconds * (1 - weight))
+        weight = exp((self._at - now) / LATENCY_DECAY)  # 0 at first
+        mean = self._value * weight * weight + seconds * (1.0 - weight)
+        self._value = seconds if seconds > mean else mean
         self._at = now
 
     def value(self, now: float) -> float:

@@ -129,7 +129,7 @@ class Reserved(NamedTuple):
     tokens: Entry | None = None
 
 
-_NOTHING = Reserved()
+NOTHING = Reserved()
 
 
 class Allowance:
@@ -193,7 +193,7 @@ class Allowance:
     def take(self, tokens: float, now: float) -> Reserved:
         """Reserve; later calls wait for what is taken beyond the limit."""
         if self._requests is None and self._tokens is None:
-            return _NOTHING
+            return NOTHING
         return Reserved(
             None if self._requests is None else self._requests.take(1.0, now),
             None if self._tokens is None else self._tokens.take(tokens, now),

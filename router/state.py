@@ -15,9 +15,9 @@ from math import inf
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.transport.headers import Left
 from providers.types import Usage
-from router.breaker import Breaker, BreakerRules, Permit
+from router.breaker import Breaker, BreakerRules
 from router.latency import PeakEwma, Recent
-from router.limits import Allowance, Limits, Reserved
+from router.limits import NOTHING, Allowance, Limits, Reserved
 from router.spending import Bill
 from router.target import Key, Target
 from router.tasks import to_the_end
@@ -25,6 +25,7 @@ from router.tasks import to_the_end
 QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
 _CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR})  # by vendors, likely
+UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
 
 
@@ -112,8 +113,9 @@ class Lease:
         bill: Bill | None = None,
     ) -> None:
         self._guards = guards
-        self._state = guards[0]
-        self._permits: list[Permit] = [guard.breaker.acquire(now) for guard in guards]
+        state, guard = guards
+        self._state = state
+        self._permits = state.breaker.acquire(now), guard.breaker.acquire(now)
         self._reserved = reserved
         self._bill = bill
         self._ended = False
@@ -123,10 +125,12 @@ class Lease:
     def succeeded(self, now: float, usage: Usage | None = None) -> None:
         """The answer is whole."""
         if self._end():
-            for guard, permit in zip(self._guards, self._permits, strict=True):
-                guard.breaker.success(permit, now, now - self.started)
-            if self._state.pacing:
-                self._state.paced(self.key).hits = 0
+            (state, guard), (permit, shared) = self._guards, self._permits
+            seconds = now - self.started
+            state.breaker.success(permit, now, seconds)
+            guard.breaker.success(shared, now, seconds)
+            if state.pacing:
+                state.paced(self.key).hits = 0
             self._settle(now, usage, 0)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
@@ -211,6 +215,9 @@ class Lease:
     def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
         if self._bill is not None:
             self._bill.settle(usage, answered)
+        state, guard = self._guards
+        if state.allowance.is_unlimited and guard.allowance.is_unlimited:
+            return
         given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
         used = None if given is None or made is None else given + made
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
@@ -414,6 +421,8 @@ class States:
     ) -> tuple[Reserved, Reserved]:
         """Take a call's worth from the limits of target and key."""
         own, shared = self.of(target).allowance, self.key_of(target, key).allowance
+        if own.is_unlimited and shared.is_unlimited:
+            return UNLIMITED
         return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
@@ -437,10 +446,10 @@ class States:
         bill: Bill | None = None,
     ) -> Lease:
         """A call is made now. `placed`: its place was waited for and is had already."""
-        guards = self.guards(target, key)
+        guards = state, guard = self.of(target), self.key_of(target, key)
         if not placed:
-            for guard in guards:
-                guard.allowance.enter()
+            state.allowance.enter()
+            guard.allowance.enter()
         return Lease(guards, key, reserved, now, bill)
 
     def known(self, identity: str) -> TargetState | None:

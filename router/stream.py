@@ -125,7 +125,7 @@ class RouterStream:
             now = at.clock()
             opened.first_token = now - lease.started
             lease.first_token(opened.first_token, now, streaming=True)
-            hear(provider, target, lease, now)
+            hear(provider, target, lease, at.clock)
             if chain.names_refusals and opened.response.finish_reason == "content_filter":
                 await opened.aclose()
                 raise refused(opened.response, target)

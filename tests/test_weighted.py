@@ -106,7 +106,7 @@ def test_all_away_is_nobody_and_they_come_back_as_they_were() -> None:
     tier.away = {"t0", "t1", "t2"}
     assert [tier.pick() for _ in range(5)] == [None] * 5
     tier.away = set()
-    assert Counter(before + [tier.pick()]) == {"t0": 2, "t1": 1, "t2": 1}
+    assert Counter([*before, tier.pick()]) == {"t0": 2, "t1": 1, "t2": 1}
 
 
 def test_one_that_came_back_has_less_until_the_ramp_is_over() -> None:
