@@ -129,4 +129,7 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["plain"]:
         nobody = _Nobody()
         Telemetry.witness = lambda *_: nobody  # type: ignore[method-assign]
-    print(asyncio.run(request()))
+    if sys.argv[1:]:
+        print(asyncio.run(request()))
+    else:
+        main()

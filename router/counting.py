@@ -49,6 +49,8 @@ class TokenCounts:
         """What a prompt of plain text really cost makes later estimates better."""
         if usage.input_tokens is None or request.tools:
             return
-        learned = self._learned.setdefault(target.identity, Learned())
+        learned = self._learned.get(target.identity)
+        if learned is None:
+            learned = self._learned[target.identity] = Learned()
         if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)

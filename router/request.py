@@ -31,6 +31,13 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
         TypeError: a parameter that no request has.
         ProviderError: INVALID_REQUEST, what no vendor accepts.
     """
+    values = _coerced(params) if params else params
+    request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
+    validate(request)
+    return request
+
+
+def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     for name in params:
         if name not in _REQUEST_FIELDS:
             near = difflib.get_close_matches(name, _REQUEST_FIELDS, n=1)
@@ -49,9 +56,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
     for name in ("tools", "stop"):
         if name in values and not values[name]:
             values[name] = ()
-    request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
-    validate(request)
-    return request
+    return values
 
 
 def needs_of(request: CompletionRequest, *, streaming: bool) -> Needs:

@@ -219,10 +219,12 @@ class Witness:
     is None for a success, `first_token` for a plain call. `cost` is in USD, `seconds` count from the begin.
     """
 
-    __slots__ = (
-        *("_request", "_route", "_telemetry", "_tried", "began", "cached", "captured", "code", "cost", "first_token"),
-        *("__weakref__", "hedged", "number", "seconds", "target", "trace", "usage"),
-    )
+    # On the class what most requests never change: less to set up.
+    number = 0
+    target: Target | None = None
+    hedged = False
+    captured: Captured | None = None
+    _tried: tuple[str, ...] = ()
 
     seconds: float
     usage: Usage | None
@@ -237,13 +239,8 @@ class Witness:
         self._telemetry = telemetry
         self._route = route
         self._request = request
-        self._tried: tuple[str, ...] = ()
         self.trace = trace
         self.began = began
-        self.number = 0
-        self.target: Target | None = None
-        self.hedged = False
-        self.captured: Captured | None = None
         route.in_flight += 1
         if telemetry.listeners:
             for listener in telemetry.listeners:
