@@ -13,6 +13,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.widget import AwaitMount
 from textual.worker import Worker, WorkType
 
 from router.telemetry.commands import ClearCache, Command, Drain, Reload, SetBreaker, Undrain
@@ -32,6 +33,7 @@ from tui.view import View
 from tui.world import World
 
 EVENTS = 500
+_NEW, _MADE = 0.05, 0.01  # seconds until another screen is drawn: one that has to be made first, and one that is there
 _SEVERITY: dict[str, SeverityLevel] = {"warning": "warning", "error": "error"}
 
 Find = Callable[[], Awaitable[tuple[Running, ...]]]
@@ -98,6 +100,8 @@ class Dashboard(App[None]):
         self._count = 0
         self._looking: Worker[None] | None = None
         self._since = 0.0  # events before it are old news
+        self._visited: set[str] = set()  # modes whose screen is made
+        self._patience = _MADE
         self.register_theme(theme.DARK)
         self.register_theme(theme.LIGHT)
         self.theme = theme.DARK.name
@@ -111,6 +115,15 @@ class Dashboard(App[None]):
     def start(self, work: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = True) -> Worker[None]:
         """Run this beside the rest; `exclusive` ends what runs of its group."""
         return self.run_worker(cast("WorkType[None]", work), group=group, exclusive=exclusive)
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        self._patience = _MADE if mode in self._visited else _NEW
+        self._visited.add(mode)
+        return super().switch_mode(mode)
+
+    def delay_update(self, delay: float = _NEW) -> None:
+        """Textual hides for so long what another screen looks like while it is made; keys should answer sooner."""
+        super().delay_update(min(delay, self._patience))
 
     # --- the feed
 

@@ -11,11 +11,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from router.telemetry.views import TraceView
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, MUTED, STRONG, TEXT
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.waterfall import LEGEND, waterfall
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class TraceDialog(ModalScreen[None]):
     TraceDialog > Vertical { width: 92%; max-width: 150; height: auto; max-height: 92%; background: $panel;
                              border: round $accent; border-title-color: $accent; padding: 0 1; }
     TraceDialog VerticalScroll { height: auto; padding: 1 0; }
+    TraceDialog KeyBar { padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "leave", "close"),
@@ -46,7 +48,7 @@ class TraceDialog(ModalScreen[None]):
             box.border_title = f"request {self._trace.record.id}"
             with VerticalScroll():
                 yield Static(id="trace")
-            yield Footer(compact=True, show_command_palette=False)
+            yield KeyBar(palette=False)
 
     def on_resize(self, event: events.Resize) -> None:
         self._draw()

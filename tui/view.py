@@ -8,10 +8,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import Event
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.masthead import Masthead
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 GONE = "gone: no process answers; the picture goes on when one comes back"
-_BREAKER = Binding.Group("breaker ")  # the space keeps the next key apart
+_BREAKER = Binding.Group("breaker")
 BREAKER_KEYS: tuple[BindingType, ...] = (
     Binding("o", "breaker('open')", "open", tooltip="open its breaker by hand: no calls", group=_BREAKER),
     Binding("c", "breaker('close')", "close", tooltip="hold its breaker closed by hand", group=_BREAKER),
@@ -38,7 +38,6 @@ class View(Screen[None]):
     View .box { border: round $border-blurred; border-title-color: $foreground 70%; padding: 0 1;
                 border-subtitle-color: $foreground 50%; background: $surface; }
     View .box:focus, View .box:focus-within { border: round $accent; border-title-color: $accent; }
-    View Footer { background: $panel; }
     """
     name_of_mode: ClassVar[str] = ""  # in `Dashboard.MODES`
     look_every: ClassVar[int] = 4  # snapshots
@@ -51,7 +50,7 @@ class View(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Masthead(self.name_of_mode)
         yield from self.body()
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def body(self) -> ComposeResult:
         """The widgets of this screen."""
@@ -80,4 +79,4 @@ class View(Screen[None]):
         self.dashboard.came_to_front(self)
 
     def on_resize(self, event: events.Resize) -> None:
-        self.query_one(Footer).show_command_palette = event.size.width >= 100  # room for keys on small terminals
+        self.query_one(KeyBar).palette = event.size.width >= 100  # room for keys on small terminals

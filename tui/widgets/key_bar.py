@@ -1,0 +1,140 @@
+"""The keys that work now, in one line at the bottom.
+
+Textual's own footer makes a widget of every key, and all of them anew whenever the focus moves: most of what a change
+of screens cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from textual import events
+from textual.binding import ActiveBinding
+from textual.content import Content
+from textual.screen import Screen
+from textual.style import Style
+from textual.widget import Widget
+
+_MORE = "…"  # further keys have no room
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What to press, how it is shown, and what it does in a phrase."""
+
+    key: str
+    shown: str
+    phrase: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One key with its word, or a group of keys with a common one."""
+
+    keys: tuple[_Key, ...]
+    word: str
+
+    @property
+    def width(self) -> int:
+        return len(" ".join([*(each.shown for each in self.keys), self.word]).rstrip())
+
+
+class KeyBar(Widget):
+    """A click presses the key.
+
+    Args:
+        palette: whether the key of the command palette stands at the right.
+    """
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "KeyBar { dock: bottom; height: 1; padding: 0 1; background: $panel; }"
+
+    def __init__(self, *, palette: bool = True) -> None:
+        super().__init__()
+        self.palette = palette
+        self._entries: tuple[_Entry, ...] = ()
+        self._last: _Entry | None = None  # the palette's
+        self._under = ""  # the key under the mouse
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def _bindings_changed(self, screen: Screen[object]) -> None:
+        if not self.is_attached or screen is not self.screen:
+            return
+        active = screen.active_bindings
+        entries = tuple(self._found(each for each in active.values() if each.binding.show))
+        palette = active.get(self.app.COMMAND_PALETTE_BINDING)
+        last = None if palette is None else _Entry((self._key(palette),), palette.binding.description)
+        if (entries, last) != (self._entries, self._last):
+            self._entries, self._last = entries, last
+            self.refresh()
+
+    def _key(self, active: ActiveBinding) -> _Key:
+        binding = active.binding
+        phrase = active.tooltip or binding.description
+        return _Key(binding.key, self.app.get_key_display(binding), phrase, active.enabled)
+
+    def _found(self, bindings: Iterable[ActiveBinding]) -> Iterable[_Entry]:
+        first = {each.binding.action: each for each in reversed(list(bindings))}  # an action may have several keys
+        for group, members in groupby(reversed(first.values()), lambda each: each.binding.group):
+            if group is None:
+                yield from (_Entry((self._key(each),), each.binding.description) for each in members)
+            else:
+                yield _Entry(tuple(map(self._key, members)), group.description.strip())
+
+    def render(self) -> Content:
+        width = self.content_size.width
+        last = self._last if self.palette else None
+        room = width if last is None else width - last.width - 3
+        pieces, used = [], 0
+        for number, entry in enumerate(self._entries, 1):
+            rest = 0 if number == len(self._entries) else 2 + len(_MORE)
+            if used + entry.width + rest > room:
+                pieces.append(Content.styled(_MORE, "$foreground 50%"))
+                used += len(_MORE)
+                break
+            pieces += [self._drawn(entry), Content("  ")]
+            used += entry.width + 2
+        if last is not None:
+            pieces += [Content(" " * max(0, width - used - last.width)), self._drawn(last)]
+        return Content("").join(pieces)
+
+    def _drawn(self, entry: _Entry) -> Content:
+        shown = []
+        for key in entry.keys:
+            ink = "bold $footer-key-foreground" if key.enabled else "dim $footer-key-foreground"
+            if key.key == self._under:
+                ink += " on $block-cursor-background"
+            shown.append(Content.styled(key.shown, Style.parse(ink) + Style.from_meta({"key": key.key})))
+        word = Style.parse("$foreground" if any(key.enabled for key in entry.keys) else "$foreground 50%")
+        if len(entry.keys) == 1:
+            word += Style.from_meta({"key": entry.keys[0].key})
+        return Content(" ").join([*shown, Content.styled(entry.word, word)])
+
+    # --- the mouse
+
+    def _at(self, event: events.MouseEvent) -> _Key | None:
+        name = event.style.meta.get("key")
+        entries = (*self._entries, *([] if self._last is None else [self._last]))
+        return next((key for entry in entries for key in entry.keys if key.key == name), None)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        key = self._at(event)
+        under = "" if key is None else key.key
+        if under != self._under:
+            self._under = under
+            self.tooltip = None if key is None else key.phrase
+            self.refresh()
+
+    def on_leave(self) -> None:
+        self._under = ""
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        key = self._at(event)
+        if key is not None and key.enabled:
+            self.app.simulate_key(key.key)
