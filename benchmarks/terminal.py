@@ -111,10 +111,16 @@ class Terminal:
             self._stream.feed(data)
         return bool(data)
 
+    def hang_up(self) -> None:
+        """The terminal is gone, as when its window is closed or the connection to it is lost."""
+        if self._master >= 0:
+            os.close(self._master)
+            os.close(self._slave)
+            self._master = self._slave = -1
+
     def close(self) -> None:
         """Kill what still runs."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        os.close(self._master)
-        os.close(self._slave)
+        self.hang_up()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.terminal import Terminal
+from benchmarks.terminal import PATIENCE, Terminal
 
 SIGNALBOX = (sys.executable, "-m", "router.cli")
 APP = """
@@ -113,6 +114,24 @@ def test_killing_the_dashboard_leaves_the_app_alone(app: subprocess.Popen[str]) 
         shown.process.wait()
     with terminal("dash") as shown:
         shown.until(lambda text: re.search(r"● m .* [1-9]\d*\.\d", text), "the app, which goes on")
+    assert app.poll() is None
+
+
+def test_terminated_it_restores_the_terminal(app: subprocess.Popen[str]) -> None:
+    with terminal("dash") as shown:
+        shown.until(lambda text: "● m" in text, "the panel of the app")
+        shown.process.terminate()
+        assert shown.until_end() == 128 + signal.SIGTERM
+        assert shown.restored
+    assert app.poll() is None
+
+
+def test_a_lost_terminal_ends_it(app: subprocess.Popen[str]) -> None:
+    """Also where no signal tells so: it would go on without anybody, at the cost of a core."""
+    with terminal("dash") as shown:
+        shown.until(lambda text: "● m" in text, "the panel of the app")
+        shown.hang_up()
+        assert shown.process.wait(timeout=PATIENCE) == 128 + signal.SIGHUP
     assert app.poll() is None
 
 
