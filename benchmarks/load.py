@@ -1,7 +1,8 @@
-"""`python -m benchmarks.load`: an app of several processes under load, watched and not watched in turns.
+"""`python -m benchmarks.load`: an app of several processes under load, watched, not watched, and by stopped clients.
 
-Each worker asks the fake provider at a steady rate. Printed are the throughput and the CPU time per request with and
-without a watching client, the client's own CPU time, and whether the figures agree with the app's own counts.
+Each worker asks the fake provider at a steady rate. The three take turns; clients are stopped (SIGSTOP) for the whole
+round, and all are killed (SIGKILL) at its end. Printed are the throughput and the CPU time per request of each, the
+client's own CPU time, and whether the figures agree with the app's own counts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -130,33 +132,36 @@ def measure(processes: int, rate: float, seconds: float, rounds: int, clients: i
         path = Path(folder) / "routes.yaml"
         path.write_text(FILE)
         app = App(path, processes, rate)
-        told: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+        modes = ("not watched", f"watched by {clients}", f"watched by {clients} stopped ones")
+        told: dict[str, list[dict[str, float]]] = {mode: [] for mode in modes}
         done, cpu_of_clients = 0.0, []
         try:
             app.run(1.0)
-            for number in range(2 * rounds):
-                watched = number % 2 == 1
+            for number in range(len(modes) * rounds):
+                mode = modes[number % len(modes)]
                 before = resource.getrusage(resource.RUSAGE_CHILDREN)
-                watchers = [_watcher() for _ in range(clients)] if watched else []
+                watchers = [] if mode == modes[0] else [_watcher() for _ in range(clients)]
+                if mode == modes[2]:
+                    for watcher in watchers:
+                        watcher.send_signal(signal.SIGSTOP)  # the sockets stay open, and nobody reads
                 found = app.run(seconds)
                 for watcher in watchers:
                     watcher.kill()
                     watcher.communicate()
                 after = resource.getrusage(resource.RUSAGE_CHILDREN)
-                if watched:
+                if mode == modes[1]:
                     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
                     cpu_of_clients.append(used / clients / seconds)
-                told[watched] += found
+                told[mode] += found
                 done = sum(each["done"] for each in found)
             snapshot = asyncio.run(counted())
         finally:
             app.close()
     agree = snapshot.figures.totals.calls == snapshot.figures.totals.succeeded == done
-    for watched, found in told.items():
+    for mode, found in told.items():
         made, cpu = sum(each["made"] for each in found), sum(each["cpu"] for each in found)
         throughput = sum(each["made"] / each["seconds"] for each in found) / rounds
-        words = f"watched by {clients}" if watched else "not watched"
-        print(f"{processes} processes, {words:<13} {throughput:8.1f} requests/s, {cpu / made * 1e6:6.1f} µs CPU each")
+        print(f"{processes} processes, {mode:<26} {throughput:8.1f} requests/s, {cpu / made * 1e6:6.1f} µs CPU each")
     print(f"a client's own CPU time, its start included: {sum(cpu_of_clients) / len(cpu_of_clients):.1%} of a core")
     print(f"figures {'agree' if agree else 'DISAGREE'}: {snapshot.figures.totals.calls} counted, {done:.0f} made")
 
@@ -166,7 +171,7 @@ def main() -> None:
     options.add_argument("--processes", type=int, default=8)
     options.add_argument("--rate", type=float, default=2000.0, help="requests a second of all processes")
     options.add_argument("--seconds", type=float, default=5.0, help="of a round")
-    options.add_argument("--rounds", type=int, default=3, help="watched and not watched, each")
+    options.add_argument("--rounds", type=int, default=3, help="of each")
     options.add_argument("--clients", type=int, default=1)
     options.add_argument("--work", metavar="FILE", help=argparse.SUPPRESS)
     options.add_argument("--watch", action="store_true", help=argparse.SUPPRESS)
