@@ -6,9 +6,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from providers.simulator import Simulator
+from providers.transport.by_httpx import HttpxCarrier
 from router import Router
 from router.monitor.places import FOLDER
 
@@ -60,6 +62,18 @@ def same_picture_everywhere() -> Iterator[None]:
         time.tzset()
         yield
     time.tzset()
+
+
+@pytest.fixture(params=["aiohttp", "httpx"])
+def every_carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Requests are carried by ours over aiohttp, and by httpx's own transport, as one that an app hands in."""
+    if request.param == "httpx":
+
+        def carried(*, proxy: str | None, verify: bool | str) -> HttpxCarrier:
+            return HttpxCarrier(httpx.AsyncHTTPTransport(verify=verify, proxy=proxy))
+
+        monkeypatch.setattr("providers.transport.http.AiohttpCarrier", carried)
+    return str(request.param)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from router import RouteExhausted, Router
 from router.testing import run
 from tests.test_resilience import World, at_rate, now, story, well
 
+pytestmark = pytest.mark.usefixtures("every_carrier")
+
 HEDGED = """
 models: {m: {provider: a, id: m, price: {input: 2, output: 8}}}
 routes: {chat: {targets: [m, b/m], balance: ordered, hedge: {after: AFTER, budget: 100%}}}

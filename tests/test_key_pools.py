@@ -13,6 +13,8 @@ from providers.simulator import Simulator
 from router import RouteExhausted, Router
 from router.config import load_text
 
+pytestmark = pytest.mark.usefixtures("every_carrier")
+
 KEYS = ("sk-pool-0123456789-one1", "sk-pool-0123456789-two2", "sk-pool-0123456789-six6")
 ENDS = [key[-4:] for key in KEYS]
 

@@ -15,6 +15,8 @@ from router.stream import GO_ON
 from router.testing import run
 from tests.conftest import routes
 
+pytestmark = pytest.mark.usefixtures("every_carrier")
+
 WHOLE = "The sky is blue because of Rayleigh scattering."
 CHUNKS = -(-len(WHOLE) // 4)
 

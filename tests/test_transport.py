@@ -19,6 +19,8 @@ from providers.transport.http import HttpClient
 from providers.types import Timeout
 from router.testing import run
 
+pytestmark = pytest.mark.usefixtures("every_carrier")
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -137,8 +139,10 @@ async def test_a_refused_connection() -> None:
     ],
     ids=["reset", "hang-up", "short", "cut-chunks", "bad-chunk", "not-http", "bad-status", "huge-header", "not-gzip"],
 )
-async def test_broken_servers(answer: bytes | Handler, code: ErrorCode) -> None:
+async def test_broken_servers(answer: bytes | Handler, code: ErrorCode, every_carrier: str) -> None:
     """A lost connection is connection_failed; what is no HTTP is protocol_error; never another exception."""
+    if every_carrier == "httpx" and isinstance(answer, bytes) and len(answer) > 64 * 1024:
+        pytest.skip("httpx's transport takes headers of any length")
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if isinstance(answer, bytes):
@@ -201,8 +205,10 @@ async def test_a_base_url_that_is_none(url: str) -> None:
     assert (caught.value.code, caught.value.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
 
 
-async def test_a_ca_bundle_that_cannot_be_read() -> None:
+async def test_a_ca_bundle_that_cannot_be_read(every_carrier: str) -> None:
     """The error names the file."""
+    if every_carrier == "httpx":
+        pytest.skip("who hands in a transport has loaded its certificates")
     error = await fails(client("https://127.0.0.1:1", verify="/nonexistent/ca.pem"))
     assert (error.code, error.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
     assert "/nonexistent/ca.pem" in error.message
@@ -388,8 +394,10 @@ async def _read(http: HttpClient) -> bytes:
     return await (await http.open("POST", "/chat", b"{}")).read()
 
 
-def test_a_client_moves_to_a_new_loop() -> None:
+def test_a_client_moves_to_a_new_loop(every_carrier: str) -> None:
     """One asyncio.run after another: the old pool ends with its loop, a new one is made."""
+    if every_carrier == "httpx":
+        pytest.skip("a transport that is handed in has its pool, and is of one loop")
 
     async def story(http: HttpClient) -> bytes:
         async with serving(OK) as server:

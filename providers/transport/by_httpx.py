@@ -1,4 +1,8 @@
-"""Requests carried by an httpx transport that the caller has handed in: a proxy of its own, a recording, a mock."""
+"""Requests carried by an httpx transport that the caller has handed in: a proxy of its own, a recording, a mock.
+
+Errors come out as those of `by_aiohttp` do. httpx's own transport calls a server that hangs up a protocol error, of
+which a router would not try again; what h11 says of it tells the two apart.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,29 @@ class HttpxCarrier:
     ) -> Answer:
         extensions = {"timeout": {"connect": connect}}
         request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
-        return _HttpxAnswer(await self._transport.handle_async_request(request))
+        try:
+            return _HttpxAnswer(await self._transport.handle_async_request(request))
+        except (httpx.HTTPError, RuntimeError) as error:
+            raise _exact(error) from error
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+
+# h11's words for a connection that was closed too early (its `_readers.py` and httpcore's `http11.py`).
+_HUNG_UP = ("Server disconnected", "peer closed connection")
+
+
+def _exact(error: Exception) -> Exception:
+    if isinstance(error, httpx.RemoteProtocolError) and str(error).startswith(_HUNG_UP):
+        return httpx.ReadError(f"the connection broke: {error}")
+    if isinstance(error, httpx.ConnectTimeout) and not str(error):
+        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
+    if isinstance(error, httpx.NetworkError) and not str(error):
+        return type(error)("the connection was closed")
+    if isinstance(error, RuntimeError) and "loop is closed" in str(error):
+        return httpx.ReadError("the transport that was handed in has connections of an event loop that is closed")
+    return error
 
 
 class _HttpxAnswer:
@@ -39,9 +62,12 @@ class _HttpxAnswer:
             packed = "content-encoding" in self.headers
             source: Any = self._answer.aiter_bytes() if packed else self._answer.stream
             self._pieces = aiter(source)
-        async for data in self._pieces:
-            if data:
-                return data
+        try:
+            async for data in self._pieces:
+                if data:
+                    return data
+        except (httpx.HTTPError, RuntimeError) as error:
+            raise _exact(error) from error
         return b""
 
     async def aclose(self) -> None:
