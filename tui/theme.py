@@ -9,7 +9,7 @@ from router.telemetry.snapshot import LampState
 DARK = Theme(
     name="signalbox",
     primary="#5bb8c4",
-    secondary="#8fa9b8",
+    secondary="#b59be6",
     accent="#f0b440",
     success="#45c7a2",
     warning="#f0b440",
@@ -24,7 +24,7 @@ DARK = Theme(
 LIGHT = Theme(
     name="signalbox-light",
     primary="#0a6572",
-    secondary="#4d6370",
+    secondary="#6b4aa8",
     accent="#9a5b00",
     success="#0b7357",
     warning="#9a5b00",
@@ -39,6 +39,7 @@ LIGHT = Theme(
 
 # Styles by what they mean; textual's theme variables, so that every theme works.
 GOOD, INFO, WARN, BAD = "$text-success", "$text-primary", "$text-warning", "$text-error"
+MONEY = "$text-secondary"
 TEXT, MUTED, FAINT = "$foreground", "$foreground 65%", "$foreground 40%"
 STRONG, TITLE = "bold $foreground", "bold $accent"
 LEVELS = {"good": GOOD, "info": INFO, "warning": WARN, "error": BAD}

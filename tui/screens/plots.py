@@ -12,7 +12,7 @@ from textual.containers import Grid, Horizontal
 from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import History, Samples
 from tui import format as as_text
-from tui.theme import BAD, GOOD, INFO, MUTED, STRONG, TITLE, WARN
+from tui.theme import BAD, GOOD, INFO, MONEY, STRONG, TITLE, WARN
 from tui.view import View
 from tui.widgets.chart import Chart, Series
 from tui.widgets.rows import Row, Rows
@@ -144,9 +144,9 @@ def _plots(samples: Samples, *, whole: bool) -> Iterator[tuple[str, list[Series]
     p50, p95 = (
         (samples.latency_p50, samples.latency_p95) if whole else (samples.first_token_p50, samples.first_token_p95)
     )
-    yield "latency", [Series("p50", p50, INFO), Series("p95", p95, WARN, dotted=True)]
+    yield "latency", [Series("p50", p50, INFO, filled=True), Series("p95", p95, WARN, hatched=True)]
     yield "errors", [Series("now", _smooth(samples.errors), BAD, filled=True)]
-    yield "cost", [Series("now", [each * 60 for each in _smooth(samples.cost)], MUTED, filled=True)]
+    yield "cost", [Series("now", [each * 60 for each in _smooth(samples.cost)], MONEY, filled=True)]
 
 
 def _smooth(values: tuple[float, ...], over: int = 3) -> list[float]:

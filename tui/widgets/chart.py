@@ -23,25 +23,25 @@ Values: TypeAlias = Sequence[float | None]
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of U+2800, from the top, left and right
 _LEFT = 10  # cells for the scale at the side
 _PATIENCE = 20  # drawings that a scale stays too large
-_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # so that most of the height is used
 
 
 @dataclass(frozen=True)
 class Series:
     """One line of a chart, a value a second; None is a gap.
 
-    `filled` paints what is below, `dotted` leaves out every other column: told apart without colours.
+    `filled` paints what is below, `hatched` paints it thinly under a line: told apart without colours.
     """
 
     name: str
     values: Values
     ink: str
     filled: bool = False
-    dotted: bool = False
+    hatched: bool = False
 
 
 def nice_top(value: float) -> float:
-    """The round number at or above: 1, 2, 2.5 or 5 times a power of ten."""
+    """The round number at or above: a step times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -73,11 +73,12 @@ def dots(series: Series, width: int, height: int, top: float) -> list[list[int]]
         else:  # join it to the column before, so that a steep line has no holes
             start = y if before is None else before + (1 if before < y else -1 if before > y else 0)
         before = y
-        if series.dotted and x % 2:
-            continue
         if series.filled and value <= 0:
             continue
-        for each in range(min(start, y), max(start, y) + 1):
+        lit = {*range(min(start, y), max(start, y) + 1)}
+        if series.hatched:
+            lit.update(each for each in range(y, height * 4) if (x + each) % 4 == 0)
+        for each in lit:
             cells[each // 4][x // 2] |= _DOTS[each % 4][x % 2]
     return cells
 
@@ -163,8 +164,10 @@ class Chart(Widget):
             self._plotted = made_of
 
     def _say_newest(self) -> None:
-        told = [f"{_SIGN[each.dotted]} {each.name} {self._unit(_newest(each.values))}" for each in self._series]
-        self.border_subtitle = "  ".join(told)
+        told = [f"{each.name} {self._unit(_newest(each.values))}" for each in self._series]
+        if len(told) > 1:
+            told = [f"{_sign(each)} {words}" for each, words in zip(self._series, told, strict=True)]
+        self.border_subtitle = "   ".join(told)
 
     # --- what is at a place
 
@@ -240,7 +243,9 @@ class Chart(Widget):
         return found
 
 
-_SIGN = {False: "─", True: "╌"}
+def _sign(series: Series) -> str:
+    """As it looks in the chart."""
+    return "⡡⡡" if series.hatched else "⣿⣿" if series.filled else "⠤⠤"
 
 
 def _newest(values: Values) -> float | None:
