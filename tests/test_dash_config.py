@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from router.config.diagnostics import Diagnostic
 from router.telemetry.views import ConfigView
@@ -18,6 +18,7 @@ from tests.dashboard_feed import DIAGNOSTICS, FixedFeed, busy, config, rejected
 from tests.test_dash_panel import lines
 from tui.app import Dashboard
 from tui.screens.config import RevisionDialog
+from tui.theme import FOUND
 from tui.widgets.rows import Rows
 from tui.widgets.source import file_rows, yaml_line
 
@@ -44,7 +45,7 @@ async def test_what_runs_is_said_plainly() -> None:
         assert str(app.screen.query_one("#verdict", Static).visual) == "✓ Revision 9984a99 runs, as saved."
     async with running(rejected(), mode="config", bad_config=True) as (app, _, _):
         assert str(app.screen.query_one("#verdict", Static).visual) == (
-            "✗ The file as saved was rejected: 1 error. Revision 9984a99, the last good one, runs."
+            "✗ Saved file rejected: 1 error. Revision 9984a99, the last good one, runs."
         )
 
 
@@ -59,6 +60,61 @@ async def test_a_finding_stands_below_its_line_and_is_found_by_key() -> None:
         assert source.key == "finding 0"
         await pilot.press("end", "N")
         assert source.key == "finding 0"
+
+
+async def test_on_a_small_terminal_all_of_it_is_said() -> None:
+    async with running(rejected(), mode="config", bad_config=True, size=(80, 24)) as (app, _, _):
+        verdict = app.screen.query_one("#verdict", Static)
+        assert "the last good one, runs." in "".join(strip.text for strip in verdict.render_lines(verdict.size.region))
+
+
+async def test_a_rejected_file_opens_at_its_first_finding() -> None:
+    """It is seen without a key; and who reads elsewhere meanwhile is left there."""
+    async with running(rejected(), mode="config", bad_config=True, size=(80, 16)) as (app, _, _):
+        source = app.screen.query_one("#source", Rows)
+        assert source.key == "finding 0"
+        seen = range(source.scroll_offset.y, source.scroll_offset.y + source.size.height)
+        assert [row.key for row in source.rows].index("finding 0") in seen
+    async with running(mode="config") as (app, feed, pilot):
+        source = app.screen.query_one("#source", Rows)
+        await pilot.press("j", "j")
+        feed.bad_config = True
+        app.look_now()
+        await settle(pilot)
+        assert source.key == "line 3"
+        assert any("▲" in line for line in lines(source))
+
+
+async def test_a_text_is_searched_for() -> None:
+    async with running(mode="config") as (app, _, pilot):
+        source, search = app.screen.query_one("#source", Rows), app.screen.query_one("#search", Input)
+        assert not search.display
+        await pilot.press("slash", *"HAIKU")
+        assert source.key == "line 10"
+        assert search.border_subtitle == "3 lines have it"
+        found = [text for row in source.rows for text, ink in row.line if ink == FOUND]
+        assert found == ["haiku"] * 4
+        await pilot.press("enter", "n")
+        assert source.key == "line 17"
+        await pilot.press("n", "n")
+        assert source.key == "line 10"  # round
+        await pilot.press("N")
+        assert source.key == "line 24"
+        await pilot.press("escape")
+        assert not search.display
+        assert not any(ink == FOUND for row in source.rows for _, ink in row.line)
+        await pilot.press("n")
+        assert told(app) == ["nothing is wrong with the file"]
+
+
+async def test_a_search_for_nothing_that_is_there() -> None:
+    """Line numbers are no text of the file; nothing typed ends the search."""
+    async with running(mode="config") as (app, _, pilot):
+        await pilot.press("slash", *"24")
+        assert app.screen.query_one("#search", Input).border_subtitle == "nothing has it"
+        await pilot.press("backspace", "backspace", "enter")
+        assert not app.screen.query_one("#search", Input).display
+        assert app.screen.query_one("#source", Rows).has_focus
 
 
 async def test_without_findings_it_says_so() -> None:
@@ -99,6 +155,19 @@ async def test_the_path_is_copied() -> None:
     async with running(mode="config") as (app, _, pilot):
         await pilot.press("y")
         assert app.clipboard == "/srv/shop/routes.yaml"
+
+
+async def test_without_a_path_it_says_so() -> None:
+    async with running() as (app, feed, pilot):
+
+        async def shown() -> ConfigView:
+            return replace(config(), path=None)
+
+        feed.config = shown  # type: ignore[method-assign] - another file
+        await pilot.press("5")
+        await settle(pilot)
+        await pilot.press("y")
+        assert told(app) == ["this router was made from text; no file has a path"]
 
 
 class Suspended:

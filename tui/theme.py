@@ -42,6 +42,7 @@ GOOD, INFO, WARN, BAD = "$text-success", "$text-primary", "$text-warning", "$tex
 MONEY = "$text-secondary"
 TEXT, MUTED, FAINT = "$foreground", "$foreground 65%", "$foreground 40%"
 STRONG, TITLE = "bold $foreground", "bold $accent"
+FOUND = "bold $background on $accent"  # what was searched for
 LEVELS = {"good": GOOD, "info": INFO, "warning": WARN, "error": BAD}
 
 # The sign of a lamp, its style and its word.

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import ConfigView, Revision
@@ -22,9 +22,10 @@ from tui import format as as_text
 from tui.theme import BAD, GOOD, STRONG
 from tui.view import GONE, View
 from tui.widgets.rows import Rows
-from tui.widgets.source import difference_rows, file_rows, log_rows, revision_rows
+from tui.widgets.source import difference_rows, file_rows, log_rows, marked, revision_rows
 
 Part = Literal["file", "difference", "log"]
+_MARGIN = {"file": 8, "difference": 4, "log": 0}  # characters before the text of a line
 
 
 class ConfigScreen(View):
@@ -37,8 +38,10 @@ class ConfigScreen(View):
         Binding("f", "part('file')", "file", tooltip="the file as it is saved"),
         Binding("d", "part('difference')", "difference", tooltip="what differs from the revision that runs"),
         Binding("l", "part('log')", "log", tooltip="the revisions that took over, and those that were rejected"),
-        Binding("n", "finding(1)", "next finding", tooltip="the next error or warning"),
-        Binding("N", "finding(-1)", "previous finding", show=False),
+        Binding("slash", "search", "search", key_display="/", tooltip="find a text in what is shown"),
+        Binding("n", "next(1)", "next", tooltip="the next error or warning, or the next place that was searched for"),
+        Binding("N", "next(-1)", "previous", show=False),
+        Binding("escape", "end_search", "end the search"),
         Binding("e", "edit", "edit", tooltip="open the file in $VISUAL or $EDITOR"),
         Binding("y", "copy_path", "copy path", tooltip="copy the path of the file", show=False),
     ]
@@ -47,12 +50,19 @@ class ConfigScreen(View):
         super().__init__()
         self._view: ConfigView | None = None
         self._part: Part = "file"
+        self._search = ""
+        self._hits: list[str] = []  # keys of the rows that have it
+        self._placed: str | None = None  # where the cursor was put for the person
 
     def body(self) -> ComposeResult:
         yield Static(id="verdict")
         source = Rows(empty="loading…", id="source")
         source.add_class("box")
         yield source
+        search = Input(placeholder="a text; enter goes on reading, escape ends it", id="search", select_on_focus=False)
+        search.border_title = "search"
+        search.add_class("box")
+        yield search
 
     def show(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
@@ -62,10 +72,21 @@ class ConfigScreen(View):
     async def look(self) -> None:
         if self.dashboard.feed is None:
             return
-        view = await self.dashboard.feed.config()
-        if view != self._view:
-            self._view = view
-            self._draw()
+        before, view = self._view, await self.dashboard.feed.config()
+        if view == before:
+            return
+        self._view = view
+        self._draw()
+        if before is None or view.diagnostics != before.diagnostics:
+            self._show_first_finding()
+
+    def _show_first_finding(self) -> None:
+        """Unless the person reads elsewhere."""
+        source = self.query_one("#source", Rows)
+        first = next((row.key for row in source.rows if row.key is not None and row.key.startswith("finding")), None)
+        if first is not None and source.key in (None, "line 1", self._placed):
+            self._placed = first
+            source.seek(first)
 
     def on_resize(self, event: events.Resize) -> None:
         super().on_resize(event)
@@ -82,6 +103,8 @@ class ConfigScreen(View):
             "difference": lambda: difference_rows(view.difference),
             "log": lambda: log_rows(view.log, view.revision, width),
         }[self._part]()
+        rows, self._hits = marked(rows, self._search, margin=_MARGIN[self._part])
+        self._tell_hits()
         source.say_when_empty("there is no difference: what is saved runs" if self._part == "difference" else "")
         source.show(rows)
         titles = {"file": view.path or "made from text", "difference": "running → saved", "log": "revisions"}
@@ -96,19 +119,63 @@ class ConfigScreen(View):
         self._draw()
         self.query_one("#source", Rows).action_first()
 
-    def action_finding(self, by: int) -> None:
-        """Go round the findings, from where the cursor is."""
+    def action_next(self, by: int) -> None:
+        """Go round the places that were searched for, else the findings, from where the cursor is."""
+        if self._search:
+            self._go_round(self._hits, by)
+            return
         if self._part != "file":
             self.action_part("file")
-        source = self.query_one("#source", Rows)
-        keys = [row.key for row in source.rows]
-        places = [index for index, key in enumerate(keys) if key is not None and key.startswith("finding")]
-        if not places:
+        keys = [row.key for row in self.query_one("#source", Rows).rows]
+        findings = [key for key in keys if key is not None and key.startswith("finding")]
+        if findings:
+            self._go_round(findings, by)
+        else:
             self.dashboard.tell("nothing is wrong with the file")
-            return
-        here = keys.index(source.key) if source.key in keys else 0
-        beyond = [place for place in places if (place - here) * by > 0]
-        source.key = keys[(beyond or places)[0 if by > 0 else -1]]
+
+    def _go_round(self, places: list[str], by: int) -> None:
+        source = self.query_one("#source", Rows)
+        order = {row.key: index for index, row in enumerate(source.rows)}
+        here = order.get(source.key, 0)
+        beyond = [key for key in places if (order[key] - here) * by > 0]
+        if places:
+            source.seek((beyond or places)[0 if by > 0 else -1])
+
+    # --- searching
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what makes sense now."""
+        if action == "end_search":
+            return self.has_class("-searching")
+        return action != "search" or not isinstance(self.focused, Input)
+
+    def action_search(self) -> None:
+        self.add_class("-searching")
+        self.query_one("#search", Input).focus()
+
+    def action_end_search(self) -> None:
+        self.remove_class("-searching")
+        self.query_one("#search", Input).value = ""
+        self.query_one("#source", Rows).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The first place from the cursor on, at each letter."""
+        source = self.query_one("#source", Rows)
+        self._search = event.value
+        self._draw()
+        if self._hits and source.key not in self._hits:
+            self._go_round(self._hits, 1)
+
+    def on_input_submitted(self) -> None:
+        if self._search:
+            self.query_one("#source", Rows).focus()
+        else:
+            self.action_end_search()
+
+    def _tell_hits(self) -> None:
+        search, number = self.query_one("#search", Input), len(self._hits)
+        told = "nothing has it" if not number else "1 line has it" if number == 1 else f"{number} lines have it"
+        search.border_subtitle = told if self._search else ""
 
     def on_rows_selected(self, event: Rows.Selected) -> None:
         kind, _, number = event.key.partition(" ")
@@ -119,6 +186,8 @@ class ConfigScreen(View):
         if self._view is not None and self._view.path:
             self.app.copy_to_clipboard(self._view.path)
             self.dashboard.tell(f"in the clipboard: {self._view.path}")
+        else:
+            self.dashboard.tell("this router was made from text; no file has a path", level="warning")
 
     def action_edit(self) -> None:
         """In the person's editor; the router notices when it is saved."""
@@ -176,7 +245,7 @@ def _verdict(view: ConfigView) -> Content:
         errors = sum(each.severity == "error" for each in view.diagnostics)
         why = view.problem or f"{errors} error{'' if errors == 1 else 's'}"
         return Content.assemble(
-            ("✗ The file as saved was rejected: ", f"bold {BAD}"),
+            ("✗ Saved file rejected: ", f"bold {BAD}"),
             (f"{why}. ", BAD),
             (f"Revision {running}, the last good one, runs.", STRONG),
         )

@@ -105,6 +105,14 @@ class Rows(ScrollView, can_focus=True):
             if row.key == key and key is not None:
                 self._go(index)
 
+    def seek(self, key: str) -> None:
+        """Put the cursor there, and that into the middle."""
+        self.key = key
+        if self._cursor is not None and self.key == key:
+            self.scroll_to_region(
+                Region(self.scroll_offset.x, self._cursor, 1, 1 + self._top), animate=False, force=True, center=True
+            )
+
     @property
     def rows(self) -> tuple[Row, ...]:
         """What is shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from router.config.diagnostics import Diagnostic
 from router.telemetry.views import ConfigView, Revision
 from tui import format as as_text
-from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
+from tui.theme import BAD, FAINT, FOUND, GOOD, INFO, MUTED, STRONG, TEXT, WARN
 from tui.widgets.rows import Line, Piece, Row
 
 _TOKENS = re.compile(
@@ -33,6 +34,39 @@ def yaml_line(text: str) -> Iterator[Piece]:
         end = found.end()
     if end < len(text):
         yield text[end:], TEXT
+
+
+def marked(rows: Sequence[Row], text: str, *, margin: int = 0) -> tuple[list[Row], list[str]]:
+    """The rows with this text painted wherever it stands, in any case of letters, and the keys of those that have it.
+
+    Args:
+        margin: characters at the left that belong to no text: line numbers and signs.
+    """
+    found: list[Row] = []
+    keys: list[str] = []
+    for row in rows:
+        line = _painted(row.line, text.lower(), margin)
+        if line != row.line and row.key is not None:
+            keys.append(row.key)
+        found.append(Row(row.key, line))
+    return found, keys
+
+
+def _painted(line: Line, text: str, margin: int) -> Line:
+    whole = "".join(piece for piece, _ in line).lower()
+    hits, at = set[int](), whole.find(text, margin)
+    while text and at >= 0:
+        hits.update(range(at, at + len(text)))
+        at = whole.find(text, at + len(text))
+    if not hits:
+        return line
+    painted: list[Piece] = []
+    at = 0
+    for piece, ink in line:
+        for hit, letters in itertools.groupby(enumerate(piece, at), lambda each: each[0] in hits):
+            painted.append(("".join(letter for _, letter in letters), FOUND if hit else ink))
+        at += len(piece)
+    return tuple(painted)
 
 
 def file_rows(view: ConfigView, width: int) -> list[Row]:
