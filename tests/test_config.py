@@ -111,6 +111,14 @@ routes:
         assert secret not in repr(loaded)
 
 
+def test_variables_in_a_list_and_what_follows_it_are_told() -> None:
+    loaded = read(
+        'providers:\n  a: {kind: openia, api_keys: ["${A}", "${B}"], limits: {requests: 5/min}}\n', A="x", B="y"
+    )
+    found = next(each for each in loaded.diagnostics if each.line == 2)
+    assert found.source == '  a: {kind: openia, api_keys: ["${A}", "${B}"], limits: {requests: 5/min}}'
+
+
 KEY = "hush-1234-literal"
 
 
@@ -137,6 +145,9 @@ KEY = "hush-1234-literal"
         f"    proxy: ftp://user:{KEY}@host\n",
         f"    headers: {{'x-api-key':'it''s {KEY}', \"key\":\"{KEY}\", y}}: ]\n",
         f"    api_key: 'it''s {KEY}' ]\n",
+        f"    api_keys: [${{A}}, {KEY}], limits: {{}}\n",
+        f"    api_keys: [${{A}}], {KEY}\n",
+        f'    api_keys: ["${{A}}"] {KEY}\n',
         f'    api_key: "a\\"{KEY}\\x"\n',
         f"  a: {{kind: openai, headers: {{Authorization: Bearer {KEY}}}}}\n",
     ],

@@ -38,7 +38,7 @@ async def test_every_lamp_is_told_by_a_sign_and_a_word() -> None:
             "open 10 s",
             "◐ mini",
             "half-open",
-            "⏸ llama",
+            "◷ llama",
             "held 42 s",
             "‖ qwen",
             "drained",

@@ -109,7 +109,7 @@ SIGNS = (
     ("half-open: calls probe it\n", MUTED),
     ("  ○ ", "$text-error"),
     ("open: left alone        ", MUTED),
-    ("⏸ ", "$text-warning"),
+    ("◷ ", "$text-warning"),
     ("held: the vendor asked to wait\n", MUTED),
     ("  ‖ ", "$text-primary"),
     ("drained: no new calls   ", MUTED),

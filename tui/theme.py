@@ -50,7 +50,7 @@ LAMPS: dict[LampState, tuple[str, str, str]] = {
     "closed": ("●", GOOD, "closed"),
     "half_open": ("◐", WARN, "half-open"),
     "open": ("○", BAD, "open"),
-    "held": ("⏸", WARN, "held"),
+    "held": ("◷", WARN, "held"),
     "drained": ("‖", INFO, "drained"),
     "disabled": ("·", FAINT, "left out"),
 }

@@ -28,7 +28,7 @@ _LAMPS = {
     "closed": ("●", "green"),
     "half_open": ("◐", "yellow"),
     "open": ("○", "red"),
-    "held": ("⏸", "yellow"),
+    "held": ("◷", "yellow"),
     "drained": ("‖", "cyan"),
     "disabled": ("·", "white"),
 }

@@ -13,19 +13,22 @@ from providers.errors import SignalboxError
 
 Path_ = tuple[str | int, ...]
 
-_PURE = re.compile(r"""["']?\$\{[A-Za-z_0-9]+\}["']?|["']?\$\{file:[^}]*\}["']?""")
+_REFERENCE = r"""(?:["']?\$\{[A-Za-z_0-9]+\}["']?|["']?\$\{file:[^}]*\}["']?)"""
+_PURE = re.compile(_REFERENCE)
 
 MAX_SOURCE = 1000  # characters of a line that is shown
 
 # A broken file has no tree that would tell where its keys are, and a mistyped name is no key of the language: so
-# the text itself is searched. Blanking too much costs a glance at the file, too little costs a key.
+# the text itself is searched. Blanking too much costs a glance at the file, too little costs a key: only a list of
+# variables ends where it ends, and what follows it is shown.
 _SECRET_NAME = (
     r"(?:[\w.-]*(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]*"
     r"|(?!first_token\b)[\w.-]*[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
 )
 _KEY_VALUE = re.compile(
     rf"""(?P<head>(?<![\w.-]){_SECRET_NAME}["']?\s*:\s*)"""
-    r"""(?P<value>[\[{].*|"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|\$\{[^}]*\}?(?=[\s,}\]]|$)|.+)""",
+    rf"""(?P<value>\[\s*(?:{_REFERENCE}\s*(?:,\s*)?)*\](?=\s*(?:}}|,\s*(?-i:[a-z_]+)\s*:|$))|"""
+    r"""[\[{].*|"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|\$\{[^}]*\}?(?=[\s,}\]]|$)|.+)""",
     re.IGNORECASE,
 )
 _SECRET_BLOCK = re.compile(

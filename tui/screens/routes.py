@@ -11,7 +11,7 @@ from textual.containers import Container
 from router.telemetry.snapshot import Snapshot
 from router.telemetry.views import Chains, RequestFilter
 from tui.view import BREAKER_KEYS, View
-from tui.widgets.policies import Policies
+from tui.widgets.policies import Policies, of_route, of_target
 from tui.widgets.rows import Rows
 from tui.widgets.track import TrackPlan
 
@@ -48,6 +48,7 @@ class RoutesScreen(View):
     def show(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
         self.query_one(TrackPlan).draw(self._chains, snapshot)
+        self._explain()
 
     async def look(self) -> None:
         snapshot, feed = self.dashboard.snapshot, self.dashboard.feed
@@ -63,13 +64,17 @@ class RoutesScreen(View):
             self._explain()
 
     def _explain(self) -> None:
-        chosen = self.query_one(TrackPlan).chosen
-        if chosen is None:
+        chosen, snapshot = self.query_one(TrackPlan).chosen, self.dashboard.snapshot
+        if chosen is None or snapshot is None:
             return
-        chain, branch = chosen
+        chain, tier, branch = chosen
         policies = self.query_one(Policies)
-        policies.border_title = chain.route if branch is None else f"{branch.target} in {chain.route}"
-        policies.draw(chain.policies if branch is None else branch.policies)
+        if tier is None or branch is None:
+            policies.border_title = chain.route
+            policies.draw(tuple(of_route(chain, snapshot)), chain.policies)
+        else:
+            policies.border_title = f"{branch.target} in {chain.route}"
+            policies.draw(tuple(of_target(chain, tier, branch)), branch.policies)
 
     # --- keys
 
@@ -79,10 +84,10 @@ class RoutesScreen(View):
         chosen = self.query_one(TrackPlan).chosen
         if chosen is None:
             return None
-        if chosen[1] is None:
+        if chosen[2] is None:
             self.dashboard.tell(f"{chosen[0].route} is a route; choose one of its targets below it")
             return None
-        return chosen[1].target
+        return chosen[2].target
 
     def action_breaker(self, action: str) -> None:
         if (target := self._target) is not None:
@@ -97,12 +102,12 @@ class RoutesScreen(View):
     def action_try_it(self) -> None:
         chosen = self.query_one(TrackPlan).chosen
         if chosen is not None:
-            self.dashboard.try_on(chosen[0].route if chosen[1] is None else chosen[1].target)
+            self.dashboard.try_on(chosen[0].route if chosen[2] is None else chosen[2].target)
 
     def action_requests(self) -> None:
         chosen = self.query_one(TrackPlan).chosen
         if chosen is not None:
-            target = None if chosen[1] is None else chosen[1].target
+            target = None if chosen[2] is None else chosen[2].target
             self.dashboard.show_requests(RequestFilter(route=chosen[0].route, target=target))
 
     def action_clear_cache(self) -> None:

@@ -1,32 +1,93 @@
-"""The values that hold for a route or a target, and where each comes from."""
+"""What is chosen in the plan, told whole; the values that hold for it, and where each comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from router.telemetry.views import PolicyValue
+from router.telemetry.snapshot import RouteFigures, Snapshot
+from router.telemetry.views import BranchView, ChainView, PolicyValue, TierView
 from tui import format as as_text
-from tui.theme import FAINT, INFO, MUTED, STRONG
+from tui.theme import FAINT, INFO, MUTED, STRONG, TEXT
 from tui.widgets.rows import Row, Rows
+from tui.widgets.track import depth, hit_rate, spent
+
+
+class Fact(NamedTuple):
+    """What a route or a target is."""
+
+    name: str
+    text: str
 
 
 class Policies(Rows):
-    """What the file says comes first; the rest is built in."""
+    """Facts come first, then what the file says; the rest is built in."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._facts: tuple[Fact, ...] = ()
         self._values: tuple[PolicyValue, ...] = ()
 
-    def draw(self, values: Sequence[PolicyValue]) -> None:
+    def draw(self, facts: Sequence[Fact], values: Sequence[PolicyValue]) -> None:
         """Show these."""
-        self._values = tuple(values)
+        self._facts, self._values = tuple(facts), tuple(values)
         width = self.scrollable_content_region.width
+        names = [*(each.name for each in self._facts), *(each.key for each in self._values)]
+        longest = min(24, max(map(len, names), default=0))
+        rows = [row for fact in self._facts for row in _told(fact, longest, width)]
         ordered = sorted(self._values, key=lambda each: each.line is None)
-        longest = min(24, max((len(each.key) for each in ordered), default=0))
-        self.show([Row(each.key, tuple(_pieces(each, longest, width))) for each in ordered])
+        self.show([*rows, *(Row(each.key, tuple(_pieces(each, longest, width))) for each in ordered)])
 
     def on_resize(self) -> None:
-        self.draw(self._values)
+        self.draw(self._facts, self._values)
+
+
+def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
+    """What a route does, in full."""
+    found = next((each for each in snapshot.routes if each.name == chain.route), RouteFigures(chain.route))
+    yield Fact("answers within", "no limit" if chain.total is None else as_text.span(chain.total))
+    if chain.cache:
+        rate = hit_rate(found)
+        now = (
+            "no answer in the last minute" if rate is None else f"{as_text.percent(rate)} of answers in the last minute"
+        )
+        yield Fact("cache", f"{chain.cache}; {now}")
+    if told := spent(chain.route, snapshot):
+        yield Fact("budget", told)
+    if chain.on_stream_break != "error":
+        yield Fact("a broken stream", chain.on_stream_break)
+
+
+def of_target(chain: ChainView, tier: TierView, branch: BranchView) -> Iterator[Fact]:
+    """Which model it is, and when and how often its tier asks it."""
+    yield Fact("model", f"{branch.provider}/{branch.model}" + (" (left out)" if branch.disabled else ""))
+    number = chain.tiers.index(tier)
+    if number == 0:
+        yield Fact("asked", "first")
+    else:
+        after = "any failure that falls back" if tier.on is None else ", ".join(tier.on)
+        gate = f", once tier {(tier.gate or 0) + 1} was asked" if depth(chain, tier) else ""
+        yield Fact("asked", f"after {after}{gate}")
+    yield Fact("tier", f"{number + 1} of {len(chain.tiers)}")
+    if len(tier.branches) > 1:
+        yield Fact("balance", _balance(tier, branch))
+
+
+def _balance(tier: TierView, branch: BranchView) -> str:
+    several = f"of {len(tier.branches)}"
+    if tier.balance == "weighted":
+        return f"weighted: {branch.share:.0%} of the calls, weight {branch.weight:g}"
+    return (
+        f"{tier.balance}: {branch.place} {several}" if tier.balance == "ordered" else f"{tier.balance}, one {several}"
+    )
+
+
+def _told(fact: Fact, longest: int, width: int) -> Iterator[Row]:
+    """A fact in as many lines as it needs; the first can be chosen, so that it scrolls into view."""
+    for index, text in enumerate(textwrap.wrap(fact.text, max(8, width - longest - 3)) or [""]):
+        name = as_text.fit("" if index else fact.name, longest)
+        yield Row(f"{fact.name} {index}", ((f" {name} ", MUTED), (text, TEXT)))
 
 
 def _pieces(value: PolicyValue, longest: int, width: int) -> list[tuple[str, str]]:

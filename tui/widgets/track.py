@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from textual import events
 
@@ -15,6 +16,45 @@ from tui.widgets.rows import Line, Piece, Row, Rows
 
 _TRACK = 8  # cells that calls run along
 _BAR = 8
+_REAL, _RATE = 5, 9  # cells of the share and the rate
+_BARS = 2 * (_BAR + 1) + _REAL  # more cells when shares have bars, and the weights are told
+
+
+class _Columns(NamedTuple):
+    """Their widths in cells; 0 where there is no room for one. `bars`: weights are told, and shares have bars."""
+
+    bars: bool
+    label: int = 14
+    name: int = 12
+    state: int = 13
+    model: int = 0
+    series: int = 0
+
+    @property
+    def before_target(self) -> int:
+        """Cells to the left of the target's name: the rail, the label, the track and the lamp."""
+        return 3 + self.label + 1 + 2 + _TRACK + 1 + 2
+
+
+# What grows where there is room: the column, by up to how many cells, the fewest of use, and cells of its own gap.
+_GROWTH = (
+    ("label", 6, 1, 0), ("name", 2, 1, 0), ("state", 5, 1, 0), ("series", 8, 6, 2), ("name", 6, 1, 0),
+    ("label", 4, 1, 0), ("model", 34, 24, 1), ("series", 52, 1, 0),
+)  # fmt: skip
+
+
+def _columns(width: int) -> _Columns:
+    base = _Columns(bars=False)
+    spare = width - (base.before_target + base.name + 1 + base.state + _REAL + _RATE)
+    bars = spare >= _BARS
+    spare -= _BARS if bars else 0
+    cells = {"label": base.label, "name": base.name, "state": base.state, "model": 0, "series": 0}
+    for column, most, fewest, gap in _GROWTH:
+        given = min(most, spare - gap)
+        if given >= fewest:
+            cells[column] += given
+            spare -= given + gap
+    return _Columns(bars, **cells)
 
 
 class TrackPlan(Rows):
@@ -33,6 +73,7 @@ class TrackPlan(Rows):
         targets = {each.name: each for each in snapshot.targets}
         figures = {each.name: each for each in snapshot.routes}
         width = self.scrollable_content_region.width
+        columns = _columns(width)
         rows: list[Row] = []
         for chain in chains.routes:
             if rows:
@@ -40,23 +81,23 @@ class TrackPlan(Rows):
             found = figures.get(chain.route, RouteFigures(chain.route))
             rows.append(Row(f"route {chain.route}", _head(chain, found, snapshot, width)))
             for number, tier in enumerate(chain.tiers):
-                rows += _tier(chain, number, tier, found, targets, snapshot, width)
-        self.show(rows, _titles(width) if rows else ())
+                rows += _tier(chain, number, tier, found, targets, snapshot, columns)
+        self.show(rows, _titles(columns) if rows else ())
 
     def on_resize(self, event: events.Resize) -> None:
         if self._snapshot is not None:
             self.draw(self._chains, self._snapshot)
 
     @property
-    def chosen(self) -> tuple[ChainView, BranchView | None] | None:
-        """The route, and the target where the cursor is on one."""
+    def chosen(self) -> tuple[ChainView, TierView | None, BranchView | None] | None:
+        """The route, and the tier and the target where the cursor is on one."""
         parts = (self.key or "").split(" ", 3)
         for chain in () if self._chains is None else self._chains.routes:
             if len(parts) > 1 and chain.route == parts[1]:
                 if parts[0] == "route":
-                    return chain, None
-                branches = chain.tiers[int(parts[2])].branches
-                return chain, next((each for each in branches if each.target == parts[3]), None)
+                    return chain, None, None
+                tier = chain.tiers[int(parts[2])]
+                return chain, tier, next((each for each in tier.branches if each.target == parts[3]), None)
         return None
 
 
@@ -69,71 +110,89 @@ def _head(chain: ChainView, found: RouteFigures, snapshot: Snapshot, width: int)
         (f"  {figures.in_flight} in flight  p95 {as_text.seconds(figures.first_token.p95)}", MUTED),
         (f"  {as_text.percent(figures.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED),
     ]
-    rest = "  ".join(_terms(chain, snapshot))
+    rest = "  ".join(_terms(chain, found, snapshot))
     room = width - sum(len(text) for text, _ in pieces) - 2
     if rest and room > 12:
         pieces.append((f"  {as_text.fit(rest, room).rstrip()}", FAINT))
     return tuple(pieces)
 
 
-def _terms(chain: ChainView, snapshot: Snapshot) -> Iterator[str]:
+def _terms(chain: ChainView, found: RouteFigures, snapshot: Snapshot) -> Iterator[str]:
     if chain.cache:
-        yield f"cache {chain.cache}"
-    for each in snapshot.spending:
-        if each.scope == "route" and each.name == chain.route:
-            yield f"{as_text.dollars(each.used)} of {as_text.dollars(each.limit)} spent"
+        yield f"cache {as_text.percent(hit_rate(found))}"
+    if told := spent(chain.route, snapshot):
+        yield told
     if chain.total is not None:
         yield f"within {as_text.span(chain.total)}"
     if chain.on_stream_break != "error":
         yield f"a broken stream: {chain.on_stream_break}"
 
 
+def hit_rate(found: RouteFigures) -> float | None:
+    """The share of a route's answers that came out of the cache in the last minute, 0 to 1."""
+    window = found.figures.window
+    return window.cache_hits / window.succeeded if window.succeeded else None
+
+
+def spent(route: str, snapshot: Snapshot) -> str | None:
+    """What of its budget a route has spent; None without a budget."""
+    told = (
+        f"{as_text.dollars(each.used)} of {as_text.dollars(each.limit)} spent"
+        for each in snapshot.spending
+        if each.scope == "route" and each.name == route
+    )
+    return next(told, None)
+
+
 def _tier(
     chain: ChainView, number: int, tier: TierView, found: RouteFigures, targets: Mapping[str, TargetFigures],
-    snapshot: Snapshot, width: int,
+    snapshot: Snapshot, columns: _Columns,
 ) -> Iterator[Row]:  # fmt: skip
-    names = _names(width)
     last = len(tier.branches) - 1
+    ends = number == len(chain.tiers) - 1
     for index, branch in enumerate(tier.branches):
-        label = _label(tier, number) if index == 0 else ""
+        rail = ("└" if ends else "├") if index == 0 else " " if ends else "│"
+        label = "  " * depth(chain, tier) + _label(tier, number, index)
         fork = "──" if last == 0 else "┬─" if index == 0 else "└─" if index == last else "├─"
         flow = found.flows.get(branch.target)
         rate = 0.0 if flow is None else flow.rate
         target = targets.get(branch.target)
         lead: list[Piece] = [
-            (f"   {as_text.fit(label, names)} ", MUTED if number else TEXT),
+            (f" {rail} ", FAINT),
+            (f"{as_text.fit(label, columns.label)} ", MUTED if number else TEXT),
             (fork, FAINT),
             *_moving(rate, snapshot.time, dark=target is not None and target.lamp.state != "closed"),
-            *_target(branch, target, snapshot.time, width),
+            *_target(branch, target, snapshot.time, columns),
         ]
-        yield Row(f"target {chain.route} {number} {branch.target}", (*lead, *_load(tier, branch, found, rate, width)))
+        yield Row(f"target {chain.route} {number} {branch.target}", (*lead, *_load(tier, branch, found, rate, columns)))
 
 
-def _names(width: int) -> int:
-    """Cells for a tier's label, and for a target's name."""
-    return 22 if width >= 100 else 14
+def depth(chain: ChainView, tier: TierView) -> int:
+    """How many fallback routes a tier is within; the first tier of each stands with the tiers of its caller."""
+    found = 0
+    while tier.gate:
+        tier = chain.tiers[tier.gate]
+        found += 1
+    return found
 
 
-def _titles(width: int) -> Line:
-    lead = 3 + _names(width) + 1 + 2 + _TRACK + 1 + 2
-    title = " " * lead + as_text.fit("target", _targets(width))
-    if width >= 84:
-        title += f" {'set':>{_BAR + 5}} "
-    title += f"{'real':>{_BAR + 5}}" if width >= 84 else f"{'real':>5}"
-    return ((title + f"{'req/s':>9}", ""),)
+def _titles(columns: _Columns) -> Line:
+    targets = columns.name + (columns.model + 1 if columns.model else 0) + 1 + columns.state
+    title = " " * columns.before_target + as_text.fit("target", targets)
+    if columns.bars:
+        title += f" {'set':>{_BAR + 5}} {'real':>{_BAR + _REAL}}"
+    else:
+        title += f"{'real':>{_REAL}}"
+    return ((title + f"{'req/s':>{_RATE}}", ""),)
 
 
-def _targets(width: int) -> int:
-    """Cells for a target's name, model and state."""
-    name = 12 if width < 100 else 14 if width < 150 else 20
-    return name + (35 if width >= 150 else 0) + 14
-
-
-def _label(tier: TierView, number: int) -> str:
+def _label(tier: TierView, number: int, index: int) -> str:
+    """When a tier serves stands at its first target, and how a fallback tier shares load at its second."""
     if number == 0:
-        return tier.balance
-    on = "any failure" if tier.on is None else ", ".join(tier.on)
-    return f"↳ {on}"
+        return "" if index else tier.balance if len(tier.branches) > 1 else "first"
+    if index:
+        return f"  {tier.balance}" if index == 1 else ""
+    return "↳ any failure" if tier.on is None else f"↳ {', '.join(tier.on)}"
 
 
 def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
@@ -147,30 +206,35 @@ def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
     yield f"{signs} ", WARN if dark else GOOD
 
 
-def _target(branch: BranchView, target: TargetFigures | None, now: float, width: int) -> Iterator[Piece]:
+def _target(branch: BranchView, target: TargetFigures | None, now: float, columns: _Columns) -> Iterator[Piece]:
     lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.lamp.state
     sign, style, _ = LAMPS[lamp_state]
     told = "left out" if branch.disabled else "" if target is None else state(target.lamp, now)
+    model = f"{branch.provider}/{branch.model}"
+    model = "" if model == branch.target else model
     yield f"{sign} ", style
-    names = 12 if width < 100 else 14 if width < 150 else 20
-    yield as_text.fit(branch.target, names), STRONG if not branch.disabled else FAINT
-    if width >= 150:
-        model = f"{branch.provider}/{branch.model}"
-        yield f" {as_text.fit('' if model == branch.target else model, 34)}", FAINT
-    yield f" {as_text.fit(told, 13)}", style
+    yield as_text.fit(branch.target, columns.name), STRONG if not branch.disabled else FAINT
+    if columns.model:
+        yield f" {as_text.fit(model, columns.model)}", FAINT
+    elif not told:
+        told, style = model, FAINT
+    yield f" {as_text.fit(told, columns.state)}", style
 
 
-def _load(tier: TierView, branch: BranchView, found: RouteFigures, rate: float, width: int) -> Iterator[Piece]:
+def _load(tier: TierView, branch: BranchView, found: RouteFigures, rate: float, columns: _Columns) -> Iterator[Piece]:
     """What its weight gives it, what it gets, and how much that is."""
     flow = found.flows.get(branch.target)
     share = None if flow is None else flow.share
-    weighted = tier.balance == "weighted" and len(tier.branches) > 1
-    if width >= 84:
-        told = f"{branch.share:>4.0%}" if weighted else f"#{branch.place}" if tier.balance == "ordered" else ""
+    several = len(tier.branches) > 1
+    weighted = tier.balance == "weighted" and several
+    if columns.bars:
+        told = (
+            f"{branch.share:>4.0%}" if weighted else f"#{branch.place}" if tier.balance == "ordered" and several else ""
+        )
         yield f" {as_text.bar(branch.share, _BAR) if weighted else ' ' * _BAR}", FAINT
         yield f"{told:>5} ", MUTED
         yield as_text.bar(share, _BAR), GOOD
-    yield f"{as_text.UNKNOWN if share is None else f'{share:.0%}':>5}", TEXT if share else FAINT
-    yield f"{as_text.rate(rate):>7}/s", TEXT if rate else FAINT
-    if width >= 112 and flow is not None:
-        yield f"  {as_text.sparkline(flow.series, min(60, width - 110))}", f"{GOOD} 70%"
+    yield f"{as_text.UNKNOWN if share is None else f'{share:.0%}':>{_REAL}}", TEXT if share else FAINT
+    yield f"{as_text.rate(rate):>{_RATE - 2}}/s", TEXT if rate else FAINT
+    if columns.series and flow is not None:
+        yield f"  {as_text.sparkline(flow.series, columns.series)}", f"{GOOD} 70%"
