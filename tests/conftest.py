@@ -44,10 +44,13 @@ def routes(simulator: Simulator, *, first_token: str = "10s") -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Sockets of routers under test stay out of the user's own folder, and are seen by no dashboard of theirs."""
+    """Sockets, cached answers and ledgers of routers under test stay out of the user's own folders: no dashboard of
+    theirs sees them, and nothing of theirs decides a test."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER, str(folder))
+        patch.setenv("SIGNALBOX_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         yield folder
 
 
