@@ -20,6 +20,7 @@ class Contender:
 
 READY = "Signalbox Router, made and its HTTP loaded"  # of imports only
 ROUTER, BARE = "Signalbox Router", "Signalbox provider"
+UVLOOP = "Signalbox Router on uvloop"
 LITELLM, TENSORZERO, HTTPX = "LiteLLM Router", "TensorZero embedded", "httpx alone"
 
 CONTENDERS = (
@@ -37,8 +38,8 @@ CONTENDERS = (
     Contender(LITELLM, "litellm_router", "litellm"),
     Contender(BARE, "signalbox_router", setup={"bare": True}, quick=True),
     Contender(ROUTER, "signalbox_router", "router", quick=True),
+    Contender(UVLOOP, "signalbox_uvloop"),
 )
-OURS = (BARE, ROUTER)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -70,14 +70,17 @@ Open = Callable[[Setup], Awaitable[Peer]]
 Special = Callable[[Setup, int], Awaitable[dict[str, Any]]]
 
 
-def serve(open_peer: Open, **special: Special) -> None:
+def serve(
+    open_peer: Open, *, run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run, **special: Special
+) -> None:
     """Answer jobs until the standard input ends.
 
     Args:
         open_peer: sets the peer up; raises Gap when it cannot be.
+        run: makes the loop, and runs a coroutine on it.
         special: cases of the peer's own, by name; each gets the setup and how many times.
     """
-    asyncio.run(_serve(open_peer, special))
+    run(_serve(open_peer, special))
 
 
 async def _serve(open_peer: Open, special: dict[str, Special]) -> None:
