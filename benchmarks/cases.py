@@ -50,6 +50,8 @@ class Case:
         do: what a worker is told to do (`benchmarks.worker.measure`, or a case of the peer's own).
         setup: fields of `benchmarks.worker.Setup`.
         times: at most so many in a run; as many as fit into a run's seconds are taken.
+        longer: a run has so many times the seconds of others.
+        group: cases of one group stand side by side and take turns with each other, each in a process of its own.
         fresh: a new process for each run, in so many runs; 0 shares one.
         only: the contenders that take part; all when empty.
     """
@@ -58,6 +60,8 @@ class Case:
     do: str
     setup: Mapping[str, Any] = field(default_factory=dict)
     times: int = 2048
+    longer: float = 1.0
+    group: str = ""
     fresh: int = 0
     only: tuple[str, ...] = ()
     quick: bool = True
@@ -80,7 +84,16 @@ CASES = (
     Case("fallbacks", "plain", {"fallbacks": 2}, only=_ROUTERS),
     Case("dead", "plain", {"fallbacks": 2, "dead": "refused"}, only=_ROUTERS),
     *(
-        Case(f"targets {number}", "plain", {"targets": number}, only=(LITELLM, ROUTER), quick=number != 100)
+        Case(
+            f"targets {number}",
+            "plain",
+            {"targets": number},
+            8192,
+            longer=5.0,  # so that each target is called several times
+            group="targets",
+            only=(LITELLM, ROUTER),
+            quick=number != 100,
+        )
         for number in (3, 100, 1000)
     ),
     Case("memory hit", "plain", {"cache": "memory"}, only=(LITELLM, ROUTER)),

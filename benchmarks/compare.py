@@ -21,6 +21,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ class Comparison:
         self._quick = quick
         self._cases = [case for case in CASES if (case.quick or not quick) and only in case.name]
         self._pythons: dict[str, str] = {}
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[tuple[str, str], Worker] = {}
         self.results: report.Results = {}
         cores = sorted(os.sched_getaffinity(0))
         self._cores: tuple[int | None, int | None] = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
@@ -124,12 +125,13 @@ class Comparison:
             self._base = f"http://127.0.0.1:{int(upstream.line())}"
             self._dead = dead
             stack.callback(self._close_all)
-            for number, case in enumerate(self._cases):
-                say(f"[{number + 1}/{len(self._cases)}] {case.name}")
-                if case.do == "import":
-                    self._imports(case)
+            groups = [list(group) for _, group in groupby(self._cases, lambda case: case.group or case.name)]
+            for number, cases in enumerate(groups):
+                say(f"[{number + 1}/{len(groups)}] {', '.join(case.name for case in cases)}")
+                if cases[0].do == "import":
+                    self._imports(cases[0])
                 else:
-                    self._case(case)
+                    self._take_turns(cases)
                 save(self.results)
 
     def _find(self) -> None:
@@ -155,16 +157,14 @@ class Comparison:
             and (each.quick or not self._quick)
         ]
 
-    def _case(self, case: Case) -> None:
-        contenders, times = self._contenders(case), {}
-        for each in contenders:
-            times[each.name] = case.times if case.fresh else self._fitting(case, each)
-        for _ in range(case.fresh or self._rounds):
-            for each in contenders:
-                if times[each.name]:
-                    told = self._turn(case, each, times[each.name])
-                    if told is None:
-                        times[each.name] = 0
+    def _take_turns(self, cases: list[Case]) -> None:
+        work = [(case, each) for case in cases for each in self._contenders(case)]
+        times = {(case.name, each.name): case.times if case.fresh else self._fitting(case, each) for case, each in work}
+        for _ in range(cases[0].fresh or self._rounds):
+            for case, each in work:
+                key = case.name, each.name
+                if times[key] and self._turn(case, each, times[key]) is None:
+                    times[key] = 0
 
     def _fitting(self, case: Case, contender: Contender) -> int:
         """How many fit into a turn; 0 when the contender can't do this."""
@@ -173,7 +173,7 @@ class Comparison:
         if told is None or case.times <= 5:
             return 0 if told is None else case.times
         one = max(told["wall"], 1e-6) / told["times"]
-        most = min(case.times, max(1, int(self._seconds / one)))
+        most = min(case.times, max(1, int(self._seconds * case.longer / one)))
         return max(64, most // 64 * 64) if case.do.endswith("_64") else most
 
     def _turn(self, case: Case, contender: Contender, times: int, *, keep: bool = True) -> dict[str, Any] | None:
@@ -181,13 +181,13 @@ class Comparison:
         if fields.get("dead"):
             fields["dead"] = self._dead
         try:
-            told = self._worker(contender, fresh=bool(case.fresh)).run(case.do, Setup(self._base, **fields), times)
+            told = self._worker(contender, case).run(case.do, Setup(self._base, **fields), times)
         except (RuntimeError, OSError, ValueError) as error:
-            self._drop(contender)
+            self._drop(contender, case)
             told = {"error": str(error)}
         finally:
             if case.fresh:
-                self._drop(contender)
+                self._drop(contender, case)
         if "gap" in told or "error" in told:
             self._note(case.name, contender.name, told)
             return None
@@ -221,24 +221,30 @@ class Comparison:
                 told = json.loads(done.stdout.strip().splitlines()[-1].replace("'", '"'))
                 self._note(case.name, name, {"times": 1, **told})
 
-    def _worker(self, contender: Contender, *, fresh: bool) -> Worker:
-        if fresh:
-            self._drop(contender)
-        worker = self._workers.get(contender.name)
+    def _worker(self, contender: Contender, case: Case) -> Worker:
+        if case.fresh:
+            self._drop(contender, case)
+        key = _process(contender, case)
+        worker = self._workers.get(key)
         if worker is None:
             command = [self._pythons[contender.script], "-m", f"benchmarks.peers.{contender.script}"]
-            worker = self._workers[contender.name] = Worker(command, self._cores[1])
+            worker = self._workers[key] = Worker(command, self._cores[1])
             worker.line()
         return worker
 
-    def _drop(self, contender: Contender) -> None:
-        worker = self._workers.pop(contender.name, None)
+    def _drop(self, contender: Contender, case: Case) -> None:
+        worker = self._workers.pop(_process(contender, case), None)
         if worker is not None:
             worker.close()
 
     def _close_all(self) -> None:
         for worker in self._workers.values():
             worker.close()
+
+
+def _process(contender: Contender, case: Case) -> tuple[str, str]:
+    """Which of them share a process."""
+    return contender.name, case.name if case.group else ""
 
 
 @contextmanager
