@@ -67,14 +67,14 @@ class RoutesScreen(View):
         chosen, snapshot = self.query_one(TrackPlan).chosen, self.dashboard.snapshot
         if chosen is None or snapshot is None:
             return
-        chain, tier, branch = chosen
+        chain, number, branch = chosen
         policies = self.query_one(Policies)
-        if tier is None or branch is None:
+        if branch is None:
             policies.border_title = chain.route
             policies.draw(tuple(of_route(chain, snapshot)), chain.policies)
         else:
             policies.border_title = f"{branch.target} in {chain.route}"
-            policies.draw(tuple(of_target(chain, tier, branch)), branch.policies)
+            policies.draw(tuple(of_target(chain, number, branch)), branch.policies)
 
     # --- keys
 

@@ -59,10 +59,10 @@ def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
         yield Fact("a broken stream", chain.on_stream_break)
 
 
-def of_target(chain: ChainView, tier: TierView, branch: BranchView) -> Iterator[Fact]:
-    """Which model it is, and when and how often its tier asks it."""
+def of_target(chain: ChainView, number: int, branch: BranchView) -> Iterator[Fact]:
+    """Which model it is, and when and how often its tier asks it; `number` is the tier's, from 0."""
+    tier = chain.tiers[number]
     yield Fact("model", f"{branch.provider}/{branch.model}" + (" (left out)" if branch.disabled else ""))
-    number = chain.tiers.index(tier)
     if number == 0:
         yield Fact("asked", "first")
     else:

@@ -89,15 +89,15 @@ class TrackPlan(Rows):
             self.draw(self._chains, self._snapshot)
 
     @property
-    def chosen(self) -> tuple[ChainView, TierView | None, BranchView | None] | None:
-        """The route, and the tier and the target where the cursor is on one."""
+    def chosen(self) -> tuple[ChainView, int, BranchView | None] | None:
+        """The route, and the number of the tier (from 0) and the target where the cursor is on one."""
         parts = (self.key or "").split(" ", 3)
         for chain in () if self._chains is None else self._chains.routes:
             if len(parts) > 1 and chain.route == parts[1]:
                 if parts[0] == "route":
-                    return chain, None, None
-                tier = chain.tiers[int(parts[2])]
-                return chain, tier, next((each for each in tier.branches if each.target == parts[3]), None)
+                    return chain, 0, None
+                number = int(parts[2])
+                return chain, number, next((b for b in chain.tiers[number].branches if b.target == parts[3]), None)
         return None
 
 
