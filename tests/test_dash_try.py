@@ -48,6 +48,34 @@ def state(answer: Answer) -> str:
     return str(answer.query_one("#state", Static).visual)
 
 
+class Lingering(FixedFeed):
+    """Its streams go on for a while after their last word, as those of a socket do."""
+
+    async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
+        async for event in super().prompt(prompt):
+            yield event
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+
+async def test_text_that_is_laid_out_late_does_not_hide_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    append = Markdown.append
+
+    async def slow(markdown: Markdown, text: str) -> None:
+        for _ in range(20):  # as on a busy machine: the next piece's turn comes, and waits for this one
+            await asyncio.sleep(0)
+        await append(markdown, text)
+
+    monkeypatch.setattr("tui.widgets.answer.FLUSH", 0)
+    monkeypatch.setattr(Markdown, "append", slow)
+    feed = Lingering(busy(), answer="Rayleigh")
+    app = Dashboard(feed)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ask(pilot, "chat")
+        await done(pilot)
+        assert "tokens/s" in state(app.screen.query_one(Answer))
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
 def test_answers_side_by_side_look_like_this(size: tuple[int, int], snap_compare: Any) -> None:
     async def asked(pilot: Any) -> None:

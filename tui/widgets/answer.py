@@ -56,7 +56,7 @@ class Answer(Vertical):
         self._waiting = ""  # text that is not laid out yet
         self._flushing: asyncio.Task[None] | None = None
         self._layout = asyncio.Lock()  # a text is laid out whole before the next one, and before the end is told
-        self._over = False  # the end came
+        self._over = False  # nothing more comes
         self._trace: TraceView | None = None
         self._began = 0.0
         self._first: float | None = None
@@ -94,6 +94,7 @@ class Answer(Vertical):
             await self._broken(str(error))
         except asyncio.CancelledError:
             await self._flush()
+            self._over = True
             self._say(("■ cancelled", WARN), (f"  after {as_text.seconds(clock() - self._began)}", MUTED))
             raise
         except Exception as error:  # whatever a provider of somebody's own raises, the dashboard stays
@@ -106,6 +107,7 @@ class Answer(Vertical):
         """Unless the end was there already. What did come stays."""
         if not self._over:
             await self._flush()
+            self._over = True
             self._say((f"✗ {why}", BAD))
 
     async def _piece(self, piece: PromptChunk) -> None:
@@ -146,12 +148,13 @@ class Answer(Vertical):
             self.query_one("#thinking", Static).update(self._thinking)
         if waiting:
             await self.query_one(Markdown).append(waiting)
-        passed = asyncio.get_running_loop().time() - self._began
-        self._say(
-            ("● ", GOOD),
-            (f"first token {as_text.seconds(self._first)}", TEXT),
-            (f" · {as_text.seconds(passed)}", MUTED),
-        )
+        if not self._over:  # a flush may come after the end
+            passed = asyncio.get_running_loop().time() - self._began
+            self._say(
+                ("● ", GOOD),
+                (f"first token {as_text.seconds(self._first)}", TEXT),
+                (f" · {as_text.seconds(passed)}", MUTED),
+            )
 
     # --- when it is done
 
