@@ -21,9 +21,9 @@ ROUTES = """\
 version: 1
 
 providers:
-  openai:    {{kind: openai,    base_url: "{openai}",    api_key: demo}}
-  anthropic: {{kind: anthropic, base_url: "{anthropic}", api_key: demo}}
-  groq:      {{kind: openai,    base_url: "{groq}",      api_key: demo}}
+  openai:    {{kind: openai,    base_url: "{openai}",    api_key: no-key}}
+  anthropic: {{kind: anthropic, base_url: "{anthropic}", api_key: no-key}}
+  groq:      {{kind: openai,    base_url: "{groq}",      api_key: no-key}}
   ollama:    {{kind: ollama,    base_url: "{ollama}"}}
 
 models:
