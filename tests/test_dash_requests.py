@@ -92,6 +92,7 @@ async def test_each_line_tells_who_answered_and_what_was_unusual() -> None:
         shown = "\n".join(lines(app.screen.query_one(RequestList)))
         for words in ("chat → haiku", "✓ fallback", "✓ cached", "✗ rate_limited", "fallback, hedged"):
             assert words in shown
+        assert all("$0.0" not in line for line in shown.splitlines() if "✓ cached" in line)  # that is saved
 
 
 async def test_the_filter_is_typed_and_applied() -> None:

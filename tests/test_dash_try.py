@@ -287,10 +287,15 @@ async def test_thinking_is_kept_apart() -> None:
     assert answer.text == "answer"
 
 
-async def test_tool_calls_cache_and_unknown_costs_are_told() -> None:
-    end = PromptEnd("luna", tool_calls=('weather({"city":"Bonn"})',), cached=True, finish_reason="tool_calls")
-    shown, figures, _ = await scripted(end)
+async def test_an_answer_out_of_the_cache_costs_nothing() -> None:
+    shown, figures, _ = await scripted(PromptEnd("luna", cached=True, cost=0.0042))
     assert "cached" in shown
+    assert "$0, $0.0042 saved" in figures
+
+
+async def test_tool_calls_and_unknown_costs_are_told() -> None:
+    end = PromptEnd("luna", tool_calls=('weather({"city":"Bonn"})',), finish_reason="tool_calls")
+    _, figures, _ = await scripted(end)
     assert 'weather({"city":"Bonn"})' in figures
     assert "cost unknown" in figures
     assert "tool_calls" in figures

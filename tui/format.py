@@ -83,6 +83,13 @@ def dollars(value: float | None) -> str:
     return f"${value:.2f}" if value < 1000 else f"${number(value)}"
 
 
+def paid(cost: float | None, *, cached: bool) -> str:
+    """What a request cost, in words; an answer out of the cache costs nothing, and saves what it cost once."""
+    if cached:
+        return "$0" if not cost else f"$0, {dollars(cost)} saved"
+    return "cost unknown" if cost is None else dollars(cost)
+
+
 def size(value: float | None) -> str:
     """Bytes: 812 B, 12.4 kB, 3.1 MB."""
     return UNKNOWN if value is None else f"{value:.0f} B" if value < 1000 else f"{number(value)}B".replace("k", " k")

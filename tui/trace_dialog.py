@@ -87,7 +87,7 @@ def _head(trace: TraceView) -> list[Content]:
         as_text.clock(record.time),
         as_text.seconds(record.seconds),
         f"{as_text.number(record.input_tokens)} → {as_text.number(record.output_tokens)} tokens",
-        as_text.dollars(record.cost) if record.cost is not None else "cost unknown",
+        as_text.paid(record.cost, cached=record.cached),
         "streamed" if record.streamed else "plain",
     ]
     if record.cached:

@@ -184,7 +184,7 @@ class Answer(Vertical):
                 f"by {by}" if by != self.to else "",
                 "fallback" if end.trace is not None and end.trace.record.tier else "",
                 f"{as_text.number(end.input_tokens)} → {as_text.number(end.output_tokens)} tokens",
-                as_text.dollars(end.cost) if end.cost is not None else "cost unknown",
+                as_text.paid(end.cost, cached=end.cached),
                 as_text.seconds(end.seconds),
                 "" if end.finish_reason in ("stop", "end_turn") else end.finish_reason,
             ]

@@ -69,7 +69,7 @@ def _cells(record: RequestRecord, width: int, slowest: float, *, several: bool) 
     if width >= 104:
         tokens = f"{as_text.number(record.input_tokens)}→{as_text.number(record.output_tokens)}"
         yield f"{tokens if record.output_tokens is not None else as_text.UNKNOWN:>14}", MUTED
-        yield f"{as_text.dollars(record.cost):>10}", MUTED
+        yield f"{as_text.dollars(0.0 if record.cached else record.cost):>10}", MUTED
     if several and width >= 118:
         yield f"{record.pid or '':>9}", FAINT
 
