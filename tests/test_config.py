@@ -119,12 +119,6 @@ def test_variables_in_a_list_and_what_follows_it_are_told() -> None:
     assert found.source == '  a: {kind: openia, api_keys: ["${A}", "${B}"], limits: {requests: 5/min}}'
 
 
-def test_a_word_in_place_of_a_key_is_blanked_out_in_its_own_place_only() -> None:
-    loaded = read("providers:\n  a: {kind: ollama, api_key: none}  # none of it\nroutes: {none: [a/m], b: [none/m]}\n")
-    (found,) = (each for each in loaded.diagnostics if each.severity == "error")
-    assert found.source == "routes: {none: [a/m], b: [none/m]}"
-
-
 KEY = "hush-1234-literal"
 
 

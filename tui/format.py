@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from router.telemetry.snapshot import Snapshot
+
 UNKNOWN = "–"
 _LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below each other stay apart
 
@@ -88,6 +90,14 @@ def paid(cost: float | None, *, cached: bool) -> str:
     if cached:
         return "$0" if not cost else f"$0, {dollars(cost)} saved"
     return "cost unknown" if cost is None else dollars(cost)
+
+
+def spent(snapshot: Snapshot, scope: str, name: str) -> str | None:
+    """What of its budget a route or provider has spent; None without a budget."""
+    for each in snapshot.spending:
+        if each.scope == scope and each.name == name:
+            return f"{dollars(each.used)} of {dollars(each.limit)}"
+    return None
 
 
 def size(value: float | None) -> str:

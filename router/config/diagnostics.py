@@ -94,9 +94,8 @@ class Findings:
         self._found: dict[tuple[Literal["error", "warning"], tuple[int, int], str, str], None] = {}
 
     def hide(self, secret: str) -> None:
-        """Blank this literal out of every source line. A shorter one is no vendor's key but a word, such as `none` or
-        `EMPTY` for a server of one's own, and is blanked out beside its own name only."""
-        if len(secret) >= 8:
+        """Blank this literal out of every source line; a shorter one would blank out half the line."""
+        if len(secret) >= 4:
             self._secrets.add(secret)
 
     def add(

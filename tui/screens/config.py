@@ -82,11 +82,15 @@ class ConfigScreen(View):
 
     def _show_first_finding(self) -> None:
         """Unless the person reads elsewhere."""
-        source = self.query_one("#source", Rows)
-        first = next((row.key for row in source.rows if row.key is not None and row.key.startswith("finding")), None)
-        if first is not None and source.key in (None, "line 1", self._placed):
-            self._placed = first
-            source.seek(first)
+        source, findings = self.query_one("#source", Rows), self._findings()
+        if findings and source.key in (None, "line 1", self._placed):
+            self._placed = findings[0]
+            source.seek(findings[0])
+
+    def _findings(self) -> list[str]:
+        """The keys of their rows."""
+        keys = (row.key for row in self.query_one("#source", Rows).rows)
+        return [key for key in keys if key is not None and key.startswith("finding")]
 
     def on_resize(self, event: events.Resize) -> None:
         super().on_resize(event)
@@ -126,9 +130,7 @@ class ConfigScreen(View):
             return
         if self._part != "file":
             self.action_part("file")
-        keys = [row.key for row in self.query_one("#source", Rows).rows]
-        findings = [key for key in keys if key is not None and key.startswith("finding")]
-        if findings:
+        if findings := self._findings():
             self._go_round(findings, by)
         else:
             self.dashboard.tell("nothing is wrong with the file")

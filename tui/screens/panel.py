@@ -18,7 +18,7 @@ from tui.widgets.rows import Rows
 from tui.widgets.tiles import Tiles
 
 _DEMO = ("fault", "traffic")
-_TRAFFIC = Binding.Group("traffic ")
+_TRAFFIC = Binding.Group("traffic")
 
 
 class PanelScreen(View):

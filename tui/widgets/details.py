@@ -52,9 +52,8 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     totals = shown.figures.totals
     yield _pair("so far", f"{as_text.count(totals.calls)} calls, {as_text.count(totals.failed)} failed")
     yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.dollars(totals.cost)}")
-    for each in snapshot.spending:
-        if each.scope == "provider" and each.name == shown.name:
-            yield _pair("budget", f"{as_text.dollars(each.used)} of {as_text.dollars(each.limit)}")
+    if told := as_text.spent(snapshot, "provider", shown.name):
+        yield _pair("budget", told)
 
 
 def _lamp(lamp: Lamp, now: float) -> Content:

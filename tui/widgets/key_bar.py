@@ -84,7 +84,7 @@ class KeyBar(Widget):
             if group is None:
                 yield from (_Entry((self._key(each),), each.binding.description) for each in members)
             else:
-                yield _Entry(tuple(map(self._key, members)), group.description.strip())
+                yield _Entry(tuple(map(self._key, members)), group.description)
 
     def render(self) -> Content:
         width = self.content_size.width

@@ -11,7 +11,7 @@ from router.telemetry.views import BranchView, ChainView, PolicyValue, TierView
 from tui import format as as_text
 from tui.theme import FAINT, INFO, MUTED, STRONG, TEXT
 from tui.widgets.rows import Row, Rows
-from tui.widgets.track import depth, hit_rate, spent
+from tui.widgets.track import depth, hit_rate
 
 
 class Fact(NamedTuple):
@@ -53,8 +53,8 @@ def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
             "no answer in the last minute" if rate is None else f"{as_text.percent(rate)} of answers in the last minute"
         )
         yield Fact("cache", f"{chain.cache}; {now}")
-    if told := spent(chain.route, snapshot):
-        yield Fact("budget", told)
+    if told := as_text.spent(snapshot, "route", chain.route):
+        yield Fact("budget", f"{told} spent")
     if chain.on_stream_break != "error":
         yield Fact("a broken stream", chain.on_stream_break)
 
@@ -75,16 +75,15 @@ def of_target(chain: ChainView, number: int, branch: BranchView) -> Iterator[Fac
 
 
 def _balance(tier: TierView, branch: BranchView) -> str:
-    several = f"of {len(tier.branches)}"
     if tier.balance == "weighted":
         return f"weighted: {branch.share:.0%} of the calls, weight {branch.weight:g}"
-    return (
-        f"{tier.balance}: {branch.place} {several}" if tier.balance == "ordered" else f"{tier.balance}, one {several}"
-    )
+    if tier.balance == "ordered":
+        return f"ordered: {branch.place} of {len(tier.branches)}"
+    return f"{tier.balance}, one of {len(tier.branches)}"
 
 
 def _told(fact: Fact, longest: int, width: int) -> Iterator[Row]:
-    """A fact in as many lines as it needs; the first can be chosen, so that it scrolls into view."""
+    """A fact in as many lines as it needs."""
     for index, text in enumerate(textwrap.wrap(fact.text, max(8, width - longest - 3)) or [""]):
         name = as_text.fit("" if index else fact.name, longest)
         yield Row(f"{fact.name} {index}", ((f" {name} ", MUTED), (text, TEXT)))

@@ -23,7 +23,7 @@ _BARS = 2 * (_BAR + 1) + _REAL  # more cells when shares have bars, and the weig
 class _Columns(NamedTuple):
     """Their widths in cells; 0 where there is no room for one. `bars`: weights are told, and shares have bars."""
 
-    bars: bool
+    bars: bool = False
     label: int = 14
     name: int = 12
     state: int = 13
@@ -44,17 +44,18 @@ _GROWTH = (
 
 
 def _columns(width: int) -> _Columns:
-    base = _Columns(bars=False)
-    spare = width - (base.before_target + base.name + 1 + base.state + _REAL + _RATE)
-    bars = spare >= _BARS
-    spare -= _BARS if bars else 0
-    cells = {"label": base.label, "name": base.name, "state": base.state, "model": 0, "series": 0}
+    least = _Columns()
+    cells = least._asdict()
+    spare = width - (least.before_target + least.name + 1 + least.state + _REAL + _RATE)
+    if spare >= _BARS:
+        cells["bars"] = True
+        spare -= _BARS
     for column, most, fewest, gap in _GROWTH:
         given = min(most, spare - gap)
         if given >= fewest:
             cells[column] += given
             spare -= given + gap
-    return _Columns(bars, **cells)
+    return _Columns(**cells)
 
 
 class TrackPlan(Rows):
@@ -120,8 +121,8 @@ def _head(chain: ChainView, found: RouteFigures, snapshot: Snapshot, width: int)
 def _terms(chain: ChainView, found: RouteFigures, snapshot: Snapshot) -> Iterator[str]:
     if chain.cache:
         yield f"cache {as_text.percent(hit_rate(found))}"
-    if told := spent(chain.route, snapshot):
-        yield told
+    if told := as_text.spent(snapshot, "route", chain.route):
+        yield f"{told} spent"
     if chain.total is not None:
         yield f"within {as_text.span(chain.total)}"
     if chain.on_stream_break != "error":
@@ -132,16 +133,6 @@ def hit_rate(found: RouteFigures) -> float | None:
     """The share of a route's answers that came out of the cache in the last minute, 0 to 1."""
     window = found.figures.window
     return window.cache_hits / window.succeeded if window.succeeded else None
-
-
-def spent(route: str, snapshot: Snapshot) -> str | None:
-    """What of its budget a route has spent; None without a budget."""
-    told = (
-        f"{as_text.dollars(each.used)} of {as_text.dollars(each.limit)} spent"
-        for each in snapshot.spending
-        if each.scope == "route" and each.name == route
-    )
-    return next(told, None)
 
 
 def _tier(
