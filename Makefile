@@ -20,10 +20,10 @@ fix: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 corpus: $(VENV)/.dev
-	$(BIN)/python -m tests.corpus
+	$(BIN)/python -m tests.support.corpus
 
 pictures: $(VENV)/.dev
-	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tests.support.pictures
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare

@@ -32,7 +32,7 @@ def _cpu(code: str) -> float:
 
 
 def main() -> None:
-    for module in ("router", "providers", "router.core"):
+    for module in ("router", "providers", "router.router"):
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
     engine.main()
     telemetry.main()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 
-from router.balance import Look, make_balancer
-from router.state import States
-from router.target import Target
+from router.balance.balancer import BalanceContext
+from router.balance.strategies import make_balancer
+from router.plan.target import Target
+from router.state.states import States
 
 ROUNDS, PICKS = 4, 20_000
 STRATEGIES = ("weighted", "ordered", "least_latency", "least_busy", "cheapest", "affinity")
@@ -18,7 +19,7 @@ def cost(strategy: str, number: int) -> float:
     chance = random.Random(1)
     states, balancer = States(chance), make_balancer(strategy)
     targets = [Target(name=f"m{place}", provider="a", model=f"m{place}") for place in range(number)]
-    look = Look(states=states, now=1.0, chance=chance, affinity=lambda: b"session")
+    look = BalanceContext(states=states, now=1.0, chance=chance, affinity=lambda: b"session")
     best, picks = float("inf"), max(number, PICKS // number)  # each is picked, and what is due at once is paid for
     for _ in range(ROUNDS):
         began = time.process_time()

@@ -24,9 +24,9 @@ from msgspec.structs import replace
 from benchmarks.load import FILE, App
 from benchmarks.terminal import Terminal
 from router import Router
-from router.monitor.places import FOLDER
-from router.telemetry.local import LocalFeed
-from router.telemetry.snapshot import Snapshot
+from router.monitor.local_feed import LocalFeed
+from router.monitor.socket.paths import FOLDER
+from router.views.figures import Snapshot
 
 SECONDS = 20.0  # of each measurement
 KEYS = 20  # times that each of these is pressed, and what it brings to the screen

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from providers import CompletionRequest, Message
-from providers.anthropic.messages import MessagesStreamDecoder
+from providers.anthropic.decode import MessagesStreamDecoder
 from providers.ollama.chat import ChatStreamDecoder as OllamaDecoder
-from providers.openai.chat import ChatStreamDecoder
-from providers.openai.responses import ResponsesStreamDecoder
+from providers.openai.chat_decode import ChatStreamDecoder
+from providers.openai.responses_decode import ResponsesStreamDecoder
 from providers.transport.lines import NDJSONDecoder, SSEDecoder
 
 ROUNDS, CHUNKS, AT_ONCE = 9, 4_000, 10

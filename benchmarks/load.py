@@ -23,9 +23,9 @@ from typing import Any
 
 from providers import FakeProvider
 from router import Router
-from router.monitor.client import SocketFeed, discover
-from router.monitor.places import FOLDER
-from router.telemetry.snapshot import Snapshot
+from router.monitor.socket.client import SocketFeed, discover
+from router.monitor.socket.paths import FOLDER
+from router.views.figures import Snapshot
 
 FILE = """
 providers: {a: {kind: fake}, b: {kind: fake}, c: {kind: fake}}

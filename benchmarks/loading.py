@@ -9,7 +9,7 @@ from benchmarks.engine import file_of
 from router.config import load_text
 from router.config.diagnostics import Findings
 from router.config.yaml_reader import read_yaml
-from router.plan import compile_plan
+from router.plan.compile import compile_plan
 
 ROUNDS = 7
 

@@ -14,8 +14,8 @@ import msgspec
 from providers import CompletionRequest, CompletionResponse, ErrorCode, FakeProvider, Message, ProviderError
 from providers.types import Usage
 from router import Router
-from router.telemetry.recorder import Telemetry, Witness
-from router.trace import Attempt, Trace
+from router.telemetry.recorder import RequestRecorder, Telemetry
+from router.views.trace import Attempt, Trace
 
 ROUNDS, CALLS, PROCESSES = 15, 2_000, 6
 FILE = """
@@ -26,7 +26,7 @@ _REQUEST = CompletionRequest(model="chat", messages=(Message.user("hi"),))
 _RESPONSE = CompletionResponse(text="hi", usage=Usage(10, 5), cost=0.001)
 
 
-class _Nobody(Witness):
+class _Nobody(RequestRecorder):
     """Sees nothing."""
 
     def __init__(self, *_: Any) -> None:

@@ -17,10 +17,10 @@ from providers.accumulate import as_chunks
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json, scrub
 from providers.errors import ErrorCode, ProviderError
-from providers.lenient import as_dict, as_list, as_str
+from providers.lenient_json import as_dict, as_list, as_str
 from providers.settings import ProviderSettings
 from providers.timeouts import bounded, timed
-from providers.transport.headers import Left, left
+from providers.transport.headers import RemainingQuota, left
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -66,7 +66,7 @@ class HttpProvider(ABC):
         self.name = settings.name
         self.settings = settings
         self._http: HttpClient | None = None
-        self._left: dict[str, Left] = {}  # by model
+        self._left: dict[str, RemainingQuota] = {}  # by model
 
     # --- what a subclass says
 
@@ -90,7 +90,7 @@ class HttpProvider(ABC):
         """Whether the model goes on from a last assistant message as its own beginning."""
         return False
 
-    def amended(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
+    def without_rejected_fields(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
         """The same request without what the vendor refused, where leaving that out changes nothing; None: it stands.
 
         It is sent once in the place of the refused one.
@@ -190,7 +190,7 @@ class HttpProvider(ABC):
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
-    def left(self, model: str) -> Left | None:
+    def left(self, model: str) -> RemainingQuota | None:
         """What the newest answer's headers say is left of the vendor's limits; told once, None where they do not."""
         return self._left.pop(model, None) if self._left else None
 
@@ -274,7 +274,7 @@ class HttpProvider(ABC):
         try:
             return await self._send("POST", path, body, request)
         except ProviderError as error:
-            other = self.amended(request, error)
+            other = self.without_rejected_fields(request, error)
             if other is None:
                 raise
         path, body = self.encode(other, stream=stream)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
         Usage,
     )
     from router.config import ConfigError, Diagnostic, UnreadableFile
-    from router.core import Router
+    from router.engine.stream import RouterStream
     from router.errors import RouteExhausted, UnknownRoute, WrongLoop
-    from router.stream import RouterStream
+    from router.router import Router
     from router.sync import SyncRouter
-    from router.trace import Trace
+    from router.views.trace import Trace
 
 _HOME = {
     "CompletionResponse": "providers.types",
@@ -32,15 +32,15 @@ _HOME = {
     "Message": "providers.types",
     "ProviderError": "providers.errors",
     "RouteExhausted": "router.errors",
-    "Router": "router.core",
-    "RouterStream": "router.stream",
+    "Router": "router.router",
+    "RouterStream": "router.engine.stream",
     "SignalboxError": "providers.errors",
     "StreamChunk": "providers.types",
     "SyncRouter": "router.sync",
     "TextPart": "providers.types",
     "Tool": "providers.types",
     "ToolCall": "providers.types",
-    "Trace": "router.trace",
+    "Trace": "router.views.trace",
     "UnknownRoute": "router.errors",
     "UnreadableFile": "router.config",
     "Usage": "providers.types",

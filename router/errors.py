@@ -11,7 +11,7 @@ SignalboxError
 from __future__ import annotations
 
 from providers.errors import CONSEQUENCES, USEFULNESS, ErrorCode, SignalboxError
-from router.trace import Attempt, Skip, Trace
+from router.views.trace import Attempt, Skip, Trace
 
 
 class RouteExhausted(SignalboxError):

@@ -12,10 +12,10 @@ from typing import Any, Self, TypeVar
 
 from providers.types import CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.store import CacheStats
-from router.core import Router
-from router.request import Messages
-from router.stream import RouterStream
-from router.telemetry.snapshot import Snapshot
+from router.engine.request import Messages
+from router.engine.stream import RouterStream
+from router.router import Router
+from router.views.figures import Snapshot
 
 T = TypeVar("T")
 

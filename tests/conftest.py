@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from providers.simulator import Simulator
-from providers.transport.by_httpx import HttpxCarrier
+from providers.transport.httpx_engine import HttpxEngine
 from router import Router
-from router.monitor.places import FOLDER
+from router.monitor.socket.paths import FOLDER
 
 VENDORS = ("openai", "anthropic", "ollama")
 KEY = "sk-very-secret-0123456789abcdef"
@@ -72,10 +72,10 @@ def every_carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """Requests are carried by ours over aiohttp, and by httpx's own transport, as one that an app hands in."""
     if request.param == "httpx":
 
-        def carried(*, proxy: str | None, verify: bool | str) -> HttpxCarrier:
-            return HttpxCarrier(httpx.AsyncHTTPTransport(verify=verify, proxy=proxy))
+        def carried(*, proxy: str | None, verify: bool | str) -> HttpxEngine:
+            return HttpxEngine(httpx.AsyncHTTPTransport(verify=verify, proxy=proxy))
 
-        monkeypatch.setattr("providers.transport.http.AiohttpCarrier", carried)
+        monkeypatch.setattr("providers.transport.http.AiohttpEngine", carried)
     return str(request.param)
 
 

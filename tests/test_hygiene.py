@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import router
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 HEAVY = ("textual", "tiktoken", "watchfiles", "diskcache", "rich")
 
 

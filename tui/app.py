@@ -17,21 +17,24 @@ from textual.screen import Screen
 from textual.widget import AwaitMount
 from textual.worker import Worker, WorkType
 
-from router.telemetry.commands import ClearCache, Command, Drain, Reload, SetBreaker, Undrain
-from router.telemetry.snapshot import Snapshot
-from router.telemetry.views import Event, RequestFilter, Running
+from router.views.commands import ClearCache, Command, Drain, Reload, SetBreaker, Undrain
+from router.views.events import Event
+from router.views.figures import Snapshot
+from router.views.requests import RequestFilter
+from router.views.running import Running
 from tui import theme
-from tui.dialogs import Confirm, Keys
+from tui.dialogs.chooser import Chooser
+from tui.dialogs.confirm import Confirm
+from tui.dialogs.keys import Keys
 from tui.feed import Feed, FeedLost
-from tui.screens.chooser import Chooser
 from tui.screens.config import ConfigScreen
 from tui.screens.panel import PanelScreen
 from tui.screens.plots import PlotsScreen
 from tui.screens.requests import RequestsScreen
 from tui.screens.routes import RoutesScreen
 from tui.screens.try_prompt import TryScreen
+from tui.simulated import World
 from tui.view import View
-from tui.world import World
 
 EVENTS = 500
 _NEW, _MADE = 0.05, 0.01  # seconds until another screen is drawn: one that has to be made first, and one that is there

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from providers.errors import SignalboxError
 from providers.simulator import Simulator
-from router.core import Router
-from tui.world import Fault
+from router.router import Router
+from tui.simulated import Fault
 
 ROUTES = """\
 # The demo's routes.yaml. Edit it while the demo runs: save, and look at the panel.
@@ -83,7 +83,7 @@ _LEAST, _MOST = 0.5, 200.0  # requests a second
 
 
 class Demo:
-    """See `tui.world.World`. Made by `demo`, on the loop that it belongs to.
+    """See `tui.simulated.World`. Made by `demo`, on the loop that it belongs to.
 
     `router` and the `path` of its file are for the dashboard.
     """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from router.monitor.client import SocketFeed, discover
-from router.telemetry.feed import Feed, FeedLost
-from router.telemetry.local import LocalFeed
+from router.monitor.feed import Feed, FeedLost
+from router.monitor.local_feed import LocalFeed
+from router.monitor.socket.client import SocketFeed, discover
 
 __all__ = ["Feed", "FeedLost", "LocalFeed", "SocketFeed", "discover"]

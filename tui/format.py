@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from router.telemetry.snapshot import Snapshot
+from router.views.figures import Snapshot
 
 UNKNOWN = "–"
 _LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below each other stay apart

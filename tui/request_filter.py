@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from router.config.units import duration, format_duration
-from router.telemetry.views import RequestFilter
+from router.views.requests import RequestFilter
 
 _NAMES = ("route", "provider", "target", "code")
 WORDS = (*(f"{name}:" for name in _NAMES), "slow:", "failed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
-from router.telemetry.snapshot import LampState
+from router.views.figures import HealthState
 
 DARK = Theme(
     name="signalbox",
@@ -46,7 +46,7 @@ FOUND = "bold $background on $accent"  # what was searched for
 LEVELS = {"good": GOOD, "info": INFO, "warning": WARN, "error": BAD}
 
 # The sign of a lamp, its style and its word.
-LAMPS: dict[LampState, tuple[str, str, str]] = {
+LAMPS: dict[HealthState, tuple[str, str, str]] = {
     "closed": ("●", GOOD, "closed"),
     "half_open": ("◐", WARN, "half-open"),
     "open": ("○", BAD, "open"),

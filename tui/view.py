@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from router.telemetry.snapshot import Snapshot
-from router.telemetry.views import Event
+from router.views.events import Event
+from router.views.figures import Snapshot
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.masthead import Masthead
 

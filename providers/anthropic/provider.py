@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from providers import catalog
 from providers.anthropic import models
+from providers.anthropic.decode import MessagesStreamDecoder, decode
 from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
-from providers.anthropic.messages import MessagesStreamDecoder, decode
 from providers.errors import ErrorCode, ProviderError
 from providers.http_provider import HttpProvider
 from providers.settings import ProviderSettings
@@ -58,7 +58,7 @@ class AnthropicProvider(HttpProvider):
     def continues(self, model: str) -> bool:
         return models.rule_for(model).prefill
 
-    def amended(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
+    def without_rejected_fields(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
         """Newer models bind thinking to all that came before it: after an edit of the history it is stale."""
         stale = error.code is ErrorCode.INVALID_REQUEST and "bound to a different conversation" in error.message
         if not stale or not any(message.thinking for message in request.messages):

@@ -14,7 +14,7 @@ import msgspec
 from providers.accumulate import parse_arguments
 from providers.classify import classify_payload, error_in, parse_json
 from providers.errors import ErrorCode, ProviderError
-from providers.lenient import as_count, as_dict, as_list, as_str, made_up_id
+from providers.lenient_json import as_count, as_dict, as_list, as_str, synthetic_id
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -256,7 +256,7 @@ class ChatStreamDecoder:
         function = as_dict(entry.get("function"))
         name = as_str(function.get("name")) or ""
         position = len(self._calls)
-        call_id = as_str(entry.get("id")) or made_up_id(position, name)
+        call_id = as_str(entry.get("id")) or synthetic_id(position, name)
         given = function.get("arguments")
         raw = given if isinstance(given, str) else msgspec.json.encode(given or {}).decode()
         self._calls.append(ToolCall(call_id, name, parse_arguments(raw), raw))

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from providers import catalog
 from providers.http_provider import HttpProvider, StreamDecoder
-from providers.openai import chat, responses
+from providers.openai import chat_decode as chat
+from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.responses_encode import encode as encode_responses
 from providers.settings import ProviderSettings

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
+from providers.openai.chat_encode import data_url, long_id, made_by
 from providers.openai.dialects import Dialect, effort_for, reasons
-from providers.openai.encode import data_url, long_id, made_by
 from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool, effort_of
 
 

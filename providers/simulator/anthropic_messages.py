@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from providers.simulator.vendors import (
+from providers.simulator.dialect import (
     ANY_OBJECT,
     Answer,
     Ask,
@@ -25,7 +25,7 @@ from providers.simulator.vendors import (
     objects,
     part,
 )
-from providers.simulator.world import ErrorKind
+from providers.simulator.vendor import ErrorKind
 
 # kind: status, type, message
 ERRORS: dict[ErrorKind, tuple[int, str, str]] = {

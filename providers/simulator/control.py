@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from providers.simulator.world import SimulatedVendor
+from providers.simulator.vendor import SimulatedVendor
 
 
 def control(

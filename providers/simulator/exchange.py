@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from providers.simulator.vendors import Answer, Ask, BadRequest, Dialect, encode, input_tokens, think
-from providers.simulator.world import ErrorKind, SimulatedVendor
+from providers.simulator.dialect import Answer, Ask, BadRequest, Dialect, encode, input_tokens, think
+from providers.simulator.vendor import ErrorKind, SimulatedVendor
 
 HTML = b"<!doctype html>\n<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>\n"
 JSON = "application/json"

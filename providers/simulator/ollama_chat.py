@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from providers.simulator.vendors import (
+from providers.simulator.dialect import (
     ANY_OBJECT,
     Answer,
     Ask,
@@ -22,7 +22,7 @@ from providers.simulator.vendors import (
     model_and_messages,
     part,
 )
-from providers.simulator.world import ErrorKind
+from providers.simulator.vendor import ErrorKind
 
 # kind: status, message
 ERRORS: dict[ErrorKind, tuple[int, str]] = {

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from providers.simulator.openai_chat import OpenAIChat
-from providers.simulator.vendors import (
+from providers.simulator.dialect import (
     ANY_OBJECT,
     Answer,
     Ask,
@@ -25,6 +24,7 @@ from providers.simulator.vendors import (
     objects,
     part,
 )
+from providers.simulator.openai_chat import OpenAIChat
 
 
 class OpenAIResponses(OpenAIChat):

@@ -12,11 +12,11 @@ from aiohttp import web
 
 from providers.simulator.anthropic_messages import AnthropicMessages
 from providers.simulator.control import control
+from providers.simulator.dialect import Dialect, encode
 from providers.simulator.exchange import Exchange
 from providers.simulator.ollama_chat import OllamaChat
 from providers.simulator.openai_chat import OpenAIChat
-from providers.simulator.vendors import Dialect, encode
-from providers.simulator.world import Protocol, Recorded, SimulatedVendor
+from providers.simulator.vendor import Protocol, Recorded, SimulatedVendor
 
 HOST = "127.0.0.1"
 DIALECTS: dict[Protocol, Dialect] = {

@@ -88,7 +88,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class RemainingQuota:
     """What the headers of an answer say of the vendor's limits.
 
     `requests` and `tokens` are what is left of them, None where it is not told. `wait` is in seconds: how long nothing
@@ -103,7 +103,7 @@ class Left:
 _TOLD_BY = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "anthropic-ratelimit-requests-limit")
 
 
-def left(headers: Mapping[str, str], now: float) -> Left | None:
+def left(headers: Mapping[str, str], now: float) -> RemainingQuota | None:
     """What is left of a vendor's limits after this answer; None where the headers do not tell.
 
     OpenAI: https://developers.openai.com/api/docs/guides/rate-limits ("Rate limits in headers"); Anthropic:
@@ -127,7 +127,7 @@ def left(headers: Mapping[str, str], now: float) -> Left | None:
         wait = parse_duration(headers.get(reset, ""), now) if number == 0 else None
         if wait:
             waits.append(wait)
-    return Left(found.get("requests"), found.get("tokens"), max(waits, default=None)) if found else None
+    return RemainingQuota(found.get("requests"), found.get("tokens"), max(waits, default=None)) if found else None
 
 
 def _amount(text: str | None) -> float | None:

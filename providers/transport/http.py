@@ -1,7 +1,7 @@
 """The HTTP client of one provider: prebuilt URLs and headers, exact errors, and retries for use without a router.
 
 httpx is the interface: a transport may be handed in by `options={"transport": …}`. Without one, aiohttp carries the
-requests (`providers.transport.by_aiohttp`).
+requests (`providers.transport.aiohttp_engine`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import httpx
 
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
-from providers.transport.answer import Answer, Carrier
-from providers.transport.by_aiohttp import AiohttpCarrier
-from providers.transport.by_httpx import HttpxCarrier
+from providers.transport.aiohttp_engine import AiohttpEngine
+from providers.transport.engine import HttpEngine, RawResponse
 from providers.transport.headers import retry_after
+from providers.transport.httpx_engine import HttpxEngine
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
 _RETRIED = frozenset({408, 409, 429})
@@ -34,7 +34,7 @@ class HttpResponse:
 
     __slots__ = ("_answer", "_name", "headers", "status")
 
-    def __init__(self, answer: Answer, name: str) -> None:
+    def __init__(self, answer: RawResponse, name: str) -> None:
         self._answer = answer
         self._name = name
         self.status = answer.status
@@ -71,7 +71,7 @@ class HttpResponse:
 
     async def _some(self) -> bytes:
         try:
-            return await self._answer.some()
+            return await self._answer.read_some()
         except httpx.HTTPError as error:
             raise _failure(error, self._name, "") from None
 
@@ -104,8 +104,8 @@ class HttpClient:
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
-        self._carrier: Carrier = (
-            AiohttpCarrier(proxy=settings.proxy, verify=settings.verify) if given is None else HttpxCarrier(given)
+        self._carrier: HttpEngine = (
+            AiohttpEngine(proxy=settings.proxy, verify=settings.verify) if given is None else HttpxEngine(given)
         )
         self._urls: dict[str, str] = {}
         self._where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host

@@ -19,8 +19,8 @@ from router.cache.memory import Memory
 
 if TYPE_CHECKING:
     from router.cache.disk import Disk
-    from router.cache.rules import CacheRules
-    from router.plan import Chain
+    from router.plan.plan import Chain
+    from router.plan.rules import CacheRules
 
 log = logging.getLogger("signalbox.cache")
 

@@ -12,8 +12,8 @@ import msgspec
 
 from providers.errors import SignalboxError
 from router.cli.common import failed, file_option, read_argument, valid_file
-from router.core import Router
-from router.plan import compile_plan
+from router.plan.compile import compile_plan
+from router.router import Router
 
 
 @click.command("ask")

@@ -12,8 +12,9 @@ from providers.types import CompletionRequest
 from router.cli.common import Failure, file_option, valid_file
 from router.cli.explain import cache_of, read_request, tell_cache
 from router.config.units import format_duration, format_size
-from router.core import Router
-from router.plan import Chain, compile_plan
+from router.plan.compile import compile_plan
+from router.plan.plan import Chain
+from router.router import Router
 
 
 @click.group("cache")

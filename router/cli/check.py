@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router.cli.common import INVALID, load_file
-from router.plan import compile_plan
+from router.plan.compile import compile_plan
 
 if TYPE_CHECKING:
     from router.config import LoadResult

@@ -13,15 +13,17 @@ import msgspec
 from providers.coerce import coerce_request
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
-from router.balance import Look
+from router.balance.balancer import BalanceContext
 from router.cli.common import Failure, file_option, valid_file
 from router.config.units import format_duration
-from router.core import Router
-from router.fit import Needs, unfit
-from router.plan import Chain, compile_plan
-from router.request import build_request, needs_of
-from router.state import States
-from router.target import Target, cost
+from router.engine.needs import Requirements, why_unfit
+from router.engine.request import build_request, needs_of
+from router.plan.compile import compile_plan
+from router.plan.plan import Chain
+from router.plan.pricing import cost
+from router.plan.target import Target
+from router.router import Router
+from router.state.states import States
 
 _WIDTH = 80  # characters of a part of the key that are shown
 
@@ -45,7 +47,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     except (SignalboxError, TypeError) as error:
         raise Failure(str(error)) from None
     needs = needs_of(request, streaming=True)
-    look = Look(
+    look = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
         chance=Random(0),
@@ -117,9 +119,11 @@ def read_request(route: str, request_file: str | None, prompt: str | None) -> Co
     return msgspec.structs.replace(coerce_request(body), model=route)
 
 
-def _tier(chain: Chain, number: int, needs: Needs, request: CompletionRequest, look: Look) -> dict[str, Any]:
+def _tier(
+    chain: Chain, number: int, needs: Requirements, request: CompletionRequest, look: BalanceContext
+) -> dict[str, Any]:
     tier = chain.tiers[number]
-    eligible = [t for t in tier.targets if t.weight > 0 and unfit(t, needs, {}) is None]
+    eligible = [t for t in tier.targets if t.weight > 0 and why_unfit(t, needs, {}) is None]
     odds = tier.balancer.odds(eligible, look) if eligible else []
     offered = [
         {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
@@ -128,14 +132,14 @@ def _tier(chain: Chain, number: int, needs: Needs, request: CompletionRequest, l
     ]
     skipped = []
     for target in tier.targets:
-        why = ("weight 0", "") if target.weight <= 0 else unfit(target, needs, {})
+        why = ("weight 0", "") if target.weight <= 0 else why_unfit(target, needs, {})
         if why is not None:
             skipped.append({"target": target.name, "reason": why[0], "message": why[1]})
     on = None if tier.on is None else sorted(tier.on)
     return {"balance": tier.balance, "on": on, "offered": offered, "skipped": skipped}
 
 
-def _cost_bounds(target: Target, needs: Needs, request: CompletionRequest) -> dict[str, Any]:
+def _cost_bounds(target: Target, needs: Requirements, request: CompletionRequest) -> dict[str, Any]:
     """USD, from the least the prompt can have to a token a byte and `max_tokens`; None is unknown."""
     price = target.capabilities.price
     most_out = request.max_tokens or target.params.get("max_tokens") or target.capabilities.max_output_tokens

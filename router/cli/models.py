@@ -13,8 +13,8 @@ from providers.errors import ProviderError
 from providers.types import ModelCapabilities
 from router.cli.common import Failure, file_option, valid_file
 from router.config.units import format_count
-from router.core import Router
-from router.plan import compile_plan
+from router.plan.compile import compile_plan
+from router.router import Router
 
 _FLAGS = ("tools", "vision", "json_schema", "thinking")
 

@@ -16,7 +16,7 @@ def command(scenario: bool) -> int:
     `# yaml-language-server: $schema=./routes.schema.json`.
     """
     if scenario:
-        from router.simulate.language import json_schema as made
+        from router.simulate.schema import json_schema as made
     else:
         from router.config.json_schema import json_schema as made
 

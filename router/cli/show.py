@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from router.cli.common import Failure, file_option, valid_file
-from router.plan import Chain, Plan, Tier, compile_plan
+from router.plan.compile import compile_plan
+from router.plan.plan import Chain, Plan, Tier
 
 if TYPE_CHECKING:
     from router.config import LoadResult
     from router.config.policies import Effective
-    from router.target import Target
-from router.telemetry.describe import written
+    from router.plan.target import Target
+from router.monitor.routes import written
 
 _ROUTE_POLICIES = ("timeout", "retry")
 

@@ -13,11 +13,12 @@ import click
 
 from providers.errors import SignalboxError
 from router.cli.common import UNREADABLE, Failure
-from router.plan import Plan, compile_plan
+from router.plan.compile import compile_plan
+from router.plan.plan import Plan
 
 if TYPE_CHECKING:
     from router.config import Diagnostic
-    from router.simulate.language import Scenario
+    from router.simulate.schema import Scenario
 
 
 @click.command("simulate")

@@ -13,15 +13,7 @@ import msgspec
 from router.cli.common import Failure
 
 if TYPE_CHECKING:
-    from router.telemetry.snapshot import (
-        Figures,
-        Lamp,
-        ProviderFigures,
-        ReloadNote,
-        RouteFigures,
-        Snapshot,
-        TargetFigures,
-    )
+    from router.views.figures import Figures, Health, ProviderFigures, ReloadNote, RouteFigures, Snapshot, TargetFigures
 
 NOTHING_RUNS = 3
 _LAMPS = {
@@ -68,7 +60,7 @@ async def _run(name: str | None, as_json: bool, watch: bool, where: Path | None)
 
 
 async def _take(name: str | None, where: Path | None) -> list[Snapshot]:
-    from router.monitor.client import SocketFeed, discover
+    from router.monitor.socket.client import SocketFeed, discover
 
     found: list[Snapshot] = []
     for running in await discover(where):
@@ -125,7 +117,7 @@ def _route(route: RouteFigures) -> str:
     return f"  → {route.name:<20} {_figures(route.figures)}  {flows}".rstrip()
 
 
-def _lamp(lamp: Lamp, now: float) -> str:
+def _lamp(lamp: Health, now: float) -> str:
     sign, colour = _LAMPS[lamp.state]
     left = "" if lamp.until is None else f" {max(0.0, lamp.until - now):.0f} s"
     by_hand = " by hand" if lamp.by_hand else ""

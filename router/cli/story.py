@@ -12,8 +12,8 @@ import click
 from providers.errors import SignalboxError
 from providers.types import CompletionResponse
 from router.cli.common import failed
-from router.core import Router
-from router.trace import Trace
+from router.router import Router
+from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from providers.simulator import Simulator

@@ -25,6 +25,7 @@ _BASED = re.compile(r"0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _FOLDED = re.compile(r":\s+(>=?\s*[0-9$][^,}#]*)")  # a comparison, which YAML takes for the head of a block
 _INF = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
@@ -115,7 +116,7 @@ def _too_deep(text: str, findings: Findings) -> bool:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                findings.add(_at(event), (), f"nested more than {MAX_DEPTH} levels deep")
+                findings.add(_at(event), (), _TOO_DEEP)
                 return True
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
@@ -147,6 +148,8 @@ def _explain(error: yaml.MarkedYAMLError, text: str, findings: Findings) -> None
         findings.add((line, column), (), "a tab; YAML is written with spaces")
     elif "single document" in str(error):
         findings.add((line, column), (), "a second document (---); one file has one")
+    elif "nesting depth" in str(error):  # libyaml's own bound, which some versions reach before ours
+        findings.add((line, column), (), _TOO_DEEP)
     else:
         findings.add((line, column), (), f"this is not YAML: {error.problem or error.context}")
 
@@ -215,7 +218,7 @@ class _Walk:
         if self._nodes > MAX_NODES:
             raise _Stop(f"over {MAX_NODES:,} values once aliases are filled in; the file is without bound")
         if depth > MAX_DEPTH:
-            raise _Stop(f"nested more than {MAX_DEPTH} levels deep (do anchors go in a circle?)")
+            raise _Stop(f"{_TOO_DEEP} (do anchors go in a circle?)")
 
 
 def _at(node: yaml.Node | yaml.Event) -> Place:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from router.breaker import Breaker
 from router.simulate.counters import BINS
+from router.state.breaker import Breaker
 
 MOST = 2000  # changes that are remembered of one breaker
 

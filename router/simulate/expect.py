@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from router.config.units import format_duration
 from router.simulate.counters import Quantiles, RouteCount, TargetCount
-from router.simulate.language import Bound, Expect
 from router.simulate.run import Outcome
+from router.simulate.schema import Bound, Expect
 
 
 @dataclass(frozen=True, slots=True)

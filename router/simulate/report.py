@@ -12,8 +12,8 @@ from router.simulate.breakers import BreakerHistory
 from router.simulate.chart import axis, bars, lane
 from router.simulate.counters import BINS, Quantiles, RouteCount, TargetCount
 from router.simulate.expect import Verdict, percent, seconds, usd
-from router.simulate.language import Event
 from router.simulate.run import Outcome
+from router.simulate.schema import Event
 
 _LABEL = 16  # columns before the chart
 _NAME = 12  # columns of a table's first

@@ -10,16 +10,16 @@ from random import Random
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
-from router.core import Router
 from router.errors import RouteExhausted
-from router.plan import Plan
+from router.plan.plan import Plan
+from router.router import Router
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
-from router.simulate.language import Scenario, Traffic
-from router.simulate.world import CHARACTERS, World
-from router.spending import Spent
+from router.simulate.schema import Scenario, Traffic
+from router.simulate.vendors import CHARACTERS, World
+from router.state.spending import Spent
 from router.testing import run
-from router.trace import Attempt, Skip, Trace
+from router.views.trace import Attempt, Skip, Trace
 
 MONDAY = 1_704_067_200.0  # 2024-01-01 00:00 UTC, when every simulation begins: for the periods of budgets
 PATIENCE = 3600.0  # seconds, simulated, that requests may go on after the last has come

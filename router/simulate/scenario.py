@@ -16,9 +16,9 @@ from router.config.diagnostics import Findings, did_you_mean
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
-from router.plan import Chain, Plan
-from router.simulate.language import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROUTES, OF_TARGETS, Scenario
-from router.target import Target
+from router.plan.plan import Chain, Plan
+from router.plan.target import Target
+from router.simulate.schema import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROUTES, OF_TARGETS, Scenario
 
 _NEEDS = "duration and traffic"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-)?")

@@ -10,10 +10,10 @@ import msgspec
 
 from router.telemetry import sketch
 from router.telemetry.recorder import Telemetry
-from router.telemetry.slot import Slot, Sums
-from router.telemetry.snapshot import KEPT, Struct
-from router.telemetry.views import History, Samples
+from router.telemetry.slot import Bucket, Totals
 from router.telemetry.windows import ALL, groups_of
+from router.views.figures import KEPT, Struct
+from router.views.history import History, Samples
 
 _AT_ONCE = 10  # seconds that are added up before others get a turn
 
@@ -65,12 +65,12 @@ class Past:
         return Seconds(end, rows)
 
 
-def _row(slots: Iterable[Slot]) -> Row:
-    sums: dict[str, Sums] = {}
+def _row(slots: Iterable[Bucket]) -> Row:
+    sums: dict[str, Totals] = {}
     for slot in slots:
         for key in groups_of(slot.cell):
             if key[0] != "target":
-                sums.setdefault("all" if key == ALL else " ".join(key), Sums()).add(slot)
+                sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(slot)
     return {
         name: Point(each.calls, each.failed, each.cost, each.first_token, each.latency) for name, each in sums.items()
     }

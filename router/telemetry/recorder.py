@@ -1,7 +1,7 @@
 """What the engine tells while it works: cheap to tell, and nobody waits for it.
 
-A request has a `Witness`. The plain case, a request that its first attempt answers, is one write into one slot; all
-else costs a little more. Figures are made from the slots only when somebody reads them (`router.telemetry.windows`).
+A request has a `RequestRecorder`. The plain case, a request that its first attempt answers, is one write into one
+bucket; all else costs a little more. Figures are made from the buckets only when somebody reads them (`windows`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Usage
-from router.target import Target
-from router.telemetry.sentences import Change, breaker_changed
-from router.telemetry.slot import Cell, Slot
-from router.telemetry.snapshot import KEPT, WINDOW
-from router.telemetry.views import Captured, Event
-from router.trace import Attempt, Trace
+from router.plan.target import Target
+from router.telemetry.events import Change, breaker_changed
+from router.telemetry.slot import Bucket, CallCounter
+from router.views.events import Event
+from router.views.figures import KEPT, WINDOW
+from router.views.requests import Captured
+from router.views.trace import Attempt, Trace
 
 if TYPE_CHECKING:
-    from router.breaker import Breaker
-    from router.plan import Plan
+    from router.plan.plan import Plan
+    from router.state.breaker import Breaker
 
 log = logging.getLogger("signalbox.events")
 
@@ -42,9 +43,9 @@ Capture = Literal["off", "preview", "full"]
 class Listener(Protocol):
     """An exporter. Its methods are called on the loop, between the steps of a request, and must be quick."""
 
-    def began(self, witness: Witness) -> None: ...
+    def began(self, witness: RequestRecorder) -> None: ...
 
-    def ended(self, witness: Witness, response: CompletionResponse | None) -> None: ...
+    def ended(self, witness: RequestRecorder, response: CompletionResponse | None) -> None: ...
 
 
 # How a plain request is remembered: as little as can be, since the rest would stay out of every processor's cache.
@@ -60,13 +61,13 @@ class Route:
     def __init__(self, name: str) -> None:
         self.name = name
         self.in_flight = 0
-        self.answers: dict[str, Cell] = {}  # by the target's identity
-        self.attempts: dict[str, Cell] = {}
-        self.requests = Cell("requests", name)
+        self.answers: dict[str, CallCounter] = {}  # by the target's identity
+        self.attempts: dict[str, CallCounter] = {}
+        self.requests = CallCounter("requests", name)
 
-    def cell(self, cells: dict[str, Cell], kind: str, target: Target) -> Cell:
+    def cell(self, cells: dict[str, CallCounter], kind: str, target: Target) -> CallCounter:
         """A new one of these."""
-        cell = cells[target.identity] = Cell(kind, self.name, target.provider, target.identity)
+        cell = cells[target.identity] = CallCounter(kind, self.name, target.provider, target.identity)
         return cell
 
 
@@ -80,12 +81,12 @@ class Telemetry:
         self.virtual = False  # whether time is (see `router.testing`)
         self.label = str(os.getpid())  # tells this router from others of the machine
         self.routes: dict[str, Route] = {}
-        self.requests: deque[Witness | Plain] = deque(maxlen=REQUESTS)  # see `Witness.remembered`
+        self.requests: deque[RequestRecorder | Plain] = deque(maxlen=REQUESTS)  # see `RequestRecorder.remembered`
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.listeners: tuple[Listener, ...] = ()
         self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
-        self.recent: deque[tuple[int, list[Slot]]] = deque()  # the slots of each second of the window
-        self.older: deque[tuple[int, list[Slot]]] = deque()  # and of the rest of what is kept
+        self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the slots of each second of the window
+        self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
         self.adopt(plan)
         self._codes: dict[str, str] = {}  # of the last failure of targets and provider keys
@@ -109,13 +110,13 @@ class Telemetry:
         if abs(drift) > 1 and not self.virtual:
             self.offset += drift
 
-    def witness(self, trace: Trace, request: CompletionRequest, now: float) -> Witness:
+    def witness(self, trace: Trace, request: CompletionRequest, now: float) -> RequestRecorder:
         """Of a request that begins. Nothing of the request is kept, unless the file says so."""
         route = self.routes.get(trace.route)
         if route is None:
             name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
             route = self.routes.setdefault(name, Route(name))
-        return Witness(self, route, trace, None if self.capture == "off" else request, now)
+        return RequestRecorder(self, route, trace, None if self.capture == "off" else request, now)
 
     def changed(self, identity: str, breaker: Breaker) -> None:
         """A breaker took another state. It is told a little later, when the failure that did it is known."""
@@ -153,18 +154,18 @@ class Telemetry:
 
     # --- slots
 
-    def slot(self, cell: Cell, now: float) -> Slot:
+    def slot(self, cell: CallCounter, now: float) -> Bucket:
         """The one that a cell writes into now."""
         return self.turn(cell, now) if now >= cell.slot.ends else cell.slot
 
-    def turn(self, cell: Cell, now: float) -> Slot:
+    def turn(self, cell: CallCounter, now: float) -> Bucket:
         """A new slot for a cell whose last one is over."""
         self._close(cell.slot)
         second = int(now + self.offset)
         if not self.recent or self.recent[-1][0] < second:
             self.recent.append((second, []))
             self._age(second)
-        slot = cell.slot = Slot(cell, self.recent[-1][0], second + 1 - self.offset)
+        slot = cell.slot = Bucket(cell, self.recent[-1][0], second + 1 - self.offset)
         self.recent[-1][1].append(slot)
         return slot
 
@@ -174,7 +175,7 @@ class Telemetry:
             for slot in slots:
                 self._close(slot)
 
-    def _close(self, slot: Slot) -> None:
+    def _close(self, slot: Bucket) -> None:
         if not slot.closed:
             slot.close()
             slot.cell.total.add(slot)
@@ -196,19 +197,19 @@ def names_of(identity: str) -> tuple[str, str | None]:
     return provider, f"{provider}/{model}" if is_target else None
 
 
-def _by_provider(slots: list[Slot]) -> list[Slot]:
+def _by_provider(slots: list[Bucket]) -> list[Bucket]:
     """Many slots of one second as a few: plots tell providers and routes apart, but no targets."""
-    found: dict[tuple[str, str, str], Slot] = {}
+    found: dict[tuple[str, str, str], Bucket] = {}
     for slot in slots:
         cell = slot.cell
         key = (cell.kind, cell.route, cell.provider)
         if key not in found:
-            found[key] = Slot(Cell(*key), slot.second, slot.ends)
+            found[key] = Bucket(CallCounter(*key), slot.second, slot.ends)
         found[key].add(slot)
     return list(found.values())
 
 
-class Witness:
+class RequestRecorder:
     """Sees one request: told of every attempt that comes to nothing, and once how the request ended. It is remembered.
 
     Args:
@@ -300,9 +301,9 @@ class Witness:
             listener.ended(self, response)
 
     @classmethod
-    def remembered(cls, telemetry: Telemetry, row: Witness | Plain) -> Witness:
+    def remembered(cls, telemetry: Telemetry, row: RequestRecorder | Plain) -> RequestRecorder:
         """What became of a request, however it is remembered."""
-        if isinstance(row, Witness):
+        if isinstance(row, RequestRecorder):
             return row
         number, revision, route, target, began, started, now, first, usage, cost = row
         trace = Trace(route.name, revision)
@@ -385,7 +386,7 @@ class Witness:
             slot.hedges += self.hedged
         self._end(response)
 
-    def _attempt(self, target: Target, now: float) -> tuple[Slot, Slot]:
+    def _attempt(self, target: Target, now: float) -> tuple[Bucket, Bucket]:
         """One attempt more: the slots of the target's and the route's part in it."""
         route, telemetry = self._route, self._telemetry
         cell = route.attempts.get(target.identity) or route.cell(route.attempts, "attempts", target)
@@ -398,7 +399,7 @@ class Witness:
         return slots
 
 
-def _answer(slot: Slot, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
+def _answer(slot: Bucket, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
     slot.succeeded += 1
     if first is None:
         slot.plain.append(whole)

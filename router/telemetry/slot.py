@@ -11,7 +11,7 @@ from math import inf
 
 from router.telemetry import sketch
 from router.telemetry.sketch import Sketch
-from router.telemetry.snapshot import Counts, Quantiles
+from router.views.figures import Counts, Quantiles
 
 # What adds up by itself. The names are those of `Counts`; streams flow for `stream_seconds` in all.
 NUMBERS = (
@@ -20,7 +20,7 @@ NUMBERS = (
 )
 
 
-class Sums:
+class Totals:
     """Counts and sketches of a time."""
 
     __slots__ = (*NUMBERS, "errors", "first_token", "latency")
@@ -53,14 +53,14 @@ class Sums:
     def calls(self) -> int:
         return self.succeeded + self.failed + self.cancelled
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: Totals) -> None:
         self._numbers(other, 1)
         for code, number in other.errors.items():
             self.errors[code] = self.errors.get(code, 0) + number
         sketch.add(self.first_token, other.first_token)
         sketch.add(self.latency, other.latency)
 
-    def subtract(self, other: Sums) -> None:
+    def subtract(self, other: Totals) -> None:
         """Take away what was added before."""
         self._numbers(other, -1)
         for code, number in other.errors.items():
@@ -70,7 +70,7 @@ class Sums:
         if not self.calls:
             self.cost = self.stream_seconds = 0.0  # rounding leaves a rest
 
-    def _numbers(self, other: Sums, sign: int) -> None:
+    def _numbers(self, other: Totals, sign: int) -> None:
         self.succeeded += sign * other.succeeded
         self.failed += sign * other.failed
         self.cancelled += sign * other.cancelled
@@ -99,7 +99,7 @@ def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
     return Quantiles(sum(buckets.values()), p50, p90, p95, p99, dict(buckets) if with_sketch else {})
 
 
-class Slot(Sums):
+class Bucket(Totals):
     """What a cell counted until `ends` (loop time), or until someone read it.
 
     Durations are kept as they come, since that is quick, and are sorted into the sketches when it is closed: `plain` of
@@ -108,7 +108,7 @@ class Slot(Sums):
 
     __slots__ = ("cell", "closed", "ends", "firsts", "plain", "second", "wholes")
 
-    def __init__(self, cell: Cell, second: int, ends: float) -> None:
+    def __init__(self, cell: CallCounter, second: int, ends: float) -> None:
         super().__init__()
         self.cell = cell
         self.closed = False
@@ -135,7 +135,7 @@ class Slot(Sums):
         self.plain = self.firsts = self.wholes = array("d")
 
 
-class Cell:
+class CallCounter:
     """Counts for one route and one target of it.
 
     `answers` cells count requests that their first attempt answered, which are a call of the route and one of the
@@ -149,5 +149,5 @@ class Cell:
         self.route = route
         self.provider = provider
         self.identity = identity
-        self.total = Sums()  # of all closed slots
-        self.slot = Slot(self, 0, -inf)
+        self.total = Totals()  # of all closed slots
+        self.slot = Bucket(self, 0, -inf)

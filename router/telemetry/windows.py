@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from router.telemetry.recorder import Telemetry, names_of
-from router.telemetry.slot import Cell, Slot, Sums, quantiles_of
-from router.telemetry.snapshot import WINDOW, Figures, Flow
+from router.telemetry.slot import Bucket, CallCounter, Totals, quantiles_of
+from router.views.figures import WINDOW, Figures, Flow
 
 RATE = 10  # seconds that rates look back
 
@@ -19,7 +19,7 @@ Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", n
 ALL: Key = ("all", "")
 
 
-def groups_of(cell: Cell) -> tuple[Key, ...]:
+def groups_of(cell: CallCounter) -> tuple[Key, ...]:
     """What a cell's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
     asked: tuple[Key, ...] = (ALL, ("route", cell.route))
     called: tuple[Key, ...] = (("provider", cell.provider), ("target", cell.identity))
@@ -32,16 +32,16 @@ class Window:
     __slots__ = ("calls", "output", "sums")
 
     def __init__(self) -> None:
-        self.sums = Sums()
+        self.sums = Totals()
         self.calls: dict[int, int] = {}  # by second
         self.output: dict[int, int] = {}  # tokens of answers
 
-    def add(self, slot: Slot) -> None:
+    def add(self, slot: Bucket) -> None:
         self.sums.add(slot)
         self.calls[slot.second] = self.calls.get(slot.second, 0) + slot.calls
         self.output[slot.second] = self.output.get(slot.second, 0) + slot.output_tokens
 
-    def subtract(self, slot: Slot) -> None:
+    def subtract(self, slot: Bucket) -> None:
         self.sums.subtract(slot)
         self.calls.pop(slot.second, None)
         self.output.pop(slot.second, None)
@@ -55,7 +55,7 @@ class Windows:
         self._clear()
 
     def _clear(self) -> None:
-        self._seen: deque[tuple[int, list[Slot]]] = deque()
+        self._seen: deque[tuple[int, list[Bucket]]] = deque()
         self.groups: dict[Key, Window] = {}
         self.flows: dict[tuple[str, str], Window] = {}
 
@@ -83,7 +83,7 @@ class Windows:
                 for window in self._windows(slot.cell):
                     window.add(slot)
 
-    def _windows(self, cell: Cell) -> Iterator[Window]:
+    def _windows(self, cell: CallCounter) -> Iterator[Window]:
         for key in groups_of(cell):
             found = self.groups.get(key)
             if found is None:
@@ -95,12 +95,12 @@ class Windows:
                 flow = self.flows[cell.route, cell.identity] = Window()
             yield flow
 
-    def sums(self, key: Key) -> Sums:
+    def sums(self, key: Key) -> Totals:
         """Of the window."""
         found = self.groups.get(key)
-        return found.sums if found is not None else Sums()
+        return found.sums if found is not None else Totals()
 
-    def figures(self, key: Key, now: float, total: Sums, in_flight: int, *, with_sketches: bool = False) -> Figures:
+    def figures(self, key: Key, now: float, total: Totals, in_flight: int, *, with_sketches: bool = False) -> Figures:
         """As data.
 
         Args:
@@ -151,27 +151,27 @@ def series(by_second: dict[int, int], second: int) -> tuple[int, ...]:
     return tuple(by_second.get(past, 0) for past in range(second - WINDOW, second))
 
 
-class Totals:
+class GroupTotals:
     """Everything since the start, by group."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         telemetry.cut()
-        self._sums: dict[Key, Sums] = {}
+        self._sums: dict[Key, Totals] = {}
         for route in telemetry.routes.values():
             for cell in (*route.answers.values(), *route.attempts.values(), route.requests):
                 for key in groups_of(cell):
-                    self._sums.setdefault(key, Sums()).add(cell.total)
+                    self._sums.setdefault(key, Totals()).add(cell.total)
 
-    def target(self, provider: str, model: str) -> Sums:
+    def target(self, provider: str, model: str) -> Totals:
         """Of a target, whatever connections it has had."""
-        found = Sums()
+        found = Totals()
         for (kind, identity), sums in self._sums.items():
             if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):
                 found.add(sums)
         return found
 
-    def of(self, key: Key) -> Sums:
-        return self._sums.get(key) or Sums()
+    def of(self, key: Key) -> Totals:
+        return self._sums.get(key) or Totals()
 
     @property
     def keys(self) -> tuple[Key, ...]:

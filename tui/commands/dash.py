@@ -10,9 +10,9 @@ import click
 
 from router.cli.common import Failure, valid_file
 from router.config import ConfigError
-from router.core import Router
-from router.monitor.client import SocketFeed, discover
-from router.telemetry.views import Running
+from router.monitor.socket.client import SocketFeed, discover
+from router.router import Router
+from router.views.running import Running
 from tui.commands.terminal import need_terminal, show
 
 
@@ -36,7 +36,7 @@ def command(what: str | None, where: Path | None, web: bool, port: int) -> int:
 def _on_web(what: str | None, where: Path | None, port: int) -> int:
     """Each session of a browser is a `signalbox dash` of its own; a router on a file is here, and theirs to watch."""
     from tui.commands.web import serve
-    from tui.engine import Engine
+    from tui.router_thread import Engine
 
     again = [sys.executable, "-m", "router.cli", "dash", *(["--socket", str(where)] if where else [])]
     if what is None or not _is_file(what):
@@ -52,7 +52,7 @@ def _is_file(what: str) -> bool:
 
 def _on_file(path: str) -> int:
     from tui.app import Dashboard
-    from tui.engine import Engine
+    from tui.router_thread import Engine
 
     valid_file(path)  # says what is wrong before the screen is taken
     try:

@@ -16,7 +16,7 @@ def command(story: bool) -> int:
         return tell()
     from tui.app import Dashboard
     from tui.demo import Demo, demo
-    from tui.engine import Engine
+    from tui.router_thread import Engine
 
     with Engine(demo) as engine:
         world: Demo = engine.value

@@ -11,18 +11,17 @@ from typing import ClassVar, Literal
 from textual import events
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from router.telemetry.snapshot import Snapshot
-from router.telemetry.views import ConfigView, Revision
+from router.views.figures import Snapshot
+from router.views.file import ConfigView
 from tui import format as as_text
+from tui.dialogs.revision import RevisionDialog
 from tui.theme import BAD, GOOD, STRONG
 from tui.view import GONE, View
+from tui.widgets.config_rows import difference_rows, file_rows, log_rows, marked
 from tui.widgets.rows import Rows
-from tui.widgets.source import difference_rows, file_rows, log_rows, marked, revision_rows
 
 Part = Literal["file", "difference", "log"]
 _MARGIN = {"file": 8, "difference": 4, "log": 0}  # characters before the text of a line
@@ -211,33 +210,6 @@ class ConfigScreen(View):
         except (SuspendNotSupported, OSError) as error:
             why = "this terminal can't be lent to it" if isinstance(error, SuspendNotSupported) else str(error)
             self.dashboard.tell(f"{command[0]} can't be started: {why}", level="error")
-
-
-class RevisionDialog(ModalScreen[None]):
-    """What one revision changed, or why it was rejected."""
-
-    DEFAULT_CSS = """
-    RevisionDialog { align: center middle; background: $background 60%; }
-    RevisionDialog > Vertical { width: 92%; max-width: 130; height: auto; max-height: 90%; background: $panel;
-                                border: round $accent; border-title-color: $accent; padding: 1 1; }
-    RevisionDialog Rows { height: auto; max-height: 40; background: $panel; overflow-x: auto; scrollbar-size: 1 1; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
-
-    def __init__(self, revision: Revision) -> None:
-        super().__init__()
-        self._revision = revision
-
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            word = "revision" if self._revision.accepted else "rejected, while it ran:"
-            box.border_title = f"{word} {self._revision.revision[:7]} · {as_text.clock(self._revision.time)}"
-            box.border_subtitle = "escape closes"
-            yield Rows()
-
-    def on_mount(self) -> None:
-        width = min(130, self.app.size.width * 92 // 100) - 6
-        self.query_one(Rows).show(revision_rows(self._revision, width))
 
 
 def _verdict(view: ConfigView) -> Content:

@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from router.telemetry.snapshot import ProviderFigures, Snapshot
-from router.telemetry.views import Event, RequestFilter
+from router.views.events import Event
+from router.views.figures import ProviderFigures, Snapshot
+from router.views.requests import RequestFilter
 from tui.view import BREAKER_KEYS, GONE, View
 from tui.widgets.board import Board
 from tui.widgets.details import Details

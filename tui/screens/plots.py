@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal
 
-from router.telemetry.snapshot import Snapshot
-from router.telemetry.views import History, Samples
+from router.views.figures import Snapshot
+from router.views.history import History, Samples
 from tui import format as as_text
 from tui.theme import BAD, GOOD, INFO, MONEY, STRONG, TITLE, WARN
 from tui.view import View

@@ -12,12 +12,12 @@ from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from router.telemetry.snapshot import Snapshot
-from router.telemetry.views import RequestFilter, RequestRecord
+from router.views.figures import Snapshot
+from router.views.requests import RequestFilter, RequestRecord
 from tui import request_filter
+from tui.dialogs.trace import TraceDialog
 from tui.feed import FeedLost
 from tui.theme import BAD, FAINT, MUTED
-from tui.trace_dialog import TraceDialog
 from tui.view import GONE, View
 from tui.widgets.request_list import RequestList
 from tui.widgets.rows import Rows

@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from router.telemetry.snapshot import Snapshot
-from router.telemetry.views import Chains, RequestFilter
+from router.views.figures import Snapshot
+from router.views.requests import RequestFilter
+from router.views.routes import Chains
 from tui.view import BREAKER_KEYS, View
 from tui.widgets.policies import Policies, of_route, of_target
 from tui.widgets.rows import Rows

@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.widgets import Input, Select, Static
 from textual.worker import Worker
 
-from router.telemetry.commands import Prompt
-from router.telemetry.snapshot import Snapshot
+from router.views.commands import Prompt
+from router.views.figures import Snapshot
 from tui import format as as_text
-from tui.pick_dialog import MOST, Pick
+from tui.dialogs.pick import MOST, Pick
 from tui.theme import FAINT, INFO, MUTED, STRONG
 from tui.view import View
 from tui.widgets.answer import Answer

@@ -13,12 +13,12 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Collapsible, Markdown, Static
 
-from router.telemetry.commands import Prompt, PromptChunk, PromptEnd
-from router.telemetry.views import TraceView
+from router.views.commands import Prompt, PromptChunk, PromptEnd
+from router.views.requests import TraceView
 from tui import format as as_text
+from tui.dialogs.trace import TraceDialog
 from tui.feed import Feed, FeedLost
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, TEXT, WARN
-from tui.trace_dialog import TraceDialog
 from tui.widgets.waterfall import waterfall
 
 FLUSH = 0.08  # seconds that text is collected for before it is laid out, which costs much more than collecting

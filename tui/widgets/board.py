@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from textual import events
 
-from router.telemetry.snapshot import Lamp, ProviderFigures, Snapshot, TargetFigures
+from router.views.figures import Health, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
 from tui.widgets.rows import Line, Piece, Row, Rows
@@ -130,7 +130,7 @@ def _name(shown: Shown, width: int, sign: str, fault: str | None) -> list[Piece]
     return [*lead, (name, TEXT), (f" {model}" if model else "", FAINT)]
 
 
-def state(lamp: Lamp, now: float) -> str:
+def state(lamp: Health, now: float) -> str:
     """The lamp in words: "" for one that is closed by itself."""
     word = LAMPS[lamp.state][2]
     if lamp.state == "closed":

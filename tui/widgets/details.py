@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from textual.content import Content
 from textual.widgets import Static
 
-from router.telemetry.snapshot import Counts, Lamp, LimitUse, ProviderFigures, Snapshot, TargetFigures
+from router.views.figures import Counts, Health, LimitUse, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
 from tui.theme import BAD, FAINT, LAMPS, MUTED, STRONG, TEXT, WARN
 from tui.widgets.board import Shown, state
@@ -56,7 +56,7 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
         yield _pair("budget", told)
 
 
-def _lamp(lamp: Lamp, now: float) -> Content:
+def _lamp(lamp: Health, now: float) -> Content:
     sign, style, word = LAMPS[lamp.state]
     told = state(lamp, now) or word
     return Content.assemble((f"{sign} {told}", f"bold {style}"), (f"  {lamp.why}" if lamp.why else "", MUTED))
@@ -77,7 +77,7 @@ def _limit(limit: LimitUse) -> Content:
     )
 
 
-def _key(name: str, lamp: Lamp, limits: tuple[LimitUse, ...], now: float) -> Content:
+def _key(name: str, lamp: Health, limits: tuple[LimitUse, ...], now: float) -> Content:
     sign, style, _ = LAMPS[lamp.state]
     worst = max((each.pressure for each in limits), default=None)
     used = "" if worst is None else f"{as_text.bar(worst, 8)} {worst:.0%}  "

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from textual import events as textual_events
 
-from router.telemetry.views import Event
+from router.views.events import Event
 from tui import format as as_text
 from tui.theme import LEVELS, MUTED, TEXT
 from tui.widgets.rows import Row, Rows

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from router.telemetry.snapshot import RouteFigures, Snapshot
-from router.telemetry.views import BranchView, ChainView, PolicyValue, TierView
+from router.views.figures import RouteFigures, Snapshot
+from router.views.routes import BranchView, ChainView, PolicyValue, TierView
 from tui import format as as_text
 from tui.theme import FAINT, INFO, MUTED, STRONG, TEXT
 from tui.widgets.rows import Row, Rows

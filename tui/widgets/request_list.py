@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from textual import events
 
-from router.telemetry.views import RequestRecord
+from router.views.requests import RequestRecord
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
 from tui.widgets.rows import Line, Piece, Row, Rows

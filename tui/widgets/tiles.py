@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
-from router.telemetry.snapshot import Snapshot
+from router.views.figures import Snapshot
 from tui import format as as_text
 from tui.theme import BAD, GOOD, INFO, MUTED, STRONG, WARN
 

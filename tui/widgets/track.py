@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from textual import events
 
-from router.telemetry.snapshot import RouteFigures, Snapshot, TargetFigures
-from router.telemetry.views import BranchView, Chains, ChainView, TierView
+from router.views.figures import RouteFigures, Snapshot, TargetFigures
+from router.views.routes import BranchView, Chains, ChainView, TierView
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
 from tui.widgets.board import state

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from router.telemetry.views import TraceView
-from router.trace import Attempt, Entry, Pause, Skip
+from router.views.requests import TraceView
+from router.views.trace import Attempt, Entry, Pause, Skip
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
 

@@ -1,0 +1,192 @@
+"""Requests carried by aiohttp, whose pool costs a fraction of httpx's own CPU under concurrency.
+
+It is called directly: httpx's request and response objects would cost a fifth of a call. Errors come out as httpx's
+exceptions, each for what really happened: a refused connection and a failed look-up are `ConnectError`, a server that
+hangs up is `ReadError`, an answer that is no HTTP is `RemoteProtocolError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+
+import aiohttp
+import httpx
+from aiohttp.http_exceptions import ContentEncodingError, TransferEncodingError
+from yarl import URL
+
+from providers.transport.engine import RawResponse, joined
+
+_READ_BUFFER = 256 * 1024
+_MAX_HEADER = 64 * 1024
+_LARGE = 1024 * 1024
+_IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
+_KEPT = 64  # URLs, and timeouts, that are kept ready
+# What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed session.
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, RuntimeError, ValueError)
+
+
+class AiohttpEngine:
+    """One pool of connections, made on first use and bound to the event loop of that use.
+
+    The pool lives in an async generator, so that `asyncio.run` closes it with its loop (by
+    `loop.shutdown_asyncgens`) and a dropped carrier is closed when it is collected. On a new loop a new pool is made.
+
+    Args:
+        proxy: an HTTP proxy's URL.
+        verify: check certificates; a string is the path of a CA bundle.
+    """
+
+    def __init__(self, *, proxy: str | None = None, verify: bool | str = True) -> None:
+        self._proxy = proxy
+        self._verify = verify
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._keeper: AsyncGenerator[aiohttp.ClientSession, None] | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
+        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
+        self._answers: set[_AiohttpAnswer] = set()  # that are being read
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
+    ) -> RawResponse:
+        session = self._session
+        if session is None or session.closed or asyncio.get_running_loop() is not self._loop:
+            session = await self._open()
+        try:
+            answer = await session.request(
+                method,
+                self._url(url),
+                # A large body as a file, which aiohttp sends piece by piece in place of holding up the loop.
+                data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body or None,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=self._timeout(connect),
+            )
+        except _FAILURES as error:
+            raise _as_httpx(error) from error
+        return _AiohttpAnswer(answer, self._answers)
+
+    async def aclose(self) -> None:
+        keeper, self._keeper, self._session = self._keeper, None, None
+        for answer in tuple(self._answers):
+            answer.abort()  # a closed session does not wake those who read from it
+        if keeper is not None and self._loop is asyncio.get_running_loop():
+            await keeper.aclose()
+
+    async def _open(self) -> aiohttp.ClientSession:
+        self._loop = asyncio.get_running_loop()
+        self._keeper = _pool(self._ssl())
+        self._session = await anext(self._keeper)
+        return self._session
+
+    def _ssl(self) -> ssl.SSLContext | bool:
+        if not isinstance(self._verify, str):
+            return self._verify
+        try:
+            return ssl.create_default_context(cafile=self._verify)
+        except OSError as error:  # ssl.SSLError is one
+            raise httpx.ConnectError(f"the CA bundle {self._verify} cannot be loaded: {error.strerror}") from error
+
+    def _url(self, url: str) -> URL:
+        found = self._urls.get(url)
+        if found is None:
+            if len(self._urls) >= _KEPT:
+                self._urls.clear()
+            try:
+                found = self._urls[url] = URL(url, encoded=True)
+            except ValueError as error:
+                raise _as_httpx(error) from error
+        return found
+
+    def _timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
+        found = self._timeouts.get(connect)
+        if found is None:
+            if len(self._timeouts) >= _KEPT:
+                self._timeouts.clear()
+            found = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=float("inf"))
+            self._timeouts[connect] = found
+        return found
+
+
+async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[aiohttp.ClientSession, None]:
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_CONNECTION, ssl=context)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=_READ_BUFFER,
+        max_line_size=_MAX_HEADER,
+        max_field_size=_MAX_HEADER,
+    )
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+class _AiohttpAnswer:
+    """Closing it before its end closes the connection at once."""
+
+    __slots__ = ("_answer", "_others", "headers", "status")
+
+    def __init__(self, answer: aiohttp.ClientResponse, others: set[_AiohttpAnswer]) -> None:
+        self._answer = answer
+        self._others = others
+        self.status = answer.status
+        self.headers = joined(list(answer.headers.items()))
+        others.add(self)
+
+    async def read_some(self) -> bytes:
+        try:
+            return await self._answer.content.readany()
+        except _FAILURES as error:
+            raise _as_httpx(error) from error
+
+    async def aclose(self) -> None:
+        self._others.discard(self)
+        self._answer.close()
+
+    def abort(self) -> None:
+        """Let the reader know that no more will come."""
+        if not self._answer.content.is_eof():
+            self._answer.content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
+
+
+def _as_httpx(error: Exception) -> httpx.HTTPError:
+    """What the failure is in httpx's terms; raises it again when it is none of the network's."""
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return _bad_answer(error)
+    if isinstance(error, TimeoutError):
+        # aiohttp's text holds the whole URL, whose query may hold a secret.
+        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return httpx.ConnectError(_text(error))
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return httpx.ReadError("the server closed the connection without an answer")
+    if isinstance(error, aiohttp.ClientConnectionError | OSError):
+        return httpx.ReadError(_text(error))
+    if isinstance(error, ValueError):  # aiohttp's errors of a URL are
+        return httpx.UnsupportedProtocol("the URL is no URL of http or https")
+    if isinstance(error, RuntimeError) and "closed" in str(error):  # its word for a session that was closed meanwhile
+        return httpx.ReadError("this client was closed")
+    raise error
+
+
+def _bad_answer(error: aiohttp.ClientResponseError | aiohttp.ClientPayloadError) -> httpx.HTTPError:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return httpx.ProxyError(f"the proxy answers {error.status} {error.message}")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}")
+    cause = error.__cause__
+    if isinstance(cause, ContentEncodingError):
+        return httpx.DecodingError("the answer is not packed as its content-encoding says")
+    if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
+        return httpx.RemoteProtocolError("the answer's chunked encoding is broken")
+    return httpx.ReadError("the connection broke before the answer was complete")
+
+
+def _text(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,54 @@
+"""What carries requests, seen from the client: one call, and an answer that is read piece by piece.
+
+Both engines, aiohttp and a handed-in httpx transport, tell their failures by httpx's exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class RawResponse(Protocol):
+    """An answer whose body is still to be read. `headers` have lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+
+    async def read_some(self) -> bytes:
+        """The next bytes of the body, unpacked; empty at its end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection at once, unless the body was read to its end."""
+        ...
+
+
+class HttpEngine(Protocol):
+    """A pool of connections."""
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
+    ) -> RawResponse:
+        """Send a request; returns when the answer's headers are here.
+
+        Args:
+            connect: seconds that a new connection may take.
+
+        Raises:
+            httpx.HTTPError: what failed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def joined(headers: list[tuple[str, str]]) -> dict[str, str]:
+    """Headers by lower-case name; those that come twice are one, with commas between (RFC 9110, section 5.2)."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        name = name.lower()
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found

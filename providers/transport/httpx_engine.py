@@ -1,0 +1,79 @@
+"""Requests carried by an httpx transport that the caller has handed in: a proxy of its own, a recording, a mock.
+
+Errors come out as those of `aiohttp_engine` do. httpx's own transport calls a server that hangs up a protocol error, of
+which a router would not try again; what h11 says of it tells the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+
+from providers.transport.engine import RawResponse, joined
+
+
+class HttpxEngine:
+    """Calls the transport directly; httpx's client with its cookies, redirects and auth is not in between."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
+    ) -> RawResponse:
+        extensions = {"timeout": {"connect": connect}}
+        request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
+        try:
+            return _HttpxAnswer(await self._transport.handle_async_request(request))
+        except (httpx.HTTPError, RuntimeError) as error:
+            raise _exact(error) from error
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+# h11's words for a connection that was closed too early (its `_readers.py` and httpcore's `http11.py`).
+_HUNG_UP = ("Server disconnected", "peer closed connection")
+
+
+def _exact(error: Exception) -> Exception:
+    if isinstance(error, httpx.RemoteProtocolError) and str(error).startswith(_HUNG_UP):
+        return httpx.ReadError(f"the connection broke: {error}")
+    if isinstance(error, httpx.ConnectTimeout) and not str(error):
+        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
+    if isinstance(error, httpx.NetworkError) and not str(error):
+        return type(error)("the connection was closed")
+    if isinstance(error, RuntimeError) and "loop is closed" in str(error):
+        return httpx.ReadError("the transport that was handed in has connections of an event loop that is closed")
+    return error
+
+
+class _HttpxAnswer:
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self._pieces: AsyncIterator[bytes] | None = None
+        self.status = answer.status_code
+        self.headers = joined(answer.headers.multi_items())
+
+    async def read_some(self) -> bytes:
+        if self._pieces is None:
+            packed = "content-encoding" in self.headers
+            source: Any = self._answer.aiter_bytes() if packed else self._answer.stream
+            self._pieces = aiter(source)
+        try:
+            async for data in self._pieces:
+                if data:
+                    return data
+        except (httpx.HTTPError, RuntimeError) as error:
+            raise _exact(error) from error
+        return b""
+
+    async def aclose(self) -> None:
+        close = getattr(self._pieces, "aclose", None)
+        if close is not None:
+            await close()  # a generator that is left alone would be closed by a task of its own
+        stream = self._answer.stream
+        if isinstance(stream, httpx.AsyncByteStream):
+            await stream.aclose()

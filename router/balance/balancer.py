@@ -1,0 +1,44 @@
+"""What a balancer is, and what it may look at. The engine asks one for each pick (`router.balance.strategies`)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from router.plan.target import Target
+from router.state.states import States
+
+
+class BalanceContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a balancer may look at.
+
+    Args:
+        now: the loop's time.
+        prompt: tokens of the prompt, roughly.
+        affinity: gives what keeps requests together: a session, or the beginning of a prompt.
+    """
+
+    states: States
+    now: float
+    chance: random.Random
+    prompt: int = 0
+    max_tokens: int | None = None
+    affinity: Callable[[], bytes] = bytes
+
+
+IsEligible: TypeAlias = Callable[[Target], bool]  # whether a target may be called now; the trace is told why not
+
+
+class Balancer(Protocol):
+    """Picks one of a tier's targets, which are in the file's order."""
+
+    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+        """The next one; None when none may be called."""
+        ...
+
+    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+        """Each target's share of the next picks, most likely first; changes nothing."""
+        ...

@@ -1,0 +1,131 @@
+"""Which of the eligible targets comes next. Pure: time, chance and state come in with a `BalanceContext`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from math import ceil, inf, log
+
+from providers.types import Usage
+from router.balance.balancer import BalanceContext, Balancer, IsEligible
+from router.balance.weighted import Weighted
+from router.plan.pricing import cost
+from router.plan.target import Target
+
+_BOUND = 1.25  # times the mean of calls under way that one target of an affinity may have
+_USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
+
+
+class Ordered:
+    """The first as written."""
+
+    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+        return next(filter(may, targets), None)
+
+    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+        return _all_to(eligible[0], eligible)
+
+
+class _Scored:
+    """The least of a score."""
+
+    def __init__(self, score: Callable[[Target, BalanceContext], float | tuple[float, ...]]) -> None:
+        self._score = score
+
+    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+        return min(filter(may, targets), key=lambda target: self._score(target, look), default=None)
+
+    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+        return _all_to(self.pick(eligible, _any, look), eligible)
+
+
+class LeastLatency:
+    """The better of two drawn by chance, by time to first token and calls under way; the unknown is tried once.
+
+    "The Power of Two Choices in Randomized Load Balancing" (Mitzenmacher, 2001), over a peak EWMA as in Finagle.
+    """
+
+    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+        eligible = list(filter(may, targets))
+        for target in eligible:
+            state = look.states.of(target)
+            if not state.latency.known and not state.explored:
+                state.explored = True
+                return target
+        pair = look.chance.sample(eligible, min(2, len(eligible)))
+        return min(pair, key=lambda target: _latency(target, look), default=None)
+
+    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+        ranked = sorted(eligible, key=lambda target: _latency(target, look))
+        if len(ranked) == 1:
+            return [(ranked[0], 1.0)]
+        # Of all pairs, the best is in n-1, the second best wins n-2, …
+        pairs = len(ranked) * (len(ranked) - 1) / 2
+        return [(target, (len(ranked) - 1 - place) / pairs) for place, target in enumerate(ranked)]
+
+
+class Affinity:
+    """Rendezvous hashing: each key has an order of its own over the targets, of which the first with room takes it.
+
+    A target that goes moves only its own keys. Weights by the logarithm method of "Weighted Distributed Hash Tables"
+    (Schindelhauer and Schomaker, 2005); bounded load after "Consistent Hashing with Bounded Loads" (Mirrokni et al.,
+    2016).
+    """
+
+    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+        eligible = list(filter(may, targets))
+        if not eligible:
+            return None
+        busy = {target.name: look.states.in_flight(target) for target in eligible}
+        most = ceil(_BOUND * (sum(busy.values()) + 1) / len(eligible))
+        key = look.affinity()
+        ranked = sorted(eligible, key=lambda target: _distance(key, target))
+        return next((target for target in ranked if busy[target.name] < most), ranked[0])
+
+    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+        return _all_to(self.pick(eligible, _any, look), eligible)
+
+
+def _any(_: Target) -> bool:
+    return True
+
+
+def _all_to(first: Target | None, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
+    return [(target, float(target is first)) for target in sorted(eligible, key=lambda each: each is not first)]
+
+
+def _latency(target: Target, look: BalanceContext) -> float:
+    state = look.states.of(target)
+    return state.latency.value(look.now) * (state.allowance.in_flight + 1)
+
+
+def _busy(target: Target, look: BalanceContext) -> float:
+    weight = target.weight * look.states.share(target, look.now)
+    return look.states.in_flight(target) / weight
+
+
+def _expense(target: Target, look: BalanceContext) -> tuple[float, float]:
+    answer = _USUAL_ANSWER if look.max_tokens is None else look.max_tokens
+    expected = cost(target.capabilities.price, Usage(look.prompt, answer))
+    return inf if expected is None else expected, _latency(target, look)
+
+
+def _distance(key: bytes, target: Target) -> float:
+    digest = blake2b(target.identity.encode(), key=blake2b(key, digest_size=16).digest(), digest_size=8).digest()
+    unit = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
+    return -log(unit) / target.weight
+
+
+_STRATEGIES: dict[str, Callable[[], Balancer]] = {
+    "weighted": Weighted,
+    "ordered": Ordered,
+    "least_latency": LeastLatency,
+    "least_busy": lambda: _Scored(_busy),
+    "cheapest": lambda: _Scored(_expense),
+    "affinity": Affinity,
+}
+
+
+def make_balancer(strategy: str) -> Balancer:
+    """A balancer by its name in the file."""
+    return _STRATEGIES[strategy]()

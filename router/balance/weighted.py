@@ -1,0 +1,176 @@
+"""Weights kept to one call, whatever the number of targets."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, TypeAlias
+
+from router.plan.target import Target
+
+if TYPE_CHECKING:
+    from router.balance.balancer import BalanceContext, IsEligible
+
+_ROUNDING = 1e-9  # of a call
+_LONG = 2.0**20  # calls, after which time begins anew, so that adding to it stays exact
+
+
+class _Turn:
+    """A target's place in line: its next call may begin at `begin` and is due at `due`, in virtual time.
+
+    `part` is its weight over all weights of the tier, `weight` what it has of that at the moment. `credit` is what it
+    is owed, in calls, while it stands aside.
+    """
+
+    __slots__ = ("aside", "begin", "credit", "part", "place", "target", "weight")
+
+    def __init__(self, target: Target, part: float, place: int) -> None:
+        self.target = target
+        self.part = self.weight = part
+        self.place = place  # in the file: the first of those that are due at once
+        self.begin = self.credit = 0.0
+        self.aside = False
+
+    @property
+    def due(self) -> float:
+        return self.begin + 1.0 / self.weight
+
+
+_Line: TypeAlias = list[tuple[float, int, _Turn]]  # a heap; the place before the turn, which can't be compared
+
+
+class Weighted:
+    """At every moment a target has had its share of the calls so far, give or take one.
+
+    Virtual time moves on with each call, by one over the weights of those that share it. A target's next call may begin
+    when its last one was due, and of all that may begin the one that is due first is picked: "Earliest Eligible Virtual
+    Deadline First" (Stoica and Abdel-Wahab, 1995). Smooth weighted round robin, which takes the one that is owed most,
+    strays further with many targets, and has to look at all of them.
+
+    Only who would be next is asked whether it may be called. If not, it stands aside: it is asked each time from then
+    on, and what it is owed does not grow until it is back. Those that came back with less weight (`States.share`) stay
+    aside until they have all of it, since what is due moves while a weight does.
+    """
+
+    __slots__ = ("_aside", "_ready", "_targets", "_time", "_waiting", "_weight")
+
+    _weight: float  # of those in line
+    _time: float
+
+    def __init__(self) -> None:
+        self._line_up(())
+
+    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+        if targets is not self._targets:
+            self._line_up(targets)
+        growing = self._ask_again(may, look) if self._aside else []
+        while True:
+            weight = self._weight + sum([turn.weight for turn in growing]) if growing else self._weight
+            if not (growing or self._ready or self._waiting):
+                return None
+            time = self._time + 1.0 / weight
+            turn = self._next(growing, time)
+            if turn.aside:
+                break
+            if not may(turn.target):
+                self._step_aside(turn)
+                continue
+            share = look.states.share(turn.target, look.now)
+            if share >= 1.0:
+                self._take()
+                turn.begin += 1.0 / turn.weight
+                heappush(self._waiting, (turn.begin, turn.place, turn))
+                break
+            self._step_aside(turn)
+            growing.append(self._with(turn, share))
+        if growing:
+            self._owe(growing, turn, time)
+        self._time = time if time < _LONG else self._anew(time)
+        return turn.target
+
+    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+        weights = [target.weight * look.states.share(target, look.now) for target in eligible]
+        total = sum(weights) or 1.0
+        shares = [(target, weight / total) for target, weight in zip(eligible, weights, strict=True)]
+        return sorted(shares, key=lambda share: -share[1])
+
+    def _line_up(self, targets: Sequence[Target]) -> None:
+        self._targets: Sequence[Target] = targets
+        whole = sum(target.weight for target in targets if target.weight > 0)
+        turns = [_Turn(each, each.weight / whole, place) for place, each in enumerate(targets) if each.weight > 0]
+        self._time = 0.0
+        self._waiting: _Line = [(0.0, turn.place, turn) for turn in turns]  # by when they may begin
+        self._ready: _Line = []  # those that may, by when they are due
+        self._aside: list[_Turn] = []
+        self._weight = 1.0
+
+    def _next(self, growing: list[_Turn], time: float) -> _Turn:
+        """Who is due first of those that may begin; where nobody may, who may soonest. It stays where it is."""
+        ready, waiting = self._ready, self._waiting
+        while waiting and waiting[0][0] < time - _ROUNDING:
+            turn = heappop(waiting)[2]
+            heappush(ready, (turn.begin + 1.0 / turn.weight, turn.place, turn))
+        first = ready or waiting
+        if not growing:
+            return first[0][2]
+        return min(growing if not first else [*growing, first[0][2]], key=lambda turn: _order(turn, time))
+
+    def _take(self) -> _Turn:
+        """The first in line leaves it."""
+        return heappop(self._ready or self._waiting)[2]
+
+    def _step_aside(self, turn: _Turn) -> None:
+        self._take()
+        turn.credit = (self._time - turn.begin) * turn.part
+        turn.aside = True
+        insort(self._aside, turn, key=lambda each: each.place)
+        self._weight -= turn.part
+
+    def _ask_again(self, may: IsEligible, look: BalanceContext) -> list[_Turn]:
+        """Those that are back get in line again; gives those whose weight is still growing."""
+        growing, aside = [], []
+        for turn in self._aside:
+            if not may(turn.target):
+                aside.append(turn)
+                continue
+            share = look.states.share(turn.target, look.now)
+            self._with(turn, share)
+            if share < 1.0:
+                growing.append(turn)
+                aside.append(turn)
+                continue
+            turn.aside = False
+            heappush(self._waiting, (turn.begin, turn.place, turn))
+            self._weight += turn.part
+        self._aside = aside
+        if not aside:
+            self._weight = 1.0  # without what rounding left
+        return growing
+
+    def _with(self, turn: _Turn, share: float) -> _Turn:
+        """It has this share of its weight now, and is owed as much as before."""
+        turn.weight = turn.part * share
+        turn.begin = self._time - turn.credit / turn.weight
+        return turn
+
+    def _owe(self, growing: Iterable[_Turn], picked: _Turn, time: float) -> None:
+        for turn in growing:
+            turn.credit = (time - turn.begin) * turn.weight
+            if turn is picked:
+                turn.credit -= 1.0
+
+    def _anew(self, time: float) -> float:
+        for line in (self._waiting, self._ready):
+            for _, _, turn in line:
+                turn.begin -= time
+        self._waiting = [(turn.begin, turn.place, turn) for _, _, turn in self._waiting]
+        self._ready = [(turn.due, turn.place, turn) for _, _, turn in self._ready]
+        heapify(self._waiting)
+        heapify(self._ready)
+        return 0.0
+
+
+def _order(turn: _Turn, time: float) -> tuple[bool, float, int]:
+    begun = turn.begin < time - _ROUNDING
+    return not begun, turn.due if begun else turn.begin, turn.place

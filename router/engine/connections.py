@@ -1,0 +1,96 @@
+"""The live providers of a router, one for each API key: made on first use, closed when the last call of theirs ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from providers import registry
+from providers.base import Provider
+from providers.errors import ErrorCode, ProviderError
+from router.plan.plan import Plan
+from router.plan.target import Key, Target
+from router.state.guard import Guard
+
+
+class ProviderPool:
+    """Providers by the identity of their key.
+
+    Args:
+        given: ready providers by name or by a key's identity, in place of those that the file's settings would make.
+        guard: of a key by its identity, None when it was not used; it knows the calls under way.
+    """
+
+    def __init__(self, given: Mapping[str, Provider], guard: Callable[[str], Guard | None]) -> None:
+        self._given = dict(given)
+        self._made: dict[str, Provider] = {}
+        self._guard = guard
+        self._kept: frozenset[str] = frozenset()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def of(self, target: Target, key: Key | None = None) -> Provider:
+        """Of a target, also of one that the file no longer has: a request keeps its plan.
+
+        Raises:
+            ProviderError: CANCELLED when all were closed.
+        """
+        given = self._given.get(target.provider)
+        return self.made(key or target.keys[0]) if given is None else given
+
+    def named(self, name: str, plan: Plan) -> Provider:
+        """The provider of that name; of a pool, the first key's."""
+        given = self._given.get(name)
+        return self.made(plan.catalogue.keys[name][0]) if given is None else given
+
+    def made(self, key: Key) -> Provider:
+        found = self._made.get(key.identity) or self._given.get(key.identity)
+        if found is None:
+            if self._closed:
+                raise ProviderError(ErrorCode.CANCELLED, "the router was closed")
+            if key.settings is None:
+                raise ValueError(f"{key!r} was not made by a plan")
+            found = self._made[key.identity] = registry.create(key.settings)
+        return found
+
+    def under_way(self, plan: Plan) -> dict[str, int]:
+        """Calls in flight by the name of the provider."""
+        guards = {name: [self._guard(key.identity) for key in keys] for name, keys in plan.catalogue.keys.items()}
+        return {
+            name: sum(guard.allowance.in_flight for guard in found if guard is not None)
+            for name, found in guards.items()
+        }
+
+    def keep(self, identities: set[str]) -> None:
+        """Close those of all other keys, each when its last call has ended."""
+        self._kept = frozenset(identities)
+        for identity in [identity for identity in self._made if identity not in identities]:
+            guard = self._guard(identity)
+            if guard is None or guard.allowance.in_flight == 0:
+                self._retire(identity)
+            else:
+                guard.allowance.on_idle = partial(self._retire, identity)
+
+    def _retire(self, identity: str) -> None:
+        if identity in self._kept:
+            return  # an edit brought it back meanwhile
+        provider = self._made.pop(identity, None)
+        if provider is not None:
+            task = asyncio.get_running_loop().create_task(provider.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def on_new_loop(self) -> None:
+        """What was being closed went with the old loop."""
+        self._closing.clear()
+
+    async def aclose(self) -> None:
+        """Close them all; calls under way fail at once."""
+        self._closed = True
+        providers = [*self._made.values(), *self._given.values()]
+        self._made, self._given = {}, {}
+        for provider in providers:
+            await provider.aclose()
+        if self._closing:
+            await asyncio.wait(self._closing)

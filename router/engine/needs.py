@@ -1,0 +1,60 @@
+"""Whether a target can serve a request at all, and a tier after what has happened. Pure: no state, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from providers.errors import ErrorCode
+from router.errors import falls_back
+from router.plan.plan import Tier
+from router.plan.target import NEEDS, Target
+
+
+class Requirements(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks of a target.
+
+    `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `affinity` gives what keeps
+    requests at one target.
+    """
+
+    tools: bool = False
+    vision: bool = False
+    json_schema: bool = False
+    streaming: bool = False
+    least_tokens: int = 0
+    prompt_tokens: int = 0
+    max_tokens: int | None = None
+    affinity: Callable[[], bytes] = bytes
+
+
+def why_unfit(
+    target: Target, needs: Requirements, windows: Mapping[str, int], window_floor: int = 0
+) -> tuple[str, str] | None:
+    """Why this target can't serve, as (reason, message), or None. Unknown never excludes.
+
+    Args:
+        windows: context windows learned from errors, by the target's identity.
+        window_floor: tokens that were already too few elsewhere.
+    """
+    if target.disabled:
+        return "disabled", "a variable of its provider is not set"
+    for need in NEEDS if target.lacks else ():
+        if need in target.lacks and getattr(needs, need):
+            return "unsupported", f"no {need}"
+    window = windows.get(target.identity, target.capabilities.context_window)
+    if window is None:
+        return None
+    if needs.least_tokens > window:
+        return "too_small", f"the prompt has at least {needs.least_tokens} tokens, the window {window}"
+    if window_floor and window <= window_floor:
+        return "too_small", f"a window of {window_floor} was too small, this one has {window}"
+    return None
+
+
+def serves(tier: Tier, codes: set[ErrorCode]) -> bool:
+    """Whether a fallback tier takes over after these codes."""
+    if tier.on is None:
+        return any(falls_back(code) for code in codes)
+    return not codes.isdisjoint(tier.on)

@@ -1,0 +1,86 @@
+"""From what an app hands in to one checked request, and what that request asks of a target."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from providers.coerce import (
+    MessagesLike,
+    coerce_messages,
+    coerce_response_format,
+    coerce_tool_choice,
+    coerce_tools,
+)
+from providers.types import CompletionRequest, ImagePart
+from providers.validation import validate
+from router.engine.needs import Requirements
+
+Messages = MessagesLike
+
+_LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
+
+
+def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> CompletionRequest:
+    """A checked request from what an app hands in.
+
+    Raises:
+        TypeError: a parameter that no request has.
+        ProviderError: INVALID_REQUEST, what no vendor accepts.
+    """
+    values = _coerced(params) if params else params
+    request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
+    validate(request)
+    return request
+
+
+def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
+    for name in params:
+        if name not in _REQUEST_FIELDS:
+            near = difflib.get_close_matches(name, _REQUEST_FIELDS, n=1)
+            hint = f' (did you mean "{near[0]}"?)' if near else ""
+            raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
+    values = dict(params)
+    if values.get("tools"):
+        values["tools"] = coerce_tools(values["tools"])
+    if values.get("tool_choice") is not None:
+        values["tool_choice"] = coerce_tool_choice(values["tool_choice"])
+    if values.get("response_format") is not None:
+        values["response_format"] = coerce_response_format(values["response_format"])
+    stop = values.get("stop")
+    if stop is not None:
+        values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    for name in ("tools", "stop"):
+        if name in values and not values[name]:
+            values[name] = ()
+    return values
+
+
+def needs_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
+    """What the request asks of a target."""
+    size, vision = 0, False
+    for message in request.messages:
+        size += len(message.text.encode())
+        if not isinstance(message.content, str):
+            vision = vision or any(isinstance(part, ImagePart) for part in message.content)
+    return Requirements(
+        tools=bool(request.tools),
+        vision=vision,
+        json_schema=isinstance(request.response_format, dict),
+        streaming=streaming,
+        # No tokeniser in use makes tokens of more than some 6 bytes on average in running text.
+        least_tokens=size // 8,
+        prompt_tokens=size // 4 + 4,
+        max_tokens=request.max_tokens,
+        affinity=partial(_affinity, request),
+    )
+
+
+def _affinity(request: CompletionRequest) -> bytes:
+    """What keeps requests at one target: the caller's word, else the beginning of the prompt."""
+    if request.affinity is not None:
+        return request.affinity.encode()
+    return request.messages[0].text[:_LEADING].encode()

@@ -1,0 +1,56 @@
+"""Counting tokens for a target: by a tokenizer or an estimate, which learns from what vendors report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from providers.base import Provider
+from providers.coerce import coerce_messages, coerce_tools
+from providers.errors import ErrorCode, ProviderError
+from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
+from providers.types import CompletionRequest, TokenCount, Usage
+from router.engine.attempt import for_target
+from router.engine.request import Messages
+from router.plan.target import Target
+
+
+async def count_exact(provider: Provider, target: Target, request: CompletionRequest) -> TokenCount:
+    """As the vendor's own endpoint counts; raises ProviderError, UNSUPPORTED where it has none."""
+    counter = getattr(provider, "count_exact", None)
+    if counter is None:
+        raise ProviderError(
+            ErrorCode.UNSUPPORTED, "this kind of provider counts nothing exactly", provider=target.provider
+        )
+    found: TokenCount = await counter(for_target(request, target))
+    return found
+
+
+class TokenCounts:
+    """Counts, corrected by what each target's prompts really cost."""
+
+    def __init__(self) -> None:
+        self._learned: dict[str, Learned] = {}
+
+    async def of(self, provider: Provider, target: Target, messages: Messages, tools: Sequence[Any]) -> TokenCount:
+        """Nothing is sent; the tokenizer runs in a thread."""
+        count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
+        learned = self._learned.get(target.identity)
+        count = count if learned is None else learned.corrected(count)
+        if not tools:
+            return count
+        more = tools_tokens(coerce_tools(tools))
+        return replace(count, tokens=count.tokens + more, exact=False, margin=max(count.margin, COUNTED_MARGIN))
+
+    def learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
+        """What a prompt of plain text really cost makes later estimates better."""
+        if usage.input_tokens is None or request.tools:
+            return
+        learned = self._learned.get(target.identity)
+        if learned is None:
+            learned = self._learned[target.identity] = Learned()
+        if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
+            learned.add(request.messages, usage.input_tokens)

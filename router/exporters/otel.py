@@ -1,0 +1,182 @@
+"""Spans and metrics for OpenTelemetry, by its semantic conventions for generative AI (extra `otel`).
+
+    from router.exporters.otel import instrument
+    instrument(router)
+
+A request is a span `chat <route>` over all its attempts; each attempt is a client span `chat <model>` in it. They are
+made when the request ends, with the times that its trace has. https://opentelemetry.io/docs/specs/semconv/gen-ai/ says
+what the attributes and metrics mean; ours begin with `signalbox.`. No prompt and no answer is in them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from providers.types import CompletionResponse
+from router.telemetry.recorder import RequestRecorder, Telemetry
+from router.views.trace import Attempt
+
+if TYPE_CHECKING:
+    from router.router import Router
+
+try:
+    from opentelemetry import context, metrics, trace
+    from opentelemetry.trace import SpanKind, Status, StatusCode
+except ImportError:
+    raise ImportError("router.exporters.otel needs its extra: pip install 'llm-signalbox[otel]'") from None
+
+SCHEMA = "https://opentelemetry.io/schemas/1.37.0"
+
+# Names that the conventions list for gen_ai.provider.name; others are told by the kind of their protocol.
+_KNOWN = frozenset({"openai", "anthropic", "cohere", "deepseek", "groq", "perplexity"})
+_RENAMED = {"mistral": "mistral_ai", "xai": "x_ai", "azure": "azure.ai.openai", "bedrock": "aws.bedrock"}
+_DURATIONS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_FIRSTS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+
+
+def instrument(
+    router: Router,
+    *,
+    tracer_provider: trace.TracerProvider | None = None,
+    meter_provider: metrics.MeterProvider | None = None,
+) -> Callable[[], None]:
+    """Send spans and metrics of a router's requests; gives a function that ends it.
+
+    Args:
+        tracer_provider, meter_provider: None takes the process's own.
+    """
+    telemetry = router.telemetry
+    listener = _Spans(
+        telemetry,
+        trace.get_tracer("signalbox", tracer_provider=tracer_provider, schema_url=SCHEMA),
+        metrics.get_meter("signalbox", meter_provider=meter_provider, schema_url=SCHEMA),
+    )
+    telemetry.listeners = (*telemetry.listeners, listener)
+
+    def stop() -> None:
+        telemetry.listeners = tuple(each for each in telemetry.listeners if each is not listener)
+
+    return stop
+
+
+class _Spans:
+    """Listens to a router."""
+
+    def __init__(self, telemetry: Telemetry, tracer: trace.Tracer, meter: metrics.Meter) -> None:
+        self._telemetry = telemetry
+        self._tracer = tracer
+        # A request's span belongs into the span that the app was in when it asked.
+        self._around: weakref.WeakKeyDictionary[RequestRecorder, context.Context] = weakref.WeakKeyDictionary()
+
+        def histogram(name: str, unit: str, words: str, bounds: tuple[float, ...]) -> metrics.Histogram:
+            return meter.create_histogram(name, unit, words, explicit_bucket_boundaries_advisory=bounds)
+
+        self._duration = histogram("gen_ai.client.operation.duration", "s", "GenAI operation duration.", _DURATIONS)
+        self._first = histogram(
+            "gen_ai.client.operation.time_to_first_chunk", "s", "Time to receive the first chunk.", _FIRSTS
+        )
+        self._tokens = histogram(
+            "gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.", _TOKENS
+        )
+
+    def began(self, witness: RequestRecorder) -> None:
+        self._around[witness] = context.get_current()
+
+    def ended(self, witness: RequestRecorder, response: CompletionResponse | None) -> None:
+        """Make the spans, and record the request."""
+        begin, asked = self._nanoseconds(witness.began), witness.trace
+        about: dict[str, Any] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": asked.route,
+            "signalbox.route": asked.route,
+            "signalbox.revision": asked.revision,
+            "signalbox.attempts": len(asked.attempts),
+            **self._result(witness, response),
+        }
+        if witness.target is not None:
+            about |= {"signalbox.target": witness.target.name} | self._called(witness.target.name)
+            about["gen_ai.request.model"] = witness.target.model
+        span = self._tracer.start_span(
+            f"chat {asked.route}", self._around.pop(witness, None), SpanKind.INTERNAL, about, start_time=begin
+        )
+        if witness.code is not None:
+            span.set_status(Status(StatusCode.ERROR, str(witness.code)))
+        inside = trace.set_span_in_context(span)
+        for attempt in asked.attempts:
+            self._attempt(attempt, witness, response, inside)
+        span.end(self._nanoseconds(witness.began + witness.seconds))
+        self._record(witness, response, about)
+
+    def _nanoseconds(self, loop_time: float) -> int:
+        return int((loop_time + self._telemetry.offset) * 1e9)
+
+    def _called(self, target: str) -> dict[str, Any]:
+        """Provider and model of a target's name."""
+        found = self._telemetry.plan.file.resolve_target(target)
+        if found is None:  # the file has changed meanwhile
+            return {"gen_ai.provider.name": target.partition("/")[0], "gen_ai.request.model": target}
+        name, model, _ = found
+        kind = self._telemetry.plan.file.providers[name].kind
+        vendor = _RENAMED.get(name, name if name in _KNOWN else kind)
+        return {"gen_ai.provider.name": vendor, "gen_ai.request.model": model, "signalbox.provider": name}
+
+    def _result(self, witness: RequestRecorder, response: CompletionResponse | None) -> dict[str, Any]:
+        found: dict[str, Any] = {} if witness.code is None else {"error.type": str(witness.code)}
+        if response is None:
+            return found
+        usage = response.usage
+        told = {
+            "gen_ai.response.id": response.id,
+            "gen_ai.response.model": response.model or None,
+            "gen_ai.response.finish_reasons": [response.finish_reason],
+            "gen_ai.usage.input_tokens": usage.input_tokens,
+            "gen_ai.usage.output_tokens": usage.output_tokens,
+            "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens,
+            "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
+            "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
+            "gen_ai.request.stream": True if witness.first_token is not None else None,
+            "gen_ai.response.time_to_first_chunk": witness.first_token,
+            "signalbox.cost_usd": witness.cost,
+            "signalbox.cached": witness.cached or None,
+        }
+        return found | {key: value for key, value in told.items() if value is not None}
+
+    def _attempt(
+        self, attempt: Attempt, witness: RequestRecorder, response: CompletionResponse | None, inside: context.Context
+    ) -> None:
+        answers = attempt is witness.trace.answer and witness.code is None
+        about: dict[str, Any] = {"gen_ai.operation.name": "chat", **self._called(attempt.target)}
+        about |= {"signalbox.tier": attempt.tier, "signalbox.hedge": attempt.hedge}
+        if answers:
+            about |= self._result(witness, response)
+        elif attempt.code is not None:
+            about["error.type"] = str(attempt.code)
+        elif attempt.lost:
+            about["signalbox.lost"] = True
+        if attempt.status is not None:
+            about["http.response.status_code"] = attempt.status
+        span = self._tracer.start_span(
+            f"chat {about['gen_ai.request.model']}",
+            inside,
+            SpanKind.CLIENT,
+            about,
+            start_time=self._nanoseconds(witness.began + attempt.at),
+        )
+        if attempt.code is not None:
+            span.set_status(Status(StatusCode.ERROR, attempt.message))
+        seconds = witness.seconds - attempt.at if answers else attempt.seconds
+        span.end(self._nanoseconds(witness.began + attempt.at + seconds))
+
+    def _record(self, witness: RequestRecorder, response: CompletionResponse | None, about: dict[str, Any]) -> None:
+        kept = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
+        labels = {key: about[key] for key in (*kept, "error.type", "signalbox.route") if key in about}
+        self._duration.record(witness.seconds, labels)
+        if witness.first_token is not None:
+            self._first.record(witness.first_token, labels)
+        if response is not None:
+            for kind, number in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
+                if number is not None:
+                    self._tokens.record(number, {**labels, "gen_ai.token.type": kind})

@@ -1,0 +1,74 @@
+"""What lamps show: the state of breakers, holds and limits of targets and provider keys, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from router.plan.target import Target
+from router.state.guard import Guard
+from router.state.limits import RateLimits
+from router.state.states import States
+from router.views.figures import Health, KeyFigures, LimitUse
+
+
+def target_lamp(states: States, target: Target, now: float, offset: float) -> Health:
+    """Of one target alone; its provider's key has a lamp of its own.
+
+    Args:
+        now: the loop's time; with `offset` it is the time of day.
+    """
+    if target.disabled:
+        return Health("disabled", why="a variable of its provider is not set")
+    state = states.known(target.identity)
+    if state is None:
+        return Health()
+    if state.draining:
+        return Health("drained", by_hand=True, why="by hand")
+    # A vendor's 429 holds a target for the key that was told: it is held while all its keys are.
+    return _lamp(state, min(state.held(key) for key in target.keys), now, offset)
+
+
+def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
+    """Of the keys of a target's provider."""
+    found = []
+    for number, key in enumerate(target.keys, 1):
+        guard = states.key(key.identity)
+        if guard is None:
+            found.append(KeyFigures(f"key {number}"))
+            continue
+        drained = Health("drained", by_hand=True, why="by hand")
+        lamp = drained if guard.draining else _lamp(guard, guard.held_until, now, offset)
+        limits = tuple(limit_uses(guard.allowance, now))
+        found.append(KeyFigures(f"key {number}", lamp, guard.allowance.in_flight, limits))
+    return tuple(found)
+
+
+def _lamp(guard: Guard, held_until: float, now: float, offset: float) -> Health:
+    breaker = guard.breaker
+    state = "half_open" if breaker.state == "open" and not breaker.manual and breaker.until <= now else breaker.state
+    if state == "closed" and held_until > now:
+        return Health("held", held_until + offset, why="the vendor asked to wait")
+    until = breaker.until + offset if state == "open" and breaker.until < inf else None
+    return Health(state, until, breaker.manual, breaker.why if state != "closed" or breaker.manual else "")
+
+
+def limit_uses(allowance: RateLimits, now: float) -> Iterator[LimitUse]:
+    """The limits of a target or key, and how far each is used up."""
+    limits = allowance.limits
+    if limits.requests is not None and allowance.requests is not None:
+        yield LimitUse("requests", limits.requests, _share(allowance.requests.used(now)))
+    if limits.tokens is not None and allowance.tokens is not None:
+        yield LimitUse("tokens", limits.tokens, _share(allowance.tokens.used(now)))
+    if limits.in_flight is not None:
+        pressure = _share(allowance.in_flight / limits.in_flight)
+        yield LimitUse("in_flight", limits.in_flight, pressure, allowance.waiting)
+
+
+def _share(used: float) -> float:
+    return min(1.0, max(0.0, used))
+
+
+def pressure(limits: tuple[LimitUse, ...]) -> float | None:
+    """Of the tightest; None where there is none."""
+    return max((limit.pressure for limit in limits), default=None)

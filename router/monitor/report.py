@@ -1,0 +1,282 @@
+"""A snapshot of a router: what was counted, and the state of its breakers, limits and file, as data."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import os
+import resource
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.monitor.health import key_figures, limit_uses, pressure, target_lamp
+from router.plan.plan import Plan
+from router.plan.target import Target
+from router.state.spending import Spending as Purses
+from router.state.states import States
+from router.telemetry.events import drained, reloaded
+from router.telemetry.history import Past
+from router.telemetry.recorder import Telemetry, names_of
+from router.telemetry.windows import ALL, GroupTotals, Windows
+from router.views.figures import (
+    CacheFigures,
+    Figures,
+    LimitUse,
+    Process,
+    ProviderFigures,
+    ReloadNote,
+    RouteFigures,
+    Snapshot,
+    Spending,
+    TargetFigures,
+)
+from router.views.file import ConfigView, Revision
+
+if TYPE_CHECKING:
+    from router.cache.store import ResponseCache
+    from router.config import LoadResult
+    from router.reload import Reload
+
+
+_REVISIONS = 50  # that are remembered
+
+
+class Report:
+    """Makes the snapshots of one router; it reads only when it is asked.
+
+    `path` is the file's, None for a router made from text. `revisions` is the log, the oldest first.
+    """
+
+    def __init__(self, telemetry: Telemetry, states: States, purses: Purses) -> None:
+        plan = telemetry.plan
+        self.telemetry = telemetry
+        self._purses = purses
+        self.windows = Windows(telemetry)
+        self.past = Past(telemetry)
+        self.path: Path | None = None
+        self.cache: ResponseCache | None = None  # where a route keeps answers, from the first such request on
+        self.last_reload: ReloadNote | None = None
+        self.revisions: deque[Revision] = deque(
+            [Revision(telemetry.started_at, plan.revision, True)], maxlen=_REVISIONS
+        )
+        self.rejected: Reload | None = None  # the file as saved, where it is not what runs
+        self._running = plan.loaded
+        self._states = states
+        self._spent = (time.monotonic(), time.process_time())
+
+    @property
+    def name(self) -> str:
+        """Of the app: the file's name, or the folder's where that is the usual routes.yaml."""
+        if self.path is None:
+            return "router"
+        return (self.path.parent.name or "router") if self.path.stem == "routes" else self.path.stem
+
+    async def reloaded(self, found: Reload) -> None:
+        """The file was seen to change."""
+        at = time.time()
+        told = (found.changes, found.diagnostics, found.problem)
+        self.last_reload = ReloadNote(at, found.accepted, found.revision, *told)
+        difference = await asyncio.to_thread(unified, self._running, found.loaded)
+        self.revisions.append(Revision(at, found.revision, found.accepted, *told, difference))
+        self.rejected = None if found.accepted else found
+        if found.accepted:
+            self.telemetry.loaded_at = at
+            self._running = found.loaded or self._running
+        self.telemetry.tell(reloaded(found, self.path.name if self.path else "the file", at))
+
+    def drained(self, name: str, *, back: bool) -> None:
+        """A person drained a target or provider, or took it back."""
+        file = self.telemetry.plan.file
+        target = None if name in file.providers and name not in file.models else name
+        found = None if target is None else file.resolve_target(target)
+        provider = found[0] if found else name
+        self.telemetry.tell(drained(name, back=back, provider=provider, target=target, time=time.time()))
+
+    def config(self) -> ConfigView:
+        """The file as saved, as it runs, and what lies between them. It is made from the text: best in a thread."""
+        plan = self.telemetry.plan
+        running = "" if plan.loaded is None else plan.loaded.shown
+        rejected = self.rejected
+        saved = None if rejected is None else rejected.loaded
+        return ConfigView(
+            path=None if self.path is None else str(self.path),
+            revision=plan.revision,
+            text=running if saved is None else saved.shown,
+            running=running,
+            diagnostics=() if rejected is None else rejected.diagnostics,
+            problem="" if rejected is None else rejected.problem,
+            difference=unified(plan.loaded, saved),
+            log=tuple(reversed(self.revisions)),
+        )
+
+    def snapshot(self, now: float, *, watching: bool, with_sketches: bool = False) -> Snapshot:
+        """At this moment.
+
+        Args:
+            now: the loop's time.
+            watching: whether edits of the file are followed.
+            with_sketches: for those who add up several processes.
+        """
+        telemetry, plan = self.telemetry, self.telemetry.plan
+        telemetry.mend_clock(now)
+        self.windows.read(now)
+        making = _Making(self, plan, now, self._states, with_sketches)
+        whole = making.figures(ALL, sum(route.in_flight for route in telemetry.routes.values()))
+        return Snapshot(
+            time=now + telemetry.offset,
+            name=self.name,
+            path=None if self.path is None else str(self.path),
+            revision=plan.revision,
+            loaded_at=telemetry.loaded_at,
+            started_at=telemetry.started_at,
+            watching=watching,
+            capture=telemetry.capture,
+            last_reload=self.last_reload,
+            figures=whole,
+            providers=making.providers(),
+            routes=making.routes(),
+            cache=_cache(whole, self.cache),
+            spending=tuple(
+                Spending(each.scope, each.name, "usd", each.limit, each.usd, each.per, each.resets_at)
+                for each in self._purses.report()
+            ),
+            by_process=(self._process(plan, whole, watching),),
+        )
+
+    def _process(self, plan: Plan, whole: Figures, watching: bool) -> Process:
+        moment, spent = time.monotonic(), time.process_time()
+        (before, spent_before), self._spent = self._spent, (moment, spent)
+        return Process(
+            pid=os.getpid(),
+            started_at=self.telemetry.started_at,
+            revision=plan.revision,
+            watching=watching,
+            rate=whole.rate,
+            in_flight=whole.in_flight,
+            totals=whole.totals,
+            memory=_memory(),
+            cpu=(spent - spent_before) / (moment - before) if moment > before else None,
+        )
+
+
+class _Making:
+    """One snapshot in the making."""
+
+    def __init__(self, report: Report, plan: Plan, now: float, states: States, with_sketches: bool) -> None:
+        self._telemetry = report.telemetry
+        self._windows = report.windows
+        self._totals = GroupTotals(report.telemetry)
+        self._plan = plan
+        self._now = now
+        self._states = states
+        self._with_sketches = with_sketches
+        self._attempts = sum(
+            window.sums.calls for (kind, _), window in report.windows.groups.items() if kind == "target"
+        )
+        self._targets = {target.identity: target for target in reversed(plan.targets)}  # the first name counts
+
+    def figures(self, key: tuple[str, str], in_flight: int) -> Figures:
+        return self._windows.figures(key, self._now, self._totals.of(key), in_flight, with_sketches=self._with_sketches)
+
+    def providers(self) -> tuple[ProviderFigures, ...]:
+        by_provider: dict[str, list[TargetFigures]] = {name: [] for name in self._plan.providers}
+        some: dict[str, Target] = {}
+        for target in reversed(self._targets.values()):
+            by_provider[target.provider].append(self._target(target))
+            some[target.provider] = target
+        for identity in self._strangers():
+            provider, name = names_of(identity)
+            figures = self.figures(("target", identity), self._in_flight(identity))
+            if provider in by_provider and name is not None and figures.totals.calls:
+                model = name.partition("/")[2]
+                found = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
+                by_provider[provider].append(found)
+        return tuple(self._provider(name, some.get(name), targets) for name, targets in by_provider.items())
+
+    def _strangers(self) -> Iterable[str]:
+        """Targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
+        return [name for kind, name in self._totals.keys if kind == "target" and name not in self._targets]
+
+    def _provider(self, name: str, target: Target | None, targets: list[TargetFigures]) -> ProviderFigures:
+        keys = () if target is None else key_figures(self._states, target, self._now, self._telemetry.offset)
+        figures = self.figures(("provider", name), sum(key.in_flight for key in keys))
+        worst = max(keys, key=lambda key: pressure(key.limits) or 0.0, default=None)
+        shown = min(keys, key=lambda key: key.lamp.state != "closed", default=None)  # while one is well, all is
+        kind = self._plan.providers[name].kind
+        return ProviderFigures(
+            name,
+            kind,
+            **({} if shown is None else {"lamp": shown.lamp}),
+            share=self._share(figures),
+            pressure=None if worst is None else pressure(worst.limits),
+            keys=keys,
+            targets=tuple(targets),
+            figures=figures,
+        )
+
+    def _target(self, target: Target) -> TargetFigures:
+        figures = self.figures(("target", target.identity), self._in_flight(target.identity))
+        state = self._states.known(target.identity)
+        limits: tuple[LimitUse, ...] = () if state is None else tuple(limit_uses(state.allowance, self._now))
+        return TargetFigures(
+            target.name,
+            target.provider,
+            target.model,
+            target_lamp(self._states, target, self._now, self._telemetry.offset),
+            self._share(figures),
+            pressure(limits),
+            limits,
+            figures,
+        )
+
+    def _in_flight(self, identity: str) -> int:
+        state = self._states.known(identity)
+        return 0 if state is None else state.allowance.in_flight
+
+    def _share(self, figures: Figures) -> float | None:
+        return figures.window.calls / self._attempts if self._attempts else None
+
+    def routes(self) -> tuple[RouteFigures, ...]:
+        known = self._telemetry.routes
+        names = [*self._plan.file.routes, *(name for name in known if name not in self._plan.file.routes)]
+        return tuple(self._route(name, known[name].in_flight if name in known else 0) for name in names)
+
+    def _route(self, name: str, in_flight: int) -> RouteFigures:
+        figures = self.figures(("route", name), in_flight)
+        answered = sum(window.sums.succeeded for (route, _), window in self._windows.flows.items() if route == name)
+        flows = {}
+        for route, identity in self._windows.flows:
+            if route == name:
+                target = self._targets.get(identity)
+                shown = names_of(identity)[1] or identity if target is None else target.name
+                flows[shown] = self._windows.flow(name, identity, shown, self._now, of=answered)
+        return RouteFigures(name, figures, flows)
+
+
+def _memory() -> int | None:
+    """Bytes in memory now, where the system tells (proc(5)); elsewhere the most so far."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, ...]:
+    """The lines of a unified diff, keys blanked out."""
+    if before is None or after is None or before is after:
+        return ()
+    lines = difflib.unified_diff(before.shown.splitlines(), after.shown.splitlines(), "running", "saved", lineterm="")
+    return tuple(lines)
+
+
+def _cache(whole: Figures, cache: ResponseCache | None) -> CacheFigures:
+    if cache is None:
+        return CacheFigures()
+    told, window = cache.stats, whole.window
+    rate = window.cache_hits / window.calls if window.calls else None
+    return CacheFigures(True, told.hits, told.misses, told.stale, told.joined, told.stored, rate)

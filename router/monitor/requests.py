@@ -1,0 +1,99 @@
+"""The recent requests as people see them, and one of them step by step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from router.telemetry.recorder import RequestRecorder, Telemetry
+from router.views.requests import RequestFilter, RequestRecord, TraceView
+from router.views.trace import Entry
+
+
+def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
+    """Those that pass the filter, the newest first."""
+    found: list[RequestRecord] = []
+    for ended in _newest_first(telemetry):
+        if len(found) >= limit:
+            break
+        record = record_of(telemetry, ended)
+        if only is None or passes(record, only):
+            found.append(record)
+    return tuple(found)
+
+
+def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
+    """One of them; None when it is not remembered (any more)."""
+    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(telemetry, ended) == id), None)
+
+
+def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
+    """The same by its number among the requests of this router."""
+    return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.number == number), None)
+
+
+def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
+    record = record_of(telemetry, ended)
+    return TraceView(record, ended.trace.revision, ended.seconds, _entries(ended), ended.captured)
+
+
+def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:
+    return (RequestRecorder.remembered(telemetry, row) for row in reversed(telemetry.requests))
+
+
+def _id(telemetry: Telemetry, ended: RequestRecorder) -> str:
+    return f"{telemetry.label}-{ended.number}"
+
+
+def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
+    """The line of a request."""
+    attempts, answer = ended.trace.attempts, ended.trace.answer
+    last = answer or (attempts[-1] if attempts else None)
+    target = ended.target.name if ended.target else last.target if last else None
+    usage = ended.usage
+    return RequestRecord(
+        id=_id(telemetry, ended),
+        time=ended.began + telemetry.offset,
+        route=ended.trace.route,
+        seconds=ended.seconds,
+        target=target,
+        provider=ended.target.provider if ended.target else _provider(telemetry, target),
+        code=ended.code,
+        first_token=ended.first_token,
+        input_tokens=None if usage is None else usage.input_tokens,
+        output_tokens=None if usage is None else usage.output_tokens,
+        cost=ended.cost,
+        streamed=ended.first_token is not None,
+        cached=ended.cached,
+        attempts=len(attempts),
+        tier=last.tier if last else 0,
+        hedged=ended.hedged,
+        pid=os.getpid(),
+    )
+
+
+def _provider(telemetry: Telemetry, target: str | None) -> str | None:
+    if target is None:
+        return None
+    found = telemetry.plan.file.resolve_target(target)
+    return None if found is None else found[0]
+
+
+def passes(record: RequestRecord, only: RequestFilter) -> bool:
+    """Whether the filter lets it through."""
+    for name in ("route", "provider", "target", "code"):
+        wanted = getattr(only, name)
+        if wanted is not None and getattr(record, name) != wanted:
+            return False
+    return (not only.failed or record.code is not None) and (only.slow is None or record.seconds >= only.slow)
+
+
+def _entries(ended: RequestRecorder) -> tuple[Entry, ...]:
+    """The trace's, where the attempt of a stream lasts to the stream's end and says when its first content came."""
+    answer = ended.trace.answer
+    if ended.first_token is None or answer is None:
+        return tuple(ended.trace.entries)
+    whole = replace(answer, seconds=ended.seconds - answer.at, first_token=ended.first_token - answer.at)
+    return tuple(whole if entry is answer else entry for entry in ended.trace.entries)

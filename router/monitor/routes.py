@@ -1,0 +1,115 @@
+"""What the routes compiled to, as people read it: tiers, targets, weights, every effective value with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from router.config.policies import Effective, Origin, effective
+from router.config.units import format_duration, format_percent, format_rate, format_size
+from router.plan.plan import Chain, Plan, Tier
+from router.plan.target import Target
+from router.views.routes import BranchView, Chains, ChainView, PolicyValue, TierView
+
+_DURATIONS = frozenset(
+    {
+        *("connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"),
+        *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "stale_if_error"),
+    }
+)
+_PERCENTAGES = frozenset({"budget", "failure_rate"})
+_RATES = frozenset({"requests", "tokens"})
+_SIZES = frozenset({"max_entry"})
+_OF_ROUTES = ("timeout", "retry", "hedge", "cache", "balance", "on_stream_break")
+_OF_TARGETS = ("timeout", "breaker", "limits")
+
+
+def chains(plan: Plan) -> Chains:
+    """Of all routes of the file."""
+    return Chains(plan.revision, tuple(_chain(plan, plan.chains[name]) for name in plan.file.routes))
+
+
+def _chain(plan: Plan, chain: Chain) -> ChainView:
+    policies = tuple(
+        value
+        for policy in _OF_ROUTES
+        for value in _values(plan, policy, effective(plan.file, policy, route=chain.route))
+    )
+    return ChainView(
+        chain.route,
+        tuple(_tier(plan, chain.route, tier) for tier in chain.tiers),
+        chain.total,
+        chain.on_stream_break,
+        _cache(plan, chain.route),
+        policies,
+    )
+
+
+def _tier(plan: Plan, route: str, tier: Tier) -> TierView:
+    whole = sum(target.weight for target in tier.targets) or 1.0
+    branches = tuple(
+        BranchView(
+            target.name,
+            target.provider,
+            target.model,
+            target.weight,
+            target.weight / whole,
+            place,
+            target.disabled,
+            tuple(_of_target(plan, route, target)),
+        )
+        for place, target in enumerate(tier.targets, 1)
+    )
+    return TierView(tier.balance, branches, None if tier.on is None else tuple(sorted(tier.on)), tier.gate)
+
+
+def _of_target(plan: Plan, route: str, target: Target) -> Iterator[PolicyValue]:
+    model = target.name if target.name in plan.file.models else None
+    for policy in _OF_TARGETS:
+        # A connection's limits are its provider's; what else a target has may come from its route as well.
+        level = route if policy == "timeout" else None
+        yield from _values(
+            plan, policy, effective(plan.file, policy, provider=target.provider, model=model, route=level)
+        )
+
+
+def _values(plan: Plan, policy: str, values: dict[str, Effective]) -> Iterator[PolicyValue]:
+    for key, found in values.items():
+        name = policy if key == policy else f"{policy}.{key}"
+        yield PolicyValue(name, written(key, found.value), *_origin(plan, found.origin))
+
+
+def _origin(plan: Plan, origin: Origin) -> tuple[str, int | None]:
+    if not isinstance(origin, tuple):
+        return str(origin), None
+    line = None if plan.loaded is None else plan.loaded.origins.get(origin)
+    return ".".join(str(part) for part in origin), line[0] if line else None
+
+
+def written(key: str, value: Any) -> str:
+    """A value as a routes.yaml would say it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if key in _DURATIONS and isinstance(value, float):
+        return format_duration(value)
+    if key in _PERCENTAGES and isinstance(value, float):
+        return format_percent(value)
+    if key in _RATES and isinstance(value, float):
+        return format_rate(value)
+    return format_size(value) if key in _SIZES and isinstance(value, int) else f"{value}"
+
+
+def _cache(plan: Plan, route: str) -> str | None:
+    """The cache policy in words; None when nothing is cached."""
+    values = effective(plan.file, "cache", route=route)
+    if values["ttl"].value is None:
+        return None
+    stale = values["stale_if_error"].value
+    words = f"for {written('ttl', values['ttl'].value)}"
+    if stale:
+        words += (
+            ", stale when all is down" if stale is True else f", stale for {written('ttl', stale)} when all is down"
+        )
+    return words

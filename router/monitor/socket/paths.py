@@ -1,0 +1,153 @@
+"""Where the sockets are, and who may stand at their other end.
+
+All are in one folder that only its owner can enter. A socket's name begins with the process that made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import socket
+import stat
+import struct
+import tempfile
+import warnings
+from pathlib import Path
+
+log = logging.getLogger("signalbox.monitor")
+
+FOLDER = "SIGNALBOX_RUNTIME_DIR"  # the variable that names another folder
+LONGEST = 103  # bytes of a socket's path, which sun_path holds: 108 on Linux, 104 elsewhere, with a zero at the end
+_NAME = 32  # bytes of a name, at most
+
+
+class SocketUnavailable(Exception):
+    """There can be no socket here, and why."""
+
+
+def folder() -> Path:
+    """The folder of the sockets, made on demand by `make_folder`.
+
+    Where the usual one has so long a path that no socket fits in, it is one in the folder for temporary files, named
+    after the user and the usual one.
+    """
+    told = os.environ.get(FOLDER)
+    if told:
+        usual = Path(told).absolute()
+    else:
+        import platformdirs  # here: only routers that are watched, and those who watch, need it
+
+        with warnings.catch_warnings(action="ignore"):  # where XDG_RUNTIME_DIR is not set: `make_folder` looks itself
+            usual = platformdirs.user_runtime_path("signalbox", appauthor=False)
+    if len(os.fsencode(usual)) + 1 + _NAME <= LONGEST:
+        return usual
+    digest = hashlib.sha256(os.fsencode(usual)).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"signalbox-{os.getuid()}-{digest}"
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, for its owner alone.
+
+    Raises:
+        NoPlace: it belongs to somebody else, is no folder, or can't be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise SocketUnavailable(f"{path} is not a folder of this user; {FOLDER} names another")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            path.chmod(0o700)
+    except OSError as error:
+        raise SocketUnavailable(f"{path} can't be made ({error.strerror}); {FOLDER} names another") from None
+
+
+def listen(told: str | None) -> tuple[socket.socket, Path]:
+    """A listening socket for this process that only this user may connect to, and where it is.
+
+    Args:
+        told: its path, where the file names one; a second process of the app takes `<path>.<pid>`. None takes a name in
+            `folder()`.
+
+    Raises:
+        NoPlace
+    """
+    if told is None:
+        where = folder()
+        make_folder(where)
+        clean_up(where)
+        return _bind(where / f"{os.getpid()}-{secrets.token_hex(4)}.sock")
+    path = Path(told).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise SocketUnavailable(f"telemetry.monitor: {path.parent} is not a folder")
+    remove_if_dead(path)
+    return _bind(path if not path.exists() else path.with_name(f"{path.name}.{os.getpid()}"))
+
+
+def _bind(path: Path) -> tuple[socket.socket, Path]:
+    if len(os.fsencode(path)) > LONGEST:
+        raise SocketUnavailable(
+            f"telemetry.monitor: the path {path} has over {LONGEST} bytes, which no socket can have"
+        )
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.bind(os.fspath(path))
+        path.chmod(0o600)  # before anybody can connect, which takes `listen`
+        made.listen(64)
+    except OSError as error:
+        made.close()
+        raise SocketUnavailable(f"no socket can be made at {path} ({error.strerror})") from None
+    made.setblocking(False)
+    return made, path
+
+
+def clean_up(where: Path) -> None:
+    """Remove the sockets of processes that are gone."""
+    for path in sockets(where):
+        remove_if_dead(path)
+
+
+def sockets(where: Path) -> list[Path]:
+    """All that lie there, the living and the dead."""
+    try:
+        return sorted(where.glob("*.sock"))
+    except OSError:
+        return []
+
+
+def remove_if_dead(path: Path) -> bool:
+    """Remove a socket that nobody listens at; True when it is gone."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            probe.connect(os.fspath(path))
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        log.debug("removed %s, whose process is gone", path)
+        return True
+    except FileNotFoundError:
+        return True
+    except OSError:  # it is busy, which is a sign of life, or somebody else's
+        return False
+    return False
+
+
+def is_same_user(connected: socket.socket) -> bool:
+    """Whether the process at the other end belongs to this user, as the system says.
+
+    Linux: SO_PEERCRED (unix(7)); macOS and the BSDs: LOCAL_PEERCRED (unix(4)). Elsewhere the folder alone protects.
+    """
+    if hasattr(socket, "SO_PEERCRED"):
+        found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _, uid, _ = struct.unpack("3i", found)
+        return bool(uid == os.getuid())
+    try:
+        found = connected.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred begins with version and uid
+    except OSError:
+        return True
+    _, uid = struct.unpack_from("2I", found)
+    return bool(uid == os.getuid())

@@ -1,0 +1,305 @@
+"""The side of the socket that is watched: it makes what is asked for, and waits for nobody.
+
+A client that does not read is dropped when more than a bounded amount is unsent, or when it has not read for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import weakref
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from router.monitor import requests
+from router.monitor import routes as describe
+from router.monitor.control import run_command
+from router.monitor.prompts import run_prompt
+from router.monitor.socket import protocol
+from router.monitor.socket.paths import SocketUnavailable, is_same_user, listen
+from router.views.events import Event
+
+if TYPE_CHECKING:
+    from router.router import Router
+
+log = logging.getLogger("signalbox.monitor")
+
+CLIENTS = 32  # at the same time
+UNSENT = 1024 * 1024  # bytes that may wait for a client to read
+PATIENCE = 30.0  # seconds in which a client has to read something
+_OFTEN = 0.1  # seconds between two snapshots, at least
+_UNREAD = 1000  # events
+
+
+def start(router: Router) -> asyncio.Task[None] | None:
+    """Open the socket of a router on the running loop; None where there are none, or its file wants none."""
+    told = router.plan.file.telemetry
+    where = "auto" if told is None or told.monitor is None else told.monitor
+    if where == "off" or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
+        return None
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(Monitor(router, None if where == "auto" else where).serve())
+    weakref.finalize(router, _cancel, loop, task)
+    return task
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)
+
+
+class Monitor:
+    """The socket of one router, on its loop. It ends with `aclose`, with the loop, or with the router.
+
+    Args:
+        router: held weakly, so that a dropped router is collected.
+        told: the socket's path, where the file names one.
+    """
+
+    def __init__(self, router: Router, told: str | None = None) -> None:
+        self._router = weakref.ref(router)
+        self._told = told
+        self._connections: set[_Connection] = set()
+        self._encoded: dict[bool, tuple[float, bytes]] = {}  # the newest snapshot, by whether it has sketches
+        self.path: Path | None = None
+        self.failed = ""
+
+    async def serve(self) -> None:
+        """Listen until cancelled."""
+        try:
+            listening, self.path = listen(self._told)
+        except SocketUnavailable as error:
+            self.failed = str(error)
+            log.warning("this router can't be watched: %s", error)
+            return
+        forget = weakref.finalize(self, _remove, self.path, os.getpid())
+        try:
+            server = await asyncio.start_unix_server(self._come, sock=listening, limit=protocol.LONGEST_LINE)
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                server.close()
+        finally:
+            for connection in tuple(self._connections):
+                connection.drop("")
+            listening.close()
+            forget()
+
+    async def _come(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        router = self._router()
+        connected: socket.socket = writer.get_extra_info("socket")
+        if router is None or not is_same_user(connected):
+            writer.transport.abort()
+            return
+        connection = _Connection(self, reader, writer)
+        if len(self._connections) >= CLIENTS:
+            connection.refuse(f"{CLIENTS} clients are connected already")
+            return
+        self._connections.add(connection)
+        try:
+            connection.greet(router)
+            del router
+            await connection.run()
+        except asyncio.CancelledError:
+            pass  # the loop ends; this is the outermost call, and what asyncio 3.11 calls after it can't take it
+        finally:
+            self._connections.discard(connection)
+            connection.drop("")
+
+    def router(self) -> Router:
+        """The router. Raises LookupError when it is gone."""
+        found = self._router()
+        if found is None:
+            raise LookupError("this router is gone")
+        return found
+
+    def snapshot(self, now: float, *, sketches: bool, fresh: bool) -> bytes:
+        """As JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
+        made, encoded = self._encoded.get(sketches, (-1.0, b""))
+        if fresh or not encoded or now - made >= _OFTEN * 0.9:
+            encoded = protocol.encoder.encode(self.router().snapshot(with_sketches=sketches))
+            self._encoded[sketches] = now, encoded
+        return encoded
+
+
+def _remove(path: Path, made_by: int) -> None:
+    if os.getpid() == made_by:  # not in a fork of it
+        path.unlink(missing_ok=True)
+
+
+class _Connection:
+    """One client."""
+
+    def __init__(self, monitor: Monitor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._monitor = monitor
+        self._reader = reader
+        self._writer = writer
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._clock = asyncio.get_running_loop().time
+        self._stuck_since: float | None = None
+
+    # --- the client's lines
+
+    def greet(self, router: Router) -> None:
+        told, report = router.telemetry, router.report
+        path = None if report.path is None else str(report.path)
+        hello = protocol.Hello(
+            protocol.VERSION, os.getpid(), told.label, report.name, path, router.revision, told.started_at
+        )
+        self._write(protocol.encoder.encode(hello))
+
+    async def run(self) -> None:
+        """Until the client leaves, or sends what makes no sense."""
+        while True:
+            try:
+                line = await self._reader.readline()
+            except (ValueError, OSError):  # a line without end, or a connection that broke
+                self.refuse(f"a line of over {protocol.LONGEST_LINE} bytes")
+                return
+            if not line.endswith(b"\n"):
+                return
+            try:
+                ask = protocol.asked.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                self.refuse(f"this is no line of the protocol: {error}")
+                return
+            self._take(ask)
+
+    def _take(self, ask: protocol.Asked) -> None:
+        before = self._running.pop(ask.id, None)
+        if before is not None:
+            before.cancel()
+        if isinstance(ask, protocol.Stop):
+            self._answer(protocol.Answer(ask.id, end=True))
+            return
+        task = self._running[ask.id] = asyncio.get_running_loop().create_task(self._serve(ask))
+        task.add_done_callback(lambda done: self._done(ask.id, done))
+
+    def _done(self, id: int, task: asyncio.Task[None]) -> None:
+        if self._running.get(id) is task:
+            del self._running[id]
+
+    async def _serve(self, ask: protocol.Asked) -> None:
+        try:
+            await self._work(ask)
+        except LookupError as error:
+            self._answer(protocol.Answer(ask.id, error=str(error), end=True))
+        except Exception as error:
+            log.exception("a client's request failed")
+            self._answer(protocol.Answer(ask.id, error=f"{type(error).__name__}: {error}", end=True))
+
+    def _work(self, ask: protocol.Asked) -> Coroutine[Any, Any, None]:
+        if isinstance(ask, protocol.Snapshots):
+            return self._snapshots(ask)
+        if isinstance(ask, protocol.Events):
+            return self._events(ask)
+        if isinstance(ask, protocol.RunPrompt):
+            return self._prompt(ask)
+        return self._once(ask)
+
+    async def _once(self, ask: protocol.Asked) -> None:
+        router = self._monitor.router()
+        value: Any = None
+        match ask:
+            case protocol.Requests():
+                value = requests.recent(router.telemetry, ask.only, min(ask.limit, 1000))
+            case protocol.TraceOf():
+                value = requests.trace_of(router.telemetry, ask.request)
+            case protocol.SecondsSince():
+                value = await router.report.past.since(ask.since, self._clock())
+            case protocol.ChainsNow():
+                value = describe.chains(router.plan)
+            case protocol.ConfigNow():
+                value = await asyncio.to_thread(router.report.config)
+            case protocol.Run():
+                value = await run_command(router, ask.command)
+        self._answer(protocol.Answer(ask.id, value, end=True))
+
+    async def _snapshots(self, ask: protocol.Snapshots) -> None:
+        every, fresh = max(_OFTEN, ask.every), True
+        while True:
+            if self._may_send():
+                raw = msgspec.Raw(self._monitor.snapshot(self._clock(), sketches=ask.sketches, fresh=fresh))
+                self._answer(protocol.Answer(ask.id, raw))
+                fresh = False
+            await asyncio.sleep(every)
+
+    def _may_send(self) -> bool:
+        """Whether the last snapshot is out; a client that has not read for long is dropped."""
+        now = self._clock()
+        if not self._writer.transport.get_write_buffer_size():
+            self._stuck_since = None
+            return True
+        if self._stuck_since is None:
+            self._stuck_since = now
+        elif now - self._stuck_since > PATIENCE:
+            self.drop(f"it has read nothing for {PATIENCE:.0f} s")
+        return False
+
+    async def _events(self, ask: protocol.Events) -> None:
+        telemetry = self._monitor.router().telemetry
+        waiting: deque[Event] = deque(telemetry.events, maxlen=_UNREAD)
+        ready = asyncio.Event()
+
+        def hear(event: Event) -> None:
+            waiting.append(event)
+            ready.set()
+
+        telemetry.heard.add(hear)
+        try:
+            while True:
+                while waiting:
+                    self._answer(protocol.Answer(ask.id, replace(waiting.popleft(), pid=os.getpid())))
+                ready.clear()
+                await ready.wait()
+        finally:
+            telemetry.heard.discard(hear)
+
+    async def _prompt(self, ask: protocol.RunPrompt) -> None:
+        async with aclosing(run_prompt(self._monitor.router(), ask.prompt)) as events:
+            async for event in events:
+                self._answer(protocol.Answer(ask.id, event))
+        self._answer(protocol.Answer(ask.id, end=True))
+
+    # --- the server's lines
+
+    def _answer(self, answer: protocol.Answer) -> None:
+        self._write(protocol.encoder.encode(answer))
+
+    def _write(self, line: bytes) -> None:
+        transport = self._writer.transport
+        if transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > UNSENT:
+            self.drop(f"it has left over {UNSENT} bytes unread")
+            return
+        self._writer.writelines((line, b"\n"))
+
+    def refuse(self, why: str) -> None:
+        """Say why, as far as it goes out at once, and close."""
+        self._answer(protocol.Answer(0, error=why, end=True))
+        log.info("a client was refused: %s", why)
+        self._writer.close()
+        self._stop()
+
+    def drop(self, why: str) -> None:
+        """Close at once."""
+        if why:
+            log.info("a client was dropped: %s", why)
+        if not self._writer.transport.is_closing() or self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
+        self._stop()
+
+    def _stop(self) -> None:
+        for task in tuple(self._running.values()):
+            task.cancel()
+        self._running.clear()

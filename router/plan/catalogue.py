@@ -1,0 +1,80 @@
+"""What a file and its providers say of targets: policies, keys, capabilities; each made once, for `compile`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from providers import registry
+from providers.base import Provider
+from providers.settings import ProviderSettings
+from providers.types import ModelCapabilities
+from router.config import RoutesFile, effective
+from router.plan.target import Key
+
+Rules = TypeVar("Rules")
+
+
+class ProviderCatalogue:
+    """What a file and its providers tell of targets, each thing made once. Providers are made for this only, and never
+    connect.
+
+    Args:
+        settings: of each provider by name, once for each of its keys.
+    """
+
+    def __init__(self, file: RoutesFile, settings: Mapping[str, tuple[ProviderSettings, ...]]) -> None:
+        self._file = file
+        self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}
+        self.settings = settings
+        self.keys = {name: _keys(name, each) for name, each in settings.items()}
+        self._made: dict[str, Provider] = {}
+
+    def rules(
+        self,
+        policy: str,
+        make: Callable[..., Rules],
+        *,
+        provider: str,
+        model: str | None = None,
+        route: str | None = None,
+    ) -> Rules:
+        """What `make` makes of the policy's values; the same for all models that do not say otherwise."""
+        if model is not None and not getattr(self._file.models[model], policy).model_fields_set:
+            model = None
+        place = policy, provider, model, route
+        if place not in self._rules:
+            self._rules[place] = make(**policy_values(self._file, policy, provider=provider, model=model, route=route))
+        return cast(Rules, self._rules[place])
+
+    def account(self, provider: str) -> str:
+        """What stands for the provider with all that shapes its connection."""
+        keys = self.keys[provider]
+        if len(keys) == 1:
+            return keys[0].identity
+        return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
+
+    def capabilities(self, provider: str, model: str) -> ModelCapabilities:
+        if provider not in self._made:
+            self._made[provider] = registry.create(self.settings[provider][0])
+        return self._made[provider].capabilities(model)
+
+
+def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:
+    made = []
+    for number, each in enumerate(settings, 1):
+        shape = [each.kind, each.base_url, each.secret, sorted(each.headers.items()), each.proxy, each.verify]
+        shape.append(sorted((key, repr(value)) for key, value in each.options.items()))
+        # A hash, since the key is in it.
+        made.append(Key(f"{provider}:{_digest(shape)}", each, number if len(settings) > 1 else 0))
+    return tuple(made)
+
+
+def _digest(shape: object) -> str:
+    return hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def policy_values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:
+    names = {"provider": None, "model": None, "route": None} | where
+    return {key: found.value for key, found in effective(file, policy, **names).items()}

@@ -1,0 +1,202 @@
+"""The compiled file: immutable chains of tiers of targets. Made off to the side, swapped in as one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from math import inf
+from typing import Any
+
+import msgspec
+
+from providers.errors import ErrorCode
+from providers.settings import ProviderSettings
+from providers.types import ModelCapabilities, Price, Timeout
+from router.balance.strategies import make_balancer
+from router.config import LoadResult, RoutesFile
+from router.config.schema import ModelConfig, SlowCall
+from router.plan.budget import budget_of
+from router.plan.catalogue import ProviderCatalogue, _digest, policy_values
+from router.plan.plan import Chain, Plan, Tier
+from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, RetryRules
+from router.plan.target import Target
+
+
+def compile_plan(loaded: LoadResult) -> Plan:
+    """A plan of a file that loaded without errors."""
+    file = loaded.file
+    if file is None:
+        raise ValueError("a file with errors can't be compiled")
+    catalogue = ProviderCatalogue(file, {name: _settings(file, name) for name in file.providers})
+    chains = {name: _chain(file, catalogue, name) for name in file.routes}
+    chains |= {name: _direct(file, catalogue, name) for name in file.models}
+    settings = {name: keys[0] for name, keys in catalogue.settings.items()}
+    return Plan(loaded.revision, file, chains, settings, catalogue, partial(_direct, file, catalogue), loaded)
+
+
+def _hedge(file: RoutesFile, route: str) -> HedgeRules | None:
+    values = policy_values(file, "hedge", route=route)
+    return None if values["after"] is None else HedgeRules(**values)
+
+
+def _cache(file: RoutesFile, route: str) -> CacheRules | None:
+    values = policy_values(file, "cache", route=route)
+    stale = values.pop("stale_if_error")
+    if values["ttl"] is None:
+        return None
+    return CacheRules(stale_for=inf if stale is True else float(stale or 0.0), **values)
+
+
+def _answers(tiers: list[Tier]) -> str:
+    """A key that is changed for another, weights, timeouts and the order of targets change no answer."""
+    found = set()
+    for target in (target for tier in tiers for target in tier.targets):
+        made = target.keys[0].settings
+        shape: list[Any] = [target.model, sorted((name, repr(value)) for name, value in target.params.items())]
+        if made is not None:
+            shape += [made.kind, made.base_url, sorted(made.headers.items())]
+            shape.append(sorted((name, repr(value)) for name, value in made.options.items()))
+        found.add(repr(shape))
+    return _digest(sorted(found))
+
+
+def _direct(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
+    target = _target(file, catalogue, name, route=None)
+    tier = Tier((target,), "ordered", make_balancer("ordered"))
+    on_break = policy_values(file, "on_stream_break")["on_stream_break"]
+    return Chain(name, (tier,), target.retry, target.timeout.total, on_break)
+
+
+def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
+    tiers: list[Tier] = []
+    _add_route(file, catalogue, name, name, tiers, on=None, gate=None)
+    total = policy_values(file, "timeout", route=name)["total"]
+    on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
+    retry = RetryRules(**policy_values(file, "retry", route=name))
+    budget = budget_of("route", name, file.routes[name].budget)
+    cache = _cache(file, name)
+    answers = "" if cache is None else _answers(tiers)
+    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name), budget, cache, answers)
+
+
+def _add_route(
+    file: RoutesFile,
+    catalogue: ProviderCatalogue,
+    name: str,
+    route: str,
+    tiers: list[Tier],
+    *,
+    on: frozenset[ErrorCode] | None,
+    gate: int | None,
+) -> None:
+    """The tiers of route `name`, with the policies of the route that the app called."""
+    config = file.routes[name]
+    first = len(tiers)
+    balance = config.balance or file.defaults.balance or "weighted"
+    tiers.append(_tier(file, catalogue, config.targets, balance, route, on=on, gate=gate))
+    inner = first if gate is not None or first else None
+    for fallback in config.fallbacks:
+        codes = _codes(fallback.on)
+        if fallback.to is not None and fallback.to in file.routes:
+            _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
+        elif fallback.to is not None:
+            target = _target(file, catalogue, fallback.to, route=route)
+            tiers.append(Tier((target,), "ordered", make_balancer("ordered"), codes, inner))
+        else:
+            strategy = fallback.balance or balance
+            tiers.append(_tier(file, catalogue, fallback.tier, strategy, route, on=codes, gate=inner))
+
+
+def _tier(
+    file: RoutesFile,
+    catalogue: ProviderCatalogue,
+    refs: Any,
+    balance: str,
+    route: str,
+    *,
+    on: frozenset[ErrorCode] | None,
+    gate: int | None,
+) -> Tier:
+    targets = tuple(
+        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs
+    )
+    return Tier(targets, balance, make_balancer(balance), on, gate)
+
+
+def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
+    if on is None or "any" in on:
+        return None
+    return frozenset(ErrorCode(code) for code in on)
+
+
+def _target(
+    file: RoutesFile,
+    catalogue: ProviderCatalogue,
+    name: str,
+    *,
+    route: str | None,
+    weight: float = 1.0,
+    params: Mapping[str, Any] | None = None,
+) -> Target:
+    found = file.resolve_target(name)
+    if found is None:
+        raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
+    provider, model_id, model = found
+    known = name if model else None
+    timeout = catalogue.rules("timeout", Timeout, provider=provider, model=known, route=route)
+    return Target(
+        name=name,
+        provider=provider,
+        model=model_id,
+        weight=weight,
+        params={**(model.params if model else {}), **(params or {})},
+        timeout=timeout,
+        connect=None if timeout.connect == catalogue.settings[provider][0].timeout.connect else timeout.connect,
+        retry=catalogue.rules("retry", RetryRules, provider=provider, model=known, route=route),
+        capabilities=_capabilities(model, catalogue.capabilities(provider, model_id)),
+        disabled=file.providers[provider].disabled,
+        account=catalogue.account(provider),
+        keys=catalogue.keys[provider],
+        breaker=catalogue.rules("breaker", _breaker, provider=provider, model=known),
+        limits=Limits() if model is None else Limits(**model.limits.model_dump()),
+        budget=budget_of("provider", provider, file.providers[provider].budget),
+        key_limits=catalogue.rules("limits", Limits, provider=provider),
+    )
+
+
+def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:
+    if slow_call is not None:
+        values |= {"slow_threshold": slow_call.threshold, "slow_rate": slow_call.rate}
+    return BreakerRules(**values)
+
+
+def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> ModelCapabilities:
+    """The file's own word first, then the provider's."""
+    if model is None:
+        return catalogue
+    said = {key: value for key, value in model.capabilities.model_dump().items() if value is not None}
+    if model.price is not None:
+        said["price"] = Price(**model.price.model_dump())
+    if model.context_window is not None:
+        said["context_window"] = model.context_window
+    return msgspec.structs.replace(catalogue, **said)
+
+
+def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
+    """Of each key of the provider."""
+    config = file.providers[name]
+    connect = policy_values(file, "timeout", provider=name)["connect"]
+    return tuple(
+        ProviderSettings(
+            name=name,
+            kind=config.kind,
+            base_url=config.base_url,
+            api_key=key,
+            headers=dict(config.headers or {}),
+            timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
+            proxy=config.proxy,
+            verify=config.verify,
+            options={**(config.options or {}), "max_retries": 0},
+        )
+        for key in config.api_keys or (config.api_key,)
+    )

@@ -1,0 +1,108 @@
+"""What a new plan changes, in words, for the log, the dashboard and `Router.last_reload`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from router.config.units import format_duration
+from router.plan.budget import Budget
+from router.plan.plan import Chain, Plan, Tier
+
+if TYPE_CHECKING:
+    pass
+
+
+def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:
+    """What a new plan changes, one phrase each, such as `chat: mini 70→50, llama 30→50`.
+
+    Args:
+        under_way: calls in flight by the name of the provider.
+    """
+    return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new))
+
+
+def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[str]:
+    for name in old.providers:
+        if name not in new.providers:
+            draining = f", draining {under_way[name]}" if under_way.get(name) else ""
+            yield f"provider {name} removed{draining}"
+        elif old.catalogue.account(name) != new.catalogue.account(name):
+            draining = f", draining {under_way[name]}" if under_way.get(name) else ""
+            keys, more = len(old.catalogue.keys[name]), len(new.catalogue.keys[name])
+            what = "reconnects" if keys == more else f"keys {keys}→{more}"
+            yield f"provider {name} {what}{draining}"
+    for name, config in new.file.providers.items():
+        if name not in old.providers:
+            yield f"provider {name} added"
+            continue
+        budgets = [plan.budget_of(name) for plan in (old, new)]
+        if budgets[0] != budgets[1]:
+            yield f"provider {name} budget {_dollars(budgets[0])}→{_dollars(budgets[1])}"
+        if config.disabled != old.file.providers[name].disabled:
+            yield f"provider {name} {'left out' if config.disabled else 'is back'}"
+
+
+def _routes(old: Plan, new: Plan) -> Iterator[str]:
+    for name in old.file.routes:
+        if name not in new.file.routes:
+            yield f"route {name} removed"
+    for name in new.file.routes:
+        if name not in old.file.routes:
+            yield f"route {name} added"
+            continue
+        changed = list(_chain(old.chains[name], new.chains[name]))
+        if changed:
+            yield f"{name}: {', '.join(changed)}"
+
+
+def _chain(old: Chain, new: Chain) -> Iterator[str]:
+    for number, (before, after) in enumerate(zip(old.tiers, new.tiers, strict=False), 1):
+        yield from _tier(before, after, "" if number == 1 else f"tier {number} ")
+    if len(old.tiers) != len(new.tiers):
+        yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
+    if old.total != new.total:
+        yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
+    if old.retry != new.retry:
+        yield "retry changed"
+    if old.hedge != new.hedge:
+        yield "hedge changed"
+    if old.budget != new.budget:
+        yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
+    kept = {target.name: target for target in old.targets}
+    for target in new.targets:
+        known = kept.get(target.name, target)
+        if (known.timeout, known.retry, known.params) != (target.timeout, target.retry, target.params):
+            yield f"{target.name} timeouts, retries or params"
+        if (known.provider, known.model) != (target.provider, target.model):
+            yield f"{target.name} is {target.provider}/{target.model}"
+
+
+def _tier(old: Tier, new: Tier, where: str) -> Iterator[str]:
+    weights = {target.name: target.weight for target in old.targets}
+    for target in new.targets:
+        weight = weights.pop(target.name, None)
+        if weight is None:
+            yield f"{where}{target.name} added"
+        elif weight != target.weight:
+            yield f"{where}{target.name} {weight:g}→{target.weight:g}"
+    yield from (f"{where}{name} removed" for name in weights)
+    if old.balance != new.balance:
+        yield f"{where}{old.balance}→{new.balance}"
+    if old.on != new.on:
+        yield f"{where}serves after other errors"
+
+
+def _models(old: Plan, new: Plan) -> Iterator[str]:
+    for name in old.file.models.keys() - new.file.models.keys():
+        yield f"model {name} removed"
+    for name in new.file.models.keys() - old.file.models.keys():
+        yield f"model {name} added"
+
+
+def _dollars(budget: Budget | None) -> str:
+    return "none" if budget is None else f"${budget.usd:g} {budget.period}"
+
+
+def _seconds(value: float | None) -> str:
+    return "none" if value is None else format_duration(value)

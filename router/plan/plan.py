@@ -1,0 +1,104 @@
+"""The compiled file: immutable chains of tiers of targets, which every request, the monitor and the exporters read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from providers.errors import ErrorCode
+from providers.settings import ProviderSettings
+from router.balance.balancer import Balancer
+from router.config import LoadResult, RoutesFile
+from router.config.schema import OnStreamBreak
+from router.plan.budget import Budget, budget_of
+from router.plan.catalogue import ProviderCatalogue
+from router.plan.rules import CacheRules, HedgeRules, RetryRules
+from router.plan.target import Target
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tier:
+    """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
+    table that fall back). `gate` is the index of the tier that must have been entered before."""
+
+    targets: tuple[Target, ...]
+    balance: str
+    balancer: Balancer
+    on: frozenset[ErrorCode] | None = None
+    gate: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache."""
+
+    route: str
+    tiers: tuple[Tier, ...]
+    retry: RetryRules
+    total: float | None
+    on_stream_break: OnStreamBreak = "error"
+    hedge: HedgeRules | None = None
+    budget: Budget | None = None
+    cache: CacheRules | None = None
+    answers: str = ""  # what its targets are, as far as it can change an answer; a hash
+    names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
+
+    def __post_init__(self) -> None:
+        named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
+        object.__setattr__(self, "names_refusals", named)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return tuple(target for tier in self.tiers for target in tier.targets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """All chains of one accepted revision, and the settings of the providers they need (of a pool's first key)."""
+
+    revision: str
+    file: RoutesFile
+    chains: Mapping[str, Chain]
+    providers: Mapping[str, ProviderSettings]
+    catalogue: ProviderCatalogue
+    compile_direct: Callable[[str], Chain]  # of a model of the file, or of `provider/model-id`
+    loaded: LoadResult | None = None
+
+    @property
+    def targets(self) -> list[Target]:
+        """All targets of all chains."""
+        return [target for chain in self.chains.values() for target in chain.targets]
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """All budgets of the file."""
+        found = [self.budget_of(name) for name in self.file.providers]
+        found += [chain.budget for chain in self.chains.values()]
+        return tuple(budget for budget in found if budget is not None)
+
+    def budget_of(self, provider: str) -> Budget | None:
+        return budget_of("provider", provider, self.file.providers[provider].budget)
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """Budgets that can't count all of their calls, since a price is not known: a sentence each."""
+        lacking: dict[str, set[str]] = {}
+        for chain in self.chains.values():
+            for target in chain.targets:
+                if target.capabilities.price is None and not target.disabled:
+                    for budget in filter(None, (chain.budget, target.budget)):
+                        lacking.setdefault(budget.purse, set()).add(target.name)
+        return tuple(
+            f"the budget of {purse} does not count {', '.join(sorted(names))}: the price is not known; "
+            "write it as `price: {input: …, output: …}` (USD per million tokens) under models"
+            for purse, names in lacking.items()
+        )
+
+    def chain(self, name: str) -> Chain | None:
+        """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
+        found = self.chains.get(name)
+        if found is not None:
+            return found
+        if self.file.resolve_target(name) is None:
+            return None
+        return self.compile_direct(name)

@@ -1,0 +1,23 @@
+"""What an answer costs at a model's prices."""
+
+from __future__ import annotations
+
+from providers.types import Price, Usage
+
+
+def cost(price: Price | None, usage: Usage) -> float | None:
+    """USD for this usage, or None when a price or count that it needs is unknown.
+
+    Cached tokens are part of `input_tokens` and are charged once, at their own price where it is known.
+    """
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    price = price.of(usage.input_tokens)
+    if price.input is None or price.output is None:
+        return None
+    read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
+    read_price = price.input if price.cache_read is None else price.cache_read
+    write_price = price.input if price.cache_write is None else price.cache_write
+    plain = max(0, usage.input_tokens - read - write)
+    micros = plain * price.input + read * read_price + write * write_price + usage.output_tokens * price.output
+    return micros / 1_000_000

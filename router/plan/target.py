@@ -1,0 +1,71 @@
+"""One model at one provider, with the policies that hold for it on one route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.settings import ProviderSettings
+from providers.types import ModelCapabilities, Timeout
+from router.plan.budget import Budget
+from router.plan.rules import BreakerRules, Limits, RetryRules
+
+NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """One API key of a provider, with the settings of its connection.
+
+    `identity` stands for all that shapes the connection, the key among it. `number` is its place in the provider's
+    pool, from 1; 0 where there is no pool.
+    """
+
+    identity: str
+    settings: ProviderSettings | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Target:
+    """What an attempt needs to know.
+
+    `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
+    stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
+    model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here.
+    `connect` is in seconds, where it is not its provider's own. `identity` is what it is, whatever
+    route names it: its state outlives every edit that leaves this unchanged.
+    """
+
+    name: str
+    provider: str
+    model: str
+    weight: float = 1.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeout: Timeout = field(default_factory=Timeout)
+    retry: RetryRules = field(default_factory=RetryRules)
+    connect: float | None = None
+    capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
+    disabled: bool = False
+    account: str = ""
+    keys: tuple[Key, ...] = ()
+    breaker: BreakerRules = field(default_factory=BreakerRules)
+    limits: Limits = field(default_factory=Limits)
+    key_limits: Limits = field(default_factory=Limits)
+    budget: Budget | None = None
+
+    identity: str = field(init=False)
+    lacks: frozenset[str] = field(init=False)  # what it is known not to do
+
+    def __post_init__(self) -> None:
+        # Made once: every request asks for it many times.
+        account = self.account or self.provider
+        object.__setattr__(self, "identity", f"{account}/{self.model}")
+        lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
+        object.__setattr__(self, "lacks", lacks)
+        if not self.keys:
+            object.__setattr__(self, "keys", (Key(account),))
+
+    def __repr__(self) -> str:
+        return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"

@@ -1,0 +1,245 @@
+"""The circuit breaker of one target or provider key. Pure: time comes in as `now`, chance as a `random.Random`.
+
+    closed ──(failure rate, failures in a row, or trip)──► open ──(open_for)──► half-open
+       ▲                                                    ▲                      │
+       └────────────────(`probes` successes)────────────────┼──(one failure)───────┘
+
+A call takes a permit and gives it back with its outcome. A permit carries the breaker's generation, which every change
+of state ends: outcomes of older generations are ignored. A half-open permit is a lease, so that a lost one expires.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from math import inf
+from typing import Literal, NamedTuple
+
+from router.plan.rules import BreakerRules
+
+State = Literal["closed", "open", "half_open"]
+
+_BUCKETS = 10
+_LONGEST_LEASE = 120.0  # seconds; no longer than a request may take by default
+_JITTER = 0.1
+_RAMP_START = 0.1
+
+
+class Permit(NamedTuple):
+    """Leave to make one call."""
+
+    generation: int
+    number: int = 0  # of the lease, where it is a probe
+
+
+class Breaker:
+    """See the module. `changes` counts the changes of state."""
+
+    __slots__ = (
+        "_bucket",
+        "_calls",
+        "_chance",
+        "_closed_at",
+        "_failed",
+        "_in_row",
+        "_leases",
+        "_numbers",
+        "_passed",
+        "_permit",
+        "_reopened",
+        "_slow",
+        "changes",
+        "manual",
+        "on_change",
+        "rules",
+        "state",
+        "until",
+        "why",
+    )
+
+    def __init__(self, rules: BreakerRules, chance: random.Random) -> None:
+        self.rules = rules
+        self.state: State = "closed"
+        self.until = 0.0  # when an open one turns half-open
+        self.manual = False  # opened or closed by hand: stays so until reset
+        self.changes = 0
+        self._permit = Permit(0)  # of all calls until the next change, but for probes
+        self.why = ""  # it was opened, in words
+        self.on_change: Callable[[Breaker], None] | None = None  # called after every change of state
+        self._chance = chance
+        self._reopened = 0
+        self._closed_at = -inf
+        self._leases: dict[int, float] = {}
+        self._numbers = 0
+        self._passed = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._bucket = 0
+        self._calls = [0] * _BUCKETS
+        self._failed = [0] * _BUCKETS
+        self._slow = [0] * _BUCKETS
+        self._in_row = 0
+
+    # --- admission
+
+    def admits(self, now: float) -> bool:
+        """Whether a call may be made now."""
+        if self.state == "closed":
+            return True
+        if self.state == "open":
+            if self.manual or now < self.until:
+                return False
+            self._half_open()
+        return self._free_leases(now) > 0
+
+    def acquire(self, now: float) -> Permit:
+        """A permit for a call. Only after `admits`, or to probe an open one early, when nothing else is left."""
+        if self.state == "open" and not self.manual:
+            self._half_open()
+        if self.state != "half_open":
+            return self._permit
+        self._numbers += 1
+        self._leases[self._numbers] = now + min(_LONGEST_LEASE, self.rules.max_open_for)
+        return Permit(self.changes, self._numbers)
+
+    def probing(self, now: float) -> bool:
+        """Whether a half-open one has all its probes under way."""
+        return self.state == "half_open" and self._free_leases(now) <= 0
+
+    def share(self, now: float) -> float:
+        """The part of its weight that a target gets: less after closing, up to 1 at the end of the ramp."""
+        passed = now - self._closed_at
+        if passed >= self.rules.ramp:
+            return 1.0
+        return _RAMP_START + (1 - _RAMP_START) * max(0.0, passed) / self.rules.ramp
+
+    # --- outcomes
+
+    def success(self, permit: Permit, now: float, seconds: float = 0.0) -> None:
+        """A call came back well after so many seconds."""
+        if permit.generation != self.changes:
+            return
+        slow = self.rules.slow_threshold is not None and seconds > self.rules.slow_threshold
+        if self.state == "half_open":
+            self._leases.pop(permit.number, None)
+            if slow:
+                self._open(now, "the probe was slow")
+                return
+            self._passed += 1
+            if self._passed >= self.rules.probes:
+                self._close(now)
+            return
+        self._in_row = 0
+        if slow:
+            self._count(now, failed=False)
+        else:
+            self._calls[self._turn(now)] += 1
+
+    def failure(self, permit: Permit, now: float) -> None:
+        """A call failed in a way that tells against the target."""
+        if permit.generation != self.changes:
+            return
+        if self.state == "half_open":
+            self._open(now, "the probe failed")
+            return
+        self._in_row += 1
+        self._count(now, failed=True)
+
+    def forget(self, permit: Permit) -> None:
+        """A call ended in a way that tells nothing: cancelled, or the caller's own mistake."""
+        if permit.generation == self.changes:
+            self._leases.pop(permit.number, None)
+
+    def trip(self, now: float) -> None:
+        """Open at once, for as long as it ever stays open: a wrong key does not mend itself."""
+        if not self.manual:
+            self._reopened += 1
+            self._become("open")
+            self.until = now + self.rules.max_open_for
+            self._told("it does not mend itself")
+
+    # --- by hand
+
+    def force(self, state: Literal["open", "closed"]) -> None:
+        """Open or close it until `reset`."""
+        self._become(state)
+        self.manual = True
+        self.until = inf if state == "open" else 0.0
+        self._told("by hand")
+
+    def reset(self) -> None:
+        """Back to the state of a new one."""
+        self._become("closed")
+        self.manual = False
+        self._reopened = 0
+        self._closed_at = -inf
+        self._told("reset")
+
+    # --- inside
+
+    def _told(self, why: str = "") -> None:
+        self.why = why
+        if self.on_change is not None:
+            self.on_change(self)
+
+    def _half_open(self) -> None:
+        self._become("half_open")
+        self._told(self.why)
+
+    def _free_leases(self, now: float) -> int:
+        if self._leases:
+            self._leases = {number: ends for number, ends in self._leases.items() if ends > now}
+        return self.rules.probes - len(self._leases)
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        self.changes += 1
+        self._permit = Permit(self.changes)
+        self._leases.clear()
+        self._passed = 0
+        self._clear()
+
+    def _open(self, now: float, why: str) -> None:
+        if self.manual:
+            return
+        self._become("open")
+        # Bounded before the power, which would grow beyond floating point.
+        seconds = min(self.rules.max_open_for, self.rules.open_for * 2.0 ** min(self._reopened, 60))
+        self._reopened += 1
+        jitter = 1 + self._chance.uniform(-_JITTER, _JITTER)
+        self.until = now + min(self.rules.max_open_for, seconds * jitter)
+        self._told(why)
+
+    def _close(self, now: float) -> None:
+        self._become("closed")
+        self._reopened = 0
+        self._closed_at = now
+        self._told()
+
+    def _count(self, now: float, *, failed: bool) -> None:
+        """A call that failed, or was slow."""
+        place, slow = self._turn(now), not failed
+        self._calls[place] += 1
+        self._failed[place] += failed
+        self._slow[place] += slow
+        rules = self.rules
+        calls = sum(self._calls)
+        enough = calls >= rules.min_calls
+        if failed and self._in_row >= rules.consecutive:
+            self._open(now, f"{self._in_row} failures in a row")
+        elif failed and enough and sum(self._failed) >= rules.failure_rate * calls:
+            self._open(now, f"{sum(self._failed)} of {calls} calls failed")
+        elif slow and enough and sum(self._slow) >= rules.slow_rate * calls:
+            self._open(now, f"{sum(self._slow)} of {calls} calls were slow")
+
+    def _turn(self, now: float) -> int:
+        """Let the buckets go that are older than the window; gives the place of the current one."""
+        current = int(now * _BUCKETS / self.rules.window)
+        if current <= self._bucket:
+            return self._bucket % _BUCKETS
+        for number in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):
+            place = number % _BUCKETS
+            self._calls[place] = self._failed[place] = self._slow[place] = 0
+        self._bucket = current
+        return current % _BUCKETS

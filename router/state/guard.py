@@ -1,0 +1,85 @@
+"""What is remembered of one target, or of one provider key: breaker, hold, limits, latency."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from math import inf
+
+from router.plan.rules import BreakerRules, Limits
+from router.plan.target import Key
+from router.state.breaker import Breaker
+from router.state.latency import PeakEwma, Recent
+from router.state.limits import RateLimits
+
+_FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
+
+
+class Guard:
+    """Breaker, hold and limits of one target, or of one provider key. A draining one gets no new call."""
+
+    __slots__ = ("allowance", "breaker", "draining", "held_until")
+
+    def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
+        self.breaker = Breaker(rules, chance)
+        self.allowance = RateLimits(limits)
+        self.held_until = -inf
+        self.draining = False
+
+    def hold(self, until: float) -> None:
+        self.held_until = max(self.held_until, until)
+
+    def is_clear(self, now: float) -> bool:
+        """Whether nothing at all stands against a call: the usual case, which has to be fast."""
+        return (
+            self.breaker.state == "closed"
+            and self.held_until <= now
+            and self.allowance.is_unlimited
+            and not self.draining
+        )
+
+
+class Pacing:
+    """What one key was told of one target: vendors limit a key's calls of each model."""
+
+    __slots__ = ("held_until", "hits")
+
+    def __init__(self) -> None:
+        self.held_until = -inf
+        self.hits = 0  # 429s in a row
+
+    def hold(self, until: float) -> None:
+        self.held_until = max(self.held_until, until)
+
+
+class TargetState(Guard):
+    """One model at one provider. `pacing` is by the identity of the key that was told to slow down."""
+
+    __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn", "turns")
+
+    def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
+        super().__init__(rules, limits, chance)
+        self.latency = PeakEwma()
+        self.firsts = Recent()  # times to first content of streams
+        self.answers = Recent()  # times of plain calls
+        self.explored = False
+        self.turn = 0
+        self.turns: dict[str, int] = {}  # by the identity of the key: when it was used last
+        self.pacing: dict[str, Pacing] = {}
+
+    def paced(self, key: Key) -> Pacing:
+        return self.pacing.setdefault(key.identity, Pacing())
+
+    def held(self, key: Key) -> float:
+        """Until when the vendor asked to wait, as far as this target and key are concerned alone."""
+        told = self.pacing.get(key.identity) if self.pacing else None
+        return self.held_until if told is None else max(self.held_until, told.held_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a target gets no call now, and when that ends (the loop's time; infinity: nobody knows)."""
+
+    reason: str
+    message: str
+    until: float = inf

@@ -1,0 +1,149 @@
+"""One call under way: what its outcome means for its target and key."""
+
+from __future__ import annotations
+
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.transport.headers import RemainingQuota
+from providers.types import Usage
+from router.plan.target import Key
+from router.state.guard import _FAILURE_COUNTS_AS, Guard, TargetState
+from router.state.limits import Reserved
+from router.state.spending import Charge
+
+QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
+
+
+RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
+
+
+_CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR})  # by vendors, likely
+
+
+class Lease:
+    """One call under way. It is ended exactly once, by its outcome."""
+
+    __slots__ = ("_bill", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
+
+    def __init__(
+        self,
+        guards: tuple[TargetState, Guard],
+        key: Key,
+        reserved: tuple[Reserved, Reserved],
+        now: float,
+        bill: Charge | None = None,
+    ) -> None:
+        self._guards = guards
+        state, guard = guards
+        self._state = state
+        self._permits = state.breaker.acquire(now), guard.breaker.acquire(now)
+        self._reserved = reserved
+        self._bill = bill
+        self._ended = False
+        self.key = key
+        self.started = now
+
+    def succeeded(self, now: float, usage: Usage | None = None) -> None:
+        """The answer is whole."""
+        if self._end():
+            (state, guard), (permit, shared) = self._guards, self._permits
+            seconds = now - self.started
+            state.breaker.success(permit, now, seconds)
+            guard.breaker.success(shared, now, seconds)
+            if state.pacing:
+                state.paced(self.key).hits = 0
+            self._settle(now, usage, 0)
+
+    def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
+        """The answer began after so many seconds."""
+        self._state.latency.add(seconds, now)
+        (self._state.firsts if streaming else self._state.answers).add(seconds)
+
+    def heard(self, left: RemainingQuota, now: float) -> None:
+        """What the headers of an answer say is left of the vendor's limits."""
+        if left.wait is not None:
+            self._state.paced(self.key).hold(now + left.wait)
+        for guard in self._guards:
+            if guard.allowance.tighten(left.requests, left.tokens, now):
+                return  # the headers are about the narrower of the two
+
+    def failed(self, error: ProviderError, now: float) -> None:
+        """The call failed; the error's code says what that means for target and key."""
+        if not self._end():
+            return
+        meant = CONSEQUENCES[error.code]
+        state, key = self._guards
+        if meant.breaker == "failure":
+            state.breaker.failure(self._permits[0], now)
+            self._state.latency.add(max(_FAILURE_COUNTS_AS, now - self.started), now)
+        else:
+            state.breaker.forget(self._permits[0])
+        # A connection that can't be made tells of the host, which all targets of the key share.
+        if meant.breaker == "failure" and error.phase == "connect":
+            key.breaker.failure(self._permits[1], now)
+        else:
+            key.breaker.forget(self._permits[1])
+        if meant.breaker == "open_key":
+            key.breaker.trip(now)
+        elif meant.breaker == "open_target" and meant.other_key and self.key.number:
+            self._state.paced(self.key).hold(now + state.breaker.rules.max_open_for)  # the other keys may be let in
+        elif meant.breaker == "open_target":
+            state.breaker.trip(now)
+        self._hold(error, now)
+        partial = error.partial
+        begun = error.code in _CHARGED and error.phase != "connect"
+        self._settle(now, None, -1 if not begun else 0 if partial is None else rough_tokens(partial.text))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is not known yet."""
+        return not self._ended
+
+    def cancelled(self, now: float, answered: int = 0) -> None:
+        """The caller went away, after so many tokens of the answer: that tells nothing."""
+        if self._end():
+            for guard, permit in zip(self._guards, self._permits, strict=True):
+                guard.breaker.forget(permit)
+            self._settle(now, None, answered)
+
+    def lost(self, now: float, *, streaming: bool) -> None:
+        """Another target was faster: that counts as nothing, but it took at least so long."""
+        if not self._ended:
+            self.first_token(now - self.started, now, streaming=streaming)
+            self.cancelled(now)
+
+    def _end(self) -> bool:
+        if self._ended:
+            return False
+        self._ended = True
+        for guard in self._guards:
+            guard.allowance.leave()
+        return True
+
+    def _hold(self, error: ProviderError, now: float) -> None:
+        state, (_, key) = self._state, self._guards
+        meant, asked = CONSEQUENCES[error.code].hold, error.retry_after
+        if meant == "quota":
+            key.hold(now + (QUOTA_HOLD if asked is None else asked))
+        elif meant == "retry_after" and asked is not None:
+            state.hold(now + asked)
+        elif meant == "rate":
+            pacing = state.paced(self.key)
+            wait = min(LONGEST_RATE_HOLD, RATE_HOLD * 2.0 ** min(pacing.hits, 10))
+            pacing.hits += 1
+            pacing.hold(now + (wait if asked is None else asked))
+
+    def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
+        if self._bill is not None:
+            self._bill.settle(usage, answered)
+        state, guard = self._guards
+        if state.allowance.is_unlimited and guard.allowance.is_unlimited:
+            return
+        given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
+        used = None if given is None or made is None else given + made
+        for guard, reserved in zip(self._guards, self._reserved, strict=True):
+            guard.allowance.settle(reserved, used, made, now)
+
+
+def rough_tokens(text: str) -> int:
+    """About how many tokens a text has, for what no vendor counted."""
+    return len(text) // 4

@@ -1,0 +1,147 @@
+"""What was spent, kept on disk: across restarts, and shared by all processes that run the same file.
+
+One SQLite file in the user's state folder. Each process adds what it spent about once a second and learns what
+the others did; a process that is killed loses at most that second. The disk never delays a request, and one
+that fails is a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from router.state.spending import BudgetAccount, Spending
+
+log = logging.getLogger("signalbox.spending")
+
+EVERY = 1.0  # seconds between two writes
+_PATIENCE = 5.0  # seconds that SQLite waits for another process
+_KEPT = 40 * 86_400.0  # seconds after which an old period is forgotten
+
+_TABLE = """
+create table if not exists spent (
+    app text, purse text, per real, began real, usd real not null, primary key (app, purse, per, began)
+) without rowid
+"""
+_ADD = """
+insert into spent values (?, ?, ?, ?, ?)
+on conflict do update set usd = usd + excluded.usd
+returning usd
+"""
+
+
+def folder() -> Path:
+    """Where the ledger is: `SIGNALBOX_STATE_DIR`, else the user's state folder of the system."""
+    from platformdirs import user_state_path  # here: only those with a budget need it
+
+    told = os.environ.get("SIGNALBOX_STATE_DIR")
+    return Path(told) if told else user_state_path("signalbox")
+
+
+class Ledger:
+    """Adds up a router's budgets on disk.
+
+    Args:
+        app: what the processes that share budgets have in common: the path of their file.
+        path: of the database.
+    """
+
+    def __init__(self, app: str, path: Path, spending: Spending) -> None:
+        self._app = app
+        self._path = path
+        self._spending = spending
+        self._lock = threading.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self._failing = False
+        spending.changed = self._soon
+
+    def load(self) -> None:
+        """Learn what was spent before. It blocks: for the start, when no loop runs yet."""
+        amounts = self._pending()
+        self._apply(amounts, self._write(amounts))
+
+    async def flush(self) -> None:
+        """Write what was spent and take over what others spent."""
+        amounts = self._pending()
+        if amounts:
+            self._apply(amounts, await asyncio.to_thread(self._write, amounts))
+
+    async def aclose(self) -> None:
+        """Write what is left."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        if any(purse.pending for purse in self._spending.purses.values()):
+            await self.flush()
+
+    def on_new_loop(self) -> None:
+        """What was under way went with the old loop."""
+        self._timer = self._flushing = None
+
+    def _soon(self) -> None:
+        """Something was spent: write it within a second, beside the requests."""
+        if self._timer is None and self._flushing is None:
+            self._timer = asyncio.get_running_loop().call_later(EVERY, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._flushing = asyncio.get_running_loop().create_task(self.flush())
+        self._flushing.add_done_callback(self._end)
+
+    def _end(self, _: object) -> None:
+        self._flushing = None
+        if not self._failing and any(purse.pending for purse in self._spending.purses.values()):
+            self._soon()  # spent meanwhile
+
+    def _pending(self) -> list[_Amount]:
+        return [_Amount(purse, purse.began, purse.pending) for purse in self._spending.purses.values()]
+
+    def _apply(self, amounts: list[_Amount], sums: list[float]) -> None:
+        for amount, total in zip(amounts, sums, strict=False):
+            purse = amount.purse
+            if purse.began == amount.began:  # else another period has begun meanwhile
+                purse.pending -= amount.usd
+                purse.spent = total + purse.pending
+
+    def _write(self, amounts: list[_Amount]) -> list[float]:
+        """Add the amounts; gives the sums over all processes, nothing when the disk fails."""
+        try:
+            with self._lock, closing(self._connected()) as database, database:
+                oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT
+                database.execute("delete from spent where began < ?", (oldest,))
+                sums = [self._add(database, amount) for amount in amounts]
+        except (sqlite3.Error, OSError) as error:
+            if not self._failing:
+                log.warning("budgets can't be kept in %s (%s); they go on in memory", self._path, error)
+            self._failing = True
+            return []
+        self._failing = False
+        return sums
+
+    def _add(self, database: sqlite3.Connection, amount: _Amount) -> float:
+        budget = amount.purse.budget
+        values = (self._app, budget.purse, budget.per, amount.began, amount.usd)
+        return float(database.execute(_ADD, values).fetchone()[0])
+
+    def _connected(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = sqlite3.connect(self._path, timeout=_PATIENCE)
+        database.execute(_TABLE)
+        return database
+
+
+class _Amount(NamedTuple):
+    """What one purse spent in a period and is not on disk yet."""
+
+    purse: BudgetAccount
+    began: float
+    usd: float

@@ -1,0 +1,91 @@
+"""How long to wait before the same target again, and how often at all."""
+
+from __future__ import annotations
+
+import random
+
+
+def full_jitter(retry: int, base: float, cap: float, chance: random.Random) -> float:
+    """Seconds before retry number `retry` (0 is the first): `uniform(0, min(cap, base · 2^retry))`.
+
+    The formula is "full jitter" of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
+    """
+    return chance.uniform(0.0, min(cap, base * 2.0**retry))
+
+
+class RetryBudget:
+    """A route's allowance of tries beyond the first: a share of its requests, and a floor of one a second.
+
+    Args:
+        share: of the requests, 0 to 1.
+    """
+
+    __slots__ = ("_at", "_level", "share")
+
+    _FLOOR = 1.0  # a second
+    _SECONDS = 10.0  # that the budget holds
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self._level = self._FLOOR * self._SECONDS
+        self._at: float | None = None
+
+    def request(self, now: float) -> None:
+        """A request of the route begins."""
+        self._flow(now)
+        self._level += self.share
+
+    def take(self, now: float) -> bool:
+        """Whether one more try is in it."""
+        self._flow(now)
+        if self._level < 1.0:
+            return False
+        self._level -= 1.0
+        return True
+
+    def give_back(self) -> None:
+        """The try was not made after all."""
+        self._level += 1.0
+
+    def _flow(self, now: float) -> None:
+        """The floor flows in; what was saved up by requests fades over the budget's time."""
+        if self._at is None:
+            self._at = now
+        passed = now - self._at
+        self._at = now
+        floor = self._FLOOR * self._SECONDS
+        if self._level < floor:
+            self._level = min(floor, self._level + passed * self._FLOOR)
+        else:
+            self._level = max(floor, self._level - (self._level - floor) * min(1.0, passed / self._SECONDS))
+
+
+class HedgeBudget:
+    """A route's allowance of hedges: a share of its requests, saved up to ten.
+
+    Args:
+        share: of the requests, 0 to 1.
+    """
+
+    __slots__ = ("_level", "share")
+
+    _MOST = 10.0
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self._level = 1.0
+
+    def request(self) -> None:
+        """A request of the route begins."""
+        self._level = min(self._MOST, self._level + self.share)
+
+    def take(self) -> bool:
+        """Whether one more hedge is in it."""
+        if self._level < 1.0:
+            return False
+        self._level -= 1.0
+        return True
+
+    def give_back(self) -> None:
+        """The hedge was not called after all."""
+        self._level += 1.0

@@ -1,0 +1,270 @@
+"""What the router remembers of targets and provider keys: breakers, holds, limits, calls under way, latency.
+
+State belongs to an identity and outlives the plan; policies (breaker numbers, limits) change in place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Container, Iterable
+from functools import partial
+from math import inf
+
+from router.cleanup import to_the_end
+from router.plan.target import Key, Target
+from router.state.breaker import Breaker
+from router.state.guard import Guard, Refusal, TargetState
+from router.state.lease import Lease
+from router.state.limits import NOTHING, Reserved
+from router.state.spending import Charge
+
+UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
+
+
+def _nobody(identity: str, breaker: Breaker) -> None:
+    """Nobody wants to know of changes."""
+
+
+class States:
+    """All that is remembered, by identity.
+
+    Args:
+        changed: called with the identity of a target or key and its breaker when that has changed its state.
+    """
+
+    def __init__(self, chance: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
+        self._chance = chance
+        self._changed = changed or _nobody
+        self._targets: dict[str, TargetState] = {}
+        self._keys: dict[str, Guard] = {}
+
+    def of(self, target: Target) -> TargetState:
+        found = self._targets.get(target.identity)
+        if found is None:
+            found = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._chance)
+            found.breaker.on_change = partial(self._changed, target.identity)
+        return found
+
+    def key_of(self, target: Target, key: Key) -> Guard:
+        """Of a provider key, which the targets of the provider share."""
+        found = self._keys.get(key.identity)
+        if found is None:
+            found = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._chance)
+            found.breaker.on_change = partial(self._changed, key.identity)
+        return found
+
+    def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
+        return self.of(target), self.key_of(target, key)
+
+    def adopt(self, targets: Iterable[Target], keys: set[str]) -> tuple[str, ...]:
+        """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
+
+        What was opened, closed or drained by hand is so no longer, and is told.
+
+        Args:
+            keys: the identities of all keys of the plan, those that no target uses included.
+        """
+        targets = list(targets)
+        kept = set(keys)
+        for target in targets:
+            kept.add(target.identity)
+            if target.identity in self._targets:
+                state = self._targets[target.identity]
+                state.breaker.rules = target.breaker
+                state.allowance.change(target.limits)
+                state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
+                state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
+            for key in target.keys:
+                if key.identity in self._keys:
+                    self._keys[key.identity].breaker.rules = target.breaker
+                    self._keys[key.identity].allowance.change(target.key_limits)
+        names = {target.identity: target.name for target in reversed(targets)}
+        names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
+        ended: list[str] = []
+        # What has calls under way is kept to the next time: it knows when their provider can be closed.
+        remembered: dict[str, Guard]
+        for remembered in (self._targets, self._keys):  # type: ignore[assignment]  # a dict of a subclass, only read
+            gone = [name for name, guard in remembered.items() if name not in kept and not guard.allowance.in_flight]
+            for identity in gone:
+                del remembered[identity]
+            for identity, guard in remembered.items():
+                if guard.draining or guard.breaker.manual:
+                    done = "draining" if guard.draining else "opened by hand"
+                    if not guard.draining and guard.breaker.state == "closed":
+                        done = "closed by hand"
+                    ended.append(f"{names.get(identity, identity)} was {done}")
+                    guard.draining = False
+                    if guard.breaker.manual:
+                        guard.breaker.reset()
+        return tuple(dict.fromkeys(ended))
+
+    def refusal(
+        self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
+    ) -> Refusal | None:
+        """Why the target gets no call now; None when it may.
+
+        Args:
+            without: the identities of keys that are not to be used.
+        """
+        keys = target.keys
+        if len(keys) == 1:
+            return self.why(target, keys[0], prompt, max_tokens, now)
+        soonest: Refusal | None = None
+        for key in keys:
+            if key.identity in without:
+                continue
+            found = self.why(target, key, prompt, max_tokens, now)
+            if found is None:
+                return None
+            if soonest is None or found.until < soonest.until:
+                soonest = found
+        return soonest
+
+    def why(self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float) -> Refusal | None:
+        """Why the target gets no call with this key now; None when it may."""
+        state, guard = self.of(target), self.key_of(target, key)
+        if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
+            return None
+        if state.draining or guard.draining:
+            return Refusal("draining", "it is being drained")
+        for each, whose in ((state, ""), (guard, _whose(key))):
+            if not each.breaker.admits(now):
+                until = each.breaker.until if each.breaker.state == "open" else now
+                if each.breaker.manual:
+                    when = "opened by hand"
+                else:
+                    when = f"tried again in {until - now:.3g} s" if until > now else "a probe is under way"
+                return Refusal("circuit_open", f"the breaker{whose} is open; {when}", until)
+        held = max(state.held(key), guard.held_until)
+        if held > now:
+            return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
+        if state.allowance.full or guard.allowance.full:
+            return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
+        wait = max(each.allowance.wait(each.allowance.expected(prompt, max_tokens), now) for each in (state, guard))
+        if wait > 0:
+            return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
+        return None
+
+    def best_key(
+        self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
+    ) -> Key:
+        """Of the keys that may be used, the one with the fewest calls under way; else the one that may be soonest."""
+        keys = target.keys
+        if len(keys) == 1:
+            return keys[0]
+        state = self.of(target)
+
+        def order(key: Key) -> tuple[float, int, int]:
+            found = self.why(target, key, prompt, max_tokens, now)
+            busy = self.key_of(target, key).allowance.in_flight
+            return (-inf if found is None else found.until), busy, state.turns.get(key.identity, 0)
+
+        best = min([key for key in keys if key.identity not in without] or keys, key=order)
+        state.turn += 1  # among equals the one that was idle longest
+        state.turns[best.identity] = state.turn
+        return best
+
+    def held(self, target: Target, key: Key) -> float:
+        """Until when the vendor asked to wait."""
+        state, guard = self.guards(target, key)
+        return max(state.held(key), guard.held_until)
+
+    async def place(self, target: Target, seconds: float) -> Key | None:
+        """Wait in line for a place at the target and at one of its keys; gives the key, to be handed to `begin`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        own = self.of(target).allowance
+        if not own.full:
+            own.enter()
+        elif not await own.place(seconds):
+            return None
+        key = None
+        try:
+            key = await self._place_at_key(target, max(0.0, end - loop.time()))
+        finally:
+            if key is None:
+                own.leave()
+        return key
+
+    async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
+        """At whichever key has one first."""
+        allowances = {key: self.key_of(target, key).allowance for key in target.keys}
+        free = [key for key, allowance in allowances.items() if not allowance.full]
+        if free:
+            key = min(free, key=lambda each: allowances[each].in_flight)
+            allowances[key].enter()
+            return key
+        loop = asyncio.get_running_loop()
+        lines = {loop.create_task(allowance.place(seconds)): key for key, allowance in allowances.items()}
+        waiting, had = set(lines), None
+        try:
+            while waiting and had is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                had = next((line for line in done if line.result()), None)
+        finally:
+            for line in waiting:
+                line.cancel()  # gives back the place that it may just have got
+            cancelled = await to_the_end(asyncio.wait(lines))
+            had = None if cancelled else had
+            for line, key in lines.items():
+                if line is not had and not line.cancelled() and line.result():
+                    allowances[key].leave()
+        if cancelled:
+            raise asyncio.CancelledError
+        return None if had is None else lines[had]
+
+    def reserve(
+        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
+    ) -> tuple[Reserved, Reserved]:
+        """Take a call's worth from the limits of target and key."""
+        own, shared = self.of(target).allowance, self.key_of(target, key).allowance
+        if own.is_unlimited and shared.is_unlimited:
+            return UNLIMITED
+        return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
+
+    def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
+        """Seconds that a reserved call has to wait still, when those before it used more than was expected."""
+        pairs = zip(self.guards(target, key), reserved, strict=True)
+        return max(guard.allowance.early(taken, now) for guard, taken in pairs)
+
+    def give_back(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> None:
+        """A reserved call was not made."""
+        for guard, taken in zip(self.guards(target, key), reserved, strict=True):
+            guard.allowance.give_back(taken, now)
+
+    def begin(
+        self,
+        target: Target,
+        key: Key,
+        reserved: tuple[Reserved, Reserved],
+        now: float,
+        *,
+        placed: bool = False,
+        bill: Charge | None = None,
+    ) -> Lease:
+        """A call is made now. `placed`: its place was waited for and is had already."""
+        guards = state, guard = self.of(target), self.key_of(target, key)
+        if not placed:
+            state.allowance.enter()
+            guard.allowance.enter()
+        return Lease(guards, key, reserved, now, bill)
+
+    def known(self, identity: str) -> TargetState | None:
+        """Of a target by its identity; None when it has not been used."""
+        return self._targets.get(identity)
+
+    def key(self, identity: str) -> Guard | None:
+        """Of a provider key; None when it has not been used."""
+        return self._keys.get(identity)
+
+    def share(self, target: Target, now: float) -> float:
+        """The part of its weight that a target gets."""
+        return self.of(target).breaker.share(now)
+
+    def in_flight(self, target: Target) -> int:
+        return self.of(target).allowance.in_flight
+
+
+def _whose(key: Key) -> str:
+    return f" of its key {key.number}" if key.number else " of its provider"

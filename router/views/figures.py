@@ -1,0 +1,264 @@
+"""The live figures of a router: immutable data, the same from this process and from another one.
+
+With `views` and `commands` beside it this is all that a dashboard sees.
+
+Times are wall-clock seconds since 1970 (`time`, `…_at`, `until`), durations are seconds, money is US dollars. Names of
+error codes are those of `providers.errors.ErrorCode`. None is unknown, or not seen yet; it is never a 0.
+
+Calls are requests where a route or the whole router is meant, and attempts where a provider or a target is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from router.config.diagnostics import Diagnostic
+
+WINDOW = 60  # seconds that rates, quantiles and shares of a snapshot look back
+KEPT = 300  # seconds of one-second samples that are kept
+
+HealthState: TypeAlias = Literal["closed", "half_open", "open", "held", "drained", "disabled"]
+
+
+class Struct(msgspec.Struct, frozen=True):
+    """Base of all types here."""
+
+
+class Health(Struct, frozen=True):
+    """What a target's or a provider's lamp shows.
+
+    `until` is when an open one is tried again, or when a hold ends; None: nobody knows. `by_hand`: a person opened,
+    closed or drained it, and it stays so until it is reset. `why` is for people, such as "5 failures in a row
+    (server_error)".
+    """
+
+    state: HealthState = "closed"
+    until: float | None = None
+    by_hand: bool = False
+    why: str = ""
+
+
+class Quantiles(Struct, frozen=True):
+    """Of a duration in seconds; None while nothing was seen.
+
+    `sketch` (bucket: count, see `router.telemetry.sketch`) is there only for those who add up several processes.
+    """
+
+    count: int = 0
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    sketch: Mapping[int, int] = {}
+
+
+class Counts(Struct, frozen=True):
+    """How much happened, in some window or since the start.
+
+    `calls` = `succeeded` + `failed` + `cancelled`. `attempts` are those that the calls took. `errors` counts failed
+    attempts by code, those that another target made good included. `retries` asked a target again, `fallbacks` were
+    answered by a later tier than the first, `hedges` asked a second target while the first was slow. `cost` leaves out
+    calls of unknown price, which `unpriced` counts.
+    """
+
+    calls: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    attempts: int = 0
+    errors: Mapping[str, int] = {}
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    cache_hits: int = 0
+    retries: int = 0
+    fallbacks: int = 0
+    hedges: int = 0
+
+
+class Figures(Struct, frozen=True):
+    """The live figures of a provider, a target, a route, or the whole router.
+
+    Args:
+        rate: calls a second that ended, over the last 10 s.
+        series: calls that ended in each of the last 60 whole seconds, the oldest first.
+        tokens_per_second: of answers, over the last 10 s.
+        stream_speed: tokens a second of one stream while it flows.
+        first_token: from the call to the first content; for a plain call, to the answer.
+        latency: to the end of the answer.
+        error_rate: failed / (succeeded + failed) of the window, 0 to 1; None while there is nothing to divide.
+        leading_code: the most frequent error of the window.
+        cost_per_minute: over the window.
+        window: what happened in the last 60 s.
+        totals: what happened since the router began.
+    """
+
+    rate: float = 0.0
+    series: tuple[int, ...] = ()
+    in_flight: int = 0
+    tokens_per_second: float = 0.0
+    stream_speed: float | None = None
+    first_token: Quantiles = Quantiles()
+    latency: Quantiles = Quantiles()
+    error_rate: float | None = None
+    leading_code: str | None = None
+    cost_per_minute: float = 0.0
+    window: Counts = Counts()
+    totals: Counts = Counts()
+
+
+class LimitUse(Struct, frozen=True):
+    """One limit in use. `limit` is per second for requests and tokens; `pressure` is 0 (free) to 1 (used up)."""
+
+    what: Literal["requests", "tokens", "in_flight"]
+    limit: float
+    pressure: float
+    waiting: int = 0  # calls in line for a place
+
+
+class KeyFigures(Struct, frozen=True):
+    """One key of a provider, told apart by its place in the file ("key 1"), never by what it is."""
+
+    name: str
+    lamp: Health = Health()
+    in_flight: int = 0
+    limits: tuple[LimitUse, ...] = ()
+
+
+class TargetFigures(Struct, frozen=True):
+    """One model at one provider, whatever routes name it. `share` is of all attempts of the window."""
+
+    name: str
+    provider: str
+    model: str
+    lamp: Health = Health()
+    share: float | None = None
+    pressure: float | None = None  # of its tightest limit; None where there is none
+    limits: tuple[LimitUse, ...] = ()
+    figures: Figures = Figures()
+
+
+class ProviderFigures(Struct, frozen=True):
+    """One provider with its targets. Its lamp tells of the key that all targets share, not of the targets."""
+
+    name: str
+    kind: str
+    lamp: Health = Health()
+    share: float | None = None
+    pressure: float | None = None
+    keys: tuple[KeyFigures, ...] = ()
+    targets: tuple[TargetFigures, ...] = ()
+    figures: Figures = Figures()
+
+
+class Flow(Struct, frozen=True):
+    """What really ran from a route to one target of it. `share` is of the route's answered requests of the window."""
+
+    target: str
+    share: float | None = None
+    rate: float = 0.0
+    series: tuple[int, ...] = ()
+
+
+class RouteFigures(Struct, frozen=True):
+    """One route; `flows` by the name of the target, those that have seen calls."""
+
+    name: str
+    figures: Figures = Figures()
+    flows: Mapping[str, Flow] = {}
+
+
+class CacheFigures(Struct, frozen=True):
+    """The response cache since the start. `hit_rate` is of the window, 0 to 1. `joined` waited for a call of others."""
+
+    enabled: bool = False
+    hits: int = 0
+    misses: int = 0
+    stale: int = 0
+    joined: int = 0
+    stored: int = 0
+    hit_rate: float | None = None
+    entries: int | None = None
+    bytes: int | None = None
+    max_bytes: int | None = None
+
+
+class Spending(Struct, frozen=True):
+    """A budget of the file in use. `limit` and `used` are in `unit`; `period` in seconds."""
+
+    scope: str  # provider or route
+    name: str
+    unit: Literal["usd", "tokens"]
+    limit: float
+    used: float
+    period: float
+    resets_at: float | None = None
+
+
+class ReloadNote(Struct, frozen=True):
+    """What came of the last change of the file. `changes` are phrases such as "chat: mini 70→50"."""
+
+    time: float
+    accepted: bool
+    revision: str
+    changes: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    problem: str = ""
+
+
+class Process(Struct, frozen=True):
+    """One process that runs the router. `memory` is in bytes, `cpu` the share of one core over the last snapshots."""
+
+    pid: int
+    started_at: float
+    revision: str
+    connected: bool = True
+    watching: bool = False
+    rate: float = 0.0
+    in_flight: int = 0
+    totals: Counts = Counts()
+    memory: int | None = None
+    cpu: float | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """A router at one moment, all processes of the app added up.
+
+    Args:
+        name: of the app, by default the file's folder.
+        path: of the file; None for a router made from text.
+        revision: that runs; of the newest process where they differ.
+        loaded_at: when that revision took over.
+        started_at: of the oldest process.
+        watching: whether edits of the file are followed.
+        last_reload: the last change of the file that was seen; rejected ones say why.
+        connected: False when no process answers any more; then the rest is what was last known.
+        figures: of all requests.
+        by_process: one entry a process.
+    """
+
+    time: float
+    name: str
+    path: str | None
+    revision: str
+    loaded_at: float
+    started_at: float
+    watching: bool = False
+    connected: bool = True
+    capture: Literal["off", "preview", "full"] = "off"
+    last_reload: ReloadNote | None = None
+    figures: Figures = Figures()
+    providers: tuple[ProviderFigures, ...] = ()
+    routes: tuple[RouteFigures, ...] = ()
+    cache: CacheFigures = CacheFigures()
+    spending: tuple[Spending, ...] = ()
+    by_process: tuple[Process, ...] = ()
+
+    @property
+    def targets(self) -> tuple[TargetFigures, ...]:
+        """All targets, in the order of their providers."""
+        return tuple(target for provider in self.providers for target in provider.targets)

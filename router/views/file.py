@@ -1,0 +1,38 @@
+"""The file as it runs, as it was saved, and its revisions."""
+
+from __future__ import annotations
+
+from router.config.diagnostics import Diagnostic
+from router.views.figures import Struct
+
+
+class Revision(Struct, frozen=True):
+    """One entry of the log: a revision that took over, or one that was rejected.
+
+    `difference` are the lines of a unified diff from the revision that ran before.
+    """
+
+    time: float
+    revision: str
+    accepted: bool
+    changes: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    problem: str = ""
+    difference: tuple[str, ...] = ()
+
+
+class ConfigView(Struct, frozen=True):
+    """The file as it is now, keys blanked out, and what became of it.
+
+    `text` is what is saved, `running` what runs; they differ after a rejected save, whose `diagnostics` these are.
+    `difference` are the lines of a unified diff from `running` to `text`. `log` has the newest first.
+    """
+
+    path: str | None
+    revision: str
+    text: str
+    running: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+    problem: str = ""
+    difference: tuple[str, ...] = ()
+    log: tuple[Revision, ...] = ()

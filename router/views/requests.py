@@ -1,0 +1,76 @@
+"""What a dashboard asks for beside the live figures: the compiled chains, five minutes of seconds, events, requests,
+the file and its revisions. The conventions are those of `snapshot`.
+"""
+
+from __future__ import annotations
+
+from router.views.figures import Struct
+from router.views.trace import Entry
+
+# --- the compiled chains: they change only with the revision
+
+
+# --- five minutes of seconds
+
+
+# --- events and requests
+
+
+class RequestRecord(Struct, frozen=True):
+    """A request that ended. `time` is when it began; `code` is None for a success.
+
+    `id` is unique over all processes. `tier` counts from 0. `first_token` and `seconds` count from its begin.
+    """
+
+    id: str
+    time: float
+    route: str
+    seconds: float
+    target: str | None = None
+    provider: str | None = None
+    code: str | None = None
+    first_token: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+    streamed: bool = False
+    cached: bool = False
+    attempts: int = 0
+    tier: int = 0
+    hedged: bool = False
+    pid: int | None = None
+
+
+class Captured(Struct, frozen=True):
+    """Prompt and answer, where `telemetry.capture` allows it. `whole` is False for the beginning only."""
+
+    prompt: str
+    answer: str
+    whole: bool
+
+
+class TraceView(Struct, frozen=True):
+    """A request step by step; `entries` as in `router.trace`."""
+
+    record: RequestRecord
+    revision: str
+    seconds: float
+    entries: tuple[Entry, ...]
+    captured: Captured | None = None
+
+
+class RequestFilter(Struct, frozen=True):
+    """Which requests; None takes any. `slow` is the least duration in seconds, `failed` only those with an error."""
+
+    route: str | None = None
+    provider: str | None = None
+    target: str | None = None
+    code: str | None = None
+    slow: float | None = None
+    failed: bool = False
+
+
+# --- the file
+
+
+# --- finding routers

@@ -1,0 +1,58 @@
+"""The compiled routes, as anybody sees them."""
+
+from __future__ import annotations
+
+from router.views.figures import Struct
+
+
+class PolicyValue(Struct, frozen=True):
+    """One effective value, such as `timeout.connect` = `3s`, and where it comes from.
+
+    `origin` is "built in", or the dotted path of the key in the file, which is at `line` of it.
+    """
+
+    key: str
+    value: str
+    origin: str
+    line: int | None = None
+
+
+class BranchView(Struct, frozen=True):
+    """A target of a tier. `share` is what its weight gives it, 0 to 1; `place` counts from 1 (for ordered tiers)."""
+
+    target: str
+    provider: str
+    model: str
+    weight: float
+    share: float
+    place: int
+    disabled: bool = False
+    policies: tuple[PolicyValue, ...] = ()
+
+
+class TierView(Struct, frozen=True):
+    """Targets that share load. `on` are the codes it serves after, None: all that fall back. `gate` is the number of
+    the tier (from 0) that has to be entered before this one may be."""
+
+    balance: str
+    branches: tuple[BranchView, ...]
+    on: tuple[str, ...] | None = None
+    gate: int | None = None
+
+
+class ChainView(Struct, frozen=True):
+    """What a route compiled to. `cache` is its cache policy in words, None when nothing is cached."""
+
+    route: str
+    tiers: tuple[TierView, ...]
+    total: float | None
+    on_stream_break: str
+    cache: str | None = None
+    policies: tuple[PolicyValue, ...] = ()
+
+
+class Chains(Struct, frozen=True):
+    """All routes of one revision, in the file's order."""
+
+    revision: str
+    routes: tuple[ChainView, ...]

@@ -1,1 +1,0 @@
-from tests.test_monitor import *  # noqa: F403 - its tests, on the other loop

@@ -1,0 +1,88 @@
+"""`signalbox init`: what it writes is valid, teaches, and runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from providers import ProviderSettings, registry
+from providers.simulator import Simulator
+from router import Router
+from router.cli.init import VENDORS, file_of
+from router.config import load_text
+from tests.support.paths import ROOT
+
+
+def init(path: Path | str, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    return subprocess.run(
+        [sys.executable, "-m", "router.cli", "init", str(path)],
+        cwd=ROOT,
+        env=clean | {"OLLAMA_HOST": "127.0.0.1:9"} | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, len(VENDORS)])
+@pytest.mark.parametrize("models", [(), ("qwen3:4b",), ("qwen3:4b", "llama3.2:3b")])
+def test_what_it_writes_is_valid(count: int, models: tuple[str, ...]) -> None:
+    """Without an error or a warning, for any findings; keys appear by the names of their variables."""
+    env = {vendor.variable: f"secret-{vendor.name}" for vendor in VENDORS}
+    text = file_of(list(VENDORS[:count]), "http://127.0.0.1:11434", models)
+    loaded = load_text(text, env=env)
+    assert loaded.diagnostics == ()
+    assert Router.from_text(text, env=env).chain("chat").targets
+    assert "secret-" not in text
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+def test_the_models_are_known(vendor: object) -> None:
+    """Each starting model has a known price, so that costs and budgets work from the first call."""
+    name, _, model, base_url, kind = vendor  # type: ignore[misc]  # a NamedTuple of five
+    settings = ProviderSettings(name=name, kind=kind, base_url=base_url)
+    assert registry.create(settings).capabilities(model).price is not None
+
+
+def test_a_first_file(tmp_path: Path) -> None:
+    """It is written once, says what it found and what to do next; the next time it is left alone."""
+    path = tmp_path / "routes.yaml"
+    done = init(path, OPENAI_API_KEY="sk-very-secret", GROQ_API_KEY="k")
+    assert done.returncode == 0
+    assert "openai (OPENAI_API_KEY), groq (GROQ_API_KEY)" in done.stdout
+    assert f"signalbox check {path}" in done.stdout
+    text = path.read_text()
+    assert "sk-very-secret" not in text + done.stdout
+    again = init(path)
+    assert again.returncode == 1
+    assert "exists, and is left as it is" in again.stderr
+    assert path.read_text() == text
+
+
+def test_nothing_found_calls_simulated_vendors() -> None:
+    done = init("-")
+    assert done.returncode == 0
+    assert load_text(done.stdout, env={}).diagnostics == ()
+    assert "simulated:" in done.stdout
+
+
+def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
+    done = init(tmp_path / "missing" / "routes.yaml")
+    assert done.returncode == 2
+    assert "can't be written: No such file or directory" in done.stderr
+    assert not any(path for path in tmp_path.iterdir() if stat.S_ISREG(path.stat().st_mode))
+
+
+async def test_an_ollama_that_answers(simulator: Simulator) -> None:
+    """Its models are taken, wherever OLLAMA_HOST says it is."""
+    url = simulator.base_url("ollama")
+    done = await asyncio.to_thread(init, "-", OLLAMA_HOST=url)
+    assert 'local: {provider: ollama, id: "llama3.2:3b"}' in done.stdout
+    assert f"base_url: {url}" in done.stdout

@@ -1,0 +1,137 @@
+"""`signalbox dash` and `demo` as commands: where they can not draw, in a browser, and the world of the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp import web
+
+from router.cli.common import Failure
+from router.config import load
+from tests.router.cli.test_cli import signalbox
+from tui.commands import dash
+from tui.commands.web import Guarded, _free
+from tui.demo import Demo, demo
+
+
+async def test_without_a_terminal_it_says_what_to_use(tmp_path: Path) -> None:
+    run = await signalbox("dash", cwd=tmp_path)
+    assert run.code == 2
+    assert run.err == (
+        "signalbox: the dashboard needs a terminal; `signalbox status` prints the same as lines, `--watch` goes on\n"
+    )
+
+
+async def test_a_bad_file_is_told_before_the_screen_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With line, column and how to mend it, as `check` does."""
+    path = tmp_path / "routes.yaml"
+    path.write_text("providers: {a: {kind: fakee}}\nroutes: {chat: a/m}\n")
+    monkeypatch.setattr("tui.commands.dash.need_terminal", lambda instead: None)
+    with pytest.raises(Failure) as caught:
+        dash.command.callback(str(path), None, False, 0)  # type: ignore[misc] - click leaves it untyped
+    assert "has errors; nothing was done" in str(caught.value)
+
+
+@pytest.mark.parametrize(("what", "is_file"), [("routes.yaml", True), ("./x", True), ("x.yml", True), ("shop", False)])
+def test_a_file_is_told_from_a_name(what: str, is_file: bool) -> None:
+    assert dash._is_file(what) is is_file
+
+
+# --- in a browser
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Guarded]:
+    server = Guarded(f"{sys.executable} -c 'print(1)'", _free(0))
+    runner = web.AppRunner(await server._make_app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", server.port).start()
+    yield server
+    await runner.cleanup()
+
+
+async def test_the_browser_needs_the_key_that_was_printed(served: Guarded) -> None:
+    async with httpx.AsyncClient(base_url=served.public_url) as client:
+        assert (await client.get("/")).status_code == 403
+        assert (await client.get("/?key=wrong")).status_code == 403
+        assert (await client.get("/ws")).status_code == 403
+        assert (await client.get(f"/?key={served.key}")).status_code == 303
+        page = await client.get("/")
+        assert page.status_code == 200
+        assert "signalbox" in page.text
+
+
+async def test_other_pages_and_names_are_refused_even_with_the_key(served: Guarded) -> None:
+    """A page of another site must not drive it, nor one that gave this address a name of its own."""
+    cookie = {"Cookie": f"signalbox={served.key}"}
+    async with httpx.AsyncClient(base_url=served.public_url, headers=cookie) as client:
+        assert (await client.get("/")).status_code == 200
+        assert (await client.get("/", headers={"Origin": "http://evil.example"})).status_code == 403
+        assert (await client.get("/", headers={"Host": f"evil.example:{served.port}"})).status_code == 403
+
+
+def test_a_port_in_use_is_said_with_a_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(Failure, match="--port 0 takes a free one"):
+            _free(taken.getsockname()[1])
+
+
+# --- the demo's world
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not done():
+            await asyncio.sleep(0)
+
+
+async def test_the_demo_has_traffic_whose_vendors_break_and_mend() -> None:
+    """Over real sockets: what the keys do is what the panel then shows."""
+    async with demo() as world:
+        world.change_traffic(100)
+        router = world.router
+        await until(lambda: router.snapshot().figures.totals.succeeded > 20)
+        assert world.vendor("openai", "break") == "openai is broken: it answers 500"
+        assert world.faults() == {"openai": "broken"}
+        await until(lambda: router.snapshot().targets[0].lamp.state == "open")
+        assert world.vendor("anthropic", "limit").startswith("anthropic is rate-limited")
+        await until(lambda: "rate_limited" in router.snapshot().providers[1].figures.window.errors)
+        assert world.vendor("openai", "mend") == "openai is well again"
+        assert world.vendor("nobody", "break") == "nobody is no simulated vendor"
+        assert world.faults() == {"anthropic": "limited"}
+        assert router.snapshot().name == "demo"
+    assert world.kept() is None
+    assert not world.path.exists()
+
+
+async def test_the_demo_keeps_a_file_that_was_edited() -> None:
+    async with demo() as world:
+        assert load(str(world.path)).diagnostics == ()
+        world.path.write_text(world.path.read_text().replace("weight: 70", "weight: 50"))
+        async with asyncio.timeout(30):
+            while not router_says(world, "50"):
+                await world.router.reload()
+    assert world.kept() == world.path
+    assert world.path.exists()
+    os.remove(world.path)
+    assert world.kept() is None
+
+
+def router_says(world: Demo, words: str) -> bool:
+    note = world.router.snapshot().last_reload
+    return note is not None and words in str(note.changes)
+
+
+async def test_traffic_has_bounds() -> None:
+    async with demo() as world:
+        assert world.change_traffic(0.0001) == "0.5 requests a second"
+        assert world.change_traffic(1_000_000) == "200 requests a second"
