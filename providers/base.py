@@ -11,6 +11,7 @@ from providers.types import (
     CompletionResponse,
     Message,
     ModelCapabilities,
+    RemainingQuota,
     StreamChunk,
     TokenCount,
 )
@@ -60,16 +61,90 @@ class ChunkStream:
 
 @runtime_checkable
 class Provider(Protocol):
-    """One connection to one vendor. Every failure that leaves it is a `ProviderError`."""
+    """One connection to one vendor: what every kind of provider has to be. Write a class with these five methods,
+    register it (`providers.registry.register`), and a routes.yaml can name it as `kind`.
 
-    name: str
+    Every failure that leaves a provider is a `ProviderError`. A provider belongs to the event loop of its first use. It
+    keeps no state of a request: the same provider serves many at the same time. What a kind can do besides is told by
+    the small protocols below (`ReportsQuota`, `SupportsPrefill`, `CountsExactly`, `ListsModels`), each of which a class
+    may have or not.
+    """
 
-    async def complete(self, request: CompletionRequest) -> CompletionResponse: ...
+    name: str  # as the file calls it; errors and answers carry it
 
-    def stream(self, request: CompletionRequest) -> ChunkStream: ...
+    async def complete(self, request: CompletionRequest) -> CompletionResponse:
+        """Ask, and wait for the whole answer.
 
-    def count_tokens(self, messages: Sequence[Message], model: str) -> TokenCount: ...
+        Args:
+            request: checked (`providers.validation.validate`); `request.model` is the vendor's own id.
 
-    def capabilities(self, model: str) -> ModelCapabilities: ...
+        Raises:
+            ProviderError: whatever failed, with the code that decides what a router does next.
+        """
+        ...
 
-    async def aclose(self) -> None: ...
+    def stream(self, request: CompletionRequest) -> ChunkStream:
+        """Ask, and get the answer piece by piece. Nothing is sent before the first chunk is asked for.
+
+        The last chunk has `done=True`. Closing the stream closes the connection at once.
+
+        Raises:
+            ProviderError: while iterating; STREAM_INTERRUPTED with the `partial` answer once content was given out.
+        """
+        ...
+
+    def count_tokens(self, messages: Sequence[Message], model: str) -> TokenCount:
+        """The tokens of a prompt, counted or estimated here: nothing is sent. It may take milliseconds."""
+        ...
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        """What is known of a model before it is asked; a field of None is not known, and excludes nothing."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections. Calls under way fail with CANCELLED or CONNECTION_FAILED."""
+        ...
+
+
+@runtime_checkable
+class ReportsQuota(Protocol):
+    """A provider whose vendor says with each answer how much of its limits is left."""
+
+    def remaining_quota(self, model: str) -> RemainingQuota | None:
+        """What the newest answer of this model said is left; told once, None where it said nothing."""
+        ...
+
+
+@runtime_checkable
+class SupportsPrefill(Protocol):
+    """A provider some of whose models go on from the beginning of an answer."""
+
+    def supports_prefill(self, model: str) -> bool:
+        """Whether a last assistant message is taken as the beginning of the answer, which is then continued."""
+        ...
+
+
+@runtime_checkable
+class CountsExactly(Protocol):
+    """A provider whose vendor has an endpoint that counts tokens."""
+
+    async def count_exact(self, request: CompletionRequest) -> TokenCount:
+        """The tokens of a request's prompt, tools and images included, as the vendor counts them.
+
+        Raises:
+            ProviderError: UNSUPPORTED where this vendor counts nothing; else whatever failed.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """A provider whose vendor tells which models it offers."""
+
+    async def list_models(self) -> tuple[str, ...]:
+        """The ids of the models that the vendor offers now, sorted.
+
+        Raises:
+            ProviderError: whatever failed.
+        """
+        ...

@@ -20,12 +20,13 @@ from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_dict, as_list, as_str
 from providers.settings import ProviderSettings
 from providers.timeouts import bounded, timed
-from providers.transport.headers import RemainingQuota, left
+from providers.transport.headers import remaining_quota
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
     Message,
     ModelCapabilities,
+    RemainingQuota,
     StreamChunk,
     TokenCount,
 )
@@ -66,7 +67,7 @@ class HttpProvider(ABC):
         self.name = settings.name
         self.settings = settings
         self._http: HttpClient | None = None
-        self._left: dict[str, RemainingQuota] = {}  # by model
+        self._quotas: dict[str, RemainingQuota] = {}  # by model
 
     # --- what a subclass says
 
@@ -86,7 +87,7 @@ class HttpProvider(ABC):
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream."""
 
-    def continues(self, model: str) -> bool:
+    def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""
         return False
 
@@ -190,9 +191,9 @@ class HttpProvider(ABC):
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
-    def left(self, model: str) -> RemainingQuota | None:
+    def remaining_quota(self, model: str) -> RemainingQuota | None:
         """What the newest answer's headers say is left of the vendor's limits; told once, None where they do not."""
-        return self._left.pop(model, None) if self._left else None
+        return self._quotas.pop(model, None) if self._quotas else None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -291,9 +292,9 @@ class HttpProvider(ABC):
             connect=request.connect_timeout,
         )
         if 200 <= response.status < 300:
-            told = left(response.headers, time.time())
+            told = remaining_quota(response.headers, time.time())
             if told is not None:
-                self._left[request.model] = told
+                self._quotas[request.model] = told
             return response
         try:
             try:

@@ -310,3 +310,15 @@ class Timeout(Struct, frozen=True, kw_only=True):
 
 
 JSON: TypeAlias = Mapping[str, Any]
+
+
+class RemainingQuota(Struct, frozen=True):
+    """What an answer says is left of the vendor's limits.
+
+    `requests` and `tokens` are what is left of them, None where it is not told. `wait` is in seconds: how long nothing
+    will be left, None where something is.
+    """
+
+    requests: float | None = None
+    tokens: float | None = None
+    wait: float | None = None

@@ -55,7 +55,7 @@ class AnthropicProvider(HttpProvider):
     def models_path(self) -> str:  # type: ignore[override]  # it depends on the base URL here
         return self._path.replace("messages", "models")
 
-    def continues(self, model: str) -> bool:
+    def supports_prefill(self, model: str) -> bool:
         return models.rule_for(model).prefill
 
     def without_rejected_fields(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:

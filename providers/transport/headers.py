@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+from providers.types import RemainingQuota
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _GO_DURATION = re.compile(r"((\d+(\.\d+)?)(ms|h|m|s))+")
@@ -87,23 +88,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return max(waits, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class RemainingQuota:
-    """What the headers of an answer say of the vendor's limits.
-
-    `requests` and `tokens` are what is left of them, None where it is not told. `wait` is in seconds: how long nothing
-    will be left, None where something is.
-    """
-
-    requests: float | None = None
-    tokens: float | None = None
-    wait: float | None = None
-
-
 _TOLD_BY = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "anthropic-ratelimit-requests-limit")
 
 
-def left(headers: Mapping[str, str], now: float) -> RemainingQuota | None:
+def remaining_quota(headers: Mapping[str, str], now: float) -> RemainingQuota | None:
     """What is left of a vendor's limits after this answer; None where the headers do not tell.
 
     OpenAI: https://developers.openai.com/api/docs/guides/rate-limits ("Rate limits in headers"); Anthropic:

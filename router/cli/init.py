@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from providers import registry
+from providers.base import ListsModels
 from providers.errors import ProviderError
 from providers.settings import ProviderSettings
 from router.cli.common import Failure
@@ -108,8 +109,7 @@ async def _ollama_models(address: str) -> tuple[str, ...]:
     provider = registry.create(ProviderSettings(name="ollama", kind="ollama", base_url=address))
     try:
         async with asyncio.timeout(_PATIENCE):
-            models: tuple[str, ...] = await provider.list_models()  # type: ignore[attr-defined]  # this kind has it
-            return models
+            return await provider.list_models() if isinstance(provider, ListsModels) else ()
     except (ProviderError, TimeoutError):
         return ()
     finally:

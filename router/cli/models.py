@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from providers.base import ListsModels
 from providers.errors import ProviderError
 from providers.types import ModelCapabilities
 from router.cli.common import Failure, file_option, valid_file
@@ -53,12 +54,11 @@ async def _ask(router: Router, names: list[str]) -> dict[str, dict[str, ModelCap
 
 async def _of(router: Router, name: str) -> dict[str, ModelCapabilities] | ProviderError:
     provider = router.provider(name)
-    lister = getattr(provider, "list_models", None)
-    if lister is None:
+    if not isinstance(provider, ListsModels):
         return {}
     try:
         async with asyncio.timeout(30):
-            return {model: provider.capabilities(model) for model in await lister()}
+            return {model: provider.capabilities(model) for model in await provider.list_models()}
     except ProviderError as error:
         return error
     except TimeoutError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import msgspec
 
-from providers.base import ChunkStream, Provider
+from providers.base import ChunkStream, Provider, ReportsQuota
 from providers.errors import ErrorCode, ProviderError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
@@ -49,10 +50,17 @@ def refused(response: CompletionResponse, target: Target) -> ProviderError:
     )
 
 
+@lru_cache(maxsize=64)
+def _reports_quota(kind: type[Provider]) -> bool:
+    """Asked once for each class: looking into a protocol costs more than all else that follows an answer."""
+    return issubclass(kind, ReportsQuota)
+
+
 def hear(provider: Provider, target: Target, lease: Lease, clock: Callable[[], float]) -> None:
     """Take over what the answer's headers say is left of the vendor's limits."""
-    ask = getattr(provider, "left", None)
-    told = None if ask is None else ask(target.model)
+    if not _reports_quota(type(provider)):
+        return
+    told = cast(ReportsQuota, provider).remaining_quota(target.model)
     if told is not None:
         lease.heard(told, clock())
 

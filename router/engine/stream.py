@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
+from providers.base import SupportsPrefill
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
 from router.engine.attempt import OpenedStream, hear, open_stream, refused, routed
@@ -121,7 +122,11 @@ class RouterStream:
             provider = router.provider_of(target, lease.key)
             request = self._request
             if self._before:
-                request = _going_on(request, self._before, prefix=_continues(provider, target))
+                request = _going_on(
+                    request,
+                    self._before,
+                    prefix=isinstance(provider, SupportsPrefill) and provider.supports_prefill(target.model),
+                )
             opened = await open_stream(provider, request, target, deadline)
             now = at.clock()
             opened.first_token = now - lease.started
@@ -182,11 +187,6 @@ class RouterStream:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _continues(provider: object, target: Target) -> bool:
-    ask = getattr(provider, "continues", None)
-    return ask is not None and bool(ask(target.model))
 
 
 def _going_on(request: CompletionRequest, text: str, *, prefix: bool) -> CompletionRequest:

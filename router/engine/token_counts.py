@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from providers.base import Provider
+from providers.base import CountsExactly, Provider
 from providers.coerce import coerce_messages, coerce_tools
 from providers.errors import ErrorCode, ProviderError
 from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
@@ -20,13 +20,11 @@ from router.plan.target import Target
 
 async def count_exact(provider: Provider, target: Target, request: CompletionRequest) -> TokenCount:
     """As the vendor's own endpoint counts; raises ProviderError, UNSUPPORTED where it has none."""
-    counter = getattr(provider, "count_exact", None)
-    if counter is None:
+    if not isinstance(provider, CountsExactly):
         raise ProviderError(
             ErrorCode.UNSUPPORTED, "this kind of provider counts nothing exactly", provider=target.provider
         )
-    found: TokenCount = await counter(for_target(request, target))
-    return found
+    return await provider.count_exact(for_target(request, target))
 
 
 class TokenCounts:

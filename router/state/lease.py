@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
-from providers.transport.headers import RemainingQuota
-from providers.types import Usage
+from providers.types import RemainingQuota, Usage
 from router.plan.target import Key
 from router.state.guard import _FAILURE_COUNTS_AS, Guard, TargetState
 from router.state.limits import Reserved

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.transport.headers import RemainingQuota, left, parse_duration, retry_after
+from providers.transport.headers import RemainingQuota, parse_duration, remaining_quota, retry_after
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
@@ -116,7 +116,7 @@ ANTHROPIC = {
 )
 def test_what_is_left(headers: dict[str, str], found: RemainingQuota | None) -> None:
     """Of requests and tokens, and how long nothing will be."""
-    assert left(headers, NOW) == found
+    assert remaining_quota(headers, NOW) == found
 
 
 @given(st.text(max_size=30))
@@ -125,4 +125,4 @@ def test_no_text_makes_an_error(text: str) -> None:
     found = parse_duration(text, NOW)
     assert found is None or found >= 0
     retry_after({"retry-after": text, "retry-after-ms": text}, NOW)
-    left(dict.fromkeys(OPENAI, text), NOW)
+    remaining_quota(dict.fromkeys(OPENAI, text), NOW)

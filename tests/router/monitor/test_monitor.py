@@ -25,8 +25,7 @@ from providers import ErrorCode, FakeProvider
 from providers.fake import Fail, Hang, Reply
 from router import Router
 from router.monitor.feed import FeedLost
-from router.monitor.socket import paths
-from router.monitor.socket import server
+from router.monitor.socket import paths, server
 from router.monitor.socket.client import SocketFeed, discover
 from router.views.commands import ClearCache, Done, Drain, Prompt, PromptEnd, Reload, SetBreaker, Undrain
 from router.views.events import Event
