@@ -22,11 +22,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from benchmarks.load import FILE, App
-from benchmarks.terminal import Terminal
 from router import Router
 from router.monitor.local_feed import LocalFeed
 from router.monitor.socket.paths import FOLDER
 from router.views.figures import Snapshot
+from tests.support.terminal import Terminal
 
 SECONDS = 20.0  # of each measurement
 KEYS = 20  # times that each of these is pressed, and what it brings to the screen

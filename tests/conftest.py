@@ -13,33 +13,7 @@ from providers.simulator import Simulator
 from providers.transport.httpx_engine import HttpxEngine
 from router import Router
 from router.monitor.socket.paths import FOLDER
-
-VENDORS = ("openai", "anthropic", "ollama")
-KEY = "sk-very-secret-0123456789abcdef"
-
-ROUTES = """
-providers:
-  openai:    {{kind: openai,    base_url: "{openai}",    api_key: "{key}"}}
-  anthropic: {{kind: anthropic, base_url: "{anthropic}", api_key: "{key}"}}
-  ollama:    {{kind: ollama,    base_url: "{ollama}"}}
-defaults:
-  timeout: {{connect: 1s, first_token: {first_token}, idle: 1s, total: 20s}}
-  retry: {{backoff: 1ms, max_backoff: 1ms}}
-models:
-  luna:  {{provider: openai, id: gpt-4o}}
-  haiku: {{provider: anthropic, id: claude-haiku-4-5}}
-  qwen:  {{provider: ollama, id: "qwen3:4b"}}
-routes:
-  openai-first:    {{targets: [luna],  fallbacks: [haiku, qwen]}}
-  anthropic-first: {{targets: [haiku], fallbacks: [qwen, luna]}}
-  ollama-first:    {{targets: [qwen],  fallbacks: [luna, haiku]}}
-"""
-
-
-def routes(simulator: Simulator, *, first_token: str = "10s") -> str:
-    """A routes.yaml over the simulator."""
-    urls = {name: simulator.base_url(name) for name in VENDORS}
-    return ROUTES.format(**urls, key=KEY, first_token=first_token)
+from tests.support.vendors import VENDORS, routes
 
 
 @pytest.fixture(autouse=True, scope="session")

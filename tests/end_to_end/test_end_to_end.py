@@ -16,7 +16,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.simulator import Simulator
 from providers.types import CompletionResponse, ImagePart, Message, TextPart, Tool
 from router import RouteExhausted, Router, SyncRouter
-from tests.conftest import KEY, VENDORS, routes
+from tests.support.vendors import KEY, VENDORS, routes
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 

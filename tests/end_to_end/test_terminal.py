@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.terminal import PATIENCE, Terminal
+from tests.support.terminal import PATIENCE, Terminal
 
 SIGNALBOX = (sys.executable, "-m", "router.cli")
 APP = """

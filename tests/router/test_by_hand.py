@@ -14,9 +14,9 @@ from providers.fake import Fail, Hang
 from providers.simulator import Simulator
 from router import RouteExhausted, Router, UnknownRoute
 from router.reload import reload_on_hangup
-from tests.conftest import routes
-from tests.router.engine.test_resilience import World, now, story, well
-from tests.router.test_reload import until
+from tests.support.vendors import routes
+from tests.support.waiting import until
+from tests.support.world import World, now, story, well
 
 TWO = "models: {m: {provider: a, id: m}}\nroutes: {chat: {targets: [m], fallbacks: [b/m]}}\n"
 

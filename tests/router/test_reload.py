@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reload import measure
 from providers.simulator import Simulator
 from router import RouteExhausted, Router
 from router.config import ConfigError, load_text
 from router.plan.compile import compile_plan
 from router.plan.differences import differences
 from router.plan.plan import Plan
+from tests.support.saving import measure
+from tests.support.waiting import until
 
 VENDORS = ("openai", "anthropic", "ollama")
 
@@ -37,13 +38,6 @@ providers:
 routes:
   chat: {{targets: {{{targets}}}}}
 {more}"""
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another thread brings about."""
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 def in_place(path: Path, text: str) -> None:

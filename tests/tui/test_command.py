@@ -15,7 +15,7 @@ from aiohttp import web
 
 from router.cli.common import Failure
 from router.config import load
-from tests.router.cli.test_cli import signalbox
+from tests.support.command import signalbox
 from tui.commands import dash
 from tui.commands.web import Guarded, _free
 from tui.demo import Demo, demo

@@ -14,9 +14,9 @@ from providers.simulator import Simulator
 from router import Router
 from router.monitor.feed import FeedLost
 from router.views.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
-from tests.conftest import routes
 from tests.support.dashboard_app import running, settle, told, write
 from tests.support.dashboard_feed import SHORT, FixedFeed, busy, trace
+from tests.support.vendors import routes
 from tui.app import Dashboard
 from tui.dialogs.pick import Pick
 from tui.dialogs.trace import TraceDialog

@@ -14,8 +14,8 @@ from providers.fake import Fail, Hang, Reply, Step
 from providers.types import CompletionResponse, ToolCall, Usage
 from router import RouteExhausted, Router
 from router.testing import run
-from tests.router.engine.test_cancellation import AtAwait, settled
-from tests.router.engine.test_resilience import now
+from tests.support.cancelling import AtAwait, settled
+from tests.support.world import now
 
 FILE = """
 providers: {a: {kind: fake}, b: {kind: fake}}

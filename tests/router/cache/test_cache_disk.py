@@ -16,12 +16,12 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from benchmarks.cache_hammer import hammer
 from providers import FakeProvider
 from providers.fake import Fail, Reply
 from providers.types import Usage
 from router import ErrorCode, Router, SyncRouter
 from router.cache.disk import Disk
+from tests.support.hammering import hammer
 from tests.support.paths import ROOT
 
 NOON = 1_767_268_800.0

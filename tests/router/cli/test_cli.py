@@ -6,49 +6,13 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from providers.simulator import Simulator
-from tests.conftest import KEY, routes
-from tests.support.paths import ROOT
-
-
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.endswith(("_KEY", "_URL"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-
-
-async def start(args: Sequence[str], cwd: Path, *, stdin: bool = False) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "router.cli",
-        *args,
-        cwd=cwd,
-        env=environment(),
-        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-async def signalbox(*args: str, cwd: Path, stdin: bytes | None = None) -> Run:
-    process = await start(args, cwd, stdin=stdin is not None)
-    out, err = await process.communicate(stdin)
-    assert b"Traceback" not in err, err.decode()
-    assert process.returncode is not None
-    return Run(process.returncode, out.decode(), err.decode())
+from tests.support.command import signalbox, start
+from tests.support.vendors import KEY, routes
 
 
 @pytest.fixture

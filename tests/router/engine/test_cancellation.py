@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -14,47 +14,13 @@ from providers.fake import Fail, Reply, Step
 from providers.simulator import Simulator
 from router import Router
 from router.testing import run
-from tests.conftest import routes
-from tests.router.engine.test_resilience import World, well
+from tests.support.cancelling import AtAwait, settled
+from tests.support.vendors import routes
+from tests.support.world import World, well
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 
 Ask = Callable[[World], Coroutine[Any, Any, object]]
-
-
-class AtAwait:
-    """Awaits a coroutine and cancels the task at its await number `strike`.
-
-    With `late` the cancellation comes when what was awaited is there, before the task has seen it.
-    """
-
-    def __init__(self, work: Coroutine[Any, Any, object], strike: int, *, late: bool) -> None:
-        self._work = work
-        self._strike = strike
-        self._late = late
-        self.awaits = 0
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        steps = self._work.__await__()
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            awaited = steps.send(None)
-            while True:
-                self.awaits += 1
-                if self.awaits == self._strike:
-                    if self._late and awaited is not None:
-                        awaited.add_done_callback(lambda _: task.cancel())
-                    else:
-                        task.cancel()
-                try:
-                    value = yield awaited
-                except BaseException as error:
-                    awaited = steps.throw(error)
-                else:
-                    awaited = steps.send(value)
-        except StopIteration as end:
-            return end.value
 
 
 async def plain(world: World) -> object:
@@ -152,18 +118,6 @@ async def one(scene: str, ask: Ask, strike: int, *, late: bool) -> bool:
         fake.script = lambda _: well(0.0)
     assert (await world.router.complete("chat", "hi")).text == "fine"
     return striking.awaits >= strike
-
-
-async def settled(work: Awaitable[object]) -> None:
-    """In a task of its own, so that its end, of whatever kind, is seen from outside."""
-
-    async def shell() -> object:
-        return await work
-
-    task = asyncio.ensure_future(shell())
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()
 
 
 @pytest.mark.parametrize("target", ["openai-first", "anthropic-first", "ollama-first"])

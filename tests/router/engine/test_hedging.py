@@ -13,7 +13,7 @@ from providers.simulator import Simulator
 from providers.types import Usage
 from router import RouteExhausted, Router
 from router.testing import run
-from tests.router.engine.test_resilience import World, at_rate, now, story, well
+from tests.support.world import World, at_rate, now, story, well
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 

@@ -13,7 +13,7 @@ from providers.types import StreamChunk
 from router import Router
 from router.engine.stream import GO_ON
 from router.testing import run
-from tests.conftest import routes
+from tests.support.vendors import routes
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 

@@ -23,8 +23,8 @@ from providers.fake import Fail, Reply
 from providers.types import Usage
 from router import RouteExhausted, Router, SyncRouter
 from router.exporters.otel import instrument
-from tests.router.engine.test_resilience import World, story, well
 from tests.support.paths import ROOT
+from tests.support.world import World, story, well
 
 PRICED = """
 models:

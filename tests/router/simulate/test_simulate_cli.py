@@ -14,7 +14,7 @@ import pytest
 from router.plan.compile import compile_plan
 from router.simulate.scenario import load_routes, scenario_from
 from router.simulate.schema import json_schema
-from tests.router.cli.test_cli import environment, signalbox
+from tests.support.command import environment, signalbox
 from tests.support.paths import ROOT
 
 SCENARIOS = ROOT / "docs" / "scenarios"

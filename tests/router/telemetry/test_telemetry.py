@@ -24,8 +24,8 @@ from router.views.events import Event
 from router.views.figures import Counts, Snapshot
 from router.views.requests import RequestFilter
 from router.views.trace import Attempt
-from tests.conftest import KEY
-from tests.router.engine.test_resilience import World, now, story, well
+from tests.support.vendors import KEY
+from tests.support.world import World, now, story, well
 
 PRICED = """
 models:
