@@ -8,12 +8,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from providers.simulator import Simulator
 from providers.transport.httpx_engine import HttpxEngine
 from router import Router
 from router.monitor.socket.paths import FOLDER
 from tests.support.vendors import VENDORS, routes
+
+# How fast the machine is decides no test.
+settings.register_profile("signalbox", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("signalbox")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -26,9 +26,9 @@ log = logging.getLogger("signalbox.cache")
 T = TypeVar("T")
 
 _PATIENCE = 2.0  # seconds that SQLite waits for another process
-_READ_WAIT = 0.25  # seconds that a request waits for the disk
+READ_WAIT = 0.25  # seconds that a request waits for the disk
 _MOST_PENDING = 64 * 1024 * 1024  # bytes that wait to be written; what comes on top is not stored
-_OFF = 5.0  # seconds without the disk after it has failed
+OFF = 5.0  # seconds without the disk after it has failed
 _TOLD_EVERY = 60.0  # seconds
 _OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 _CLEARED = "cleared"  # a file whose time tells the other processes that something was cleared
@@ -95,7 +95,7 @@ class Disk:
     async def get(self, key: str) -> bytes | None:
         """What is stored; None also when the disk fails, or takes its time."""
         try:
-            async with asyncio.timeout(_READ_WAIT):
+            async with asyncio.timeout(READ_WAIT):
                 return await self._in_thread(self._reading, lambda cache: self._read(cache, key), None)
         except TimeoutError:
             self._fail(TimeoutError("it does not answer"))
@@ -207,7 +207,7 @@ class Disk:
 
     def _fail(self, error: Exception) -> None:
         now = time.monotonic()
-        self._off_until = now + _OFF
+        self._off_until = now + OFF
         with self._opening:
             self._cache = None  # perhaps the folder is another one by then
         if now - self._told_at >= _TOLD_EVERY:

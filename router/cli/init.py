@@ -15,10 +15,12 @@ from providers import registry
 from providers.base import ListsModels
 from providers.errors import ProviderError
 from providers.settings import ProviderSettings
+from providers.types import Timeout
 from router.cli.common import Failure
 
 _OLLAMA = "http://127.0.0.1:11434"
-_PATIENCE = 1.0  # seconds for an Ollama on this machine
+_CONNECT = 1.0  # seconds in which an Ollama takes a connection
+_ANSWER = 10.0  # seconds in which it tells its models: it may be at work
 
 
 class Vendor(NamedTuple):
@@ -106,9 +108,10 @@ def _ollama_address(env: Mapping[str, str]) -> str:
 
 async def _ollama_models(address: str) -> tuple[str, ...]:
     """None where nobody answers in time."""
-    provider = registry.create(ProviderSettings(name="ollama", kind="ollama", base_url=address))
+    settings = ProviderSettings(name="ollama", kind="ollama", base_url=address, timeout=Timeout(connect=_CONNECT))
+    provider = registry.create(settings)
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_ANSWER):
             return await provider.list_models() if isinstance(provider, ListsModels) else ()
     except (ProviderError, TimeoutError):
         return ()

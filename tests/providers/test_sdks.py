@@ -177,7 +177,7 @@ THEIRS = {"chat": by_chat, "responses": by_responses, "anthropic": by_anthropic,
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize("name", THEIRS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(said=ANSWERS)
 def test_both_read_the_same(world: World, name: str, streamed: bool, said: dict[str, Any]) -> None:
     """Text, calls with their parsed arguments, finish reason and usage of generated answers."""

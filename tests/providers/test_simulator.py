@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from providers.simulator import Simulator, VendorKnobs
 from providers.simulator.text import answer, sample, split
+from tests.support.command import program
 from tests.support.paths import ROOT
 
 PROTOCOLS = ("openai", "anthropic", "ollama")
@@ -631,18 +631,17 @@ async def test_closes_clean_with_streams_open(client: aiohttp.ClientSession) -> 
 
 async def test_runs_as_a_program() -> None:
     """`python -m providers.simulator` tells its URLs, and ends without a traceback on Ctrl-C."""
-    program = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "providers.simulator", "--port", "0"),
+    process = await asyncio.create_subprocess_exec(
+        *program("providers.simulator", "--port", "0"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    assert program.stdout is not None
+    assert process.stdout is not None
     async with asyncio.timeout(30):
-        lines = [(await program.stdout.readline()).decode().split() for _ in range(4)]
-        program.send_signal(signal.SIGINT)
-        _, complaints = await program.communicate()
+        lines = [(await process.stdout.readline()).decode().split() for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        _, complaints = await process.communicate()
     assert [name for name, _ in lines] == [*PROTOCOLS, "control"]
     assert all(url.startswith("http://127.0.0.1:") for _, url in lines)
-    assert (program.returncode, complaints) == (0, b"")
+    assert (process.returncode, complaints) == (0, b"")

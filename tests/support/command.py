@@ -23,12 +23,22 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
+# A child of what runs in the background ignores Ctrl-C, by the disposition that it inherits.
+_HEARS_CTRL_C = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+
+
+def program(module: str, *args: str) -> list[str]:
+    """The words that run a module as `python -m` does, and end it by SIGINT wherever the tests run."""
+    return [sys.executable, "-c", _HEARS_CTRL_C, module, *args]
+
+
 async def start(args: Sequence[str], cwd: Path, *, stdin: bool = False) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "router.cli",
-        *args,
+        *program("router.cli", *args),
         cwd=cwd,
         env=environment(),
         stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,

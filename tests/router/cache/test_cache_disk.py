@@ -27,6 +27,21 @@ from tests.support.paths import ROOT
 NOON = 1_767_268_800.0
 
 
+# The command, which waits for the disk as long as a busy machine needs.
+COMMAND = """
+import router.cache.disk
+router.cache.disk.READ_WAIT = 60.0
+from router.cli import main
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer counts as missing because the machine is busy."""
+    monkeypatch.setattr("router.cache.disk.READ_WAIT", 60.0)
+
+
 class Bomb:
     """Executes when it is unpickled."""
 
@@ -296,7 +311,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-m", "router.cli", *words]
+    run = [sys.executable, "-c", COMMAND, *words]
     return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router.plan.compile import compile_plan
@@ -277,7 +277,6 @@ def test_spreads_are_what_they_say(spread: dict[str, str]) -> None:
 
 
 @given(st.lists(st.floats(1e-5, 1e5), min_size=1, max_size=200), st.sampled_from([0.01, 0.5, 0.9, 0.95, 0.99, 1.0]))
-@settings(deadline=None)
 def test_quantiles_are_exact_to_a_percent(values: list[float], share: float) -> None:
     """Against the sorted list; also when put together from two."""
     parts = Quantiles(), Quantiles()
