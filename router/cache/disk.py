@@ -87,6 +87,7 @@ class Disk:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="signalbox-cache-write")
         self._pending = 0
         self._opening = threading.Lock()
+        self._inode = 0  # of the database that is open; 0 while it is not known
         self._off_until = 0.0
         self._told_at = -_TOLD_EVERY
 
@@ -143,6 +144,7 @@ class Disk:
 
     def _tried(self, work: Callable[[Any], T], otherwise: T) -> T:
         try:
+            self._leave_what_was_removed()
             return work(self._opened())
         except sqlite3.DatabaseError as error:
             if not isinstance(error, sqlite3.OperationalError):
@@ -167,6 +169,17 @@ class Disk:
                     tag_index=0,
                 )
             return self._cache
+
+    def _leave_what_was_removed(self) -> None:
+        """What is open leads nowhere once the folder was removed, or was made anew by another process."""
+        with self._opening:
+            try:
+                inode = (self.folder / "cache.db").stat().st_ino
+            except FileNotFoundError:
+                inode = 0
+            if self._cache is not None and (inode == 0 or inode != (self._inode or inode)):
+                self._cache, inode = None, 0
+            self._inode = inode
 
     def _read(self, cache: Any, key: str) -> bytes | None:
         try:

@@ -34,9 +34,9 @@ def file_of(*, provider: str = "", chat: str = "", only: str = "") -> str:
     return text
 
 
-def opened(path: Path) -> Router:
+def opened(path: Path, *, wall: float = NOON) -> Router:
     fakes = {name: FakeProvider.scripted(CENT, name=name) for name in "ab"}
-    return Router.from_yaml(path, env={}, watch=False, providers=fakes, wall_clock=lambda: NOON)
+    return Router.from_yaml(path, env={}, watch=False, providers=fakes, wall_clock=lambda: wall)
 
 
 async def spend(path: Path) -> None:

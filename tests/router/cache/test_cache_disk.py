@@ -244,24 +244,6 @@ async def test_a_locked_database_holds_nobody_up(tmp_path: Path, caplog: pytest.
     assert len(caplog.messages) <= 1
 
 
-async def test_a_folder_that_vanishes_while_it_is_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    import shutil
-
-    folder = tmp_path / "answers"
-    router, fake = opened(folder)
-    with caplog.at_level(logging.WARNING, "signalbox.cache"):
-        async with router:
-            await ask(router)
-            await router.cache.written()
-            await asyncio.to_thread(shutil.rmtree, folder)
-            for number in range(4):
-                assert await ask(router, f"prompt {number}") in ("stored", "hit")
-                await router.cache.written()
-            assert await ask(router) == "hit"  # of memory
-    assert len(fake.requests) == 5
-    assert len(caplog.messages) <= 1
-
-
 async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """What SQLite says then."""
 
