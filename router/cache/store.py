@@ -26,7 +26,7 @@ log = logging.getLogger("signalbox.cache")
 
 MEMORY_ONLY = "memory"  # the `path` of a cache that is not on disk
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
-_LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
+LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
 _COMPLETE = frozenset({"stop", "length", "tool_calls"})
 
 
@@ -236,7 +236,7 @@ class ResponseCache:
     def _look(self) -> None:
         """Now and then, beside the requests: has another process cleared something?"""
         now = asyncio.get_running_loop().time()
-        if now - self._looked_at >= _LOOK_EVERY and self._folder is not None:
+        if now - self._looked_at >= LOOK_EVERY and self._folder is not None:
             self._looked_at = now
             self._start(self._forget_cleared())
 

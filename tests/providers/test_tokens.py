@@ -27,7 +27,6 @@ from router.cli.tokens import command
 def no_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a name was looked up"))
-    tokens._load.cache_clear()
     return tmp_path
 
 

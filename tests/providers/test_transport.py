@@ -40,8 +40,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(answer: bytes | Handler, *, requests: int = 100) -> AsyncIterator[Server]:
-    """Answers each request with `answer`, and closes a connection after `requests` of them."""
+async def serving(answer: bytes | Handler, *, requests: int = 100, port: int = 0) -> AsyncIterator[Server]:
+    """Answers each request with `answer`, and closes a connection after `requests` of them; 0 is any free port."""
     server = Server()
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -70,7 +70,7 @@ async def serving(answer: bytes | Handler, *, requests: int = 100) -> AsyncItera
             writer.close()
             tasks.discard(task)
 
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
+    listener = await asyncio.start_server(handle, "127.0.0.1", port)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
@@ -399,14 +399,15 @@ def test_a_client_moves_to_a_new_loop(every_carrier: str) -> None:
     if every_carrier == "httpx":
         pytest.skip("a transport that is handed in has its pool, and is of one loop")
 
-    async def story(http: HttpClient) -> bytes:
-        async with serving(OK) as server:
-            object.__setattr__(http, "_base", httpx.URL(server.url))
-            http._urls.clear()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    http = client(f"http://127.0.0.1:{port}")
+
+    async def story() -> bytes:
+        async with serving(OK, port=port):
             return await _read(http)
 
-    http = client("http://127.0.0.1:1")
-    assert [asyncio.run(story(http)) for _ in range(2)] == [b"{}", b"{}"]
+    assert [asyncio.run(story()) for _ in range(2)] == [b"{}", b"{}"]
     gc.collect()
 
 

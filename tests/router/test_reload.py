@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,11 @@ from router.config import ConfigError, load_text
 from router.plan.compile import compile_plan
 from router.plan.differences import differences
 from router.plan.plan import Plan
+from tests.support.idle import assert_idle
 from tests.support.saving import measure
 from tests.support.waiting import until
 
+RULES = "defaults: {breaker: {consecutive: 1, open_for: 1h, max_open_for: 1h}, retry: {same_target: 0}}\n"
 VENDORS = ("openai", "anthropic", "ollama")
 
 
@@ -38,6 +41,16 @@ providers:
 routes:
   chat: {{targets: {{{targets}}}}}
 {more}"""
+
+
+async def until_gone(found: weakref.ref[Any]) -> None:
+    """Nobody holds on to it any more. What of it is still open then is a warning, and so an error."""
+    await until(lambda: gc.collect() >= 0 and found() is None)
+
+
+def health(router: Router, name: str) -> str:
+    """What is shown of a target."""
+    return next(target.lamp.state for target in router.snapshot().targets if target.name == name)
 
 
 def in_place(path: Path, text: str) -> None:
@@ -122,40 +135,52 @@ async def test_a_router_of_text_has_nothing_to_reload(simulator: Simulator) -> N
 async def test_state_stays_by_identity(simulator: Simulator, tmp_path: Path) -> None:
     """An open breaker survives every edit that leaves provider and model as they are; a new key is a new start."""
     path = tmp_path / "routes.yaml"
-    rules = "defaults: {breaker: {consecutive: 1}, retry: {same_target: 0}}\n"
-    path.write_text(file_of(simulator, "luna: 1, haiku: 1", more=rules))
+    path.write_text(file_of(simulator, "luna: 1, haiku: 1", more=RULES))
     simulator.vendor("openai").set(error_rate=1, error="server_error")
     async with Router.from_yaml(path, env={}, watch=False) as router:
         for _ in range(2):
             await router.complete("chat", "hi")
-        luna = next(target for target in router.chain("chat").targets if target.name == "luna")
-        assert router._states.of(luna).breaker.state == "open"
-        path.write_text(file_of(simulator, "luna: 7, haiku: 1", more=rules.replace("consecutive: 1", "consecutive: 9")))
+        assert health(router, "luna") == "open"
+        path.write_text(file_of(simulator, "luna: 7, haiku: 1", more=RULES.replace("consecutive: 1", "consecutive: 2")))
         assert (await router.reload()).changes == ("chat: luna 1→7",)
-        luna = next(target for target in router.chain("chat").targets if target.name == "luna")
-        assert router._states.of(luna).breaker.state == "open"
-        assert router._states.of(luna).breaker.rules.consecutive == 9
+        assert health(router, "luna") == "open"
         path.write_text(path.read_text().replace("api_key: k", "api_key: other"))
         assert "provider openai reconnects" in (await router.reload()).changes
-        luna = next(target for target in router.chain("chat").targets if target.name == "luna")
-        assert router._states.of(luna).breaker.state == "closed"
+        assert health(router, "luna") == "closed"
+
+
+async def test_rules_change_in_place(simulator: Simulator, tmp_path: Path) -> None:
+    """What a target is judged by from now on; what it did before still counts."""
+    path = tmp_path / "routes.yaml"
+    path.write_text(file_of(simulator, "luna: 1", more=RULES.replace("consecutive: 1", "consecutive: 9")))
+    simulator.vendor("openai").set(error_rate=1, error="server_error")
+    async with Router.from_yaml(path, env={}, watch=False) as router:
+        for number in (3, 2):
+            with pytest.raises(RouteExhausted):
+                await router.complete("chat", "hi")
+            assert health(router, "luna") == "closed"
+            rules = RULES.replace("consecutive: 1", f"consecutive: {number}")
+            path.write_text(file_of(simulator, "luna: 1", more=rules))
+            assert (await router.reload()).accepted
+        with pytest.raises(RouteExhausted):
+            await router.complete("chat", "hi")
+        assert health(router, "luna") == "open"
 
 
 async def test_what_no_route_names_keeps_its_state_as_well(simulator: Simulator, tmp_path: Path) -> None:
     """A target that is called by provider/model-id stays shut out over an edit, though the file never names it."""
     path = tmp_path / "routes.yaml"
-    rules = "defaults: {breaker: {consecutive: 1}, retry: {same_target: 0}}\n"
-    path.write_text(file_of(simulator, more=rules))
+    path.write_text(file_of(simulator, more=RULES))
     simulator.vendor("ollama").set(error_rate=1, error="server_error")
     async with Router.from_yaml(path, env={}, watch=False) as router:
         with pytest.raises(RouteExhausted):
             await router.complete("ollama/m", "hi")
-        (target,) = router.chain("ollama/m").targets
-        assert router._states.of(target).breaker.state == "open"
-        path.write_text(file_of(simulator, "luna: 2", more=rules))
+        [target] = router.chain("ollama/m").targets
+        assert router.states.of(target).breaker.state == "open"
+        path.write_text(file_of(simulator, "luna: 2", more=RULES))
         assert (await router.reload()).accepted
-        (target,) = router.chain("ollama/m").targets
-        assert router._states.of(target).breaker.state == "open"
+        [target] = router.chain("ollama/m").targets
+        assert router.states.of(target).breaker.state == "open"
 
 
 async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> None:
@@ -164,6 +189,7 @@ async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> N
     path.write_text(file_of(simulator, "haiku: 1"))
     simulator.vendor("anthropic").set(fast=False, first_token=0.0, tokens_per_second=200)
     async with Router.from_yaml(path, env={}, watch=False) as router:
+        provider = weakref.ref(router.provider("anthropic"))
         async with router.stream("chat", "Why is the sky blue?") as stream:
             first = await anext(stream)
             path.write_text(file_of(simulator, "luna: 1", without="anthropic"))
@@ -172,8 +198,7 @@ async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> N
             rest = [chunk.text async for chunk in stream]
         assert "Rayleigh" in first.text + "".join(rest)
         assert (await router.complete("chat", "hi")).target == "luna"
-        await until(lambda: not router._live._closing)
-        assert len(router._live._made) == 1
+        await until_gone(provider)
 
 
 async def test_saving_again_and_again_under_load(simulator: Simulator, tmp_path: Path) -> None:
@@ -205,10 +230,8 @@ async def test_saving_again_and_again_under_load(simulator: Simulator, tmp_path:
             await until(lambda: any(target.weight == 999 for target in router.chain("chat").targets))
             stop = True
         assert answered >= 240
-        states = router._states
-        for target in router.chain("chat").targets:
-            assert states.of(target).allowance.in_flight == 0
-            assert states.of(target).breaker.state == "closed"
+        assert_idle(router)
+        assert {target.lamp.state for target in router.snapshot().targets} == {"closed"}
         assert len(os.listdir("/proc/self/fd")) <= descriptors + 90  # two pools of 20, each with both its ends here
     await until(lambda: threading.active_count() <= threads + 6)  # those of the default executor stay
     left = {getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()}
@@ -219,17 +242,14 @@ async def test_a_dropped_router_stops_watching(simulator: Simulator, tmp_path: P
     """The watcher does not keep it alive, and ends with it."""
     path = tmp_path / "routes.yaml"
     path.write_text(file_of(simulator))
+    before = asyncio.all_tasks()
     router = Router.from_yaml(path, env={})
     await router.count_tokens("chat", "hi")
-    watcher = router._watcher
-    assert watcher is not None
-    reloading = router._reloading
-    await until(lambda: not reloading.locked())  # the first look at the file has ended
+    assert router.watching
     gone = weakref.ref(router)
     del router
-    gc.collect()
-    await until(lambda: gone() is None)
-    await until(watcher.done)
+    await until_gone(gone)
+    await until(lambda: asyncio.all_tasks() <= before)
 
 
 def plan(text: str) -> Plan:
@@ -242,6 +262,7 @@ async def test_several_edits_while_one_drains(simulator: Simulator, tmp_path: Pa
     path.write_text(file_of(simulator, "haiku: 1"))
     simulator.vendor("anthropic").set(fast=False, first_token=0.0, tokens_per_second=200)
     async with Router.from_yaml(path, env={}, watch=False) as router:
+        provider = weakref.ref(router.provider("anthropic"))
         async with router.stream("chat", "Why is the sky blue?") as stream:
             text = (await anext(stream)).text
             for number, without in enumerate(("anthropic", "anthropic", "", "anthropic"), 1):
@@ -249,8 +270,7 @@ async def test_several_edits_while_one_drains(simulator: Simulator, tmp_path: Pa
                 assert (await router.reload()).accepted
             text += "".join([chunk.text async for chunk in stream])
         assert "Rayleigh" in text
-        await until(lambda: not router._live._closing)
-        assert not router._live._made
+        await until_gone(provider)
     assert simulator.vendor("anthropic").cancelled == 0
 
 

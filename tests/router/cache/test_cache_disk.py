@@ -81,8 +81,9 @@ async def test_it_survives_the_process_and_is_shared(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_what_is_cleared_is_gone_everywhere(tmp_path: Path) -> None:
+async def test_what_is_cleared_is_gone_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from the memory of other processes, at their next look."""
+    monkeypatch.setattr("router.cache.store.LOOK_EVERY", 0.0)
     router, _ = opened(tmp_path)
     other, fake = opened(tmp_path)
     async with router, other:
@@ -91,7 +92,6 @@ async def test_what_is_cleared_is_gone_everywhere(tmp_path: Path) -> None:
         assert await ask(other) == "hit"
         await other.cache.written()
         assert await router.cache.clear(route="chat") == 1
-        other.cache._looked_at = -100.0
         await ask(other)
         await other.cache.written()
         assert await ask(other) == "stored"

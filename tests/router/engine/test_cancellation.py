@@ -12,9 +12,10 @@ import pytest
 from providers import ErrorCode
 from providers.fake import Fail, Reply, Step
 from providers.simulator import Simulator
-from router import Router
+from router import RouteExhausted, Router
 from router.testing import run
 from tests.support.cancelling import AtAwait, settled
+from tests.support.idle import assert_idle
 from tests.support.vendors import routes
 from tests.support.world import World, well
 
@@ -61,7 +62,7 @@ SCENES: dict[str, tuple[str, dict[str, Callable[[float], Step]]]] = {
     "waits for a place": ("# a: limits: {in_flight: 1}\n# b: limits: {in_flight: 1}", {"a": slowly, "b": slowly}),
     "waits for a pool": ("# a: api_keys: [k1-long, k2-long], limits: {in_flight: 1}", {"a": slowly}),
     "waits for a limit": ("# a: limits: {requests: 20/min, tokens: 3k/min}", {"a": slowly}),
-    "has a budget": (', budget: "$1/d"', {"a": slowly, "b": slowly}),
+    "has a budget": (', budget: "$0.0001/d"', {"a": slowly, "b": slowly}),  # one call's worth: none may stay reserved
 }
 
 
@@ -74,23 +75,11 @@ def world_of(scene: str) -> World:
     return World(f"{text}{comments}\n", **scripts)
 
 
-def assert_nothing_is_left(world: World) -> None:
-    states = world.router._states
-    for target in world.router.chain("chat").targets:
-        for key in target.keys:
-            for guard in states.guards(target, key):
-                assert guard.allowance.in_flight == 0
-                assert not guard.allowance._waiting
-                assert not guard.breaker._leases
-    for purse in world.router._spending.purses.values():
-        assert purse.reserved == pytest.approx(0.0)
-
-
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 @pytest.mark.parametrize("ask", [plain, streamed])
 @pytest.mark.parametrize("scene", SCENES)
 def test_at_every_await(scene: str, ask: Ask, late: bool) -> None:
-    """No place, permit, reservation, task or open generator stays; the next request is served as if nothing was."""
+    """No place, reservation, task or open generator stays; the next request is served as if nothing was."""
     strike = 0
     while True:
         strike += 1
@@ -112,12 +101,41 @@ async def one(scene: str, ask: Ask, strike: int, *, late: bool) -> bool:
         await other
     assert len(asyncio.all_tasks()) == 1
     assert forgotten == []
-    assert_nothing_is_left(world)
+    assert_idle(world.router)
     await asyncio.sleep(3600)
     for fake in world.fakes.values():
         fake.script = lambda _: well(0.0)
     assert (await world.router.complete("chat", "hi")).text == "fine"
     return striking.awaits >= strike
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+@pytest.mark.parametrize("ask", [plain, streamed])
+def test_a_probe_at_every_await(ask: Ask, late: bool) -> None:
+    """A probe that is cancelled frees its place at once: the next request is the probe."""
+
+    async def probed(strike: int) -> bool:
+        world = World(
+            "routes: {chat: {targets: [a/m]}}\ndefaults: {retry: {same_target: 0, max_wait: 0s}}\n", a=failing
+        )
+        for _ in range(5):
+            with pytest.raises(RouteExhausted):
+                await plain(world)
+        assert world.router.snapshot().targets[0].lamp.state == "open"
+        await asyncio.sleep(60)
+        world.fakes["a"].script = slowly
+        striking = AtAwait(ask(world), strike, late=late)
+        await settled(striking)
+        assert_idle(world.router)
+        world.fakes["a"].script = well
+        reply = await world.router.complete("chat", "hi")
+        assert (reply.text, reply.trace.skips) == ("fine", ())
+        return striking.awaits >= strike
+
+    strike = 1
+    while run(probed(strike)):
+        strike += 1
+    assert strike > 1
 
 
 @pytest.mark.parametrize("target", ["openai-first", "anthropic-first", "ollama-first"])
@@ -147,8 +165,7 @@ async def test_at_every_await_over_sockets(simulator: Simulator, target: str) ->
         # httpx leaves the iterator of a request's own bytes; there is nothing to close behind it.
         assert [each for each in forgotten if each.__qualname__ != "ByteStream.__aiter__"] == []
         assert (await router.complete(target, "hi")).provider == target.partition("-")[0]
-        for chain_target in router.chain(target).targets:
-            assert router._states.in_flight(chain_target) == 0
+        assert_idle(router)
     async with asyncio.timeout(60):
         while any(vendor.in_flight for vendor in simulator.vendors.values()):
             await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from providers.simulator import Simulator
 from providers.types import Usage
 from router import RouteExhausted, Router
 from router.testing import run
+from tests.support.idle import assert_idle
 from tests.support.world import World, at_rate, now, story, well
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
@@ -150,14 +151,13 @@ async def test_a_loser_counts_as_nothing_but_slow() -> None:
     world = World(text, a=lambda _: Reply("slow", delay=8.0), b=well)
     await at_rate(5, 20, lambda: ask(world, True))
     assert world.calls("a") <= 15
-    target = world.router.chain("chat").targets[0]
-    assert world.router._states.of(target).breaker.state == "closed"
+    assert world.router.snapshot().targets[0].lamp.state == "closed"
 
 
 @pytest.mark.parametrize("step", range(0, 60, 2))
 @pytest.mark.parametrize("streamed", [False, True])
 def test_cancelling_a_race_leaks_nothing(step: int, streamed: bool) -> None:
-    """At any moment of it: no task, no place, no permit stays behind, and upstream both are closed."""
+    """At any moment of it: no task and no place stays behind, and upstream both are closed."""
 
     async def main() -> None:
         world = World(
@@ -171,10 +171,7 @@ def test_cancelling_a_race_leaks_nothing(step: int, streamed: bool) -> None:
         with suppress(asyncio.CancelledError):
             await task
         assert len(asyncio.all_tasks()) == 1
-        for target in world.router.chain("chat").targets:
-            for guard in world.router._states.guards(target, target.keys[0]):
-                assert guard.allowance.in_flight == 0
-                assert not guard.breaker._leases
+        assert_idle(world.router)
 
     run(main())
 

@@ -16,6 +16,7 @@ import tempfile
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from router.views.events import Event
 from router.views.figures import Snapshot
 from router.views.requests import RequestFilter
 from tests.support.paths import ROOT
+from tests.support.waiting import until
 
 FILE = "providers: {a: {kind: fake}, b: {kind: fake}}\nroutes: {chat: {targets: {a/x: 3, b/y: 1}}}\n"
 
@@ -42,12 +44,6 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sb-") as short:
         monkeypatch.setenv(paths.FOLDER, f"{short}/run")
         yield Path(short) / "run"
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -586,27 +582,20 @@ async def test_what_becomes_of_a_client_changes_nothing_for_the_app(tmp_path: Pa
     path = tmp_path / "routes.yaml"
     path.write_text(FILE)
     async with workers(path, 1) as [worker]:
-        clients = [
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-c", CLIENT),
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=asyncio.subprocess.PIPE,
-            )
-            for _ in range(3)
-        ]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", CLIENT]
+        start = partial(subprocess.Popen, command, env=environment, stdout=subprocess.PIPE)
+        clients = [await asyncio.to_thread(start) for _ in range(3)]
         for client in clients:
             assert client.stdout is not None
-            async with asyncio.timeout(60):
-                assert await client.stdout.readline() == b"1\n"
+            assert await asyncio.to_thread(client.stdout.readline) == b"1\n"
         clients[0].send_signal(signal.SIGKILL)
         clients[1].send_signal(signal.SIGSTOP)
         await worker.ask(500)
         for client in clients:
-            if client.returncode is None:
-                client.kill()
-            client._transport.close()  # type: ignore[attr-defined]  # its pipe is full: nobody reads it to the end
-            await client.wait()
+            client.kill()
+            with client:  # closes its pipe, which nobody reads to the end, and waits
+                pass
         feed = await attach()
         assert (await first(feed)).figures.totals.succeeded == 501
         await feed.aclose()
@@ -645,7 +634,5 @@ async def main():
 asyncio.run(main())
 assert not sockets(pathlib.Path({str(folder)!r}))
 """
-    import subprocess
-
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment, timeout=60)
