@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def made(router: Router, name: str) -> FakeProvider:
 
 
 async def save(router: Router, path: Path, text: str) -> None:
-    path.write_text(text)
+    await asyncio.to_thread(path.write_text, text)
     assert (await router.reload()).accepted
 
 

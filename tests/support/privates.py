@@ -1,66 +1,63 @@
-"""Where code reaches into what another file keeps to itself: a name that begins with one underscore."""
+"""What files use of each other: modules, and what another one keeps to itself, by a name that begins with `_`."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+# Of named tuples and of the module os: documented, though they look private.
+_DOCUMENTED = {"_asdict", "_exit", "_fields", "_make", "_replace"}
+_BY_NAME = {"delattr", "getattr", "hasattr", "setattr"}  # of Python, and pytest's monkeypatch
 
 
-class Reach(NamedTuple):
-    """`what` is as it is written, such as `router._states` or `import _free`."""
-
-    line: int
-    what: str
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name != "_"
+def reaches(files: Iterable[Path]) -> dict[Path, list[str]]:
+    """What files use of others, by file, as it is written: `router._states`, or `tui.commands.web._free` where that is
+    imported. What one of the files itself gives to something is theirs."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    own = {name for tree in trees.values() for node in ast.walk(tree) for name in _given(node)}
+    return {path: sorted(set(_used(tree, own))) for path, tree in trees.items()}
 
 
-def _own(tree: ast.Module) -> set[str]:
-    """The private names that a file itself gives to something: an object of its own may be used by all of it."""
-    found: set[str] = set()
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names):
+                yield from (each.name for each in names)
+            case ast.ImportFrom(str(module)):
+                yield module
+
+
+def _given(node: ast.AST) -> Iterator[str]:
+    """The names that a piece of code gives to something."""
+    match node:
+        case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+            yield name
+        case ast.Name(name, ast.Store()) | ast.Attribute(ast.Name("self" | "cls"), name, ast.Store()):
+            yield name
+
+
+def _used(tree: ast.AST, own: set[str]) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Attribute) and _is_self(node.value) and isinstance(node.ctx, ast.Store):
-            found.add(node.attr)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.Assign) and any(
-            isinstance(each, ast.Name) and each.id == "__slots__" for each in node.targets
-        ):
-            found |= {
-                each.value
-                for each in ast.walk(node.value)
-                if isinstance(each, ast.Constant) and isinstance(each.value, str)
-            }
-    return found
+        match node:
+            case ast.Attribute(value, name) if not _is_self(value) and _is_foreign(name, own):
+                yield ast.unparse(node)
+            case ast.ImportFrom(module, names):
+                yield from (f"{module}.{each.name}" for each in names if _is_foreign(each.name, own))
+            case ast.Call(ast.Name(function) | ast.Attribute(_, function), arguments) if function in _BY_NAME:
+                texts = (each.value for each in arguments if isinstance(each, ast.Constant))
+                yield from (text for text in texts if isinstance(text, str) and _is_foreign(text, own))
 
 
 def _is_self(node: ast.expr) -> bool:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id == "super"
-    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+    match node:
+        case ast.Name("self" | "cls") | ast.Call(ast.Name("super")):
+            return True
+    return False
 
 
-def reaches(path: Path) -> Iterator[Reach]:
-    """All of one file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    own = _own(tree)
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Attribute)
-            and _is_private(node.attr)
-            and not _is_self(node.value)
-            and node.attr not in own
-        ):
-            yield Reach(node.lineno, ast.unparse(node))
-        elif isinstance(node, ast.ImportFrom):
-            for name in node.names:
-                if _is_private(name.name):
-                    yield Reach(node.lineno, f"{node.module}.{name.name}")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            pass
+def _is_foreign(name: str, own: set[str]) -> bool:
+    last = name.rpartition(".")[2]
+    private = last.startswith("_") and not last.startswith("__") and last != "_"
+    return private and last not in own and last not in _DOCUMENTED

@@ -1,0 +1,80 @@
+"""What a file keeps to itself, by a name that begins with one underscore, is used by no other.
+
+Files of one folder are one house: among each other they may. A test may where nothing else shows what it is about; the
+reason stands beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.privates import imported, reaches
+
+# "file: what": why. What is not there any more has to be taken out of here as well.
+KNOWN = {
+    "router/cache/cached.py: self._router._enter_loop": "a stream is a part of the router's work",
+    "router/engine/stream.py: router._situation": "a stream is a part of the router's work",
+    "router/engine/stream.py: self._router._counts": "a stream is a part of the router's work",
+    "tests/providers/test_registry.py: _registered": "what a test registers must not stay for those that follow",
+    "tests/providers/test_sdks.py: self.ollama._client": "Ollama's SDK has no other way to close its connections",
+    "tests/router/balance/test_weighted.py: router.balance.weighted._LONG": "what a million calls would do",
+    "tests/router/monitor/test_monitor.py: _OFTEN": "as many snapshots as the loop has turns, without a wait",
+    "tests/support/dashboard_app.py: app._notifications": "Textual shows toasts, and has no list of them",
+    "tests/tui/test_app.py: router._closed": "a router does not say that it is closed",
+    "tests/tui/test_command.py: dash._is_file": "what the argument is taken for",
+    "tests/tui/test_command.py: server._make_app": "textual-serve offers no app to run beside a test",
+    "tests/tui/test_command.py: tui.commands.web._free": "a free port",
+    "tests/tui/test_routes.py: app.screen._to": "whom a screen asks is not shown",
+}
+
+
+def found(files: dict[Path, list[str]]) -> set[str]:
+    return {f"{path.relative_to(ROOT)}: {what}" for path, used in files.items() for what in used}
+
+
+def test_no_file_reaches_into_another_folders() -> None:
+    packages = {path.parent for package in ("providers", "router", "tui") for path in (ROOT / package).rglob("*.py")}
+    used = {each for folder in packages for each in found(reaches(folder.glob("*.py")))}
+    assert used - KNOWN.keys() == set(), "use what the other one offers, or let it offer this"
+    assert {known for known in KNOWN if not known.startswith("tests/")} - used == set(), "no longer: take it out"
+
+
+def test_no_test_reaches_into_anything() -> None:
+    used = {each for path in (ROOT / "tests").rglob("*.py") for each in found(reaches([path]))}
+    assert used - KNOWN.keys() == set(), "look at what a user sees, or say in KNOWN why that does not show it"
+    assert {known for known in KNOWN if known.startswith("tests/")} - used == set(), "no longer: take it out"
+
+
+def test_no_test_module_imports_another() -> None:
+    """What two of them need is in tests/support; those on uvloop are the same tests again. None needs benchmarks."""
+    used = set()
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path.parent.name == "on_uvloop":
+            continue
+        for module in imported(path):
+            if module.startswith(("benchmarks", "tests.")) and not module.startswith("tests.support"):
+                used.add(f"{path.relative_to(ROOT)}: {module}")
+    # These share how a picture is read, line by line.
+    panel = {f"tests/tui/test_{name}.py: tests.tui.test_panel" for name in ("config", "requests", "routes")}
+    assert used - panel == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("router._states.of(x)", ["router._states"]),
+        ("self._x = 1\nother._x", []),
+        ("from a.b import _c, d", ["a.b._c"]),
+        ("import os\nos._exit(0)\nself._y\nsuper()._z()\ncls._w", []),
+        ("monkeypatch.setattr('a.b._LONG', 7)", ["a.b._LONG"]),
+        ("getattr(thing, '_x')", ["_x"]),
+        ("def _f(): ...\nthing._f()", []),
+    ],
+)
+def test_a_reach_is_found(tmp_path: Path, code: str, expected: list[str]) -> None:
+    path = tmp_path / "x.py"
+    path.write_text(code)
+    assert reaches([path]) == {path: expected}
