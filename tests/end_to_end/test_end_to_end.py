@@ -191,7 +191,7 @@ async def test_leaving_a_stream_stops_the_vendor(router: Router, simulator: Simu
         async for chunk in stream:
             if chunk.text:
                 break
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not simulator.vendor(vendor).cancelled:
             await asyncio.sleep(0)
 

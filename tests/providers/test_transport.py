@@ -361,7 +361,7 @@ async def test_leaving_a_stream_closes_its_connection() -> None:
         answer = await http.open("POST", "/chat", b"{}")
         assert await anext(answer.chunks()) == b"hello"
         await answer.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await server.ended.wait()
 
         server.ended.clear()
@@ -372,7 +372,7 @@ async def test_leaving_a_stream_closes_its_connection() -> None:
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await server.ended.wait()
         await http.aclose()
 
@@ -384,7 +384,7 @@ async def test_nothing_is_left_behind() -> None:
         http = client(server.url)
         await asyncio.gather(*(_read(http) for _ in range(20)))
         await http.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while asyncio.all_tasks() - before:
                 await asyncio.sleep(0)
     gc.collect()
