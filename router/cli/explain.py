@@ -14,10 +14,11 @@ from providers.coerce import coerce_request
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
+from router.balance.strategies import make_balancer
 from router.cli.common import Failure, file_option, valid_file
 from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
-from router.engine.request import build_request, needs_of
+from router.engine.request import build_request, requirements_of
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain
 from router.plan.pricing import cost
@@ -46,11 +47,11 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
         request = read_request(route, request_file, prompt)
     except (SignalboxError, TypeError) as error:
         raise Failure(str(error)) from None
-    needs = needs_of(request, streaming=True)
+    needs = requirements_of(request, streaming=True)
     look = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
-        chance=Random(0),
+        rng=Random(0),
         prompt=needs.prompt_tokens,
         max_tokens=needs.max_tokens,
         affinity=needs.affinity,
@@ -124,7 +125,7 @@ def _tier(
 ) -> dict[str, Any]:
     tier = chain.tiers[number]
     eligible = [t for t in tier.targets if t.weight > 0 and why_unfit(t, needs, {}) is None]
-    odds = tier.balancer.odds(eligible, look) if eligible else []
+    odds = make_balancer(tier.balance).shares(eligible, look) if eligible else []
     offered = [
         {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
         | _cost_bounds(target, needs, request)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from providers.coerce import (
     MessagesLike,
     coerce_messages,
@@ -17,6 +19,7 @@ from providers.coerce import (
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
 from router.engine.needs import Requirements
+from router.plan.target import Target
 
 Messages = MessagesLike
 
@@ -59,7 +62,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def needs_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
+def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
     """What the request asks of a target."""
     size, vision = 0, False
     for message in request.messages:
@@ -84,3 +87,21 @@ def _affinity(request: CompletionRequest) -> bytes:
     if request.affinity is not None:
         return request.affinity.encode()
     return request.messages[0].text[:_LEADING].encode()
+
+
+def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
+    """The request as this target gets it: its model id, and its params where the caller said nothing."""
+    if not target.params and target.connect is None:
+        return replace(request, model=target.model)
+    changes: dict[str, Any] = {"model": target.model}
+    if target.connect is not None and request.connect_timeout is None:
+        changes["connect_timeout"] = target.connect
+    extra: dict[str, Any] = {}
+    for key, value in target.params.items():
+        if key not in _REQUEST_FIELDS:
+            extra[key] = value
+        elif not getattr(request, key) and getattr(request, key) != 0:
+            changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+    if extra:
+        changes["extra_body"] = {**extra, **(request.extra_body or {})}
+    return replace(request, **changes)

@@ -151,7 +151,7 @@ async def test_a_loser_counts_as_nothing_but_slow() -> None:
     await at_rate(5, 20, lambda: ask(world, True))
     assert world.calls("a") <= 15
     target = world.router.chain("chat").targets[0]
-    assert world.router._states.of(target).breaker.state == "closed"
+    assert world.router.states.target(target).breaker.state == "closed"
 
 
 @pytest.mark.parametrize("step", range(0, 60, 2))
@@ -172,8 +172,8 @@ def test_cancelling_a_race_leaks_nothing(step: int, streamed: bool) -> None:
             await task
         assert len(asyncio.all_tasks()) == 1
         for target in world.router.chain("chat").targets:
-            for guard in world.router._states.guards(target, target.keys[0]):
-                assert guard.allowance.in_flight == 0
+            for guard in world.router.states.guards(target, target.keys[0]):
+                assert guard.limits.in_flight == 0
                 assert not guard.breaker._leases
 
     run(main())
