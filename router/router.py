@@ -22,7 +22,7 @@ from router.monitor.report import Report
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain, Plan
 from router.plan.target import Key, Target
-from router.reload import FileFollower
+from router.reload import FileFollower, reload_on_hangup
 from router.state.spending import Spent
 from router.state.states import States
 from router.telemetry.recorder import Telemetry
@@ -263,6 +263,18 @@ class Router:
         if self._follower is None:
             raise ValueError("this router was made from text, not from a file; there is nothing to read again")
         return await self._follower.reload()
+
+    def reload_on_hangup(self) -> Callable[[], None]:
+        """Reload at SIGHUP from now on, as daemons do; gives the function that ends it.
+
+        Call it in the process's main thread, once the router is in use. Windows has no SIGHUP: nothing happens there.
+
+        Raises:
+            RuntimeError: the router is not in use yet, so that it has no event loop.
+        """
+        if self._engine.loop is None:
+            raise RuntimeError("a router reloads on its event loop: use it once before reload_on_hangup()")
+        return reload_on_hangup(self, self._engine.loop)
 
     @property
     def last_reload(self) -> ReloadResult | None:

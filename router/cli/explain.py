@@ -61,9 +61,9 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     if as_json:
         click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached}, indent=2))
     else:
-        _tell(route, router.revision, chain, tiers)
+        _print_plan(route, router.revision, chain, tiers)
         if cached is not None:
-            tell_cache(cached)
+            print_cache(cached)
     return 0
 
 
@@ -88,7 +88,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
-def tell_cache(cached: dict[str, Any]) -> None:
+def print_cache(cached: dict[str, Any]) -> None:
     """What `cache_of` found, for people."""
     click.echo(f"  cache: {format_duration(cached['ttl'])}")
     if cached["key"] is None:
@@ -152,7 +152,7 @@ def _cost_bounds(target: Target, needs: Requirements, request: CompletionRequest
     return {"cost_least": least, "cost_most": most}
 
 
-def _tell(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
+def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
     click.echo(f"{route}  revision {revision}  (nothing is sent)")
     for number, tier in enumerate(tiers):
         when = "first" if number == 0 else "then" if tier["on"] is None else f"only on {', '.join(tier['on'])}"

@@ -5,7 +5,6 @@ and the monitor take an engine, never the router.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,7 @@ from math import inf
 from typing import Any
 
 from providers.base import Provider
+from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, CompletionResponse
 from router.balance.strategies import Balancers
 from router.engine.attempt import complete_once
@@ -155,9 +155,8 @@ class Engine:
         return chain
 
     def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name, list(self.plan.chains), n=1)
-        hint = f' (did you mean "{near[0]}"?)' if near else ""
         routes = ", ".join(self.plan.file.routes) or "none"
+        hint = did_you_mean(name, self.plan.chains)
         return f'no route, model or provider/model-id is named "{name}"{hint}; routes: {routes}'
 
     # --- a new plan, a new loop, the end

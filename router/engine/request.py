@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from providers.coerce import (
     coerce_tool_choice,
     coerce_tools,
 )
+from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
 from router.engine.needs import Requirements
@@ -43,8 +43,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
 def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     for name in params:
         if name not in _REQUEST_FIELDS:
-            near = difflib.get_close_matches(name, _REQUEST_FIELDS, n=1)
-            hint = f' (did you mean "{near[0]}"?)' if near else ""
+            hint = did_you_mean(name, sorted(_REQUEST_FIELDS))
             raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
     values = dict(params)
     if values.get("tools"):

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-import msgspec
-
 from router.telemetry import sketch
 from router.telemetry.buckets import Bucket, Totals
 from router.telemetry.recorder import Telemetry
@@ -129,6 +127,3 @@ def _p50_p95(found: Mapping[int, int] | None) -> tuple[float | None, float | Non
         return None, None
     p50, p95 = sketch.quantiles(found, 0.5, 0.95)
     return p50, p95
-
-
-DECODER = msgspec.json.Decoder(Seconds)
