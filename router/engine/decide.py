@@ -32,7 +32,7 @@ def decide(context: RequestContext) -> Decision:
     """
     chain, progress = context.chain, Progress()
     for number, tier in enumerate(chain.tiers):
-        if not _enters(number, tier, progress):
+        if number and not _enters(tier, progress):
             continue
         progress.entered.add(number)
         pick_next = partial(pick, context, progress, number, set())
@@ -118,9 +118,7 @@ def _no_hedge(**_: object) -> None:
 # --- what an error leads to
 
 
-def _enters(number: int, tier: Tier, progress: Progress) -> bool:
-    if number == 0:
-        return True
+def _enters(tier: Tier, progress: Progress) -> bool:
     if tier.gate is not None and tier.gate not in progress.entered:
         return False  # part of a fallback route whose first tier was not entered
     return serves(tier, progress.codes)

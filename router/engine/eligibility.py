@@ -113,6 +113,8 @@ def pick(
         target = balancer.pick(tier.targets, is_eligible, context.balance_context(now))
     if target is None:
         return None
+    if len(target.keys) == 1:
+        return Call(target, number, target.keys[0])
     without = progress.keys.get(target.identity, ())
     return Call(target, number, context.states.best_key(target, prompt, max_tokens, now, without))
 

@@ -291,15 +291,21 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
 
 
 def _begin(call: Call, context: RequestContext) -> Lease:
-    now, needs, states = context.clock(), context.requirements, context.states
-    reserved = call.reserved
-    if reserved is None:
-        reserved = states.reserve(call.target, call.key, needs.prompt_tokens, needs.max_tokens, now)
+    now, needs = context.clock(), context.requirements
     charge = None
     if context.spending is not None:
         budgets = (context.chain.budget, call.target.budget)
         charge = context.spending.begin_charge(budgets, call.target, needs.prompt_tokens, needs.max_tokens)
-    return states.begin(call.target, call.key, reserved, now, placed=call.placed, charge=charge)
+    return context.states.begin(
+        call.target,
+        call.key,
+        needs.prompt_tokens,
+        needs.max_tokens,
+        now,
+        reserved=call.reserved,
+        placed=call.placed,
+        charge=charge,
+    )
 
 
 async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed | None:

@@ -16,7 +16,7 @@ from router.plan.target import Key, Target
 from router.state.breaker import Breaker
 from router.state.guard import Guard, Refusal, TargetState
 from router.state.lease import Lease
-from router.state.limits import NOTHING, Reserved
+from router.state.limits import NOTHING, RateLimits, Reserved
 from router.state.spending import Charge
 
 UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
@@ -153,8 +153,6 @@ class States:
     ) -> Key:
         """Of the keys that may be used, the one with the fewest calls under way; else the one that may be soonest."""
         keys = target.keys
-        if len(keys) == 1:
-            return keys[0]
         state = self.target(target)
 
         def order(key: Key) -> tuple[float, int, int]:
@@ -219,11 +217,8 @@ class States:
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> tuple[Reserved, Reserved]:
-        """Take a call's worth from the limits of target and key."""
-        own, shared = self.target(target).limits, self.key_guard(target, key).limits
-        if own.is_unlimited and shared.is_unlimited:
-            return UNLIMITED
-        return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
+        """Take a call's worth from the limits of target and key, to be waited for; `begin` does it for a call of now."""
+        return _reserve(self.target(target).limits, self.key_guard(target, key).limits, prompt, max_tokens, now)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
         """Seconds that a reserved call has to wait still, when those before it used more than was expected."""
@@ -239,14 +234,26 @@ class States:
         self,
         target: Target,
         key: Key,
-        reserved: tuple[Reserved, Reserved],
+        prompt: float,
+        max_tokens: int | None,
         now: float,
         *,
+        reserved: tuple[Reserved, Reserved] | None = None,
         placed: bool = False,
         charge: Charge | None = None,
     ) -> Lease:
-        """A call is made now. `placed`: its place was waited for and is had already."""
+        """A call is made now.
+
+        Args:
+            reserved: what was taken from the limits for it already; None takes it now.
+            placed: its place was waited for and is had already.
+            charge: what it costs budgets.
+        """
         guards = state, guard = self.target(target), self.key_guard(target, key)
+        if reserved is None:
+            reserved = UNLIMITED
+            if not (state.limits.is_unlimited and guard.limits.is_unlimited):
+                reserved = _reserve(state.limits, guard.limits, prompt, max_tokens, now)
         if not placed:
             state.limits.acquire_slot()
             guard.limits.acquire_slot()
@@ -266,6 +273,12 @@ class States:
 
     def in_flight(self, target: Target) -> int:
         return self.target(target).limits.in_flight
+
+
+def _reserve(
+    own: RateLimits, shared: RateLimits, prompt: float, max_tokens: int | None, now: float
+) -> tuple[Reserved, Reserved]:
+    return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
 
 
 def _whose(key: Key) -> str:
