@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 import threading
 import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from providers.errors import ErrorCode, ProviderError
@@ -127,15 +129,13 @@ async def test_a_failing_first_target(
     assert reply.trace.attempts[0].code is code
 
 
-async def test_a_stopped_vendor(vendor: str) -> None:
+async def test_a_stopped_vendor(simulator: Simulator, vendor: str) -> None:
     """A vendor that no longer listens is connection_failed, and the next one answers."""
-    async with Simulator(seed=1) as gone:
-        dead = gone.base_url(vendor)
-    async with Simulator(seed=1) as alive:
-        for name in VENDORS:
-            alive.vendor(name).set(fast=True)
-        text = routes(alive).replace(alive.base_url(vendor), dead)
-        async with Router.from_text(text, env={}) as router:
+    with socket.socket() as bound:  # nobody listens, and nobody else gets its port
+        bound.bind(("127.0.0.1", 0))
+        alive = simulator.base_url(vendor)
+        dead = alive.replace(f":{httpx.URL(alive).port}", f":{bound.getsockname()[1]}")
+        async with Router.from_text(routes(simulator).replace(alive, dead), env={}) as router:
             reply = await router.complete(f"{vendor}-first", "hi")
     assert reply.provider == NEXT[vendor]
     assert reply.trace.attempts[0].code is ErrorCode.CONNECTION_FAILED

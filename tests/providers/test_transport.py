@@ -40,8 +40,13 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(answer: bytes | Handler, *, requests: int = 100, port: int = 0) -> AsyncIterator[Server]:
-    """Answers each request with `answer`, and closes a connection after `requests` of them; 0 is any free port."""
+async def serving(
+    answer: bytes | Handler, *, requests: int = 100, bound: socket.socket | None = None
+) -> AsyncIterator[Server]:
+    """Answers each request with `answer`, and closes a connection after `requests` of them.
+
+    `bound` is a socket that listens, and stays open; None makes one.
+    """
     server = Server()
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -70,7 +75,8 @@ async def serving(answer: bytes | Handler, *, requests: int = 100, port: int = 0
             writer.close()
             tasks.discard(task)
 
-    listener = await asyncio.start_server(handle, "127.0.0.1", port)
+    own = socket.create_server(("127.0.0.1", 0)) if bound is None else bound.dup()
+    listener = await asyncio.start_server(handle, sock=own)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
@@ -399,15 +405,14 @@ def test_a_client_moves_to_a_new_loop(every_carrier: str) -> None:
     if every_carrier == "httpx":
         pytest.skip("a transport that is handed in has its pool, and is of one loop")
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    http = client(f"http://127.0.0.1:{port}")
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        http = client(f"http://127.0.0.1:{bound.getsockname()[1]}")
 
-    async def story() -> bytes:
-        async with serving(OK, port=port):
-            return await _read(http)
+        async def story() -> bytes:
+            async with serving(OK, bound=bound):
+                return await _read(http)
 
-    assert [asyncio.run(story()) for _ in range(2)] == [b"{}", b"{}"]
+        assert [asyncio.run(story()) for _ in range(2)] == [b"{}", b"{}"]
     gc.collect()
 
 

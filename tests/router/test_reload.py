@@ -176,11 +176,11 @@ async def test_what_no_route_names_keeps_its_state_as_well(simulator: Simulator,
         with pytest.raises(RouteExhausted):
             await router.complete("ollama/m", "hi")
         [target] = router.chain("ollama/m").targets
-        assert router.states.of(target).breaker.state == "open"
+        assert router.states.target(target).breaker.state == "open"
         path.write_text(file_of(simulator, "luna: 2", more=RULES))
         assert (await router.reload()).accepted
         [target] = router.chain("ollama/m").targets
-        assert router.states.of(target).breaker.state == "open"
+        assert router.states.target(target).breaker.state == "open"
 
 
 async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> None:

@@ -351,13 +351,12 @@ def test_a_slow_consumer_slows_the_upstream() -> None:
     """It is read ahead by some chunks, not to its end."""
 
     async def main() -> None:
-        shop = Shop(Reply("x" * 1000, chunk_size=1, every=0.01))
+        shop = Shop(Reply("x" * 1000, chunk_size=1))
         async with shop.router.stream("chat", "hi") as stream:
             await anext(stream)
-            await asyncio.sleep(60)  # six times what the answer takes
-            began = now()
+            await asyncio.sleep(100)
+            assert len(stream.response.text) < 100  # of what came so far, whoever has had it
             assert len([chunk async for chunk in stream]) == 1000
-            assert now() - began > 9.0  # most of it was still to come
         assert (await shop.ask(True)).cached
 
     run(main())

@@ -60,7 +60,7 @@ def test_the_second_answers_when_the_first_is_slow(streamed: bool) -> None:
         won, lost = sorted(reply.trace.attempts, key=lambda attempt: attempt.lost)
         assert (won.target, won.hedge, won.lost) == ("b/m", True, False)
         assert (lost.target, lost.hedge, lost.lost, lost.seconds) == ("m", False, True, pytest.approx(1.0))
-        assert reply.trace.hedge_cost == lost.cost == pytest.approx(304 * 2 / 1e6)
+        assert lost.cost == pytest.approx(304 * 2 / 1e6)
         assert "lost, another was faster  1000 ms  $0.000608 or more" in reply.trace.render()
         assert world.fakes["a"].cancelled == 1
         assert len(asyncio.all_tasks()) == 1
