@@ -239,7 +239,7 @@ def _cache(found: list[CacheFigures]) -> CacheFigures:
     hits, misses = sum(each.hits for each in found), sum(each.misses for each in found)
     rates = [each.hit_rate for each in found if each.hit_rate is not None]
     return replace(
-        max(found, key=lambda each: each.entries or 0),  # the store on disk is one for all
+        found[0],
         enabled=any(each.enabled for each in found),
         hits=hits,
         misses=misses,

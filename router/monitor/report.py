@@ -140,7 +140,7 @@ class Report:
             routes=making.routes(),
             cache=_cache(whole, self.cache),
             spending=tuple(
-                Spending(each.scope, each.name, "usd", each.limit, each.usd, each.per, each.resets_at)
+                Spending(each.scope, each.name, each.limit, each.usd, each.per, each.resets_at)
                 for each in self._spending.report()
             ),
             by_process=(self._process(plan, whole, watching),),

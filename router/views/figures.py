@@ -182,17 +182,13 @@ class CacheFigures(Struct, frozen=True):
     joined: int = 0
     stored: int = 0
     hit_rate: float | None = None
-    entries: int | None = None
-    bytes: int | None = None
-    max_bytes: int | None = None
 
 
 class Spending(Struct, frozen=True):
-    """A budget of the file in use. `limit` and `used` are in `unit`; `period` in seconds."""
+    """A budget of the file in use. `limit` and `used` are in US dollars; `period` in seconds."""
 
     scope: str  # provider or route
     name: str
-    unit: Literal["usd", "tokens"]
     limit: float
     used: float
     period: float

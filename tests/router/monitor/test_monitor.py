@@ -278,7 +278,7 @@ async def test_a_client_that_never_reads_is_dropped(monkeypatch: pytest.MonkeyPa
         number = 0
         async with asyncio.timeout(30):
             while router.telemetry.subscribers:
-                router.telemetry.publish(Event(float(number), "note", "x" * 1000))
+                router.telemetry.publish(Event(float(number), "drain", "x" * 1000))
                 number += 1
                 await asyncio.sleep(0)
         assert number < 1000
@@ -433,10 +433,10 @@ async def test_a_prompt_runs_in_the_router_and_stops_with_its_reader() -> None:
 async def test_events_reach_a_client() -> None:
     async with watched() as (router, _):
         feed = await attach()
-        router.telemetry.publish(Event(1.0, "note", "before"))
+        router.telemetry.publish(Event(1.0, "drain", "before"))
         async with asyncio.timeout(30), aclosing(feed.events()) as events:
             assert (await anext(events)).sentence == "before"
-            router.telemetry.publish(Event(2.0, "note", "after"))
+            router.telemetry.publish(Event(2.0, "drain", "after"))
             after = await anext(events)
             assert (after.sentence, after.pid) == ("after", os.getpid())
         await until(lambda: not router.telemetry.subscribers)
