@@ -77,7 +77,7 @@ async def _take(name: str | None, where: Path | None) -> list[Snapshot]:
 
 
 def render(snapshot: Snapshot) -> str:
-    """For people."""
+    """The snapshot as lines for people."""
     processes = len(snapshot.by_process)
     head = click.style(snapshot.name, bold=True)
     where = f"  {snapshot.path}" if snapshot.path else ""

@@ -30,7 +30,7 @@ def target_lamp(states: States, target: Target, now: float, offset: float) -> He
 
 
 def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
-    """Of the keys of a target's provider."""
+    """The figures of each key of a target's provider."""
     found = []
     for number, key in enumerate(target.keys, 1):
         guard = states.find_key(key.identity)
@@ -70,5 +70,5 @@ def _share(used: float) -> float:
 
 
 def pressure(limits: tuple[LimitUse, ...]) -> float | None:
-    """Of the tightest; None where there is none."""
+    """How far the tightest limit is used up, 0 to 1; None where there is none."""
     return max((limit.pressure for limit in limits), default=None)

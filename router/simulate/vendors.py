@@ -102,7 +102,7 @@ class World:
         return {place: model.bills for place, model in self._models.items()}
 
     def priced(self) -> set[tuple[str, str]]:
-        """Those (provider, model id) whose price is known."""
+        """The (provider, model id) pairs whose price is known."""
         return {place for place, model in self._models.items() if is_priced(model.price)}
 
     def model(self, provider: str, model: str) -> _Model:
@@ -203,7 +203,7 @@ class _Call:
 
     @property
     def usage(self) -> Usage:
-        """Of the whole answer."""
+        """The tokens of the whole answer."""
         return Usage(self.prompt, self.limit)
 
 

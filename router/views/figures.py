@@ -42,7 +42,7 @@ class Health(Struct, frozen=True):
 
 
 class Quantiles(Struct, frozen=True):
-    """Of a duration in seconds; None while nothing was seen.
+    """Quantiles of a duration in seconds; None while nothing was seen.
 
     `sketch` (bucket: count, see `router.telemetry.sketch`) is there only for those who add up several processes.
     """

@@ -99,14 +99,14 @@ class Trace:
         return tuple(entry for entry in self.entries if isinstance(entry, Skip))
 
     def render(self) -> str:
-        """For people: a headline and one line an entry."""
+        """The trace for people: a headline and one line an entry."""
         cache = f"  cache: {self.cache}" if self.cache else ""
         lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines: JSON-ready."""
+        """The trace for machines, ready for JSON."""
         return {
             "route": self.route,
             "revision": self.revision,
