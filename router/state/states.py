@@ -217,7 +217,7 @@ class States:
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> tuple[Reserved, Reserved]:
-        """Take a call's worth from the limits of target and key, to be waited for; `begin` takes that of a call of now."""
+        """Take a call's worth from the limits of target and key, to be waited for; `begin` does so for a call now."""
         return _reserve(self.target(target).limits, self.key_guard(target, key).limits, prompt, max_tokens, now)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
