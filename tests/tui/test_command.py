@@ -1,4 +1,4 @@
-"""`signalbox dash` and `demo` as commands: where they can not draw, in a browser, and the world of the demo."""
+"""`signalbox dash` and `demo` as commands: where they can not draw, in a browser, and the demo."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_said_with_a_way_out() -> None:
             _free(taken.getsockname()[1])
 
 
-# --- the demo's world
+# --- the demo
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -96,42 +96,42 @@ async def until(done: Callable[[], bool]) -> None:
 
 async def test_the_demo_has_traffic_whose_vendors_break_and_mend() -> None:
     """Over real sockets: what the keys do is what the panel then shows."""
-    async with demo() as world:
-        world.change_traffic(100)
-        router = world.router
+    async with demo() as running:
+        running.change_traffic(100)
+        router = running.router
         await until(lambda: router.snapshot().figures.totals.succeeded > 20)
-        assert world.vendor("openai", "break") == "openai is broken: it answers 500"
-        assert world.faults() == {"openai": "broken"}
+        assert running.set_fault("openai", "break") == "openai is broken: it answers 500"
+        assert running.faults() == {"openai": "broken"}
         await until(lambda: router.snapshot().targets[0].lamp.state == "open")
-        assert world.vendor("anthropic", "limit").startswith("anthropic is rate-limited")
+        assert running.set_fault("anthropic", "limit").startswith("anthropic is rate-limited")
         await until(lambda: "rate_limited" in router.snapshot().providers[1].figures.window.errors)
-        assert world.vendor("openai", "mend") == "openai is well again"
-        assert world.vendor("nobody", "break") == "nobody is no simulated vendor"
-        assert world.faults() == {"anthropic": "limited"}
+        assert running.set_fault("openai", "mend") == "openai is well again"
+        assert running.set_fault("nobody", "break") == "nobody is no simulated vendor"
+        assert running.faults() == {"anthropic": "limited"}
         assert router.snapshot().name == "demo"
-    assert world.kept() is None
-    assert not world.path.exists()
+    assert running.kept() is None
+    assert not running.path.exists()
 
 
 async def test_the_demo_keeps_a_file_that_was_edited() -> None:
-    async with demo() as world:
-        assert load(str(world.path)).diagnostics == ()
-        world.path.write_text(world.path.read_text().replace("weight: 70", "weight: 50"))
+    async with demo() as running:
+        assert load(str(running.path)).diagnostics == ()
+        running.path.write_text(running.path.read_text().replace("weight: 70", "weight: 50"))
         async with asyncio.timeout(30):
-            while not router_says(world, "50"):
-                await world.router.reload()
-    assert world.kept() == world.path
-    assert world.path.exists()
-    os.remove(world.path)
-    assert world.kept() is None
+            while not router_says(running, "50"):
+                await running.router.reload()
+    assert running.kept() == running.path
+    assert running.path.exists()
+    os.remove(running.path)
+    assert running.kept() is None
 
 
-def router_says(world: Demo, words: str) -> bool:
-    note = world.router.snapshot().last_reload
+def router_says(running: Demo, words: str) -> bool:
+    note = running.router.snapshot().last_reload
     return note is not None and words in str(note.changes)
 
 
 async def test_traffic_has_bounds() -> None:
-    async with demo() as world:
-        assert world.change_traffic(0.0001) == "0.5 requests a second"
-        assert world.change_traffic(1_000_000) == "200 requests a second"
+    async with demo() as running:
+        assert running.change_traffic(0.0001) == "0.5 requests a second"
+        assert running.change_traffic(1_000_000) == "200 requests a second"

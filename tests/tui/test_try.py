@@ -15,14 +15,14 @@ from router import Router
 from router.monitor.feed import FeedLost
 from router.views.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
 from tests.conftest import routes
-from tests.support.dashboard_app import running, settle, told, write
+from tests.support.dashboard_app import running, settle, toasts, write
 from tests.support.dashboard_feed import SHORT, FixedFeed, busy, trace
 from tui.app import Dashboard
 from tui.dialogs.pick import Pick
 from tui.dialogs.trace import TraceDialog
 from tui.widgets.answer import Answer
-from tui.widgets.drawer import Drawer
 from tui.widgets.prompt_box import PromptBox
+from tui.widgets.prompt_options import PromptOptions
 
 
 async def done(pilot: Any) -> None:
@@ -36,7 +36,7 @@ async def done(pilot: Any) -> None:
 
 async def ask(pilot: Any, *to: str, text: str = "Why is the sky blue?") -> None:
     await settle(pilot)
-    pilot.app.try_on(*to)
+    pilot.app.view.try_on(*to)
     await settle(pilot)
     pilot.app.screen.query_one(PromptBox).cursor_blink = False
     await write(pilot, text)
@@ -131,7 +131,7 @@ async def test_several_are_marked_up_to_four() -> None:
         assert isinstance(app.screen, Pick)
         for _ in range(5):  # chat is marked already
             await pilot.press("down", "space")
-        assert "at most 4 fit side by side; unmark one first" in told(app)
+        assert "at most 4 fit side by side; unmark one first" in toasts(app)
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("x", "enter")
@@ -153,18 +153,18 @@ async def test_leaving_the_choice_changes_nothing() -> None:
 async def test_parameters_are_sent_and_wrong_ones_are_explained() -> None:
     async with running(mode="try") as (app, feed, pilot):
         await pilot.press("ctrl+o")
-        drawer = app.screen.query_one(Drawer)
-        drawer.query_one("#temperature", Input).value = "hot"
+        options = app.screen.query_one(PromptOptions)
+        options.query_one("#temperature", Input).value = "hot"
         await settle(pilot)
         assert 'temperature: "hot" is not a number from 0 to 2' in str(app.screen.query_one("#to", Static).visual)
         await pilot.press("ctrl+o", "x", "enter")
         await settle(pilot)
         assert feed.prompts == []
-        assert told(app) == ['temperature: "hot" is not a number from 0 to 2']
-        drawer.query_one("#temperature", Input).value = "0.5"
-        drawer.query_one("#max_tokens", Input).value = "64"
-        drawer.query_one("#system", Input).value = "Be brief."
-        drawer.query_one("#cache", Select).value = "skip"
+        assert toasts(app) == ['temperature: "hot" is not a number from 0 to 2']
+        options.query_one("#temperature", Input).value = "0.5"
+        options.query_one("#max_tokens", Input).value = "64"
+        options.query_one("#system", Input).value = "Be brief."
+        options.query_one("#cache", Select).value = "skip"
         await settle(pilot)
         await pilot.press("enter")
         await done(pilot)
@@ -179,7 +179,7 @@ async def test_tokens_at_most_is_a_whole_number(most: str) -> None:
         await pilot.press("x", "enter")
         await settle(pilot)
         assert feed.prompts == []
-        assert told(app) == [f'max tokens: "{most}" is not a whole number of at least 1']
+        assert toasts(app) == [f'max tokens: "{most}" is not a whole number of at least 1']
 
 
 async def test_escape_cancels_what_streams_then_leaves_the_prompt() -> None:

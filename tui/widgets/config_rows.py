@@ -11,7 +11,7 @@ from router.config.diagnostics import Diagnostic
 from router.views.file import ConfigView, Revision
 from tui import format as as_text
 from tui.theme import BAD, FAINT, FOUND, GOOD, INFO, MUTED, STRONG, TEXT, WARN
-from tui.widgets.rows import Line, Piece, Row
+from tui.widgets.row_list import Line, Piece, Row
 
 _TOKENS = re.compile(
     r"""(?P<comment>(?:^|(?<=\s))\#.*)"""

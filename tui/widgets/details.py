@@ -10,7 +10,7 @@ from textual.widgets import Static
 from router.views.figures import Counts, Health, LimitUse, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
 from tui.theme import BAD, FAINT, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.board import Shown, state
+from tui.widgets.provider_table import Shown, state
 
 _WHAT = {"requests": "requests", "tokens": "tokens", "in_flight": "in flight"}
 

@@ -9,12 +9,12 @@ from textual import events as textual_events
 from router.views.events import Event
 from tui import format as as_text
 from tui.theme import LEVELS, MUTED, TEXT
-from tui.widgets.rows import Row, Rows
+from tui.widgets.row_list import Row, RowList
 
 _SIGNS = {"good": "✓", "info": "·", "warning": "!", "error": "✗"}
 
 
-class EventList(Rows):
+class EventList(RowList):
     """Enter tells a sentence whole that is cut here."""
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -10,8 +10,8 @@ from router.views.figures import RouteFigures, Snapshot
 from router.views.routes import BranchView, ChainView, PolicyValue, TierView
 from tui import format as as_text
 from tui.theme import FAINT, INFO, MUTED, STRONG, TEXT
-from tui.widgets.rows import Row, Rows
-from tui.widgets.track import depth, hit_rate
+from tui.widgets.route_plan import depth, hit_rate
+from tui.widgets.row_list import Row, RowList
 
 
 class Fact(NamedTuple):
@@ -21,7 +21,7 @@ class Fact(NamedTuple):
     text: str
 
 
-class Policies(Rows):
+class Policies(RowList):
     """Facts come first, then what the file says; the rest is built in."""
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -9,10 +9,10 @@ from textual import events
 from router.views.requests import RequestRecord
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
-from tui.widgets.rows import Line, Piece, Row, Rows
+from tui.widgets.row_list import Line, Piece, Row, RowList
 
 
-class RequestList(Rows):
+class RequestList(RowList):
     """Keys are the ids of the requests. While the cursor is on the newest, it stays on the newest."""
 
     def __init__(self, *, id: str | None = None) -> None:

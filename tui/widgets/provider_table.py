@@ -11,7 +11,7 @@ from textual import events
 from router.views.figures import Health, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.rows import Line, Piece, Row, Rows
+from tui.widgets.row_list import Line, Piece, Row, RowList
 
 Shown: TypeAlias = ProviderFigures | TargetFigures
 MANY = 24  # rows from which providers begin closed
@@ -29,7 +29,7 @@ class Column:
     most: int = 0
 
 
-class Board(Rows):
+class ProviderTable(RowList):
     """Keys are `provider` and `provider/target`; enter opens and closes a provider.
 
     What is folded by hand or because there are many stays so.

@@ -11,8 +11,8 @@ from router.views.figures import RouteFigures, Snapshot, TargetFigures
 from router.views.routes import BranchView, Chains, ChainView, TierView
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.board import state
-from tui.widgets.rows import Line, Piece, Row, Rows
+from tui.widgets.provider_table import state
+from tui.widgets.row_list import Line, Piece, Row, RowList
 
 _TRACK = 8  # cells that calls run along
 _BAR = 8
@@ -58,7 +58,7 @@ def _columns(width: int) -> _Columns:
     return _Columns(**cells)
 
 
-class TrackPlan(Rows):
+class RoutePlan(RowList):
     """Keys are `route NAME` and `target ROUTE TIER NAME`."""
 
     def __init__(self, *, id: str | None = None) -> None:

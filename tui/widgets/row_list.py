@@ -30,7 +30,7 @@ class Row(NamedTuple):
     line: Line
 
 
-class Rows(ScrollView, can_focus=True):
+class RowList(ScrollView, can_focus=True):
     """Shows rows. The cursor stays with its key when rows come and go.
 
     Args:
@@ -39,14 +39,14 @@ class Rows(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Rows { background: $surface; color: $foreground; height: 1fr; min-height: 1; scrollbar-size: 0 1;
+    RowList { background: $surface; color: $foreground; height: 1fr; min-height: 1; scrollbar-size: 0 1;
            overflow-x: hidden; scrollbar-gutter: stable; }
-    Rows > .rows--cursor { background: $foreground 8%; }
-    Rows:focus > .rows--cursor { background: $block-cursor-background; }
-    Rows > .rows--hover { background: $foreground 4%; }
-    Rows > .rows--header { color: $foreground 55%; background: $surface; }
+    RowList > .row-list--cursor { background: $foreground 8%; }
+    RowList:focus > .row-list--cursor { background: $block-cursor-background; }
+    RowList > .row-list--hover { background: $foreground 4%; }
+    RowList > .row-list--header { color: $foreground 55%; background: $surface; }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--hover", "rows--header"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--cursor", "row-list--hover", "row-list--header"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", show=False),
         Binding("down,j", "move(1)", "down", show=False),
@@ -63,23 +63,23 @@ class Rows(ScrollView, can_focus=True):
     class Moved(Message):
         """The cursor rests on another row."""
 
-        rows: Rows
+        row_list: RowList
         key: str | None
 
         @property
-        def control(self) -> Rows:
-            return self.rows
+        def control(self) -> RowList:
+            return self.row_list
 
     @dataclass
     class Selected(Message):
         """Enter was pressed on a row, or it was clicked while the cursor was there."""
 
-        rows: Rows
+        row_list: RowList
         key: str
 
         @property
-        def control(self) -> Rows:
-            return self.rows
+        def control(self) -> RowList:
+            return self.row_list
 
     def __init__(self, *, empty: str = "", follow: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -189,15 +189,15 @@ class Rows(ScrollView, can_focus=True):
     def _line(self, y: int, index: int) -> tuple[Line, str]:
         """What stands there, and the component class of its ground."""
         if self._header and y == 0:
-            return self._header, "rows--header"
+            return self._header, "row-list--header"
         if not self._rows and y == self._top and self._empty:
             return ((f" {self._empty}", "italic $foreground 60%"),), ""
         if index >= len(self._rows):
             return (), ""
         row = self._rows[index]
         if index == self._cursor:
-            return row.line, "rows--cursor"
-        return row.line, "rows--hover" if index == self.hovered and row.key is not None else ""
+            return row.line, "row-list--cursor"
+        return row.line, "row-list--hover" if index == self.hovered and row.key is not None else ""
 
     def _style(self, ground: str, ink: str) -> RichStyle:
         found = self._styles.get((ground, ink))
