@@ -92,7 +92,7 @@ class Session:
                 yield event
 
     def happened_while_watched(self, event: Event) -> bool:
-        """Whether an event is news, and not one of those before the first snapshot."""
+        """Return whether an event is news, and not one of those before the first snapshot."""
         return event.time > self._since > 0
 
     def pause_or_go_on(self) -> Snapshot | None:

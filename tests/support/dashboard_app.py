@@ -65,6 +65,15 @@ async def settle(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
+async def answered(pilot: Pilot[None]) -> None:
+    """Wait until all answers of the Try screen are there."""
+    await settle(pilot)
+    asked = [worker for worker in pilot.app.workers if worker.group == "try" and not worker.is_finished]
+    if asked:
+        await pilot.app.workers.wait_for_complete(asked)
+    await settle(pilot)
+
+
 async def write(pilot: Pilot[None], text: str) -> None:
     """Write this into the box that has the focus, at once."""
     box = pilot.app.focused

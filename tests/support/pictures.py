@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.support.dashboard_app import FixedVendors, settle, write
+from tests.support.dashboard_app import FixedVendors, answered, settle, write
 from tests.support.dashboard_feed import SHORT, FixedFeed, busy, outage, rejected
 from tests.support.paths import ROOT
 from tui.app import Dashboard
@@ -47,11 +47,7 @@ async def try_it(pilot: Any) -> None:
     pilot.app.screen.query_one(PromptBox).cursor_blink = False
     await write(pilot, "Why is the sky blue?")
     await pilot.press("enter")
-    await settle(pilot)
-    asked = [each for each in pilot.app.workers if each.group == "try" and not each.is_finished]
-    if asked:
-        await pilot.app.workers.wait_for_complete(asked)
-    await settle(pilot)
+    await answered(pilot)
 
 
 async def config(pilot: Any) -> None:

@@ -17,7 +17,7 @@ from router.cli.common import Failure
 from router.config import load
 from tests.router.cli.test_cli import signalbox
 from tui.commands import dash
-from tui.commands.web import Guarded, _free
+from tui.commands.web import Guarded, free_port
 from tui.demo import Demo, demo
 
 
@@ -41,7 +41,7 @@ async def test_a_bad_file_is_told_before_the_screen_is_taken(tmp_path: Path, mon
 
 @pytest.mark.parametrize(("what", "is_file"), [("routes.yaml", True), ("./x", True), ("x.yml", True), ("shop", False)])
 def test_a_file_is_told_from_a_name(what: str, is_file: bool) -> None:
-    assert dash._is_file(what) is is_file
+    assert dash.is_file(what) is is_file
 
 
 # --- in a browser
@@ -49,7 +49,7 @@ def test_a_file_is_told_from_a_name(what: str, is_file: bool) -> None:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Guarded]:
-    server = Guarded(f"{sys.executable} -c 'print(1)'", _free(0))
+    server = Guarded(f"{sys.executable} -c 'print(1)'", free_port(0))
     runner = web.AppRunner(await server._make_app())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", server.port).start()
@@ -82,7 +82,7 @@ def test_a_port_in_use_is_said_with_a_way_out() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(Failure, match="--port 0 takes a free one"):
-            _free(taken.getsockname()[1])
+            free_port(taken.getsockname()[1])
 
 
 # --- the demo

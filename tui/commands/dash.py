@@ -28,7 +28,7 @@ def command(what: str | None, where: Path | None, web: bool, port: int) -> int:
     if web:
         return _on_web(what, where, port)
     need_terminal("`signalbox status` prints the same as lines, `--watch` goes on")
-    if what is not None and _is_file(what):
+    if what is not None and is_file(what):
         return _on_file(what)
     return _on_running(what, where)
 
@@ -39,14 +39,15 @@ def _on_web(what: str | None, where: Path | None, port: int) -> int:
     from tui.router_thread import RouterThread
 
     again = [sys.executable, "-m", "router.cli", "dash", *(["--socket", str(where)] if where else [])]
-    if what is None or not _is_file(what):
+    if what is None or not is_file(what):
         return serve(shlex.join([*again, *([what] if what else [])]), port)
     valid_file(what)
     with RouterThread(lambda: Router.from_yaml(what)) as thread:
         return serve(shlex.join([*again, thread.value.feed().name]), port)
 
 
-def _is_file(what: str) -> bool:
+def is_file(what: str) -> bool:
+    """Return whether a routes.yaml is meant, and not the name of a running router."""
     return Path(what).suffix in (".yaml", ".yml") or "/" in what or Path(what).is_file()
 
 

@@ -21,7 +21,7 @@ from tui.widgets.waterfall import LEGEND, waterfall
 
 
 class TraceDialog(ModalScreen[str | None]):
-    """A waterfall with the words of the vendors, and the prompt where the file lets it be kept.
+    """Shows a waterfall with the words of the vendors, and the prompt where the file lets it be kept.
 
     It returns the target or route that people want to try now, else None.
     """

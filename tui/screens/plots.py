@@ -98,7 +98,7 @@ class PlotsScreen(DashboardScreen):
             self.query_one(f"#{id_}", Chart).draw(series, history.end)
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
-        """Something else is shown now, on scales of its own."""
+        """Plot something else, on scales of its own."""
         for chart in self.query(Chart):
             chart.rescale()
         for id_, title in zip(_CHARTS, ("requests", self._latency_title, "failed", "cost"), strict=True):

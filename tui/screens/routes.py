@@ -82,7 +82,7 @@ class RoutesScreen(DashboardScreen):
 
     @property
     def _target(self) -> str | None:
-        """The name of the target that the cursor is on; says so where it is on a route."""
+        """The name of the target that the cursor is on; None on a route, where a toast says why."""
         chosen = self.query_one(RoutePlan).chosen
         if chosen is None:
             return None

@@ -115,7 +115,7 @@ class TryScreen(DashboardScreen):
         return ({"role": "system", "content": system}, {"role": "user", "content": text}) if system else text
 
     def _cancel(self) -> bool:
-        """End the answers that stream; False when none does."""
+        """End the answers that stream; return False when none does."""
         running = [asking for asking in self._asked if not asking.is_finished]
         for asking in running:
             asking.cancel()

@@ -27,7 +27,7 @@ TABS = (
 
 
 class Masthead(Vertical):
-    """Two lines: the router, and the tabs with the figures that count.
+    """Shows two lines: the router, and the tabs with the figures that count.
 
     Args:
         current: The mode of the screen that it heads.
