@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from router.views.commands import Done, Reload
 from router.views.events import Event
 from router.views.running import Running
-from tests.support.dashboard_app import answered, running, settle
+from tests.support.dashboard_app import answered, front, running, settle
 from tests.support.dashboard_feed import NOW, FixedFeed, busy
 from tui.dialogs.trace import TraceDialog
 from tui.session import Session
@@ -32,7 +32,7 @@ async def test_a_pause_holds_snapshots_back_and_ends_at_the_newest() -> None:
         feed.pending.put_nowait(second)
         feed.pending.put_nowait(third)
         following = asyncio.create_task(anext(snapshots))
-        while not feed.pending.empty():
+        while not feed.pending.empty() and not following.done():
             await asyncio.sleep(0)
         assert session.snapshot == first
         assert session.pause_or_go_on() == third
@@ -90,3 +90,12 @@ async def test_the_target_of_an_answer_is_tried_from_its_trace() -> None:
         await pilot.press("i", *"y", "enter")
         await answered(pilot)
         assert [prompt.to for prompt in feed.prompts] == ["chat", "haiku"]
+
+
+async def test_the_screen_that_asks_can_be_told_whom_to_ask() -> None:
+    """As the command palette does while it is in front."""
+    async with running(mode="try") as (app, feed, pilot):
+        front(app).try_on("luna", "haiku")
+        await pilot.press("x", "enter")
+        await answered(pilot)
+        assert [prompt.to for prompt in feed.prompts] == ["luna", "haiku"]
