@@ -5,7 +5,6 @@ A kind's module is imported when the first provider of that kind is made, so tha
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,6 +12,7 @@ from importlib.metadata import entry_points
 from providers.base import Provider
 from providers.errors import SignalboxError
 from providers.settings import ProviderSettings
+from providers.spelling import did_you_mean
 
 Factory = Callable[[ProviderSettings], Provider]
 
@@ -67,6 +67,4 @@ def _factory(kind: str) -> Factory:
         loaded: Factory = point.load()
         return loaded
     known = known_kinds()
-    near = difflib.get_close_matches(kind, known, n=1)
-    hint = f' (did you mean "{near[0]}"?)' if near else ""
-    raise UnknownKind(f'no provider kind is named "{kind}"{hint}; known kinds: {", ".join(known)}')
+    raise UnknownKind(f'no provider kind is named "{kind}"{did_you_mean(kind, known)}; known kinds: {", ".join(known)}')

@@ -124,11 +124,6 @@ class Learned:
         return TokenCount(round(count.tokens * self.factor), False, "estimate:learned", round(self._deviation, 3))
 
 
-def upper_bound(messages: Sequence[Message]) -> int:
-    """A number that the tokens of the text surely do not exceed, found without a tokenizer: its UTF-8 bytes."""
-    return _total(messages, lambda text: len(text.encode("utf-8", "surrogatepass")))
-
-
 def estimate(text: str) -> int:
     """Tokens of a text, without a tokenizer: one a wide character, else one for 3.5 characters or 4 bytes."""
     if text.isascii():

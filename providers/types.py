@@ -7,7 +7,7 @@ input from outside is checked once, at the edge (`providers.validation`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -307,9 +307,6 @@ class Timeout(Struct, frozen=True, kw_only=True):
     first_token: float | None = 30.0
     idle: float | None = 30.0
     total: float | None = 120.0
-
-
-JSON: TypeAlias = Mapping[str, Any]
 
 
 class RemainingQuota(Struct, frozen=True):

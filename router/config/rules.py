@@ -8,8 +8,9 @@ from typing import Any, TypeGuard, get_type_hints
 
 import msgspec
 
+from providers.spelling import did_you_mean
 from providers.types import CompletionRequest
-from router.config.diagnostics import Findings, did_you_mean
+from router.config.diagnostics import Findings
 from router.config.interpolate import Expanded, shown
 from router.config.schema import KIND_OF_OPTION
 from router.config.yaml_reader import Node, core_scalar

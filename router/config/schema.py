@@ -122,7 +122,7 @@ def _code(value: Any) -> str:
     if text == "any":
         return text
     if text not in list(ErrorCode):
-        from router.config.diagnostics import did_you_mean
+        from providers.spelling import did_you_mean
 
         near = did_you_mean(text, ["any", *ErrorCode])
         raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: any, {", ".join(ErrorCode)}')

@@ -20,7 +20,7 @@ def target_lamp(states: States, target: Target, now: float, offset: float) -> He
     """
     if target.disabled:
         return Health("disabled", why="a variable of its provider is not set")
-    state = states.known(target.identity)
+    state = states.find_target(target.identity)
     if state is None:
         return Health()
     if state.draining:
@@ -33,14 +33,14 @@ def key_figures(states: States, target: Target, now: float, offset: float) -> tu
     """Of the keys of a target's provider."""
     found = []
     for number, key in enumerate(target.keys, 1):
-        guard = states.key(key.identity)
+        guard = states.find_key(key.identity)
         if guard is None:
             found.append(KeyFigures(f"key {number}"))
             continue
         drained = Health("drained", by_hand=True, why="by hand")
         lamp = drained if guard.draining else _lamp(guard, guard.held_until, now, offset)
-        limits = tuple(limit_uses(guard.allowance, now))
-        found.append(KeyFigures(f"key {number}", lamp, guard.allowance.in_flight, limits))
+        limits = tuple(limit_uses(guard.limits, now))
+        found.append(KeyFigures(f"key {number}", lamp, guard.limits.in_flight, limits))
     return tuple(found)
 
 
@@ -53,16 +53,16 @@ def _lamp(guard: Guard, held_until: float, now: float, offset: float) -> Health:
     return Health(state, until, breaker.manual, breaker.why if state != "closed" or breaker.manual else "")
 
 
-def limit_uses(allowance: RateLimits, now: float) -> Iterator[LimitUse]:
+def limit_uses(limits: RateLimits, now: float) -> Iterator[LimitUse]:
     """The limits of a target or key, and how far each is used up."""
-    limits = allowance.limits
-    if limits.requests is not None and allowance.requests is not None:
-        yield LimitUse("requests", limits.requests, _share(allowance.requests.used(now)))
-    if limits.tokens is not None and allowance.tokens is not None:
-        yield LimitUse("tokens", limits.tokens, _share(allowance.tokens.used(now)))
-    if limits.in_flight is not None:
-        pressure = _share(allowance.in_flight / limits.in_flight)
-        yield LimitUse("in_flight", limits.in_flight, pressure, allowance.waiting)
+    rules = limits.rules
+    if rules.requests is not None and limits.requests is not None:
+        yield LimitUse("requests", rules.requests, _share(limits.requests.used(now)))
+    if rules.tokens is not None and limits.tokens is not None:
+        yield LimitUse("tokens", rules.tokens, _share(limits.tokens.used(now)))
+    if rules.in_flight is not None:
+        pressure = _share(limits.in_flight / rules.in_flight)
+        yield LimitUse("in_flight", rules.in_flight, pressure, limits.waiting)
 
 
 def _share(used: float) -> float:

@@ -8,8 +8,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from router.telemetry import sketch
+from router.telemetry.buckets import NUMBERS, quantiles_of
 from router.telemetry.sketch import Sketch
-from router.telemetry.slot import NUMBERS, quantiles_of
 from router.views.figures import (
     WINDOW,
     CacheFigures,

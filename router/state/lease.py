@@ -21,7 +21,7 @@ _CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode
 class Lease:
     """One call under way. It is ended exactly once, by its outcome."""
 
-    __slots__ = ("_bill", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
+    __slots__ = ("_charge", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
 
     def __init__(
         self,
@@ -29,14 +29,14 @@ class Lease:
         key: Key,
         reserved: tuple[Reserved, Reserved],
         now: float,
-        bill: Charge | None = None,
+        charge: Charge | None = None,
     ) -> None:
         self._guards = guards
         state, guard = guards
         self._state = state
         self._permits = state.breaker.acquire(now), guard.breaker.acquire(now)
         self._reserved = reserved
-        self._bill = bill
+        self._charge = charge
         self._ended = False
         self.key = key
         self.started = now
@@ -57,12 +57,12 @@ class Lease:
         self._state.latency.add(seconds, now)
         (self._state.firsts if streaming else self._state.answers).add(seconds)
 
-    def heard(self, left: RemainingQuota, now: float) -> None:
+    def apply_remaining(self, left: RemainingQuota, now: float) -> None:
         """What the headers of an answer say is left of the vendor's limits."""
         if left.wait is not None:
             self._state.paced(self.key).hold(now + left.wait)
         for guard in self._guards:
-            if guard.allowance.tighten(left.requests, left.tokens, now):
+            if guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
     def failed(self, error: ProviderError, now: float) -> None:
@@ -115,7 +115,7 @@ class Lease:
             return False
         self._ended = True
         for guard in self._guards:
-            guard.allowance.leave()
+            guard.limits.release_slot()
         return True
 
     def _hold(self, error: ProviderError, now: float) -> None:
@@ -132,15 +132,15 @@ class Lease:
             pacing.hold(now + (wait if asked is None else asked))
 
     def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
-        if self._bill is not None:
-            self._bill.settle(usage, answered)
+        if self._charge is not None:
+            self._charge.settle(usage, answered)
         state, guard = self._guards
-        if state.allowance.is_unlimited and guard.allowance.is_unlimited:
+        if state.limits.is_unlimited and guard.limits.is_unlimited:
             return
         given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
         used = None if given is None or made is None else given + made
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
-            guard.allowance.settle(reserved, used, made, now)
+            guard.limits.settle(reserved, used, made, now)
 
 
 def rough_tokens(text: str) -> int:

@@ -90,11 +90,6 @@ class Trace:
         return tuple(entry for entry in self.entries if isinstance(entry, Attempt))
 
     @property
-    def hedge_cost(self) -> float:
-        """USD that the calls that lost cost at least, as far as their prices are known."""
-        return sum(attempt.cost or 0.0 for attempt in self.attempts if attempt.lost)
-
-    @property
     def answer(self) -> Attempt | None:
         """The attempt that delivered last; it may have broken since."""
         return next((each for each in reversed(self.attempts) if each.code is None and not each.lost), None)

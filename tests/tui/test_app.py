@@ -240,7 +240,7 @@ async def test_a_router_on_another_loop_is_watched_and_ends_with_the_dashboard()
             await settle(pilot)
             assert "router" in head(app)
         assert router.loop is not asyncio.get_running_loop()
-    assert router._closed
+    assert router._engine.closed
 
 
 def test_what_the_thread_can_not_start_is_raised() -> None:

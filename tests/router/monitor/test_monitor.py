@@ -274,11 +274,11 @@ async def test_a_client_that_never_reads_is_dropped(monkeypatch: pytest.MonkeyPa
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(str(path))
         deaf.sendall(b'{"ask": "events", "id": 1}\n')
-        await until(lambda: router.telemetry.heard)
+        await until(lambda: router.telemetry.subscribers)
         number = 0
         async with asyncio.timeout(30):
-            while router.telemetry.heard:
-                router.telemetry.tell(Event(float(number), "note", "x" * 1000))
+            while router.telemetry.subscribers:
+                router.telemetry.publish(Event(float(number), "note", "x" * 1000))
                 number += 1
                 await asyncio.sleep(0)
         assert number < 1000
@@ -433,13 +433,13 @@ async def test_a_prompt_runs_in_the_router_and_stops_with_its_reader() -> None:
 async def test_events_reach_a_client() -> None:
     async with watched() as (router, _):
         feed = await attach()
-        router.telemetry.tell(Event(1.0, "note", "before"))
+        router.telemetry.publish(Event(1.0, "note", "before"))
         async with asyncio.timeout(30), aclosing(feed.events()) as events:
             assert (await anext(events)).sentence == "before"
-            router.telemetry.tell(Event(2.0, "note", "after"))
+            router.telemetry.publish(Event(2.0, "note", "after"))
             after = await anext(events)
             assert (after.sentence, after.pid) == ("after", os.getpid())
-        await until(lambda: not router.telemetry.heard)
+        await until(lambda: not router.telemetry.subscribers)
         await feed.aclose()
 
 

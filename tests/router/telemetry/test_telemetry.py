@@ -436,14 +436,14 @@ async def test_an_edit_is_an_event_and_a_revision(tmp_path: Path, caplog: pytest
 
 async def test_events_are_followed_from_the_recent_ones_on() -> None:
     async with Router.from_text("providers: {a: {kind: fake}}\nroutes: {r: a/m}\n", env={}) as router:
-        router.telemetry.tell(Event(1.0, "note", "before"))
+        router.telemetry.publish(Event(1.0, "note", "before"))
         async with aclosing(router.feed().events()) as events:
             assert (await anext(events)).sentence == "before"
             coming = asyncio.ensure_future(anext(events))
             await asyncio.sleep(0)
-            router.telemetry.tell(Event(2.0, "note", "after"))
+            router.telemetry.publish(Event(2.0, "note", "after"))
             assert (await coming).sentence == "after"
-        assert not router.telemetry.heard
+        assert not router.telemetry.subscribers
 
 
 async def test_the_compiled_chains_tell_where_values_come_from() -> None:
