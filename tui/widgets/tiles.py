@@ -1,4 +1,4 @@
-"""The big figures on top of the panel."""
+"""The big figures on top of the Panel screen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TITLES = {
 
 
 class Tiles(Horizontal):
-    """Six figures of the whole router, each with its minute or its total below."""
+    """Shows six figures of the whole router, each with its minute or its total below."""
 
     DEFAULT_CSS = """
     Tiles { height: 4; }
@@ -39,7 +39,7 @@ class Tiles(Horizontal):
             yield tile
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Show this; a tile that says the same is left alone."""
+        """Show this snapshot; a tile that says the same is left alone."""
         for name, first, second in _tiles(snapshot, max(8, self.size.width // 6 - 4)):
             tile = self.query_one(f"#{name}", Static)
             content = Content("\n").join([first, second])
