@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import diskcache
@@ -108,7 +109,7 @@ async def test_it_is_bounded_in_bytes(tmp_path: Path) -> None:
 
 
 def _row(folder: Path, **columns: object) -> None:
-    with sqlite3.connect(folder / "cache.db") as database:
+    with closing(sqlite3.connect(folder / "cache.db")) as database, database:
         names = ", ".join(f"{name} = ?" for name in columns)
         database.execute(f"update Cache set {names}", tuple(columns.values()))
 
@@ -133,7 +134,7 @@ def text(folder: Path, flag: Path) -> None:
 
 
 def truncated(folder: Path, flag: Path) -> None:
-    with sqlite3.connect(folder / "cache.db") as database:
+    with closing(sqlite3.connect(folder / "cache.db")) as database, database:
         database.execute("update Cache set value = substr(value, 1, 60)")
 
 
