@@ -61,6 +61,7 @@ class RouterStream:
 
     @property
     def trace(self) -> Trace:
+        """What was tried so far, and what became of it."""
         return self._trace
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
