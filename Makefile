@@ -11,9 +11,9 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest
 
-# For daily work: all but what is marked slow.
+# For daily work: without the dashboard's pictures, the program in a terminal, and what is marked slow.
 check: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/tui --ignore=tests/end_to_end
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -84,4 +84,4 @@ $(TOOLS)/.done: $(TOOLS)/bin/python
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-lowest $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
