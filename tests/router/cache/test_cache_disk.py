@@ -277,6 +277,7 @@ async def test_a_stale_answer_outlives_the_process(tmp_path: Path) -> None:
         assert (reply.text, reply.stale) == ("fine", True)
 
 
+@pytest.mark.slow
 def test_processes_hammer_one_folder(tmp_path: Path) -> None:
     """Four of them, one killed hard; `python -m benchmarks.cache_hammer` is the long run."""
     found = hammer(tmp_path, processes=4, killed=1, operations=120, seconds=None)
@@ -301,6 +302,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_the_command(file: Path) -> None:
     """`ask` twice, `cache stats`, `cache why`, `cache clear`."""
     for expected in ("cache: stored", "cache: hit"):
