@@ -292,7 +292,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.slow
 def test_no_update_is_lost_among_processes(shop_file: Path) -> None:
     """Four processes spend at the same time: the sum on disk is exact."""
     shop_file.write_text(file_of(chat="$1000/d"))
