@@ -14,6 +14,8 @@ from providers.errors import SignalboxError
 from providers.settings import ProviderSettings
 from providers.spelling import did_you_mean
 
+__all__ = ["UnknownKind", "create", "known_kinds", "register"]
+
 Factory = Callable[[ProviderSettings], Provider]
 
 ENTRY_POINT_GROUP = "signalbox.providers"

@@ -107,18 +107,22 @@ class Message(Struct, frozen=True):
 
     @classmethod
     def user(cls, content: str | Sequence[Part]) -> Message:
+        """Make a turn of the user."""
         return cls("user", _content(content))
 
     @classmethod
     def system(cls, content: str | Sequence[Part]) -> Message:
+        """Make an instruction of the system."""
         return cls("system", _content(content))
 
     @classmethod
     def assistant(cls, content: str | Sequence[Part] = "", tool_calls: Sequence[ToolCall] = ()) -> Message:
+        """Make a turn of the model."""
         return cls("assistant", _content(content), tuple(tool_calls))
 
     @classmethod
     def tool(cls, tool_call_id: str, content: str, *, is_error: bool = False) -> Message:
+        """Make the turn that gives a tool call's result back."""
         return cls("tool", content, tool_call_id=tool_call_id, is_error=is_error)
 
     @property

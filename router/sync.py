@@ -128,6 +128,7 @@ class SyncStream:
 
     @property
     def response(self) -> CompletionResponse:
+        """The answer accumulated so far, with route, target, cost and trace."""
         return self._stream.response
 
     def __iter__(self) -> Iterator[StreamChunk]:
@@ -141,6 +142,7 @@ class SyncStream:
         return await anext(aiter(self._stream), None)
 
     def close(self) -> None:
+        """Close the upstream connection at once."""
         self._owner._run(self._stream.aclose())
 
     def __enter__(self) -> Self:

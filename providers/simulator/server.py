@@ -55,6 +55,7 @@ class Simulator:
 
     @property
     def url(self) -> str:
+        """The root under which all its vendors are, with its port."""
         return f"http://{HOST}:{self.port}"
 
     @property

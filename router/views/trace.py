@@ -52,6 +52,7 @@ class Skip(msgspec.Struct, frozen=True, tag=True):
     message: str = ""
 
     def line(self) -> str:
+        """One line for people: target and reason."""
         return f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}"
 
 
@@ -63,6 +64,7 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
     seconds: float
 
     def line(self) -> str:
+        """One line for people: milliseconds and target."""
         return f"waited {self.seconds * 1000:.0f} ms before {self.target} again"
 
 
@@ -87,6 +89,7 @@ class Trace:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
+        """The calls that were made, in order."""
         return tuple(entry for entry in self.entries if isinstance(entry, Attempt))
 
     @property
@@ -96,6 +99,7 @@ class Trace:
 
     @property
     def skips(self) -> tuple[Skip, ...]:
+        """The targets that were passed over, in order."""
         return tuple(entry for entry in self.entries if isinstance(entry, Skip))
 
     def render(self) -> str:

@@ -181,6 +181,7 @@ async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> N
         await until(lambda: router._engine.providers.open == 1)
 
 
+@pytest.mark.slow
 async def test_saving_again_and_again_under_load(simulator: Simulator, tmp_path: Path) -> None:
     """Saves without a pause, a third of them wrong, while calls run: none is lost, nothing is left behind."""
     path = tmp_path / "routes.yaml"
@@ -254,6 +255,7 @@ async def test_several_edits_while_one_drains(simulator: Simulator, tmp_path: Pa
     assert simulator.vendor("anthropic").cancelled == 0
 
 
+@pytest.mark.slow
 async def test_many_saves_under_load(tmp_path: Path) -> None:
     """Thirty saves, a third of them invalid, fifty calls under way; `python -m benchmarks.reload` is the long run."""
     found = await measure(tmp_path, saves=30, seconds=0.0, lines=20)

@@ -533,6 +533,7 @@ async def workers(path: Path, number: int) -> AsyncIterator[list[Worker]]:
             await worker.process.wait()
 
 
+@pytest.mark.slow
 async def test_the_processes_of_one_app_are_one_router(tmp_path: Path) -> None:
     """Figures agree with the app's own counts to the request; a killed process is gone, its socket removed."""
     path = tmp_path / "routes.yaml"
@@ -581,6 +582,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_what_becomes_of_a_client_changes_nothing_for_the_app(tmp_path: Path) -> None:
     """Clients that are killed, stopped, or many: every request is answered and counted."""
     path = tmp_path / "routes.yaml"
@@ -612,6 +614,7 @@ async def test_what_becomes_of_a_client_changes_nothing_for_the_app(tmp_path: Pa
         await feed.aclose()
 
 
+@pytest.mark.slow
 def test_a_fork_has_a_socket_of_its_own_and_leaves_its_parents_alone(folder: Path) -> None:
     """As preforking servers do: the router is made before the fork, and used after it."""
     code = f"""

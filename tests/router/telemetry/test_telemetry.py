@@ -233,6 +233,7 @@ async def test_the_window_moves_and_the_totals_stay() -> None:
 
 
 @story
+@pytest.mark.slow
 async def test_an_hour_of_many_targets_stays_small() -> None:
     """What is kept does not grow with time: slots older than five minutes are gone, and crowded seconds are joined."""
     models = "".join(f"  m{n}: {{provider: a, id: m{n}}}\n" for n in range(60))
