@@ -1,4 +1,4 @@
-"""Ollama's chat, the server's side.
+"""Ollama's chat and its older sister, generate: the server's side.
 
 Protocol: https://github.com/ollama/ollama/blob/main/docs/api.md, api/types.go and the server's routes.
 """
@@ -24,6 +24,7 @@ from providers.types import (
     TextPart,
     Thinking,
     ThinkingPart,
+    Tool,
     ToolCall,
     ToolCallDelta,
     Usage,
@@ -44,6 +45,7 @@ from providers.wire.reading import (
     required_text,
     strings,
     text,
+    unsupported,
 )
 from providers.wire.writing import Block, Head, StreamWriter, encode, filled, retry_headers, status_of, template
 
@@ -51,6 +53,9 @@ _DONE: dict[FinishReason, str] = {"length": "length", "content_filter": "content
 # The first bytes of the picture formats that models read: the protocol names none.
 _PICTURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
 _ROLES = ("system", "user", "assistant", "tool")
+
+
+_SILENT = {"role": "assistant", "content": ""}
 
 
 # --- the request
@@ -62,16 +67,35 @@ def read_request(body: Body) -> CompletionRequest:
     Raises:
         BadRequest: what makes no sense.
     """
-    model = required_text(body, "model")
     if body.get("messages") is None:
         raise missing("messages")
-    options = mapping(body, "options")
-    limit = integer(options, "num_predict")
     with about("tools"):
         tools = coerce.coerce_tools(objects(body, "tools"))
+    return _request(body, _answering(read_each(body, "messages", _message)), tools)
+
+
+def read_generate_request(body: Body) -> CompletionRequest:
+    """A request to /api/generate; without a prompt it only loads the model.
+
+    Raises:
+        BadRequest: what makes no sense, and what only a server with the model itself could answer.
+    """
+    for name in ("suffix", "raw", "context", "template"):
+        if body.get(name):
+            raise unsupported("this means nothing elsewhere; use /api/chat", name)
+    prompt, system = text(body, "prompt") or "", text(body, "system")
+    if not prompt and not body.get("images"):
+        return _request(body, (), ())
+    asked = Message("user", _content(prompt, body))
+    return _request(body, (Message("system", system), asked) if system else (asked,), ())
+
+
+def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> CompletionRequest:
+    options = mapping(body, "options")
+    limit = integer(options, "num_predict")
     return CompletionRequest(
-        model=model,
-        messages=_answering(read_each(body, "messages", _message)),
+        model=required_text(body, "model"),
+        messages=messages,
         tools=tools,
         response_format=_format(body.get("format")),
         temperature=number(options, "temperature"),
@@ -97,14 +121,17 @@ def _message(source: Body) -> Message:
     said = text(source, "content") or ""
     if role == "tool":
         return Message("tool", said, tool_call_id=text(source, "tool_call_id"), name=text(source, "tool_name"))
-    images = strings(source, "images")
-    content: str | tuple[Part, ...] = said
-    if images:
-        content = (*((TextPart(said),) if said else ()), *map(_image, images))
     thought = text(source, "thinking")
     calls = tuple(read_each(source, "tool_calls", _call))
     named = tuple(replace(call, id=call.id or synthetic_id(place, call.name)) for place, call in enumerate(calls))
-    return Message(role, content, named, (ThinkingPart(thought),) if thought else ())
+    return Message(role, _content(said, source), named, (ThinkingPart(thought),) if thought else ())
+
+
+def _content(said: str, source: Body) -> str | tuple[Part, ...]:
+    images = strings(source, "images")
+    if not images:
+        return said
+    return (*((TextPart(said),) if said else ()), *map(_image, images))
 
 
 def _image(data: str) -> ImagePart:
@@ -157,8 +184,15 @@ def _think(wanted: object) -> Thinking | None:
 # --- the answer
 
 
-def render_response(response: CompletionResponse, head: Head, *, seconds: float | None = None) -> dict[str, Any]:
-    """A plain answer; `seconds` is how long it took."""
+def render_response(
+    response: CompletionResponse, head: Head, *, seconds: float | None = None, generate: bool = False
+) -> dict[str, Any]:
+    """A plain answer.
+
+    Args:
+        seconds: how long it took.
+        generate: in the shape of /api/generate.
+    """
     message: dict[str, Any] = {"role": "assistant", "content": response.text}
     thinking = "".join(part.text for part in response.thinking)
     if thinking:
@@ -168,17 +202,20 @@ def render_response(response: CompletionResponse, head: Head, *, seconds: float 
             _tool_call(index, call.id, call.name, call.arguments or {})
             for index, call in enumerate(response.tool_calls)
         ]
-    return {**_line(head, message), **_end(response.finish_reason, response.usage, seconds)}
+    return {**_line(head, message, generate), **_end(response.finish_reason, response.usage, seconds)}
 
 
-def render_load(head: Head) -> dict[str, Any]:
+def render_load(head: Head, *, generate: bool = False) -> dict[str, Any]:
     """The answer to a request without messages: the model is loaded."""
-    return {**_line(head, {"role": "assistant", "content": ""}), "done": True, "done_reason": "load"}
+    return {**_line(head, _SILENT, generate), "done": True, "done_reason": "load"}
 
 
-def _line(head: Head, message: dict[str, Any]) -> dict[str, Any]:
+def _line(head: Head, message: dict[str, Any], generate: bool) -> dict[str, Any]:
     created = datetime.fromtimestamp(head.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return {"model": head.model, "created_at": created, "message": message, "done": False}
+    said: dict[str, Any] = {"message": message}
+    if generate:
+        said = {key: value for key, value in message.items() if key == "thinking"} | {"response": message["content"]}
+    return {"model": head.model, "created_at": created, **said, "done": False}
 
 
 def _tool_call(index: int, call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -199,19 +236,24 @@ def _end(reason: FinishReason, usage: Usage, seconds: float | None) -> dict[str,
 
 
 class OllamaStreamWriter(StreamWriter):
-    """Lines of JSON; calls come whole."""
+    """Lines of JSON; calls come whole.
+
+    Args:
+        generate: in the shape of /api/generate.
+    """
 
     content_type = "application/x-ndjson"
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, *, generate: bool = False) -> None:
         super().__init__(head)
+        self._generate = generate
         self._text = template(lambda mark: self._said({"role": "assistant", "content": mark}))
         self._thought = template(lambda mark: self._said({"role": "assistant", "thinking": mark, "content": ""}))
         self._calls: dict[int, Block] = {}  # those that are not whole yet
         self._ended: set[int] = set()
 
     def _said(self, message: dict[str, Any]) -> bytes:
-        return encode(_line(self.head, message)) + b"\n"
+        return encode(_line(self.head, message, self._generate)) + b"\n"
 
     def start(self) -> bytes:
         return b""
@@ -245,7 +287,7 @@ class OllamaStreamWriter(StreamWriter):
         return out
 
     def end(self, *, seconds: float | None = None) -> bytes:
-        last = _line(self.head, {"role": "assistant", "content": ""})
+        last = _line(self.head, _SILENT, self._generate)
         return self._whole_calls(at_end=True) + encode(last | _end(self._finish, self._usage, seconds)) + b"\n"
 
     def error(self, error: ProviderError) -> bytes:

@@ -204,9 +204,8 @@ def test_seals_of_thinking_are_given_out(text: str, as_stream: bool) -> None:
     summary = [{"type": "summary_text", "text": text}] if text else []
     item = {"type": "reasoning", "id": "rs_9", "summary": summary, "encrypted_content": "sealed"}
     redacted = {"type": "redacted_thinking", "data": "sealed"}
-    signed = (
-        ThinkingPart(text, "signature", origin=ORIGIN) if text else ThinkingPart("", opaque=redacted, origin=ORIGIN)
-    )
+    signed = ThinkingPart("hm", "signature", origin=ORIGIN)
+    hidden = ThinkingPart("", opaque=redacted, origin=ORIGIN)
     for protocol, part in (
         ("anthropic", signed if text else hidden),
         ("responses", ThinkingPart(text, opaque=item, origin=ORIGIN)),
