@@ -119,11 +119,11 @@ def _turn(source: dict[str, Any]) -> list[Message]:
         return [Message(role, content)]
     if content is None:
         raise missing("content")
-    found = read_each(source, "content", _block)
-    results = [each for each in found if isinstance(each, Message)]
-    parts: tuple[Part, ...] = tuple(each for each in found if isinstance(each, TextPart | ImagePart | FilePart))
-    calls = tuple(each for each in found if isinstance(each, ToolCall))
-    thinking = tuple(each for each in found if isinstance(each, ThinkingPart))
+    blocks = read_each(source, "content", _block)
+    results = [block for block in blocks if isinstance(block, Message)]
+    parts: tuple[Part, ...] = tuple(block for block in blocks if isinstance(block, TextPart | ImagePart | FilePart))
+    calls = tuple(block for block in blocks if isinstance(block, ToolCall))
+    thinking = tuple(block for block in blocks if isinstance(block, ThinkingPart))
     if results and not (parts or calls or thinking):
         return results
     return [*results, Message(role, parts, calls, thinking)]
@@ -178,10 +178,10 @@ def _result(block: Body) -> Message:
 
 
 def _shown(block: dict[str, Any]) -> Part:
-    found = _block(block)
-    if isinstance(found, ToolCall | Message):
+    part = _block(block)
+    if isinstance(part, ToolCall | Message):
         raise BadRequest("type: a result holds text, images and documents only", "type")
-    return found
+    return part
 
 
 _BLOCKS: dict[str, Callable[[Body], Part | ToolCall | Message]] = {
@@ -289,15 +289,15 @@ def _stop(reason: FinishReason, raw: str | None) -> str:
 def _usage(usage: Usage) -> dict[str, Any]:
     """The counts; here `input_tokens` leaves cached tokens out."""
     written, read = usage.cache_write_tokens, usage.cache_read_tokens
-    found: dict[str, Any] = {
+    counts: dict[str, Any] = {
         "input_tokens": max(0, (usage.input_tokens or 0) - (written or 0) - (read or 0)),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
         "output_tokens": usage.output_tokens or 0,
     }
     if usage.reasoning_tokens is not None:
-        found["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
-    return found
+        counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return counts
 
 
 class MessagesStreamWriter(BlockWriter):

@@ -53,8 +53,6 @@ _DONE: dict[FinishReason, str] = {"length": "length", "content_filter": "content
 # The first bytes of the picture formats that models read: the protocol names none.
 _PICTURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
 _ROLES = ("system", "user", "assistant", "tool")
-
-
 _SILENT = {"role": "assistant", "content": ""}
 
 
@@ -118,13 +116,13 @@ def _message(source: Body) -> Message:
     role = source.get("role")
     if role not in _ROLES:
         raise BadRequest(f"role: one of {', '.join(_ROLES)} is expected", "role")
-    said = text(source, "content") or ""
+    content = _content(text(source, "content") or "", source)
     if role == "tool":
-        return Message("tool", said, tool_call_id=text(source, "tool_call_id"), name=text(source, "tool_name"))
+        return Message("tool", content, tool_call_id=text(source, "tool_call_id"), name=text(source, "tool_name"))
     thought = text(source, "thinking")
     calls = tuple(read_each(source, "tool_calls", _call))
     named = tuple(replace(call, id=call.id or synthetic_id(place, call.name)) for place, call in enumerate(calls))
-    return Message(role, _content(said, source), named, (ThinkingPart(thought),) if thought else ())
+    return Message(role, content, named, (ThinkingPart(thought),) if thought else ())
 
 
 def _content(said: str, source: Body) -> str | tuple[Part, ...]:
@@ -149,20 +147,20 @@ def _call(source: Body) -> ToolCall:
 
 def _answering(messages: list[Message]) -> tuple[Message, ...]:
     """The messages, with each result bound to its call: by the id, else by the tool's name, else by the order."""
-    found = []
+    answering = []
     waiting: list[ToolCall] = []
     for message in messages:
         if message.role != "tool":
             waiting = list(message.tool_calls)
-            found.append(message)
+            answering.append(message)
             continue
         told, name = message.tool_call_id, message.name
         same = [call for call in waiting if call.id == told] or [call for call in waiting if call.name == name]
         call = next(iter(same or waiting), None)
         if call is not None:
             waiting.remove(call)
-        found.append(replace(message, tool_call_id=call.id if call else told, name=None))
-    return tuple(found)
+        answering.append(replace(message, tool_call_id=call.id if call else told, name=None))
+    return tuple(answering)
 
 
 def _format(wanted: object) -> str | dict[str, Any] | None:
@@ -224,7 +222,7 @@ def _tool_call(index: int, call_id: str, name: str, arguments: dict[str, Any]) -
 
 def _end(reason: FinishReason, usage: Usage, seconds: float | None) -> dict[str, Any]:
     """The fields of the last line; durations are in nanoseconds."""
-    found = {
+    last = {
         "done": True,
         "done_reason": _DONE.get(reason, "stop"),
         "total_duration": None if seconds is None else int(seconds * 1e9),
@@ -232,7 +230,7 @@ def _end(reason: FinishReason, usage: Usage, seconds: float | None) -> dict[str,
         "eval_count": usage.output_tokens,
         "eval_duration": None if seconds is None else int(seconds * 1e9),
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in last.items() if value is not None}
 
 
 class OllamaStreamWriter(StreamWriter):

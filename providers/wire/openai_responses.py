@@ -6,9 +6,7 @@ Protocol: https://platform.openai.com/docs/api-reference/responses and its strea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
-
-from msgspec.structs import replace
+from typing import Any
 
 from providers import coerce
 from providers.accumulate import parse_arguments
@@ -17,53 +15,29 @@ from providers.types import (
     CompletionRequest,
     CompletionResponse,
     FinishReason,
-    Message,
-    Struct,
     ThinkingPart,
-    Tool,
     ToolCall,
     Usage,
 )
 from providers.wire import openai_chat
 from providers.wire.reading import (
-    BadRequest,
     Body,
     about,
     count,
     effort,
     flag,
     mapping,
-    missing,
     number,
-    objects,
-    read_each,
     required_text,
     text,
     unsupported,
 )
-from providers.wire.writing import Block, BlockWriter, Head, arguments_of, encode, event, filled, template
+from providers.wire.responses_input import read_input
+from providers.wire.responses_tools import ClientTool, chosen_tools, offered_tools
+from providers.wire.writing import Block, BlockWriter, Head, arguments_of, event, filled, template
 
 # What only a server that keeps conversations could answer.
 _STORED = ("previous_response_id", "conversation", "background", "prompt")
-_NAME_LENGTH = 64
-_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
-_SHELL = {
-    "type": "object",
-    "properties": {
-        "command": {"type": "array", "items": {"type": "string"}},
-        "working_directory": {"type": "string"},
-        "timeout_ms": {"type": "integer"},
-    },
-    "required": ["command"],
-}
-
-
-class ClientTool(Struct, frozen=True):
-    """What the client calls a tool that models see as a plain function."""
-
-    kind: Literal["function", "custom", "local_shell"]
-    name: str
-    namespace: str | None = None
 
 
 # --- the request
@@ -77,11 +51,11 @@ def read_request(body: Body) -> CompletionRequest:
     for name in _STORED:
         if body.get(name):
             raise unsupported("nothing is stored here; send the whole conversation", name)
-    offered = _offered(body)
+    offered = offered_tools(body)
     return CompletionRequest(
         model=required_text(body, "model"),
-        messages=_messages(body, {tool: name for name, (tool, _) in offered.items()}),
-        **_choice(body, offered),
+        messages=read_input(body, {tool: name for name, (tool, _) in offered.items()}),
+        **chosen_tools(body, offered),
         parallel_tool_calls=flag(body, "parallel_tool_calls"),
         response_format=_format(mapping(body, "text")),
         temperature=number(body, "temperature"),
@@ -97,200 +71,9 @@ def wants_stream(body: Body) -> bool:
     return flag(body, "stream") is True
 
 
-def client_tools(body: Body) -> dict[str, ClientTool]:
-    """What the client calls the tools of its request, by the names that models see; answers are written with it."""
-    return {name: tool for name, (tool, _) in _offered(body).items()}
-
-
 def _format(wanted: Body) -> str | dict[str, Any] | None:
     with about("text"):
         return coerce.coerce_response_format(mapping(wanted, "format") or None)
-
-
-# --- tools
-
-
-def _offered(body: Body) -> dict[str, tuple[ClientTool, Tool]]:
-    sources = objects(body, "tools")
-    if isinstance(body.get("input"), list):  # Codex sends more tools within the conversation
-        for item in objects(body, "input"):
-            sources = [*sources, *(objects(item, "tools") if item.get("type") == "additional_tools" else ())]
-    found: dict[str, tuple[ClientTool, Tool]] = {}
-    for place, source in enumerate(sources):
-        try:
-            _offer(found, source, None)
-        except BadRequest as error:
-            raise error.inside(f"tools[{place}]") from None
-    return found
-
-
-def _offer(found: dict[str, tuple[ClientTool, Tool]], source: Body, namespace: str | None) -> None:
-    kind = source.get("type")
-    if kind == "namespace":
-        for inner in objects(source, "tools"):
-            _offer(found, inner, required_text(source, "name"))
-        return
-    if kind not in ("function", "custom", "local_shell"):
-        return  # hosted
-    tool = ClientTool(kind, "local_shell" if kind == "local_shell" else required_text(source, "name"), namespace)
-    name = _unique(_joined(tool.name, namespace), found)
-    about_it = text(source, "description") or ""
-    if kind == "function":
-        made = Tool(name, about_it, mapping(source, "parameters"), flag(source, "strict"))
-    elif kind == "custom":
-        grammar = mapping(source, "format").get("definition")
-        made = Tool(name, f"{about_it}\n\nThe input follows this grammar:\n{grammar}" if grammar else about_it, _INPUT)
-    else:
-        made = Tool(name, "Run a command in a shell, and get its output.", _SHELL)
-    found[name] = (tool, made)
-
-
-def _joined(name: str, namespace: str | None) -> str:
-    return (f"{namespace}__{name}" if namespace else name)[:_NAME_LENGTH]
-
-
-def _unique(name: str, taken: Mapping[str, object]) -> str:
-    number, found = 2, name
-    while found in taken:
-        found = f"{name[: _NAME_LENGTH - 4]}_{number}"
-        number += 1
-    return found
-
-
-def _choice(body: Body, offered: Mapping[str, tuple[ClientTool, Tool]]) -> dict[str, Any]:
-    """The tools, and which of them may or must be called."""
-    tools = tuple(tool for _, tool in offered.values())
-    choice = body.get("tool_choice")
-    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        allowed = {_chosen(entry, offered) for entry in objects(choice, "tools")}
-        tools = tuple(tool for tool in tools if tool.name in allowed)
-        choice = choice.get("mode")
-    if isinstance(choice, dict):
-        name = _chosen(choice, offered)
-        if name is None:
-            raise unsupported("the tool is not offered, or hosted by the vendor", "tool_choice")
-        return {"tools": tools, "tool_choice": name}
-    if choice not in (None, "auto", "none", "required"):
-        raise BadRequest("tool_choice: 'auto', 'none', 'required' or a tool is expected", "tool_choice")
-    return {"tools": tools, "tool_choice": choice if tools else None}
-
-
-def _chosen(choice: Body, offered: Mapping[str, tuple[ClientTool, Tool]]) -> str | None:
-    kind, wanted = choice.get("type"), choice.get("name", choice.get("type"))
-    return next((name for name, (tool, _) in offered.items() if (tool.kind, tool.name) == (kind, wanted)), None)
-
-
-# --- the conversation
-
-
-class _Conversation:
-    """Items in, messages out: what one answer of the model was in several items is one message again."""
-
-    def __init__(self, names: Mapping[ClientTool, str]) -> None:
-        self._names = names
-        self.messages: list[Message] = []
-
-    def take(self, item: dict[str, Any]) -> None:
-        kind = item.get("type", "message")
-        if kind == "message":
-            self._message(item)
-        elif kind == "reasoning":
-            self._extend(thinking=(_thought(item),))
-        elif kind in _CALLS:
-            self._extend(tool_calls=(_CALLS[kind](item, self._name),))
-        elif kind in _OUTPUTS:
-            said = item.get("output")
-            content = said if isinstance(said, str) else _content(item, "output")
-            self.messages.append(Message("tool", content, tool_call_id=required_text(item, "call_id")))
-        elif kind == "item_reference":
-            raise unsupported("nothing is stored here; send the item itself", "type")
-        # All others are traces of what the vendor's own tools did, which mean nothing elsewhere.
-
-    def _message(self, item: Body) -> None:
-        role = item.get("role")
-        if role not in ("user", "assistant", "system", "developer"):
-            raise BadRequest("role: 'user', 'assistant', 'system' or 'developer' is expected", "role")
-        said = item.get("content")
-        content = said if isinstance(said, str) else _content(item, "content")
-        last = self.messages[-1] if self.messages else None
-        if role != "assistant" or last is None or last.role != "assistant" or (last.content and not last.tool_calls):
-            self.messages.append(Message(role, content))
-        elif not last.content:
-            self.messages[-1] = replace(last, content=content)
-        else:
-            self.messages[-1] = replace(last, content=last.text + Message(role, content).text)
-
-    def _extend(self, thinking: tuple[ThinkingPart, ...] = (), tool_calls: tuple[ToolCall, ...] = ()) -> None:
-        last = self.messages[-1] if self.messages else None
-        is_new = last is None or last.role != "assistant" or bool(thinking and last.content and not last.tool_calls)
-        if last is None or is_new:
-            self.messages.append(Message("assistant", "", tool_calls, thinking))
-        else:
-            self.messages[-1] = replace(
-                last, tool_calls=last.tool_calls + tool_calls, thinking=last.thinking + thinking
-            )
-
-    def _name(self, item: Body, kind: Literal["function", "custom", "local_shell"]) -> str:
-        """The name under which models see the tool of a call."""
-        name = "local_shell" if kind == "local_shell" else required_text(item, "name")
-        namespace = text(item, "namespace")
-        return self._names.get(ClientTool(kind, name, namespace)) or _joined(name, namespace)
-
-
-def _messages(body: Body, names: Mapping[ClientTool, str]) -> tuple[Message, ...]:
-    given = body.get("input")
-    conversation = _Conversation(names)
-    instructions = text(body, "instructions")
-    if instructions:
-        conversation.messages.append(Message("system", instructions))
-    if isinstance(given, str) and given:
-        conversation.messages.append(Message("user", given))
-    elif given:
-        read_each(body, "input", conversation.take)
-    else:
-        raise missing("input")
-    return tuple(conversation.messages)
-
-
-def _content(item: Body, name: str) -> Any:
-    with about(name):
-        return coerce.coerce_messages([{"role": "user", "content": item.get(name)}])[0].content
-
-
-def _thought(item: dict[str, Any]) -> ThinkingPart:
-    """Reasoning; what is sealed goes back as it came."""
-    parts = [*objects(item, "summary"), *objects(item, "content")]
-    said = "".join(text(part, "text") or "" for part in parts)
-    return ThinkingPart(said, opaque=item if item.get("encrypted_content") else None)
-
-
-_Name = Callable[[Body, Literal["function", "custom", "local_shell"]], str]
-
-
-def _function_call(item: Body, name: _Name) -> ToolCall:
-    raw = text(item, "arguments") or ""
-    return ToolCall(required_text(item, "call_id"), name(item, "function"), parse_arguments(raw), raw)
-
-
-def _custom_call(item: Body, name: _Name) -> ToolCall:
-    return _made_call(item, name(item, "custom"), {"input": text(item, "input") or ""})
-
-
-def _shell_call(item: Body, name: _Name) -> ToolCall:
-    action = mapping(item, "action")
-    return _made_call(item, name(item, "local_shell"), {key: action[key] for key in action if key != "type"})
-
-
-def _made_call(item: Body, name: str, arguments: dict[str, Any]) -> ToolCall:
-    return ToolCall(required_text(item, "call_id"), name, arguments, encode(arguments).decode())
-
-
-_CALLS: dict[str, Callable[[Body, _Name], ToolCall]] = {
-    "function_call": _function_call,
-    "custom_tool_call": _custom_call,
-    "local_shell_call": _shell_call,
-}
-_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output", "local_shell_call_output"})
 
 
 # --- the answer
@@ -299,7 +82,7 @@ _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output", "local_
 def render_response(
     response: CompletionResponse, head: Head, *, tools: Mapping[str, ClientTool] | None = None
 ) -> dict[str, Any]:
-    """A plain answer; `tools` is what `client_tools` said of the request."""
+    """A plain answer; `tools` is what `responses_tools.client_tools` said of the request."""
     items: list[dict[str, Any]] = []
     for part in response.thinking:
         item = _sealed_item(part) or (_reasoning_item(_id("rs", head, len(items)), part.text) if part.text else None)
@@ -418,7 +201,7 @@ class ResponsesStreamWriter(BlockWriter):
     """Events of a response. A call of another kind than a function comes in one piece, when it is whole.
 
     Args:
-        tools: what `client_tools` said of the request.
+        tools: what `responses_tools.client_tools` said of the request.
     """
 
     def __init__(

@@ -127,31 +127,31 @@ def mapping(body: Body, name: str) -> dict[str, Any]:
 
 def objects(body: Body, name: str) -> list[dict[str, Any]]:
     """A list of objects; empty where it is not there."""
-    found: list[Any] = _field(body, name, list, "a list") or []
-    for place, entry in enumerate(found):
+    entries: list[Any] = _field(body, name, list, "a list") or []
+    for place, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise BadRequest(f"{name}[{place}]: an object is expected", f"{name}[{place}]")
-    return found
+    return entries
 
 
 def read_each(body: Body, name: str, read: Callable[[dict[str, Any]], Value]) -> list[Value]:
     """What a list of objects says, each read by `read`; an error names its place in the list."""
-    found = []
+    values = []
     for place, entry in enumerate(objects(body, name)):
         try:
-            found.append(read(entry))
+            values.append(read(entry))
         except BadRequest as error:
             raise error.inside(f"{name}[{place}]") from None
-    return found
+    return values
 
 
 def strings(body: Body, name: str) -> tuple[str, ...]:
     """A string or a list of strings; empty where it is not there."""
     value = body.get(name)
-    found = [value] if isinstance(value, str) else value or []
-    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+    values = [value] if isinstance(value, str) else value or []
+    if not isinstance(values, list) or not all(isinstance(entry, str) for entry in values):
         raise BadRequest(f"{name}: a string or a list of strings is expected", name)
-    return tuple(found)
+    return tuple(values)
 
 
 def required_text(body: Body, name: str) -> str:

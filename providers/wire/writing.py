@@ -71,6 +71,10 @@ class StreamWriter(ABC):
     """One streamed answer: `start()`, a `chunk()` for each chunk, then `end()` or `error()`; each gives bytes to send.
 
     A chunk with `restarted` cannot be told by any of the protocols.
+
+    Attributes:
+        content_type: of the HTTP answer.
+        head: as given.
     """
 
     content_type = "text/event-stream; charset=utf-8"

@@ -21,8 +21,8 @@ from providers.types import (
 )
 from providers.validation import validate
 from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
-from providers.wire.openai_responses import ClientTool
 from providers.wire.reading import BadRequest, decode_body
+from providers.wire.responses_tools import ClientTool, client_tools
 from providers.wire.writing import Head
 
 USER = [{"role": "user", "content": "hi"}]
@@ -206,7 +206,7 @@ def test_a_clients_tools_are_plain_functions_to_models() -> None:
     names = [tool.name for tool in found.tools]
     assert names == ["look", "team__look", "patch", "local_shell", "team__look_2"]
     assert "start: WORD" in found.tools[2].description
-    tools = openai_responses.client_tools(body)
+    tools = client_tools(body)
     assert tools["team__look"] == ClientTool("function", "look", "team")
     given = [{"a": 1}, {}, {"input": "+x"}, {"command": ["ls"]}, {}]
     calls = tuple(ToolCall(f"c{place}", name, given[place]) for place, name in enumerate(names))

@@ -165,11 +165,7 @@ def said_by_ollama(request: CompletionRequest) -> CompletionRequest:
 def _ollama_message(message: Message) -> Message:
     if isinstance(message.content, str):
         return replace(message, is_error=False)
-    images = (
-        ()
-        if message.role == "tool"
-        else tuple(part for part in message.content if isinstance(part, ImagePart) and part.data)
-    )
+    images = tuple(part for part in message.content if isinstance(part, ImagePart) and part.data)
     said = message.text
     return replace(message, content=(TextPart(said), *images) if said else images or "picture", is_error=False)
 
