@@ -63,7 +63,7 @@ def _told(holder: dict[str, Any], now: float) -> float | None:
     wait = _number(holder.get("retry_after_ms"), now)
     if wait is not None:
         return wait / 1000
-    texts = {key: value for key, value in holder.items() if isinstance(value, str)}
+    texts = {key: value[:64] for key, value in holder.items() if isinstance(value, str)}
     wait = retry_after_header(texts, now)
     if wait is not None:
         return wait

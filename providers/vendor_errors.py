@@ -148,7 +148,9 @@ UNKNOWN_FIELD = re.compile(
     r"|\b(?:field|param(?:eter)?|argument|propert(?:y|ies)|keyword|option|input|key)s?\b.{0,80}?"
     r"\b(?:not (?:currently )?(?:permitted|allowed|supported|recogni[sz]ed|accepted|known|expected|a valid)"
     r"|unsupported|unexpected)"
-    r"|cannot find field|should not be present|extra_forbidden|invalid field\b|no such field"
+    r"|(?:not|isn't) a (?:valid|known|supported) (?:field|param(?:eter)?|argument|option|property|key)\b"
+    r"|additionalproperties\b.{0,80}?not (?:allowed|permitted)|cannot find field"
+    r"|should not be present|extra_forbidden|invalid field\b|no such field"
 )
 # Reasoning that a turn of another vendor or model cannot have, or that is bound to where it was made.
 FOREIGN_TURN = re.compile(
@@ -167,10 +169,13 @@ CANNOT = re.compile(
     r"|content'? ?: value must be a string|content (?:field )?(?:must|should) be a string"
     r"|content(?:\.str)?: input should be a valid string|invalid type: (?:sequence|map), expected a string"
     r"|only supported by certain models|text[- ]only|cannot (?:process|handle|read|take) (?:image|audio|video|file)"
-    r"|image_url.{0,60}?(?:not|only|unknown|expected|invalid)|(?:not|isn't) (?:enabled|available) (?:for|on|with|in) th"
+    r"|image_url.{0,60}?(?:not|only|unknown|expected|invalid)|(?:not|isn't) (?:enabled|available) (?:for|on|with|in)\b"
     r"|\b(?:do|does|did)(?:n't| not)(?: currently| yet)? (?:support|accept|allow|take|handle)\b"
     r"|\b(?:is|are|was)(?:n't| not)(?: currently| yet)? (?:support|compatible|accepted|permitted)"
-    r"|\bnot (?:currently |yet )?(?:supported|permitted)\b|\bunsupported\b|no support for"
+    r"|\bnot (?:currently |yet )?(?:support|supported|permitted)\b|\bunsupported\b|no support for"
+    r"|(?:\bno|not have|lacks?|without)(?: any)? (?:vision|image|audio|tool|function|multimodal|reasoning|thinking)\b"
+    r".{0,20}?(?:support|capabilit)|must be .{1,30}? (?:for this model|when|while|with)\b"
+    r"|roles must alternate|expected last role|(?:unexpected|unknown|invalid|unsupported) role\b"
     r"|deprecated for this model|\b(?:temperature|top_p|top_k|parameter|field)`?'? (?:is|are|has been) deprecated"
     r"|cannot (?:both )?be (?:both )?(?:used|specified|set|combined|enabled|provided)[^.]{0,40}?"
     r"(?:together|with|when|while|both|for this|same time)"
@@ -178,7 +183,8 @@ CANNOT = re.compile(
     r"|(?:may|can|must) only be set to|\bonly (?:the default|supports?\b|accepts?\b)"
     r"|\bonly .{1,40}? (?:is|are) (?:allowed|supported|accepted)|supports only|response_format type is unavailable"
     # schemas, whose rules differ from vendor to vendor
-    r"|(?:invalid|unsupported) (?:json )?schema|schema\b.{0,80}?(?:too complex|too large|too deep)"
+    r"|(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?(?:too complex|too large|too deep|too many)"
+    r"|too many (?:strict )?tools"
     r"|additionalproperties.{0,60}?(?:must|required|false)|(?:compiled )?grammar\b.{0,40}?(?:too|fail|invalid)"
     r"|failed to (?:parse|compile|convert|initialize).{0,30}?(?:grammar|schema)"
     # what it can write at most
@@ -192,7 +198,9 @@ NO_MODEL = re.compile(
     r"\bmodels?\b[^.]{0,100}?\b(?:not found|not exist|does(?:n't| not) exist|no longer (?:available|supported|exists)"
     r"|(?:not|isn't) (?:a valid|available\b(?! yet)|served|deployed|accessible)"
     r"|has been (?:deprecated|decommissioned|retired|removed|shut down)|not supported by any)"
-    r"|(?:requested|specified|this|the) model (?:['\"`][^'\"`]{1,100}['\"`] )?is not supported\s{0,3}(?:[.'\"]|$)"
+    r"|\bmodel (?:['\"`][^'\"`]{1,100}['\"`] )?(?:is )?not supported\s{0,3}(?:[.'\"]|$)"
+    r"|model (?:identifier|id|name)\b.{0,60}? is (?:invalid|not)"
+    r"|there is no model|(?:unable to|could not|cannot) find model"
     r"|\b(?:invalid|unknown|no such|unrecogni[sz]ed|unsupported) model\b|(?:not|isn't) a valid model"
     r"|model not (?:exist|found)"
     r"|no models? (?:is |are )?loaded|try pulling it|deployment\b.{0,60}?(?:not exist|not found)"
@@ -228,8 +236,10 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
             r"|\b(?:insufficient|not enough|out of|(?:have|has) (?:any|no)|any|no remaining|prepaid|pre-paid)"
             r" (?:\w{1,20} )?(?:credits?|balance|funds?|quota)\b"
             r"|\bcredits?\b.{0,40}?(?:too low|exhausted|depleted|expired|used up|to unlock|to continue)"
-            r"|(?:depleted|exhausted|exceeded|used up|used all|reached)\b[^.]{0,30}?\b(?:your|its|all|the)\b[^.]{0,40}?"
-            r"\b(?:credits?|current quota|quota|allowance|allocation|budget|spend\w{0,5}|usage limits?)\b"
+            r"|\b(?:quota|allowance|allocation)\b.{0,40}?(?:exhausted|depleted|used up)"
+            r"|account is not active|billing details"
+            r"|(?:depleted|exhausted|exceeded|used up|used all|reached|hit)\b[^.]{0,30}?\b(?:your|its|all|the)\b"
+            r"[^.]{0,40}?\b(?:credits?|current quota|quota|allowance|allocation|budget|spend\w{0,5}|usage limits?)\b"
             r"|spend(?:ing)? (?:limit|cap)|monthly (?:limit|budget|cap)|(?:budget|key limit) (?:has been )?exceeded"
             r"|payment required|in arrears|arrearage|overdue|not in good standing|is in good standing|recharge"
             r"|top.?up your|free tier of the model has been"
@@ -257,7 +267,7 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         E.CONTENT_FILTERED,
     ),
     # A rate that is told with another status than 429: Bedrock's, through gateways.
-    (re.compile(r"rate.?limit|too many requests|throttl"), frozenset({400, 403, 500, 503}), E.RATE_LIMITED),
+    (re.compile(r"rate.?limit|too many requests|throttl"), frozenset({400, 403, 429, 500, 503}), E.RATE_LIMITED),
     (
         re.compile(
             r"overloaded|capacity (?:temporarily )?exceeded|(?:at|over|no|insufficient) capacity"
@@ -268,10 +278,9 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         _BUSY,
         E.OVERLOADED,
     ),
-    # A policy of the account that leaves no vendor for the model, at OpenRouter.
-    (re.compile(r"matching your (?:data policy|guardrail)|no allowed providers"), _NAMED, E.PERMISSION_DENIED),
     (re.compile(r"no endpoints found that (?:support|can)"), _NAMED, E.UNSUPPORTED),
     (re.compile(r'option ".{1,40}" must be of type'), frozenset({500}), E.INVALID_REQUEST),  # Ollama: a bad option
+    (re.compile(r"is not valid under any of the given schemas"), _BAD, E.INVALID_REQUEST),  # no JSON schema at all
     (NO_MODEL, _NAMED, E.MODEL_NOT_FOUND),
     (FOREIGN_TURN, _REFUSED, E.UNSUPPORTED),
     (UNKNOWN_FIELD, _REFUSED, E.UNSUPPORTED),
@@ -280,8 +289,9 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
     (re.compile(r"(?:try|retry) (?:again )?later|please retry"), _ODD, E.OVERLOADED),
     (
         re.compile(
-            r"internal (?:server )?error|provider returned error|upstream (?:error|request|connect)|bad gateway"
-            r"|has crashed|out of memory|connection (?:error|refused|reset)|timed out|conflict"
+            r"internal (?:server )?error|^provider returned error\W*$|upstream (?:error|request|connect)|bad gateway"
+            r"|has crashed|out of memory|connection (?:error|refused|reset)|(?:request|gateway) timed out"
+            r"|deadline exceeded|conflict"
         ),
         _ODD,
         E.SERVER_ERROR,

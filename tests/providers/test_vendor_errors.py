@@ -194,7 +194,7 @@ OTHERS: list[tuple[int | None, Any, str]] = [
      "permission_denied"),
     (401, err("No auth credentials found", code=401), "authentication"),
     (403, err("Country, region, or territory not supported"), "permission_denied"),
-    (404, err("No endpoints found matching your data policy (Free model publication)."), "permission_denied"),
+    (404, err("No endpoints found matching your data policy (Free model publication)."), "model_not_found"),
     # policy
     (400, err("The request was rejected because it was considered high risk", type="content_filter"),
      "content_filtered"),
