@@ -123,7 +123,7 @@ def too_long(fault: Fault, status: int | None, text: str) -> bool:
     Args:
         text: all that the error says, in lower case.
     """
-    if status in (413, 429) and _alone(text) is not None:
+    if status in (None, 413, 429) and _alone(text) is not None:
         return True
     if status is not None and status not in _STATUSES:
         return False

@@ -20,6 +20,7 @@ _DEPTH = 6
 _BOM = b"\xef\xbb\xbf"
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,300}?)</title")
 _SLUG = re.compile(r"[A-Za-z][\w.-]{2,60}")
+_MARKS = frozenset({"success", "type", "x_groq", "base_resp"})
 _NOTHING: dict[str, Any] = {}
 # Where a text, a code and a type stand, the usual first.
 _MESSAGES = ("message", "msg", "detail", "error_description", "error_message", "error_msg", "errorMessage")
@@ -89,18 +90,18 @@ def error_in(payload: object) -> bool:
         return bool(payload) and error_in(payload[0])
     if not isinstance(payload, dict):
         return False
-    if payload.get("error") or payload.get("success") is False:
+    if payload.get("error") or payload.get("object") == "error" or _choice_error(payload):
         return True
-    if sub(payload, "x_groq").get("error") or sub(payload, "base_resp").get("status_code"):
+    if _MARKS.isdisjoint(payload):  # as of nearly every chunk
+        return False
+    if payload.get("success") is False or (payload.get("type") == "error" and "choices" not in payload):
         return True
-    if _choice_error(payload):
-        return True
-    return payload.get("object") == "error" or (payload.get("type") == "error" and "choices" not in payload)
+    return bool(sub(payload, "x_groq").get("error") or sub(payload, "base_resp").get("status_code"))
 
 
 def _choice_error(payload: dict[str, Any]) -> Any:
     choices = payload.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
+    first = choices[0] if choices and isinstance(choices, list) else None
     return first.get("error") if isinstance(first, dict) else None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import msgspec
 
 from providers.accumulate import as_chunks
+from providers.answers import checked
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json, scrub
 from providers.errors import ErrorCode, ProviderError
@@ -32,15 +33,12 @@ from providers.types import (
     TokenCount,
 )
 from providers.validation import validate
-from providers.vendor_errors import FAILED_FINISH
 
 if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 _ERROR_BYTES = 256 * 1024  # of an error's body that are read
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
-_BY_CHOICE = frozenset({"stop_sequence", "pause_turn"})  # raw finish reasons of answers that may be empty
-_TINY = 16  # tokens: an answer that may be no longer may well be empty
 
 
 class StreamDecoder(Protocol):
@@ -275,7 +273,7 @@ class HttpProvider(ABC):
                 yield chunk
         last = decoder.finish()
         if last.finish_reason == "error" or not (state.committed or last.has_content):
-            self._check(decoder.response(), request)
+            checked(decoder.response(), request)
         yield last
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
@@ -358,33 +356,7 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
-        return self._check(self.decode(body, request, request_id), request)
-
-    def _check(self, answer: CompletionResponse, request: CompletionRequest) -> CompletionResponse:
-        """The answer, unless it says that the vendor failed, or holds nothing although the model did not stop so.
-
-        Nothing is an answer where the model says why (length, a refusal), where it was allowed next to nothing, where
-        a stop sequence may have come first, and where tokens were made and billed.
-
-        Raises:
-            ProviderError: what its finish reason stands for; PROTOCOL_ERROR for no answer.
-        """
-        raw = answer.raw_finish_reason
-        is_empty = not (answer.text or answer.thinking or answer.tool_calls)
-        if answer.finish_reason == "error" or (is_empty and raw in FAILED_FINISH):
-            code = FAILED_FINISH.get(raw, ErrorCode.SERVER_ERROR)
-            raise ProviderError(
-                code, f'the answer ended with finish reason "{raw or "error"}"', request_id=answer.request_id
-            )
-        if not is_empty or answer.finish_reason in ("length", "content_filter") or request.stop or raw in _BY_CHOICE:
-            return answer
-        if answer.usage.output_tokens or (request.max_tokens is not None and request.max_tokens <= _TINY):
-            return answer
-        raise ProviderError(
-            ErrorCode.PROTOCOL_ERROR,
-            "the answer is empty: no text, no thinking, no tool call, and no tokens made",
-            request_id=answer.request_id,
-        )
+        return checked(self.decode(body, request, request_id), request)
 
     def _broken(self, error: ProviderError, state: _StreamState) -> ProviderError:
         """After content was given out every failure is an interrupted stream, with what came so far."""
