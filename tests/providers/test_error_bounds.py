@@ -31,10 +31,11 @@ PATTERNS = {
     for pattern in patterns_in(value)
 }
 SEEDS = (
-    "key-", "sk-", "eyJ", "eyJ-", "eyJaaaaaaaaaaaaa.", "bearer ", "bearer", "<title", "<title>", " ", "a", "1", "1,",
-    "1.", "1s", "1h ", "-", "\"", "'a", "{", "model ", "model x ", "limit 1 ", "limit: 1, ", "requested 1 ",
+    "key-", "sk-", "eyJ", "eyJ-", "eyJaaaaaaaaaaaaa.", "bearer ", "bearer", "<title", "<title>", " ", "a", "1",
+    "1,", "1.", "1s", "1h ", "-", "\"", "'a", "{", "model ", "model x ", "limit 1 ", "limit: 1, ", "requested 1 ",
     "try again in ", "retry ", "reset at 2026-01-01t00:00 ", "parameter ", "field x ", "input ", "prompt ",
-    "context length ", "max_tokens ", "credits ", "exceeded your ", "thinking block ", "additionalproperties ", "\n", "é", "_", "x.y",
+    "context length ", "max_tokens ", "credits ", "exceeded your ", "thinking block ", "additionalproperties ",
+    "\n", "é", "_", "x.y",
 )  # fmt: skip
 
 
