@@ -30,7 +30,8 @@ _CODES = frozenset(
 # What speaks of tokens or lengths, but not of the model's window: rates, one string, and the answer's own limit.
 _NOT = re.compile(
     r"rate.?limit|too many requests|throttl|tokens per (?:min|hour|day)|\bper (?:minute|hour|day)\b"
-    r"|expected a string with maximum length|maximum allowed number of output tokens|supports at most"
+    r"|expected a string with maximum length|maximum allowed number of output tokens"
+    r"|supports at most [\d,]{1,15} (?:completion|output)"
     r"|maximum value for `max_tokens`|range of `?max_tokens|tokens to sample"
 )
 _TEXT = re.compile(
@@ -56,7 +57,9 @@ _TEXT = re.compile(
     r"|reduce the (?:length|size|number) of (?:the |your )?(?:messages|input|prompt|completion|context|tokens)"
     r"|reduce your prompt|provide a shorter input|context the overflows"
     r"|tokens to keep from the initial prompt|max size: [\d,]{1,15} tokens|contextwindowexceeded"
-    r"|more than max tokens allowed|max message tokens|prompt has [\d,]{1,15} tokens, but"
+    r"|tokens? exceeds? (?:the )?(?:model|limit|max)|tokens of context|max_total_tokens"
+    r"|max_new_tokens.{0,12}?must be <="
+    r"|must be at least 1, got -\d|more than max tokens allowed|max message tokens|prompt has [\d,]{1,15} tokens, but"
 )
 # A rate that one request alone goes over: waiting does not help ("Limit 6000, Requested 9000").
 _ALONE = re.compile(
@@ -89,6 +92,8 @@ _WINDOWS: tuple[re.Pattern[str], ...] = tuple(
         rf"must (?:be <=|be less than|have less than|not exceed|be at most) (?:max_seq_len )?\(?{_WINDOW}",
         rf"should be \[\d{{1,9}}, ?{_WINDOW}\]",
         rf"limit for this model is {_WINDOW}",
+        rf"\d(?: tokens)? > {_WINDOW}",
+        rf"tokens,? max(?:imum)?(?: is| of|:)? {_WINDOW}",
         rf"max_(?:seq|model)_len ?\(?(?:is |of |: ?|= ?)?{_WINDOW}",
     )
 )
@@ -105,13 +110,17 @@ _PROMPTS: tuple[re.Pattern[str], ...] = tuple(
         rf"too long: {_PROMPT} tokens",
         rf"exceed context limit: {_PROMPT} \+",
         rf"token count(?: is| of)? \(?{_PROMPT}",
-        rf"input length(?: of)? \(?{_PROMPT}",
+        rf"(?:input|prompt) length(?: of)? \(?{_PROMPT}",
+        rf"input_tokens \({_PROMPT}",
+        rf"got {_PROMPT} tokens",
         rf"length of prompt_tokens \({_PROMPT}",
         rf"number of input tokens:? \(?{_PROMPT}",
         rf"(?:request|input|prompt) \({_PROMPT}(?: tokens)?\)",
         rf"\((?:length )?{_PROMPT}(?: tokens)?\)[^.]{{0,40}}?longer than",
         rf"given: {_PROMPT} `?inputs?",
         rf"(?:received|current length is|given:|first) {_PROMPT}",
+        rf"prompt \(?{_PROMPT}\)? \+",
+        rf"(?<![\d.,])(?<!\+ ){_PROMPT}(?: tokens)? > \d",
         rf"(?:resulted in|but got|requested:?(?: about| a total of)?) {_PROMPT}",
     )
 )

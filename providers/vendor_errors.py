@@ -168,6 +168,9 @@ CANNOT = re.compile(
     r"|at most \d{1,3} (?:image|audio|video|document|file)|(?:not|isn't) a (?:multimodal|vision|chat|reasoning) model"
     r"|content'? ?: value must be a string|content (?:field )?(?:must|should) be a string"
     r"|content(?:\.str)?: input should be a valid string|invalid type: (?:sequence|map), expected a string"
+    r"|(?:unknown|invalid|unsupported|unexpected) (?:message |content )?(?:content|part)(?: part)? type"
+    r"|input tag .{1,60}? does not match"
+    r"|chat template is no longer allowed|(?:not have|no|provide) (?:a )?chat.template"
     r"|only supported by certain models|text[- ]only|cannot (?:process|handle|read|take) (?:image|audio|video|file)"
     r"|image_url.{0,60}?(?:not|only|unknown|expected|invalid)|(?:not|isn't) (?:enabled|available) (?:for|on|with|in)\b"
     r"|\b(?:do|does|did)(?:n't| not)(?: currently| yet)? (?:support|accept|allow|take|handle)\b"
@@ -278,6 +281,11 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         _BUSY,
         E.OVERLOADED,
     ),
+    (
+        re.compile(r"\b(?:location|country|region|territory)\b.{0,40}?not (?:supported|available)"),
+        frozenset({400, 403}),
+        E.PERMISSION_DENIED,
+    ),
     (re.compile(r"no endpoints found that (?:support|can)"), _NAMED, E.UNSUPPORTED),
     (re.compile(r'option ".{1,40}" must be of type'), frozenset({500}), E.INVALID_REQUEST),  # Ollama: a bad option
     (re.compile(r"is not valid under any of the given schemas"), _BAD, E.INVALID_REQUEST),  # no JSON schema at all
@@ -290,8 +298,8 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
     (
         re.compile(
             r"internal (?:server )?error|^provider returned error\W*$|upstream (?:error|request|connect)|bad gateway"
-            r"|has crashed|out of memory|connection (?:error|refused|reset)|(?:request|gateway) timed out"
-            r"|deadline exceeded|conflict"
+            r"|has crashed|out of memory|failed to load (?:the )?model|connection (?:error|refused|reset)"
+            r"|(?:request|gateway) timed out|deadline exceeded|conflict"
         ),
         _ODD,
         E.SERVER_ERROR,
