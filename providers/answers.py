@@ -19,7 +19,7 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
     Raises:
         ProviderError: what its finish reason stands for; PROTOCOL_ERROR for no answer.
     """
-    raw = answer.raw_finish_reason
+    raw = (answer.raw_finish_reason or "")[:100].lower()
     is_empty = not (answer.text or answer.thinking or answer.tool_calls)
     if answer.finish_reason == "error" or (is_empty and raw in FAILED_FINISH):
         code = FAILED_FINISH.get(raw, ErrorCode.SERVER_ERROR)

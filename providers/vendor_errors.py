@@ -137,6 +137,12 @@ TYPES: dict[str, E] = {
     "timeout_error": E.SERVER_ERROR,  # the vendor's own 504, not a time limit of ours
     "service_unavailable_error": E.OVERLOADED,
     "unavailable_error": E.OVERLOADED,  # llama.cpp while it loads the model
+    "ThrottlingException": E.RATE_LIMITED,  # Bedrock, like those below
+    "AccessDeniedException": E.PERMISSION_DENIED,
+    "ResourceNotFoundException": E.MODEL_NOT_FOUND,
+    "ModelNotReadyException": E.OVERLOADED,
+    "ServiceUnavailableException": E.OVERLOADED,
+    "ModelErrorException": E.SERVER_ERROR,
 }
 
 # A field that the server does not know or does not take, in the words of OpenAI, Azure, Gemini, Mistral, FastAPI, Groq,
@@ -198,7 +204,7 @@ CANNOT = re.compile(
 )
 # The model is not there. `No endpoints found for` is OpenRouter's, `try pulling it` Ollama's.
 NO_MODEL = re.compile(
-    r"\bmodels?\b[^.]{0,100}?\b(?:not found|not exist|does(?:n't| not) exist|no longer (?:available|supported|exists)"
+    r"\bmodels?\b(?:[^.]|\.\b){0,100}?\b(?:not found|not exist|does(?:n't| not) exist|no longer (?:available|supported|exists)"
     r"|(?:not|isn't) (?:a valid|available\b(?! yet)|served|deployed|accessible)"
     r"|has been (?:deprecated|decommissioned|retired|removed|shut down)|not supported by any)"
     r"|\bmodel (?:['\"`][^'\"`]{1,100}['\"`] )?(?:is )?not supported\s{0,3}(?:[.'\"]|$)"
@@ -206,7 +212,7 @@ NO_MODEL = re.compile(
     r"|there is no model|(?:unable to|could not|cannot) find model"
     r"|\b(?:invalid|unknown|no such|unrecogni[sz]ed|unsupported) model\b|(?:not|isn't) a valid model"
     r"|model not (?:exist|found)"
-    r"|no models? (?:is |are )?loaded|try pulling it|deployment\b.{0,60}?(?:not exist|not found)"
+    r"|no models? (?:is |are )?loaded|try pulling it|not found the model|deployment\b.{0,60}?(?:not exist|not found)"
     r"|no endpoints found for|non-serverless model|no such deployment|\bmodel:? [\w./:-]{1,100}$"
 )
 # Not the model but another thing that the request names.
@@ -275,7 +281,7 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         re.compile(
             r"overloaded|capacity (?:temporarily )?exceeded|(?:at|over|no|insufficient) capacity"
             r"|\bbusy\b|queue\b[^.]{0,20}?(?:full|exceeded|overflow)|loading model"
-            r"|model\b[^.]{0,80}?\b(?:loading|loaded|starting|warming|cold|unloaded|not ready)\b(?<!models loaded)"
+            r"|model\b(?:[^.]|\.\b){0,80}?\b(?:loading|loaded|starting|warming|cold|unloaded|not ready)\b(?<!models loaded)"
             r"|temporarily unavailable|no (?:available|healthy|free) \w{1,20}|high (?:demand|load|traffic)"
         ),
         _BUSY,
@@ -344,11 +350,15 @@ IN_STREAM: dict[str | None, E] = {
     "NotFoundError": E.MODEL_NOT_FOUND,
 }
 
-# The raw finish reasons that end a 200 although the model did not: no answer is taken with them.
-FAILED_FINISH: dict[str | None, E] = {
+# The raw finish reasons, in lower case, of a 200 that the model did not end: what comes empty with them is no answer.
+FAILED_FINISH: dict[str, E] = {
     "error": E.SERVER_ERROR,
     "network_error": E.SERVER_ERROR,  # Zhipu
     "insufficient_system_resource": E.OVERLOADED,  # DeepSeek
     "load": E.OVERLOADED,  # Ollama: the model was loaded and nothing else was done
     "unload": E.OVERLOADED,
+    "abort": E.SERVER_ERROR,  # vLLM and SGLang
+    "malformed_function_call": E.SERVER_ERROR,  # Gemini, like the next: the next try may be good
+    "unexpected_tool_call": E.SERVER_ERROR,
+    "cancelled": E.SERVER_ERROR,  # Responses
 }

@@ -39,6 +39,8 @@ CHOICE_ERROR = {"error": {"code": 502, "message": "Upstream error from X"}}
         ("openai", ok(chat("network_error")), False, "server_error"),
         ("openai", ok({"choices": None, "base_resp": NO_BALANCE}), False, "quota_exhausted"),
         ("openai", sse({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}), True, "rate_limited"),
+        ("openai", ok(chat("MALFORMED_FUNCTION_CALL", usage={"completion_tokens": 4})), False, "server_error"),
+        ("openai", ok(chat("abort")), False, "server_error"),
         ("openai", ok(chat()), False, "protocol_error"),
         ("openai", ok(chat(None)), False, "protocol_error"),
         ("openai", ok(chat(usage={"prompt_tokens": 9, "completion_tokens": 0})), False, "protocol_error"),

@@ -138,6 +138,9 @@ OTHERS: list[tuple[int | None, Any, str]] = [
     (404, {"title": "Not Found", "status": 404, "detail": "Function 'x': Not found for account 'y'"},
      "model_not_found"),
     (400, {"success": False, "errors": [{"code": 5007, "message": "No such model @cf/x"}]}, "model_not_found"),
+    (400, err("Model 'gpt-5.2-proo' was not found."), "model_not_found"),
+    (404, err("Not found the model x or Permission denied", type="resource_not_found_error"), "model_not_found"),
+    (400, err("Model Qwen2.5-7B is still loading"), "overloaded"),
     # another thing is missing
     (404, err("Previous response with id 'resp_1' not found.", code="previous_response_not_found"), "invalid_request"),
     (404, err("No such File object: file-1", type="invalid_request_error"), "invalid_request"),
