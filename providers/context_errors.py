@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from providers.error_body import TEXT_CHARS, Fault, sub
+from providers.error_body import TEXT_CHARS, Fault, any_of, sub
 
 _STATUSES = frozenset({400, 403, 413, 422, 500})
 _CODES = frozenset(
@@ -28,38 +28,38 @@ _CODES = frozenset(
     }
 )
 # What speaks of tokens or lengths, but not of the model's window: rates, one string, and the answer's own limit.
-_NOT = re.compile(
-    r"rate.?limit|too many requests|throttl|tokens per (?:min|hour|day)|\bper (?:minute|hour|day)\b"
-    r"|expected a string with maximum length|maximum allowed number of output tokens"
-    r"|supports at most [\d,]{1,15} (?:completion|output)"
-    r"|maximum value for `max_tokens`|range of `?max_tokens|tokens to sample"
+_NOT = any_of(
+    r"rate.?limit|too many requests|throttl|tokens per (?:min|hour|day)|\bper (?:minute|hour|day)\b",
+    r"expected a string with maximum length|maximum allowed number of output tokens",
+    r"supports at most [\d,]{1,15} (?:completion|output)",
+    r"maximum value for `max_tokens`|range of `?max_tokens|tokens to sample",
 )
-_TEXT = re.compile(
+_TEXT = any_of(
     # a window that is named
-    r"max(?:imum)? context (?:length|size|window)|max(?:imum)? (?:prompt|sequence|model) length"
-    r"|max(?:imum)? (?:allowed )?input (?:length|tokens?)\b|max_(?:model|seq)_len"
-    r"|context (?:length|window|size) of only|context length is only|model(?:'s)? token limit"
+    r"max(?:imum)? context (?:length|size|window)|max(?:imum)? (?:prompt|sequence|model) length",
+    r"max(?:imum)? (?:allowed )?input (?:length|tokens?)\b|max_(?:model|seq)_len",
+    r"context (?:length|window|size) of only|context length is only|model(?:'s)? token limit",
     # a prompt, or what it holds, that goes beyond something
-    r"|(?:context (?:window|length|size)|prompt|prompt token count|prompt_tokens|prompt tokens|input|inputs`? tokens"
+    r"(?:context (?:window|length|size)|prompt|prompt token count|prompt_tokens|prompt tokens|input|inputs`? tokens"
     r"|input tokens?|input token count|input length|input is|number of input tokens|token count|text and image tokens"
     r"|number of tokens in the prompt)\b[^.]{0,60}?"
     r"(?:exceed|too long|too large for|longer than|larger than|greater than|overflow|must be <=|must be less than"
     r"|only supports up to)[^.]{0,60}?"
-    r"(?:context|max|limit|length|window|token|prompt|model|[\d,]{4,15}|$|\W{0,3}$)"
-    r"|(?:context|token|prompt) (?:length|window|size|limit)?[ _]?(?:is |was |has been )?exceeded"
-    r"|(?:exceeds?|exceeded|exceeding|longer than|larger than|greater than|beyond|over) (?:the |this |its )?"
+    r"(?:context|max|limit|length|window|token|prompt|model|[\d,]{4,15}|$|\W{0,3}$)",
+    r"(?:context|token|prompt) (?:length|window|size|limit)?[ _]?(?:is |was |has been )?exceeded",
+    r"(?:exceeds?|exceeded|exceeding|longer than|larger than|greater than|beyond|over) (?:the |this |its )?"
     r"(?:model'?s? |available |allowed |maximum |max |configured |input |loaded )*"
-    r"(?:context|token limit|input length|sequence length)"
-    r"|exceed (?:the )?(?:context limit|configured limit)|input length and `?max_tokens`? exceed"
-    r"|cannot exceed [\d,]{1,15} - received|too many tokens: (?:total|size|max)|too long for requested model"
-    r"|`inputs`? must have less than|`inputs` tokens \+ `max_new_tokens`|range of input length"
-    r"|(?:prompt|input|message|request|conversation|context)s? (?:is|are) too long|prompt too long|input too long"
-    r"|reduce the (?:length|size|number) of (?:the |your )?(?:messages|input|prompt|completion|context|tokens)"
-    r"|reduce your prompt|provide a shorter input|context the overflows"
-    r"|tokens to keep from the initial prompt|max size: [\d,]{1,15} tokens|contextwindowexceeded"
-    r"|tokens? exceeds? (?:the )?(?:model|limit|max)|tokens of context|max_total_tokens"
-    r"|max_new_tokens.{0,12}?must be <="
-    r"|must be at least 1, got -\d|more than max tokens allowed|max message tokens|prompt has [\d,]{1,15} tokens, but"
+    r"(?:context|token limit|input length|sequence length)",
+    r"exceed (?:the )?(?:context limit|configured limit)|input length and `?max_tokens`? exceed",
+    r"cannot exceed [\d,]{1,15} - received|too many tokens: (?:total|size|max)|too long for requested model",
+    r"`inputs`? must have less than|`inputs` tokens \+ `max_new_tokens`|range of input length",
+    r"(?:prompt|input|message|request|conversation|context)s? (?:is|are) too long|prompt too long|input too long",
+    r"reduce the (?:length|size|number) of (?:the |your )?(?:messages|input|prompt|completion|context|tokens)",
+    r"reduce your prompt|provide a shorter input|context the overflows",
+    r"tokens to keep from the initial prompt|max size: [\d,]{1,15} tokens|contextwindowexceeded",
+    r"tokens? exceeds? (?:the )?(?:model|limit|max)|tokens of context|max_total_tokens",
+    r"max_new_tokens.{0,12}?must be <=",
+    r"must be at least 1, got -\d|more than max tokens allowed|max message tokens|prompt has [\d,]{1,15} tokens, but",
 )
 # A rate that one request alone goes over: waiting does not help ("Limit 6000, Requested 9000").
 _ALONE = re.compile(

@@ -59,7 +59,12 @@ class Fault(msgspec.Struct):
         """All that is said, in lower case: the gateway's words and those of the vendor behind it."""
         quoted = sub(self.error, "metadata").get("raw")
         raw = quoted if isinstance(quoted, str) else self.inner.message if self.inner is not None else ""
-        return f"{self.message[:TEXT_CHARS]} {raw[:TEXT_CHARS]}".lower()
+        return f"{self.message[:TEXT_CHARS]} {raw[:TEXT_CHARS]}".lower().strip()
+
+
+def any_of(*patterns: str) -> re.Pattern[str]:
+    """One pattern for all of them; the rows of the tables of words."""
+    return re.compile("|".join(patterns))
 
 
 def parse_json(body: bytes | str) -> Any:

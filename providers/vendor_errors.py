@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from providers.error_body import any_of
 from providers.errors import ErrorCode as E
 
 # The vendor's own code, decisive whatever the status is.
@@ -147,73 +148,75 @@ TYPES: dict[str, E] = {
 
 # A field that the server does not know or does not take, in the words of OpenAI, Azure, Gemini, Mistral, FastAPI, Groq,
 # Together, Cohere, xAI, Bedrock, Fireworks, NVIDIA, LiteLLM, and of Go's, Rust's and Python's own readers of JSON.
-UNKNOWN_FIELD = re.compile(
+UNKNOWN_FIELD = any_of(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|extraneous|extra|additional|undefined)"
     r" (?:request |json |body |keyword |input |model |chat |top-level |query )?"
-    r"(?:name|field|key|param(?:eter)?|argument|option|propert(?:y|ies)|input|attribute|variant)s?\b"
-    r"|\b(?:field|param(?:eter)?|argument|propert(?:y|ies)|keyword|option|input|key)s?\b.{0,80}?"
+    r"(?:name|field|key|param(?:eter)?|argument|option|propert(?:y|ies)|input|attribute|variant)s?\b",
+    r"\b(?:field|param(?:eter)?|argument|propert(?:y|ies)|keyword|option|input|key)s?\b.{0,80}?"
     r"\b(?:not (?:currently )?(?:permitted|allowed|supported|recogni[sz]ed|accepted|known|expected|a valid)"
-    r"|unsupported|unexpected)"
-    r"|(?:not|isn't) a (?:valid|known|supported) (?:field|param(?:eter)?|argument|option|property|key)\b"
-    r"|additionalproperties\b.{0,80}?not (?:allowed|permitted)|cannot find field"
-    r"|should not be present|extra_forbidden|invalid field\b|no such field"
+    r"|unsupported|unexpected)",
+    r"(?:not|isn't) a (?:valid|known|supported) (?:field|param(?:eter)?|argument|option|property|key)\b",
+    r"additionalproperties\b.{0,80}?not (?:allowed|permitted)|cannot find field",
+    r"should not be present|extra_forbidden|invalid field\b|no such field",
 )
 # Reasoning that a turn of another vendor or model cannot have, or that is bound to where it was made.
-FOREIGN_TURN = re.compile(
-    r"thought_?signature"
-    r"|reasoning_content.{0,80}?(?:missing|must be|required|passed back)|missing.{0,40}?reasoning_content"
-    r"|expected `?thinking`? or `?redacted_thinking`?|must start with a thinking block"
-    r"|(?:thinking|reasoning)`? (?:blocks?|content|items?)\b.{0,60}?(?:missing|required|must|cannot be modified)"
-    r"|without its required|required (?:'|\")?reasoning(?:'|\")? item|invalid `?signature`? in `?thinking"
-    r"|items? (?:are|is) not persisted|encrypted content.{0,40}?could not be"
+FOREIGN_TURN = any_of(
+    r"thought_?signature",
+    r"reasoning_content.{0,80}?(?:missing|must be|required|passed back)|missing.{0,40}?reasoning_content",
+    r"expected `?thinking`? or `?redacted_thinking`?|must start with a thinking block",
+    r"(?:thinking|reasoning)`? (?:blocks?|content|items?)\b.{0,60}?(?:missing|required|must|cannot be modified)",
+    r"without its required|required (?:'|\")?reasoning(?:'|\")? item|invalid `?signature`? in `?thinking",
+    r"items? (?:are|is) not persisted|encrypted content.{0,40}?could not be",
 )
 # Something that this model, or this server as it was started, cannot do, for whatever request asks for it.
-CANNOT = re.compile(
-    r"no (?:endpoints|providers?|models?)[^.]{0,40}?(?:that |which |to |can )(?:support|handle)"
-    r"|tool.?choice requires --|requires (?:the )?--|--enable-auto-tool-choice|tool[-_ ]call[-_ ]parser|mmproj"
-    r"|at most \d{1,3} (?:image|audio|video|document|file)|(?:not|isn't) a (?:multimodal|vision|chat|reasoning) model"
-    r"|content'? ?: value must be a string|content (?:field )?(?:must|should) be a string"
-    r"|content(?:\.str)?: input should be a valid string|invalid type: (?:sequence|map), expected a string"
-    r"|(?:unknown|invalid|unsupported|unexpected) (?:message |content )?(?:content|part)(?: part)? type"
-    r"|input tag .{1,60}? does not match"
-    r"|chat template is no longer allowed|(?:not have|no|provide) (?:a )?chat.template"
-    r"|only supported by certain models|text[- ]only|cannot (?:process|handle|read|take) (?:image|audio|video|file)"
-    r"|image_url.{0,60}?(?:not|only|unknown|expected|invalid)|(?:not|isn't) (?:enabled|available) (?:for|on|with|in)\b"
-    r"|\b(?:do|does|did)(?:n't| not)(?: currently| yet)? (?:support|accept|allow|take|handle)\b"
-    r"|\b(?:is|are|was)(?:n't| not)(?: currently| yet)? (?:support|compatible|accepted|permitted)"
-    r"|\bnot (?:currently |yet )?(?:support|supported|permitted)\b|\bunsupported\b|no support for"
-    r"|(?:\bno|not have|lacks?|without)(?: any)? (?:vision|image|audio|tool|function|multimodal|reasoning|thinking)\b"
-    r".{0,20}?(?:support|capabilit)|must be .{1,30}? (?:for this model|when|while|with)\b"
-    r"|roles must alternate|expected last role|(?:unexpected|unknown|invalid|unsupported) role\b"
-    r"|deprecated for this model|\b(?:temperature|top_p|top_k|parameter|field)`?'? (?:is|are|has been) deprecated"
-    r"|cannot (?:both )?be (?:both )?(?:used|specified|set|combined|enabled|provided)[^.]{0,40}?"
-    r"(?:together|with|when|while|both|for this|same time)"
-    r"|cannot both be|mutually exclusive|incompatible with|may not be (?:enabled|used|set|specified)"
-    r"|(?:may|can|must) only be set to|\bonly (?:the default|supports?\b|accepts?\b)"
-    r"|\bonly .{1,40}? (?:is|are) (?:allowed|supported|accepted)|supports only|response_format type is unavailable"
+CANNOT = any_of(
+    r"no (?:endpoints|providers?|models?)[^.]{0,40}?(?:that |which |to |can )(?:support|handle)",
+    r"tool.?choice requires --|requires (?:the )?--|--enable-auto-tool-choice|tool[-_ ]call[-_ ]parser|mmproj",
+    r"at most \d{1,3} (?:image|audio|video|document|file)|(?:not|isn't) a (?:multimodal|vision|chat|reasoning) model",
+    r"content'? ?: value must be a string|content (?:field )?(?:must|should) be a string",
+    r"content(?:\.str)?: input should be a valid string|invalid type: (?:sequence|map), expected a string",
+    r"(?:unknown|invalid|unsupported|unexpected) (?:message |content )?(?:content|part)(?: part)? type",
+    r"input tag .{1,60}? does not match",
+    r"chat template is no longer allowed|(?:not have|no|provide) (?:a )?chat.template",
+    r"only supported by certain models|text[- ]only|cannot (?:process|handle|read|take) (?:image|audio|video|file)",
+    r"image_url.{0,60}?(?:not (?:supported|allowed|accepted|enabled|available)|only)",
+    r"(?:not|isn't) (?:enabled|available) (?:for|on|with|in)\b",
+    r"\b(?:do|does|did)(?:n't| not)(?: currently| yet)? (?:support|accept|allow|take|handle)\b",
+    r"\b(?:is|are|was)(?:n't| not)(?: currently| yet)? (?:support|compatible|accepted|permitted)",
+    r"\bnot (?:currently |yet )?(?:support|supported|permitted)\b|\bunsupported\b|no support for",
+    r"(?:\bno|not have|lacks?|without)(?: any)? (?:vision|image|audio|tool|function|multimodal|reasoning|thinking)\b"
+    r".{0,20}?(?:support|capabilit)|must be .{1,30}? (?:for this model|when|while|with)\b",
+    r"roles must alternate|expected last role|(?:unexpected|unknown|invalid|unsupported) role\b",
+    r"deprecated for this model|\b(?:temperature|top_p|top_k|parameter|field)`?'? (?:is|are|has been) deprecated",
+    r"cannot (?:both )?be (?:both )?(?:used|specified|set|combined|enabled|provided)[^.]{0,40}?"
+    r"(?:together|with|when|while|both|for this|same time)",
+    r"cannot both be|mutually exclusive|incompatible with|may not be (?:enabled|used|set|specified)",
+    r"(?:may|can|must) only be set to|\bonly (?:the default|supports?\b|accepts?\b)",
+    r"\bonly .{1,40}? (?:is|are) (?:allowed|supported|accepted)|supports only|response_format type is unavailable",
     # schemas, whose rules differ from vendor to vendor
-    r"|(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?(?:too complex|too large|too deep|too many)"
-    r"|too many (?:strict )?tools"
-    r"|additionalproperties.{0,60}?(?:must|required|false)|(?:compiled )?grammar\b.{0,40}?(?:too|fail|invalid)"
-    r"|failed to (?:parse|compile|convert|initialize).{0,30}?(?:grammar|schema)"
+    r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?(?:too complex|too large|too deep|too many)",
+    r"too many (?:strict )?tools",
+    r"additionalproperties.{0,60}?(?:must|required|false)|(?:compiled )?grammar\b.{0,40}?(?:too|fail|invalid)",
+    r"failed to (?:parse|compile|convert|initialize).{0,30}?(?:grammar|schema)",
     # what it can write at most
-    r"|supports at most [\d,]{1,15}|maximum allowed number of output tokens"
-    r"|max_(?:completion_|output_|new_)?tokens`?'?\b.{0,80}?(?:range|less than or equal|at most|too large|<=|exceeds)"
+    r"supports at most [\d,]{1,15}|maximum allowed number of output tokens",
+    r"max_(?:completion_|output_|new_)?tokens`?'?\b.{0,80}?(?:range|less than or equal|at most|too large|<=|exceeds)",
     # the machine
-    r"|requires more (?:system |gpu )?memory|not enough memory to load"
+    r"requires more (?:system |gpu )?memory|not enough memory to load",
 )
 # The model is not there. `No endpoints found for` is OpenRouter's, `try pulling it` Ollama's.
-NO_MODEL = re.compile(
-    r"\bmodels?\b(?:[^.]|\.\b){0,100}?\b(?:not found|not exist|does(?:n't| not) exist|no longer (?:available|supported|exists)"
+NO_MODEL = any_of(
+    r"\bmodels?\b(?:[^.]|\.\b){0,100}?\b(?:not found|not exist|does(?:n't| not) exist"
+    r"|no longer (?:available|supported|exists)"
     r"|(?:not|isn't) (?:a valid|available\b(?! yet)|served|deployed|accessible)"
-    r"|has been (?:deprecated|decommissioned|retired|removed|shut down)|not supported by any)"
-    r"|\bmodel (?:['\"`][^'\"`]{1,100}['\"`] )?(?:is )?not supported\s{0,3}(?:[.'\"]|$)"
-    r"|model (?:identifier|id|name)\b.{0,60}? is (?:invalid|not)"
-    r"|there is no model|(?:unable to|could not|cannot) find model"
-    r"|\b(?:invalid|unknown|no such|unrecogni[sz]ed|unsupported) model\b|(?:not|isn't) a valid model"
-    r"|model not (?:exist|found)"
-    r"|no models? (?:is |are )?loaded|try pulling it|not found the model|deployment\b.{0,60}?(?:not exist|not found)"
-    r"|no endpoints found for|non-serverless model|no such deployment|\bmodel:? [\w./:-]{1,100}$"
+    r"|has been (?:deprecated|decommissioned|retired|removed|shut down)|not supported by any)",
+    r"\bmodel (?:['\"`][^'\"`]{1,100}['\"`] )?(?:is )?not supported\s{0,3}(?:[.'\"]|$)",
+    r"model (?:identifier|id|name)\b.{0,60}? is (?:invalid|not)",
+    r"there is no model|(?:unable to|could not|cannot) find model",
+    r"\b(?:invalid|unknown|no such|unrecogni[sz]ed|unsupported) model\b|(?:not|isn't) a valid model",
+    r"model not (?:exist|found)",
+    r"no models? (?:is |are )?loaded|try pulling it|not found the model|deployment\b.{0,60}?(?:not exist|not found)",
+    r"no endpoints found for|non-serverless model|no such deployment|^model: [\w./: -]{1,100}$",
 )
 # Not the model but another thing that the request names.
 OTHER_THING = re.compile(
@@ -221,13 +224,13 @@ OTHER_THING = re.compile(
     r"(?: object)?(?: with)?(?: id)?\b[^.]{0,80}?\bnot found|no such (?:file|response|conversation|container|item)"
 )
 # The path is not there: the base URL is wrong, which no other request will fare better with.
-WRONG_PATH = re.compile(
+WRONG_PATH = any_of(
     r"^\W{0,5}(?:error:? )?(?:404:? )?(?:the )?(?:requested )?(?:page |path |route |endpoint |resource |url )?"
-    r"(?:could )?(?:was )?(?:not (?:be )?found)\W{0,5}(?:404)?\W{0,5}$"
-    r"|^an html page|invalid url|cannot (?:post|get) /|\bno (?:matching )?(?:route|handler|static resource)\b"
-    r"|unknown (?:request )?(?:url|path|route|endpoint)|404 page not found"
-    r"|\b(?:url|path|route|endpoint)\b.{0,100}?not found"
-    r"|method not allowed|not found: (?:post|get|/)|no context-path"
+    r"(?:could )?(?:was )?(?:not (?:be )?found)\W{0,5}(?:404)?\W{0,5}$",
+    r"^an html page|invalid url|cannot (?:post|get) /|\bno (?:matching )?(?:route|handler|static resource)\b",
+    r"unknown (?:request )?(?:url|path|route|endpoint)|404 page not found",
+    r"\b(?:url|path|route|endpoint)\b.{0,100}?not found",
+    r"method not allowed|not found: (?:post|get|/)|no context-path",
 )
 
 _BAD = frozenset({400, 422})
@@ -239,38 +242,39 @@ _ODD = frozenset({400, 403, 409, 422, 424, 500, 502, 503})
 
 # Text, lower case, with the statuses at which it counts; an error without a status matches all. The first that fits.
 TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
+    (re.compile(r"\bper (?:minute|second)\b|\b[rt]pm\b"), frozenset({429}), E.RATE_LIMITED),  # also called a quota
     (
-        re.compile(
-            r"credit balance is too low|specified (?:workspace )?api usage limits"
-            r"|\b(?:insufficient|not enough|out of|(?:have|has) (?:any|no)|any|no remaining|prepaid|pre-paid)"
-            r" (?:\w{1,20} )?(?:credits?|balance|funds?|quota)\b"
-            r"|\bcredits?\b.{0,40}?(?:too low|exhausted|depleted|expired|used up|to unlock|to continue)"
-            r"|\b(?:quota|allowance|allocation)\b.{0,40}?(?:exhausted|depleted|used up)"
-            r"|account is not active|billing details"
-            r"|(?:depleted|exhausted|exceeded|used up|used all|reached|hit)\b[^.]{0,30}?\b(?:your|its|all|the)\b"
-            r"[^.]{0,40}?\b(?:credits?|current quota|quota|allowance|allocation|budget|spend\w{0,5}|usage limits?)\b"
-            r"|spend(?:ing)? (?:limit|cap)|monthly (?:limit|budget|cap)|(?:budget|key limit) (?:has been )?exceeded"
-            r"|payment required|in arrears|arrearage|overdue|not in good standing|is in good standing|recharge"
-            r"|top.?up your|free tier of the model has been"
+        any_of(
+            r"credit balance is too low|specified (?:workspace )?api usage limits",
+            r"\b(?:insufficient|not enough|out of|(?:have|has) (?:any|no)|any|no remaining|prepaid|pre-paid)"
+            r" (?:\w{1,20} )?(?:credits?|balance|funds?|quota)\b",
+            r"\bcredits?\b.{0,40}?(?:too low|exhausted|depleted|expired|used up|to unlock|to continue)",
+            r"\b(?:quota|allowance|allocation)\b.{0,40}?(?:exhausted|depleted|used up)",
+            r"account is not active|billing details",
+            r"(?:depleted|exhausted|exceeded|used up|used all|reached|hit)\b[^.]{0,30}?\b(?:your|its|all|the)\b"
+            r"[^.]{0,40}?\b(?:credits?|current quota|quota|allowance|allocation|budget|spend\w{0,5}|usage limits?)\b",
+            r"spend(?:ing)? (?:limit|cap)|monthly (?:limit|budget|cap)|(?:budget|key limit) (?:has been )?exceeded",
+            r"payment required|in arrears|arrearage|overdue|not in good standing|is in good standing|recharge",
+            r"top.?up your|free tier of the model has been",
         ),
         _QUOTA,
         E.QUOTA_EXHAUSTED,
     ),
     (re.compile(r"billing"), frozenset({400, 402}), E.QUOTA_EXHAUSTED),  # Gemini's FAILED_PRECONDITION
     (
-        re.compile(
-            r"\b(?:incorrect|invalid|wrong|missing|expired|malformed|no) (?:x-)?api.?key"
-            r"|api.?key\b.{0,40}?(?:not valid|invalid|expired|incorrect|missing|revoked|disabled|required)"
-            r"|check the api-key|no auth credentials|invalid (?:proxy server|access|auth|bearer) token"
+        any_of(
+            r"\b(?:incorrect|invalid|wrong|missing|expired|malformed|no) (?:x-)?api.?key",
+            r"api.?key\b.{0,40}?(?:not valid|invalid|expired|incorrect|missing|revoked|disabled|required)",
+            r"check the api-key|no auth credentials|invalid (?:proxy server|access|auth|bearer) token",
         ),
         frozenset({400, 403}),
         E.AUTHENTICATION,
     ),
     (
-        re.compile(
-            r"violates usage guidelines|content (?:management )?policy|contentpolicyviolation|safety (?:system|check)"
-            r"|content[ _]filter(?:ed|ing)?\b|flagged (?:as|by|for)|\bmoderation\b|inappropriate content"
-            r"|prohibited_content|considered high risk|data_inspection"
+        any_of(
+            r"violates usage guidelines|content (?:management )?policy|contentpolicyviolation|safety (?:system|check)",
+            r"content[ _]filter(?:ed|ing)?\b|flagged (?:as|by|for)|\bmoderation\b|inappropriate content",
+            r"prohibited_content|considered high risk|data_inspection",
         ),
         frozenset({400, 403, 422}),
         E.CONTENT_FILTERED,
@@ -278,11 +282,11 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
     # A rate that is told with another status than 429: Bedrock's, through gateways.
     (re.compile(r"rate.?limit|too many requests|throttl"), frozenset({400, 403, 429, 500, 503}), E.RATE_LIMITED),
     (
-        re.compile(
-            r"overloaded|capacity (?:temporarily )?exceeded|(?:at|over|no|insufficient) capacity"
-            r"|\bbusy\b|queue\b[^.]{0,20}?(?:full|exceeded|overflow)|loading model"
-            r"|model\b(?:[^.]|\.\b){0,80}?\b(?:loading|loaded|starting|warming|cold|unloaded|not ready)\b(?<!models loaded)"
-            r"|temporarily unavailable|no (?:available|healthy|free) \w{1,20}|high (?:demand|load|traffic)"
+        any_of(
+            r"overloaded|capacity (?:temporarily )?exceeded|(?:at|over|no|insufficient) capacity",
+            r"\bbusy\b|queue\b[^.]{0,20}?(?:full|exceeded|overflow)|loading model",
+            r"model\b(?:[^.]|\.\b){0,80}?\b(?:loading|loaded|starting|warming|cold|unloaded)\b(?<!models loaded)",
+            r"temporarily unavailable|no (?:available|healthy|free) \w{1,20}|high (?:demand|load|traffic)",
         ),
         _BUSY,
         E.OVERLOADED,
@@ -302,10 +306,10 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
     (OTHER_THING, frozenset({404}), E.INVALID_REQUEST),
     (re.compile(r"(?:try|retry) (?:again )?later|please retry"), _ODD, E.OVERLOADED),
     (
-        re.compile(
-            r"internal (?:server )?error|^provider returned error\W*$|upstream (?:error|request|connect)|bad gateway"
-            r"|has crashed|out of memory|failed to load (?:the )?model|connection (?:error|refused|reset)"
-            r"|(?:request|gateway) timed out|deadline exceeded|conflict"
+        any_of(
+            r"internal (?:server )?error|^provider returned error\W*$|upstream (?:error|request|connect)|bad gateway",
+            r"has crashed|out of memory|failed to load (?:the )?model|connection (?:error|refused|reset)",
+            r"(?:request|gateway) timed out|deadline exceeded",
         ),
         _ODD,
         E.SERVER_ERROR,

@@ -168,6 +168,7 @@ OTHERS: list[tuple[int | None, Any, str]] = [
     (429, err("No deployments available for selected model, Try again in 60 seconds. Passed model=x."), "rate_limited"),
     (429, err("exceeded token rate limit of your current OpenAI S0 pricing tier. Please retry after 26 seconds. Please "
               "go here: https://aka.ms/oai/quotaincrease", code="429"), "rate_limited"),
+    (429, err("You exceeded your quota of 10 requests per minute"), "rate_limited"),
     (429, {"status": 429, "title": "Too Many Requests"}, "rate_limited"),
     # money
     (402, err("Insufficient funds. Please add credits to your account to continue.", type="insufficient_funds"),
@@ -209,6 +210,10 @@ OTHERS: list[tuple[int | None, Any, str]] = [
     (422, {"detail": [{"type": "missing", "loc": ["body", "messages"], "msg": "Field required"}]}, "invalid_request"),
     (400, err("Invalid value: 'robot'. Supported values are: 'system', 'user'."), "invalid_request"),
     (400, claude("tool_use ids were found without tool_result blocks immediately after: t1"), "invalid_request"),
+    (400, err("Invalid 'messages[0].content[0].image_url'. Expected a valid URL.", code="invalid_value"),
+     "invalid_request"),
+    (400, err("Invalid request for model gpt-4"), "invalid_request"),
+    (400, err("The fields a and b are in conflict"), "invalid_request"),
     (400, err("We could not parse the JSON body of your request."), "invalid_request"),
 ]  # fmt: skip
 
