@@ -32,6 +32,10 @@ class Tiles(Horizontal):
                      padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[str, str] = {}  # the markup in each tile
+
     def compose(self) -> ComposeResult:
         for name, title in TITLES.items():
             tile = Static(id=name)
@@ -43,9 +47,9 @@ class Tiles(Horizontal):
         for name, first, second in _tiles(snapshot, max(8, self.size.width // 6 - 4)):
             tile = self.query_one(f"#{name}", Static)
             content = Content("\n").join([first, second])
-            if getattr(tile, "told", None) != content.markup:
+            if self._shown.get(name) != content.markup:
                 tile.update(content, layout=False)
-                setattr(tile, "told", content.markup)  # noqa: B010 - a note on a widget of textual's
+                self._shown[name] = content.markup
 
 
 def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Content]]:
