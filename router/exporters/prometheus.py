@@ -115,12 +115,12 @@ def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
 
 
 def _state(snapshot: Snapshot) -> Iterator[Metric]:
-    lamp = GaugeMetricFamily(
+    health = GaugeMetricFamily(
         "signalbox_target_state", "1 for the state that it is in", labels=["provider", "target", "state"]
     )
     for each in snapshot.targets:
-        lamp.add_metric([each.provider, each.name, each.lamp.state], 1)
-    yield lamp
+        health.add_metric([each.provider, each.name, each.health.state], 1)
+    yield health
     spent = GaugeMetricFamily("signalbox_budget_spent_usd", "Spent in the current period", labels=["scope", "name"])
     limit = GaugeMetricFamily("signalbox_budget_limit_usd", "The budget of a period", labels=["scope", "name"])
     for budget in snapshot.spending:

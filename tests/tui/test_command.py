@@ -102,7 +102,7 @@ async def test_the_demo_has_traffic_whose_vendors_break_and_mend() -> None:
         await until(lambda: router.snapshot().figures.totals.succeeded > 20)
         assert running.set_fault("openai", "break") == "openai is broken: it answers 500"
         assert running.faults() == {"openai": "broken"}
-        await until(lambda: router.snapshot().targets[0].lamp.state == "open")
+        await until(lambda: router.snapshot().targets[0].health.state == "open")
         assert running.set_fault("anthropic", "limit").startswith("anthropic is rate-limited")
         await until(lambda: "rate_limited" in router.snapshot().providers[1].figures.window.errors)
         assert running.set_fault("openai", "mend") == "openai is well again"

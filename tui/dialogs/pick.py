@@ -60,7 +60,7 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
         rows += [Row(f"route {route.name}", self._line(route.name, "●", GOOD, "")) for route in snapshot.routes]
         rows.append(Row(None, ((" targets", TITLE),)))
         for target in snapshot.targets:
-            sign, style, _ = LAMPS[target.lamp.state]
+            sign, style, _ = LAMPS[target.health.state]
             model = f"{target.provider}/{target.model}"
             rows.append(Row(f"target {target.name}", self._line(target.name, sign, style, model)))
         self.query_one(RowList).show(rows)

@@ -114,7 +114,7 @@ class PanelScreen(DashboardScreen):
     def action_drain(self) -> None:
         chosen = self.query_one(ProviderTable).chosen
         if chosen is not None:
-            self.drain(chosen.name, back=chosen.lamp.state == "drained")
+            self.drain(chosen.name, back=chosen.health.state == "drained")
 
     def action_try_it(self) -> None:
         chosen = self.query_one(ProviderTable).chosen

@@ -98,7 +98,7 @@ class RoutesScreen(DashboardScreen):
     def action_drain(self) -> None:
         target, snapshot = self._target, self.session.snapshot
         if target is not None and snapshot is not None:
-            drained = any(known.name == target and known.lamp.state == "drained" for known in snapshot.targets)
+            drained = any(known.name == target and known.health.state == "drained" for known in snapshot.targets)
             self.drain(target, back=drained)
 
     def action_try_it(self) -> None:

@@ -32,12 +32,12 @@ class Details(Static):
 
 
 def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
-    yield _lamp(shown.lamp, snapshot.time)
+    yield _lamp(shown.health, snapshot.time)
     if isinstance(shown, ProviderFigures):
         yield _pair("kind", f"{shown.kind}, {len(shown.targets)} target{'' if len(shown.targets) == 1 else 's'}")
         if len(shown.keys) > 1:
             for key in shown.keys:
-                yield _key(key.name, key.lamp, key.limits, snapshot.time)
+                yield _key(key.name, key.health, key.limits, snapshot.time)
         elif shown.keys:
             yield from (_limit(limit) for limit in shown.keys[0].limits)
     else:

@@ -117,7 +117,7 @@ def _line(shown: Shown, columns: list[Column], now: float, sign: str, fault: str
 
 
 def _name(shown: Shown, width: int, sign: str, fault: str | None) -> list[Piece]:
-    mark, style, _ = LAMPS[shown.lamp.state]
+    mark, style, _ = LAMPS[shown.health.state]
     if isinstance(shown, ProviderFigures):
         note = f" ✗ {fault}" if fault else ""
         room = width - 6 - len(note)
@@ -141,11 +141,11 @@ def state(lamp: Health, now: float) -> str:
 
 
 def _state(shown: Shown, width: int, now: float) -> list[Piece]:
-    if isinstance(shown, ProviderFigures) and shown.lamp.state == "closed":
-        dark = sum(target.lamp.state in ("open", "held", "drained") for target in shown.targets)
+    if isinstance(shown, ProviderFigures) and shown.health.state == "closed":
+        dark = sum(target.health.state in ("open", "held", "drained") for target in shown.targets)
         if dark:  # told here too, since the targets may be folded
             return [(as_text.fit(f"{dark} of {len(shown.targets)} out", width - 1), WARN), (" ", "")]
-    return [(as_text.fit(state(shown.lamp, now), width - 1), LAMPS[shown.lamp.state][1]), (" ", "")]
+    return [(as_text.fit(state(shown.health, now), width - 1), LAMPS[shown.health.state][1]), (" ", "")]
 
 
 def _share(shown: Shown, width: int, now: float) -> list[Piece]:
@@ -160,7 +160,7 @@ def _rate(shown: Shown, width: int, now: float) -> list[Piece]:
 
 
 def _spark(shown: Shown, width: int, now: float) -> list[Piece]:
-    style = GOOD if shown.lamp.state == "closed" else LAMPS[shown.lamp.state][1]
+    style = GOOD if shown.health.state == "closed" else LAMPS[shown.health.state][1]
     if isinstance(shown, TargetFigures):
         style = f"{style} 60%"
     series = shown.figures.series

@@ -152,7 +152,7 @@ def _tier(
             (f" {rail} ", FAINT),
             (f"{as_text.fit(label, columns.label)} ", MUTED if number else TEXT),
             (fork, FAINT),
-            *_moving(rate, snapshot.time, dark=target is not None and target.lamp.state != "closed"),
+            *_moving(rate, snapshot.time, dark=target is not None and target.health.state != "closed"),
             *_target(branch, target, snapshot.time, columns),
         ]
         yield Row(f"target {chain.route} {number} {branch.target}", (*lead, *_load(tier, branch, route, rate, columns)))
@@ -198,9 +198,9 @@ def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
 
 
 def _target(branch: BranchView, target: TargetFigures | None, now: float, columns: _Columns) -> Iterator[Piece]:
-    lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.lamp.state
+    lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.health.state
     sign, style, _ = LAMPS[lamp_state]
-    note = "left out" if branch.disabled else "" if target is None else state(target.lamp, now)
+    note = "left out" if branch.disabled else "" if target is None else state(target.health, now)
     model = f"{branch.provider}/{branch.model}"
     model = "" if model == branch.target else model
     yield f"{sign} ", style

@@ -389,12 +389,12 @@ async def test_commands_act_and_say_what_they_did(tmp_path: Path) -> None:
         lamp = {"open": "open", "close": "closed"}
         for action in ("open", "close", "reset"):
             assert (await feed.command(SetBreaker("a/x", action))).ok  # type: ignore[arg-type]  # a literal
-            found = next(each for each in router.snapshot().targets if each.name == "a/x").lamp
+            found = next(each for each in router.snapshot().targets if each.name == "a/x").health
             assert (found.state, found.by_hand) == (lamp.get(action, "closed"), action != "reset")
         assert (await feed.command(Drain("a"))).ok
-        assert router.snapshot().providers[0].lamp.state == "drained"
+        assert router.snapshot().providers[0].health.state == "drained"
         assert (await feed.command(Undrain("a"))).ok
-        assert router.snapshot().providers[0].lamp.state == "closed"
+        assert router.snapshot().providers[0].health.state == "closed"
         refused = await feed.command(Drain("nobody"))
         assert not refused.ok
         assert "nobody" in refused.message
@@ -558,8 +558,8 @@ async def test_the_processes_of_one_app_are_one_router(tmp_path: Path) -> None:
         assert (await feed.trace(record.id)) is not None
         done = await feed.command(SetBreaker("b/y", "open"))
         assert done.ok
-        snapshot = await first(feed, lambda each: each.providers[1].targets[0].lamp.by_hand)
-        assert snapshot.providers[1].targets[0].lamp.state == "open"
+        snapshot = await first(feed, lambda each: each.providers[1].targets[0].health.by_hand)
+        assert snapshot.providers[1].targets[0].health.state == "open"
         found[0].process.kill()
         await found[0].process.wait()
         snapshot = await first(feed, lambda each: len(each.by_process) == 2)

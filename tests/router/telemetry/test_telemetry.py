@@ -257,7 +257,7 @@ async def test_breakers_tell_why_they_open_and_that_they_close() -> None:
     for _ in range(6):
         await world.router.complete("chat", "hi")
     await asyncio.sleep(0)
-    lamp = target(world.router.snapshot(), "x").lamp
+    lamp = target(world.router.snapshot(), "x").health
     assert (lamp.state, lamp.why, lamp.by_hand) == ("open", "5 failures in a row", False)
     assert lamp.until == pytest.approx(world.router.snapshot().time + 10, abs=1.1)
     for _ in range(40):
@@ -267,7 +267,7 @@ async def test_breakers_tell_why_they_open_and_that_they_close() -> None:
     assert sentences[0].startswith("x opened: 5 failures in a row (server_error); retry in ")
     assert sentences[1] == "x is half-open: the next calls probe it"
     assert sentences[-1] == "x closed: it answers again"
-    assert target(world.router.snapshot(), "x").lamp.state == "closed"
+    assert target(world.router.snapshot(), "x").health.state == "closed"
     first = world.router.telemetry.events[0]
     assert (first.kind, first.level, first.provider, first.target) == ("breaker", "error", "a", "x")
 
@@ -295,7 +295,7 @@ async def test_a_hold_shows_on_the_lamp() -> None:
     world = World(PRICED, a=lambda _: Fail(ErrorCode.RATE_LIMITED, retry_after=30.0), b=well)
     await world.router.complete("chat", "hi")
     snapshot = world.router.snapshot()
-    lamp = target(snapshot, "x").lamp
+    lamp = target(snapshot, "x").health
     assert lamp.state == "held"
     assert lamp.until == pytest.approx(snapshot.time + 30, abs=0.1)
 
