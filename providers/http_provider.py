@@ -11,14 +11,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import msgspec
-
 from providers.accumulate import as_chunks
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json, scrub
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_dict, as_list, as_str
+from providers.schemas.adapt import adapted
+from providers.schemas.names import NamesBack, answer_back, renamed
+from providers.schemas.rules import GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
+from providers.surrogates import encode_json
 from providers.timeouts import bounded, timed
 from providers.transport.headers import remaining_quota
 from providers.types import (
@@ -87,6 +89,11 @@ class HttpProvider(ABC):
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream."""
 
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        """What the vendor takes of JSON Schema and of names."""
+        return GENERIC
+
     def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""
         return False
@@ -141,7 +148,8 @@ class HttpProvider(ABC):
         Raises:
             ProviderError: UNSUPPORTED where the vendor has no such endpoint; else whatever failed.
         """
-        asked = self.encode_count(request)
+        validate(request)
+        asked = self.encode_count(adapted(request, self.schema_rules))
         if asked is None:
             raise ProviderError(
                 ErrorCode.UNSUPPORTED,
@@ -149,7 +157,6 @@ class HttpProvider(ABC):
                 provider=self.name,
                 model=request.model,
             )
-        validate(request)
         body = await self._ask("POST", *asked, request)
         tokens = body.get("input_tokens") if isinstance(body, dict) else None
         if type(tokens) is not int:
@@ -251,7 +258,11 @@ class HttpProvider(ABC):
         request: CompletionRequest,
         state: _StreamState,
     ) -> AsyncGenerator[StreamChunk, None]:
-        decoder = state.decoder = self.stream_decoder(request, _request_id(response))
+        decoder = self.stream_decoder(request, _request_id(response))
+        names = self._names_sent(request)
+        if names:
+            decoder = NamesBack(decoder, names)
+        state.decoder = decoder
         lines = type(self).line_decoder()
         feed = decoder.feed
         async with aclosing(pieces):  # a generator that is left alone would be closed by a task of its own
@@ -271,6 +282,7 @@ class HttpProvider(ABC):
     async def _open(self, request: CompletionRequest, *, stream: bool) -> HttpResponse:
         """Send the request; the answer's status is 200, or it is raised as the error that it stands for."""
         validate(request)
+        request = adapted(request, self.schema_rules)
         path, body = self.encode(request, stream=stream)
         try:
             return await self._send("POST", path, body, request)
@@ -287,7 +299,7 @@ class HttpProvider(ABC):
         response = await self._client().open(
             method,
             path,
-            None if body is None else msgspec.json.encode(body),
+            None if body is None else encode_json(body),
             headers=dict(request.extra_headers or {}),
             connect=request.connect_timeout,
         )
@@ -338,7 +350,11 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
-        return self.decode(body, request, request_id)
+        return answer_back(self.decode(body, request, request_id), self._names_sent(request))
+
+    def _names_sent(self, request: CompletionRequest) -> dict[str, str]:
+        """The caller's names of tools that the vendor does not take, by what was sent in their place."""
+        return renamed(request) if self.schema_rules.names else {}
 
     def _broken(self, error: ProviderError, state: _StreamState) -> ProviderError:
         """After content was given out every failure is an interrupted stream, with what came so far."""
