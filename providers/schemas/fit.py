@@ -58,6 +58,8 @@ class _Fitter:
         for name in node.get("properties") or () if allowed else ():
             if allowed and not allowed.fullmatch(name):
                 raise Unfit(f"properties.{name}", f"its name does not match {allowed.pattern}")
+        if any(keyword in node for keyword in ("anyOf", "oneOf", "allOf")):
+            return node  # it says what it holds
         return {**node, "type": "object", "properties": node.get("properties") or {}}
 
     def _without_unions(self, node: dict[str, Any]) -> dict[str, Any]:
@@ -209,15 +211,16 @@ class _Fitter:
 
     def _add_type(self, out: dict[str, Any], path: str) -> None:
         values = [out["const"]] if "const" in out else out.get("enum")
-        if "type" not in out and isinstance(values, list) and self._subset.type_lists == "keep":
+        if "type" not in out and isinstance(values, list):
             kinds = list(dict.fromkeys(_TYPES.get(type(value), "object") for value in values))
-            out["type"] = kinds[0] if len(kinds) == 1 else kinds
+            if len(kinds) == 1 or self._subset.type_lists == "keep":
+                out["type"] = kinds[0] if len(kinds) == 1 else kinds
         if "type" not in out and "properties" in out:
             out["type"] = "object"
         if _is(out, "array") and "items" not in out and "prefixItems" not in out:
-            if self._subset.all_required:
+            if not self._subset.any_item:
                 raise Unfit(f"{path}.items", "a list has to say what it holds")
-            out["items"] = {}
+            out["items"] = {} if self._subset.any_item == "any" else {"type": "string"}
         if self._subset.all_required and "type" not in out and "anyOf" not in out:
             raise Unfit(f"{path}.type", "it is missing")
 

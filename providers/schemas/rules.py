@@ -26,6 +26,7 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True):
         closed: whether every object has to say `additionalProperties: false`.
         all_required: whether every property has to be required; an optional one becomes nullable.
         typed: whether every schema needs a type, and every array its `items`.
+        any_item: what a list without `items` holds: "any" says so, "text" says strings, None refuses it.
         text_enums: whether the values of `enum` have to be strings.
         hint: whether the model only reads the schema, and is not held to it: what it cannot say is said in words.
         property_names: what the names of the root's properties look like.
@@ -41,6 +42,7 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False
     all_required: bool = False
     typed: bool = False
+    any_item: Literal["any", "text"] | None = "any"
     text_enums: bool = False
     hint: bool = False
     property_names: re.Pattern[str] | None = None
@@ -84,8 +86,11 @@ _OPENAI_STRICT = Subset(
     closed=True,
     all_required=True,
     typed=True,
+    any_item=None,
 )
-OPENAI = VendorSchemas(tools=_OPENAI_TOOLS, strict_tools=_OPENAI_STRICT, output=Subset(), strict_output=_OPENAI_STRICT)
+OPENAI = VendorSchemas(
+    tools=_OPENAI_TOOLS, strict_tools=_OPENAI_STRICT, output=Subset(typed=True), strict_output=_OPENAI_STRICT
+)
 
 _CLAUDE_OUTPUT = Subset(
     only=_SHAPE | {"additionalProperties", "const", "allOf", "title", "default", "format", "pattern"},
@@ -114,8 +119,9 @@ _GEMINI = Subset(
     type_lists="nullable",
     typed=True,
     text_enums=True,
+    any_item=None,
 )
-GEMINI = VendorSchemas(tools=msgspec.structs.replace(_GEMINI, hint=True), output=_GEMINI)
+GEMINI = VendorSchemas(tools=msgspec.structs.replace(_GEMINI, hint=True, any_item="text"), output=_GEMINI)
 
 # Held to the schema always. What it takes is everything but these.
 _XAI = Subset(refused=frozenset({"allOf", "minLength", "maxLength", "minItems", "maxItems", "minContains", "contains"}))

@@ -34,6 +34,23 @@ LIMITS = {
     "enum": "one of {}",
     "const": "always {}",
 }
+# What the model can only be told; said where it reads the schema without being held to it.
+_WORDS = {
+    **LIMITS,
+    "additionalProperties": "every other key holds {}",
+    "unevaluatedProperties": "every other key holds {}",
+    "patternProperties": "what keys of a pattern hold: {}",
+    "propertyNames": "every key is {}",
+    "dependentRequired": "keys that need others: {}",
+    "not": "never {}",
+    "if": "if it is {}",
+    "then": "then it is {}",
+    "else": "else it is {}",
+    "oneOf": "exactly one of {}",
+    "allOf": "all of {}",
+    "contains": "at least one item is {}",
+    "prefixItems": "the first items are {}",
+}
 
 
 def say(keyword: str, value: Any) -> str:
@@ -41,7 +58,7 @@ def say(keyword: str, value: Any) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     if keyword == "uniqueItems" and value is False:
         return ""
-    return LIMITS[keyword].format(text) if keyword in LIMITS else f"{keyword}: {text}"
+    return _WORDS[keyword].replace("{}", text) if keyword in _WORDS else f"{keyword}: {text}"
 
 
 def described(node: dict[str, Any], said: list[str]) -> dict[str, Any]:
