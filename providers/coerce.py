@@ -159,16 +159,32 @@ def _message(source: Any, where: str) -> Message:
         invalid(f"{where}.tool_calls: a list is expected, not {_kind(calls)}")
     name = source.get("name")
     tool_call_id = source.get("tool_call_id")
-    reasoning = source.get("reasoning_content") or source.get("reasoning")
     return Message(
         role=role,  # type: ignore[arg-type]  # any string: `validate` tells the roles
         content=_content(source.get("content"), f"{where}.content"),
         tool_calls=tuple(_tool_call(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(calls)),
-        thinking=(ThinkingPart(reasoning),) if isinstance(reasoning, str) and reasoning else (),
+        thinking=_reasoning(source, calls),
         tool_call_id=tool_call_id if isinstance(tool_call_id, str) else None,
         is_error=source.get("is_error") is True,
         name=name if isinstance(name, str) else None,
     )
+
+
+def _reasoning(source: Mapping[str, Any], calls: Sequence[Any]) -> tuple[ThinkingPart, ...]:
+    """What a chat server's answer held beside its text, kept as an app kept it; whose it is, is not told."""
+    text = source.get("reasoning_content") or source.get("reasoning")
+    opaque: dict[str, Any] = {key: source[key] for key in ("reasoning_details", "thinking_blocks") if source.get(key)}
+    signatures = {
+        str(call.get("id") or ""): dict(extra)
+        for call in calls
+        if isinstance(call, Mapping) and isinstance(extra := call.get("extra_content"), Mapping)
+    }
+    if signatures:
+        opaque["extra_content"] = signatures
+    if text and not source.get("reasoning_content"):
+        opaque["field"] = "reasoning"
+    found = text if isinstance(text, str) else ""
+    return (ThinkingPart(found, opaque=opaque or None),) if found or opaque else ()
 
 
 def _content(content: Any, where: str) -> str | tuple[Part, ...]:

@@ -57,13 +57,15 @@ class ThinkingPart(Struct, frozen=True):
     """Reasoning that a model made.
 
     `origin` is `provider/model`: it is sent back only there, because signatures and encrypted
-    reasoning are bound to the model that made them.
+    reasoning are bound to the model that made them. `after` is its place in the turn: how many characters
+    of the text and how many tool calls came before it.
     """
 
     text: str
     signature: str | None = None
     opaque: dict[str, Any] | None = None
     origin: str | None = None
+    after: tuple[int, int] = (0, 0)
 
 
 Part: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart
@@ -95,7 +97,11 @@ class ToolInvocation(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """One turn of a conversation; `content` is a string or a tuple of parts."""
+    """One turn of a conversation; `content` is a string or a tuple of parts.
+
+    `origin` is the provider that made an assistant's turn, None where it is not known: its tool calls keep there the
+    ids that they have.
+    """
 
     role: Role
     content: str | tuple[Part, ...] = ""
@@ -104,6 +110,7 @@ class Message(Struct, frozen=True):
     tool_call_id: str | None = None
     is_error: bool = False
     name: str | None = None
+    origin: str | None = None
 
     @classmethod
     def user(cls, content: str | Sequence[Part]) -> Message:
@@ -214,7 +221,7 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
     @property
     def message(self) -> Message:
         """The assistant message to append to the conversation."""
-        return Message("assistant", self.text, self.tool_calls, self.thinking)
+        return Message("assistant", self.text, self.tool_calls, self.thinking, origin=self.provider or None)
 
 
 class ToolCallDelta(Struct, frozen=True):

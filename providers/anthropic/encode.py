@@ -11,6 +11,7 @@ from typing import Any
 
 from providers.anthropic.models import ClaudeRule, rule_for
 from providers.errors import ErrorCode, ProviderError
+from providers.turns import CallIds, as_object, family, in_order, made_by, made_by_family
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -50,6 +51,8 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
         limit = rule.max_output if stream else min(rule.max_output, PLAIN_MAX_TOKENS)
     system, messages = _conversation(request, rule, provider)
     thinking, effort = _thinking(request, rule, limit)
+    if thinking and thinking["type"] == "enabled" and rule.signed and _is_in_unthought_turn(messages):
+        thinking = None
     output: dict[str, Any] = {}
     if effort is not None:
         output["effort"] = effort
@@ -92,6 +95,7 @@ def _conversation(
 ) -> tuple[str | list[dict[str, Any]] | None, list[dict[str, Any]]]:
     """The leading system messages, and the turns: same roles merged, all results of a turn's calls in one message."""
     messages = request.messages
+    ids = CallIds(_call_id)
     start = 0
     while start < len(messages) and messages[start].role in ("system", "developer"):
         start += 1
@@ -101,9 +105,9 @@ def _conversation(
         if message.role in ("system", "developer"):
             _add_system(turns, message, messages[place + 1 :], rule)
         elif message.role == "assistant":
-            _add(turns, "assistant", _assistant_blocks(message, request, provider))
+            _add(turns, "assistant", _assistant_blocks(message, request, rule, provider, ids))
         elif message.role == "tool":
-            _add(turns, "user", [_tool_result(message, request)])
+            _add(turns, "user", [_tool_result(message, request, ids)])
         else:
             _add(turns, "user", _blocks(message.content, request))
     if not turns:
@@ -206,31 +210,63 @@ def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
     return block
 
 
-def _assistant_blocks(message: Message, request: CompletionRequest, provider: str) -> list[dict[str, Any]]:
+def _assistant_blocks(
+    message: Message, request: CompletionRequest, rule: ClaudeRule, provider: str, ids: CallIds
+) -> list[dict[str, Any]]:
+    """The turn's blocks in the order in which they were made; its own thinking goes back as it came."""
     content = message.content
-    origin = f"{provider}/{request.model}"
-    thoughts = list(message.thinking)
-    if not isinstance(content, str):
-        if any(isinstance(part, ImagePart | FilePart) for part in content):
-            raise unsupported(request, "takes images and documents in user messages only")
-        thoughts += [part for part in content if isinstance(part, ThinkingPart)]
-    blocks = [_thought(part) for part in thoughts if part.origin == origin and (part.signature or part.opaque)]
-    blocks += _blocks(content, request)
-    return blocks + [_tool_use(call) for call in message.tool_calls]
+    if not isinstance(content, str) and any(isinstance(part, ImagePart | FilePart) for part in content):
+        raise unsupported(request, "takes images and documents in user messages only")
+
+    def own(part: ThinkingPart) -> bool:
+        if part.signature or part.opaque:
+            return made_by(part.origin, provider, request.model)
+        return not rule.signed and made_by_family(part.origin, provider, request.model)
+
+    sent_ids = iter(ids.of_calls(message.tool_calls))
+    blocks: list[dict[str, Any]] = []
+    for piece in in_order(message, own):
+        if isinstance(piece, ThinkingPart):
+            blocks.append(_thought(piece))
+        elif isinstance(piece, ToolCall):
+            blocks.append(_tool_use(piece, next(sent_ids)))
+        else:
+            blocks += _blocks((piece,), request)
+    needs_thought = message.tool_calls and request.thinking != "off" and family(request.model) in _NEEDING
+    if needs_thought and not any(block["type"] in _THOUGHTS for block in blocks):
+        blocks.insert(0, {"type": "thinking", "thinking": " "})
+    return blocks
+
+
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+# Families whose servers refuse a turn of tool calls without the thinking that led to it; a blank one does for others'.
+_NEEDING = frozenset({"deepseek", "kimi"})
+
+
+def _is_in_unthought_turn(turns: list[dict[str, Any]]) -> bool:
+    """Whether tool results are awaited for by a turn without thinking, such as one of another vendor.
+
+    With a budget for thinking such a turn is refused: "Expected `thinking` or `redacted_thinking`, but found ...".
+    """
+    if len(turns) < 2 or turns[-2]["role"] != "assistant" or isinstance(turns[-1]["content"], str):
+        return False
+    answered = any(block["type"] == "tool_result" for block in turns[-1]["content"])
+    return answered and turns[-2]["content"][0]["type"] not in _THOUGHTS
 
 
 def _thought(part: ThinkingPart) -> dict[str, Any]:
     if part.opaque:
         return dict(part.opaque)
-    return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+    block = {"type": "thinking", "thinking": part.text}
+    return {**block, "signature": part.signature} if part.signature else block
 
 
-def _tool_use(call: ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": call.arguments or {}}
+def _tool_use(call: ToolCall, call_id: str) -> dict[str, Any]:
+    return {"type": "tool_use", "id": call_id, "name": call.name, "input": as_object(call)}
 
 
-def _tool_result(message: Message, request: CompletionRequest) -> dict[str, Any]:
-    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(message.tool_call_id or "")}
+def _tool_result(message: Message, request: CompletionRequest, ids: CallIds) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": ids.of_result(message.tool_call_id or "")}
     content = message.content
     block["content"] = content if isinstance(content, str) else _blocks(content, request)
     if not block["content"]:

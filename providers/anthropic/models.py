@@ -30,6 +30,7 @@ class ClaudeRule(msgspec.Struct, frozen=True, kw_only=True):
         prefill: whether the last message may be the assistant's.
         system_in_middle: whether a system message may stand between turns.
         json_schema: whether `output_config.format` works.
+        signed: whether its thinking is signed, and refused without a signature.
         max_output, window: tokens.
     """
 
@@ -40,6 +41,7 @@ class ClaudeRule(msgspec.Struct, frozen=True, kw_only=True):
     prefill: bool = False
     system_in_middle: bool = True
     json_schema: bool = True
+    signed: bool = True
     max_output: int = 128_000
     window: int = 1_000_000
 
@@ -92,7 +94,13 @@ _RULES: tuple[tuple[str, ClaudeRule], ...] = (
 
 # Models of other makers behind this protocol (Ollama, llama.cpp, OpenRouter): everything is sent as asked.
 _FOREIGN = ClaudeRule(
-    thinking=_BUDGET, thinks_by_default=False, sampling=True, prefill=True, system_in_middle=False, max_output=4_096
+    thinking=_BUDGET,
+    thinks_by_default=False,
+    sampling=True,
+    prefill=True,
+    system_in_middle=False,
+    signed=False,
+    max_output=4_096,
 )
 _NEWEST = ClaudeRule(thinks_by_default=False)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
+from providers.turns import CallIds, made_by, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -37,9 +37,10 @@ def encode(
     """
     if request.stop and request.model.startswith(dialect.no_stop):
         raise ProviderError(ErrorCode.UNSUPPORTED, f"{request.model} takes no stop sequences", model=request.model)
+    ids = CallIds(_short_id if dialect.short_ids else long_id)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [_message(message, request.model, dialect, provider) for message in request.messages],
+        "messages": [_message(message, request.model, dialect, provider, ids) for message in request.messages],
         "temperature": request.temperature,
         "top_p": request.top_p,
         dialect.max_tokens: request.max_tokens,
@@ -49,6 +50,7 @@ def encode(
         "frequency_penalty": request.frequency_penalty,
         "user": request.user,
         "metadata": request.metadata if dialect.openai_models else None,
+        **dialect.always,
     }
     _add_tools(body, request, dialect)
     if request.response_format is not None:
@@ -110,13 +112,12 @@ def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dia
     body.update(fields)
 
 
-def _message(message: Message, model: str, dialect: Dialect, provider: str | None) -> dict[str, Any]:
+def _message(message: Message, model: str, dialect: Dialect, provider: str | None, ids: CallIds) -> dict[str, Any]:
     role = "system" if message.role == "developer" and not dialect.developer else message.role
     out: dict[str, Any] = {"role": role}
-    rename = _short_id if dialect.short_ids else long_id
     if message.role == "tool":
         # The protocol has no flag for a failed tool: the caller's text is all that tells.
-        return {**out, "tool_call_id": rename(message.tool_call_id or ""), "content": message.text}
+        return {**out, "tool_call_id": ids.of_result(message.tool_call_id or ""), "content": message.text}
     if message.name is not None:
         out["name"] = message.name
     out["content"] = message.text if message.role == "assistant" else _content(message.content)
@@ -127,8 +128,10 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
             out["content"] = None
             if not dialect.null_content:
                 del out["content"]
-        out["tool_calls"] = [_tool_call(call, rename) for call in message.tool_calls]
+        out["tool_calls"] = _tool_calls(message, dialect, provider, ids)
     _send_thinking_back(out, message, model, dialect, provider)
+    if dialect.call_signatures and message.tool_calls:
+        _sign(out["tool_calls"], model)
     return out
 
 
@@ -158,10 +161,20 @@ def data_url(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _tool_call(call: ToolCall, rename: Callable[[str], str]) -> dict[str, Any]:
-    # The model's own text goes back unchanged: it keeps the vendor's prompt cache warm.
+def _tool_calls(message: Message, dialect: Dialect, provider: str | None, ids: CallIds) -> list[dict[str, Any]]:
+    calls = message.tool_calls
+    # Its own ids a server gets back as they are, some keep in them what they have to know again. Whoever the maker of
+    # others is: OpenAI refuses long ones.
+    own = message.origin == provider if message.origin else not dialect.openai_models
+    sent = ids.of_calls(calls, keep=own and not dialect.short_ids)
+    return [_tool_call(call, call_id) for call, call_id in zip(calls, sent, strict=True)]
+
+
+def _tool_call(call: ToolCall, call_id: str) -> dict[str, Any]:
+    # The model's own text goes back unchanged: it keeps the vendor's prompt cache warm, and a malformed one tells the
+    # model what it did.
     raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
-    return {"id": rename(call.id), "type": "function", "function": {"name": call.name, "arguments": raw}}
+    return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": raw}}
 
 
 def long_id(call_id: str) -> str:
@@ -179,39 +192,70 @@ def _short_id(call_id: str) -> str:
 def _send_thinking_back(
     out: dict[str, Any], message: Message, model: str, dialect: Dialect, provider: str | None
 ) -> None:
-    """Reasoning goes back only to the provider and model that made it; another model would imitate it."""
-    parts = list(message.thinking)
-    if not isinstance(message.content, str):
-        parts += [part for part in message.content if isinstance(part, ThinkingPart)]
-    own = [part for part in parts if made_by(part.origin, provider, model)]
-    for part in own:
-        if part.opaque:
-            _send_opaque_back(out, part.opaque)
+    """Reasoning goes back only to its maker; another model would imitate it, or refuse what it has not signed."""
+    thoughts = thoughts_of(message)
+    for part in thoughts:
+        own = made_by(part.origin, provider, model)
+        if part.opaque and (own or part.origin is None):
+            _send_opaque_back(out, part.opaque, message, dialect, own=own)
     field = dialect.thinking_back
     if field is None:
         return
-    text = "".join(part.text for part in own)
+    # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
+    # to servers of which nothing is known, which are asked in the app's own words.
+    needed = dialect.thinking_needed or (dialect.name == "generic" and model.startswith(_NEEDING))
+    if field == "content":
+        _add_to_content(out, "".join(part.text for part in thoughts if made_by(part.origin, provider, model)))
+        return
+    unknown = needed or dialect.name == "generic"
+    own_parts = [
+        part for part in thoughts if made_by_family(part.origin, provider, model) or (part.origin is None and unknown)
+    ]
+    text = "".join(part.text for part in own_parts)
+    if field == "as_it_came":
+        came_in = (part.opaque["field"] for part in own_parts if part.opaque and "field" in part.opaque)
+        field = next(came_in, "reasoning_content")
     if text:
         out[field] = text
-    elif dialect.thinking_back_always and message.tool_calls:
+    elif needed and message.tool_calls:
         out[field] = " "
 
 
-def made_by(origin: str | None, provider: str | None, model: str) -> bool:
-    """Whether reasoning of this origin (`provider/model`) is this provider's and model's own."""
-    if origin is None:
-        return False
-    maker, _, made_by_model = origin.partition("/")
-    return made_by_model == model and provider in (None, maker)
+# Whoever is asked for them by their makers' names gets the same demands: their reasoning back with every tool call.
+_NEEDING = ("kimi-", "deepseek-")
 
 
-def _send_opaque_back(out: dict[str, Any], opaque: dict[str, Any]) -> None:
-    """What `decode` kept: OpenRouter's reasoning_details, and Gemini's signatures, which belong to a tool call."""
-    details = opaque.get("reasoning_details")
-    if details:
-        out["reasoning_details"] = details
+def _add_to_content(out: dict[str, Any], text: str) -> None:
+    """Mistral's form: parts of the content."""
+    if text:
+        said = out.get("content")
+        thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        out["content"] = [thought, {"type": "text", "text": said}] if said else [thought]
+
+
+def _send_opaque_back(
+    out: dict[str, Any], opaque: dict[str, Any], message: Message, dialect: Dialect, *, own: bool
+) -> None:
+    """What `decode` kept: reasoning_details, Claude's blocks, and Gemini's signatures, which belong to a tool call.
+
+    Of unknown origin they go where such fields are known.
+    """
+    for field in ("reasoning_details", "thinking_blocks"):
+        if opaque.get(field) and (own or dialect.details):
+            out[field] = opaque[field]
     signatures = opaque.get("extra_content")
-    if isinstance(signatures, dict):
-        for call in out.get("tool_calls", ()):
-            if call["id"] in signatures:
-                call["extra_content"] = signatures[call["id"]]
+    if isinstance(signatures, dict) and (own or dialect.call_signatures or dialect.name == "generic"):
+        for call, sent in zip(message.tool_calls, out.get("tool_calls", ()), strict=False):
+            if call.id in signatures:
+                sent["extra_content"] = signatures[call.id]
+
+
+# What Google's documentation on thought signatures says to send with calls that no Gemini made.
+_DUMMY = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+
+
+def _sign(calls: list[dict[str, Any]], model: str) -> None:
+    """Gemini 3 and later refuse a turn of calls whose first is not signed; the others of the turn have none."""
+    older = model.rpartition("/")[2].startswith(("gemini-1", "gemini-2", "gemma"))
+    if not older and not any("extra_content" in call for call in calls):
+        calls[0]["extra_content"] = _DUMMY

@@ -97,13 +97,14 @@ def read_usage(raw: object) -> Usage | None:
 class _Slot:
     """One tool call that is being put together."""
 
-    __slots__ = ("args", "id", "name", "sent_id")
+    __slots__ = ("args", "extra", "id", "name", "sent_id")
 
     def __init__(self) -> None:
         self.id: str | None = None  # the vendor's own
         self.sent_id = ""
         self.name = ""
         self.args: list[str] = []
+        self.extra: dict[str, Any] = {}  # Gemini's signature
 
     @property
     def complete(self) -> bool:
@@ -140,9 +141,11 @@ class ToolCallAssembler:
         name = as_str(function.get("name"))
         arguments = arguments_text(function.get("arguments"))
         if call_id is None and name is None and not arguments:
+            self._sign(entry)
             return None
         position = self._position(entry.get("index"), call_id, name)
         slot = self.slots[position]
+        slot.extra.update(as_dict(entry.get("extra_content")))
         new_id = new_name = None
         if call_id is not None and slot.id is None:
             slot.id = call_id
@@ -155,6 +158,19 @@ class ToolCallAssembler:
         if new_id is None and new_name is None and not arguments:
             return None
         return ToolCallDelta(position, new_id, new_name, arguments)
+
+    def _sign(self, entry: dict[str, Any]) -> None:
+        """A signature that comes alone belongs to the call of that index, else to the newest."""
+        extra = as_dict(entry.get("extra_content"))
+        if extra and self.slots:
+            index = entry.get("index")
+            position = self._by_index.get(index, -1) if type(index) is int else -1
+            self.slots[position].extra.update(extra)
+
+    def signatures(self) -> dict[str, Any]:
+        """What vendors put on the calls, by the calls' ids, as one entry to be kept."""
+        found = {slot.sent_id: slot.extra for slot in self.slots if slot.extra}
+        return {"extra_content": found} if found else {}
 
     def _position(self, index: object, call_id: str | None, name: str | None) -> int:
         if type(index) is int:

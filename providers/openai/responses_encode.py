@@ -11,9 +11,20 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
-from providers.openai.chat_encode import data_url, long_id, made_by
+from providers.openai.chat_encode import data_url, long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
-from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool, effort_of
+from providers.turns import CallIds, in_order, made_by
+from providers.types import (
+    CompletionRequest,
+    FilePart,
+    ImagePart,
+    Message,
+    TextPart,
+    ThinkingPart,
+    Tool,
+    ToolCall,
+    effort_of,
+)
 
 
 def encode(
@@ -61,13 +72,14 @@ def _unsupported(request: CompletionRequest, what: str) -> ProviderError:
 
 def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
+    ids = CallIds(long_id)
     system = "developer" if dialect.developer else "system"
     for message in request.messages:
         if message.role == "assistant":
-            items += _assistant(message, request, provider)
+            items += _assistant(message, request, provider, ids)
         elif message.role == "tool":
             output = message.content if isinstance(message.content, str) else _parts(message.content)
-            call_id = long_id(message.tool_call_id or "")
+            call_id = ids.of_result(message.tool_call_id or "")
             items.append({"type": "function_call_output", "call_id": call_id, "output": output})
         else:
             role = "user" if message.role == "user" else system
@@ -76,21 +88,32 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
     return items
 
 
-def _assistant(message: Message, request: CompletionRequest, provider: str) -> list[dict[str, Any]]:
-    thoughts = list(message.thinking)
-    if not isinstance(message.content, str):
-        thoughts += [part for part in message.content if isinstance(part, ThinkingPart)]
-    items = [
-        dict(part.opaque)
-        for part in thoughts
-        if made_by(part.origin, provider, request.model) and part.opaque and part.opaque.get("encrypted_content")
-    ]
-    if message.text:
-        items.append({"role": "assistant", "content": [{"type": "output_text", "text": message.text}]})
-    for call in message.tool_calls:
-        raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
-        items.append({"type": "function_call", "call_id": long_id(call.id), "name": call.name, "arguments": raw})
+def _assistant(message: Message, request: CompletionRequest, provider: str, ids: CallIds) -> list[dict[str, Any]]:
+    """The turn's items in the order in which they were made: each reasoning stands before what it led to."""
+
+    def sealed(part: ThinkingPart) -> bool:
+        own = made_by(part.origin, provider, request.model)
+        return own and bool(part.opaque and part.opaque.get("encrypted_content"))
+
+    sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider))
+    items: list[dict[str, Any]] = []
+    for piece in in_order(message, sealed):
+        if isinstance(piece, ThinkingPart):
+            items.append(dict(piece.opaque or {}))
+        elif isinstance(piece, ToolCall):
+            raw = piece.raw_arguments or msgspec.json.encode(piece.arguments or {}).decode()
+            items.append({"type": "function_call", "call_id": next(sent_ids), "name": piece.name, "arguments": raw})
+        elif isinstance(piece, TextPart) and piece.text:
+            _say(items, piece.text)
     return items
+
+
+def _say(items: list[dict[str, Any]], text: str) -> None:
+    """Several texts in a row are one message."""
+    if items and items[-1].get("role") == "assistant":
+        items[-1]["content"][0]["text"] += text
+    else:
+        items.append({"role": "assistant", "content": [{"type": "output_text", "text": text}]})
 
 
 def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
