@@ -31,18 +31,22 @@ class Struct(msgspec.Struct, frozen=True):
 
 
 class TextPart(Struct, frozen=True):
-    """A run of text. `cache=True` asks the vendor to cache the prompt up to here."""
+    """A run of text. `cache=True` asks the vendor to cache the prompt up to here; "5m" or "1h" says for how long."""
 
     text: str
-    cache: bool = False
+    cache: bool | Literal["5m", "1h"] = False
 
 
 class ImagePart(Struct, frozen=True):
-    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`."""
+    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`.
+
+    `detail` is how closely vendors that ask for it look at it.
+    """
 
     url: str | None = None
     data: bytes | None = None
     media_type: str | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 class FilePart(Struct, frozen=True):

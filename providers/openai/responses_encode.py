@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from providers.errors import ErrorCode, ProviderError
-from providers.openai.chat_encode import data_url, long_id
+from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
+from providers.openai.models import left_out
+from providers.openai.parts import said_text
+from providers.parts import as_text, data_url, is_text
+from providers.surrogates import encode_json
 from providers.turns import CallIds, in_order, made_by
 from providers.types import (
     CompletionRequest,
@@ -62,7 +64,8 @@ def encode(
         body["stream"] = True
         if dialect.obfuscation:
             body["stream_options"] = {"include_obfuscation": False}
-    kept = {key: value for key, value in body.items() if value is not None}
+    never = left_out(request.model, request.thinking)
+    kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
 
@@ -95,13 +98,14 @@ def _assistant(message: Message, request: CompletionRequest, provider: str, ids:
         own = made_by(part.origin, provider, request.model)
         return own and bool(part.opaque and part.opaque.get("encrypted_content"))
 
+    said_text(message, request.model)  # nothing else can be sent
     sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider))
     items: list[dict[str, Any]] = []
     for piece in in_order(message, sealed):
         if isinstance(piece, ThinkingPart):
             items.append(dict(piece.opaque or {}))
         elif isinstance(piece, ToolCall):
-            raw = piece.raw_arguments or msgspec.json.encode(piece.arguments or {}).decode()
+            raw = piece.raw_arguments or encode_json(piece.arguments or {}).decode()
             items.append({"type": "function_call", "call_id": next(sent_ids), "name": piece.name, "arguments": raw})
         elif isinstance(piece, TextPart) and piece.text:
             _say(items, piece.text)
@@ -122,10 +126,12 @@ def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
 
 def _image(part: ImagePart) -> dict[str, Any]:
     url = part.url or data_url(part.data or b"", part.media_type or "image/png")
-    return {"type": "input_image", "image_url": url, "detail": "auto"}
+    return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
 
 
 def _file(part: FilePart) -> dict[str, Any]:
+    if is_text(part):
+        return {"type": "input_text", "text": as_text(part)}
     return {
         "type": "input_file",
         "filename": part.filename or "document",
