@@ -98,6 +98,8 @@ def _fitted(
         _refuse(ErrorCode.UNSUPPORTED, f"{where}: it is nested too deeply", request)
     except ProviderError as error:
         _refuse(error.code, f"{where}: {error.message}", request)
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError):  # a list where a dict has to be, and the like
+        _refuse(ErrorCode.INVALID_REQUEST, f"{where}: it is no JSON Schema", request)
 
 
 def _refuse(code: ErrorCode, message: str, request: CompletionRequest) -> NoReturn:

@@ -66,7 +66,7 @@ class _Fitter:
         said: list[str] = []
         if "allOf" in node:
             node = all_merged(node, self._document, "")
-        for keyword in (*_UNIONS, "enum", "not"):
+        for keyword in (*_UNIONS, "enum", "const", "not"):
             if keyword not in node:
                 continue
             if not self._subset.hint:

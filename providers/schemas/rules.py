@@ -21,7 +21,7 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True):
         formats: the values of `format` that are known; None: all.
         refs: "keep", "bare" (a `$ref` stands alone) or "inline" (there are none).
         root_object: whether the root has to be an object with `properties`.
-        root_union: whether anyOf, oneOf, allOf, enum and not may stand at the root.
+        root_union: whether anyOf, oneOf, allOf, enum, const and not may stand at the root.
         type_lists: whether `type` may be a list; "nullable" says null by `nullable: true` in its place.
         closed: whether every object has to say `additionalProperties: false`.
         all_required: whether every property has to be required; an optional one becomes nullable.

@@ -63,7 +63,7 @@ def needs_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
     """What the request asks of a target."""
     size, vision = 0, False
     for message in request.messages:
-        size += len(message.text.encode())
+        size += len(message.text.encode("utf-8", "surrogatepass"))
         if not isinstance(message.content, str):
             vision = vision or any(isinstance(part, ImagePart) for part in message.content)
     return Requirements(
@@ -82,5 +82,5 @@ def needs_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
 def _affinity(request: CompletionRequest) -> bytes:
     """What keeps requests at one target: the caller's word, else the beginning of the prompt."""
     if request.affinity is not None:
-        return request.affinity.encode()
-    return request.messages[0].text[:_LEADING].encode()
+        return request.affinity.encode("utf-8", "surrogatepass")
+    return request.messages[0].text[:_LEADING].encode("utf-8", "surrogatepass")
