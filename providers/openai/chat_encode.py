@@ -57,7 +57,7 @@ def encode(
         body["stream_options"] = {"include_usage": True}
         if dialect.obfuscation:  # padding against eavesdroppers that guess by length; costs bytes
             body["stream_options"]["include_obfuscation"] = False
-    never = dialect.never | left_out(request.model, request.thinking)
+    never = dialect.never | left_out(request.model, dialect, request.thinking)
     kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 

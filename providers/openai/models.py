@@ -70,8 +70,10 @@ def _openai_rule(model: str) -> ModelRule | None:
     return rule if rule is not None and rule.efforts else None
 
 
-def left_out(model: str, thinking: Thinking | None) -> frozenset[str]:
-    """The sampling fields that this model refuses."""
+def left_out(model: str, dialect: Dialect, thinking: Thinking | None) -> frozenset[str]:
+    """The sampling fields that are refused for this model."""
+    if _dialect(dialect) == "gemini":
+        return _PENALTIES
     if model.startswith(_FIXED_SAMPLING):
         return _SAMPLING
     rule = _openai_rule(model)

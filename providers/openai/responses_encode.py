@@ -64,7 +64,7 @@ def encode(
         body["stream"] = True
         if dialect.obfuscation:
             body["stream_options"] = {"include_obfuscation": False}
-    never = left_out(request.model, request.thinking)
+    never = left_out(request.model, dialect, request.thinking)
     kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
