@@ -297,7 +297,7 @@ _ROWS = (
         name="llamacpp",
         base_url="http://localhost:8080/v1",
         port=8080,
-        also=("llama_cpp", "llama.cpp", "llama-server"),
+        also=("llama_cpp", "llama_server"),
         thinking_back="reasoning_content",
     ),
     Dialect(

@@ -62,14 +62,14 @@ class _Rules:
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
-        from providers.registry import known_kinds
+        from providers.registry import known_kinds, remedy
 
         kind = node.get("kind")
         if kind is None or not isinstance(kind.value, str) or kind.unset:
             return
         known = known_kinds()
         if kind.value not in known:
-            near = self._near(kind.value, known)
+            near = remedy(kind.value) or self._near(kind.value, known)
             text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(known)}'
             self._error(kind, text)
         for option, owner in KIND_OF_OPTION.items():
