@@ -223,7 +223,8 @@ def _assistant_blocks(
             return made_by(part.origin, provider, request.model)
         return not rule.signed and made_by_family(part.origin, provider, request.model)
 
-    sent_ids = iter(ids.of_calls(message.tool_calls))
+    # Other servers than Claude's own get their ids back as they are.
+    sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider and not rule.signed))
     blocks: list[dict[str, Any]] = []
     for piece in in_order(message, own):
         if isinstance(piece, ThinkingPart):

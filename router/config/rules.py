@@ -81,6 +81,10 @@ class _Rules:
             near = self._near(dialect.value, DIALECTS)
             text = f'no dialect is named "{shown(dialect.value)}"{near}; dialects: {", ".join(DIALECTS)}'
             self._error(dialect, text)
+        elif dialect is not None and node.get("base_url") is None and dialect.value in DIALECTS:
+            url = DIALECTS[dialect.value].base_url
+            if "{" in url and dialect.value != "generic":
+                self._error(dialect, f'dialect "{dialect.value}" needs a base_url, such as {url}')
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
         keys = [str(item.value) for item in _items(node.get("api_keys"))]
