@@ -203,7 +203,7 @@ def _send_thinking_back(
         return
     # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
     # to servers of which nothing is known, which are asked in the app's own words.
-    needed = dialect.thinking_needed or _is_asked_for(model, dialect, "kimi-", "deepseek-")
+    needed = dialect.thinking_needed or _is_asked_for(model, dialect, "kimi-", "deepseek-", "mimo-")
     if field == "content":
         _add_to_content(out, "".join(part.text for part in thoughts if made_by(part.origin, provider, model)))
         return

@@ -27,8 +27,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     `thinking` is the form in which reasoning is asked for (`thinking_fields`). `thinking_back` is the field in which a
     model's reasoning is sent back to it: a field's name, `content` (parts of it), `as_it_came`, or None where it is
     not. `thinking_needed` sends a blank one with tool calls when it is unknown, because the server demands it.
-    `details` tells whether `reasoning_details` of unknown origin are taken. `call_signatures` tells whether calls have
-    to be signed, as Gemini's models demand.
+    `details` tells whether `reasoning_details` and `thinking_blocks` of unknown origin are taken. `call_signatures`
+    tells whether calls have to be signed, as Gemini's models demand.
 
     `json_schema` and `json_object` are the forms of JSON that it takes; models whose names begin with one of `no_stop`
     take no stop sequences. `openai_models` turns on the rules of `MODEL_RULES`.
@@ -207,7 +207,7 @@ _ROWS = (
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         hosts=("dashscope*.aliyuncs.com",),
         also=("qwen", "alibaba", "aliyun", "tongyi", "bailian", "modelstudio"),
-        note="a number of tokens is `thinking_budget`; in China https://dashscope.aliyuncs.com/compatible-mode/v1",
+        note="past reasoning is read with `preserve_thinking: true`; in China https://dashscope.aliyuncs.com/compatible-mode/v1",
         thinking="enable_thinking",
         thinking_back="reasoning_content",
     ),
@@ -215,9 +215,9 @@ _ROWS = (
         name="cerebras",
         base_url="https://api.cerebras.ai/v1",
         hosts=("cerebras.ai",),
-        note="refuses unknown fields of messages, so reasoning does not go back; no penalties",
+        note="refuses unknown fields of messages; no penalties",
         max_tokens=_NEW,
-        thinking_back=None,
+        thinking_back="reasoning",
         never=frozenset({"presence_penalty", "frequency_penalty"}),
     ),
     Dialect(
@@ -268,6 +268,7 @@ _ROWS = (
         port=4000,
         also=("litellm_proxy",),
         note="reasoning and Claude's `thinking_blocks` go back as they came; long call ids stay",
+        details=True,
     ),
     Dialect(name="together", base_url="https://api.together.xyz/v1", hosts=("together.xyz", "together.ai")),
     Dialect(

@@ -186,6 +186,15 @@ def test_claude_does_not_think_within_a_tool_loop_that_another_began() -> None:
     assert claude(*turn, thinking="low", model="claude-opus-4-6")["thinking"] == {"type": "adaptive"}
 
 
+def test_open_reasoning_items_go_back_to_servers_of_open_models() -> None:
+    """vLLM's Responses API does not seal them; OpenAI would look for one in its store."""
+    item = {"type": "reasoning", "id": "r", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    turn = Message("assistant", "a", thinking=(ThinkingPart("hm", opaque=item, origin="p/m"),))
+    request = CompletionRequest(model="m", messages=(turn, Message.user("?")))
+    assert encode_responses(request, DIALECTS["vllm"], stream=False, provider="p")["input"][0] == item
+    assert "hm" not in json.dumps(encode_responses(request, DIALECTS["openai"], stream=False, provider="p"))
+
+
 # --- ids of calls
 
 

@@ -81,12 +81,11 @@ class Chat(Vendor):
         finish = "tool_calls" if calls else "stop"
         whole = {"id": "c1", "object": "chat.completion", "model": self.model}
         if not stream:
-            return [
-                json.dumps({**whole, "choices": [{"index": 0, "message": message, "finish_reason": finish}]}).encode()
-            ]
+            choice = {"index": 0, "message": message, "finish_reason": finish}
+            return [json.dumps({**whole, "choices": [choice]}).encode()]
         made = message.pop("tool_calls", [])
         deltas = [message, *self.streamed_calls(made)]
-        choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        choices: list[Json] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
         choices.append({"index": 0, "delta": {}, "finish_reason": finish})
         return [*(sse({**whole, "choices": [choice]}) for choice in choices), b"data: [DONE]\n\n"]
 
