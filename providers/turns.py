@@ -20,6 +20,7 @@ _FAMILIES: tuple[tuple[str, ...], ...] = (
     ("qwen", "qwq", "qvq"),
     ("mistral", "magistral", "ministral", "codestral", "devstral"),
     ("gpt-oss",),
+    ("mimo",),
     ("grok",),
 )
 

@@ -255,11 +255,12 @@ def _assistant_blocks(
         raise unsupported(request, "takes images and documents in user messages only")
 
     def own(part: ThinkingPart) -> bool:
-        if part.signature or part.opaque:
+        if part.signature or _is_block(part):
             return made_by(part.origin, provider, request.model)
         return not rule.signed and made_by_family(part.origin, provider, request.model)
 
-    sent_ids = iter(ids.of_calls(message.tool_calls))
+    # Other servers than Claude's own get their ids back as they are.
+    sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider and not rule.signed))
     blocks: list[dict[str, Any]] = []
     for piece in in_order(message, own):
         if isinstance(piece, ThinkingPart):
@@ -290,8 +291,13 @@ def _is_in_unthought_turn(turns: list[dict[str, Any]]) -> bool:
     return answered and turns[-2]["content"][0]["type"] not in _THOUGHTS
 
 
+def _is_block(part: ThinkingPart) -> bool:
+    """Whether the part holds a block of this protocol as it came."""
+    return bool(part.opaque and part.opaque.get("type") in _THOUGHTS)
+
+
 def _thought(part: ThinkingPart) -> dict[str, Any]:
-    if part.opaque:
+    if part.opaque and _is_block(part):
         return dict(part.opaque)
     block = {"type": "thinking", "thinking": part.text}
     return {**block, "signature": part.signature} if part.signature else block

@@ -62,6 +62,7 @@ def decode(
     refusal = as_str(message.get("refusal"))
     origin = f"{provider}/{model}"
     calls = ToolCallAssembler()
+    calls.sign_beside(as_dict(message.get("extra_content")))
     for entry in _whole_calls(message):
         calls.add(entry)
     raw_finish = as_str(choice.get("finish_reason"))
@@ -239,6 +240,8 @@ class ChatStreamDecoder:
             part = self._calls.add(entry)
             if part is not None:
                 deltas.append(part)
+        if "extra_content" in delta:
+            self._calls.sign_beside(as_dict(delta["extra_content"]))
         for key, value in _opaque(delta).items():
             _join_details(self._opaque.setdefault(key, []), value)
         if thinking and not self._thinking:

@@ -148,7 +148,7 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
                 del out["content"]
         out["tool_calls"] = _tool_calls(message, dialect, provider, ids)
     _send_thinking_back(out, message, model, dialect, provider)
-    if dialect.call_signatures and message.tool_calls:
+    if message.tool_calls and (dialect.call_signatures or _is_asked_for(model, dialect, "gemini-")):
         _sign(out["tool_calls"], model)
     return out
 
@@ -203,7 +203,7 @@ def _send_thinking_back(
         return
     # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
     # to servers of which nothing is known, which are asked in the app's own words.
-    needed = dialect.thinking_needed or (dialect.name == "generic" and model.startswith(_NEEDING))
+    needed = dialect.thinking_needed or _is_asked_for(model, dialect, "kimi-", "deepseek-", "mimo-")
     if field == "content":
         _add_to_content(out, "".join(part.text for part in thoughts if made_by(part.origin, provider, model)))
         return
@@ -221,8 +221,9 @@ def _send_thinking_back(
         out[field] = " "
 
 
-# Whoever is asked for them by their makers' names gets the same demands: their reasoning back with every tool call.
-_NEEDING = ("kimi-", "deepseek-")
+def _is_asked_for(model: str, dialect: Dialect, *names: str) -> bool:
+    """Whether an unknown server is asked for a model by its maker's name: behind a gateway its demands are the same."""
+    return dialect.name == "generic" and model.startswith(names) and "/" not in model
 
 
 def _add_to_content(out: dict[str, Any], text: str) -> None:

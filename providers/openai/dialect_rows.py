@@ -27,8 +27,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     `thinking` is the form in which reasoning is asked for (`thinking_fields`). `thinking_back` is the field in which a
     model's reasoning is sent back to it: a field's name, `content` (parts of it), `as_it_came`, or None where it is
     not. `thinking_needed` sends a blank one with tool calls when it is unknown, because the server demands it.
-    `details` tells whether `reasoning_details` of unknown origin are taken. `call_signatures` tells whether calls have
-    to be signed, as Gemini's models demand.
+    `details` tells whether `reasoning_details` and `thinking_blocks` of unknown origin are taken. `call_signatures`
+    tells whether calls have to be signed, as Gemini's models demand.
 
     `json_schema` and `json_object` are the forms of JSON that it takes; models whose names begin with one of `no_stop`
     take no stop sequences. `openai_models` turns on the rules of `MODEL_RULES`.
@@ -185,7 +185,7 @@ _ROWS = (
         base_url="https://api.z.ai/api/paas/v4",
         hosts=("z.ai", "bigmodel.cn"),
         also=("z_ai", "zhipu", "zhipuai", "glm", "bigmodel"),
-        note="reasoning goes back; JSON without a schema only; no penalties, no seed",
+        note="JSON without a schema only; no penalties, no seed",
         thinking="type",
         thinking_back="reasoning_content",
         json_schema=False,
@@ -207,7 +207,7 @@ _ROWS = (
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         hosts=("dashscope*.aliyuncs.com",),
         also=("qwen", "alibaba", "aliyun", "tongyi", "bailian", "modelstudio"),
-        note="`enable_thinking`, with a budget; in China https://dashscope.aliyuncs.com/compatible-mode/v1",
+        note="past reasoning is read with `preserve_thinking: true`; in China https://dashscope.aliyuncs.com/compatible-mode/v1",
         thinking="enable_thinking",
         thinking_back="reasoning_content",
     ),
@@ -215,9 +215,9 @@ _ROWS = (
         name="cerebras",
         base_url="https://api.cerebras.ai/v1",
         hosts=("cerebras.ai",),
-        note="refuses unknown fields of messages, so reasoning does not go back; no penalties",
+        note="refuses unknown fields of messages; no penalties",
         max_tokens=_NEW,
-        thinking_back=None,
+        thinking_back="reasoning",
         never=frozenset({"presence_penalty", "frequency_penalty"}),
     ),
     Dialect(
@@ -225,7 +225,6 @@ _ROWS = (
         base_url="https://integrate.api.nvidia.com/v1",
         hosts=("api.nvidia.com",),
         also=("nim", "nvidia_nim"),
-        note="thinking is asked for by `chat_template_kwargs`",
         thinking="template",
         never=frozenset({"user", "parallel_tool_calls"}),
     ),
@@ -233,7 +232,7 @@ _ROWS = (
         name="cohere",
         base_url="https://api.cohere.ai/compatibility/v1",
         hosts=("cohere.ai", "cohere.com"),
-        note="effort high or none; no `parallel_tool_calls`, no `stream_options`",
+        note="no `parallel_tool_calls`, no `stream_options`",
         thinking="high_or_none",
         thinking_back=None,
         never=frozenset({"stream_options", "user", "parallel_tool_calls"}),
@@ -258,7 +257,7 @@ _ROWS = (
         base_url="https://ai-gateway.vercel.sh/v1",
         hosts=("ai-gateway.vercel.sh",),
         also=("vercel_ai_gateway", "ai_gateway"),
-        note="as openrouter: `reasoning` in, `reasoning_details` go back unchanged",
+        note="`reasoning_details` go back unchanged",
         thinking="reasoning",
         thinking_back="reasoning",
         details=True,
@@ -269,6 +268,7 @@ _ROWS = (
         port=4000,
         also=("litellm_proxy",),
         note="reasoning and Claude's `thinking_blocks` go back as they came; long call ids stay",
+        details=True,
     ),
     Dialect(name="together", base_url="https://api.together.xyz/v1", hosts=("together.xyz", "together.ai")),
     Dialect(
@@ -281,7 +281,6 @@ _ROWS = (
         name="vllm",
         base_url="http://localhost:8000/v1",
         port=8000,
-        note="thinking is switched off by `chat_template_kwargs`",
         thinking="template",
         thinking_back="reasoning",
     ),
@@ -289,7 +288,6 @@ _ROWS = (
         name="sglang",
         base_url="http://localhost:30000/v1",
         port=30000,
-        note="thinking is asked for by `chat_template_kwargs`",
         thinking="template",
         thinking_back="reasoning_content",
     ),
@@ -297,7 +295,7 @@ _ROWS = (
         name="llamacpp",
         base_url="http://localhost:8080/v1",
         port=8080,
-        also=("llama_cpp", "llama.cpp", "llama-server"),
+        also=("llama_cpp", "llama_server"),
         thinking_back="reasoning_content",
     ),
     Dialect(
@@ -319,7 +317,7 @@ _ROWS = (
     Dialect(
         name="generic",
         base_url="{base_url}",
-        note="every server of no row: reasoning goes back in the field in which it came",
+        note="every server of no row",
         details=True,
     ),
 )

@@ -79,7 +79,7 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
     system = "developer" if dialect.developer else "system"
     for message in request.messages:
         if message.role == "assistant":
-            items += _assistant(message, request, provider, ids)
+            items += _assistant(message, request, dialect, provider, ids)
         elif message.role == "tool":
             output = message.content if isinstance(message.content, str) else _parts(message.content)
             call_id = ids.of_result(message.tool_call_id or "")
@@ -91,17 +91,21 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
     return items
 
 
-def _assistant(message: Message, request: CompletionRequest, provider: str, ids: CallIds) -> list[dict[str, Any]]:
+def _assistant(
+    message: Message, request: CompletionRequest, dialect: Dialect, provider: str, ids: CallIds
+) -> list[dict[str, Any]]:
     """The turn's items in the order in which they were made: each reasoning stands before what it led to."""
 
-    def sealed(part: ThinkingPart) -> bool:
-        own = made_by(part.origin, provider, request.model)
-        return own and bool(part.opaque and part.opaque.get("encrypted_content"))
+    def wanted(part: ThinkingPart) -> bool:
+        item = part.opaque or {}
+        # OpenAI looks for an item without its sealed form in its store; servers of open models read the plain one.
+        whole = item.get("encrypted_content") or (item.get("content") and not dialect.openai_models)
+        return bool(whole) and made_by(part.origin, provider, request.model)
 
     said_text(message, request.model)  # nothing else can be sent
     sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider))
     items: list[dict[str, Any]] = []
-    for piece in in_order(message, sealed):
+    for piece in in_order(message, wanted):
         if isinstance(piece, ThinkingPart):
             items.append(dict(piece.opaque or {}))
         elif isinstance(piece, ToolCall):
