@@ -33,7 +33,7 @@ def speaker(spoken: str, answer: Any = None) -> tuple[Provider, list[httpx.Reque
     """A provider of a kind or dialect whose vendor answers every request alike, and the requests that it got."""
     seen: list[httpx.Request] = []
     kind = spoken if spoken in ("anthropic", "ollama") else "openai"
-    options = {} if kind == spoken else {"dialect": spoken}
+    options = {"dialect": spoken} if kind == "openai" else {}
 
     def handle(request: httpx.Request) -> httpx.Response:
         seen.append(request)
@@ -45,7 +45,9 @@ def speaker(spoken: str, answer: Any = None) -> tuple[Provider, list[httpx.Reque
         return httpx.Response(200, json=answer or usual)
 
     given = {**options, "transport": httpx.MockTransport(handle), "max_retries": 0}
-    return registry.create(ProviderSettings(name="p", kind=kind, options=given)), seen
+    return registry.create(
+        ProviderSettings(name="p", kind=kind, base_url="https://vendor.test/v1", options=given)
+    ), seen
 
 
 async def sent(spoken: str, answer: Any = None, *, stream: bool = False, **fields: Any) -> Sent:
