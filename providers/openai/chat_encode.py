@@ -8,8 +8,8 @@ from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
-from providers.openai.models import check, effort_word, left_out, limit_field
-from providers.openai.parts import content_of, result_of, said_text
+from providers.openai.models import JSON_WORD, check, effort_word, left_out, limit_field, wants_json_said
+from providers.openai.parts import content_of, result_of, said_of
 from providers.surrogates import encode_json
 from providers.turns import CallIds, made_by, made_by_family, thoughts_of
 from providers.types import (
@@ -57,7 +57,7 @@ def encode(
         body["stream_options"] = {"include_usage": True}
         if dialect.obfuscation:  # padding against eavesdroppers that guess by length; costs bytes
             body["stream_options"]["include_obfuscation"] = False
-    never = dialect.never | left_out(request.model, dialect, request.thinking)
+    never = dialect.never | left_out(request, dialect)
     kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
@@ -114,6 +114,8 @@ def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dia
 def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None) -> list[dict[str, Any]]:
     ids = CallIds(_short_id if dialect.short_ids else long_id)
     messages: list[dict[str, Any]] = []
+    if wants_json_said(request, dialect):
+        messages.append({"role": "system", "content": JSON_WORD})
     media: list[dict[str, Any]] = []  # of the tool results so far, which have to stand together
     for message in request.messages:
         if message.role == "tool":
@@ -137,8 +139,8 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
     out: dict[str, Any] = {"role": role}
     if message.name is not None:
         out["name"] = _NOT_IN_NAMES.sub("_", message.name)
-    said = said_text(message, model) if message.role == "assistant" else content_of(message.content, model, dialect)
-    out["content"] = said
+    write = said_of if message.role == "assistant" else content_of
+    out["content"] = write(message, model, dialect)
     if message.role != "assistant":
         return out
     if message.tool_calls:

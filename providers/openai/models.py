@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.anthropic.models import rule_for as claude_rule
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialect_rows import Dialect
 from providers.openai.dialects import ModelRule, rule_for
-from providers.types import CompletionRequest, Thinking
+from providers.types import CompletionRequest
 
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
 _SAMPLING = _PENALTIES | {"temperature", "top_p"}
@@ -49,6 +50,10 @@ _EFFORTS: tuple[tuple[str, str, Mapping[str, str | None]], ...] = (
     ("gemini", "gemini-1", _NEVER),
 )
 
+# Without a schema, these refuse to answer in JSON where no message has the word in it.
+_WANT_THE_WORD = frozenset({"openai", "azure", "groq", "deepseek"})
+JSON_WORD = "Answer in JSON."
+
 # Dialect and beginning of the model's name: JSON and tools exclude each other in one request.
 _JSON_OR_TOOLS = (("groq", ""), ("cerebras", ""), ("gemini", "gemini-1"), ("gemini", "gemini-2"))
 # While they think, these are not forced to call a tool: dialect, beginning of the name, whether they think by default.
@@ -70,18 +75,30 @@ def _openai_rule(model: str) -> ModelRule | None:
     return rule if rule is not None and rule.efforts else None
 
 
-def left_out(model: str, dialect: Dialect, thinking: Thinking | None) -> frozenset[str]:
+def left_out(request: CompletionRequest, dialect: Dialect) -> frozenset[str]:
     """The sampling fields that are refused for this model."""
+    model, thinking = request.model, request.thinking
     if _dialect(dialect) == "gemini":
         return _PENALTIES
     if model.startswith(_FIXED_SAMPLING):
         return _SAMPLING
+    if "claude" in model.lower():
+        return _left_out_at_claude(request)
     rule = _openai_rule(model)
     if rule is None:
         return _NOTHING
     # Those that take tools only without effort are those that do not reason unless they are asked to.
     off = "none" in rule.efforts and (thinking == "off" or (thinking is None and rule.tools == "no_effort"))
     return _PENALTIES if off else _SAMPLING
+
+
+def _left_out_at_claude(request: CompletionRequest) -> frozenset[str]:
+    """Gateways hand these on to Anthropic as they are."""
+    rule = claude_rule(request.model)
+    if rule.sampling == "none" or request.thinking not in (None, "off"):
+        return _SAMPLING
+    one = rule.sampling == "one" and request.temperature is not None
+    return _PENALTIES | {"top_p"} if one else _PENALTIES
 
 
 def limit_field(model: str, dialect: Dialect) -> str:
@@ -114,6 +131,13 @@ def check(request: CompletionRequest, dialect: Dialect) -> None:
             if by_default or request.thinking is not None:
                 raise _unsupported(model, "tool_choice: it is not forced to call a tool while it thinks")
             return
+
+
+def wants_json_said(request: CompletionRequest, dialect: Dialect) -> bool:
+    """Whether `JSON_WORD` has to be added to the messages, because the request would be refused without it."""
+    if request.response_format != "json" or dialect.name not in _WANT_THE_WORD:
+        return False
+    return not any("json" in message.text.lower() for message in request.messages)
 
 
 def effort_word(model: str, dialect: Dialect, effort: str) -> str | None:

@@ -10,7 +10,7 @@ import msgspec
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, model_capabilities
 from providers.parts import as_text, cache_control, data_url, is_text
-from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart
+from providers.types import FilePart, ImagePart, Message, TextPart, ThinkingPart
 
 
 class PartRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,21 +51,21 @@ _RULES: Mapping[str, PartRules] = {
 }
 
 
-def content_of(content: str | tuple[Part, ...], model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
+def content_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
     """What a message says.
 
     Raises:
         ProviderError: UNSUPPORTED for an image or a document that the server does not take.
     """
+    content = message.content
     if isinstance(content, str):
         return content
     rules = _RULES.get(dialect.name, _UNKNOWN)
     parts = [part for part in content if not isinstance(part, ThinkingPart)]
     texts = [part.text for part in parts if isinstance(part, TextPart)]
-    if len(texts) == len(parts) and not (rules.lists and len(parts) > 1):
-        marked = rules.cache and any(part.cache for part in parts if isinstance(part, TextPart))
-        if not marked:
-            return "\n".join(texts)
+    in_one = len(texts) == len(parts) and not (rules.lists and len(parts) > 1)
+    if in_one and not _is_marked(message, rules):
+        return "\n".join(texts)
     return [_part(part, rules, model, dialect) for part in parts]
 
 
@@ -75,25 +75,39 @@ def result_of(message: Message, model: str, dialect: Dialect) -> tuple[str | lis
     The protocol's results are text; a picture in one would be dropped.
     """
     content = message.content
-    if isinstance(content, str) or all(isinstance(part, TextPart | ThinkingPart) for part in content):
-        return message.text, []
     rules = _RULES.get(dialect.name, _UNKNOWN)
-    media = [part for part in content if isinstance(part, ImagePart | FilePart)]
-    if rules.tool_media == "inside":
-        return content_of(content, model, dialect), []
+    media = [] if isinstance(content, str) else [part for part in content if isinstance(part, ImagePart | FilePart)]
+    if (media and rules.tool_media == "inside") or (not media and _is_marked(message, rules)):
+        return content_of(message, model, dialect), []
+    if not media:
+        return message.text, []
     told = {"type": "text", "text": f"What the tool call {message.tool_call_id} gave beside its text:"}
     return message.text or "(see below)", [told, *(_part(part, rules, model, dialect) for part in media)]
 
 
-def said_text(message: Message, model: str) -> str:
-    """What an assistant's turn says: text alone.
+def said_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
+    """What an assistant's turn says: text alone; raises as `check_said`."""
+    check_said(message, model)
+    if _is_marked(message, _RULES.get(dialect.name, _UNKNOWN)):
+        return content_of(message, model, dialect)
+    return message.text
+
+
+def check_said(message: Message, model: str) -> None:
+    """Whether an assistant's turn is text alone.
 
     Raises:
         ProviderError: UNSUPPORTED for an image or a document in it.
     """
     if not isinstance(message.content, str) and any(isinstance(p, ImagePart | FilePart) for p in message.content):
         raise _unsupported(model, "images and documents are taken in the user's messages only")
-    return message.text
+
+
+def _is_marked(message: Message, rules: PartRules) -> bool:
+    """Whether a text is marked for a prompt cache that there is."""
+    if not rules.cache or isinstance(message.content, str):
+        return False
+    return any(isinstance(part, TextPart) and part.cache for part in message.content)
 
 
 def _part(

@@ -11,8 +11,8 @@ from typing import Any
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
-from providers.openai.models import left_out
-from providers.openai.parts import said_text
+from providers.openai.models import JSON_WORD, left_out, wants_json_said
+from providers.openai.parts import check_said
 from providers.parts import as_text, data_url, is_text
 from providers.surrogates import encode_json
 from providers.turns import CallIds, in_order, made_by
@@ -64,7 +64,7 @@ def encode(
         body["stream"] = True
         if dialect.obfuscation:
             body["stream_options"] = {"include_obfuscation": False}
-    never = left_out(request.model, dialect, request.thinking)
+    never = left_out(request, dialect)
     kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
@@ -77,6 +77,8 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
     items: list[dict[str, Any]] = []
     ids = CallIds(long_id)
     system = "developer" if dialect.developer else "system"
+    if wants_json_said(request, dialect):
+        items.append({"role": system, "content": JSON_WORD})
     for message in request.messages:
         if message.role == "assistant":
             items += _assistant(message, request, dialect, provider, ids)
@@ -102,7 +104,7 @@ def _assistant(
         whole = item.get("encrypted_content") or (item.get("content") and not dialect.openai_models)
         return bool(whole) and made_by(part.origin, provider, request.model)
 
-    said_text(message, request.model)  # nothing else can be sent
+    check_said(message, request.model)
     sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider))
     items: list[dict[str, Any]] = []
     for piece in in_order(message, wanted):

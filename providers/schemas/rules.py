@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 
-class Subset(msgspec.Struct, frozen=True, kw_only=True):
+class Subset(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """What a schema may hold at one place of a vendor's requests; the defaults are JSON Schema as it is.
 
     Args:

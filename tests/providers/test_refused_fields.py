@@ -159,6 +159,17 @@ async def test_google_gets_no_penalties() -> None:
     assert not {"presence_penalty", "frequency_penalty"} & set(await body_of("gemini", "gemini-2.5-flash", **SAMPLING))
 
 
+@pytest.mark.parametrize(("spoken", "model"), [("openai", "gpt-4.1"), ("deepseek", "m"), ("openai", "o1-pro")])
+async def test_the_word_json_is_said_where_json_is_refused_without_it(spoken: str, model: str) -> None:
+    """And only there, and only if nobody said it."""
+    body = await body_of(spoken, model, response_format="json")
+    assert "JSON" in (body.get("messages") or body["input"])[0]["content"]
+    said = (Message.user("Give me json"),)
+    body = await body_of(spoken, model, response_format="json", messages=said)
+    assert len(body.get("messages") or body["input"]) == 1
+    assert len((await body_of("generic", model, response_format="json"))["messages"]) == 1
+
+
 # --- Claude
 
 
@@ -176,6 +187,18 @@ async def test_google_gets_no_penalties() -> None:
 async def test_claude_takes_one_of_the_two_sampling_fields(model: str, fields: set[str]) -> None:
     body = await body_of("anthropic", model, temperature=0.2, top_p=0.9)
     assert set(body) & {"temperature", "top_p"} == fields
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "fields"),
+    [
+        ("anthropic/claude-sonnet-4.5", None, {"temperature"}),
+        ("anthropic/claude-opus-4.7", None, set()),
+        ("claude-opus-4-6", "low", set()),
+    ],
+)
+async def test_claude_behind_a_gateway_is_the_same_claude(model: str, thinking: Any, fields: set[str]) -> None:
+    assert set(await body_of("openrouter", model, thinking=thinking, **SAMPLING)) & set(SAMPLING) == fields
 
 
 async def test_claude_gets_top_p_alone() -> None:
@@ -330,6 +353,14 @@ def marked(*marks: Any) -> tuple[Message, ...]:
 async def test_cache_marks_reach_openrouter() -> None:
     body = await body_of("openrouter", "anthropic/claude-sonnet-4.5", messages=marked({"type": "ephemeral"}))
     assert body["messages"][0]["content"] == [{"type": "text", "text": "t0", "cache_control": {"type": "ephemeral"}}]
+
+
+async def test_cache_marks_reach_openrouter_in_every_turn() -> None:
+    text = TextPart("long", cache=True)
+    turns = (Message("tool", (text,), tool_call_id="call12340"), Message.tool("call12341", "x"))
+    turns = (*looked_up()[:2], *turns, Message.assistant([text]), Message.user("So?"))
+    body = await body_of("openrouter", "anthropic/claude-sonnet-4.5", messages=turns)
+    assert [isinstance(each["content"], list) for each in body["messages"]] == [False, False, True, False, True, False]
 
 
 @pytest.mark.parametrize("spoken", ["openai", "generic", "mistral"])
