@@ -146,9 +146,11 @@ BY_DIALECT: Mapping[str, VendorSchemas] = {
     "azure": OPENAI,
     "groq": OPENAI,
     "gemini": GEMINI,
+    "vertex": GEMINI,
     "xai": XAI,
     "ollama": OLLAMA,
     "vllm": LOCAL,
+    "sglang": LOCAL,
     "llamacpp": LOCAL,
     "lmstudio": LOCAL,
 }
