@@ -17,8 +17,8 @@ from providers.classify import classify, classify_payload, error_in, parse_json,
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_dict, as_list, as_str
 from providers.schemas.adapt import adapted
-from providers.schemas.names import NamesBack, answer_back, renamed
 from providers.schemas.rules import GENERIC, VendorSchemas
+from providers.schemas.way_back import DecoderBack, way_back
 from providers.settings import ProviderSettings
 from providers.surrogates import encode_json
 from providers.timeouts import bounded, timed
@@ -259,9 +259,9 @@ class HttpProvider(ABC):
         state: _StreamState,
     ) -> AsyncGenerator[StreamChunk, None]:
         decoder = self.stream_decoder(request, _request_id(response))
-        names = self._names_sent(request)
-        if names:
-            decoder = NamesBack(decoder, names)
+        back = way_back(request, self.schema_rules)
+        if back is not None:
+            decoder = DecoderBack(decoder, back)
         state.decoder = decoder
         lines = type(self).line_decoder()
         feed = decoder.feed
@@ -350,11 +350,9 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
-        return answer_back(self.decode(body, request, request_id), self._names_sent(request))
-
-    def _names_sent(self, request: CompletionRequest) -> dict[str, str]:
-        """The caller's names of tools that the vendor does not take, by what was sent in their place."""
-        return renamed(request) if self.schema_rules.names else {}
+        answer = self.decode(body, request, request_id)
+        back = way_back(request, self.schema_rules)
+        return answer if back is None else back.answer(answer)
 
     def _broken(self, error: ProviderError, state: _StreamState) -> ProviderError:
         """After content was given out every failure is an interrupted stream, with what came so far."""

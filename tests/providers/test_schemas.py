@@ -401,6 +401,33 @@ async def test_what_strict_mode_cannot_say_is_sent_as_a_plain_schema(property_: 
     assert told["strict"] is False
 
 
+ANSWERED = {
+    "n": None, "s": "x", "mode": None, "at": {"x": None}, "items": [{"x": None}, {"x": "y"}],
+    "maybe": None, "free": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("spoken", ["openai", "generic"])
+async def test_nulls_that_stand_for_what_was_left_out_are_left_out(spoken: str, stream: bool) -> None:
+    """An app's function has a default there, and takes no null; where it does, null stays."""
+    maybe = {"anyOf": [TEXT, {"type": "null"}]}
+    schema = {**ORDER, "properties": {**ORDER["properties"], "maybe": maybe, "free": {"type": ["string", "null"]}}}
+    function = {"name": "f", "arguments": json.dumps(ANSWERED)}
+    call = {"index": 0, "id": "c1", "type": "function", "function": function}
+    answer: Any = {"choices": [{"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    if stream:
+        pieces = [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
+        answer = "".join(f"data: {json.dumps({'choices': [piece]})}\n\n" for piece in pieces) + "data: [DONE]\n\n"
+    tool = Tool("f", "", schema, True)
+    (got,) = (await sent(spoken, answer, stream=stream, tools=(tool,))).reply.tool_calls
+    assert got.arguments == {"s": "x", "at": {}, "items": [{}, {"x": "y"}], "maybe": None, "free": None}
+    assert json.loads(got.raw_arguments) == got.arguments
+    plain = msgspec.structs.replace(tool, strict=None)
+    (got,) = (await sent(spoken, answer, stream=stream, tools=(plain,))).reply.tool_calls
+    assert got.arguments == ANSWERED
+
+
 async def test_a_complete_strict_schema_is_sent_as_it_is() -> None:
     schema = {**object_of(a=TEXT), "required": ["a"], "additionalProperties": False}
     assert await format_at("openai", schema, strict=True) == {"name": "a", "strict": True, "schema": schema}
