@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
+from providers.types import CompletionRequest
 
 
 def mended(text: str) -> str:
@@ -18,6 +19,39 @@ def mended(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def without_halves(request: CompletionRequest) -> CompletionRequest:
+    """The request with whole characters in all its texts; the same object where its messages have nothing else.
+
+    The rest is looked at only then, for it costs time: `encode_json` sees to what is sent in any case.
+    """
+    texts = (*(message.text for message in request.messages), request.affinity, request.namespace)
+    if all(text is None or text.isascii() or _is_whole(text) for text in texts):
+        return request
+    whole: CompletionRequest = _all_mended(request)
+    return whole
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _all_mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return mended(value)
+    if isinstance(value, dict):
+        return {_all_mended(key): _all_mended(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_all_mended, value))
+    if isinstance(value, msgspec.Struct):
+        fields = {name: _all_mended(getattr(value, name)) for name in value.__struct_fields__}
+        return msgspec.structs.replace(value, **fields)
+    return value
 
 
 def encode_json(value: Any) -> bytes:

@@ -14,6 +14,7 @@ from providers.coerce import (
     coerce_tool_choice,
     coerce_tools,
 )
+from providers.surrogates import without_halves
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
 from router.engine.needs import Requirements
@@ -34,7 +35,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
     values = _coerced(params) if params else params
     request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
     validate(request)
-    return request
+    return without_halves(request)
 
 
 def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def needs_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
     """What the request asks of a target."""
     size, vision = 0, False
     for message in request.messages:
-        size += len(message.text.encode("utf-8", "surrogatepass"))
+        size += len(message.text.encode())
         if not isinstance(message.content, str):
             vision = vision or any(isinstance(part, ImagePart) for part in message.content)
     return Requirements(
@@ -82,5 +83,5 @@ def needs_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
 def _affinity(request: CompletionRequest) -> bytes:
     """What keeps requests at one target: the caller's word, else the beginning of the prompt."""
     if request.affinity is not None:
-        return request.affinity.encode("utf-8", "surrogatepass")
-    return request.messages[0].text[:_LEADING].encode("utf-8", "surrogatepass")
+        return request.affinity.encode()
+    return request.messages[0].text[:_LEADING].encode()

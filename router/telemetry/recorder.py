@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from providers.errors import ErrorCode, ProviderError
-from providers.surrogates import mended
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.plan.target import Target
 from router.telemetry.events import Change, breaker_changed
@@ -427,7 +426,7 @@ def _code(error: BaseException) -> str:
 
 
 def _captured(capture: Capture, request: CompletionRequest, response: CompletionResponse | None) -> Captured:
-    prompt = mended("\n\n".join(f"{message.role}: {message.text}" for message in request.messages))
+    prompt = "\n\n".join(f"{message.role}: {message.text}" for message in request.messages)
     answer = "" if response is None else response.text
     if capture == "full":
         return Captured(prompt, answer, True)
