@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from providers import surrogates
 from providers.coerce import (
     MessagesLike,
     coerce_messages,
@@ -14,7 +15,6 @@ from providers.coerce import (
     coerce_tool_choice,
     coerce_tools,
 )
-from providers.surrogates import without_halves
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
 from router.engine.needs import Requirements
@@ -35,7 +35,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
     values = _coerced(params) if params else params
     request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
     validate(request)
-    return without_halves(request)
+    return surrogates.without_halves(request)
 
 
 def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
