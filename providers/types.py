@@ -201,7 +201,8 @@ class Usage(Struct, frozen=True):
 class CompletionResponse(Struct, frozen=True, kw_only=True):
     """A whole answer. The fields from `route` on are filled by a router.
 
-    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD.
+    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
+    the vendor refused, for this model, and that were not sent because the answer does not depend on them.
     """
 
     text: str = ""
@@ -215,6 +216,7 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
     id: str | None = None
     request_id: str | None = None
     raw: Any = None
+    left_out: tuple[str, ...] = ()
     route: str | None = None
     target: str | None = None
     cost: float | None = None
