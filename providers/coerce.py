@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
 from providers.errors import ErrorCode, ProviderError
+from providers.surrogates import without_halves
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -35,17 +36,19 @@ def invalid(message: str) -> NoReturn:
 def coerce_messages(messages: MessagesLike) -> tuple[Message, ...]:
     """A conversation from a string (one user message), messages, or dicts in the shape of OpenAI's chat API.
 
+    Halves of characters (lone surrogates) in its texts are replaced by U+FFFD.
+
     Raises:
         ProviderError: INVALID_REQUEST; the message names the place, such as `messages[2].content[0]`.
     """
     if isinstance(messages, str):
-        return (Message("user", messages),)
+        return (without_halves(Message("user", messages)),)
     if isinstance(messages, Message):
-        return (messages,)
+        return (without_halves(messages),)
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
         invalid(f"messages: a string or a list of messages is expected, not {_kind(messages)}")
     return tuple(
-        message if type(message) is Message else _message(message, f"messages[{place}]")
+        without_halves(message if type(message) is Message else _message(message, f"messages[{place}]"))
         for place, message in enumerate(messages)
     )
 

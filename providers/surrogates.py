@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
-from providers.types import CompletionRequest
+from providers.types import Message
 
 
 def mended(text: str) -> str:
@@ -21,19 +21,22 @@ def mended(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def without_halves(request: CompletionRequest) -> CompletionRequest:
-    """The request with whole characters in all its texts; the same object where its messages have nothing else.
+def without_halves(message: Message) -> Message:
+    """The message with whole characters; the same object where its text has nothing else.
 
     The rest is looked at only then, for it costs time: `encode_json` sees to what is sent in any case.
     """
-    texts = (*(message.text for message in request.messages), request.affinity, request.namespace)
-    if all(text is None or text.isascii() or _is_whole(text) for text in texts):
-        return request
-    whole: CompletionRequest = _all_mended(request)
+    content = message.content
+    if not isinstance(content, str | tuple) or is_whole(message.text):  # `validate` tells what is no content
+        return message
+    whole: Message = _all_mended(message)
     return whole
 
 
-def _is_whole(text: str) -> bool:
+def is_whole(text: str) -> bool:
+    """Whether there is no half of a character in a text."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from providers import surrogates
 from providers.coerce import (
     MessagesLike,
     coerce_messages,
@@ -35,7 +34,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
     values = _coerced(params) if params else params
     request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
     validate(request)
-    return surrogates.without_halves(request)
+    return request
 
 
 def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
