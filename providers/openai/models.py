@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from providers.anthropic.models import rule_for as claude_rule
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialect_rows import Dialect
-from providers.openai.dialects import ModelRule, rule_for
+from providers.openai.dialects import ModelRule, effort_for, rule_for
 from providers.types import CompletionRequest
 
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
@@ -21,10 +21,15 @@ _NOTHING: frozenset[str] = frozenset()
 # Moonshot's own models of these families have one temperature; elsewhere they are named moonshotai/….
 _FIXED_SAMPLING = ("kimi-k2.5", "kimi-k2.6", "kimi-k2.7", "kimi-k2-thinking", "kimi-k3", "kimi-latest")
 
+# They make one call at a time, and refuse to be told so.
+_SINGLE_CALLS = ("o1", "o3", "o4")
+_SINGLE = frozenset({"parallel_tool_calls"})
+
 # Gateways that translate the older name of the limit themselves.
 _TRANSLATES = frozenset({"openrouter", "vercel"})
 
-# The greatest number of stop sequences.
+# The greatest number of tools, and of stop sequences.
+_TOOLS = {"openai": 128, "azure": 128, "groq": 128, "deepseek": 128}
 _STOPS = {"openai": 4, "azure": 4, "groq": 4, "gemini": 5, "vertex": 5, "deepseek": 16}
 
 # Dialect, beginning of the model's name, and what each effort is called there: None is not sent, because nothing else
@@ -76,7 +81,7 @@ def _openai_rule(model: str) -> ModelRule | None:
 
 
 def left_out(request: CompletionRequest, dialect: Dialect) -> frozenset[str]:
-    """The sampling fields that are refused for this model."""
+    """The fields without meaning for the answer that are refused for this model."""
     model, thinking = request.model, request.thinking
     if _dialect(dialect) == "gemini":
         return _PENALTIES
@@ -89,7 +94,8 @@ def left_out(request: CompletionRequest, dialect: Dialect) -> frozenset[str]:
         return _NOTHING
     # Those that take tools only without effort are those that do not reason unless they are asked to.
     off = "none" in rule.efforts and (thinking == "off" or (thinking is None and rule.tools == "no_effort"))
-    return _PENALTIES if off else _SAMPLING
+    single = _SINGLE if _name(model).startswith(_SINGLE_CALLS) else _NOTHING
+    return (_PENALTIES if off else _SAMPLING) | single
 
 
 def _left_out_at_claude(request: CompletionRequest) -> frozenset[str]:
@@ -120,6 +126,9 @@ def check(request: CompletionRequest, dialect: Dialect) -> None:
     most = _STOPS.get(dialect.name)
     if most is not None and len(request.stop) > most:
         raise _unsupported(model, f"stop: it takes {most} stop sequences, not {len(request.stop)}")
+    most = _TOOLS.get(dialect.name)
+    if most is not None and len(request.tools) > most:
+        raise _unsupported(model, f"tools: it takes {most}, not {len(request.tools)}")
     if not request.tools:
         return
     if request.response_format is not None and _matches(_JSON_OR_TOOLS, spoken, name):
@@ -153,7 +162,7 @@ def effort_word(model: str, dialect: Dialect, effort: str) -> str | None:
                 what = "it always thinks" if effort == "none" else "it does not think"
                 raise _unsupported(model, f"thinking: {what}")
             return words[effort]
-    return effort
+    return effort_for(name, effort)  # for OpenAI's models behind other hosts
 
 
 def _matches(rows: tuple[tuple[str, str], ...], dialect: str, name: str) -> bool:

@@ -82,6 +82,26 @@ async def test_more_stop_sequences_than_are_taken_are_unsupported(spoken: str, m
     assert "stop" in await refusal(spoken, "m", stop=tuple("abcdef"[: most + 1]))
 
 
+async def test_more_tools_than_are_taken_are_unsupported() -> None:
+    tools = tuple(Tool(f"t{n}", "", {"type": "object", "properties": {}}) for n in range(129))
+    assert len((await body_of("openai", "gpt-4.1", tools=tools[:128]))["tools"]) == 128
+    assert "tools" in await refusal("openai", "gpt-4.1", tools=tools)
+    assert len((await body_of("generic", "m", tools=tools))["tools"]) == 129
+
+
+@pytest.mark.parametrize(("model", "kept"), [("o3", False), ("o4-mini", False), ("gpt-5", True), ("gpt-4.1", True)])
+async def test_models_of_one_call_at_a_time_are_not_told(model: str, kept: bool) -> None:
+    body = await body_of("openai", model, tools=(TOOL,), parallel_tool_calls=False)
+    assert ("parallel_tool_calls" in body) is kept
+
+
+async def test_openais_efforts_hold_behind_other_hosts() -> None:
+    assert "effort" in await refusal("generic", "openai/gpt-5", thinking="off")
+    assert "reasoning_effort" not in await body_of("generic", "openai/gpt-4.1", thinking="off")
+    assert (await body_of("generic", "openai/gpt-5", thinking="low"))["reasoning_effort"] == "low"
+    assert (await body_of("generic", "qwen3", thinking="off"))["reasoning_effort"] == "none"
+
+
 @pytest.mark.parametrize(
     ("spoken", "model", "field"),
     [
