@@ -20,7 +20,11 @@ from providers.classify import classify, classify_payload, error_in, parse_json,
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_dict, as_list, as_str
 from providers.refused_fields import RefusedFields, refused, without
+from providers.schemas.adapt import adapted
+from providers.schemas.rules import GENERIC, VendorSchemas
+from providers.schemas.way_back import DecoderBack, way_back
 from providers.settings import ProviderSettings
+from providers.surrogates import encode_json
 from providers.timeouts import bounded, timed
 from providers.transport.headers import remaining_quota
 from providers.types import (
@@ -93,6 +97,11 @@ class HttpProvider(ABC):
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream."""
 
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        """What the vendor takes of JSON Schema and of names."""
+        return GENERIC
+
     def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""
         return False
@@ -146,7 +155,8 @@ class HttpProvider(ABC):
         Raises:
             ProviderError: UNSUPPORTED where the vendor has no such endpoint; else whatever failed.
         """
-        asked = self.encode_count(request)
+        validate(request)
+        asked = self.encode_count(adapted(request, self.schema_rules))
         if asked is None:
             raise ProviderError(
                 ErrorCode.UNSUPPORTED,
@@ -154,7 +164,6 @@ class HttpProvider(ABC):
                 provider=self.name,
                 model=request.model,
             )
-        validate(request)
         body = await self._ask("POST", *asked, request)
         tokens = body.get("input_tokens") if isinstance(body, dict) else None
         if type(tokens) is not int:
@@ -256,7 +265,11 @@ class HttpProvider(ABC):
         request: CompletionRequest,
         state: _StreamState,
     ) -> AsyncGenerator[StreamChunk, None]:
-        decoder = state.decoder = self.stream_decoder(request, _request_id(response))
+        decoder = self.stream_decoder(request, _request_id(response))
+        back = way_back(request, self.schema_rules)
+        if back is not None:
+            decoder = DecoderBack(decoder, back)
+        state.decoder = decoder
         lines = type(self).line_decoder()
         feed = decoder.feed
         async with aclosing(pieces):  # a generator that is left alone would be closed by a task of its own
@@ -283,6 +296,7 @@ class HttpProvider(ABC):
         out as well.
         """
         validate(request)
+        request = adapted(request, self.schema_rules)
         refusals = self._refused.of(request.model)
         edited = False  # what was said before was changed
         for repeats in range(_REPEATS + 1):
@@ -309,7 +323,7 @@ class HttpProvider(ABC):
         response = await self._client().open(
             method,
             path,
-            None if body is None else msgspec.json.encode(body),
+            None if body is None else encode_json(body),
             headers=dict(request.extra_headers or {}),
             connect=request.connect_timeout,
         )
@@ -356,7 +370,9 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
-        return checked(self.decode(body, request, request_id), request)
+        answer = checked(self.decode(body, request, request_id), request)
+        back = way_back(request, self.schema_rules)
+        return answer if back is None else back.answer(answer)
 
     def _broken(self, error: ProviderError, state: _StreamState) -> ProviderError:
         """After content was given out every failure is an interrupted stream, with what came so far."""

@@ -140,11 +140,17 @@ class _Answer:
 
     def thinking(self) -> tuple[ThinkingPart, ...]:
         found = []
+        said = called = 0
         for block in self.blocks.values():
-            if block.kind == "redacted_thinking":
-                found.append(ThinkingPart("", opaque=block.data, origin=self._origin))
+            if block.kind == "text":
+                said += sum(map(len, block.parts))
+            elif block.kind in _TOOL_BLOCKS:
+                called += 1
+            elif block.kind == "redacted_thinking":
+                found.append(ThinkingPart("", opaque=block.data, origin=self._origin, after=(said, called)))
             elif block.kind == "thinking":
-                found.append(ThinkingPart("".join(block.parts), block.signature, origin=self._origin))
+                text = "".join(block.parts)
+                found.append(ThinkingPart(text, block.signature, origin=self._origin, after=(said, called)))
         return tuple(found)
 
     def tool_calls(self) -> tuple[ToolCall, ...]:

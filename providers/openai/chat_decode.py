@@ -60,13 +60,15 @@ def decode(
         (text, thought), (said, more) = splitter.feed(text), splitter.flush()
         text, thinking = text + said, thinking + thought + more
     refusal = as_str(message.get("refusal"))
+    origin = f"{provider}/{model}"
     calls = ToolCallAssembler()
+    calls.sign_beside(as_dict(message.get("extra_content")))
     for entry in _whole_calls(message):
         calls.add(entry)
     raw_finish = as_str(choice.get("finish_reason"))
     return CompletionResponse(
         text=text or refusal or "",
-        thinking=_thinking(thinking, _opaque(message), f"{provider}/{model}"),
+        thinking=_thinking(thinking, {**_opaque(message), **_came_in(message), **calls.signatures()}, origin),
         tool_calls=_tool_calls(calls),
         finish_reason=finish_reason(raw_finish, has_calls=bool(calls.slots), refused=refusal is not None),
         raw_finish_reason=raw_finish,
@@ -110,20 +112,19 @@ def _thinking(text: str, opaque: dict[str, Any], origin: str) -> tuple[ThinkingP
     return (ThinkingPart(text, opaque=opaque or None, origin=origin),)
 
 
+# OpenRouter's, MiniMax's and Vercel's reasoning, and Claude's behind LiteLLM: to be sent back unread.
+_UNREAD = ("reasoning_details", "thinking_blocks")
+
+
 def _opaque(message: dict[str, Any]) -> dict[str, Any]:
-    """What has to go back unread: OpenRouter's reasoning_details and Gemini's signatures of tool calls."""
-    kept: dict[str, Any] = {}
-    details = as_list(message.get("reasoning_details"))
-    if details:
-        kept["reasoning_details"] = details
-    signatures = {
-        entry["id"]: entry["extra_content"]
-        for entry in as_list(message.get("tool_calls"))
-        if isinstance(entry, dict) and entry.get("extra_content") and as_str(entry.get("id"))
-    }
-    if signatures:
-        kept["extra_content"] = signatures
-    return kept
+    """What of a message or a delta has to go back unread."""
+    return {key: message[key] for key in _UNREAD if as_list(message.get(key))}
+
+
+def _came_in(message: dict[str, Any]) -> dict[str, Any]:
+    """The field in which reasoning came, where it is not the common `reasoning_content`."""
+    is_other = as_str(message.get("reasoning")) and not as_str(message.get("reasoning_content"))
+    return {"field": "reasoning"} if is_other else {}
 
 
 class ChatStreamDecoder:
@@ -239,15 +240,13 @@ class ChatStreamDecoder:
             part = self._calls.add(entry)
             if part is not None:
                 deltas.append(part)
-        self._keep_opaque(delta)
-        return text, thinking
-
-    def _keep_opaque(self, delta: dict[str, Any]) -> None:
+        if "extra_content" in delta:
+            self._calls.sign_beside(as_dict(delta["extra_content"]))
         for key, value in _opaque(delta).items():
-            if isinstance(value, dict):
-                self._opaque.setdefault(key, {}).update(value)
-            else:
-                _join_details(self._opaque.setdefault(key, []), value)
+            _join_details(self._opaque.setdefault(key, []), value)
+        if thinking and not self._thinking:
+            self._opaque.update(_came_in(delta))
+        return text, thinking
 
     def error(self, data: bytes) -> ProviderError:
         """The error that an error event stands for."""
@@ -270,7 +269,9 @@ class ChatStreamDecoder:
         ended = self._finish is not None or self._said_done
         return CompletionResponse(
             text="".join(self._text),
-            thinking=_thinking("".join(self._thinking), self._opaque, f"{self._provider}/{self._model}"),
+            thinking=_thinking(
+                "".join(self._thinking), {**self._opaque, **self._calls.signatures()}, f"{self._provider}/{self._model}"
+            ),
             tool_calls=_tool_calls(self._calls),
             finish_reason=self._unified() if ended else "unknown",
             raw_finish_reason=self._finish,
@@ -300,12 +301,22 @@ def _join_details(kept: list[Any], new: list[Any]) -> None:
             kept.append(dict(entry) if isinstance(entry, dict) else entry)
             continue
         for key, value in entry.items():
-            if key in ("text", "summary", "data") and isinstance(value, str) and isinstance(last.get(key), str):
-                last[key] += value
+            if key in _PIECES and isinstance(value, str) and isinstance(last.get(key), str):
+                last[key] = value if _is_whole(entry, value, last[key]) else last[key] + value
             elif value is not None:
                 last[key] = value
 
 
+_PIECES = frozenset({"text", "summary", "data", "thinking"})
+
+
+def _is_whole(entry: dict[str, Any], value: str, before: str) -> bool:
+    """MiniMax sends with each piece all that came before."""
+    return bool(before) and value.startswith(before) and str(entry.get("format")).startswith("MiniMax")
+
+
 def _continues(entry: dict[str, Any], last: dict[str, Any]) -> bool:
     index, kind = entry.get("index"), entry.get("type")
-    return index is not None and (index, kind) == (last.get("index"), last.get("type"))
+    if index is None:  # Claude's blocks behind LiteLLM: a signature ends one
+        return kind == "thinking" == last.get("type") and not last.get("signature")
+    return bool((index, kind) == (last.get("index"), last.get("type")))

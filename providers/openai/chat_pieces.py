@@ -97,13 +97,14 @@ def read_usage(raw: object) -> Usage | None:
 class _Slot:
     """One tool call that is being put together."""
 
-    __slots__ = ("args", "id", "name", "sent_id")
+    __slots__ = ("args", "extra", "id", "name", "sent_id")
 
     def __init__(self) -> None:
         self.id: str | None = None  # the vendor's own
         self.sent_id = ""
         self.name = ""
         self.args: list[str] = []
+        self.extra: dict[str, Any] = {}  # Gemini's signature
 
     @property
     def complete(self) -> bool:
@@ -123,11 +124,12 @@ class ToolCallAssembler:
     `index` alone cannot be trusted: Gemini leaves it out, and some servers say 0 for every call.
     """
 
-    __slots__ = ("_by_index", "slots")
+    __slots__ = ("_beside", "_by_index", "slots")
 
     def __init__(self) -> None:
         self.slots: list[_Slot] = []
         self._by_index: dict[int, int] = {}
+        self._beside: dict[str, Any] = {}
 
     def add(self, entry: object) -> ToolCallDelta | None:
         """Take one entry of `delta.tool_calls`; None when it brought nothing."""
@@ -140,9 +142,11 @@ class ToolCallAssembler:
         name = as_str(function.get("name"))
         arguments = arguments_text(function.get("arguments"))
         if call_id is None and name is None and not arguments:
+            self._sign(entry)
             return None
         position = self._position(entry.get("index"), call_id, name)
         slot = self.slots[position]
+        slot.extra.update(as_dict(entry.get("extra_content")))
         new_id = new_name = None
         if call_id is not None and slot.id is None:
             slot.id = call_id
@@ -155,6 +159,28 @@ class ToolCallAssembler:
         if new_id is None and new_name is None and not arguments:
             return None
         return ToolCallDelta(position, new_id, new_name, arguments)
+
+    def _sign(self, entry: dict[str, Any]) -> None:
+        """A signature that comes alone belongs to the call of that index, else to the newest."""
+        extra = as_dict(entry.get("extra_content"))
+        if not self.slots:
+            self.sign_beside(extra)
+        elif extra:
+            index = entry.get("index")
+            position = self._by_index.get(index, -1) if type(index) is int else -1
+            self.slots[position].extra.update(extra)
+
+    def sign_beside(self, extra: dict[str, Any]) -> None:
+        """A signature that came on the message, or before all calls: it is the first call's where that has none."""
+        if as_dict(extra.get("google")).get("thought_signature"):
+            self._beside = extra
+
+    def signatures(self) -> dict[str, Any]:
+        """What vendors put on the calls, by the calls' ids, as one entry to be kept."""
+        found = {slot.sent_id: slot.extra for slot in self.slots if slot.extra}
+        if not found and self._beside and self.slots:
+            found = {self.slots[0].sent_id: self._beside}
+        return {"extra_content": found} if found else {}
 
     def _position(self, index: object, call_id: str | None, name: str | None) -> int:
         if type(index) is int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -10,30 +11,43 @@ from providers import catalog
 from providers.http_provider import HttpProvider, StreamDecoder
 from providers.openai import chat_decode as chat
 from providers.openai import responses_decode as responses
-from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
+from providers.openai.dialects import Dialect, dialect_for, model_capabilities, needs_responses
 from providers.openai.responses_encode import encode as encode_responses
+from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
 
 
+def _default_url(dialect: Dialect) -> str | None:
+    if dialect.name == "generic":
+        return None
+    if "{" in dialect.base_url:
+        raise ValueError(f'dialect "{dialect.name}" needs a base_url, such as {dialect.base_url}')
+    return dialect.base_url
+
+
 class OpenAIProvider(HttpProvider):
     """Chat completions and Responses.
 
-    Options: `dialect` (where the base URL does not tell it), `api` ("chat" or "responses"; otherwise chosen per
-    request: Responses for OpenAI's models that chat completions cannot serve), `reasoning_summary` ("auto", "concise",
-    "detailed"; Responses only), `think_tags` (true takes `<think>…</think>` out of the text of local servers).
+    Options: `dialect` (where the base URL does not tell it; without a base URL it tells that), `api` ("chat" or
+    "responses"; otherwise chosen per request: Responses for OpenAI's models that chat completions cannot serve),
+    `reasoning_summary` ("auto", "concise", "detailed"; Responses only), `think_tags` (true takes `<think>…</think>` out
+    of the text of local servers).
 
     Raises:
-        ValueError: `dialect` or `api` is not one of the known ones.
+        ValueError: `dialect` or `api` is not one of the known ones, or the dialect has no base URL of its own.
     """
 
     default_base_url: ClassVar[str] = "https://api.openai.com/v1"
     line_decoder = SSEDecoder
 
     def __init__(self, settings: ProviderSettings) -> None:
+        named = settings.options.get("dialect")
+        if named is not None and settings.base_url is None:  # the key of one vendor is not for another's host
+            settings = dataclasses.replace(settings, base_url=_default_url(dialect_for("", named)))
         super().__init__(settings)
-        self.dialect = dialect_for(self.base_url, settings.options.get("dialect"))
+        self.dialect = dialect_for(self.base_url, named)
         self._think_tags = bool(settings.options.get("think_tags"))
         self._api = settings.options.get("api")
         if self._api not in (None, "chat", "responses"):
@@ -48,6 +62,10 @@ class OpenAIProvider(HttpProvider):
         if self.dialect.key_header is not None:
             return {self.dialect.key_header: key}
         return {"authorization": f"Bearer {key}"}
+
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        return BY_DIALECT.get(self.dialect.name, GENERIC)
 
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         if not self._by_responses(request):

@@ -166,16 +166,26 @@ class _Answer:
             return "content_filter"
         return "stop" if self.status in (None, "completed", "complete") else "unknown"
 
+    def thinking(self) -> tuple[ThinkingPart, ...]:
+        """The reasoning, each with its place among the texts and calls."""
+        found = []
+        said = called = 0
+        origin = f"{self.provider}/{self.model}"
+        for item in self.items.values():
+            if item.kind == "reasoning" or item.thinking:
+                text = "".join(item.thinking)
+                found.append(ThinkingPart(text, opaque=item.opaque, origin=origin, after=(said, called)))
+            elif item.kind == "function_call":
+                called += 1
+            else:
+                said += sum(map(len, item.text))
+        return tuple(found)
+
     def response(self) -> CompletionResponse:
         items = self.items.values()
-        origin = f"{self.provider}/{self.model}"
         return CompletionResponse(
             text="".join("".join(item.text) for item in items),
-            thinking=tuple(
-                ThinkingPart("".join(item.thinking), opaque=item.opaque, origin=origin)
-                for item in items
-                if item.kind == "reasoning" or item.thinking
-            ),
+            thinking=self.thinking(),
             tool_calls=tuple(_tool_call(item) for item in items if item.kind == "function_call"),
             finish_reason="unknown" if self.status is None else self.finish_reason(),
             raw_finish_reason=self.incomplete or self.status,

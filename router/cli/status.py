@@ -121,9 +121,8 @@ def _health(health: Health, now: float) -> str:
     sign, colour = _LAMPS[health.state]
     left = "" if health.until is None else f" {max(0.0, health.until - now):.0f} s"
     by_hand = " by hand" if health.by_hand else ""
-    words = (
-        "" if health.state == "closed" and not health.by_hand else f" {health.state.replace('_', '-')}{left}{by_hand}"
-    )
+    is_plain = health.state == "closed" and not health.by_hand
+    words = "" if is_plain else f" {health.state.replace('_', '-')}{left}{by_hand}"
     return click.style(f"{sign}{words}", fg=colour)
 
 
