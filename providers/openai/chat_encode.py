@@ -194,34 +194,33 @@ def _send_thinking_back(
 ) -> None:
     """Reasoning goes back only to its maker; another model would imitate it, or refuse what it has not signed."""
     thoughts = thoughts_of(message)
+    needed = dialect.thinking_needed or _is_asked_for(model, dialect, _NEEDING)
+    if not thoughts and not needed:
+        return
+    # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
+    # to servers of which nothing is known, which are asked in the app's own words.
+    unknown = needed or dialect.name == "generic"
+    text = ""
+    field = dialect.thinking_back
+    kin = made_by if field == "content" else made_by_family
     for part in thoughts:
         own = made_by(part.origin, provider, model)
         if part.opaque and (own or part.origin is None):
             _send_opaque_back(out, part.opaque, message, dialect, own=own)
-    field = dialect.thinking_back
-    if field is None:
-        return
-    # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
-    # to servers of which nothing is known, which are asked in the app's own words.
-    needed = dialect.thinking_needed or _is_asked_for(model, dialect, "kimi-", "deepseek-", "mimo-")
+        if own or (unknown if part.origin is None else kin(part.origin, provider, model)):
+            text += part.text
+            if field == "as_it_came" and part.opaque:
+                field = part.opaque.get("field", field)
     if field == "content":
-        _add_to_content(out, "".join(part.text for part in thoughts if made_by(part.origin, provider, model)))
-        return
-    unknown = needed or dialect.name == "generic"
-    own_parts = [
-        part for part in thoughts if made_by_family(part.origin, provider, model) or (part.origin is None and unknown)
-    ]
-    text = "".join(part.text for part in own_parts)
-    if field == "as_it_came":
-        came_in = (part.opaque["field"] for part in own_parts if part.opaque and "field" in part.opaque)
-        field = next(came_in, "reasoning_content")
-    if text:
-        out[field] = text
-    elif needed and message.tool_calls:
-        out[field] = " "
+        _add_to_content(out, text)
+    elif field is not None and (text or (needed and message.tool_calls)):
+        out["reasoning_content" if field == "as_it_came" else field] = text or " "
 
 
-def _is_asked_for(model: str, dialect: Dialect, *names: str) -> bool:
+_NEEDING = ("kimi-", "deepseek-", "mimo-")
+
+
+def _is_asked_for(model: str, dialect: Dialect, names: str | tuple[str, ...]) -> bool:
     """Whether an unknown server is asked for a model by its maker's name: behind a gateway its demands are the same."""
     return dialect.name == "generic" and model.startswith(names) and "/" not in model
 

@@ -12,7 +12,7 @@ from providers import registry
 from providers.base import Provider
 from providers.settings import ProviderSettings
 from providers.types import CompletionRequest, CompletionResponse, Message, Tool
-from tests.support.refusing_vendor import ANSWER, Refused, Vendor
+from tests.support.refusing_vendor import ANSWER, SAID, Refused, Vendor
 from tests.support.refusing_vendors import VENDORS
 
 WEATHER = Tool("weather", "tells it", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -90,6 +90,7 @@ async def test_a_tool_conversation_crosses_and_comes_back(first: str, second: st
     assert here.refusals == there.refusals == []
     assert all(mark in said(here) for mark in SEEN_AGAIN.get(first, ()))
     assert said(here).count("rain in Oslo") == said(here).count("rain in Rome") == 2
+    assert said(here).count(SAID) == 2
     if first != second:
         assert f"{second} thinks" not in said(here)
 
