@@ -105,7 +105,7 @@ def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, 
 
 
 def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking)
+    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking, request.model)
     if dialect.openai_models:
         effort = chat_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
         fields = {"reasoning_effort": effort}

@@ -282,7 +282,6 @@ _ROWS = (
         base_url="http://localhost:8000/v1",
         port=8000,
         thinking="template",
-        thinking_back="reasoning",
     ),
     Dialect(
         name="sglang",

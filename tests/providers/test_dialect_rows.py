@@ -119,6 +119,12 @@ def test_thinking_is_asked_for_in_the_dialect_s_form(name: str, asked: Thinking,
     assert thinking_fields(DIALECTS[name], asked) == fields
 
 
+def test_mistral_s_models_have_no_template_to_be_told() -> None:
+    """vLLM refuses chat_template_kwargs for them."""
+    assert thinking_fields(DIALECTS["vllm"], "high", "mistralai/Magistral-Small") == {"reasoning_effort": "high"}
+    assert "chat_template_kwargs" in thinking_fields(DIALECTS["vllm"], "high", "Qwen/Qwen3-8B")
+
+
 def test_what_a_dialect_always_and_never_sends() -> None:
     """MiniMax is asked to keep reasoning apart; Cohere's endpoint takes no stream_options."""
     request = CompletionRequest(model="m", messages=(Message.user("Hi"),), user="u", max_tokens=5)
