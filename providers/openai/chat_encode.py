@@ -10,7 +10,7 @@ import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
-from providers.turns import CallIds, made_by, made_by_family, thoughts_of
+from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -56,6 +56,8 @@ def encode(
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
+    if dialect.short_ids or family(request.model) == "mistral":
+        body["messages"] = _results_taken_note_of(body["messages"])
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -133,6 +135,16 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
     if message.tool_calls and (dialect.call_signatures or _is_asked_for(model, dialect, "gemini-")):
         _sign(out["tool_calls"], model)
     return out
+
+
+def _results_taken_note_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mistral's models want to speak between a tool's result and what a user says, else the request is refused."""
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        if found and found[-1]["role"] == "tool" and message["role"] not in ("tool", "assistant"):
+            found.append({"role": "assistant", "content": "OK."})
+        found.append(message)
+    return found
 
 
 def _content(content: str | tuple[Part, ...]) -> str | list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import ClassVar
@@ -149,6 +150,12 @@ class Mistral(Chat):
     def unknown_field(self, place: str, name: str) -> Refused:
         what = {"type": "extra_forbidden", "loc": ["body", place, name], "msg": "Extra inputs are not permitted"}
         return Refused(422, {"detail": [what]})
+
+    def check(self, body: Json) -> int:
+        roles = [message["role"] for message in body["messages"]]
+        if "user" in (role for before, role in itertools.pairwise(roles) if before == "tool"):
+            raise self.fault("Unexpected role 'user' after role 'tool'")
+        return super().check(body)
 
     def check_call(self, call: Json) -> None:
         super().check_call(call)
