@@ -31,18 +31,22 @@ class Struct(msgspec.Struct, frozen=True):
 
 
 class TextPart(Struct, frozen=True):
-    """A run of text. `cache=True` asks the vendor to cache the prompt up to here."""
+    """A run of text. `cache=True` asks the vendor to cache the prompt up to here; "5m" or "1h" says for how long."""
 
     text: str
-    cache: bool = False
+    cache: bool | Literal["5m", "1h"] = False
 
 
 class ImagePart(Struct, frozen=True):
-    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`."""
+    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`.
+
+    `detail` is how closely vendors that ask for it look at it.
+    """
 
     url: str | None = None
     data: bytes | None = None
     media_type: str | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 class FilePart(Struct, frozen=True):
@@ -197,7 +201,8 @@ class Usage(Struct, frozen=True):
 class CompletionResponse(Struct, frozen=True, kw_only=True):
     """A whole answer. The fields from `route` on are filled by a router.
 
-    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD.
+    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
+    the vendor refused, for this model, and that were not sent because the answer does not depend on them.
     """
 
     text: str = ""
@@ -211,6 +216,7 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
     id: str | None = None
     request_id: str | None = None
     raw: Any = None
+    left_out: tuple[str, ...] = ()
     route: str | None = None
     target: str | None = None
     cost: float | None = None

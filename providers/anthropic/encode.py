@@ -11,6 +11,7 @@ from typing import Any
 
 from providers.anthropic.models import ClaudeRule, rule_for
 from providers.errors import ErrorCode, ProviderError
+from providers.parts import cache_control, is_text
 from providers.turns import CallIds, as_object, family, in_order, made_by, made_by_family
 from providers.types import (
     CompletionRequest,
@@ -30,7 +31,7 @@ PLAIN_MAX_TOKENS = 21_333
 LEAST_BUDGET = 1_024
 _BUDGETS = {"low": 2_048, "medium": 10_000, "high": 16_384}
 _ID = re.compile(r"[^a-zA-Z0-9_-]")
-_CACHE = {"type": "ephemeral"}
+_MOST_MARKS = 4
 
 
 def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_sampling: bool = True) -> dict[str, Any]:
@@ -49,6 +50,9 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
     limit = request.max_tokens
     if limit is None:
         limit = rule.max_output if stream else min(rule.max_output, PLAIN_MAX_TOKENS)
+    for place, text in enumerate(request.stop):
+        if not rule.blank_stop and not text.strip():
+            raise unsupported(request, f"takes no stop sequence of white space only (stop[{place}])")
     system, messages = _conversation(request, rule, provider)
     thinking, effort = _thinking(request, rule, limit)
     if thinking and thinking["type"] == "enabled" and rule.signed and _is_in_unthought_turn(messages):
@@ -58,18 +62,21 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
         output["effort"] = effort
     if request.response_format is not None:
         output["format"] = _format(request, rule)
-    sampling = keep_sampling and rule.sampling and not (thinking or {}).get("budget_tokens")
+    # Beside thinking there is one temperature.
+    thinks = thinking is not None and thinking["type"] in ("enabled", "adaptive")
+    sampling = rule.sampling if keep_sampling and not thinks else "none"
+    top_p = sampling == "both" or (sampling == "one" and request.temperature is None)
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": limit,
         "system": system,
         "messages": messages,
         "stop_sequences": list(request.stop) or None,
-        "temperature": _temperature(request) if sampling else None,
-        "top_p": request.top_p if sampling else None,
+        "temperature": _temperature(request) if sampling != "none" else None,
+        "top_p": request.top_p if top_p else None,
         "thinking": thinking,
         "output_config": output or None,
-        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tools": [_tool(tool, rule) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request, rule),
         "metadata": {"user_id": request.user} if request.user else None,
         "stream": stream or None,
@@ -103,6 +110,7 @@ def _conversation(
     for place in range(start, len(messages)):
         message = messages[place]
         if message.role in ("system", "developer"):
+            _check_system(message, request)
             _add_system(turns, message, messages[place + 1 :], rule)
         elif message.role == "assistant":
             _add(turns, "assistant", _assistant_blocks(message, request, rule, provider, ids))
@@ -113,10 +121,28 @@ def _conversation(
     if not turns:
         raise unsupported(request, "needs at least one message that is not empty beside the system's")
     _end(turns, request, rule)
-    return _system(messages[:start]), [_simplified(turn) for turn in turns]
+    system = _system(messages[:start], request)
+    _limit_marks(
+        [*(system if isinstance(system, list) else ()), *(block for turn in turns for block in turn["content"])]
+    )
+    return system, [_simplified(turn) for turn in turns]
 
 
-def _system(messages: tuple[Message, ...]) -> str | list[dict[str, Any]] | None:
+def _limit_marks(blocks: list[dict[str, Any]]) -> None:
+    """At most four blocks may be marked for the cache, and a longer time may not come after a shorter one."""
+    marked = [block for block in blocks if "cache_control" in block]
+    for block in marked[:-_MOST_MARKS]:
+        del block["cache_control"]
+    shortest = False
+    for block in marked[-_MOST_MARKS:]:
+        if shortest:
+            block["cache_control"] = {"type": "ephemeral"}
+        shortest = shortest or block["cache_control"].get("ttl", "5m") == "5m"
+
+
+def _system(messages: tuple[Message, ...], request: CompletionRequest) -> str | list[dict[str, Any]] | None:
+    for message in messages:
+        _check_system(message, request)
     if all(isinstance(message.content, str) for message in messages):
         return "\n\n".join(message.text for message in messages if message.text.strip()) or None
     blocks: list[dict[str, Any]] = []
@@ -124,6 +150,11 @@ def _system(messages: tuple[Message, ...]) -> str | list[dict[str, Any]] | None:
         parts = (TextPart(message.content),) if isinstance(message.content, str) else message.content
         blocks += [_text(part) for part in parts if isinstance(part, TextPart) and part.text.strip()]
     return blocks or None
+
+
+def _check_system(message: Message, request: CompletionRequest) -> None:
+    if not isinstance(message.content, str) and any(isinstance(p, ImagePart | FilePart) for p in message.content):
+        raise unsupported(request, "takes text only in system messages")
 
 
 def _add_system(turns: list[dict[str, Any]], message: Message, after: tuple[Message, ...], rule: ClaudeRule) -> None:
@@ -175,7 +206,7 @@ def _blocks(content: str | tuple[object, ...], request: CompletionRequest) -> li
             if part.text.strip():  # an empty text block is refused
                 blocks.append(_text(part))
         elif isinstance(part, ImagePart):
-            blocks.append({"type": "image", "source": _image_source(part)})
+            blocks.append({"type": "image", "source": _image_source(part, request)})
         elif isinstance(part, FilePart):
             blocks.append(_document(part, request))
     return blocks
@@ -184,19 +215,24 @@ def _blocks(content: str | tuple[object, ...], request: CompletionRequest) -> li
 def _text(part: TextPart) -> dict[str, Any]:
     block: dict[str, Any] = {"type": "text", "text": part.text}
     if part.cache:
-        block["cache_control"] = _CACHE
+        block["cache_control"] = cache_control(part)
     return block
 
 
-def _image_source(part: ImagePart) -> dict[str, Any]:
+_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+
+
+def _image_source(part: ImagePart, request: CompletionRequest) -> dict[str, Any]:
     if part.url is not None:
         return {"type": "url", "url": part.url}
+    if part.media_type not in _IMAGES:
+        raise unsupported(request, f"takes images as JPEG, PNG, GIF and WebP, not as {part.media_type}")
     data = base64.b64encode(part.data or b"").decode("ascii")
     return {"type": "base64", "media_type": part.media_type or "image/png", "data": data}
 
 
 def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
-    if part.media_type.startswith("text/"):
+    if is_text(part):
         text = part.data.decode("utf-8", "replace")
         source = {"type": "text", "media_type": "text/plain", "data": text}
     elif part.media_type == "application/pdf":
@@ -290,12 +326,12 @@ def _call_id(call_id: str) -> str:
 # --- tools, format, thinking
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool, rule: ClaudeRule) -> dict[str, Any]:
     body: dict[str, Any] = {"name": tool.name}
     if tool.description:
         body["description"] = tool.description
     body["input_schema"] = {"type": "object", **(tool.parameters or {"properties": {}})}
-    if tool.strict is not None:
+    if tool.strict is not None and rule.json_schema:  # both came together
         body["strict"] = tool.strict
     return body
 

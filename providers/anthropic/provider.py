@@ -13,6 +13,7 @@ from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
 from providers.anthropic.endpoints import endpoint_for
 from providers.errors import ErrorCode, ProviderError
 from providers.http_provider import HttpProvider
+from providers.schemas.rules import ANTHROPIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
@@ -52,6 +53,10 @@ class AnthropicProvider(HttpProvider):
         elif key:
             headers["x-api-key"] = key
         return headers
+
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        return ANTHROPIC
 
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         keep_sampling = self._version < "2026-10-21"  # which refuses temperature and top_p

@@ -15,6 +15,7 @@ from providers.accumulate import parse_arguments
 from providers.classify import classify_payload, error_in, parse_json
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_count, as_dict, as_list, as_str, synthetic_id
+from providers.parts import as_text, is_text
 from providers.turns import as_object, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
@@ -86,8 +87,11 @@ def _message(message: Message, request: CompletionRequest, provider: str, names:
         images = [_image(part, request) for part in message.content if isinstance(part, ImagePart)]
         if images:
             out["images"] = images
-        if any(isinstance(part, FilePart) for part in message.content):
-            raise _unsupported(request, "takes no documents")
+        for part in message.content:
+            if isinstance(part, FilePart):
+                if not is_text(part):
+                    raise _unsupported(request, f"takes no documents of {part.media_type}")
+                out["content"] += ("\n" if out["content"] else "") + as_text(part)
     if message.role == "tool":
         call_id = message.tool_call_id or ""
         return {**out, "tool_name": names.get(call_id, ""), "tool_call_id": call_id}

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import re
 from typing import Any
-
-import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
+from providers.openai.models import JSON_WORD, check, effort_word, left_out, limit_field, wants_json_said
+from providers.openai.parts import content_of, result_of, said_of
+from providers.surrogates import encode_json
 from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
-    FilePart,
-    ImagePart,
     Message,
-    Part,
-    TextPart,
-    ThinkingPart,
     Tool,
     ToolCall,
 )
+
+_NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")  # what OpenAI refuses in the name of who speaks
 
 
 def encode(
@@ -35,15 +33,13 @@ def encode(
     Raises:
         ProviderError: UNSUPPORTED when this dialect or model cannot carry the request.
     """
-    if request.stop and request.model.startswith(dialect.no_stop):
-        raise ProviderError(ErrorCode.UNSUPPORTED, f"{request.model} takes no stop sequences", model=request.model)
-    ids = CallIds(_short_id if dialect.short_ids else long_id)
+    check(request, dialect)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [_message(message, request.model, dialect, provider, ids) for message in request.messages],
+        "messages": _messages(request, dialect, provider),
         "temperature": request.temperature,
         "top_p": request.top_p,
-        dialect.max_tokens: request.max_tokens,
+        limit_field(request.model, dialect): request.max_tokens,
         "stop": list(request.stop) or None,
         dialect.seed: request.seed,
         "presence_penalty": request.presence_penalty,
@@ -63,7 +59,8 @@ def encode(
         body["stream_options"] = {"include_usage": True}
         if dialect.obfuscation:  # padding against eavesdroppers that guess by length; costs bytes
             body["stream_options"]["include_obfuscation"] = False
-    kept = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
+    never = dialect.never | left_out(request, dialect)
+    kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
 
@@ -111,18 +108,41 @@ def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dia
     if dialect.openai_models:
         effort = chat_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
         fields = {"reasoning_effort": effort}
+    elif "reasoning_effort" in fields:
+        fields["reasoning_effort"] = effort_word(request.model, dialect, fields["reasoning_effort"])
     body.update(fields)
+
+
+def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None) -> list[dict[str, Any]]:
+    ids = CallIds(_short_id if dialect.short_ids else long_id)
+    messages: list[dict[str, Any]] = []
+    if wants_json_said(request, dialect):
+        messages.append({"role": "system", "content": JSON_WORD})
+    media: list[dict[str, Any]] = []  # of the tool results so far, which have to stand together
+    for message in request.messages:
+        if message.role == "tool":
+            content, more = result_of(message, request.model, dialect)
+            media += more
+            # The protocol has no flag for a failed tool: the caller's text is all that tells.
+            call_id = ids.of_result(message.tool_call_id or "")
+            messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+            continue
+        if media:
+            messages.append({"role": "user", "content": media})
+            media = []
+        messages.append(_message(message, request.model, dialect, provider, ids))
+    if media:
+        messages.append({"role": "user", "content": media})
+    return messages
 
 
 def _message(message: Message, model: str, dialect: Dialect, provider: str | None, ids: CallIds) -> dict[str, Any]:
     role = "system" if message.role == "developer" and not dialect.developer else message.role
     out: dict[str, Any] = {"role": role}
-    if message.role == "tool":
-        # The protocol has no flag for a failed tool: the caller's text is all that tells.
-        return {**out, "tool_call_id": ids.of_result(message.tool_call_id or ""), "content": message.text}
     if message.name is not None:
-        out["name"] = message.name
-    out["content"] = message.text if message.role == "assistant" else _content(message.content)
+        out["name"] = _NOT_IN_NAMES.sub("_", message.name)
+    write = said_of if message.role == "assistant" else content_of
+    out["content"] = write(message, model, dialect)
     if message.role != "assistant":
         return out
     if message.tool_calls:
@@ -147,32 +167,6 @@ def _results_taken_note_of(messages: list[dict[str, Any]]) -> list[dict[str, Any
     return found
 
 
-def _content(content: str | tuple[Part, ...]) -> str | list[dict[str, Any]]:
-    if isinstance(content, str):
-        return content
-    return [_part(part) for part in content if not isinstance(part, ThinkingPart)]
-
-
-def _part(part: TextPart | ImagePart | FilePart) -> dict[str, Any]:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, ImagePart):
-        url = part.url or data_url(part.data or b"", part.media_type or "image/png")
-        return {"type": "image_url", "image_url": {"url": url}}
-    return {
-        "type": "file",
-        "file": {
-            "filename": part.filename or "document",
-            "file_data": data_url(part.data, part.media_type),
-        },
-    }
-
-
-def data_url(data: bytes, media_type: str) -> str:
-    """RFC 2397."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-
-
 def _tool_calls(message: Message, dialect: Dialect, provider: str | None, ids: CallIds) -> list[dict[str, Any]]:
     calls = message.tool_calls
     # Its own ids a server gets back as they are, some keep in them what they have to know again. Whoever the maker of
@@ -185,20 +179,28 @@ def _tool_calls(message: Message, dialect: Dialect, provider: str | None, ids: C
 def _tool_call(call: ToolCall, call_id: str) -> dict[str, Any]:
     # The model's own text goes back unchanged: it keeps the vendor's prompt cache warm, and a malformed one tells the
     # model what it did.
-    raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
+    raw = call.raw_arguments or encode_json(call.arguments or {}).decode()
     return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": raw}}
 
 
 def long_id(call_id: str) -> str:
     """OpenAI takes ids of at most 40 characters; longer ones of other vendors are renamed, always alike."""
-    return call_id if len(call_id) <= 40 else "call_" + hashlib.sha256(call_id.encode()).hexdigest()[:24]
+    return (
+        call_id
+        if len(call_id) <= 40
+        else "call_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    )
 
 
 def _short_id(call_id: str) -> str:
     """Mistral takes ids of exactly nine letters and digits; those of other vendors are renamed, always alike."""
     if len(call_id) == 9 and call_id.isascii() and call_id.isalnum():
         return call_id
-    return hashlib.sha256(call_id.encode()).hexdigest()[:9]
+    return _digest(call_id)[:9]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _send_thinking_back(
@@ -242,7 +244,8 @@ def _add_to_content(out: dict[str, Any], text: str) -> None:
     if text:
         said = out.get("content")
         thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
-        out["content"] = [thought, {"type": "text", "text": said}] if said else [thought]
+        parts = said if isinstance(said, list) else [{"type": "text", "text": said}] if said else []
+        out["content"] = [thought, *parts]
 
 
 def _send_opaque_back(

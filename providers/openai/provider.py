@@ -13,6 +13,7 @@ from providers.openai import chat_decode as chat
 from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.responses_encode import encode as encode_responses
+from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
@@ -54,6 +55,10 @@ class OpenAIProvider(HttpProvider):
         if self.dialect.key_header is not None:
             return {self.dialect.key_header: key}
         return {"authorization": f"Bearer {key}"}
+
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        return BY_DIALECT.get(self.dialect.name, GENERIC)
 
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         if not self._by_responses(request):

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from providers.errors import ErrorCode, ProviderError
-from providers.openai.chat_encode import data_url, long_id
+from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
+from providers.openai.models import JSON_WORD, left_out, wants_json_said
+from providers.openai.parts import check_said
+from providers.parts import as_text, data_url, is_text
+from providers.surrogates import encode_json
 from providers.turns import CallIds, in_order, made_by
 from providers.types import (
     CompletionRequest,
@@ -62,7 +64,8 @@ def encode(
         body["stream"] = True
         if dialect.obfuscation:
             body["stream_options"] = {"include_obfuscation": False}
-    kept = {key: value for key, value in body.items() if value is not None}
+    never = left_out(request, dialect)
+    kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
 
@@ -74,6 +77,8 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
     items: list[dict[str, Any]] = []
     ids = CallIds(long_id)
     system = "developer" if dialect.developer else "system"
+    if wants_json_said(request, dialect):
+        items.append({"role": system, "content": JSON_WORD})
     for message in request.messages:
         if message.role == "assistant":
             items += _assistant(message, request, dialect, provider, ids)
@@ -99,13 +104,14 @@ def _assistant(
         whole = item.get("encrypted_content") or (item.get("content") and not dialect.openai_models)
         return bool(whole) and made_by(part.origin, provider, request.model)
 
+    check_said(message, request.model)
     sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider))
     items: list[dict[str, Any]] = []
     for piece in in_order(message, wanted):
         if isinstance(piece, ThinkingPart):
             items.append(dict(piece.opaque or {}))
         elif isinstance(piece, ToolCall):
-            raw = piece.raw_arguments or msgspec.json.encode(piece.arguments or {}).decode()
+            raw = piece.raw_arguments or encode_json(piece.arguments or {}).decode()
             items.append({"type": "function_call", "call_id": next(sent_ids), "name": piece.name, "arguments": raw})
         elif isinstance(piece, TextPart) and piece.text:
             _say(items, piece.text)
@@ -126,10 +132,12 @@ def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
 
 def _image(part: ImagePart) -> dict[str, Any]:
     url = part.url or data_url(part.data or b"", part.media_type or "image/png")
-    return {"type": "input_image", "image_url": url, "detail": "auto"}
+    return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
 
 
 def _file(part: FilePart) -> dict[str, Any]:
+    if is_text(part):
+        return {"type": "input_text", "text": as_text(part)}
     return {
         "type": "input_file",
         "filename": part.filename or "document",
