@@ -79,6 +79,10 @@ class ToolCallAssembler:
     def __bool__(self) -> bool:
         return bool(self._shown)
 
+    def begin(self, index: object) -> None:
+        """A call begins, whatever came before; fragments with this index are its own until the next one begins."""
+        self._by_index[index] = self._open()
+
     def add(
         self, index: object, call_id: str | None, name: str | None, arguments: str, *, literal: bool = False
     ) -> ToolCallDelta | None:

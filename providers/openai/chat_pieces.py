@@ -12,6 +12,7 @@ from providers.lenient_json import arguments_text, as_count, as_dict, as_list, a
 from providers.tool_calls import ToolCallAssembler
 from providers.types import ToolCallDelta, Usage
 
+
 def text_and_thinking(message: dict[str, Any]) -> tuple[str, str]:
     """What is said and what is thought, of a message or a delta."""
     content = message.get("content")

@@ -46,7 +46,12 @@ ONE_CALL: dict[str, list[Fragment]] = {
     "new ids and names": [(0, "a", "f", '{"city":'), (0, "b", "f", '"Oslo"}')],
     "new ids, no index": [(None, "a", "f", ""), (None, None, None, '{"city":'), (None, None, None, '"Oslo"}')],
     "two indexes": [(0, "a", "f", ""), (0, "a", None, OSLO), (1, "a", "f", OSLO)],
-    "two indexes, in pieces": [(0, "a", "f", OSLO), (1, "a", "f", ""), (1, None, None, '{"city":'), (1, None, None, '"Oslo"}')],
+    "two indexes, in pieces": [
+        (0, "a", "f", OSLO),
+        (1, "a", "f", ""),
+        (1, None, None, '{"city":'),
+        (1, None, None, '"Oslo"}'),
+    ],
     "goes on under another index": [(0, "a", "f", ""), (1, None, None, '{"city":'), (1, None, None, '"Oslo"}')],
     "name repeated, empty tail": [(0, "a", "f", '{"city":'), (0, None, "f", '"Oslo"}'), (0, None, "f", "")],
     "ghost after": [(0, "a", "f", OSLO), (1, "b", None, ""), (2, "c", None, "")],
@@ -67,13 +72,35 @@ def test_it_is_one_call(fragments: list[Fragment]) -> None:
 TWO_CALLS: dict[str, list[Fragment]] = {
     "index 0 for both": [(0, "a", "f", OSLO), (0, "b", "f", ROME)],
     "index 0 for both, no ids": [(0, None, "f", OSLO), (0, None, "f", ROME)],
-    "index 0, pieces": [(0, "a", "f", ""), (0, None, None, OSLO), (0, "b", "f", ""), (0, None, None, '{"city":'), (0, None, None, '"Rome"}')],
-    "index 0, pieces, no ids": [(0, None, "f", ""), (0, None, None, OSLO), (0, None, "f", ""), (0, None, None, '{"city":'), (0, None, None, '"Rome"}')],
+    "index 0, pieces": [
+        (0, "a", "f", ""),
+        (0, None, None, OSLO),
+        (0, "b", "f", ""),
+        (0, None, None, '{"city":'),
+        (0, None, None, '"Rome"}'),
+    ],
+    "index 0, pieces, no ids": [
+        (0, None, "f", ""),
+        (0, None, None, OSLO),
+        (0, None, "f", ""),
+        (0, None, None, '{"city":'),
+        (0, None, None, '"Rome"}'),
+    ],
     "no index": [(None, "a", "f", OSLO), (None, "b", "f", ROME)],
-    "no index, pieces": [(None, "a", "f", '{"city":'), (None, None, None, '"Oslo"}'), (None, "b", "f", '{"city":'), (None, None, None, '"Rome"}')],
+    "no index, pieces": [
+        (None, "a", "f", '{"city":'),
+        (None, None, None, '"Oslo"}'),
+        (None, "b", "f", '{"city":'),
+        (None, None, None, '"Rome"}'),
+    ],
     "one id for both": [(0, "f", "f", OSLO), (1, "f", "f", ROME)],
     "interleaved": [(0, "a", "f", ""), (1, "b", "f", ""), (0, None, None, OSLO), (1, None, None, ROME)],
-    "interleaved by id": [(None, "a", "f", ""), (None, "b", "f", '{"city":'), (None, "a", None, OSLO), (None, "b", None, '"Rome"}')],
+    "interleaved by id": [
+        (None, "a", "f", ""),
+        (None, "b", "f", '{"city":'),
+        (None, "a", None, OSLO),
+        (None, "b", None, '"Rome"}'),
+    ],
 }
 
 
@@ -91,7 +118,9 @@ def test_words_for_no_arguments(word: str) -> None:
 
 
 def test_big_numbers_are_exact() -> None:
-    assert assembled([(0, "a", "f", '{"wei": 123456789012345678901234567890}')])[0].arguments == {"wei": 123456789012345678901234567890}
+    assert assembled([(0, "a", "f", '{"wei": 123456789012345678901234567890}')])[0].arguments == {
+        "wei": 123456789012345678901234567890
+    }
 
 
 def test_free_text_is_left_as_it_is() -> None:
