@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from itertools import count
 from typing import Any, TypeAlias
 
 import msgspec
@@ -25,6 +27,7 @@ _FAMILIES: tuple[tuple[str, ...], ...] = (
 )
 
 
+@lru_cache(maxsize=1_000)
 def family(model: str) -> str | None:
     """The maker's family of open models that a model is of, by the last part of its name; None for others."""
     name = model.lower().rpartition("/")[2]
@@ -41,17 +44,17 @@ def made_by(origin: str | None, provider: str | None, model: str) -> bool:
 
 def made_by_family(origin: str | None, provider: str | None, model: str) -> bool:
     """Whether reasoning in plain text, bound to nothing, is of this model or of one of its maker's family."""
-    if origin is None:
-        return False
+    if origin is None or made_by(origin, provider, model):
+        return origin is not None
     known = family(model)
-    return made_by(origin, provider, model) or (known is not None and known == family(origin.partition("/")[2]))
+    return known is not None and known == family(origin.partition("/")[2])
 
 
-def thoughts_of(message: Message) -> list[ThinkingPart]:
+def thoughts_of(message: Message) -> Sequence[ThinkingPart]:
     """All the reasoning of a turn."""
     content = message.content
     if isinstance(content, str):
-        return list(message.thinking)
+        return message.thinking
     return [*message.thinking, *(part for part in content if isinstance(part, ThinkingPart))]
 
 
@@ -64,9 +67,12 @@ def in_order(message: Message, wanted: Callable[[ThinkingPart], bool]) -> list[P
     else:
         left = [part for part in content if not isinstance(part, ThinkingPart) or wanted(part)]
     calls = message.tool_calls
+    thoughts = [part for part in message.thinking if wanted(part)]
+    if not thoughts or thoughts[-1].after == (0, 0):
+        return [*thoughts, *left, *calls]
     found: list[Piece] = []
     said = called = 0
-    for thought in filter(wanted, message.thinking):
+    for thought in thoughts:
         text_before, calls_before = thought.after
         while left and said < text_before:
             piece = left.pop(0)
@@ -107,13 +113,12 @@ class CallIds:
     def of_calls(self, calls: Iterable[ToolCall], *, keep: bool = False) -> list[str]:
         """The ids to send for a turn's calls; `keep` leaves them in the form that they have."""
         given = []
+        used = self._used
         for call in calls:
             new = call.id if keep else self._fit(call.id)
-            number = 1
-            while new in self._used:
-                number += 1
-                new = self._fit(f"{call.id}_{number}")
-            self._used.add(new)
+            if new in used:
+                new = next(each for number in count(2) if (each := self._fit(f"{call.id}_{number}")) not in used)
+            used.add(new)
             self._newest[call.id] = new
             given.append(new)
         return given

@@ -74,6 +74,13 @@ ENDPOINTS = (
         hosts=("minimax.io", "minimaxi.com", "minimax.chat"),
         note=_UNSIGNED,
     ),
+    Endpoint(
+        name="dashscope",
+        base_url="https://dashscope-intl.aliyuncs.com/apps/anthropic",
+        hosts=("dashscope*.aliyuncs.com",),
+        also=("qwen", "alibaba", "aliyun", "tongyi", "bailian", "modelstudio"),
+        note=_UNSIGNED,
+    ),
     Endpoint(name="openrouter", base_url="https://openrouter.ai/api", hosts=("openrouter.ai",), bearer=True),
     Endpoint(name="vercel", base_url="https://ai-gateway.vercel.sh", hosts=("ai-gateway.vercel.sh",)),
 )

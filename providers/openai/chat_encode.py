@@ -11,7 +11,7 @@ from providers.openai.dialects import Dialect, chat_effort, thinking_fields
 from providers.openai.models import JSON_WORD, check, effort_word, left_out, limit_field, wants_json_said
 from providers.openai.parts import content_of, result_of, said_of
 from providers.surrogates import encode_json
-from providers.turns import CallIds, made_by, made_by_family, thoughts_of
+from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
     Message,
@@ -52,6 +52,8 @@ def encode(
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
+    if dialect.short_ids or family(request.model) == "mistral":
+        body["messages"] = _results_taken_note_of(body["messages"])
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -102,7 +104,7 @@ def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, 
 
 
 def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking)
+    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking, request.model)
     if dialect.openai_models:
         effort = chat_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
         fields = {"reasoning_effort": effort}
@@ -155,6 +157,16 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
     return out
 
 
+def _results_taken_note_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mistral's models want to speak between a tool's result and what a user says, else the request is refused."""
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        if found and found[-1]["role"] == "tool" and message["role"] not in ("tool", "assistant"):
+            found.append({"role": "assistant", "content": "OK."})
+        found.append(message)
+    return found
+
+
 def _tool_calls(message: Message, dialect: Dialect, provider: str | None, ids: CallIds) -> list[dict[str, Any]]:
     calls = message.tool_calls
     # Its own ids a server gets back as they are, some keep in them what they have to know again. Whoever the maker of
@@ -196,34 +208,33 @@ def _send_thinking_back(
 ) -> None:
     """Reasoning goes back only to its maker; another model would imitate it, or refuse what it has not signed."""
     thoughts = thoughts_of(message)
+    needed = dialect.thinking_needed or _is_asked_for(model, dialect, _NEEDING)
+    if not thoughts and not needed:
+        return
+    # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
+    # to servers of which nothing is known, which are asked in the app's own words.
+    unknown = needed or dialect.name == "generic"
+    text = ""
+    field = dialect.thinking_back
+    kin = made_by if field == "content" else made_by_family
     for part in thoughts:
         own = made_by(part.origin, provider, model)
         if part.opaque and (own or part.origin is None):
             _send_opaque_back(out, part.opaque, message, dialect, own=own)
-    field = dialect.thinking_back
-    if field is None:
-        return
-    # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
-    # to servers of which nothing is known, which are asked in the app's own words.
-    needed = dialect.thinking_needed or _is_asked_for(model, dialect, "kimi-", "deepseek-", "mimo-")
+        if own or (unknown if part.origin is None else kin(part.origin, provider, model)):
+            text += part.text
+            if field == "as_it_came" and part.opaque:
+                field = part.opaque.get("field", field)
     if field == "content":
-        _add_to_content(out, "".join(part.text for part in thoughts if made_by(part.origin, provider, model)))
-        return
-    unknown = needed or dialect.name == "generic"
-    own_parts = [
-        part for part in thoughts if made_by_family(part.origin, provider, model) or (part.origin is None and unknown)
-    ]
-    text = "".join(part.text for part in own_parts)
-    if field == "as_it_came":
-        came_in = (part.opaque["field"] for part in own_parts if part.opaque and "field" in part.opaque)
-        field = next(came_in, "reasoning_content")
-    if text:
-        out[field] = text
-    elif needed and message.tool_calls:
-        out[field] = " "
+        _add_to_content(out, text)
+    elif field is not None and (text or (needed and message.tool_calls)):
+        out["reasoning_content" if field == "as_it_came" else field] = text or " "
 
 
-def _is_asked_for(model: str, dialect: Dialect, *names: str) -> bool:
+_NEEDING = ("kimi-", "deepseek-", "mimo-")
+
+
+def _is_asked_for(model: str, dialect: Dialect, names: str | tuple[str, ...]) -> bool:
     """Whether an unknown server is asked for a model by its maker's name: behind a gateway its demands are the same."""
     return dialect.name == "generic" and model.startswith(names) and "/" not in model
 
@@ -233,7 +244,8 @@ def _add_to_content(out: dict[str, Any], text: str) -> None:
     if text:
         said = out.get("content")
         thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
-        out["content"] = [thought, {"type": "text", "text": said}] if said else [thought]
+        parts = said if isinstance(said, list) else [{"type": "text", "text": said}] if said else []
+        out["content"] = [thought, *parts]
 
 
 def _send_opaque_back(

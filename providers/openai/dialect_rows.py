@@ -111,7 +111,7 @@ _ROWS = (
         name="mistral",
         base_url="https://api.mistral.ai/v1",
         hosts=("mistral.ai",),
-        note="refuses unknown fields; call ids of nine letters and digits; reasoning is a part of the content",
+        note="refuses unknown fields; call ids of nine letters and digits; between results and a user an `OK.` is put",
         seed="random_seed",
         required="any",
         short_ids=True,
@@ -282,7 +282,6 @@ _ROWS = (
         base_url="http://localhost:8000/v1",
         port=8000,
         thinking="template",
-        thinking_back="reasoning",
     ),
     Dialect(
         name="sglang",

@@ -13,6 +13,7 @@ import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialect_rows import DIALECTS, Dialect
+from providers.turns import family
 from providers.types import ModelCapabilities, Thinking, effort_of
 
 __all__ = ["DIALECTS", "Dialect", "dialect_for"]
@@ -169,8 +170,8 @@ def _unsupported(model: str, message: str) -> ProviderError:
     return ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
 
 
-def thinking_fields(dialect: Dialect, thinking: Thinking) -> dict[str, Any]:
-    """The body fields that ask for this much reasoning (the model's own rules not applied)."""
+def thinking_fields(dialect: Dialect, thinking: Thinking, model: str = "") -> dict[str, Any]:
+    """The body fields that ask for this much reasoning (OpenAI's models' own rules not applied)."""
     effort = effort_of(thinking)
     on = effort != "none"
     form = dialect.thinking
@@ -187,7 +188,7 @@ def thinking_fields(dialect: Dialect, thinking: Thinking) -> dict[str, Any]:
     if form == "enable_thinking":
         budget = {"thinking_budget": thinking} if isinstance(thinking, int) else {}
         return {"enable_thinking": on, **budget}
-    if form == "template":
+    if form == "template" and family(model) != "mistral":  # whose models have no template there: vLLM refuses the field
         # Which of the two names a model's own template reads depends on the model; the other is not looked at.
         kwargs = {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
         return {"reasoning_effort": effort, **kwargs} if on else kwargs

@@ -11,20 +11,12 @@ from providers import catalog
 from providers.http_provider import HttpProvider, StreamDecoder
 from providers.openai import chat_decode as chat
 from providers.openai import responses_decode as responses
-from providers.openai.dialects import Dialect, dialect_for, model_capabilities, needs_responses
+from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.responses_encode import encode as encode_responses
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
-
-
-def _default_url(dialect: Dialect) -> str | None:
-    if dialect.name == "generic":
-        return None
-    if "{" in dialect.base_url:
-        raise ValueError(f'dialect "{dialect.name}" needs a base_url, such as {dialect.base_url}')
-    return dialect.base_url
 
 
 class OpenAIProvider(HttpProvider):
@@ -36,7 +28,7 @@ class OpenAIProvider(HttpProvider):
     of the text of local servers).
 
     Raises:
-        ValueError: `dialect` or `api` is not one of the known ones, or the dialect has no base URL of its own.
+        ValueError: `dialect` or `api` is not one of the known ones.
     """
 
     default_base_url: ClassVar[str] = "https://api.openai.com/v1"
@@ -45,7 +37,8 @@ class OpenAIProvider(HttpProvider):
     def __init__(self, settings: ProviderSettings) -> None:
         named = settings.options.get("dialect")
         if named is not None and settings.base_url is None:  # the key of one vendor is not for another's host
-            settings = dataclasses.replace(settings, base_url=_default_url(dialect_for("", named)))
+            usual = dialect_for("", named).base_url
+            settings = dataclasses.replace(settings, base_url=None if "{" in usual else usual)
         super().__init__(settings)
         self.dialect = dialect_for(self.base_url, named)
         self._think_tags = bool(settings.options.get("think_tags"))

@@ -12,7 +12,7 @@ from providers import registry
 from providers.base import Provider
 from providers.settings import ProviderSettings
 from providers.types import CompletionRequest, CompletionResponse, Message, Tool
-from tests.support.refusing_vendor import ANSWER, Refused, Vendor
+from tests.support.refusing_vendor import ANSWER, SAID, Refused, Vendor
 from tests.support.refusing_vendors import VENDORS
 
 WEATHER = Tool("weather", "tells it", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -90,8 +90,24 @@ async def test_a_tool_conversation_crosses_and_comes_back(first: str, second: st
     assert here.refusals == there.refusals == []
     assert all(mark in said(here) for mark in SEEN_AGAIN.get(first, ()))
     assert said(here).count("rain in Oslo") == said(here).count("rain in Rome") == 2
+    assert said(here).count(SAID) == 2
     if first != second:
         assert f"{second} thinks" not in said(here)
+
+
+@pytest.mark.parametrize("second", VENDORS)
+async def test_a_user_may_speak_right_after_results(second: str) -> None:
+    """As one does who interrupts; what he says comes after the results of both calls."""
+    async with VENDORS["openai"]() as here, VENDORS[second]() as there:
+        providers = [connected(here), connected(there)]
+        messages = [Message.user("What is the weather?")]
+        append(messages, await asked(here, providers[0], messages, stream=False))
+        messages.append(Message.user("And tomorrow?"))
+        assert (await asked(there, providers[1], messages, stream=False)).tool_calls
+        for provider in providers:
+            await provider.aclose()
+    assert there.refusals == []
+    assert said(there).index("rain in Rome") < said(there).index("And tomorrow?")
 
 
 @pytest.mark.parametrize(

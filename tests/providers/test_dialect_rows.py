@@ -98,8 +98,6 @@ def test_a_dialect_brings_its_base_url() -> None:
     assert OpenAIProvider(settings("openai")).base_url == "https://api.openai.com/v1"
     told = found_in("providers: {a: {kind: openai, dialect: azure}}\nroutes: {r: a/m}\n")
     assert "https://{resource}.openai.azure.com" in told[0].message
-    with pytest.raises(ValueError, match=r"needs a base_url, such as https://\{resource}"):
-        OpenAIProvider(settings("openai", options={"dialect": "azure"}))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +117,12 @@ def test_a_dialect_brings_its_base_url() -> None:
 def test_thinking_is_asked_for_in_the_dialect_s_form(name: str, asked: Thinking, fields: dict[str, Any]) -> None:
     """As each vendor documents it."""
     assert thinking_fields(DIALECTS[name], asked) == fields
+
+
+def test_mistral_s_models_have_no_template_to_be_told() -> None:
+    """vLLM refuses chat_template_kwargs for them."""
+    assert thinking_fields(DIALECTS["vllm"], "high", "mistralai/Magistral-Small") == {"reasoning_effort": "high"}
+    assert "chat_template_kwargs" in thinking_fields(DIALECTS["vllm"], "high", "Qwen/Qwen3-8B")
 
 
 def test_what_a_dialect_always_and_never_sends() -> None:

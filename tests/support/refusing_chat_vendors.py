@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import ClassVar
 
-from tests.support.refusing_vendor import ANSWER, CALLS, Json, Refused, Vendor, sse, unknown
+from tests.support.refusing_vendor import ANSWER, CALLS, SAID, Json, Refused, Vendor, sse, unknown
 
 
 class Chat(Vendor):
@@ -75,7 +76,7 @@ class Chat(Vendor):
         return [{"tool_calls": [{"index": number, **call}]} for number, call in enumerate(calls)]
 
     def answer(self, *, calls: bool, stream: bool) -> list[bytes]:
-        message: Json = {"role": "assistant", "content": None if calls else ANSWER}
+        message: Json = {"role": "assistant", "content": SAID if calls else ANSWER}
         if calls:
             message = {**message, **self.reasoning(self.thought(self.turn)), "tool_calls": self.calls()}
         finish = "tool_calls" if calls else "stop"
@@ -104,6 +105,7 @@ class OpenAI(Chat):
 
 class DeepSeek(Chat):
     model = "deepseek-chat"
+    thinking = "medium"
     options: ClassVar[Json] = {"dialect": "deepseek"}
 
     def check_message(self, message: Json, place: int) -> None:
@@ -116,6 +118,7 @@ class DeepSeek(Chat):
 
 class Moonshot(Chat):
     model = "kimi-k2.6"
+    thinking = "medium"
     options: ClassVar[Json] = {"dialect": "moonshot"}
 
     def check_message(self, message: Json, place: int) -> None:
@@ -136,6 +139,7 @@ class Moonshot(Chat):
 
 class Mistral(Chat):
     model = "mistral-medium-latest"
+    thinking = "medium"
     options: ClassVar[Json] = {"dialect": "mistral"}
     body_fields = "model messages tools tool_choice parallel_tool_calls stream max_tokens reasoning_effort"
     message_fields = "role content tool_calls tool_call_id name prefix"
@@ -146,6 +150,12 @@ class Mistral(Chat):
     def unknown_field(self, place: str, name: str) -> Refused:
         what = {"type": "extra_forbidden", "loc": ["body", place, name], "msg": "Extra inputs are not permitted"}
         return Refused(422, {"detail": [what]})
+
+    def check(self, body: Json) -> int:
+        roles = [message["role"] for message in body["messages"]]
+        if "user" in (role for before, role in itertools.pairwise(roles) if before == "tool"):
+            raise self.fault("Unexpected role 'user' after role 'tool'")
+        return super().check(body)
 
     def check_call(self, call: Json) -> None:
         super().check_call(call)
@@ -159,7 +169,8 @@ class Mistral(Chat):
                 raise self.unknown_field("thinking", "")
 
     def reasoning(self, text: str) -> Json:
-        return {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]}
+        thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        return {"content": [thought, {"type": "text", "text": SAID}]}
 
     def call_id(self, number: int) -> str:
         return f"aB{self.turn:03}x{number:03}"
@@ -169,6 +180,7 @@ class Gemini(Chat):
     """It gives no ids; of a turn's calls the first is signed, in a stream by a delta of its own."""
 
     model = "gemini-3-pro-preview"
+    thinking = "medium"
     options: ClassVar[Json] = {"dialect": "gemini"}
     body_fields = "model messages tools tool_choice stream stream_options max_tokens reasoning_effort"
     message_fields = "role content tool_calls tool_call_id name"

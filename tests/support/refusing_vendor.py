@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 Json = dict[str, Any]
 
 CALLS = (("weather", {"city": "Oslo"}), ("weather", {"city": "Rome"}))
+SAID = "I will look."
 ANSWER = "It rains in both."
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from tests.support.refusing_chat_vendors import DeepSeek, Gemini, Mistral, Moonshot, OpenAI
-from tests.support.refusing_vendor import ANSWER, CALLS, Json, Refused, Vendor, sse, unknown
+from tests.support.refusing_vendor import ANSWER, CALLS, SAID, Json, Refused, Vendor, sse, unknown
 
 
 class Responses(Vendor):
     model = "gpt-5.2"
+    thinking = "medium"
     options: ClassVar[Json] = {"dialect": "openai", "api": "responses"}
     item_fields: ClassVar[dict[str, str]] = {
         "message": "type role content",
@@ -59,7 +60,7 @@ class Responses(Vendor):
             )
 
     def answer(self, *, calls: bool, stream: bool) -> list[bytes]:
-        text = {"type": "output_text", "text": "I will look." if calls else ANSWER}
+        text = {"type": "output_text", "text": SAID if calls else ANSWER}
         output: list[Json] = [{"type": "message", "id": "msg_1", "role": "assistant", "content": [text]}]
         if calls:
             sealed = f"sealed {self.name} {self.turn}"
@@ -149,7 +150,7 @@ class Anthropic(Vendor):
             raise self.fault(f"messages.{place}: `thinking` blocks in the latest assistant message cannot be modified")
 
     def answer(self, *, calls: bool, stream: bool) -> list[bytes]:
-        content: list[Json] = [{"type": "text", "text": "I will look." if calls else ANSWER}]
+        content: list[Json] = [{"type": "text", "text": SAID if calls else ANSWER}]
         if calls:
             thoughts = [f"{self.thought(self.turn)}{last}" for last in "ab"]
             blocks = [{"type": "thinking", "thinking": each, "signature": f"signed {each}"} for each in thoughts]
@@ -192,6 +193,7 @@ class Anthropic(Vendor):
 
 class Ollama(Vendor):
     model = "qwen3:8b"
+    thinking = "medium"
     kind = "ollama"
 
     def check(self, body: Json) -> int:
@@ -210,7 +212,7 @@ class Ollama(Vendor):
         return turns
 
     def answer(self, *, calls: bool, stream: bool) -> list[bytes]:
-        message: Json = {"role": "assistant", "content": "" if calls else ANSWER}
+        message: Json = {"role": "assistant", "content": SAID if calls else ANSWER}
         if calls:
             message["thinking"] = self.thought(self.turn)
             message["tool_calls"] = [
