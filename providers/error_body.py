@@ -17,7 +17,6 @@ TEXT_CHARS = 4096  # of an error's text that is read and matched
 _NAME_CHARS = 200  # of a vendor's code, type or request id
 _ENTRIES = 20  # of a list of errors
 _DEPTH = 6
-_BOM = b"\xef\xbb\xbf"
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,300}?)</title")
 _SLUG = re.compile(r"[A-Za-z][\w.-]{2,60}")
 _MARKS = frozenset({"success", "type", "x_groq", "base_resp"})
@@ -78,7 +77,7 @@ def parse_json(body: bytes | str) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        text = body.removeprefix(_BOM).decode("utf-8", "replace") if isinstance(body, bytes) else body
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         try:
             return json.loads(text.removeprefix("\ufeff"))
         except RecursionError as error:
@@ -91,8 +90,8 @@ def error_in(payload: object) -> bool:
     OpenRouter, vLLM and Ollama put `error` at the top, OpenRouter also into the choice, Groq into `x_groq.error`;
     Gemini wraps it in a list, MiniMax has `base_resp`, Cloudflare and Zhipu say `success: false`.
     """
-    if isinstance(payload, list):
-        return bool(payload) and error_in(payload[0])
+    if isinstance(payload, list) and payload:
+        payload = payload[0]
     if not isinstance(payload, dict):
         return False
     if payload.get("error") or payload.get("object") == "error" or _choice_error(payload):
@@ -151,7 +150,7 @@ def _error_of(payload: dict[str, Any]) -> Any:
     several, detail = payload.get("errors"), payload.get("detail")
     if isinstance(several, list) and several:
         return several[0]
-    return _error_of(detail) or detail if isinstance(detail, dict) else None
+    return (detail.get("error") or detail) if isinstance(detail, dict) else None
 
 
 def _with_inner(fault: Fault, depth: int) -> Fault:

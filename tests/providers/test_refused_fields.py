@@ -160,6 +160,8 @@ def test_only_what_is_named_goes() -> None:
     assert left["tools"] == [{"parameters": {"properties": {"cache_control": {}}}}]
     assert (left["reasoning"], left["output_config"]) == ({"summary": "auto"}, {"format": {}})
     assert "cache_control" in BODY["tools"][0]
+    own = {"tools": [{"parameters": {"properties": {"cache_control": {}}}}]}
+    assert refused(unsupported("cache_control: Extra inputs are not permitted"), own) == ()
     empty, _ = without({"reasoning": {"effort": "high"}}, [Refusal("reasoning.effort")])
     assert empty == {}
 
