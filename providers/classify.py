@@ -125,7 +125,10 @@ def _excerpt(source: object) -> str | None:
         # A little more than is kept: a key that the cut would halve is still seen whole.
         text = source[: EXCERPT_BYTES + 512].decode("utf-8", "replace")
     else:
-        text = "" if source is None else json.dumps(source, default=str)[: EXCERPT_BYTES + 512]
+        try:
+            text = "" if source is None else json.dumps(source, default=str)[: EXCERPT_BYTES + 512]
+        except RecursionError:  # nested as deep as a hostile server can make it
+            text = ""
     text = scrub(text).encode("utf-8", "replace")[:EXCERPT_BYTES].decode("utf-8", "ignore")
     return text or None
 

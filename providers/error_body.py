@@ -17,10 +17,10 @@ TEXT_CHARS = 4096  # of an error's text that is read and matched
 _NAME_CHARS = 200  # of a vendor's code, type or request id
 _ENTRIES = 20  # of a list of errors
 _DEPTH = 6
-_BOM = b"\xef\xbb\xbf"
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,300}?)</title")
 _SLUG = re.compile(r"[A-Za-z][\w.-]{2,60}")
-_MARKS = frozenset({"success", "type", "x_groq", "base_resp"})
+_MARKS = frozenset({"success", "type", "x_groq", "base_resp", "code", "error_code"})
+_FINE = (None, 0, 200, "0", "200", "")  # codes of no error
 _NOTHING: dict[str, Any] = {}
 # Where a text, a code and a type stand, the usual first.
 _MESSAGES = ("message", "msg", "detail", "error_description", "error_message", "error_msg", "errorMessage")
@@ -78,7 +78,7 @@ def parse_json(body: bytes | str) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        text = body.removeprefix(_BOM).decode("utf-8", "replace") if isinstance(body, bytes) else body
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         try:
             return json.loads(text.removeprefix("\ufeff"))
         except RecursionError as error:
@@ -89,10 +89,11 @@ def error_in(payload: object) -> bool:
     """Whether an answer or a chunk with status 200 carries an error in place of content.
 
     OpenRouter, vLLM and Ollama put `error` at the top, OpenRouter also into the choice, Groq into `x_groq.error`;
-    Gemini wraps it in a list, MiniMax has `base_resp`, Cloudflare and Zhipu say `success: false`.
+    Gemini wraps it in a list, MiniMax has `base_resp`, Cloudflare and Zhipu say `success: false`, Baidu and gateways
+    give a code and a sentence.
     """
-    if isinstance(payload, list):
-        return bool(payload) and error_in(payload[0])
+    if isinstance(payload, list) and payload:
+        payload = payload[0]
     if not isinstance(payload, dict):
         return False
     if payload.get("error") or payload.get("object") == "error" or _choice_error(payload):
@@ -101,7 +102,11 @@ def error_in(payload: object) -> bool:
         return False
     if payload.get("success") is False or (payload.get("type") == "error" and "choices" not in payload):
         return True
-    return bool(sub(payload, "x_groq").get("error") or sub(payload, "base_resp").get("status_code"))
+    if sub(payload, "x_groq").get("error") or sub(payload, "base_resp").get("status_code"):
+        return True
+    if "choices" in payload or _first(payload, _CODES) in _FINE:
+        return False
+    return any(isinstance(payload.get(key), str) for key in _MESSAGES)  # a code and its sentence, and no answer
 
 
 def _choice_error(payload: dict[str, Any]) -> Any:
@@ -151,7 +156,7 @@ def _error_of(payload: dict[str, Any]) -> Any:
     several, detail = payload.get("errors"), payload.get("detail")
     if isinstance(several, list) and several:
         return several[0]
-    return _error_of(detail) or detail if isinstance(detail, dict) else None
+    return (detail.get("error") or detail) if isinstance(detail, dict) else None
 
 
 def _with_inner(fault: Fault, depth: int) -> Fault:

@@ -80,10 +80,16 @@ def test_lists_and_nesting_without_end() -> None:
     """A thousand validation errors, or a hundred levels, make one short sentence."""
     entries = [{"loc": ["body"] * 100, "msg": "Field required"}] * 1000
     assert len(classify.classify_payload({"detail": entries}, 422, provider="p", model="m").message) <= 1100
-    nested: Any = "x"
-    for _ in range(100):
-        nested = {"error": {"message": nested}}
-    assert classify.classify_payload(nested, 400, provider="p", model="m").code == "invalid_request"
+    for key in ("error", "detail", "message", "errors"):
+        nested: Any = "x"
+        for _ in range(5000):
+            nested = {key: [nested]} if key == "errors" else {key: nested}
+        assert classify.classify_payload(nested, 400, provider="p", model="m").code == "invalid_request"
+    lists: Any = []
+    for _ in range(5000):
+        lists = [lists]
+    assert not classify.error_in(lists)
+    assert classify.classify_payload(lists, 400, provider="p", model="m").code == "invalid_request"
 
 
 async def test_an_error_is_not_read_to_its_end() -> None:

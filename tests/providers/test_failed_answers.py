@@ -47,6 +47,9 @@ CHOICE_ERROR = {"error": {"code": 502, "message": "Upstream error from X"}}
         ("openai", sse(chunk(), chunk("stop"), "[DONE]"), True, "protocol_error"),
         ("openai", sse("[DONE]"), True, "protocol_error"),
         ("openai", ok({"success": False, "errors": [{"code": 3040, "message": "no capacity"}]}), False, "overloaded"),
+        ("openai", ok({"error_code": 18, "error_msg": "Open api qps rate limit reached"}), False, "rate_limited"),
+        ("openai", ok({"code": 1113, "msg": "Insufficient balance", "success": False}), False, "quota_exhausted"),
+        ("openai", ok({"code": "1302", "message": "slow down"}), True, "rate_limited"),
         ("anthropic", ok({"content": [], "stop_reason": "end_turn"}), False, "protocol_error"),
         ("ollama", ok({"message": {"content": ""}, "done": True, "done_reason": "load"}), False, "overloaded"),
         ("ollama", ok({"message": {"content": ""}, "done": True, "done_reason": "load"}), True, "overloaded"),
@@ -87,6 +90,15 @@ async def test_an_empty_answer_on_purpose_stays_one(kind: str, body: dict[str, A
     """The model stopped by itself, was cut, refused, or was billed for what it made."""
     reply = await Vendor(kind, ok(body)).ask(**fields)
     assert reply.tool_calls == ()
+
+
+async def test_a_failed_response_tells_its_wait() -> None:
+    """The Responses API says it in a sentence of its last event."""
+    failed = {"code": "rate_limit_exceeded", "message": "Rate limit reached. Please try again in 11.5s."}
+    stream = sse({"type": "response.failed", "response": {"status": "failed", "error": failed, "output": []}})
+    options = {"api": "responses", "dialect": "generic"}
+    error = await Vendor("openai", stream, options=options).fails(stream=True)
+    assert (error.code, error.retry_after) == (ErrorCode.RATE_LIMITED, 11.5)
 
 
 async def test_an_answer_with_a_byte_order_mark() -> None:

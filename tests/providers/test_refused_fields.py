@@ -102,6 +102,14 @@ async def test_one_value_of_an_effort() -> None:
     assert vendor.sent[-1]["reasoning_effort"] == "low"
 
 
+async def test_a_model_that_cannot_think() -> None:
+    """Ollama refuses the wish to think; the answer does without."""
+    answer = httpx.Response(200, json={"message": {"content": "hi"}, "done": True, "done_reason": "stop"})
+    vendor = Vendor("ollama", httpx.Response(400, json={"error": '"m" does not support thinking'}), answer)
+    assert (await vendor.ask(thinking="high")).left_out == ("think",)
+    assert "think" not in vendor.sent[-1]
+
+
 BODY: dict[str, Any] = {
     "model": "m",
     "messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}],
@@ -160,6 +168,8 @@ def test_only_what_is_named_goes() -> None:
     assert left["tools"] == [{"parameters": {"properties": {"cache_control": {}}}}]
     assert (left["reasoning"], left["output_config"]) == ({"summary": "auto"}, {"format": {}})
     assert "cache_control" in BODY["tools"][0]
+    own = {"tools": [{"parameters": {"properties": {"cache_control": {}}}}]}
+    assert refused(unsupported("cache_control: Extra inputs are not permitted"), own) == ()
     empty, _ = without({"reasoning": {"effort": "high"}}, [Refusal("reasoning.effort")])
     assert empty == {}
 
