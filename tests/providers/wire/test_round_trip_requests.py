@@ -201,9 +201,13 @@ def canonical(request: CompletionRequest) -> dict[str, Any]:
     return {**fields, "turns": turns}
 
 
-def _parts(message: Message) -> Any:
+def _parts(message: Message) -> list[Any]:
     content = (TextPart(message.content),) if isinstance(message.content, str) else message.content
-    return [part for part in content if part != TextPart("")]
+    return [
+        (part.url, part.data, part.media_type) if isinstance(part, ImagePart) else part
+        for part in content
+        if part != TextPart("")
+    ]
 
 
 def _joined(parts: list[Any]) -> list[Any]:
