@@ -80,13 +80,17 @@ def requests(draw: st.DrawFn) -> CompletionRequest:
     names = draw(st.lists(NAMES, max_size=2, unique=True))
     tools = tuple(Tool(name, draw(st.just("") | WORDS), draw(SCHEMAS), maybe(st.booleans())) for name in names)
     schema = st.fixed_dictionaries({"name": NAMES, "schema": SCHEMAS})
+    wanted = draw(st.none() | st.just("json") | schema)
+    messages = draw(conversations())
+    if wanted == "json":  # OpenAI refuses it where the conversation does not speak of JSON
+        messages = (*messages[:-1], Message("user", "Answer in JSON."))
     return CompletionRequest(
         model=MODEL,
-        messages=draw(conversations()),
+        messages=messages,
         tools=tools,
         tool_choice=maybe(st.sampled_from(["auto", "none", "required", *names])) if tools else None,
         parallel_tool_calls=maybe(st.booleans()) if tools else None,
-        response_format=draw(st.none() | st.just("json") | schema),
+        response_format=wanted,
         temperature=maybe(st.floats(0, 1)),
         top_p=maybe(st.floats(0, 1)),
         max_tokens=draw(st.integers(40_000, 60_000)),
@@ -197,9 +201,13 @@ def canonical(request: CompletionRequest) -> dict[str, Any]:
     return {**fields, "turns": turns}
 
 
-def _parts(message: Message) -> Any:
+def _parts(message: Message) -> list[Any]:
     content = (TextPart(message.content),) if isinstance(message.content, str) else message.content
-    return [part for part in content if part != TextPart("")]
+    return [
+        (part.url, part.data, part.media_type) if isinstance(part, ImagePart) else part
+        for part in content
+        if part != TextPart("")
+    ]
 
 
 def _joined(parts: list[Any]) -> list[Any]:
