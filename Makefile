@@ -1,13 +1,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := .venv-tools
+PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint fix clean bench bench-quick bench-micro corpus pictures
+.PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus pictures
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
 test: $(VENV)/.dev lint
-	$(BIN)/pytest
+	$(BIN)/python -m pytest
+
+# For daily work: without the dashboard's pictures, the program in a terminal, and what is marked slow.
+check: $(VENV)/.dev lint
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/tui --ignore=tests/end_to_end
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -18,6 +24,27 @@ lint: $(VENV)/.dev
 fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The suite with the newest release of everything, and with the lowest that pyproject.toml allows.
+RESOLUTION_newest := highest
+RESOLUTION_lowest := lowest-direct
+test-newest test-lowest: test-%: $(TOOLS)/.done
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) .venv-$*
+	$(TOOLS)/bin/uv pip install --quiet --python .venv-$* --resolution $(RESOLUTION_$*) -e '.[dev]'
+	.venv-$*/bin/python -m pytest
+
+# The newest release of everything that `make demo` and `make test` install, on any Python that we support.
+constraints: $(TOOLS)/.done
+	printf 'hatchling\neditables\n' | $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--fork-strategy fewest --extra dev --no-header --no-annotate pyproject.toml - > constraints.new
+	sed 's/ *;.*//' constraints.new > constraints.txt
+	rm constraints.new
+
+dist: $(TOOLS)/.done
+	rm -rf dist
+	$(TOOLS)/bin/python -m build --outdir dist
+	$(TOOLS)/bin/twine check --strict dist/*
+	$(TOOLS)/bin/python -m tests.support.check_dist dist
 
 corpus: $(VENV)/.dev
 	$(BIN)/python -m tests.support.corpus
@@ -34,19 +61,27 @@ bench-quick: $(VENV)/.dev
 bench-micro: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
-$(VENV)/bin/python:
-	@echo "signalbox: making a virtual environment in $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+%/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("signalbox: it needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	@echo "signalbox: making a virtual environment in $*"
+	@$(PYTHON) -m venv $*
 
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+# What builds it comes first, from the same pins: pip would fetch the newest into an environment of its own.
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@echo "signalbox: installing what it needs (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(BIN)/python $(PIP) -c constraints.txt hatchling editables
+	@$(BIN)/python $(PIP) -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "signalbox: installing what the checks need (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python $(PIP) -c constraints.txt hatchling editables
+	@$(BIN)/python $(PIP) -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@ $(VENV)/.demo
 
+$(TOOLS)/.done: $(TOOLS)/bin/python
+	@$(TOOLS)/bin/python $(PIP) build twine uv
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -113,6 +113,7 @@ async def test_a_run_of_64_at_once_makes_the_calls_that_it_tells_of() -> None:
     assert peer.calls == 64 + 192  # the first are the warm-up
 
 
+@pytest.mark.slow
 def test_a_worker_answers_jobs_line_by_line() -> None:
     """A figure, a gap and an error are each a line; the process lives on after each."""
     jobs = [

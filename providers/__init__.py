@@ -1,7 +1,7 @@
 """Talks to one LLM vendor at a time: types, errors, transport and wire formats. Usable without a router."""
 
 from providers import registry
-from providers.base import ChunkStream, Provider
+from providers.base import ChunkStream, CountsExactly, ListsModels, Provider, ReportsQuota, SupportsPrefill
 from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.fake import FakeProvider
 from providers.settings import ProviderSettings
@@ -14,6 +14,7 @@ from providers.types import (
     Message,
     ModelCapabilities,
     Price,
+    RemainingQuota,
     StreamChunk,
     TextPart,
     ThinkingPart,
@@ -30,18 +31,23 @@ __all__ = [
     "ChunkStream",
     "CompletionRequest",
     "CompletionResponse",
+    "CountsExactly",
     "ErrorCode",
     "FakeProvider",
     "FilePart",
     "ImagePart",
+    "ListsModels",
     "Message",
     "ModelCapabilities",
     "Price",
     "Provider",
     "ProviderError",
     "ProviderSettings",
+    "RemainingQuota",
+    "ReportsQuota",
     "SignalboxError",
     "StreamChunk",
+    "SupportsPrefill",
     "TextPart",
     "ThinkingPart",
     "Timeout",

@@ -43,9 +43,11 @@ class ChunkStream:
 
     @property
     def response(self) -> CompletionResponse:
+        """The answer accumulated so far; whole after the last chunk."""
         return self._response()
 
     async def aclose(self) -> None:
+        """Close the upstream connection at once."""
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
             await close()

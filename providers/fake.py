@@ -31,6 +31,8 @@ from providers.types import (
     Usage,
 )
 
+__all__ = ["Fail", "FakeProvider", "Hang", "Reply"]
+
 
 class Reply(msgspec.Struct, frozen=True):
     """An answer: `delay` seconds to the first token, then one chunk of `chunk_size` characters every `every` seconds.
@@ -87,25 +89,31 @@ class FakeProvider:
 
     @classmethod
     def scripted(cls, *steps: Step, name: str = "fake") -> FakeProvider:
+        """Make one that takes these steps, one a call; the last is repeated."""
         return cls(ProviderSettings(name=name, kind="fake", options={"script": list(steps)}))
 
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
+        """Take the next step, and give its whole answer."""
         gathered = Accumulator(self.name, request.model)
         async for _ in self._chunks(request, gathered):
             pass
         return gathered.response()
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
+        """Take the next step, and give its answer in chunks."""
         gathered = Accumulator(self.name, request.model)
         return ChunkStream(self._chunks(request, gathered), gathered.response)
 
     def count_tokens(self, messages: Sequence[Message], model: str) -> TokenCount:
+        """Count each word as a token."""
         return TokenCount(sum(len(message.text.split()) for message in messages), True, "words")
 
     def capabilities(self, model: str) -> ModelCapabilities:
+        """Tools and streaming, whatever the model."""
         return ModelCapabilities(tools=True, streaming=True)
 
     async def aclose(self) -> None:
+        """Remember in `closed` that it was closed."""
         self.closed = True
 
     def _next_step(self, request: CompletionRequest) -> Step:

@@ -72,7 +72,7 @@ class FileFollower:
             return result
 
     async def _read_again(self) -> ReloadResult | None:
-        """None when the file is as it was."""
+        """Read the file and swap the plan; None when the file is as it was."""
         from router.config import UnreadableFile, load
 
         revision = self._engine.plan.revision

@@ -149,7 +149,7 @@ class Router:
         return RouterStream(live if cached is None else cached.stream(live, cache))
 
     def _cache_for(self, chain: Chain, control: CacheControl, trace: Any) -> CachedRequests | None:
-        """None for a request that goes past the cache."""
+        """What answers the request out of the cache; None for one that goes past it."""
         from router.cache.cached import skips_cache  # here: only routers with a cache need it
 
         return None if skips_cache(chain, control, trace) else self._caching()

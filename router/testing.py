@@ -18,6 +18,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+__all__ = ["Deadlock", "VirtualTimeLoop", "run"]
+
 T = TypeVar("T")
 
 
@@ -34,9 +36,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def time(self) -> float:
+        """The virtual time, in seconds since the loop was made."""
         return self._now
 
     def advance(self, seconds: float) -> None:
+        """Move the clock on by so many seconds."""
         self._now += seconds
 
 

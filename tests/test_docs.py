@@ -9,21 +9,9 @@ import pytest
 
 from providers.simulator import Simulator
 from router.config import load_text
-from tests.support.paths import ROOT
+from tests.support.pages import PAGES, blocks
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
-
-
-def blocks(language: str) -> list[tuple[str, str]]:
-    """(place, source) of every fenced block of a language."""
-    found = []
-    for page in PAGES:
-        text = page.read_text()
-        for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S):
-            line = text[: match.start()].count("\n") + 1
-            found.append((f"{page.name}:{line}", match[1]))
-    return found
 
 
 @pytest.mark.parametrize(("place", "source"), blocks("python"), ids=[place for place, _ in blocks("python")])

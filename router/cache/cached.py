@@ -89,11 +89,11 @@ class CachedRequests:
         return CachedStream(self, live, control)
 
     def enter_loop(self) -> asyncio.AbstractEventLoop:
-        """See `Engine.enter_loop`."""
+        """The running loop, which the engine belongs to from now on; raises WrongLoop."""
         return self._engine.enter_loop()
 
     def recorder(self, trace: Trace, request: CompletionRequest, began: float) -> RequestRecorder:
-        """Of a request that makes no call of its own."""
+        """A recorder for a request that makes no call of its own."""
         return self._engine.telemetry.recorder(trace, request, began)
 
     async def lookup(self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl) -> Found:
@@ -215,7 +215,7 @@ class CachedStream:
         return self._live.response if response is None else replace(response, trace=self.trace, raw=None)
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        """As they come; raises what the request fails with."""
+        """The chunks as they come; it raises what the request fails with."""
         clock = self._requests.enter_loop().time
         began = clock()
         found = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)

@@ -70,6 +70,23 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
             super().remove(file_path)
 
 
+class _Cache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
+    def __init__(self, folder: Path, most: int) -> None:
+        try:
+            super().__init__(
+                str(folder),
+                timeout=_PATIENCE,
+                disk=BytesDisk,
+                size_limit=most,
+                eviction_policy="least-recently-stored",
+                statistics=0,
+                tag_index=0,
+            )
+        except BaseException:
+            self.close()  # else its connection stays open
+            raise
+
+
 class Disk:
     """A folder of answers. No method raises for what the disk does: a failure is a miss.
 
@@ -82,6 +99,7 @@ class Disk:
         self.folder = folder
         self.most = most
         self._cache: Any = None
+        self._thread = threading.local()  # `cache`: the one that this thread has a connection to
         # Its thread starts with the first work. Writes do not hold up reads.
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="signalbox-cache-read")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="signalbox-cache-write")
@@ -120,7 +138,7 @@ class Disk:
         return await self._in_thread(self._writing, lambda cache: self._clear(cache, matches), 0)
 
     async def volume(self) -> tuple[int, int]:
-        """(entries, bytes)."""
+        """How much is stored, as (entries, bytes)."""
         return await self._in_thread(self._reading, lambda cache: (len(cache), int(cache.volume())), (0, 0))
 
     async def cleared_at(self) -> float:
@@ -130,10 +148,9 @@ class Disk:
     async def aclose(self) -> None:
         """Wait for what is being written, and let go of the files."""
         for thread in (self._writing, self._reading):
+            thread.submit(self._disconnect)
             await asyncio.to_thread(thread.shutdown)
-        cache, self._cache = self._cache, None
-        if cache is not None:
-            cache.close()
+        self._cache = None
 
     async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[Any], T], otherwise: T) -> T:
         if time.monotonic() < self._off_until:
@@ -159,16 +176,18 @@ class Disk:
             if self._cache is None:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.folder.chmod(0o700)
-                self._cache = diskcache.Cache(
-                    str(self.folder),
-                    timeout=_PATIENCE,
-                    disk=BytesDisk,
-                    size_limit=self.most,
-                    eviction_policy="least-recently-stored",
-                    statistics=0,
-                    tag_index=0,
-                )
-            return self._cache
+                self._cache = _Cache(self.folder, self.most)
+            cache = self._cache
+        if getattr(self._thread, "cache", None) is not cache:
+            self._disconnect()
+            self._thread.cache = cache
+        return cache
+
+    def _disconnect(self) -> None:
+        """Close this thread's connection: a thread's own is closed in that thread alone."""
+        cache = self._thread.__dict__.pop("cache", None)
+        if cache is not None:
+            cache.close()
 
     def _leave_what_was_removed(self) -> None:
         """What is open leads nowhere once the folder was removed, or was made anew by another process."""
@@ -208,10 +227,9 @@ class Disk:
             return 0.0
 
     def _start_anew(self) -> None:
+        self._disconnect()
         with self._opening:
-            cache, self._cache = self._cache, None
-            if cache is not None:
-                cache.close()
+            self._cache = None
             for name in ("cache.db", "cache.db-wal", "cache.db-shm"):
                 try:
                     (self.folder / name).unlink(missing_ok=True)

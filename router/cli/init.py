@@ -107,7 +107,7 @@ def _ollama_address(env: Mapping[str, str]) -> str:
 
 
 async def _ollama_models(address: str) -> tuple[str, ...]:
-    """None where nobody answers in time."""
+    """What an Ollama at this address offers; nothing where nobody answers in time."""
     settings = ProviderSettings(name="ollama", kind="ollama", base_url=address, timeout=Timeout(connect=_CONNECT))
     provider = registry.create(settings)
     try:

@@ -349,7 +349,7 @@ class ProviderConfig(Section):
         return self._disabled
 
     def leave_out(self) -> None:
-        """For the loader, before anyone else has the file."""
+        """Leave a provider out; only the loader may, before anyone else has the file."""
         self._disabled = True
 
     @property

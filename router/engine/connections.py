@@ -45,7 +45,7 @@ class ProviderPool:
         return self.made(plan.catalogue.keys[name][0]) if given is None else given
 
     def made(self, key: Key) -> Provider:
-        """Of a key, made on first use."""
+        """The provider of a key, made on first use."""
         found = self._made.get(key.identity) or self._given.get(key.identity)
         if found is None:
             if self._closed:

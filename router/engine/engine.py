@@ -33,7 +33,7 @@ _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
 
 
 class Engine:
-    """Runs requests on a plan.
+    """Runs requests on the plan of the moment.
 
     Args:
         rng: the only source of chance.

@@ -270,7 +270,9 @@ class FailOver(Generic[T]):
 def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
     """To the lease, the trace and the figures."""
     now = context.clock()
-    lease.failed(failure, now)
+    hold = lease.failed(failure, now)
+    if hold is not None:
+        context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
     context.trace.entries.append(
         Attempt(
             call.target.name,

@@ -44,7 +44,7 @@ class StreamSource(Protocol):
         ...
 
     def chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        """All of them; asked for once."""
+        """All chunks in order; it is asked for once."""
         ...
 
 
@@ -125,7 +125,7 @@ class LiveStream:
         return replace(response, text=self._before + response.text) if self._before else response
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        """As they come; raises what the request fails with."""
+        """The chunks as they come; it raises what the request fails with."""
         context = self._context = self._engine.context(self.chain, self.request, self.trace, streaming=True)
         recorder = self.recorder = context.recorder
         clock = context.clock

@@ -25,6 +25,8 @@ try:
 except ImportError:
     raise ImportError("router.exporters.otel needs its extra: pip install 'llm-signalbox[otel]'") from None
 
+__all__ = ["instrument"]
+
 SCHEMA = "https://opentelemetry.io/schemas/1.37.0"
 
 # Names that the conventions list for gen_ai.provider.name; others are told by the kind of their protocol.

@@ -22,6 +22,8 @@ try:
 except ImportError:
     raise ImportError("router.prometheus() needs its extra: pip install 'llm-signalbox[prometheus]'") from None
 
+__all__ = ["RouterCollector"]
+
 # Seconds: from a local model's first token to the longest answer.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 PATIENCE = 10.0  # seconds that a scrape waits for the router's loop
@@ -39,6 +41,7 @@ class RouterCollector(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
+        """Read the router and give all its figures; called at each scrape."""
         snapshot, totals = self._read()
         yield from _requests(snapshot, totals)
         yield from _attempts(snapshot, totals)
@@ -112,12 +115,12 @@ def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
 
 
 def _state(snapshot: Snapshot) -> Iterator[Metric]:
-    lamp = GaugeMetricFamily(
+    health = GaugeMetricFamily(
         "signalbox_target_state", "1 for the state that it is in", labels=["provider", "target", "state"]
     )
     for each in snapshot.targets:
-        lamp.add_metric([each.provider, each.name, each.lamp.state], 1)
-    yield lamp
+        health.add_metric([each.provider, each.name, each.health.state], 1)
+    yield health
     spent = GaugeMetricFamily("signalbox_budget_spent_usd", "Spent in the current period", labels=["scope", "name"])
     limit = GaugeMetricFamily("signalbox_budget_limit_usd", "The budget of a period", labels=["scope", "name"])
     for budget in snapshot.spending:

@@ -28,7 +28,7 @@ _UNREAD = 1000  # events that a slow reader may lag behind
 
 
 class LocalFeed:
-    """See `router.monitor.feed.Feed`. Made by `Router.feed()`."""
+    """A `Feed` (`router.monitor.feed`) of a router in this process; `Router.feed()` makes it."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject

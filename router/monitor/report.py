@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.monitor.health import key_figures, limit_uses, pressure, target_lamp
+from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
 from router.plan.target import Target
 from router.state.spending import Spending as BudgetsInUse
@@ -140,7 +140,7 @@ class Report:
             routes=making.routes(),
             cache=_cache(whole, self.cache),
             spending=tuple(
-                Spending(each.scope, each.name, "usd", each.limit, each.usd, each.per, each.resets_at)
+                Spending(each.scope, each.name, each.limit, each.usd, each.per, each.resets_at)
                 for each in self._spending.report()
             ),
             by_process=(self._process(plan, whole, watching),),
@@ -204,12 +204,12 @@ class _Making:
         keys = () if target is None else key_figures(self._states, target, self._now, self._telemetry.offset)
         figures = self.figures(("provider", name), sum(key.in_flight for key in keys))
         worst = max(keys, key=lambda key: pressure(key.limits) or 0.0, default=None)
-        shown = min(keys, key=lambda key: key.lamp.state != "closed", default=None)  # while one is well, all is
+        shown = min(keys, key=lambda key: key.health.state != "closed", default=None)  # while one is well, all is
         kind = self._plan.providers[name].kind
         return ProviderFigures(
             name,
             kind,
-            **({} if shown is None else {"lamp": shown.lamp}),
+            **({} if shown is None else {"health": shown.health}),
             share=self._share(figures),
             pressure=None if worst is None else pressure(worst.limits),
             keys=keys,
@@ -225,7 +225,7 @@ class _Making:
             target.name,
             target.provider,
             target.model,
-            target_lamp(self._states, target, self._now, self._telemetry.offset),
+            target_health(self._states, target, self._now, self._telemetry.offset),
             self._share(figures),
             pressure(limits),
             limits,

@@ -182,7 +182,7 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
 
 
 def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
-    """Of each key of the provider."""
+    """The connection settings of a provider, once for each of its keys."""
     config = file.providers[name]
     connect = policy_values(file, "timeout", provider=name)["connect"]
     return tuple(

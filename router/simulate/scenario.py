@@ -91,7 +91,7 @@ def load_scenario(path: str | Path, plan: Plan) -> Loaded:
 
 
 def scenario_from(text: str, plan: Plan, *, name: str = "scenario.yaml") -> Loaded:
-    """As `load_scenario`, for text that is at hand."""
+    """Like `load_scenario`, for text that is at hand."""
     findings = Findings(name, text)
     root = read_yaml(text, findings, needs=_NEEDS)
     scenario = None

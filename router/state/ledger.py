@@ -116,6 +116,7 @@ class Ledger:
         """Add the amounts; gives the sums over all processes, nothing when the disk fails."""
         try:
             with self._lock, closing(self._connected()) as database, database:
+                database.execute(_TABLE)
                 oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT
                 database.execute("delete from spent where began < ?", (oldest,))
                 sums = [self._add(database, amount) for amount in amounts]
@@ -134,9 +135,7 @@ class Ledger:
 
     def _connected(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = sqlite3.connect(self._path, timeout=_PATIENCE)
-        database.execute(_TABLE)
-        return database
+        return sqlite3.connect(self._path, timeout=_PATIENCE)
 
 
 class _Amount(NamedTuple):

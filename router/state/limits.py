@@ -149,12 +149,12 @@ class RateLimits:
 
     @property
     def requests(self) -> Rate | None:
-        """Of requests, where they are limited."""
+        """The rate of requests; None where they are not limited."""
         return self._requests
 
     @property
     def tokens(self) -> Rate | None:
-        """Of tokens, where they are limited."""
+        """The rate of tokens; None where they are not limited."""
         return self._tokens
 
     @property

@@ -47,7 +47,7 @@ class States:
         return found
 
     def key_guard(self, target: Target, key: Key) -> Guard:
-        """Of a provider key, which the targets of the provider share."""
+        """The guard of a provider key, which all targets of the provider share; made on first use."""
         found = self._keys.get(key.identity)
         if found is None:
             found = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._chance)
@@ -217,7 +217,7 @@ class States:
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> tuple[Reserved, Reserved]:
-        """Take a call's worth from the limits of target and key, to be waited for; `begin` does it for a call of now."""
+        """Take a call's worth from the limits of target and key, to be waited for; `begin` does so for a call now."""
         return _reserve(self.target(target).limits, self.key_guard(target, key).limits, prompt, max_tokens, now)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
@@ -260,11 +260,11 @@ class States:
         return Lease(guards, key, reserved, now, charge)
 
     def find_target(self, identity: str) -> TargetState | None:
-        """Of a target by its identity; None when it has not been used."""
+        """The state of a target by its identity; None when it has not been used."""
         return self._targets.get(identity)
 
     def find_key(self, identity: str) -> Guard | None:
-        """Of a provider key; None when it has not been used."""
+        """The guard of a provider key; None when it has not been used."""
         return self._keys.get(identity)
 
     def share(self, target: Target, now: float) -> float:

@@ -87,7 +87,7 @@ class Totals:
         self.stream_seconds += sign * other.stream_seconds
 
     def counts(self) -> Counts:
-        """As data."""
+        """The counts as data."""
         errors = {code: number for code, number in self.errors.items() if number}
         numbers = {name: getattr(self, name) for name in Counts.__struct_fields__ if name not in ("calls", "errors")}
         return Counts(calls=self.calls, errors=errors, **numbers)

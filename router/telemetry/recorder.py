@@ -19,7 +19,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.plan.target import Target
 from router.telemetry.buckets import Bucket, CallCounter
-from router.telemetry.events import Change, breaker_changed
+from router.telemetry.events import Change, breaker_changed, held
 from router.views.events import Event
 from router.views.figures import KEPT, WINDOW
 from router.views.requests import Captured
@@ -33,6 +33,7 @@ log = logging.getLogger("signalbox.events")
 
 REQUESTS = 500  # that are remembered with their traces
 EVENTS = 500
+NEWS = 1.0  # seconds: a shorter hold is no event
 PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
 _MANY = 50  # slots of one second, which are added up by provider when they leave the window
@@ -359,6 +360,15 @@ class RequestRecorder:
                 bucket.failed += 1
         self.target = None
         self._telemetry.note_failure(target, error.code)
+
+    def held(self, target: Target, seconds: float, code: str, now: float, *, of_key: bool) -> None:
+        """A vendor asked to wait, with a target or with all that a provider's key is for; short waits are no news."""
+        if seconds >= NEWS:
+            name = target.provider if of_key else target.name
+            wall = now + self._telemetry.offset
+            self._telemetry.publish(
+                held(name, seconds, code, provider=target.provider, target=None if of_key else name, time=wall)
+            )
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = None) -> None:
         """One attempt was given up: its caller went away, or another one was faster and this cost USD for nothing."""

@@ -27,7 +27,7 @@ def groups_of(counter: CallCounter) -> tuple[Key, ...]:
 
 
 class Window:
-    """One of them."""
+    """The last minute of one group."""
 
     __slots__ = ("calls", "output", "sums")
 
@@ -96,12 +96,12 @@ class Windows:
             yield flow
 
     def sums(self, key: Key) -> Totals:
-        """Of the window."""
+        """The sums of a group's window."""
         found = self.groups.get(key)
         return found.sums if found is not None else Totals()
 
     def figures(self, key: Key, now: float, total: Totals, in_flight: int, *, with_sketches: bool = False) -> Figures:
-        """As data.
+        """A group's figures as data.
 
         Args:
             total: since the start.
@@ -163,7 +163,7 @@ class GroupTotals:
                     self._sums.setdefault(key, Totals()).add(counter.total)
 
     def target(self, provider: str, model: str) -> Totals:
-        """Of a target, whatever connections it has had."""
+        """The sums of a target, whatever connections it has had."""
         found = Totals()
         for (kind, identity), sums in self._sums.items():
             if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):

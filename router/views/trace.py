@@ -52,6 +52,7 @@ class Skip(msgspec.Struct, frozen=True, tag=True):
     message: str = ""
 
     def line(self) -> str:
+        """One line for people: target and reason."""
         return f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}"
 
 
@@ -63,6 +64,7 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
     seconds: float
 
     def line(self) -> str:
+        """One line for people: milliseconds and target."""
         return f"waited {self.seconds * 1000:.0f} ms before {self.target} again"
 
 
@@ -87,6 +89,7 @@ class Trace:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
+        """The calls that were made, in order."""
         return tuple(entry for entry in self.entries if isinstance(entry, Attempt))
 
     @property
@@ -96,17 +99,18 @@ class Trace:
 
     @property
     def skips(self) -> tuple[Skip, ...]:
+        """The targets that were passed over, in order."""
         return tuple(entry for entry in self.entries if isinstance(entry, Skip))
 
     def render(self) -> str:
-        """For people: a headline and one line an entry."""
+        """The trace for people: a headline and one line an entry."""
         cache = f"  cache: {self.cache}" if self.cache else ""
         lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines: JSON-ready."""
+        """The trace for machines, ready for JSON."""
         return {
             "route": self.route,
             "revision": self.revision,

@@ -50,7 +50,7 @@ async def until_gone(found: weakref.ref[Any]) -> None:
 
 def health(router: Router, name: str) -> str:
     """What is shown of a target."""
-    return next(target.lamp.state for target in router.snapshot().targets if target.name == name)
+    return next(target.health.state for target in router.snapshot().targets if target.name == name)
 
 
 def in_place(path: Path, text: str) -> None:
@@ -201,6 +201,7 @@ async def test_what_is_removed_drains(simulator: Simulator, tmp_path: Path) -> N
         await until_gone(provider)
 
 
+@pytest.mark.slow
 async def test_saving_again_and_again_under_load(simulator: Simulator, tmp_path: Path) -> None:
     """Saves without a pause, a third of them wrong, while calls run: none is lost, nothing is left behind."""
     path = tmp_path / "routes.yaml"
@@ -231,7 +232,7 @@ async def test_saving_again_and_again_under_load(simulator: Simulator, tmp_path:
             stop = True
         assert answered >= 240
         assert_idle(router)
-        assert {target.lamp.state for target in router.snapshot().targets} == {"closed"}
+        assert {target.health.state for target in router.snapshot().targets} == {"closed"}
         assert len(os.listdir("/proc/self/fd")) <= descriptors + 90  # two pools of 20, each with both its ends here
     await until(lambda: threading.active_count() <= threads + 6)  # those of the default executor stay
     left = {getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()}
@@ -274,6 +275,7 @@ async def test_several_edits_while_one_drains(simulator: Simulator, tmp_path: Pa
     assert simulator.vendor("anthropic").cancelled == 0
 
 
+@pytest.mark.slow
 async def test_many_saves_under_load(tmp_path: Path) -> None:
     """Thirty saves, a third of them invalid, fifty calls under way; `python -m benchmarks.reload` is the long run."""
     found = await measure(tmp_path, saves=30, seconds=0.0, lines=20)

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import diskcache
@@ -123,7 +124,7 @@ async def test_it_is_bounded_in_bytes(tmp_path: Path) -> None:
 
 
 def _row(folder: Path, **columns: object) -> None:
-    with sqlite3.connect(folder / "cache.db") as database:
+    with closing(sqlite3.connect(folder / "cache.db")) as database, database:
         names = ", ".join(f"{name} = ?" for name in columns)
         database.execute(f"update Cache set {names}", tuple(columns.values()))
 
@@ -148,7 +149,7 @@ def text(folder: Path, flag: Path) -> None:
 
 
 def truncated(folder: Path, flag: Path) -> None:
-    with sqlite3.connect(folder / "cache.db") as database:
+    with closing(sqlite3.connect(folder / "cache.db")) as database, database:
         database.execute("update Cache set value = substr(value, 1, 60)")
 
 
@@ -273,6 +274,7 @@ async def test_a_stale_answer_outlives_the_process(tmp_path: Path) -> None:
         assert (reply.text, reply.stale) == ("fine", True)
 
 
+@pytest.mark.slow
 def test_processes_hammer_one_folder(tmp_path: Path) -> None:
     """Four of them, one killed hard; `python -m benchmarks.cache_hammer` is the long run."""
     found = hammer(tmp_path, processes=4, killed=1, operations=120, seconds=None)
@@ -297,6 +299,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_the_command(file: Path) -> None:
     """`ask` twice, `cache stats`, `cache why`, `cache clear`."""
     for expected in ("cache: stored", "cache: hit"):

@@ -204,6 +204,7 @@ async def test_explain_takes_a_request_file(folder: Path) -> None:
     assert len(run.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 async def test_models_lists_what_is_offered(folder: Path, simulator: Simulator) -> None:
     """Live from each provider; one that can't be asked is told and costs the exit code only."""
     run = await signalbox("models", cwd=folder)
@@ -236,6 +237,7 @@ async def test_the_command_explains_itself(tmp_path: Path) -> None:
     assert "commands: ask, cache, check" in run.err
 
 
+@pytest.mark.slow
 async def test_the_demo_tells_its_story(tmp_path: Path) -> None:
     """Three vendors stream, one breaks, the next answers, it is mended; no key, no network, exit 0."""
     run = await signalbox("demo", cwd=tmp_path)

@@ -121,7 +121,7 @@ def test_a_probe_at_every_await(ask: Ask, late: bool) -> None:
         for _ in range(5):
             with pytest.raises(RouteExhausted):
                 await plain(world)
-        assert world.router.snapshot().targets[0].lamp.state == "open"
+        assert world.router.snapshot().targets[0].health.state == "open"
         await asyncio.sleep(60)
         world.fakes["a"].script = slowly
         striking = AtAwait(ask(world), strike, late=late)

@@ -151,7 +151,7 @@ async def test_a_loser_counts_as_nothing_but_slow() -> None:
     world = World(text, a=lambda _: Reply("slow", delay=8.0), b=well)
     await at_rate(5, 20, lambda: ask(world, True))
     assert world.calls("a") <= 15
-    assert world.router.snapshot().targets[0].lamp.state == "closed"
+    assert world.router.snapshot().targets[0].health.state == "closed"
 
 
 @pytest.mark.parametrize("step", range(0, 60, 2))

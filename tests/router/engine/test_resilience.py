@@ -127,6 +127,7 @@ async def test_a_herd_does_not_multiply() -> None:
 
 
 @pytest.mark.parametrize("per_minute", [60, 600])
+@pytest.mark.slow
 def test_requests_stay_within_the_allowance(per_minute: int) -> None:
     """Under steady overload any minute has at most the allowance; 95% of it is used."""
 

@@ -69,8 +69,8 @@ def test_the_worst_of_a_targets_states_is_shown(better: str, worse: str, first: 
     async def main() -> None:
         names = [worse, better, better] if first else [better, better, worse]
         [target] = merge([await process(STATES[name]) for name in names]).targets
-        assert target.lamp.state == worse
-        assert target.lamp.why.endswith("(in 1 of 3 processes)")
+        assert target.health.state == worse
+        assert target.health.why.endswith("(in 1 of 3 processes)")
 
     run(main())
 
@@ -88,12 +88,12 @@ def test_of_several_open_ones_the_longest_counts() -> None:
             snapshots.append(world.router.snapshot(with_sketches=True))
             await asyncio.sleep(5)
         assert now() == 10
-        early, late = (each.targets[0].lamp.until for each in snapshots)
+        early, late = (each.targets[0].health.until for each in snapshots)
         assert early is not None
         assert late is not None
         assert early < late
         for order in (snapshots, snapshots[::-1]):
-            lamp = merge(order).targets[0].lamp
-            assert (lamp.state, lamp.until) == ("open", late)
+            found = merge(order).targets[0].health
+            assert (found.state, found.until) == ("open", late)
 
     run(main())

@@ -274,7 +274,7 @@ async def test_a_client_that_never_reads_is_dropped(monkeypatch: pytest.MonkeyPa
         number = 0
         async with asyncio.timeout(30):
             while router.telemetry.subscribers:
-                router.telemetry.publish(Event(float(number), "note", "x" * 1000))
+                router.telemetry.publish(Event(float(number), "drain", "x" * 1000))
                 number += 1
                 await asyncio.sleep(0)
         assert number < 1000
@@ -385,12 +385,12 @@ async def test_commands_act_and_say_what_they_did(tmp_path: Path) -> None:
         lamp = {"open": "open", "close": "closed"}
         for action in ("open", "close", "reset"):
             assert (await feed.command(SetBreaker("a/x", action))).ok  # type: ignore[arg-type]  # a literal
-            found = next(each for each in router.snapshot().targets if each.name == "a/x").lamp
+            found = next(each for each in router.snapshot().targets if each.name == "a/x").health
             assert (found.state, found.by_hand) == (lamp.get(action, "closed"), action != "reset")
         assert (await feed.command(Drain("a"))).ok
-        assert router.snapshot().providers[0].lamp.state == "drained"
+        assert router.snapshot().providers[0].health.state == "drained"
         assert (await feed.command(Undrain("a"))).ok
-        assert router.snapshot().providers[0].lamp.state == "closed"
+        assert router.snapshot().providers[0].health.state == "closed"
         refused = await feed.command(Drain("nobody"))
         assert not refused.ok
         assert "nobody" in refused.message
@@ -429,10 +429,10 @@ async def test_a_prompt_runs_in_the_router_and_stops_with_its_reader() -> None:
 async def test_events_reach_a_client() -> None:
     async with watched() as (router, _):
         feed = await attach()
-        router.telemetry.publish(Event(1.0, "note", "before"))
+        router.telemetry.publish(Event(1.0, "drain", "before"))
         async with asyncio.timeout(30), aclosing(feed.events()) as events:
             assert (await anext(events)).sentence == "before"
-            router.telemetry.publish(Event(2.0, "note", "after"))
+            router.telemetry.publish(Event(2.0, "drain", "after"))
             after = await anext(events)
             assert (after.sentence, after.pid) == ("after", os.getpid())
         await until(lambda: not router.telemetry.subscribers)
@@ -529,6 +529,7 @@ async def workers(path: Path, number: int) -> AsyncIterator[list[Worker]]:
             await worker.process.wait()
 
 
+@pytest.mark.slow
 async def test_the_processes_of_one_app_are_one_router(tmp_path: Path) -> None:
     """Figures agree with the app's own counts to the request; a killed process is gone, its socket removed."""
     path = tmp_path / "routes.yaml"
@@ -553,8 +554,8 @@ async def test_the_processes_of_one_app_are_one_router(tmp_path: Path) -> None:
         assert (await feed.trace(record.id)) is not None
         done = await feed.command(SetBreaker("b/y", "open"))
         assert done.ok
-        snapshot = await first(feed, lambda each: each.providers[1].targets[0].lamp.by_hand)
-        assert snapshot.providers[1].targets[0].lamp.state == "open"
+        snapshot = await first(feed, lambda each: each.providers[1].targets[0].health.by_hand)
+        assert snapshot.providers[1].targets[0].health.state == "open"
         found[0].process.kill()
         await found[0].process.wait()
         snapshot = await first(feed, lambda each: len(each.by_process) == 2)
@@ -577,6 +578,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_what_becomes_of_a_client_changes_nothing_for_the_app(tmp_path: Path) -> None:
     """Clients that are killed, stopped, or many: every request is answered and counted."""
     path = tmp_path / "routes.yaml"
@@ -601,6 +603,7 @@ async def test_what_becomes_of_a_client_changes_nothing_for_the_app(tmp_path: Pa
         await feed.aclose()
 
 
+@pytest.mark.slow
 def test_a_fork_has_a_socket_of_its_own_and_leaves_its_parents_alone(folder: Path) -> None:
     """As preforking servers do: the router is made before the fork, and used after it."""
     code = f"""

@@ -111,6 +111,7 @@ def test_faults_are_met_by_the_engine(fault: str, code: str | None, stream: str,
         assert one.wasted > 0
 
 
+@pytest.mark.slow
 def test_a_share_of_calls_and_again_and_again(tmp_path: Any) -> None:
     """`share` hits so many, `every` comes again; `errors` is a background of its own."""
     calm = "\ndefaults: {breaker: {consecutive: 1000, failure_rate: 100%}}"
@@ -123,6 +124,7 @@ def test_a_share_of_calls_and_again_and_again(tmp_path: Any) -> None:
     assert one.errors["overloaded"] == pytest.approx(0.05 * one.calls, rel=0.25)
 
 
+@pytest.mark.slow
 def test_vendors_limit_each_key(tmp_path: Any) -> None:
     """120/min a key: two keys let 240/min through, and what is more than that meets a 429."""
     pool = PAIR.replace('api_key: "${A_KEY}"', 'api_keys: ["${A_KEY}", "${OTHER_KEY}"]')
@@ -179,6 +181,7 @@ def test_requests_that_never_end_are_told(tmp_path: Any) -> None:
     assert sum(chat.failed_course[54:]) == chat.failed
 
 
+@pytest.mark.slow
 def test_budgets_are_kept_and_told(tmp_path: Any) -> None:
     """A dollar an hour: then the fallback serves, until the next hour; what was spent at most stands in the report."""
     text = PAIR.replace('api_key: "${A_KEY}"', 'api_key: "${A_KEY}", budget: $1/h')

@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["outage", "peak", "slow"])
+@pytest.mark.slow
 async def test_the_worked_scenarios_hold(name: str) -> None:
     """Each in docs/ runs without a key and holds; a pipe gets the report alone, without colour."""
     run = await signalbox("simulate", f"{name}.routes.yaml", "-s", f"{name}.yaml", cwd=SCENARIOS)
@@ -60,6 +61,7 @@ async def test_the_worked_scenarios_hold(name: str) -> None:
         ("slow", ("    hedge: {after: 1500ms, budget: 10%}\n", "")),
     ],
 )
+@pytest.mark.slow
 async def test_an_edit_that_breaks_the_promise_fails(scenario: str, edit: tuple[str, str], tmp_path: Path) -> None:
     """What the scenarios are for: exit 1, and which expectation it was."""
     text = (SCENARIOS / f"{scenario}.routes.yaml").read_text()

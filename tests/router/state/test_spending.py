@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -261,7 +262,7 @@ def test_no_update_is_lost_among_processes(shop_file: Path) -> None:
     command = [sys.executable, "-m", "tests.support.spending", str(shop_file)]
     running = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
     assert [process.wait(60) for process in running] == [0] * 4
-    with sqlite3.connect(shop_file.parent / "state" / "spending.sqlite3") as database:
+    with closing(sqlite3.connect(shop_file.parent / "state" / "spending.sqlite3")) as database:
         ((usd,),) = database.execute("select usd from spent").fetchall()
     assert usd == pytest.approx(4 * TIMES * 0.01)
 
