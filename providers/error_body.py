@@ -160,23 +160,21 @@ def _error_of(payload: dict[str, Any]) -> Any:
 
 
 def _with_inner(fault: Fault, depth: int) -> Fault:
-    """A gateway's error may quote the whole body of the vendor behind it."""
-    quoted = sub(fault.error, "metadata").get("raw")
-    if not isinstance(quoted, str):
-        quoted = fault.message
-    if depth >= 2 or not quoted.lstrip().startswith(("{", "[")):
-        return fault
-    try:
-        inner = read_fault(parse_json(quoted), depth + 1)
-    except ValueError:  # cut, or no JSON at all
-        return fault
-    if not inner.message:
-        return fault
-    fault.inner = inner
-    if quoted is fault.message:
-        fault.message = inner.message
-    elif inner.message not in fault.message:
-        fault.message = f"{fault.message}: {inner.message}"[:TEXT_CHARS]
+    """A gateway's error may quote the whole body of the vendor behind it, or only its words."""
+    raw = sub(fault.error, "metadata").get("raw")
+    quoted = raw if isinstance(raw, str) else fault.message
+    said = "" if quoted is fault.message else quoted[:TEXT_CHARS]
+    if depth < 2 and quoted.lstrip().startswith(("{", "[")):
+        try:
+            inner = read_fault(parse_json(quoted), depth + 1)
+        except ValueError:  # cut, or no JSON at all
+            inner = Fault()
+        if inner.message:
+            fault.inner = inner
+            said = inner.message
+            fault.message = said if quoted is fault.message else fault.message
+    if said and said not in fault.message:
+        fault.message = f"{fault.message}: {said}"[:TEXT_CHARS]
     return fault
 
 

@@ -274,9 +274,9 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         any_of(
             r"violates usage guidelines|content (?:management )?policy|contentpolicyviolation|safety (?:system|check)",
             r"content[ _]filter(?:ed|ing)?\b|flagged (?:as|by|for)|\bmoderation\b|inappropriate content",
-            r"prohibited_content|considered high risk|data_inspection",
+            r"prohibited_content|considered high risk|data_?inspection",
         ),
-        frozenset({400, 403, 422}),
+        frozenset({400, 403, 422, 500, 502}),
         E.CONTENT_FILTERED,
     ),
     # A rate that is told with another status than 429: Bedrock's, through gateways.
