@@ -10,6 +10,7 @@ import pytest
 from providers.simulator import Simulator
 from router.config import load_text
 from tests.support.pages import PAGES, blocks
+from tests.support.paths import ROOT
 
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
