@@ -19,7 +19,7 @@ def cost(strategy: str, number: int) -> float:
     chance = random.Random(1)
     states, balancer = States(chance), make_balancer(strategy)
     targets = [Target(name=f"m{place}", provider="a", model=f"m{place}") for place in range(number)]
-    look = BalanceContext(states=states, now=1.0, chance=chance, affinity=lambda: b"session")
+    look = BalanceContext(states=states, now=1.0, rng=chance, affinity=lambda: b"session")
     best, picks = float("inf"), max(number, PICKS // number)  # each is picked, and what is due at once is paid for
     for _ in range(ROUNDS):
         began = time.process_time()

@@ -105,11 +105,12 @@ class _Hour(LocalFeed):
 
     def __init__(self, router: Router) -> None:
         super().__init__(router)
+        self.first = router.snapshot()
         self.number = 0
         self.over = asyncio.Event()
 
     async def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
-        first = self._router.snapshot()
+        first = self.first
         for self.number in range(HOUR):
             figures = replace(first.figures, rate=float(self.number % 977), series=(self.number % 50,) * 60)
             yield replace(first, time=first.time + self.number / 4, figures=figures)

@@ -73,13 +73,13 @@ async def measure(folder: Path, saves: int, seconds: float, *, lines: int = MODE
         async with Router.from_yaml(path, env={}) as router:
             steady = router.chain("steady").targets[0]
             await router.complete("steady", "hi")
-            state = router._states.of(steady)
+            state = router.states.target(steady)
             done = asyncio.Event()
             callers = [asyncio.create_task(_call(router, done, found, number)) for number in range(CALLS)]
             await _save(path, router, url, saves, seconds, lines, found)
             done.set()
             await asyncio.gather(*callers)
-            if router._states.of(steady) is not state or state.breaker.changes:
+            if router.states.target(steady) is not state or state.breaker.changes:
                 found.left_behind.append("the state of an unchanged target was not kept")
             if not router.watching:
                 found.left_behind.append("the watcher is gone")

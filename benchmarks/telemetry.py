@@ -73,10 +73,10 @@ def events() -> dict[str, float]:
     error = ProviderError(ErrorCode.SERVER_ERROR, "no")
 
     def begin_and_end(now: float) -> None:
-        telemetry.witness(trace, _REQUEST, now).answered(target, now, now + 0.5, _RESPONSE)
+        telemetry.recorder(trace, _REQUEST, now).answered(target, now, now + 0.5, _RESPONSE)
 
     def begin_and_fail(now: float) -> None:
-        witness = telemetry.witness(failed, _REQUEST, now)
+        witness = telemetry.recorder(failed, _REQUEST, now)
         witness.attempt_failed(target, error, now)
         witness.attempt_failed(target, error, now)
         witness.failed(error, now)

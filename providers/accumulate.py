@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from providers.lenient_json import meant_arguments
 from providers.types import (
     CompletionResponse,
     FinishReason,
@@ -67,6 +68,7 @@ class Accumulator:
 
 def parse_arguments(raw: str) -> dict[str, Any] | None:
     """The arguments of a tool call as a dict; `{}` for none, None when they are not a JSON object."""
+    raw = meant_arguments(raw)
     if not raw.strip():
         return {}
     try:
@@ -74,6 +76,14 @@ def parse_arguments(raw: str) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def newer_usage(known: Usage | None, told: Usage | None) -> Usage | None:
+    """The counts after a further report. Reports are cumulative, and some servers end with zeros after real counts."""
+    if known is None or told is None:
+        return known or told
+    pairs = zip(msgspec.structs.astuple(known), msgspec.structs.astuple(told), strict=True)
+    return Usage(*(new or (new if old is None else old) for old, new in pairs))
 
 
 def as_chunks(response: CompletionResponse, *, size: int = 0) -> list[StreamChunk]:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
 from providers.errors import ErrorCode, ProviderError
+from providers.surrogates import without_halves
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -35,17 +36,19 @@ def invalid(message: str) -> NoReturn:
 def coerce_messages(messages: MessagesLike) -> tuple[Message, ...]:
     """A conversation from a string (one user message), messages, or dicts in the shape of OpenAI's chat API.
 
+    Halves of characters (lone surrogates) in its texts are replaced by U+FFFD.
+
     Raises:
         ProviderError: INVALID_REQUEST; the message names the place, such as `messages[2].content[0]`.
     """
     if isinstance(messages, str):
-        return (Message("user", messages),)
+        return (without_halves(Message("user", messages)),)
     if isinstance(messages, Message):
-        return (messages,)
+        return (without_halves(messages),)
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
         invalid(f"messages: a string or a list of messages is expected, not {_kind(messages)}")
     return tuple(
-        message if type(message) is Message else _message(message, f"messages[{place}]")
+        without_halves(message if type(message) is Message else _message(message, f"messages[{place}]"))
         for place, message in enumerate(messages)
     )
 
@@ -159,16 +162,32 @@ def _message(source: Any, where: str) -> Message:
         invalid(f"{where}.tool_calls: a list is expected, not {_kind(calls)}")
     name = source.get("name")
     tool_call_id = source.get("tool_call_id")
-    reasoning = source.get("reasoning_content") or source.get("reasoning")
     return Message(
         role=role,  # type: ignore[arg-type]  # any string: `validate` tells the roles
         content=_content(source.get("content"), f"{where}.content"),
         tool_calls=tuple(_tool_call(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(calls)),
-        thinking=(ThinkingPart(reasoning),) if isinstance(reasoning, str) and reasoning else (),
+        thinking=_reasoning(source, calls),
         tool_call_id=tool_call_id if isinstance(tool_call_id, str) else None,
         is_error=source.get("is_error") is True,
         name=name if isinstance(name, str) else None,
     )
+
+
+def _reasoning(source: Mapping[str, Any], calls: Sequence[Any]) -> tuple[ThinkingPart, ...]:
+    """What a chat server's answer held beside its text, kept as an app kept it; whose it is, is not told."""
+    text = source.get("reasoning_content") or source.get("reasoning")
+    opaque: dict[str, Any] = {key: source[key] for key in ("reasoning_details", "thinking_blocks") if source.get(key)}
+    signatures = {
+        str(call.get("id") or ""): dict(extra)
+        for call in calls
+        if isinstance(call, Mapping) and isinstance(extra := call.get("extra_content"), Mapping)
+    }
+    if signatures:
+        opaque["extra_content"] = signatures
+    if text and not source.get("reasoning_content"):
+        opaque["field"] = "reasoning"
+    found = text if isinstance(text, str) else ""
+    return (ThinkingPart(found, opaque=opaque or None),) if found or opaque else ()
 
 
 def _content(content: Any, where: str) -> str | tuple[Part, ...]:
@@ -193,9 +212,11 @@ def _part(part: Any, where: str) -> Part:
         text = part.get("refusal") if kind == "refusal" else part.get("text")
         if not isinstance(text, str):
             invalid(f'{where}: "text" is missing')
-        return TextPart(text, cache=bool(part.get("cache_control")))
+        return TextPart(text, cache=_cache(part.get("cache_control")))
     if kind in ("image_url", "input_image"):
-        return _image(part.get("image_url"), where)
+        image = part.get("image_url")
+        detail = image.get("detail") if isinstance(image, Mapping) else part.get("detail")
+        return _image(image, detail, where)
     if kind == "thinking":
         return ThinkingPart(_thought(part.get("thinking")))
     if kind in ("file", "input_file"):
@@ -211,14 +232,22 @@ def _thought(source: Any) -> str:
     return "".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping))
 
 
-def _image(source: Any, where: str) -> ImagePart:
+def _cache(mark: Any) -> Any:
+    """Anthropic's cache_control: for how long, or just that it is there."""
+    asked = mark.get("ttl") if isinstance(mark, Mapping) else None
+    return asked if asked in ("5m", "1h") else bool(mark)
+
+
+def _image(source: Any, detail: Any, where: str) -> ImagePart:
     url = source.get("url") if isinstance(source, Mapping) else source
     if not isinstance(url, str) or not url:
         invalid(f'{where}: "image_url" needs a "url"')
+    if detail not in (None, "auto", "low", "high", "original"):
+        invalid(f'{where}: the "detail" of an image is auto, low, high or original, not {detail!r}')
     if not url.startswith("data:"):
-        return ImagePart(url=url)
+        return ImagePart(url=url, detail=detail)
     media_type, data = _data_url(url, where)
-    return ImagePart(data=data, media_type=media_type)
+    return ImagePart(data=data, media_type=media_type, detail=detail)
 
 
 def _file(source: Any, where: str) -> FilePart:
@@ -239,6 +268,8 @@ def _data_url(url: str, where: str) -> tuple[str, bytes]:
     media_type = head.removeprefix("data:").partition(";")[0]
     if not comma or not media_type or not head.endswith(";base64"):
         invalid(f"{where}: a data URL looks like data:image/png;base64,…")
+    if media_type == "image/jpg":  # a usual slip, which vendors refuse
+        media_type = "image/jpeg"
     try:
         return media_type, base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):

@@ -45,6 +45,8 @@ class ErrorCode(StrEnum):
 class Consequence(msgspec.Struct, frozen=True):
     """One row of the table.
 
+    `http_status`: what a server answers with that tells this failure to its client (RFC 9110; 499 is nginx's). The
+    vendors differ in two of them: `providers.wire` says where.
     `retry`: the same target again — "no", "backoff", "at_once" (first without a wait, then with
     backoff) or "if_short" (only a Retry-After within `retry.max_wait`, when nothing else is eligible).
     `fallback`: the next target — "no", "yes", "larger_window", "if_named" (only where `on` names it),
@@ -55,6 +57,7 @@ class Consequence(msgspec.Struct, frozen=True):
     `other_key`: another key of the same provider may fare better.
     """
 
+    http_status: int
     retry: Literal["no", "backoff", "at_once", "if_short"] = "no"
     fallback: Literal["no", "yes", "larger_window", "if_named", "stream_policy"] = "yes"
     breaker: Literal["none", "failure", "open_target", "open_key"] = "none"
@@ -63,24 +66,24 @@ class Consequence(msgspec.Struct, frozen=True):
 
 
 CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
-    {
-        ErrorCode.INVALID_REQUEST: Consequence(fallback="no"),
-        ErrorCode.CONTEXT_LENGTH_EXCEEDED: Consequence(fallback="larger_window"),
-        ErrorCode.REQUEST_TOO_LARGE: Consequence(),
-        ErrorCode.CONTENT_FILTERED: Consequence(fallback="if_named"),
-        ErrorCode.UNSUPPORTED: Consequence(),
-        ErrorCode.AUTHENTICATION: Consequence(breaker="open_key", other_key=True),
-        ErrorCode.PERMISSION_DENIED: Consequence(breaker="open_target", other_key=True),
-        ErrorCode.MODEL_NOT_FOUND: Consequence(breaker="open_target"),
-        ErrorCode.QUOTA_EXHAUSTED: Consequence(hold="quota", other_key=True),
-        ErrorCode.RATE_LIMITED: Consequence(retry="if_short", hold="rate", other_key=True),
-        ErrorCode.OVERLOADED: Consequence(retry="backoff", breaker="failure", hold="retry_after"),
-        ErrorCode.SERVER_ERROR: Consequence(retry="backoff", breaker="failure"),
-        ErrorCode.TIMEOUT: Consequence(breaker="failure"),
-        ErrorCode.CONNECTION_FAILED: Consequence(retry="at_once", breaker="failure"),
-        ErrorCode.PROTOCOL_ERROR: Consequence(breaker="failure"),
-        ErrorCode.STREAM_INTERRUPTED: Consequence(fallback="stream_policy", breaker="failure"),
-        ErrorCode.CANCELLED: Consequence(fallback="no"),
+    {  # code: HTTP status, and what follows
+        ErrorCode.INVALID_REQUEST: Consequence(400, fallback="no"),
+        ErrorCode.CONTEXT_LENGTH_EXCEEDED: Consequence(400, fallback="larger_window"),
+        ErrorCode.REQUEST_TOO_LARGE: Consequence(413),
+        ErrorCode.CONTENT_FILTERED: Consequence(400, fallback="if_named"),
+        ErrorCode.UNSUPPORTED: Consequence(400),
+        ErrorCode.AUTHENTICATION: Consequence(401, breaker="open_key", other_key=True),
+        ErrorCode.PERMISSION_DENIED: Consequence(403, breaker="open_target", other_key=True),
+        ErrorCode.MODEL_NOT_FOUND: Consequence(404, breaker="open_target"),
+        ErrorCode.QUOTA_EXHAUSTED: Consequence(402, hold="quota", other_key=True),
+        ErrorCode.RATE_LIMITED: Consequence(429, retry="if_short", hold="rate", other_key=True),
+        ErrorCode.OVERLOADED: Consequence(503, retry="backoff", breaker="failure", hold="retry_after"),
+        ErrorCode.SERVER_ERROR: Consequence(500, retry="backoff", breaker="failure"),
+        ErrorCode.TIMEOUT: Consequence(504, breaker="failure"),
+        ErrorCode.CONNECTION_FAILED: Consequence(502, retry="at_once", breaker="failure"),
+        ErrorCode.PROTOCOL_ERROR: Consequence(502, breaker="failure"),
+        ErrorCode.STREAM_INTERRUPTED: Consequence(502, fallback="stream_policy", breaker="failure"),
+        ErrorCode.CANCELLED: Consequence(499, fallback="no"),
     }
 )
 

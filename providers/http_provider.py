@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import msgspec
 
 from providers.accumulate import as_chunks
+from providers.answers import checked
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json, scrub
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_dict, as_list, as_str
+from providers.refused_fields import RefusedFields, refused, without
+from providers.schemas.adapt import adapted
+from providers.schemas.rules import GENERIC, VendorSchemas
+from providers.schemas.way_back import DecoderBack, way_back
 from providers.settings import ProviderSettings
+from providers.surrogates import encode_json
 from providers.timeouts import bounded, timed
 from providers.transport.headers import remaining_quota
 from providers.types import (
@@ -34,6 +40,9 @@ from providers.validation import validate
 
 if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
+
+_ERROR_BYTES = 256 * 1024  # of an error's body that are read
+_REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
 
 class StreamDecoder(Protocol):
@@ -68,6 +77,7 @@ class HttpProvider(ABC):
         self.settings = settings
         self._http: HttpClient | None = None
         self._quotas: dict[str, RemainingQuota] = {}  # by model
+        self._refused = RefusedFields()
 
     # --- what a subclass says
 
@@ -87,14 +97,18 @@ class HttpProvider(ABC):
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream."""
 
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        """What the vendor takes of JSON Schema and of names."""
+        return GENERIC
+
     def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""
         return False
 
     def without_rejected_fields(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
-        """The same request without what the vendor refused, where leaving that out changes nothing; None: it stands.
-
-        It is sent once in the place of the refused one.
+        """The same request without what the vendor refused of its history, where leaving that out changes nothing;
+        None: it stands. It is sent in the place of the refused one. Plain fields are left out by themselves.
         """
         return None
 
@@ -141,7 +155,8 @@ class HttpProvider(ABC):
         Raises:
             ProviderError: UNSUPPORTED where the vendor has no such endpoint; else whatever failed.
         """
-        asked = self.encode_count(request)
+        validate(request)
+        asked = self.encode_count(adapted(request, self.schema_rules))
         if asked is None:
             raise ProviderError(
                 ErrorCode.UNSUPPORTED,
@@ -149,7 +164,6 @@ class HttpProvider(ABC):
                 provider=self.name,
                 model=request.model,
             )
-        validate(request)
         body = await self._ask("POST", *asked, request)
         tokens = body.get("input_tokens") if isinstance(body, dict) else None
         if type(tokens) is not int:
@@ -213,9 +227,9 @@ class HttpProvider(ABC):
 
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
-            response = await self._open(request, stream=False)
+            response, left_out = await self._open(request, stream=False)
             try:
-                return self._whole(await response.read(), response, request)
+                return _told(self._whole(await response.read(), response, request), left_out)
             finally:
                 await response.aclose()
         except ProviderError as error:
@@ -223,7 +237,7 @@ class HttpProvider(ABC):
 
     async def _stream(self, request: CompletionRequest, state: _StreamState) -> AsyncIterator[StreamChunk]:
         try:
-            response = await self._open(request, stream=True)
+            response, state.left_out = await self._open(request, stream=True)
             try:
                 if self._is_stream(response):
                     async with aclosing(self._chunks(response.chunks(), response, request, state)) as chunks:
@@ -251,7 +265,11 @@ class HttpProvider(ABC):
         request: CompletionRequest,
         state: _StreamState,
     ) -> AsyncGenerator[StreamChunk, None]:
-        decoder = state.decoder = self.stream_decoder(request, _request_id(response))
+        decoder = self.stream_decoder(request, _request_id(response))
+        back = way_back(request, self.schema_rules)
+        if back is not None:
+            decoder = DecoderBack(decoder, back)
+        state.decoder = decoder
         lines = type(self).line_decoder()
         feed = decoder.feed
         async with aclosing(pieces):  # a generator that is left alone would be closed by a task of its own
@@ -266,20 +284,38 @@ class HttpProvider(ABC):
             if chunk is not None:
                 state.committed = state.committed or chunk.has_content
                 yield chunk
-        yield decoder.finish()
+        last = decoder.finish()
+        if last.finish_reason == "error" or not (state.committed or last.has_content):
+            checked(decoder.response(), request)
+        yield last
 
-    async def _open(self, request: CompletionRequest, *, stream: bool) -> HttpResponse:
-        """Send the request; the answer's status is 200, or it is raised as the error that it stands for."""
+    async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
+        """Send the request; the answer's status is 200, or it is raised as the error that it stands for.
+
+        What the vendor refuses without need is left out and the request sent again. Gives the names of what was left
+        out as well.
+        """
         validate(request)
-        path, body = self.encode(request, stream=stream)
-        try:
-            return await self._send("POST", path, body, request)
-        except ProviderError as error:
-            other = self.without_rejected_fields(request, error)
-            if other is None:
-                raise
-        path, body = self.encode(other, stream=stream)
-        return await self._send("POST", path, body, other)
+        request = adapted(request, self.schema_rules)
+        refusals = self._refused.of(request.model)
+        edited = False  # what was said before was changed
+        for repeats in range(_REPEATS + 1):
+            path, body = self.encode(request, stream=stream)
+            body, left_out = without(body, refusals) if refusals else (body, ())
+            try:
+                response = await self._send("POST", path, body, request)
+            except ProviderError as error:
+                more = refused(error, body)
+                other = None if more or edited else self.without_rejected_fields(request, error)
+                if repeats == _REPEATS or not (more or other):
+                    raise
+                refusals += more
+                request, edited = other or request, edited or other is not None
+            else:
+                if repeats and refusals:
+                    self._refused.learn(request.model, refusals)
+                return response, (*left_out, "thinking of earlier turns") if edited else left_out
+        raise AssertionError("unreachable: the last try returns or raises")
 
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest
@@ -287,7 +323,7 @@ class HttpProvider(ABC):
         response = await self._client().open(
             method,
             path,
-            None if body is None else msgspec.json.encode(body),
+            None if body is None else encode_json(body),
             headers=dict(request.extra_headers or {}),
             connect=request.connect_timeout,
         )
@@ -297,13 +333,9 @@ class HttpProvider(ABC):
                 self._quotas[request.model] = told
             return response
         try:
-            try:
-                data = await response.read()
-            except ProviderError:
-                data = b""  # the status says enough
             raise classify(
                 response.status,
-                data,
+                await _beginning(response),
                 response.headers,
                 provider=self.name,
                 model=request.model,
@@ -338,7 +370,9 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
-        return self.decode(body, request, request_id)
+        answer = checked(self.decode(body, request, request_id), request)
+        back = way_back(request, self.schema_rules)
+        return answer if back is None else back.answer(answer)
 
     def _broken(self, error: ProviderError, state: _StreamState) -> ProviderError:
         """After content was given out every failure is an interrupted stream, with what came so far."""
@@ -367,22 +401,43 @@ class HttpProvider(ABC):
 class _StreamState:
     """What is known of a stream while it runs."""
 
-    __slots__ = ("_empty", "committed", "decoder", "whole")
+    __slots__ = ("_empty", "committed", "decoder", "left_out", "whole")
 
     def __init__(self, empty: CompletionResponse) -> None:
         self._empty = empty
         self.decoder: StreamDecoder | None = None
         self.whole: CompletionResponse | None = None
         self.committed = False
+        self.left_out: tuple[str, ...] = ()
 
     def response(self) -> CompletionResponse:
         if self.whole is not None:
-            return self.whole
-        return self._empty if self.decoder is None else self.decoder.response()
+            return _told(self.whole, self.left_out)
+        return self._empty if self.decoder is None else _told(self.decoder.response(), self.left_out)
 
 
 async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data
+
+
+def _told(answer: CompletionResponse, left_out: tuple[str, ...]) -> CompletionResponse:
+    return msgspec.structs.replace(answer, left_out=left_out) if left_out else answer
+
+
+async def _beginning(response: HttpResponse) -> bytes:
+    """As much of an error's body as can matter; what cannot be read is nothing, for the status says enough."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with aclosing(response.chunks()) as chunks:
+            async for data in chunks:
+                parts.append(data)
+                size += len(data)
+                if size >= _ERROR_BYTES:
+                    break
+    except ProviderError:
+        return b""
+    return b"".join(parts)[:_ERROR_BYTES]
 
 
 def _request_id(response: HttpResponse) -> str | None:

@@ -6,7 +6,13 @@ Servers send null, strings, lists and objects where their protocol says otherwis
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
+
+import msgspec
+
+_MOST_TOKENS = 10**12  # more is no count; sums and quotients of it would not fit a float
+_NULL_WORDS = frozenset({"null", "none", "nil", "undefined"})
 
 
 def as_dict(value: object) -> dict[str, Any]:
@@ -23,8 +29,52 @@ def as_str(value: object) -> str | None:
 
 
 def as_count(value: object) -> int | None:
-    """A number of tokens; None for anything else."""
-    return value if type(value) is int and value >= 0 else None
+    """A number of tokens; None for anything else. Some gateways send whole numbers as floats."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
+
+
+def as_word(value: object) -> str | None:
+    """A name, an id or a reason; None also for the words that some servers write in place of null."""
+    return value if isinstance(value, str) and value and value.strip().lower() not in _NULL_WORDS else None
+
+
+def as_json(value: object) -> str:
+    """The value as JSON text; the standard library writes what msgspec refuses (half a surrogate pair, NaN)."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (ValueError, OverflowError, RecursionError):
+        pass
+    try:
+        return json.dumps(value, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return ""
+
+
+def arguments_text(value: object) -> str:
+    """A call's arguments as JSON text; Mistral, Ollama and some local servers send an object."""
+    if isinstance(value, str):
+        return value
+    return as_json(value) if isinstance(value, dict | list) else ""
+
+
+def meant_arguments(text: str) -> str:
+    """Arguments as they are meant: a word for null is none, and an object inside a string is that object."""
+    inner = text.strip()
+    if inner[:1] == "{":
+        return text
+    if inner.lower() in _NULL_WORDS:
+        return "{}"
+    for _ in range(3):  # encoded twice, or more often
+        if inner[:1] != '"':
+            break
+        try:
+            value = msgspec.json.decode(inner)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return text
+        inner = value.strip() if isinstance(value, str) else ""
+    return inner if inner[:1] == "{" else text
 
 
 def synthetic_id(position: int, name: str) -> str:

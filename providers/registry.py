@@ -5,7 +5,7 @@ A kind's module is imported when the first provider of that kind is made, so tha
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from providers.base import Provider
 from providers.errors import SignalboxError
 from providers.settings import ProviderSettings
+from providers.spelling import did_you_mean
 
 __all__ = ["UnknownKind", "create", "known_kinds", "register"]
 
@@ -69,6 +70,18 @@ def _factory(kind: str) -> Factory:
         loaded: Factory = point.load()
         return loaded
     known = known_kinds()
-    near = difflib.get_close_matches(kind, known, n=1)
-    hint = f' (did you mean "{near[0]}"?)' if near else ""
+    hint = remedy(kind) or did_you_mean(kind, known)
     raise UnknownKind(f'no provider kind is named "{kind}"{hint}; known kinds: {", ".join(known)}')
+
+
+def remedy(kind: str) -> str | None:
+    """How to write a vendor that is no kind of its own, to go on an error about it; None for a name of no vendor."""
+    from providers.anthropic.endpoints import ENDPOINTS
+    from providers.openai.dialects import DIALECTS
+
+    name = re.sub(r"[^a-z0-9]+", "_", kind.strip().lower())
+    if name in ("openai_compatible", "openai_like", "custom", "generic"):
+        return "; use kind: openai with the server's base_url"
+    ways = [f"kind: openai with base_url: {row.base_url}" for row in DIALECTS.values() if name in (row.name, *row.also)]
+    ways += [f"kind: anthropic with base_url: {row.base_url}" for row in ENDPOINTS if name in (row.name, *row.also)]
+    return f"; use {', or '.join(ways)}" if ways else None

@@ -13,8 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
+from providers.surrogates import encode_json
 from providers.types import FilePart, ImagePart, Message, TokenCount, Tool
 
 # First match wins. tiktoken's own table lacks gpt-6; o200k_base holds for it too.
@@ -82,7 +81,7 @@ def tools_tokens(tools: Sequence[Tool]) -> int:
 
     For OpenAI's rendering see openai/openai-python's community counters: the declaration, and 9 for the frame.
     """
-    declared = (msgspec.json.encode(tool.parameters).decode() for tool in tools)
+    declared = (encode_json(tool.parameters).decode() for tool in tools)
     texts = sum(estimate(tool.name) + estimate(tool.description) + 4 for tool in tools)
     return texts + sum(estimate(text) // 2 for text in declared) + (9 if tools else 0)
 
@@ -122,11 +121,6 @@ class Learned:
         if count.by != "estimate" or self._seen < self._ENOUGH:
             return count
         return TokenCount(round(count.tokens * self.factor), False, "estimate:learned", round(self._deviation, 3))
-
-
-def upper_bound(messages: Sequence[Message]) -> int:
-    """A number that the tokens of the text surely do not exceed, found without a tokenizer: its UTF-8 bytes."""
-    return _total(messages, lambda text: len(text.encode("utf-8", "surrogatepass")))
 
 
 def estimate(text: str) -> int:
@@ -198,7 +192,7 @@ def _total(messages: Sequence[Message], count: Callable[[str], int]) -> int:
             total += _PER_NAME + count(message.name)
         for call in message.tool_calls:
             total += _PER_MESSAGE + count(call.name)
-            total += count(call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode())
+            total += count(call.raw_arguments or encode_json(call.arguments or {}).decode())
         if not isinstance(message.content, str):
             total += sum(_media(part) for part in message.content)
     return total

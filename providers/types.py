@@ -7,7 +7,7 @@ input from outside is checked once, at the edge (`providers.validation`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -31,18 +31,22 @@ class Struct(msgspec.Struct, frozen=True):
 
 
 class TextPart(Struct, frozen=True):
-    """A run of text. `cache=True` asks the vendor to cache the prompt up to here."""
+    """A run of text. `cache=True` asks the vendor to cache the prompt up to here; "5m" or "1h" says for how long."""
 
     text: str
-    cache: bool = False
+    cache: bool | Literal["5m", "1h"] = False
 
 
 class ImagePart(Struct, frozen=True):
-    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`."""
+    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`.
+
+    `detail` is how closely vendors that ask for it look at it.
+    """
 
     url: str | None = None
     data: bytes | None = None
     media_type: str | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 class FilePart(Struct, frozen=True):
@@ -57,13 +61,15 @@ class ThinkingPart(Struct, frozen=True):
     """Reasoning that a model made.
 
     `origin` is `provider/model`: it is sent back only there, because signatures and encrypted
-    reasoning are bound to the model that made them.
+    reasoning are bound to the model that made them. `after` is its place in the turn: how many characters
+    of the text and how many tool calls came before it.
     """
 
     text: str
     signature: str | None = None
     opaque: dict[str, Any] | None = None
     origin: str | None = None
+    after: tuple[int, int] = (0, 0)
 
 
 Part: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart
@@ -95,7 +101,11 @@ class ToolInvocation(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """One turn of a conversation; `content` is a string or a tuple of parts."""
+    """One turn of a conversation; `content` is a string or a tuple of parts.
+
+    `origin` is the provider that made an assistant's turn, None where it is not known: its tool calls keep there the
+    ids that they have.
+    """
 
     role: Role
     content: str | tuple[Part, ...] = ""
@@ -104,6 +114,7 @@ class Message(Struct, frozen=True):
     tool_call_id: str | None = None
     is_error: bool = False
     name: str | None = None
+    origin: str | None = None
 
     @classmethod
     def user(cls, content: str | Sequence[Part]) -> Message:
@@ -194,7 +205,8 @@ class Usage(Struct, frozen=True):
 class CompletionResponse(Struct, frozen=True, kw_only=True):
     """A whole answer. The fields from `route` on are filled by a router.
 
-    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD.
+    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
+    the vendor refused, for this model, and that were not sent because the answer does not depend on them.
     """
 
     text: str = ""
@@ -208,6 +220,7 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
     id: str | None = None
     request_id: str | None = None
     raw: Any = None
+    left_out: tuple[str, ...] = ()
     route: str | None = None
     target: str | None = None
     cost: float | None = None
@@ -218,7 +231,7 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
     @property
     def message(self) -> Message:
         """The assistant message to append to the conversation."""
-        return Message("assistant", self.text, self.tool_calls, self.thinking)
+        return Message("assistant", self.text, self.tool_calls, self.thinking, origin=self.provider or None)
 
 
 class ToolCallDelta(Struct, frozen=True):
@@ -311,9 +324,6 @@ class Timeout(Struct, frozen=True, kw_only=True):
     first_token: float | None = 30.0
     idle: float | None = 30.0
     total: float | None = 120.0
-
-
-JSON: TypeAlias = Mapping[str, Any]
 
 
 class RemainingQuota(Struct, frozen=True):

@@ -7,6 +7,7 @@ turn that made it) and the ranges that all vendors share.
 from __future__ import annotations
 
 from providers.coerce import invalid
+from providers.surrogates import is_whole
 from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -35,6 +36,10 @@ def validate(request: CompletionRequest) -> None:
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
     _check_numbers(request)
+    for name in ("affinity", "namespace"):
+        value = getattr(request, name)
+        if value is not None and not (isinstance(value, str) and is_whole(value)):
+            invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")
     if request.stop and not all(isinstance(text, str) and text for text in request.stop):
         invalid("stop: every stop sequence has to be a string with at least one character")
     thinking = request.thinking
@@ -110,8 +115,6 @@ def _check_calls(message: Message, place: int) -> set[str]:
             invalid(f'{where}: the id "{call.id}" is there twice')
         if not call.name:
             invalid(f"{where}: its name is missing")
-        if call.arguments is None:
-            invalid(f"{where}: the arguments are no JSON object")
         ids.add(call.id)
     return ids
 

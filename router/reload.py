@@ -1,4 +1,4 @@
-"""Following the file: what an edit changes, in words, and a watcher that sees every kind of save.
+"""Following the file: reading it again, and a watcher that sees every kind of save. `Router` has one `FileFollower`.
 
 The folder is watched, not the file: editors replace a file by renaming, and Kubernetes swaps a link beside it.
 """
@@ -9,13 +9,17 @@ import asyncio
 import logging
 import signal
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from router.config import Diagnostic, LoadResult
+from providers.errors import SignalboxError
+from router.engine.engine import Engine
+from router.monitor.report import Report
+from router.plan.compile import compile_plan
+from router.plan.differences import differences
+from router.plan.plan import Plan
+from router.views.file import ReloadResult
 
 DEBOUNCE = 0.05  # seconds, in which the several events of one save become one
 _RESTART = 1.0  # seconds after which a watcher that broke is started anew
@@ -23,25 +27,97 @@ _RESTART = 1.0  # seconds after which a watcher that broke is started anew
 log = logging.getLogger("signalbox.reload")
 
 
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """What came of a changed file.
+class FileFollower:
+    """Reads a router's file again, and has the engine take over what it says.
 
-    `accepted` is False when the old plan goes on; then `diagnostics` says why. `changes` tells the difference in words.
+    Args:
+        env: variables for `${…}`; None takes the process's environment.
+        report: told of every change that was seen.
+        after_swap: awaited after a new plan took over.
+
+    `last` is the result of the last change that was seen.
     """
 
-    accepted: bool
-    revision: str
-    changes: tuple[str, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
-    problem: str = ""
-    loaded: LoadResult | None = field(default=None, repr=False, compare=False)
+    def __init__(
+        self,
+        path: Path,
+        env: Mapping[str, str] | None,
+        engine: Engine,
+        report: Report,
+        after_swap: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.path = path
+        self.last: ReloadResult | None = None
+        self._env = env
+        self._engine = engine
+        self._report = report
+        self._after_swap = after_swap
+        self._one_at_a_time = asyncio.Lock()
+        self._watcher: asyncio.Task[None] | None = None
 
-    def __str__(self) -> str:
-        if self.accepted:
-            return f"revision {self.revision}: {'; '.join(self.changes) or 'nothing that shows'}"
-        told = self.problem or "\n".join(found.render() for found in self.diagnostics)
-        return f"rejected, revision {self.revision} goes on: {told}"
+    @property
+    def watching(self) -> bool:
+        """Whether edits of the file are followed now."""
+        return self._watcher is not None and not self._watcher.done()
+
+    async def reload(self) -> ReloadResult:
+        """Read the file again, now; a file with errors changes nothing, and the result says what they are."""
+        async with self._one_at_a_time:
+            result = await self._read_again()
+            if result is None or result == self.last:
+                return result or ReloadResult(True, self._engine.plan.revision)
+            self.last = result
+            await self._report.reloaded(result)
+            (log.info if result.accepted else log.warning)("%s: %s", self.path, result)
+            return result
+
+    async def _read_again(self) -> ReloadResult | None:
+        """Read the file and swap the plan; None when the file is as it was."""
+        from router.config import UnreadableFile, load
+
+        revision = self._engine.plan.revision
+        try:
+            loaded = await asyncio.to_thread(load, self.path, env=self._env)
+        except UnreadableFile as error:
+            return ReloadResult(False, revision, problem=str(error))
+        if loaded.file is None:
+            return ReloadResult(False, revision, diagnostics=loaded.diagnostics, loaded=loaded)
+        if loaded.revision == revision:
+            was_rejected = self.last is not None and not self.last.accepted
+            return ReloadResult(True, revision) if was_rejected else None
+        try:
+            plan = await asyncio.to_thread(compile_plan, loaded)
+        except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
+            return ReloadResult(False, revision, problem=str(error), loaded=loaded)
+        result = self._swap(plan)
+        await self._after_swap()
+        return result
+
+    def _swap(self, plan: Plan) -> ReloadResult:
+        old = self._engine.plan
+        changes = differences(old, plan, self._engine.providers.under_way(old))
+        notes = self._engine.adopt(plan)
+        return ReloadResult(True, plan.revision, (*changes, *notes), loaded=plan.loaded)
+
+    def follow(self) -> None:
+        """Reload at every change from now on, in a task of the running loop."""
+        self._one_at_a_time = asyncio.Lock()
+        self._watcher = follow(self.path, self)
+
+    async def aclose(self) -> None:
+        """Follow it no longer."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
+            watcher.cancel()
+            await asyncio.wait([watcher])
+
+
+class Reloadable(Protocol):
+    """What follows a file: a router, or its `FileFollower`."""
+
+    def reload(self) -> Coroutine[Any, Any, ReloadResult]:
+        """Read the file again, now."""
+        ...
 
 
 async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
@@ -71,24 +147,18 @@ async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(_RESTART)
 
 
-class Reloading(Protocol):
-    """What follows a file: a router."""
-
-    def reload(self) -> Coroutine[Any, Any, Reload]: ...
-
-
-def follow(path: Path, router: Reloading) -> asyncio.Task[None]:
-    """Reload on every change, in a task of the running loop; a router that is dropped is collected, and ends it."""
+def follow(path: Path, owner: Reloadable) -> asyncio.Task[None]:
+    """Reload on every change, in a task of the running loop; an owner that is dropped is collected, and ends it."""
     loop = asyncio.get_running_loop()
-    reference = weakref.ref(router)
+    reference = weakref.ref(owner)
 
     async def changed() -> None:
-        found = reference()
-        if found is not None:
-            await found.reload()
+        alive = reference()
+        if alive is not None:
+            await alive.reload()
 
     task = loop.create_task(watch(path, changed))
-    weakref.finalize(router, _stop, loop, task)
+    weakref.finalize(owner, _stop, loop, task)
     return task
 
 
@@ -97,7 +167,7 @@ def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
         loop.call_soon_threadsafe(task.cancel)
 
 
-def reload_on_hangup(router: Reloading, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+def reload_on_hangup(router: Reloadable, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     """Reload at SIGHUP, as daemons do; for the main thread of a command. Gives the function that ends it.
 
     Args:
@@ -106,7 +176,7 @@ def reload_on_hangup(router: Reloading, loop: asyncio.AbstractEventLoop) -> Call
     number = getattr(signal, "SIGHUP", None)
     if number is None:  # Windows has none
         return lambda: None
-    reloads: set[asyncio.Task[Reload]] = set()
+    reloads: set[asyncio.Task[ReloadResult]] = set()
 
     def reload() -> None:
         task = asyncio.ensure_future(router.reload())

@@ -1,62 +1,44 @@
-"""The router: a compiled file, the providers it needs, and one way to run a request on them."""
+"""`Router`, the public face: a compiled file, and one way to run a request on it."""
 
 from __future__ import annotations
 
 import asyncio
-import difflib
-import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from providers.base import Provider
-from providers.errors import SignalboxError
-from providers.types import (
-    CompletionRequest,
-    CompletionResponse,
-    ModelCapabilities,
-    TokenCount,
-)
-from router.engine.attempt import call, hear, refused, routed
-from router.engine.connections import ProviderPool
-from router.engine.failover import FailOver
-from router.engine.request import Messages, build_request, needs_of
-from router.engine.situation import RequestContext
-from router.engine.stream import RouterStream
-from router.engine.token_counts import TokenCounts, count_exact
-from router.errors import UnknownRoute, WrongLoop
-from router.monitor.control import Watched
+from providers.types import CompletionResponse, ModelCapabilities, TokenCount
+from router.engine.engine import Engine
+from router.engine.request import Messages, build_request
+from router.engine.stream import LiveStream, RouterStream
+from router.engine.token_counts import count_exact
+from router.monitor.control import set_breaker, set_draining
 from router.monitor.report import Report
 from router.plan.compile import compile_plan
-from router.plan.differences import differences
 from router.plan.plan import Chain, Plan
 from router.plan.target import Key, Target
-from router.reload import Reload, follow, log
-from router.state.lease import Lease
-from router.state.retries import HedgeBudget, RetryBudget
-from router.state.spending import Spending, Spent
+from router.reload import FileFollower, reload_on_hangup
+from router.state.spending import Spent
 from router.state.states import States
-from router.telemetry.recorder import RequestRecorder, Telemetry
-from router.views.trace import Trace
+from router.telemetry.recorder import Telemetry
+from router.views.figures import Snapshot
+from router.views.file import ReloadResult
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.store import ResponseCache
     from router.config import LoadResult
+    from router.exporters.prometheus import RouterCollector
+    from router.monitor.local_feed import LocalFeed
     from router.state.ledger import Ledger
 
-spending_log = logging.getLogger("signalbox.spending")
 
-_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
-
-
-class Router(Watched):
+class Router:
     """Routes calls as a routes.yaml says.
 
         async with Router.from_yaml("routes.yaml") as router:
@@ -83,31 +65,15 @@ class Router(Watched):
         wall_clock: Callable[[], float] = time.time,
         monitor: bool = True,
     ) -> None:
-        self._plan = plan
-        self._chance = random.Random(seed)
-        self._path: Path | None = None
-        self._env: Mapping[str, str] | None = None
-        self._watch = False
-        self._watcher: asyncio.Task[None] | None = None
+        self._engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
+        self._report = Report(self._engine.telemetry, self._engine.states, self._engine.spending)
         self._monitored = monitor
         self._monitor: asyncio.Task[None] | None = None
-        self._reloading = asyncio.Lock()
-        self.last_reload: Reload | None = None  # of the last change of the file that was seen
-        self._windows: dict[str, int] = {}
-        self._counts = TokenCounts()
-        self.telemetry = Telemetry(plan)
-        self._states = States(self._chance, self.telemetry.changed)
-        self._live = ProviderPool(providers or {}, self._states.key)
-        self._wall_clock = wall_clock
-        self._answers: CachedRequests | None = None
-        self._spending = Spending(wall_clock)
-        self.report = Report(self.telemetry, self._states, self._spending)
-        self._adopt_budgets(plan)
+        self._follower: FileFollower | None = None
+        self._watch = False
+        self._cached: CachedRequests | None = None
         self._ledger: Ledger | None = None
-        self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
-        self._direct: dict[str, Chain] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
+        self._engine.on_new_loop.append(self._start)
 
     @classmethod
     def from_yaml(
@@ -125,6 +91,7 @@ class Router(Watched):
             path: of the routes.yaml.
             env: variables for `${…}`; None takes the process's environment.
             watch: False leaves edits to `reload()`.
+            more: as in `Router`.
 
         Raises:
             ConfigError: the file has errors; all are listed, with line and column.
@@ -133,11 +100,10 @@ class Router(Watched):
         from router.config import load
 
         router = cls(_accepted(load(str(path), env=env)), seed=seed, **more)
-        router._path = router.report.path = Path(path).absolute()
-        router._env = env
+        router._report.path = Path(path).absolute()
+        router._follower = FileFollower(router._report.path, env, router._engine, router._report, router._keep_spending)
         router._watch = watch
-        if router._spending.purses:
-            router._keep_spending()
+        router._open_ledger()
         return router
 
     @classmethod
@@ -149,25 +115,7 @@ class Router(Watched):
 
         return cls(_accepted(load_text(text, env=env)), seed=seed, **more)
 
-    @property
-    def revision(self) -> str:
-        """The hash of the file's text and of all that it resolved."""
-        return self._plan.revision
-
-    @property
-    def routes(self) -> tuple[str, ...]:
-        """The names of the file's routes, in its order."""
-        return tuple(self._plan.file.routes)
-
-    @property
-    def states(self) -> States:
-        """What is remembered of targets and keys; to look at, not to change."""
-        return self._states
-
-    @property
-    def plan(self) -> Plan:
-        """The compiled file that requests run on."""
-        return self._plan
+    # --- requests
 
     async def complete(
         self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any
@@ -183,40 +131,11 @@ class Router(Watched):
         Raises:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
-        chain, request, trace = self._begin(route, messages, params)
-        calls = self._calls_of(chain, cache, trace)
-        if calls is None:
-            return await self._complete(chain, request, trace)
-        self._enter_loop()
-        return await calls.complete(chain, request, trace, cache, partial(self._complete, chain, request, trace))
-
-    async def _complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
-        needs = needs_of(request, streaming=False)
-
-        async def attempt(target: Target, deadline: float, lease: Lease) -> tuple[CompletionResponse, Target]:
-            provider = self._live.of(target, lease.key)
-            response = await call(provider, request, target, deadline)
-            hear(provider, target, lease, at.clock)
-            if chain.names_refusals and response.finish_reason == "content_filter":
-                raise refused(response, target)
-            return response, target
-
-        at, witness = self._situation(chain, trace, request)
-        walk = FailOver(chain, needs, trace, attempt, at)
-        try:
-            (response, target), lease = await walk.deliver()
-        except BaseException as error:
-            witness.failed(error, at.clock())
-            raise
-        finally:
-            walk.close()
-        now = walk.delivered_at
-        lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
-        lease.succeeded(now, response.usage)
-        self._counts.learn(target, request, response.usage)
-        response = routed(response, chain, target, trace)
-        witness.answered(target, lease.started, now, response)
-        return response
+        chain, request, trace = self._engine.begin(route, messages, params)
+        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
+        if cached is None:
+            return await self._engine.complete(chain, request, trace)
+        return await cached.complete(chain, request, trace, cache)
 
     def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
         """The same, streamed: an async context manager and async iterator of `StreamChunk`.
@@ -224,31 +143,29 @@ class Router(Watched):
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream
         raises `ProviderError` with code `stream_interrupted` and the `partial` answer.
         """
-        chain, request, trace = self._begin(route, messages, params)
-        calls = self._calls_of(chain, cache, trace)
-        if calls is None:
-            return RouterStream(self, chain, request, trace)
-        return calls.stream(self, chain, request, trace, cache)
+        chain, request, trace = self._engine.begin(route, messages, params)
+        live = LiveStream(self._engine, chain, request, trace)
+        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
+        return RouterStream(live if cached is None else cached.stream(live, cache))
+
+    def _cache_for(self, chain: Chain, control: CacheControl, trace: Any) -> CachedRequests | None:
+        """What answers the request out of the cache; None for one that goes past it."""
+        from router.cache.cached import skips_cache  # here: only routers with a cache need it
+
+        return None if skips_cache(chain, control, trace) else self._caching()
+
+    def _caching(self) -> CachedRequests:
+        if self._cached is None:
+            from router.cache.cached import CachedRequests  # here: only routers with a cache need it
+
+            self._cached = CachedRequests(self._engine)
+            self._report.cache = self._cached.cache
+        return self._cached
 
     @property
     def cache(self) -> ResponseCache:
         """The response cache: its statistics, and what a person may do to it."""
-        return self._cached().cache
-
-    def _cached(self) -> CachedRequests:
-        if self._answers is None:
-            from router.cache.cached import CachedRequests  # here: only routers with a cache need it
-            from router.cache.location import place
-
-            self._answers = CachedRequests.on(*place(self._plan.file), self._wall_clock, self.telemetry)
-            self.report.cache = self._answers.cache
-        return self._answers
-
-    def _calls_of(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedRequests | None:
-        """None when the request goes past the cache."""
-        if control == "use" and chain.cache is None:
-            return None
-        return self._cached().of(chain, control, trace)
+        return self._caching().cache
 
     async def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
@@ -265,46 +182,76 @@ class Router(Watched):
         Raises:
             UnknownRoute; ProviderError: with `exact`, UNSUPPORTED where the vendor counts nothing, or what failed.
         """
-        self._enter_loop()
-        targets = self._chain(route).targets
-        target = next((each for each in targets if not each.disabled), targets[0])
+        self._engine.enter_loop()
+        targets = self.chain(route).targets
+        target = next((target for target in targets if not target.disabled), targets[0])
         provider = self.provider_of(target)
         if exact:
             return await count_exact(provider, target, build_request(route, messages, {"tools": tools}))
-        return await self._counts.of(provider, target, messages, tools)
+        return await self._engine.token_counts.of(provider, target, messages, tools)
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """What the first target of the route can do: the file's word first, then the provider's."""
-        return self._chain(route).targets[0].capabilities
+        return self.chain(route).targets[0].capabilities
+
+    # --- what runs
+
+    @property
+    def revision(self) -> str:
+        """The hash of the file's text and of all that it resolved."""
+        return self._engine.plan.revision
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The names of the file's routes, in its order."""
+        return tuple(self._engine.plan.file.routes)
+
+    @property
+    def plan(self) -> Plan:
+        """The compiled file that requests run on."""
+        return self._engine.plan
+
+    def chain(self, route: str) -> Chain:
+        """The compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
+        return self._engine.chain(route)
+
+    @property
+    def states(self) -> States:
+        """What is remembered of targets and keys; to look at, not to change."""
+        return self._engine.states
 
     def provider(self, name: str) -> Provider:
         """The live provider of that name, made on first use; of a pool of keys, the first key's."""
-        return self._live.named(name, self._plan)
+        return self._engine.providers.named(name, self._engine.plan)
 
     def provider_of(self, target: Target, key: Key | None = None) -> Provider:
         """The live provider of a target (and one of its keys; None is the first)."""
-        return self._live.of(target, key)
+        return self._engine.providers.of(target, key)
 
     @property
     def spending(self) -> tuple[Spent, ...]:
         """The file's budgets, and what is spent of each in its current period."""
-        return self._spending.report()
+        return self._engine.spending.report()
 
-    def _adopt_budgets(self, plan: Plan) -> None:
-        self._spending.adopt(plan.budgets)
-        for sentence in plan.uncounted:
-            spending_log.warning(sentence)
-
-    def _keep_spending(self) -> None:
+    def _open_ledger(self) -> None:
         """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
-        from router.state.ledger import Ledger, folder  # here: only those with a budget need it
+        if self._ledger is None and self._follower is not None and self._engine.spending.accounts:
+            from router.state.ledger import Ledger, folder  # here: only those with a budget need it
 
-        self._ledger = Ledger(str(self._path), folder() / "spending.sqlite3", self._spending)
-        self._ledger.load()
+            self._ledger = Ledger(str(self._follower.path), folder() / "spending.sqlite3", self._engine.spending)
+            self._engine.on_new_loop.append(self._ledger.on_new_loop)
+            self._ledger.load()
+
+    async def _keep_spending(self) -> None:
+        """After a reload: what was spent of the old budgets is written, and new ones are kept too."""
+        if self._ledger is not None:
+            await self._ledger.flush()
+        else:
+            await asyncio.to_thread(self._open_ledger)
 
     # --- following the file
 
-    async def reload(self) -> Reload:
+    async def reload(self) -> ReloadResult:
         """Read the file again, now. A file with errors changes nothing, and the result says what they are.
 
         Requests under way end on the plan that they began with; breakers, limits and statistics of what is unchanged
@@ -313,75 +260,124 @@ class Router(Watched):
         Raises:
             ValueError: this router was not made from a file.
         """
-        if self._path is None:
+        if self._follower is None:
             raise ValueError("this router was made from text, not from a file; there is nothing to read again")
-        async with self._reloading:
-            found = await self._read_again(self._path)
-            if found is None or found == self.last_reload:
-                return found or Reload(True, self.revision)
-            self.last_reload = found
-            await self.report.reloaded(found)
-            (log.info if found.accepted else log.warning)("%s: %s", self._path, found)
-            return found
+        return await self._follower.reload()
 
-    async def _read_again(self, path: Path) -> Reload | None:
-        """None when the file is as it was."""
-        from router.config import UnreadableFile, load
+    def reload_on_hangup(self) -> Callable[[], None]:
+        """Reload at SIGHUP from now on, as daemons do; gives the function that ends it.
 
-        try:
-            loaded = await asyncio.to_thread(load, path, env=self._env)
-        except UnreadableFile as error:
-            return Reload(False, self.revision, problem=str(error))
-        if loaded.file is None:
-            return Reload(False, self.revision, diagnostics=loaded.diagnostics, loaded=loaded)
-        if loaded.revision == self.revision:
-            was_rejected = self.last_reload is not None and not self.last_reload.accepted
-            return Reload(True, self.revision) if was_rejected else None
-        try:
-            plan = await asyncio.to_thread(compile_plan, loaded)
-        except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
-            return Reload(False, self.revision, problem=str(error), loaded=loaded)
-        found = self._swap(plan)
-        if self._ledger is not None:
-            await self._ledger.flush()
-        elif self._spending.purses:
-            await asyncio.to_thread(self._keep_spending)
-        return found
+        Call it in the process's main thread, once the router is in use. Windows has no SIGHUP: nothing happens there.
 
-    def _swap(self, plan: Plan) -> Reload:
-        """The new plan takes over, in one step; what it no longer has ends with its last call."""
-        old, kept = self._plan, {key.identity for keys in plan.catalogue.keys.values() for key in keys}
-        changes = differences(old, plan, self._live.under_way(old))
-        self._plan = plan
-        self.telemetry.adopt(plan)
-        self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
-        self._budgets = {route: budget for route, budget in self._budgets.items() if route in plan.chains}
-        self._live.keep(kept)
-        direct = [target for chain in self._direct.values() for target in chain.targets]
-        ended = self._states.adopt([*plan.targets, *direct], kept)
-        if ended:
-            changes = (*changes, f"{', '.join(ended)}: no longer")
-        self._adopt_budgets(plan)
-        if self._answers is not None:
-            self._answers.adopt(plan.file)
-        return Reload(True, plan.revision, changes, loaded=plan.loaded)
+        Raises:
+            RuntimeError: the router is not in use yet, so that it has no event loop.
+        """
+        if self._engine.loop is None:
+            raise RuntimeError("a router reloads on its event loop: use it once before reload_on_hangup()")
+        return reload_on_hangup(self, self._engine.loop)
+
+    @property
+    def last_reload(self) -> ReloadResult | None:
+        """What came of the last change of the file that was seen."""
+        return None if self._follower is None else self._follower.last
+
+    @property
+    def watching(self) -> bool:
+        """Whether edits of the file are followed now."""
+        return self._follower is not None and self._follower.watching
+
+    # --- being watched
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it belongs to; None before its first use."""
+        return self._engine.loop
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """What was counted, and the events."""
+        return self._engine.telemetry
+
+    @property
+    def report(self) -> Report:
+        """What makes data of what was counted."""
+        return self._report
+
+    def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
+        """What a dashboard shows, as data: figures, breakers, limits, budgets, the last reload.
+
+        Args:
+            with_sketches: with what quantiles are made from, for those who add up several routers.
+        """
+        loop = self._engine.loop
+        now = time.monotonic() if loop is None else loop.time()
+        return self._report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
+
+    def feed(self) -> LocalFeed:
+        """Everything that can be watched and asked: snapshots, events, requests, plots, the file, commands."""
+        from router.monitor.local_feed import LocalFeed
+
+        return LocalFeed(self)
+
+    def prometheus(self) -> RouterCollector:
+        """A collector to register with prometheus_client (extra `prometheus`)."""
+        from router.exporters.prometheus import RouterCollector
+
+        return RouterCollector(self)
+
+    # --- by hand
+
+    def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:
+        """Open, close or reset a circuit breaker by hand; opened or closed it stays until reset, or until a reload.
+
+        Args:
+            name: a model of the file, `provider/model-id`, or a provider, which stands for all its keys.
+
+        Raises:
+            UnknownRoute: nothing has that name.
+        """
+        set_breaker(self._engine, name, action)
+
+    def drain(self, name: str) -> None:
+        """Give a model or provider no new calls; those under way end. Until `undrain`, or a reload."""
+        set_draining(self._engine, name, draining=True)
+        self._report.drained(name, back=False)
+
+    def undrain(self, name: str) -> None:
+        """The opposite of `drain`."""
+        set_draining(self._engine, name, draining=False)
+        self._report.drained(name, back=True)
+
+    # --- its life
+
+    def _start(self) -> None:
+        """On a new loop: the watcher and the monitor's socket belong to one."""
+        if self._engine.closed:
+            return
+        if self._watch and self._follower is not None:
+            self._follower.follow()
+        if self._monitored and not self._engine.telemetry.virtual:
+            from router.monitor.socket.server import start
+
+            self._monitor = start(self)
 
     async def aclose(self) -> None:
         """Close all connections; the router may not be used afterwards."""
-        self._closed = True
-        for task in (self._watcher, self._monitor):
-            if task is not None and task.get_loop() is asyncio.get_running_loop():
-                task.cancel()
-                await asyncio.wait([task])
-        self._watcher = self._monitor = None
-        await self._live.aclose()
-        if self._answers is not None:
-            await self._answers.aclose()
+        self._engine.closed = True
+        if self._follower is not None:
+            await self._follower.aclose()
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None and monitor.get_loop() is asyncio.get_running_loop():
+            monitor.cancel()
+            await asyncio.wait([monitor])
+        await self._engine.aclose()
+        if self._cached is not None:
+            await self._cached.aclose()
         if self._ledger is not None:
             await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
-        self._enter_loop()
+        self._engine.enter_loop()
         return self
 
     async def __aexit__(
@@ -390,92 +386,7 @@ class Router(Watched):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<Router revision {self.revision}: {len(self.routes)} routes, {len(self._plan.providers)} providers>"
-
-    def chain(self, route: str) -> Chain:
-        """The compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
-        return self._chain(route)
-
-    def _begin(self, route: str, messages: Messages, params: dict[str, Any]) -> tuple[Chain, CompletionRequest, Trace]:
-        if self._closed:
-            raise RuntimeError("this router is closed")
-        request = build_request(route, messages, params)
-        return self._chain(route), request, Trace(route, self._plan.revision)
-
-    def _situation(
-        self, chain: Chain, trace: Trace, request: CompletionRequest
-    ) -> tuple[RequestContext, RequestRecorder]:
-        """What holds for a request that begins now, and who sees it."""
-        clock = self._enter_loop().time
-        now = clock()
-        budgets = self._budgets.get(chain.route)
-        if budgets is None:
-            budgets = self._budgets[chain.route] = RetryBudget(0.0), HedgeBudget(0.0)
-        budget, hedges = budgets
-        budget.share = chain.retry.budget
-        if chain.hedge is not None:
-            hedges.share = chain.hedge.budget
-            hedges.request()
-        witness = self.telemetry.witness(trace, request, now)
-        at = RequestContext(
-            states=self._states,
-            clock=clock,
-            began=now,
-            deadline=inf if chain.total is None else now + chain.total,
-            chance=self._chance,
-            windows=self._windows,
-            budget=budget,
-            hedges=hedges,
-            spending=self._spending if self._spending.purses else None,
-            witness=witness,
-        )
-        return at, witness
-
-    def _chain(self, name: str) -> Chain:
-        found = self._plan.chains.get(name) or self._direct.get(name)
-        if found is None:
-            found = self._plan.chain(name)
-            if found is None:
-                raise UnknownRoute(self._unknown(name))
-            if len(self._direct) >= _DIRECT_CHAINS:
-                self._direct.pop(next(iter(self._direct)))
-            self._direct[name] = found
-        return found
-
-    def _unknown(self, name: str) -> str:
-        names = list(self._plan.chains)
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f' (did you mean "{near[0]}"?)' if near else ""
-        routes = ", ".join(self.routes) or "none"
-        return f'no route, model or provider/model-id is named "{name}"{hint}; routes: {routes}'
-
-    def _enter_loop(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            if self._loop is not None and self._loop.is_running():
-                raise WrongLoop(
-                    "this router is in use on another event loop; make one router a loop, or use SyncRouter, "
-                    "which any thread may call"
-                )
-            self._loop = loop
-            self.telemetry.enter(loop)
-            self._start()
-        return loop
-
-    def _start(self) -> None:
-        """On a new loop: locks and the watcher belong to one."""
-        self._reloading = asyncio.Lock()
-        self._live.on_new_loop()
-        if self._ledger is not None:
-            self._ledger.on_new_loop()
-        if self._answers is not None:
-            self._answers.on_new_loop()
-        if self._watch and self._path is not None and not self._closed:
-            self._watcher = follow(self._path, self)
-        if self._monitored and not self._closed and not self.telemetry.virtual:
-            from router.monitor.socket.server import start
-
-            self._monitor = start(self)
+        return f"<Router revision {self.revision}: {len(self.routes)} routes, {len(self.plan.providers)} providers>"
 
 
 def _accepted(loaded: LoadResult) -> Plan:

@@ -70,3 +70,20 @@ def test_the_smallest_file_is_valid() -> None:
     """The README's first routes.yaml, with its variables set."""
     text = next(source for place, source in blocks("yaml") if place.startswith("README"))
     assert load_text(text, env={"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"}).diagnostics == ()
+
+
+def test_what_always_holds_is_tested() -> None:
+    """Each invariant of docs/architecture.md names a test that is there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "architecture.md").read_text())
+    assert len(named) > 15
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+def test_the_map_has_every_package() -> None:
+    """Each package of ours is in the first table of docs/architecture.md, whole or by its beginning."""
+    rooms = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("[prt]*/*/__init__.py")}
+    rooms -= {room for room in rooms if room.startswith(("tests", "tui"))}
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    kinds = {"providers/anthropic", "providers/ollama", "router/cli"}  # named beside others in one row
+    assert {room for room in rooms - kinds if f"`{room}" not in text} == set()

@@ -1,1 +1,1 @@
-"""What a person sees: the terminal dashboard (it reaches the engine only through `router`)."""
+"""The dashboard in the terminal. It sees a router only through `router`'s feed and views."""

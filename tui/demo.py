@@ -1,4 +1,4 @@
-"""The world of the demo: four simulated vendors on loopback, a routes.yaml over them, and people who ask."""
+"""The demo of `signalbox demo`: four simulated vendors on loopback, a routes.yaml over them, and people who ask."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ _LEAST, _MOST = 0.5, 200.0  # requests a second
 
 
 class Demo:
-    """See `tui.simulated.World`. Made by `demo`, on the loop that it belongs to.
+    """The `SimulatedVendors` of the demo, its router, and the traffic. `demo` makes it, on the loop that it belongs to.
 
-    `router` and the `path` of its file are for the dashboard.
+    `router` is the one that the dashboard shows, `path` its file.
     """
 
     def __init__(self, router: Router, simulator: Simulator, path: Path) -> None:
@@ -96,11 +96,11 @@ class Demo:
         self._written = path.read_text()
         self._faults: dict[str, str] = {}
         self._traffic = 12.0
-        self._chance = random.Random(7)
+        self._rng = random.Random(7)
         self._asking: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         for name in _HEALTHY:
-            self._set(name, {})
+            self._set_vendor(name, {})
 
     # --- for the dashboard, from any thread
 
@@ -111,16 +111,16 @@ class Demo:
     def faults(self) -> dict[str, str]:
         return dict(self._faults)
 
-    def vendor(self, name: str, fault: Fault) -> str:
+    def set_fault(self, name: str, fault: Fault) -> str:
         if name not in _HEALTHY:
             return f"{name} is no simulated vendor"
         if fault == "mend":
             self._faults.pop(name, None)
-            self._loop.call_soon_threadsafe(self._set, name, {})
+            self._loop.call_soon_threadsafe(self._set_vendor, name, {})
             return f"{name} is well again"
         knobs, word, sentence = _FAULTS[fault]
         self._faults[name] = word
-        self._loop.call_soon_threadsafe(self._set, name, knobs)
+        self._loop.call_soon_threadsafe(self._set_vendor, name, knobs)
         return sentence.format(name)
 
     def change_traffic(self, factor: float) -> str:
@@ -129,7 +129,7 @@ class Demo:
         return f"{self._traffic:.3g} requests a second"
 
     def kept(self) -> Path | None:
-        """Where the file is kept, once it was edited; else its folder is removed."""
+        """Return where the file is kept, if it was edited; remove its folder if it was not."""
         with contextlib.suppress(OSError):
             if self.path.read_text() != self._written:
                 return self.path
@@ -138,29 +138,29 @@ class Demo:
 
     # --- on its own loop
 
-    def _set(self, name: str, fault: dict[str, object]) -> None:
+    def _set_vendor(self, name: str, fault: dict[str, object]) -> None:
         vendor = self._simulator.vendor(name)
         vendor.mend()
         vendor.set(**{**_HEALTHY[name], **fault})
 
     async def ask_for_ever(self) -> None:
-        """Begins requests at random moments, so many a second on average."""
+        """Begin requests at random moments: on average `traffic` a second."""
         while True:
             self._changed.clear()
             with contextlib.suppress(TimeoutError):  # or the traffic changes meanwhile
-                async with asyncio.timeout(self._chance.expovariate(self._traffic)):
+                async with asyncio.timeout(self._rng.expovariate(self._traffic)):
                     await self._changed.wait()
             task = asyncio.create_task(self._ask())
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
 
     async def _ask(self) -> None:
-        route = self._chance.choices(_ROUTES, _OFTEN)[0]
-        question = self._chance.choice(_QUESTIONS)
+        route = self._rng.choices(_ROUTES, _OFTEN)[0]
+        question = self._rng.choice(_QUESTIONS)
         if route != "faq":
-            question = f"{question} ({self._chance.randrange(10_000)})"
+            question = f"{question} ({self._rng.randrange(10_000)})"
         try:
-            if self._chance.random() < 0.2:
+            if self._rng.random() < 0.2:
                 await self.router.complete(route, question)
                 return
             async with self.router.stream(route, question) as stream:
@@ -170,7 +170,7 @@ class Demo:
             return  # the panel tells; RuntimeError: the demo ends
 
     async def aclose(self) -> None:
-        """Ends the requests under way."""
+        """End the requests under way."""
         for task in self._asking:
             task.cancel()
         if self._asking:
@@ -179,7 +179,7 @@ class Demo:
 
 @contextlib.asynccontextmanager
 async def demo() -> AsyncIterator[Demo]:
-    """The demo under traffic. Its file is in a new folder for temporary files; see `Demo.kept`."""
+    """Run the demo, under traffic. Its file is in a new folder for temporary files; see `Demo.kept`."""
     folder = Path(tempfile.mkdtemp(prefix="signalbox-")) / "demo"  # which names the router
     folder.mkdir()
     async with Simulator(seed=7) as simulator:
@@ -187,11 +187,11 @@ async def demo() -> AsyncIterator[Demo]:
         path = folder / "routes.yaml"
         path.write_text(ROUTES.format(**{name: simulator.base_url(name) for name in _HEALTHY}))
         async with Router.from_yaml(path) as router:
-            world = Demo(router, simulator, path)
-            asking = asyncio.create_task(world.ask_for_ever())
+            running = Demo(router, simulator, path)
+            asking = asyncio.create_task(running.ask_for_ever())
             try:
-                yield world
+                yield running
             finally:
                 asking.cancel()
                 await asyncio.wait([asking])
-                await world.aclose()
+                await running.aclose()

@@ -1,4 +1,4 @@
-"""The dashboard's one door to a router: in this process (`Router.feed()`), or in another one (`SocketFeed`)."""
+"""The dashboard's one door to a router: in this process (`LocalFeed`), or in another one (`SocketFeed`)."""
 
 from __future__ import annotations
 

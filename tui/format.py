@@ -1,4 +1,4 @@
-"""Numbers, durations and times as people read them, in few characters. Unknown is a dash, never a 0."""
+"""Numbers, durations and times in few characters, for all that draws. What is unknown is a dash, never a 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below eac
 
 
 def number(value: float | None) -> str:
-    """Three digits that count: 7, 41.2, 1.24k, 12.4M."""
+    """Return a number with the three digits that count: 7, 41.2, 1.24k, 12.4M."""
     if value is None:
         return UNKNOWN
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -32,17 +32,17 @@ def _three(value: float) -> str:
 
 
 def rate(value: float | None) -> str:
-    """A number a second, with one decimal below 100, so that it does not jump about."""
+    """Return a number a second, with one decimal below 100, so that it does not jump about."""
     return UNKNOWN if value is None else number(value) if value >= 99.95 else f"{value:.1f}"
 
 
 def count(value: int | None) -> str:
-    """12,345 whole, and shortened from a million on."""
+    """Return a whole number such as 12,345, shortened from a million on."""
     return UNKNOWN if value is None else f"{value:,}" if value < 1_000_000 else number(value)
 
 
 def seconds(value: float | None) -> str:
-    """Of a call: 0.4 ms, 182 ms, 1.24 s, 2 min 5 s."""
+    """Return the duration of a call, given in seconds: 0.4 ms, 182 ms, 1.24 s, 2 min 5 s."""
     if value is None:
         return UNKNOWN
     if value < 0.0095:
@@ -53,7 +53,7 @@ def seconds(value: float | None) -> str:
 
 
 def span(value: float | None) -> str:
-    """Of a period: 8 s, 4 min, 2 h 3 min, 3 d 4 h."""
+    """Return the length of a period, given in seconds: 8 s, 4 min, 2 h 3 min, 3 d 4 h."""
     if value is None:
         return UNKNOWN
     whole = max(0, round(value))
@@ -68,14 +68,14 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def percent(share: float | None) -> str:
-    """0 %, 0.4 %, 12 %."""
+    """Return a share of 0 to 1 as 0 %, 0.4 %, 12 %."""
     if share is None:
         return UNKNOWN
     return f"{share * 100:.1f} %" if 0 < share < 0.0995 else f"{share * 100:.0f} %"
 
 
 def dollars(value: float | None) -> str:
-    """$0, $0.0004, $0.021, $1.24, $1.24k."""
+    """Return US dollars as $0, $0.0004, $0.021, $1.24, $1.24k."""
     if value is None:
         return UNKNOWN
     if value == 0:
@@ -86,39 +86,39 @@ def dollars(value: float | None) -> str:
 
 
 def paid(cost: float | None, *, cached: bool) -> str:
-    """What a request cost, in words; an answer out of the cache costs nothing, and saves what it cost once."""
+    """Return what a request cost, in words; an answer out of the cache costs nothing, and saves what it cost once."""
     if cached:
         return "$0" if not cost else f"$0, {dollars(cost)} saved"
     return "cost unknown" if cost is None else dollars(cost)
 
 
 def spent(snapshot: Snapshot, scope: str, name: str) -> str | None:
-    """What of its budget a route or provider has spent; None without a budget."""
-    for each in snapshot.spending:
-        if each.scope == scope and each.name == name:
-            return f"{dollars(each.used)} of {dollars(each.limit)}"
+    """Return how much of its budget a route or provider has spent; None without a budget."""
+    for budget in snapshot.spending:
+        if budget.scope == scope and budget.name == name:
+            return f"{dollars(budget.used)} of {dollars(budget.limit)}"
     return None
 
 
 def size(value: float | None) -> str:
-    """Bytes: 812 B, 12.4 kB, 3.1 MB."""
+    """Return a number of bytes as 812 B, 12.4 kB, 3.1 MB."""
     return UNKNOWN if value is None else f"{value:.0f} B" if value < 1000 else f"{number(value)}B".replace("k", " k")
 
 
 def clock(moment: float | None) -> str:
-    """The time of day here, of seconds since 1970."""
+    """Return the local time of day of a moment, given in seconds since 1970."""
     return UNKNOWN if moment is None else time.strftime("%H:%M:%S", time.localtime(moment))
 
 
 def bar(share: float | None, width: int) -> str:
-    """A bar of `width` cells, to half of one; what is more than nothing shows."""
+    """Return a bar of `width` cells, exact to half a cell; whatever is more than nothing shows."""
     halves = round(min(1.0, max(0.0, share or 0.0)) * width * 2)
     full, rest = divmod(max(halves, 1 if share else 0), 2)
     return ("━" * full + "╸" * rest).ljust(width)
 
 
 def sparkline(values: Sequence[float | None], width: int, *, top: float | None = None) -> str:
-    """The newest `width` values, a character each, of seven heights; nothing at all is a space.
+    """Return the newest `width` values, a character each, in seven heights; None is a space.
 
     `top` is the value of the full height; None takes the highest that is shown.
     """
@@ -132,17 +132,17 @@ def sparkline(values: Sequence[float | None], width: int, *, top: float | None =
 
 
 def fit(text: str, width: int) -> str:
-    """Exactly so many cells wide: padded, or cut with an ellipsis."""
+    """Return the text exactly so many cells wide: padded, or cut with an ellipsis."""
     if cell_len(text) <= width:
         return text + " " * (width - cell_len(text))
     return set_cell_size(text, max(0, width - 1)) + "…"[: max(0, width)]
 
 
 def right(text: str, width: int) -> str:
-    """The same, flush right, as numbers stand."""
+    """Return the text exactly so many cells wide, flush right, as numbers stand."""
     return fit(text, width) if cell_len(text) > width else " " * (width - cell_len(text)) + text
 
 
 def home(path: str) -> str:
-    """A path with ~ for the user's folder."""
+    """Return a path with ~ for the user's home folder."""
     return path.replace(os.path.expanduser("~"), "~", 1) if path.startswith(os.path.expanduser("~") + os.sep) else path

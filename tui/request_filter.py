@@ -12,12 +12,12 @@ WORDS = (*(f"{name}:" for name in _NAMES), "slow:", "failed")
 
 
 def parse(text: str) -> RequestFilter:
-    """What is meant.
+    """Return the filter that is meant.
 
     Raises:
-        ValueError: with a sentence that names the word and says what may stand there.
+        ValueError: With a sentence that names the word and says what may stand there.
     """
-    found: dict[str, str] = {}
+    named: dict[str, str] = {}
     slow: float | None = None
     failed = False
     for word in text.split():
@@ -27,10 +27,10 @@ def parse(text: str) -> RequestFilter:
         elif name == "slow" and value:
             slow = _seconds(value)
         elif name in _NAMES and value:
-            found[name] = value
+            named[name] = value
         else:
             raise ValueError(_explained(word, name, has_value=bool(colon)))
-    return RequestFilter(slow=slow, failed=failed, **found)
+    return RequestFilter(slow=slow, failed=failed, **named)
 
 
 def _seconds(value: str) -> float:
@@ -49,7 +49,7 @@ def _explained(word: str, name: str, *, has_value: bool) -> str:
 
 
 def written(only: RequestFilter) -> str:
-    """The filter as `parse` reads it; "" lets all pass."""
+    """Return the filter as people type it, and `parse` reads it; "" lets all pass."""
     words = [f"{name}:{value}" for name in _NAMES if (value := getattr(only, name)) is not None]
     if only.slow is not None:
         words.append(f"slow:{format_duration(only.slow)}")

@@ -1,4 +1,7 @@
-"""Runs a router on a loop and in a thread of its own, so that drawing never holds up a call."""
+"""Runs a router in a thread and on a loop of its own, so that drawing never holds up a call.
+
+The commands `dash FILE` and `demo` use it.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 
-class Engine(Generic[T]):
-    """Enters an async context manager in a thread, and leaves it when it is left itself.
+class RouterThread(Generic[T]):
+    """Enters an async context manager in a thread of its own, and leaves it when it is left itself.
 
-        with Engine(lambda: Router.from_yaml("routes.yaml")) as engine:
-            engine.value.feed()
+        with RouterThread(lambda: Router.from_yaml("routes.yaml")) as thread:
+            thread.value.feed()
 
     Args:
-        make: called in the thread, on its running loop. What it raises is raised by `__enter__`.
+        make: Called in the thread, on its running loop. What it raises is raised by `__enter__`.
     """
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[T]]) -> None:
@@ -28,11 +31,11 @@ class Engine(Generic[T]):
         self._made: Future[T] = Future()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="signalbox-engine", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="signalbox-router", daemon=True)
 
     @property
     def value(self) -> T:
-        """What the context manager gave."""
+        """What the context manager gave: the router, or the demo."""
         return self._made.result()
 
     def __enter__(self) -> Self:

@@ -1,28 +1,29 @@
-"""What a demo offers beside its router: vendors that can be broken, and traffic that can be changed."""
+"""What the dashboard needs of a demo: vendors that can be broken, and traffic that can be changed. See `tui.demo`."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, get_args
 
 Fault: TypeAlias = Literal["break", "slow", "limit", "mend"]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 
-class World(Protocol):
-    """Simulated vendors under traffic. Its methods may be called from the dashboard's loop."""
+class SimulatedVendors(Protocol):
+    """The vendors of a demo, under traffic. Every method may be called from the dashboard's thread."""
 
     @property
     def traffic(self) -> float:
-        """Requests a second that are begun."""
+        """How many requests begin in a second."""
         ...
 
-    def vendor(self, name: str, fault: Fault) -> str:
-        """Do this to the vendor of that name; says in a sentence what became of it."""
+    def set_fault(self, name: str, fault: Fault) -> str:
+        """Break, slow, limit or mend the vendor of this name; returns a sentence on what became of it."""
         ...
 
     def change_traffic(self, factor: float) -> str:
-        """So many times the requests; says what it is now."""
+        """Multiply the traffic by this; returns a sentence on how much it is now."""
         ...
 
     def faults(self) -> dict[str, str]:
-        """What is wrong with vendors now, by their names; those that are well are left out."""
+        """Return what is wrong with each vendor, by its name; vendors that are well are left out."""
         ...

@@ -1,4 +1,4 @@
-"""Colours and signs. No state is told by colour alone: every lamp has a sign of its own."""
+"""The dashboard's colours and signs. No state is told by colour alone: every lamp has a sign of its own."""
 
 from __future__ import annotations
 

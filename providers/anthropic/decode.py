@@ -8,37 +8,32 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from providers.accumulate import parse_arguments
 from providers.classify import classify_payload, error_in
 from providers.errors import ErrorCode, ProviderError
 from providers.events import read_event
-from providers.lenient_json import as_count, as_dict, as_list, as_str, synthetic_id
+from providers.finish_reasons import finish_reason
+from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word
+from providers.tool_calls import ToolCallAssembler
 from providers.transport.lines import SSEEvent
 from providers.types import (
     CompletionResponse,
     FinishReason,
     StreamChunk,
     ThinkingPart,
-    ToolCall,
     ToolCallDelta,
     Usage,
 )
 
-_FINISH: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 _TOOL_BLOCKS = frozenset({"tool_use"})
-
-
-def finish_reason(raw: str | None) -> FinishReason:
-    return _FINISH.get(raw, "unknown") if raw else "unknown"
+# The kind of block that each kind of delta belongs to, and the delta's field.
+_DELTAS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("thinking", "signature"),
+    "input_json_delta": ("tool_use", "partial_json"),
+}
+# What may be mixed up: a server that confuses indexes sends the deltas of one of these to another.
+_MIXED_UP = frozenset({"", "text", "thinking", "tool_use"})
 
 
 def read_usage(raw: dict[str, Any]) -> Usage:
@@ -72,14 +67,15 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
             request_id=request_id,
         )
     answer = _Answer(f"{provider}/{model}")
-    for index, block in enumerate(as_list(body["content"])):
-        answer.open(index, as_dict(block))
-    raw_finish = as_str(body.get("stop_reason"))
+    for source in as_list(body["content"]):
+        block, _ = answer.open(as_dict(source))
+        answer.close(block)
+    raw_finish = as_word(body.get("stop_reason"))
     return CompletionResponse(
         text=answer.text,
         thinking=answer.thinking(),
-        tool_calls=answer.tool_calls(),
-        finish_reason=finish_reason(raw_finish),
+        tool_calls=answer.calls.calls(),
+        finish_reason=finish_reason(raw_finish, has_calls=bool(answer.calls)) if raw_finish else "unknown",
         raw_finish_reason=raw_finish,
         usage=read_usage(as_dict(body.get("usage"))),
         model=as_str(body.get("model")) or model,
@@ -91,34 +87,37 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
 
 
 class _Block:
-    """One content block that is being put together; `place` counts the tool calls."""
+    """One content block that is being put together."""
 
-    __slots__ = ("call_id", "data", "given", "kind", "name", "parts", "place", "signature")
+    __slots__ = ("data", "given", "kind", "parts", "place", "signature")
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, place: int) -> None:
         self.kind = kind
+        self.place = place  # among all blocks
         self.parts: list[str] = []
         self.signature: str | None = None
         self.data: dict[str, Any] | None = None
-        self.call_id = ""
-        self.name = ""
-        self.given: dict[str, Any] = {}  # an input that came whole, in place of deltas
-        self.place = 0
+        self.given = ""  # a call's input that came whole at the start, in place of deltas
 
 
 class _Answer:
-    """The blocks of one answer, by the vendor's index."""
+    """The blocks of one answer, in the order of their starts.
 
-    __slots__ = ("_calls", "_origin", "blocks")
+    Some compatible servers give all blocks the same index, or none: a block that starts takes its index over.
+    """
+
+    __slots__ = ("_origin", "blocks", "by_index", "calls")
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
-        self._calls = 0
-        self.blocks: dict[int, _Block] = {}
+        self.blocks: list[_Block] = []
+        self.by_index: dict[int, _Block] = {}
+        self.calls = ToolCallAssembler()
 
-    def open(self, index: int, source: dict[str, Any]) -> _Block:
+    def open(self, source: dict[str, Any]) -> tuple[_Block, ToolCallDelta | None]:
         kind = as_str(source.get("type")) or ""
-        block = self.blocks[index] = _Block(kind)
+        block = _Block(kind, len(self.blocks))
+        self.blocks.append(block)
         if kind == "text":
             block.parts.append(as_str(source.get("text")) or "")
         elif kind == "thinking":
@@ -127,37 +126,54 @@ class _Answer:
         elif kind == "redacted_thinking":
             block.data = {"type": kind, "data": source.get("data")}
         elif kind in _TOOL_BLOCKS:
-            block.place = self._calls
-            self._calls += 1
-            block.name = as_str(source.get("name")) or ""
-            block.call_id = as_str(source.get("id")) or synthetic_id(block.place, block.name)
-            block.given = as_dict(source.get("input"))
-        return block
+            block.given = arguments_text(source.get("input") or "")
+            name = as_word(source.get("name"))
+            self.calls.begin(block.place)
+            return block, self.calls.add(block.place, as_word(source.get("id")), name, "")
+        return block, None
+
+    def close(self, block: _Block) -> ToolCallDelta | None:
+        """The arguments of a call that came whole at its start."""
+        given, block.given = block.given, ""
+        return self.calls.add(block.place, None, None, given) if given else None
+
+    def block_for(self, index: object, wanted: str) -> _Block | None:
+        """The block that a delta belongs to, by its index and its kind; some servers leave the start of a text out."""
+        blocks = self.blocks
+        block = self.by_index.get(index) if type(index) is int else blocks[-1] if blocks else None
+        if block is not None and (block.kind == wanted or block.kind not in _MIXED_UP):
+            return block if block.kind == wanted else None
+        if wanted in _TOOL_BLOCKS:
+            return next((other for other in reversed(blocks) if other.kind == wanted), None)
+        if blocks and blocks[-1].kind == wanted:
+            return blocks[-1]
+        opened, _ = self.open({"type": wanted})
+        if type(index) is int:
+            self.by_index.setdefault(index, opened)
+        return opened
 
     @property
     def text(self) -> str:
-        return "".join("".join(block.parts) for block in self.blocks.values() if block.kind == "text")
+        return "".join("".join(block.parts) for block in self.blocks if block.kind == "text")
 
     def thinking(self) -> tuple[ThinkingPart, ...]:
         found = []
-        for block in self.blocks.values():
-            if block.kind == "redacted_thinking":
-                found.append(ThinkingPart("", opaque=block.data, origin=self._origin))
+        said = called = 0
+        for block in self.blocks:
+            if block.kind == "text":
+                said += sum(map(len, block.parts))
+            elif block.kind in _TOOL_BLOCKS:
+                called += 1
+            elif block.kind == "redacted_thinking":
+                found.append(ThinkingPart("", opaque=block.data, origin=self._origin, after=(said, called)))
             elif block.kind == "thinking":
-                found.append(ThinkingPart("".join(block.parts), block.signature, origin=self._origin))
-        return tuple(found)
-
-    def tool_calls(self) -> tuple[ToolCall, ...]:
-        found = []
-        for block in self.blocks.values():
-            if block.kind in _TOOL_BLOCKS:
-                raw = "".join(block.parts) or _json(block.given)
-                found.append(ToolCall(block.call_id, block.name, parse_arguments(raw), raw))
+                text = "".join(block.parts)
+                found.append(ThinkingPart(text, block.signature, origin=self._origin, after=(said, called)))
         return tuple(found)
 
 
-def _json(value: dict[str, Any]) -> str:
-    return msgspec.json.encode(value).decode() if value else ""
+def _call_chunk(delta: ToolCallDelta | None) -> StreamChunk | None:
+    return None if delta is None else StreamChunk(tool_calls=(delta,))
 
 
 class MessagesStreamDecoder:
@@ -171,7 +187,8 @@ class MessagesStreamDecoder:
         self._id: str | None = None
         self._answer = _Answer(f"{provider}/{model}")
         self._stop_reason: str | None = None
-        self._stopped = False
+        self._said_stop = False
+        self.ended = False  # `message_stop` came: what follows is no part of the answer
         self._counts: dict[str, Any] = {}
 
     def feed(self, event: SSEEvent) -> StreamChunk | None:
@@ -182,6 +199,7 @@ class MessagesStreamDecoder:
         """
         payload = read_event(event, self._provider, self._model, self._request_id)
         if payload is None:
+            self.ended = self.ended or event.data.strip() == b"[DONE]"
             return None
         kind = payload.get("type")
         if kind == "content_block_delta":
@@ -200,72 +218,57 @@ class MessagesStreamDecoder:
         elif kind == "message_delta":
             self._take_message(as_dict(payload.get("delta")), payload)
         elif kind == "message_stop":
-            self._stopped = True
+            self._said_stop = self.ended = True
         return None  # pings, and what the vendor may add
 
     def _delta(self, payload: dict[str, Any]) -> StreamChunk | None:
         delta = as_dict(payload.get("delta"))
-        kind = delta.get("type")
-        block = self._block(payload, kind)
-        if block is None:
+        kind = as_str(delta.get("type")) or ""
+        if kind not in _DELTAS:
+            return None  # citations, and what the vendor may add
+        wanted, field = _DELTAS[kind]
+        text = as_str(delta.get(field))
+        if text is None:
             return None
-        if kind == "text_delta":
-            text = as_str(delta.get("text"))
-            if text is None:
+        answer, index = self._answer, payload.get("index")
+        block = answer.by_index.get(index) if type(index) is int else None
+        if block is None or block.kind != wanted:
+            block = answer.block_for(index, wanted)
+            if block is None:
                 return None
-            block.parts.append(text)
-            return StreamChunk(text)
-        if kind == "thinking_delta":
-            text = as_str(delta.get("thinking"))
-            if text is None:
-                return None
-            block.parts.append(text)
-            return StreamChunk("", text)
-        if kind == "input_json_delta":
-            text = as_str(delta.get("partial_json"))
-            if text is None or block.kind not in _TOOL_BLOCKS:
-                return None
-            block.parts.append(text)
-            return StreamChunk(tool_calls=(ToolCallDelta(block.place, None, None, text),))
+        if wanted == "tool_use":
+            block.given = ""
+            return _call_chunk(answer.calls.add(block.place, None, None, text))
         if kind == "signature_delta":
-            block.signature = (block.signature or "") + (as_str(delta.get("signature")) or "")
-        return None  # citations, and what the vendor may add
-
-    def _block(self, payload: dict[str, Any], kind: object) -> _Block | None:
-        """The block that a delta belongs to; some compatible servers leave the start of a text out."""
-        index = payload.get("index")
-        if type(index) is not int:
+            block.signature = (block.signature or "") + text
             return None
-        block = self._answer.blocks.get(index)
-        if block is None and kind in ("text_delta", "thinking_delta"):
-            return self._answer.open(index, {"type": "text" if kind == "text_delta" else "thinking"})
-        return block
+        block.parts.append(text)
+        return StreamChunk(text) if wanted == "text" else StreamChunk("", text)
 
     def _start(self, payload: dict[str, Any]) -> StreamChunk | None:
         index = payload.get("index")
-        if type(index) is not int:
-            return None
-        block = self._answer.open(index, as_dict(payload.get("content_block")))
-        if block.kind in _TOOL_BLOCKS:
-            return StreamChunk(tool_calls=(ToolCallDelta(block.place, block.call_id, block.name),))
+        block, call = self._answer.open(as_dict(payload.get("content_block")))
+        if type(index) is int:
+            self._answer.by_index[index] = block
+        if call is not None:
+            return _call_chunk(call)
         said = "".join(block.parts)
         if not said:
             return None
         return StreamChunk("", said) if block.kind == "thinking" else StreamChunk(said)
 
     def _stop(self, payload: dict[str, Any]) -> StreamChunk | None:
-        block = self._block(payload, None)
-        if block is None or block.parts or not block.given:
-            return None
-        arguments = _json(block.given)  # it came whole at the start
-        block.parts.append(arguments)
-        return StreamChunk(tool_calls=(ToolCallDelta(block.place, None, None, arguments),))
+        index, answer = payload.get("index"), self._answer
+        last = answer.blocks[-1] if answer.blocks else None
+        block = answer.by_index.get(index, last) if type(index) is int else last
+        return None if block is None else _call_chunk(answer.close(block))
 
     def _take_message(self, message: dict[str, Any], holder: dict[str, Any]) -> None:
-        self._stop_reason = as_str(message.get("stop_reason")) or self._stop_reason
-        # The counts are cumulative; those that a later event leaves out stay.
-        usage = as_dict(holder.get("usage"))
-        self._counts.update({key: value for key, value in usage.items() if value is not None})
+        self._stop_reason = as_word(message.get("stop_reason")) or self._stop_reason
+        # The counts are cumulative; those that a later event leaves out, or has as 0 in place of a real one, stay.
+        for name, count in as_dict(holder.get("usage")).items():
+            if count or (count is not None and name not in self._counts):
+                self._counts[name] = count
 
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.
@@ -273,17 +276,20 @@ class MessagesStreamDecoder:
         Raises:
             ProviderError: STREAM_INTERRUPTED when neither a stop reason nor `message_stop` was seen.
         """
-        if not self._stopped and self._stop_reason is None:
+        if self._stop_reason is None and not self._said_stop:
             raise self._fault(ErrorCode.STREAM_INTERRUPTED, "the stream ended before the answer was finished")
-        return StreamChunk(finish_reason=self._unified(), usage=read_usage(self._counts), done=True)
+        answer = self._answer
+        given = [call for block in answer.blocks if (call := answer.close(block)) is not None]
+        calls = (*given, *answer.calls.finish())
+        return StreamChunk(tool_calls=calls, finish_reason=self._unified(), usage=read_usage(self._counts), done=True)
 
     def response(self) -> CompletionResponse:
         """The answer so far."""
         return CompletionResponse(
             text=self._answer.text,
             thinking=self._answer.thinking(),
-            tool_calls=self._answer.tool_calls(),
-            finish_reason=self._unified() if self._stopped or self._stop_reason else "unknown",
+            tool_calls=self._answer.calls.calls(),
+            finish_reason=self._unified() if self._said_stop or self._stop_reason else "unknown",
             raw_finish_reason=self._stop_reason,
             usage=read_usage(self._counts),
             model=self._reported or self._model,
@@ -293,9 +299,7 @@ class MessagesStreamDecoder:
         )
 
     def _unified(self) -> FinishReason:
-        if self._stop_reason is None:  # a clean end all the same
-            return "tool_calls" if self._answer.tool_calls() else "stop"
-        return finish_reason(self._stop_reason)
+        return finish_reason(self._stop_reason, has_calls=bool(self._answer.calls))
 
     def _fault(self, code: ErrorCode, message: str) -> ProviderError:
         return self._named(ProviderError(code, message, provider=self._provider, model=self._model))

@@ -11,6 +11,8 @@ from typing import Any
 
 from providers.anthropic.models import ClaudeRule, rule_for
 from providers.errors import ErrorCode, ProviderError
+from providers.parts import cache_control, is_text
+from providers.turns import CallIds, as_object, family, in_order, made_by, made_by_family
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -29,7 +31,7 @@ PLAIN_MAX_TOKENS = 21_333
 LEAST_BUDGET = 1_024
 _BUDGETS = {"low": 2_048, "medium": 10_000, "high": 16_384}
 _ID = re.compile(r"[^a-zA-Z0-9_-]")
-_CACHE = {"type": "ephemeral"}
+_MOST_MARKS = 4
 
 
 def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_sampling: bool = True) -> dict[str, Any]:
@@ -48,25 +50,33 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
     limit = request.max_tokens
     if limit is None:
         limit = rule.max_output if stream else min(rule.max_output, PLAIN_MAX_TOKENS)
+    for place, text in enumerate(request.stop):
+        if not rule.blank_stop and not text.strip():
+            raise unsupported(request, f"takes no stop sequence of white space only (stop[{place}])")
     system, messages = _conversation(request, rule, provider)
     thinking, effort = _thinking(request, rule, limit)
+    if thinking and thinking["type"] == "enabled" and rule.signed and _is_in_unthought_turn(messages):
+        thinking = None
     output: dict[str, Any] = {}
     if effort is not None:
         output["effort"] = effort
     if request.response_format is not None:
         output["format"] = _format(request, rule)
-    sampling = keep_sampling and rule.sampling and not (thinking or {}).get("budget_tokens")
+    # Beside thinking there is one temperature.
+    thinks = thinking is not None and thinking["type"] in ("enabled", "adaptive")
+    sampling = rule.sampling if keep_sampling and not thinks else "none"
+    top_p = sampling == "both" or (sampling == "one" and request.temperature is None)
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": limit,
         "system": system,
         "messages": messages,
         "stop_sequences": list(request.stop) or None,
-        "temperature": _temperature(request) if sampling else None,
-        "top_p": request.top_p if sampling else None,
+        "temperature": _temperature(request) if sampling != "none" else None,
+        "top_p": request.top_p if top_p else None,
         "thinking": thinking,
         "output_config": output or None,
-        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tools": [_tool(tool, rule) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request, rule),
         "metadata": {"user_id": request.user} if request.user else None,
         "stream": stream or None,
@@ -92,6 +102,7 @@ def _conversation(
 ) -> tuple[str | list[dict[str, Any]] | None, list[dict[str, Any]]]:
     """The leading system messages, and the turns: same roles merged, all results of a turn's calls in one message."""
     messages = request.messages
+    ids = CallIds(_call_id)
     start = 0
     while start < len(messages) and messages[start].role in ("system", "developer"):
         start += 1
@@ -99,20 +110,39 @@ def _conversation(
     for place in range(start, len(messages)):
         message = messages[place]
         if message.role in ("system", "developer"):
+            _check_system(message, request)
             _add_system(turns, message, messages[place + 1 :], rule)
         elif message.role == "assistant":
-            _add(turns, "assistant", _assistant_blocks(message, request, provider))
+            _add(turns, "assistant", _assistant_blocks(message, request, rule, provider, ids))
         elif message.role == "tool":
-            _add(turns, "user", [_tool_result(message, request)])
+            _add(turns, "user", [_tool_result(message, request, ids)])
         else:
             _add(turns, "user", _blocks(message.content, request))
     if not turns:
         raise unsupported(request, "needs at least one message that is not empty beside the system's")
     _end(turns, request, rule)
-    return _system(messages[:start]), [_simplified(turn) for turn in turns]
+    system = _system(messages[:start], request)
+    _limit_marks(
+        [*(system if isinstance(system, list) else ()), *(block for turn in turns for block in turn["content"])]
+    )
+    return system, [_simplified(turn) for turn in turns]
 
 
-def _system(messages: tuple[Message, ...]) -> str | list[dict[str, Any]] | None:
+def _limit_marks(blocks: list[dict[str, Any]]) -> None:
+    """At most four blocks may be marked for the cache, and a longer time may not come after a shorter one."""
+    marked = [block for block in blocks if "cache_control" in block]
+    for block in marked[:-_MOST_MARKS]:
+        del block["cache_control"]
+    shortest = False
+    for block in marked[-_MOST_MARKS:]:
+        if shortest:
+            block["cache_control"] = {"type": "ephemeral"}
+        shortest = shortest or block["cache_control"].get("ttl", "5m") == "5m"
+
+
+def _system(messages: tuple[Message, ...], request: CompletionRequest) -> str | list[dict[str, Any]] | None:
+    for message in messages:
+        _check_system(message, request)
     if all(isinstance(message.content, str) for message in messages):
         return "\n\n".join(message.text for message in messages if message.text.strip()) or None
     blocks: list[dict[str, Any]] = []
@@ -120,6 +150,11 @@ def _system(messages: tuple[Message, ...]) -> str | list[dict[str, Any]] | None:
         parts = (TextPart(message.content),) if isinstance(message.content, str) else message.content
         blocks += [_text(part) for part in parts if isinstance(part, TextPart) and part.text.strip()]
     return blocks or None
+
+
+def _check_system(message: Message, request: CompletionRequest) -> None:
+    if not isinstance(message.content, str) and any(isinstance(p, ImagePart | FilePart) for p in message.content):
+        raise unsupported(request, "takes text only in system messages")
 
 
 def _add_system(turns: list[dict[str, Any]], message: Message, after: tuple[Message, ...], rule: ClaudeRule) -> None:
@@ -171,7 +206,7 @@ def _blocks(content: str | tuple[object, ...], request: CompletionRequest) -> li
             if part.text.strip():  # an empty text block is refused
                 blocks.append(_text(part))
         elif isinstance(part, ImagePart):
-            blocks.append({"type": "image", "source": _image_source(part)})
+            blocks.append({"type": "image", "source": _image_source(part, request)})
         elif isinstance(part, FilePart):
             blocks.append(_document(part, request))
     return blocks
@@ -180,19 +215,24 @@ def _blocks(content: str | tuple[object, ...], request: CompletionRequest) -> li
 def _text(part: TextPart) -> dict[str, Any]:
     block: dict[str, Any] = {"type": "text", "text": part.text}
     if part.cache:
-        block["cache_control"] = _CACHE
+        block["cache_control"] = cache_control(part)
     return block
 
 
-def _image_source(part: ImagePart) -> dict[str, Any]:
+_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+
+
+def _image_source(part: ImagePart, request: CompletionRequest) -> dict[str, Any]:
     if part.url is not None:
         return {"type": "url", "url": part.url}
+    if part.media_type not in _IMAGES:
+        raise unsupported(request, f"takes images as JPEG, PNG, GIF and WebP, not as {part.media_type}")
     data = base64.b64encode(part.data or b"").decode("ascii")
     return {"type": "base64", "media_type": part.media_type or "image/png", "data": data}
 
 
 def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
-    if part.media_type.startswith("text/"):
+    if is_text(part):
         text = part.data.decode("utf-8", "replace")
         source = {"type": "text", "media_type": "text/plain", "data": text}
     elif part.media_type == "application/pdf":
@@ -206,31 +246,69 @@ def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
     return block
 
 
-def _assistant_blocks(message: Message, request: CompletionRequest, provider: str) -> list[dict[str, Any]]:
+def _assistant_blocks(
+    message: Message, request: CompletionRequest, rule: ClaudeRule, provider: str, ids: CallIds
+) -> list[dict[str, Any]]:
+    """The turn's blocks in the order in which they were made; its own thinking goes back as it came."""
     content = message.content
-    origin = f"{provider}/{request.model}"
-    thoughts = list(message.thinking)
-    if not isinstance(content, str):
-        if any(isinstance(part, ImagePart | FilePart) for part in content):
-            raise unsupported(request, "takes images and documents in user messages only")
-        thoughts += [part for part in content if isinstance(part, ThinkingPart)]
-    blocks = [_thought(part) for part in thoughts if part.origin == origin and (part.signature or part.opaque)]
-    blocks += _blocks(content, request)
-    return blocks + [_tool_use(call) for call in message.tool_calls]
+    if not isinstance(content, str) and any(isinstance(part, ImagePart | FilePart) for part in content):
+        raise unsupported(request, "takes images and documents in user messages only")
+
+    def own(part: ThinkingPart) -> bool:
+        if part.signature or _is_block(part):
+            return made_by(part.origin, provider, request.model)
+        return not rule.signed and made_by_family(part.origin, provider, request.model)
+
+    # Other servers than Claude's own get their ids back as they are.
+    sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider and not rule.signed))
+    blocks: list[dict[str, Any]] = []
+    for piece in in_order(message, own):
+        if isinstance(piece, ThinkingPart):
+            blocks.append(_thought(piece))
+        elif isinstance(piece, ToolCall):
+            blocks.append(_tool_use(piece, next(sent_ids)))
+        else:
+            blocks += _blocks((piece,), request)
+    needs_thought = message.tool_calls and request.thinking != "off" and family(request.model) in _NEEDING
+    if needs_thought and not any(block["type"] in _THOUGHTS for block in blocks):
+        blocks.insert(0, {"type": "thinking", "thinking": " "})
+    return blocks
+
+
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+# Families whose servers refuse a turn of tool calls without the thinking that led to it; a blank one does for others'.
+_NEEDING = frozenset({"deepseek", "kimi"})
+
+
+def _is_in_unthought_turn(turns: list[dict[str, Any]]) -> bool:
+    """Whether tool results are awaited for by a turn without thinking, such as one of another vendor.
+
+    With a budget for thinking such a turn is refused: "Expected `thinking` or `redacted_thinking`, but found ...".
+    """
+    if len(turns) < 2 or turns[-2]["role"] != "assistant" or isinstance(turns[-1]["content"], str):
+        return False
+    answered = any(block["type"] == "tool_result" for block in turns[-1]["content"])
+    return answered and turns[-2]["content"][0]["type"] not in _THOUGHTS
+
+
+def _is_block(part: ThinkingPart) -> bool:
+    """Whether the part holds a block of this protocol as it came."""
+    return bool(part.opaque and part.opaque.get("type") in _THOUGHTS)
 
 
 def _thought(part: ThinkingPart) -> dict[str, Any]:
-    if part.opaque:
+    if part.opaque and _is_block(part):
         return dict(part.opaque)
-    return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+    block = {"type": "thinking", "thinking": part.text}
+    return {**block, "signature": part.signature} if part.signature else block
 
 
-def _tool_use(call: ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": call.arguments or {}}
+def _tool_use(call: ToolCall, call_id: str) -> dict[str, Any]:
+    return {"type": "tool_use", "id": call_id, "name": call.name, "input": as_object(call)}
 
 
-def _tool_result(message: Message, request: CompletionRequest) -> dict[str, Any]:
-    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(message.tool_call_id or "")}
+def _tool_result(message: Message, request: CompletionRequest, ids: CallIds) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": ids.of_result(message.tool_call_id or "")}
     content = message.content
     block["content"] = content if isinstance(content, str) else _blocks(content, request)
     if not block["content"]:
@@ -248,12 +326,12 @@ def _call_id(call_id: str) -> str:
 # --- tools, format, thinking
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool, rule: ClaudeRule) -> dict[str, Any]:
     body: dict[str, Any] = {"name": tool.name}
     if tool.description:
         body["description"] = tool.description
     body["input_schema"] = {"type": "object", **(tool.parameters or {"properties": {}})}
-    if tool.strict is not None:
+    if tool.strict is not None and rule.json_schema:  # both came together
         body["strict"] = tool.strict
     return body
 

@@ -25,21 +25,25 @@ class ClaudeRule(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         thinking: the values of `thinking.type` that it takes; none for a model that does not think.
         thinks_by_default: whether it thinks when `thinking` is not sent.
-        sampling: whether it takes temperature and top_p.
+        sampling: which of temperature and top_p it takes: "both", "one" of them at a time, or "none".
+        blank_stop: whether a stop sequence may be white space only.
         forced_tool: whether `tool_choice` may be any or tool.
         prefill: whether the last message may be the assistant's.
         system_in_middle: whether a system message may stand between turns.
         json_schema: whether `output_config.format` works.
+        signed: whether its thinking is signed, and refused without a signature.
         max_output, window: tokens.
     """
 
     thinking: tuple[ThinkingType, ...] = _ADAPTIVE
     thinks_by_default: bool = True
-    sampling: bool = False
+    sampling: Literal["both", "one", "none"] = "none"
+    blank_stop: bool = False
     forced_tool: bool = True
     prefill: bool = False
     system_in_middle: bool = True
     json_schema: bool = True
+    signed: bool = True
     max_output: int = 128_000
     window: int = 1_000_000
 
@@ -47,7 +51,7 @@ class ClaudeRule(msgspec.Struct, frozen=True, kw_only=True):
 _OLD = ClaudeRule(
     thinking=(),
     thinks_by_default=False,
-    sampling=True,
+    sampling="both",
     prefill=True,
     system_in_middle=False,
     json_schema=False,
@@ -55,11 +59,11 @@ _OLD = ClaudeRule(
     window=200_000,
 )
 _CLAUDE_4 = msgspec.structs.replace(_OLD, thinking=_BUDGET, max_output=64_000)
-_CLAUDE_4_5 = msgspec.structs.replace(_CLAUDE_4, json_schema=True)
+_CLAUDE_4_5 = msgspec.structs.replace(_CLAUDE_4, json_schema=True, sampling="one")
 _CLAUDE_4_6 = msgspec.structs.replace(
     _CLAUDE_4_5, thinking=_EITHER, prefill=False, max_output=128_000, window=1_000_000
 )
-_CLAUDE_4_7 = msgspec.structs.replace(_CLAUDE_4_6, thinking=_ADAPTIVE, sampling=False)
+_CLAUDE_4_7 = msgspec.structs.replace(_CLAUDE_4_6, thinking=_ADAPTIVE, sampling="none")
 
 # The first name that stands in the model's decides.
 _RULES: tuple[tuple[str, ClaudeRule], ...] = (
@@ -81,6 +85,7 @@ _RULES: tuple[tuple[str, ClaudeRule], ...] = (
     ("opus-4-5", _CLAUDE_4_5),
     ("haiku-4-5", _CLAUDE_4_5),
     ("sonnet-4-5", _CLAUDE_4_5),
+    ("opus-4-1", msgspec.structs.replace(_CLAUDE_4, sampling="one", max_output=32_000)),
     ("opus-4", msgspec.structs.replace(_CLAUDE_4, max_output=32_000)),
     ("sonnet-4", _CLAUDE_4),
     ("claude-3-7", _CLAUDE_4),
@@ -92,7 +97,14 @@ _RULES: tuple[tuple[str, ClaudeRule], ...] = (
 
 # Models of other makers behind this protocol (Ollama, llama.cpp, OpenRouter): everything is sent as asked.
 _FOREIGN = ClaudeRule(
-    thinking=_BUDGET, thinks_by_default=False, sampling=True, prefill=True, system_in_middle=False, max_output=4_096
+    thinking=_BUDGET,
+    thinks_by_default=False,
+    sampling="both",
+    blank_stop=True,
+    prefill=True,
+    system_in_middle=False,
+    signed=False,
+    max_output=4_096,
 )
 _NEWEST = ClaudeRule(thinks_by_default=False)
 

@@ -10,18 +10,22 @@ from providers import catalog
 from providers.anthropic import models
 from providers.anthropic.decode import MessagesStreamDecoder, decode
 from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
+from providers.anthropic.endpoints import endpoint_for
 from providers.errors import ErrorCode, ProviderError
 from providers.http_provider import HttpProvider
+from providers.schemas.rules import ANTHROPIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
 
 # The version that every compatible server knows, and that keeps sampling for the models that take it.
 DEFAULT_VERSION = "2023-06-01"
+_VERTEX_VERSION = "vertex-2023-10-16"
 
 
 class AnthropicProvider(HttpProvider):
-    """Messages. Options: `version` (of the API, a date), `betas` (a list), `auth: bearer` (default: x-api-key).
+    """Messages. Options: `version` (of the API, a date), `betas` (a list), `auth` (`bearer` or `x-api-key`; otherwise
+    by the host).
 
     Plain calls with `max_tokens` above 21,333 are streamed underneath, because such answers take longer than
     a silent connection lives.
@@ -33,6 +37,9 @@ class AnthropicProvider(HttpProvider):
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         self._version = str(settings.options.get("version", DEFAULT_VERSION))
+        endpoint = endpoint_for(self.base_url)
+        self._model_in_path = endpoint.model_in_path
+        self._bearer = settings.options.get("auth", "bearer" if endpoint.bearer else None) == "bearer"
         self._path = "/messages" if self.base_url.rstrip("/").endswith("/v1") else "/v1/messages"
 
     def auth_headers(self) -> dict[str, str]:
@@ -41,15 +48,23 @@ class AnthropicProvider(HttpProvider):
         if betas:
             headers["anthropic-beta"] = betas if isinstance(betas, str) else ",".join(betas)
         key = self.settings.secret
-        if key and self.settings.options.get("auth") == "bearer":
+        if key and self._bearer:
             headers["authorization"] = f"Bearer {key}"
         elif key:
             headers["x-api-key"] = key
         return headers
 
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        return ANTHROPIC
+
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         keep_sampling = self._version < "2026-10-21"  # which refuses temperature and top_p
-        return self._path, encode(request, stream=stream, provider=self.name, keep_sampling=keep_sampling)
+        body = encode(request, stream=stream, provider=self.name, keep_sampling=keep_sampling)
+        if not self._model_in_path:
+            return self._path, body
+        method = "streamRawPredict" if stream else "rawPredict"
+        return f"/{body.pop('model')}:{method}", {"anthropic_version": _VERTEX_VERSION, **body}
 
     @property
     def models_path(self) -> str:  # type: ignore[override]  # it depends on the base URL here
@@ -65,7 +80,9 @@ class AnthropicProvider(HttpProvider):
             return None
         return replace(request, messages=tuple(replace(message, thinking=()) for message in request.messages))
 
-    def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]]:
+    def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
+        if self._model_in_path:
+            return None
         path, body = self.encode(request, stream=False)
         refused = ("max_tokens", "stop_sequences", "metadata", "temperature", "top_p")
         return f"{path}/count_tokens", {key: value for key, value in body.items() if key not in refused}

@@ -15,6 +15,8 @@ from providers.accumulate import parse_arguments
 from providers.classify import classify_payload, error_in, parse_json
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_count, as_dict, as_list, as_str, synthetic_id
+from providers.parts import as_text, is_text
+from providers.turns import as_object, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -85,14 +87,18 @@ def _message(message: Message, request: CompletionRequest, provider: str, names:
         images = [_image(part, request) for part in message.content if isinstance(part, ImagePart)]
         if images:
             out["images"] = images
-        if any(isinstance(part, FilePart) for part in message.content):
-            raise _unsupported(request, "takes no documents")
+        for part in message.content:
+            if isinstance(part, FilePart):
+                if not is_text(part):
+                    raise _unsupported(request, f"takes no documents of {part.media_type}")
+                out["content"] += ("\n" if out["content"] else "") + as_text(part)
     if message.role == "tool":
         call_id = message.tool_call_id or ""
         return {**out, "tool_name": names.get(call_id, ""), "tool_call_id": call_id}
     if message.role != "assistant":
         return out
-    thinking = _own_thinking(message, f"{provider}/{request.model}")
+    own = (part.text for part in thoughts_of(message) if made_by_family(part.origin, provider, request.model))
+    thinking = "".join(own)
     if thinking:
         out["thinking"] = thinking
     if message.tool_calls:
@@ -106,15 +112,8 @@ def _image(part: ImagePart, request: CompletionRequest) -> str:
     return base64.b64encode(part.data).decode("ascii")
 
 
-def _own_thinking(message: Message, origin: str) -> str:
-    parts = list(message.thinking)
-    if not isinstance(message.content, str):
-        parts += [part for part in message.content if isinstance(part, ThinkingPart)]
-    return "".join(part.text for part in parts if part.origin == origin)
-
-
 def _call(index: int, call: ToolCall) -> dict[str, Any]:
-    function = {"index": index, "name": call.name, "arguments": call.arguments or {}}
+    function = {"index": index, "name": call.name, "arguments": as_object(call)}
     return {"id": call.id, "function": function}
 
 

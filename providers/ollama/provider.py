@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from providers.http_provider import HttpProvider
 from providers.ollama import chat
+from providers.schemas.rules import OLLAMA, VendorSchemas
 from providers.transport.lines import NDJSONDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
 
@@ -24,6 +25,10 @@ class OllamaProvider(HttpProvider):
     def auth_headers(self) -> dict[str, str]:
         key = self.settings.secret
         return {"authorization": f"Bearer {key}"} if key else {}
+
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        return OLLAMA
 
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         body = chat.encode(request, stream=stream, provider=self.name, options=self.settings.options)

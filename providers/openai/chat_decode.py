@@ -10,19 +10,21 @@ from typing import Any
 
 import msgspec
 
-from providers.accumulate import parse_arguments
+from providers.accumulate import newer_usage
 from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.errors import ErrorCode, ProviderError
-from providers.lenient_json import as_dict, as_list, as_str
+from providers.events import is_keep_alive
+from providers.finish_reasons import finish_reason
+from providers.lenient_json import as_dict, as_list, as_str, as_word
 from providers.openai.chat_encode import encode
-from providers.openai.chat_pieces import ToolCallAssembler, finish_reason, read_usage, text_and_thinking
-from providers.openai.think_tags import ThinkSplitter
+from providers.openai.chat_pieces import add_call, read_usage, text_and_thinking
+from providers.think_tags import ThinkSplitter
+from providers.tool_calls import ToolCallAssembler
 from providers.transport.lines import SSEEvent
 from providers.types import (
     CompletionResponse,
     StreamChunk,
     ThinkingPart,
-    ToolCall,
     ToolCallDelta,
     Usage,
 )
@@ -56,21 +58,21 @@ def decode(
     message = as_dict(choice.get("message"))  # Azure leaves it out when its filter struck
     text, thinking = text_and_thinking(message)
     if think_tags:
-        splitter = ThinkSplitter()
-        (text, thought), (said, more) = splitter.feed(text), splitter.flush()
-        text, thinking = text + said, thinking + thought + more
+        text, thought = ThinkSplitter().whole(text)
+        thinking += thought
     refusal = as_str(message.get("refusal"))
     calls = ToolCallAssembler()
-    for entry in _whole_calls(message):
-        calls.add(entry)
-    raw_finish = as_str(choice.get("finish_reason"))
+    calls.attach_beside(as_dict(message.get("extra_content")))
+    for place, entry in enumerate(_calls_in(message)):  # they are whole, so the places in the list are their indexes
+        add_call(calls, place, entry)
+    raw_finish = as_word(choice.get("finish_reason"))
     return CompletionResponse(
         text=text or refusal or "",
-        thinking=_thinking(thinking, _opaque(message), f"{provider}/{model}"),
-        tool_calls=_tool_calls(calls),
-        finish_reason=finish_reason(raw_finish, has_calls=bool(calls.slots), refused=refusal is not None),
+        thinking=_thinking(thinking, {**_opaque(message), **_came_in(message)}, calls, f"{provider}/{model}"),
+        tool_calls=calls.calls(),
+        finish_reason=finish_reason(raw_finish, has_calls=bool(calls), refused=refusal is not None),
         raw_finish_reason=raw_finish,
-        usage=_usage_of(body) or Usage(),
+        usage=_usage_of(body, choice) or Usage(),
         model=as_str(body.get("model")) or model,
         provider=provider,
         id=as_str(body.get("id")),
@@ -79,51 +81,41 @@ def decode(
     )
 
 
-def _whole_calls(message: dict[str, Any]) -> list[Any]:
-    """The calls of a plain message. They are whole, so the places in the list are their indexes."""
-    entries = [
-        {**entry, "index": place}
-        for place, entry in enumerate(as_list(message.get("tool_calls")))
-        if isinstance(entry, dict)
-    ]
+def _calls_in(message: dict[str, Any]) -> list[Any]:
+    """The entries of a message or a delta that speak of calls; the old `function_call` is one."""
+    entries = as_list(message.get("tool_calls"))
     legacy = message.get("function_call")
-    if not entries and isinstance(legacy, dict):
-        return [{"index": 0, "function": legacy}]
-    return entries
+    return [{"index": 0, "function": legacy}] if not entries and isinstance(legacy, dict) else entries
 
 
-def _usage_of(body: dict[str, Any]) -> Usage | None:
-    return read_usage(body.get("usage")) or read_usage(as_dict(body.get("x_groq")).get("usage"))
+def _usage_of(body: dict[str, Any], choice: object = None) -> Usage | None:
+    """The counts where they belong, or where Groq and Moonshot put them."""
+    places = (body, as_dict(body.get("x_groq")), as_dict(choice))
+    return next((usage for place in places if (usage := read_usage(place.get("usage"))) is not None), None)
 
 
-def _tool_calls(calls: ToolCallAssembler) -> tuple[ToolCall, ...]:
-    found = []
-    for slot in calls.slots:
-        raw = "".join(slot.args)
-        found.append(ToolCall(slot.sent_id, slot.name, parse_arguments(raw), raw))
-    return tuple(found)
-
-
-def _thinking(text: str, opaque: dict[str, Any], origin: str) -> tuple[ThinkingPart, ...]:
+def _thinking(text: str, opaque: dict[str, Any], calls: ToolCallAssembler, origin: str) -> tuple[ThinkingPart, ...]:
+    signatures = calls.attached()
+    if signatures:
+        opaque = {**opaque, "extra_content": signatures}
     if not text and not opaque:
         return ()
     return (ThinkingPart(text, opaque=opaque or None, origin=origin),)
 
 
+# OpenRouter's, MiniMax's and Vercel's reasoning, and Claude's behind LiteLLM: to be sent back unread.
+_UNREAD = ("reasoning_details", "thinking_blocks")
+
+
 def _opaque(message: dict[str, Any]) -> dict[str, Any]:
-    """What has to go back unread: OpenRouter's reasoning_details and Gemini's signatures of tool calls."""
-    kept: dict[str, Any] = {}
-    details = as_list(message.get("reasoning_details"))
-    if details:
-        kept["reasoning_details"] = details
-    signatures = {
-        entry["id"]: entry["extra_content"]
-        for entry in as_list(message.get("tool_calls"))
-        if isinstance(entry, dict) and entry.get("extra_content") and as_str(entry.get("id"))
-    }
-    if signatures:
-        kept["extra_content"] = signatures
-    return kept
+    """What of a message or a delta has to go back unread."""
+    return {key: message[key] for key in _UNREAD if as_list(message.get(key))}
+
+
+def _came_in(message: dict[str, Any]) -> dict[str, Any]:
+    """The field in which reasoning came, where it is not the common `reasoning_content`."""
+    is_other = as_str(message.get("reasoning")) and not as_str(message.get("reasoning_content"))
+    return {"field": "reasoning"} if is_other else {}
 
 
 class ChatStreamDecoder:
@@ -142,7 +134,7 @@ class ChatStreamDecoder:
         self._calls = ToolCallAssembler()
         self._opaque: dict[str, Any] = {}
         self._finish: str | None = None
-        self._said_done = False
+        self.ended = False  # `[DONE]` came: what follows is no part of the answer
         self._usage: Usage | None = None
 
     def feed(self, event: SSEEvent) -> StreamChunk | None:
@@ -181,16 +173,20 @@ class ChatStreamDecoder:
         if event.event == "error" and data:
             raise self.error(data)
         if data == b"[DONE]":
-            self._said_done = True
+            self.ended = True
             return None
         if not data:
             return None  # a keep-alive
         try:
             payload = parse_json(data)
         except ValueError:
+            if is_keep_alive(data):
+                return None
             raise self._fault(ErrorCode.PROTOCOL_ERROR, "an event of the stream is no JSON") from None
         if isinstance(payload, dict) or error_in(payload):
             return self._take(payload)
+        if payload is None:
+            return None
         raise self._fault(ErrorCode.PROTOCOL_ERROR, "an event of the stream is no JSON object")
 
     def _take(self, payload: Any) -> StreamChunk | None:
@@ -198,15 +194,17 @@ class ChatStreamDecoder:
             raise self._named(classify_payload(payload, provider=self._provider, model=self._model))
         self._id = self._id or as_str(payload.get("id"))
         self._reported = self._reported or as_str(payload.get("model"))
-        self._usage = _usage_of(payload) or self._usage
+        self._usage = newer_usage(self._usage, _usage_of(payload))
         text = thinking = ""
         deltas: list[ToolCallDelta] = []
         for choice in as_list(payload.get("choices")):
             if not isinstance(choice, dict) or choice.get("index"):
                 continue  # asked for several answers, the first is given
-            self._finish = as_str(choice.get("finish_reason")) or self._finish
-            # Some servers close with a whole `message` in place of a delta.
+            self._finish = as_word(choice.get("finish_reason")) or self._finish
+            self._usage = newer_usage(self._usage, read_usage(choice.get("usage")))
             delta = choice.get("delta")
+            if delta is None and not (self._text or self._thinking or self._calls):
+                delta = choice.get("message")  # the answer came whole; some servers also close with it
             if isinstance(delta, dict):
                 more_text, more_thinking = self._take_delta(delta, deltas)
                 text += more_text
@@ -214,7 +212,14 @@ class ChatStreamDecoder:
         if self._splitter is not None:
             text, thought = self._splitter.feed(text)
             thinking += thought
+            self._move_text(self._splitter)
         return self._kept(text, thinking, deltas)
+
+    def _move_text(self, splitter: ThinkSplitter) -> None:
+        if splitter.text_was_thinking and self._text:
+            self._thinking += self._text
+            self._text.clear()
+            splitter.text_was_thinking = False
 
     def _kept(self, text: str, thinking: str, deltas: list[ToolCallDelta]) -> StreamChunk | None:
         if text:
@@ -231,23 +236,17 @@ class ChatStreamDecoder:
         if refusal:
             self._refused = True
             text += refusal
-        entries = as_list(delta.get("tool_calls"))
-        legacy = delta.get("function_call")
-        if not entries and isinstance(legacy, dict):
-            entries = [{"index": 0, "function": legacy}]
-        for entry in entries:
-            part = self._calls.add(entry)
+        for entry in _calls_in(delta):
+            part = add_call(self._calls, as_dict(entry).get("index"), entry)
             if part is not None:
                 deltas.append(part)
-        self._keep_opaque(delta)
-        return text, thinking
-
-    def _keep_opaque(self, delta: dict[str, Any]) -> None:
+        if "extra_content" in delta:
+            self._calls.attach_beside(as_dict(delta["extra_content"]))
         for key, value in _opaque(delta).items():
-            if isinstance(value, dict):
-                self._opaque.setdefault(key, {}).update(value)
-            else:
-                _join_details(self._opaque.setdefault(key, []), value)
+            _join_details(self._opaque.setdefault(key, []), value)
+        if thinking and not self._thinking:
+            self._opaque.update(_came_in(delta))
+        return text, thinking
 
     def error(self, data: bytes) -> ProviderError:
         """The error that an error event stands for."""
@@ -259,19 +258,23 @@ class ChatStreamDecoder:
         Raises:
             ProviderError: STREAM_INTERRUPTED when neither a finish reason nor `[DONE]` was seen.
         """
-        if self._finish is None and not self._said_done:
+        if self._finish is None and not self.ended:
             raise self._fault(ErrorCode.STREAM_INTERRUPTED, "the stream ended before the answer was finished")
-        said, thought = ("", "") if self._splitter is None else self._splitter.flush()
+        said = thought = ""
+        if self._splitter is not None:
+            said, thought = self._splitter.flush()
+            self._move_text(self._splitter)
         self._kept(said, thought, [])
-        return StreamChunk(said, thought, finish_reason=self._unified(), usage=self._usage, done=True)
+        rest = self._calls.finish()
+        return StreamChunk(said, thought, rest, finish_reason=self._unified(), usage=self._usage, done=True)
 
     def response(self) -> CompletionResponse:
         """The answer so far."""
-        ended = self._finish is not None or self._said_done
+        ended = self._finish is not None or self.ended
         return CompletionResponse(
             text="".join(self._text),
-            thinking=_thinking("".join(self._thinking), self._opaque, f"{self._provider}/{self._model}"),
-            tool_calls=_tool_calls(self._calls),
+            thinking=_thinking("".join(self._thinking), self._opaque, self._calls, f"{self._provider}/{self._model}"),
+            tool_calls=self._calls.calls(),
             finish_reason=self._unified() if ended else "unknown",
             raw_finish_reason=self._finish,
             usage=self._usage or Usage(),
@@ -282,7 +285,7 @@ class ChatStreamDecoder:
         )
 
     def _unified(self) -> Any:
-        return finish_reason(self._finish, has_calls=bool(self._calls.slots), refused=self._refused)
+        return finish_reason(self._finish, has_calls=bool(self._calls), refused=self._refused)
 
     def _fault(self, code: ErrorCode, message: str) -> ProviderError:
         return self._named(ProviderError(code, message, provider=self._provider, model=self._model))
@@ -300,12 +303,22 @@ def _join_details(kept: list[Any], new: list[Any]) -> None:
             kept.append(dict(entry) if isinstance(entry, dict) else entry)
             continue
         for key, value in entry.items():
-            if key in ("text", "summary", "data") and isinstance(value, str) and isinstance(last.get(key), str):
-                last[key] += value
+            if key in _PIECES and isinstance(value, str) and isinstance(last.get(key), str):
+                last[key] = value if _is_whole(entry, value, last[key]) else last[key] + value
             elif value is not None:
                 last[key] = value
 
 
+_PIECES = frozenset({"text", "summary", "data", "thinking"})
+
+
+def _is_whole(entry: dict[str, Any], value: str, before: str) -> bool:
+    """MiniMax sends with each piece all that came before."""
+    return bool(before) and value.startswith(before) and str(entry.get("format")).startswith("MiniMax")
+
+
 def _continues(entry: dict[str, Any], last: dict[str, Any]) -> bool:
     index, kind = entry.get("index"), entry.get("type")
-    return index is not None and (index, kind) == (last.get("index"), last.get("type"))
+    if index is None:  # Claude's blocks behind LiteLLM: a signature ends one
+        return kind == "thinking" == last.get("type") and not last.get("signature")
+    return bool((index, kind) == (last.get("index"), last.get("type")))

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from collections.abc import Callable
+import re
 from typing import Any
-
-import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
+from providers.openai.models import JSON_WORD, check, effort_word, left_out, limit_field, wants_json_said
+from providers.openai.parts import content_of, result_of, said_of
+from providers.surrogates import encode_json
+from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
-    FilePart,
-    ImagePart,
     Message,
-    Part,
-    TextPart,
-    ThinkingPart,
     Tool,
     ToolCall,
 )
+
+_NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")  # what OpenAI refuses in the name of who speaks
 
 
 def encode(
@@ -35,31 +33,34 @@ def encode(
     Raises:
         ProviderError: UNSUPPORTED when this dialect or model cannot carry the request.
     """
-    if request.stop and request.model.startswith(dialect.no_stop):
-        raise ProviderError(ErrorCode.UNSUPPORTED, f"{request.model} takes no stop sequences", model=request.model)
+    check(request, dialect)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [_message(message, request.model, dialect, provider) for message in request.messages],
+        "messages": _messages(request, dialect, provider),
         "temperature": request.temperature,
         "top_p": request.top_p,
-        dialect.max_tokens: request.max_tokens,
+        limit_field(request.model, dialect): request.max_tokens,
         "stop": list(request.stop) or None,
         dialect.seed: request.seed,
         "presence_penalty": request.presence_penalty,
         "frequency_penalty": request.frequency_penalty,
         "user": request.user,
         "metadata": request.metadata if dialect.openai_models else None,
+        **dialect.always,
     }
     _add_tools(body, request, dialect)
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
+    if dialect.short_ids or family(request.model) == "mistral":
+        body["messages"] = _results_taken_note_of(body["messages"])
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
         if dialect.obfuscation:  # padding against eavesdroppers that guess by length; costs bytes
             body["stream_options"]["include_obfuscation"] = False
-    kept = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
+    never = dialect.never | left_out(request, dialect)
+    kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
 
@@ -103,23 +104,45 @@ def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, 
 
 
 def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking)
+    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking, request.model)
     if dialect.openai_models:
         effort = chat_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
         fields = {"reasoning_effort": effort}
+    elif "reasoning_effort" in fields:
+        fields["reasoning_effort"] = effort_word(request.model, dialect, fields["reasoning_effort"])
     body.update(fields)
 
 
-def _message(message: Message, model: str, dialect: Dialect, provider: str | None) -> dict[str, Any]:
+def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None) -> list[dict[str, Any]]:
+    ids = CallIds(_short_id if dialect.short_ids else long_id)
+    messages: list[dict[str, Any]] = []
+    if wants_json_said(request, dialect):
+        messages.append({"role": "system", "content": JSON_WORD})
+    media: list[dict[str, Any]] = []  # of the tool results so far, which have to stand together
+    for message in request.messages:
+        if message.role == "tool":
+            content, more = result_of(message, request.model, dialect)
+            media += more
+            # The protocol has no flag for a failed tool: the caller's text is all that tells.
+            call_id = ids.of_result(message.tool_call_id or "")
+            messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+            continue
+        if media:
+            messages.append({"role": "user", "content": media})
+            media = []
+        messages.append(_message(message, request.model, dialect, provider, ids))
+    if media:
+        messages.append({"role": "user", "content": media})
+    return messages
+
+
+def _message(message: Message, model: str, dialect: Dialect, provider: str | None, ids: CallIds) -> dict[str, Any]:
     role = "system" if message.role == "developer" and not dialect.developer else message.role
     out: dict[str, Any] = {"role": role}
-    rename = _short_id if dialect.short_ids else long_id
-    if message.role == "tool":
-        # The protocol has no flag for a failed tool: the caller's text is all that tells.
-        return {**out, "tool_call_id": rename(message.tool_call_id or ""), "content": message.text}
     if message.name is not None:
-        out["name"] = message.name
-    out["content"] = message.text if message.role == "assistant" else _content(message.content)
+        out["name"] = _NOT_IN_NAMES.sub("_", message.name)
+    write = said_of if message.role == "assistant" else content_of
+    out["content"] = write(message, model, dialect)
     if message.role != "assistant":
         return out
     if message.tool_calls:
@@ -127,91 +150,127 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
             out["content"] = None
             if not dialect.null_content:
                 del out["content"]
-        out["tool_calls"] = [_tool_call(call, rename) for call in message.tool_calls]
+        out["tool_calls"] = _tool_calls(message, dialect, provider, ids)
     _send_thinking_back(out, message, model, dialect, provider)
+    if message.tool_calls and (dialect.call_signatures or _is_asked_for(model, dialect, "gemini-")):
+        _sign(out["tool_calls"], model)
     return out
 
 
-def _content(content: str | tuple[Part, ...]) -> str | list[dict[str, Any]]:
-    if isinstance(content, str):
-        return content
-    return [_part(part) for part in content if not isinstance(part, ThinkingPart)]
+def _results_taken_note_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mistral's models want to speak between a tool's result and what a user says, else the request is refused."""
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        if found and found[-1]["role"] == "tool" and message["role"] not in ("tool", "assistant"):
+            found.append({"role": "assistant", "content": "OK."})
+        found.append(message)
+    return found
 
 
-def _part(part: TextPart | ImagePart | FilePart) -> dict[str, Any]:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, ImagePart):
-        url = part.url or data_url(part.data or b"", part.media_type or "image/png")
-        return {"type": "image_url", "image_url": {"url": url}}
-    return {
-        "type": "file",
-        "file": {
-            "filename": part.filename or "document",
-            "file_data": data_url(part.data, part.media_type),
-        },
-    }
+def _tool_calls(message: Message, dialect: Dialect, provider: str | None, ids: CallIds) -> list[dict[str, Any]]:
+    calls = message.tool_calls
+    # Its own ids a server gets back as they are, some keep in them what they have to know again. Whoever the maker of
+    # others is: OpenAI refuses long ones.
+    own = message.origin == provider if message.origin else not dialect.openai_models
+    sent = ids.of_calls(calls, keep=own and not dialect.short_ids)
+    return [_tool_call(call, call_id) for call, call_id in zip(calls, sent, strict=True)]
 
 
-def data_url(data: bytes, media_type: str) -> str:
-    """RFC 2397."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def _tool_call(call: ToolCall, rename: Callable[[str], str]) -> dict[str, Any]:
-    # The model's own text goes back unchanged: it keeps the vendor's prompt cache warm.
-    raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
-    return {"id": rename(call.id), "type": "function", "function": {"name": call.name, "arguments": raw}}
+def _tool_call(call: ToolCall, call_id: str) -> dict[str, Any]:
+    # The model's own text goes back unchanged: it keeps the vendor's prompt cache warm, and a malformed one tells the
+    # model what it did.
+    raw = call.raw_arguments or encode_json(call.arguments or {}).decode()
+    return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": raw}}
 
 
 def long_id(call_id: str) -> str:
     """OpenAI takes ids of at most 40 characters; longer ones of other vendors are renamed, always alike."""
-    return call_id if len(call_id) <= 40 else "call_" + hashlib.sha256(call_id.encode()).hexdigest()[:24]
+    return (
+        call_id
+        if len(call_id) <= 40
+        else "call_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    )
 
 
 def _short_id(call_id: str) -> str:
     """Mistral takes ids of exactly nine letters and digits; those of other vendors are renamed, always alike."""
     if len(call_id) == 9 and call_id.isascii() and call_id.isalnum():
         return call_id
-    return hashlib.sha256(call_id.encode()).hexdigest()[:9]
+    return _digest(call_id)[:9]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _send_thinking_back(
     out: dict[str, Any], message: Message, model: str, dialect: Dialect, provider: str | None
 ) -> None:
-    """Reasoning goes back only to the provider and model that made it; another model would imitate it."""
-    parts = list(message.thinking)
-    if not isinstance(message.content, str):
-        parts += [part for part in message.content if isinstance(part, ThinkingPart)]
-    own = [part for part in parts if made_by(part.origin, provider, model)]
-    for part in own:
-        if part.opaque:
-            _send_opaque_back(out, part.opaque)
-    field = dialect.thinking_back
-    if field is None:
+    """Reasoning goes back only to its maker; another model would imitate it, or refuse what it has not signed."""
+    thoughts = thoughts_of(message)
+    needed = dialect.thinking_needed or _is_asked_for(model, dialect, _NEEDING)
+    if not thoughts and not needed:
         return
-    text = "".join(part.text for part in own)
+    # Dicts that an app kept in OpenAI's shape do not tell whose reasoning they hold: it goes where it is demanded, and
+    # to servers of which nothing is known, which are asked in the app's own words.
+    unknown = needed or dialect.name == "generic"
+    text = ""
+    field = dialect.thinking_back
+    kin = made_by if field == "content" else made_by_family
+    for part in thoughts:
+        own = made_by(part.origin, provider, model)
+        if part.opaque and (own or part.origin is None):
+            _send_opaque_back(out, part.opaque, message, dialect, own=own)
+        if own or (unknown if part.origin is None else kin(part.origin, provider, model)):
+            text += part.text
+            if field == "as_it_came" and part.opaque:
+                field = part.opaque.get("field", field)
+    if field == "content":
+        _add_to_content(out, text)
+    elif field is not None and (text or (needed and message.tool_calls)):
+        out["reasoning_content" if field == "as_it_came" else field] = text or " "
+
+
+_NEEDING = ("kimi-", "deepseek-", "mimo-")
+
+
+def _is_asked_for(model: str, dialect: Dialect, names: str | tuple[str, ...]) -> bool:
+    """Whether an unknown server is asked for a model by its maker's name: behind a gateway its demands are the same."""
+    return dialect.name == "generic" and model.startswith(names) and "/" not in model
+
+
+def _add_to_content(out: dict[str, Any], text: str) -> None:
+    """Mistral's form: parts of the content."""
     if text:
-        out[field] = text
-    elif dialect.thinking_back_always and message.tool_calls:
-        out[field] = " "
+        said = out.get("content")
+        thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        parts = said if isinstance(said, list) else [{"type": "text", "text": said}] if said else []
+        out["content"] = [thought, *parts]
 
 
-def made_by(origin: str | None, provider: str | None, model: str) -> bool:
-    """Whether reasoning of this origin (`provider/model`) is this provider's and model's own."""
-    if origin is None:
-        return False
-    maker, _, made_by_model = origin.partition("/")
-    return made_by_model == model and provider in (None, maker)
+def _send_opaque_back(
+    out: dict[str, Any], opaque: dict[str, Any], message: Message, dialect: Dialect, *, own: bool
+) -> None:
+    """What `decode` kept: reasoning_details, Claude's blocks, and Gemini's signatures, which belong to a tool call.
 
-
-def _send_opaque_back(out: dict[str, Any], opaque: dict[str, Any]) -> None:
-    """What `decode` kept: OpenRouter's reasoning_details, and Gemini's signatures, which belong to a tool call."""
-    details = opaque.get("reasoning_details")
-    if details:
-        out["reasoning_details"] = details
+    Of unknown origin they go where such fields are known.
+    """
+    for field in ("reasoning_details", "thinking_blocks"):
+        if opaque.get(field) and (own or dialect.details):
+            out[field] = opaque[field]
     signatures = opaque.get("extra_content")
-    if isinstance(signatures, dict):
-        for call in out.get("tool_calls", ()):
-            if call["id"] in signatures:
-                call["extra_content"] = signatures[call["id"]]
+    if isinstance(signatures, dict) and (own or dialect.call_signatures or dialect.name == "generic"):
+        for call, sent in zip(message.tool_calls, out.get("tool_calls", ()), strict=False):
+            if call.id in signatures:
+                sent["extra_content"] = signatures[call.id]
+
+
+# What Google's documentation on thought signatures says to send with calls that no Gemini made.
+_DUMMY = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+
+
+def _sign(calls: list[dict[str, Any]], model: str) -> None:
+    """Gemini 3 and later refuse a turn of calls whose first is not signed; the others of the turn have none."""
+    older = model.rpartition("/")[2].startswith(("gemini-1", "gemini-2", "gemma"))
+    if not older and not any("extra_content" in call for call in calls):
+        calls[0]["extra_content"] = _DUMMY

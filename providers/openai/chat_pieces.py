@@ -8,40 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from providers.lenient_json import as_count, as_dict, as_list, as_str, synthetic_id
-from providers.types import FinishReason, ToolCallDelta, Usage
-
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "tool_calls": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "refusal": "content_filter",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "prohibited_content": "content_filter",
-    "sensitive": "content_filter",
-    "error": "error",
-    "network_error": "error",
-    "insufficient_system_resource": "error",
-}
-
-
-def finish_reason(raw: str | None, *, has_calls: bool, refused: bool = False) -> FinishReason:
-    """The unified reason. A clean end without one is told by what was seen; Gemini and vLLM say `stop` after calls."""
-    reason = _FINISH.get(raw.lower(), "unknown") if raw else "stop"
-    if reason == "stop":
-        return "content_filter" if refused else "tool_calls" if has_calls else "stop"
-    return reason
+from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word
+from providers.tool_calls import ToolCallAssembler
+from providers.types import ToolCallDelta, Usage
 
 
 def text_and_thinking(message: dict[str, Any]) -> tuple[str, str]:
@@ -67,13 +36,6 @@ def _joined(parts: object) -> str:
     return "".join(as_str(as_dict(part).get("text")) or "" for part in as_list(parts))
 
 
-def arguments_text(value: object) -> str:
-    """A call's arguments as JSON text; Mistral and some local servers send an object."""
-    if isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else ""
-
-
 def read_usage(raw: object) -> Usage | None:
     """The token counts, None when there are none."""
     if not isinstance(raw, dict):
@@ -87,94 +49,24 @@ def read_usage(raw: object) -> Usage | None:
     if given is not None and output is not None and reasoning and raw.get("total_tokens") == given + output + reasoning:
         output += reasoning  # xAI counts reasoning beside the output, all others inside: the total tells which
     cached = as_count(prompt.get("cached_tokens"))
-    if cached is None:
-        cached = as_count(raw.get("prompt_cache_hit_tokens"))  # DeepSeek
+    for name in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek; Moonshot
+        cached = as_count(raw.get(name)) if cached is None else cached
     if given is None and output is None:
         return None
     return Usage(given, output, cached, as_count(prompt.get("cache_write_tokens")), reasoning)
 
 
-class _Slot:
-    """One tool call that is being put together."""
-
-    __slots__ = ("args", "id", "name", "sent_id")
-
-    def __init__(self) -> None:
-        self.id: str | None = None  # the vendor's own
-        self.sent_id = ""
-        self.name = ""
-        self.args: list[str] = []
-
-    @property
-    def complete(self) -> bool:
-        text = "".join(self.args)
-        if not text.endswith("}"):
-            return False
-        try:
-            msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return False
-        return True
-
-
-class ToolCallAssembler:
-    """Fragments of tool calls, put into slots.
-
-    `index` alone cannot be trusted: Gemini leaves it out, and some servers say 0 for every call.
-    """
-
-    __slots__ = ("_by_index", "slots")
-
-    def __init__(self) -> None:
-        self.slots: list[_Slot] = []
-        self._by_index: dict[int, int] = {}
-
-    def add(self, entry: object) -> ToolCallDelta | None:
-        """Take one entry of `delta.tool_calls`; None when it brought nothing."""
-        if not isinstance(entry, dict):
-            return None
-        function = as_dict(entry.get("function"))
-        call_id = as_str(entry.get("id"))
-        if call_id == "null":  # Mistral
-            call_id = None
-        name = as_str(function.get("name"))
-        arguments = arguments_text(function.get("arguments"))
-        if call_id is None and name is None and not arguments:
-            return None
-        position = self._position(entry.get("index"), call_id, name)
-        slot = self.slots[position]
-        new_id = new_name = None
-        if call_id is not None and slot.id is None:
-            slot.id = call_id
-        if not slot.sent_id:
-            new_id = slot.sent_id = call_id or synthetic_id(position, name or "")
-        if name is not None and not slot.name:
-            new_name = slot.name = name
-        if arguments:
-            slot.args.append(arguments)
-        if new_id is None and new_name is None and not arguments:
-            return None
-        return ToolCallDelta(position, new_id, new_name, arguments)
-
-    def _position(self, index: object, call_id: str | None, name: str | None) -> int:
-        if type(index) is int:
-            position = self._by_index.get(index)
-            if position is None or self._is_new(self.slots[position], call_id, name):
-                position = self._by_index[index] = self._open()
-            return position
-        for position, slot in enumerate(self.slots):
-            if call_id is not None and slot.id == call_id:
-                return position
-        if call_id is not None or name is not None or not self.slots:
-            return self._open()
-        return len(self.slots) - 1
-
-    @staticmethod
-    def _is_new(slot: _Slot, call_id: str | None, name: str | None) -> bool:
-        if call_id is not None and slot.id is not None:
-            return call_id != slot.id
-        return name is not None and slot.complete
-
-    def _open(self) -> int:
-        self.slots.append(_Slot())
-        return len(self.slots) - 1
+def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCallDelta | None:
+    """Take one entry of `tool_calls`, a function's or a custom tool's; None when it brought nothing."""
+    if not isinstance(entry, dict):
+        return None
+    custom = entry.get("custom")
+    function = custom if isinstance(custom, dict) else as_dict(entry.get("function"))
+    arguments = function.get("input") if function is custom else function.get("arguments")
+    index = index if isinstance(index, int | str) else None
+    call_id = as_word(entry.get("id"))
+    name = as_word(function.get("name"))
+    found = calls.add(index, call_id, name, arguments_text(arguments), literal=function is custom)
+    if "extra_content" in entry:
+        calls.attach(index, call_id, as_dict(entry["extra_content"]))
+    return found

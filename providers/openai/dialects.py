@@ -1,115 +1,23 @@
-"""How servers that speak OpenAI's chat protocol differ: one row of data each, no subclasses.
+"""What the dialects of OpenAI's chat protocol mean for a request, and what OpenAI's models accept.
 
 From the vendors' documentation, the sources of vLLM, llama.cpp and Ollama, and recorded traffic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
+from providers.openai.dialect_rows import DIALECTS, Dialect
+from providers.turns import family
 from providers.types import ModelCapabilities, Thinking, effort_of
 
+__all__ = ["DIALECTS", "Dialect", "dialect_for"]
 
-class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """One row.
-
-    `max_tokens` and `seed` are the names of those fields. `never` are fields that are left out because the
-    server refuses the request over them. `required` is the word for "some tool must be called". `developer`
-    tells whether the role of that name is known (else it is sent as `system`). `null_content` tells
-    whether an assistant message with tool calls says `content: null` (else it has no such key).
-    `thinking` is the form in which reasoning is asked for; `thinking_back` is the field in which a
-    model's reasoning is sent back to it, None where it is not; `thinking_back_always` sends a blank one
-    with tool calls when it is unknown. `json_schema` and `json_object` are the forms of JSON that it takes;
-    models whose names begin with one of `no_stop` take no stop sequences. `openai_models` turns on the rules of
-    `MODEL_RULES`.
-    """
-
-    name: str
-    max_tokens: str = "max_tokens"
-    seed: str = "seed"
-    never: frozenset[str] = frozenset()
-    required: str = "required"
-    developer: bool = False
-    null_content: bool = True
-    short_ids: bool = False
-    thinking: Literal["effort", "openrouter", "deepseek", "high_or_none"] = "effort"
-    thinking_back: str | None = None
-    thinking_back_always: bool = False
-    json_schema: bool = True
-    json_object: bool = True
-    no_stop: tuple[str, ...] = ()
-    obfuscation: bool = False
-    openai_models: bool = False
-    key_header: str | None = None
-
-
-_NEW = "max_completion_tokens"
-
-DIALECTS: Mapping[str, Dialect] = {
-    row.name: row
-    for row in (
-        Dialect(name="openai", max_tokens=_NEW, developer=True, obfuscation=True, openai_models=True),
-        Dialect(name="azure", max_tokens=_NEW, developer=True, openai_models=True, key_header="api-key"),
-        Dialect(name="openrouter", thinking="openrouter", thinking_back="reasoning"),
-        Dialect(name="groq", max_tokens=_NEW, null_content=False, thinking_back="reasoning"),
-        Dialect(
-            name="mistral",  # a strict body: one unknown field is a 422
-            seed="random_seed",
-            required="any",
-            short_ids=True,
-            thinking="high_or_none",
-            never=frozenset({"stream_options", "user", "store", "metadata"}),
-        ),
-        Dialect(
-            name="deepseek",
-            thinking="deepseek",
-            thinking_back="reasoning_content",
-            thinking_back_always=True,
-            json_schema=False,
-        ),
-        Dialect(
-            name="xai",
-            max_tokens=_NEW,
-            thinking_back="reasoning_content",
-            no_stop=("grok-3-mini", "grok-4", "grok-code"),
-            never=frozenset({"presence_penalty", "frequency_penalty"}),  # the reasoning models refuse them
-        ),
-        Dialect(
-            name="gemini",  # strict as well
-            never=frozenset({"seed", "user", "metadata", "parallel_tool_calls"}),
-        ),
-        Dialect(name="vllm", thinking_back="reasoning"),
-        Dialect(name="llamacpp", thinking_back="reasoning_content"),
-        Dialect(name="lmstudio", json_object=False),
-        Dialect(name="together"),
-        Dialect(name="fireworks", thinking_back="reasoning_content"),
-        Dialect(name="ollama", never=frozenset({"tool_choice", "parallel_tool_calls"}), thinking_back="reasoning"),
-        Dialect(name="generic"),
-    )
-}
-
-# The end of a host's name, and the dialect spoken there.
-_HOSTS = {
-    "api.openai.com": "openai",
-    "openai.azure.com": "azure",
-    "services.ai.azure.com": "azure",
-    "cognitiveservices.azure.com": "azure",
-    "openrouter.ai": "openrouter",
-    "groq.com": "groq",
-    "mistral.ai": "mistral",
-    "deepseek.com": "deepseek",
-    "x.ai": "xai",
-    "generativelanguage.googleapis.com": "gemini",
-    "together.xyz": "together",
-    "together.ai": "together",
-    "fireworks.ai": "fireworks",
-}
-_PORTS = {8000: "vllm", 8080: "llamacpp", 1234: "lmstudio", 11434: "ollama"}  # their defaults
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -125,13 +33,12 @@ def dialect_for(base_url: str, name: str | None = None) -> Dialect:
         return DIALECTS[name]
     parts = urlsplit(base_url)
     host = (parts.hostname or "").lower()
-    if host in _LOCAL:
-        return DIALECTS[_PORTS.get(parts.port or 0, "generic")]
-    if host.endswith(".api.openai.com"):  # the regional hosts, such as eu.api.openai.com
-        return DIALECTS["openai"]
-    for end, found in _HOSTS.items():
-        if host == end or host.endswith("." + end):
-            return DIALECTS[found]
+    for row in DIALECTS.values():
+        if host in _LOCAL:
+            if row.port is not None and row.port == parts.port:
+                return row
+        elif any(fnmatchcase(host, end) or fnmatchcase(host, f"*.{end}") for end in row.hosts):
+            return row
     return DIALECTS["generic"]
 
 
@@ -263,17 +170,28 @@ def _unsupported(model: str, message: str) -> ProviderError:
     return ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
 
 
-def thinking_fields(dialect: Dialect, thinking: Thinking) -> dict[str, Any]:
-    """The body fields that ask for this much reasoning (the model's own rules not applied)."""
+def thinking_fields(dialect: Dialect, thinking: Thinking, model: str = "") -> dict[str, Any]:
+    """The body fields that ask for this much reasoning (OpenAI's models' own rules not applied)."""
     effort = effort_of(thinking)
-    if dialect.thinking == "openrouter":
-        if effort == "none":
+    on = effort != "none"
+    form = dialect.thinking
+    if form == "reasoning":
+        if not on:
             return {"reasoning": {"enabled": False}}
         return {"reasoning": {"max_tokens": thinking} if isinstance(thinking, int) else {"effort": effort}}
-    if dialect.thinking == "deepseek":
-        if effort == "none":
+    if form in ("type", "adaptive"):
+        return {"thinking": {"type": ("adaptive" if form == "adaptive" else "enabled") if on else "disabled"}}
+    if form == "type_and_effort":
+        if not on:
             return {"thinking": {"type": "disabled"}}
         return {"thinking": {"type": "enabled"}, "reasoning_effort": "low" if effort == "low" else "high"}
-    if dialect.thinking == "high_or_none":
-        return {"reasoning_effort": "none" if effort == "none" else "high"}
+    if form == "enable_thinking":
+        budget = {"thinking_budget": thinking} if isinstance(thinking, int) else {}
+        return {"enable_thinking": on, **budget}
+    if form == "template" and family(model) != "mistral":  # whose models have no template there: vLLM refuses the field
+        # Which of the two names a model's own template reads depends on the model; the other is not looked at.
+        kwargs = {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
+        return {"reasoning_effort": effort, **kwargs} if on else kwargs
+    if form == "high_or_none":
+        return {"reasoning_effort": "high" if on else "none"}
     return {"reasoning_effort": effort}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from providers.openai import chat_decode as chat
 from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.responses_encode import encode as encode_responses
+from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
@@ -20,9 +22,10 @@ from providers.types import CompletionRequest, CompletionResponse, ModelCapabili
 class OpenAIProvider(HttpProvider):
     """Chat completions and Responses.
 
-    Options: `dialect` (where the base URL does not tell it), `api` ("chat" or "responses"; otherwise chosen per
-    request: Responses for OpenAI's models that chat completions cannot serve), `reasoning_summary` ("auto", "concise",
-    "detailed"; Responses only), `think_tags` (true takes `<think>…</think>` out of the text of local servers).
+    Options: `dialect` (where the base URL does not tell it; without a base URL it tells that), `api` ("chat" or
+    "responses"; otherwise chosen per request: Responses for OpenAI's models that chat completions cannot serve),
+    `reasoning_summary` ("auto", "concise", "detailed"; Responses only), `think_tags` (true takes `<think>…</think>` out
+    of the text of local servers).
 
     Raises:
         ValueError: `dialect` or `api` is not one of the known ones.
@@ -32,8 +35,12 @@ class OpenAIProvider(HttpProvider):
     line_decoder = SSEDecoder
 
     def __init__(self, settings: ProviderSettings) -> None:
+        named = settings.options.get("dialect")
+        if named is not None and settings.base_url is None:  # the key of one vendor is not for another's host
+            usual = dialect_for("", named).base_url
+            settings = dataclasses.replace(settings, base_url=None if "{" in usual else usual)
         super().__init__(settings)
-        self.dialect = dialect_for(self.base_url, settings.options.get("dialect"))
+        self.dialect = dialect_for(self.base_url, named)
         self._think_tags = bool(settings.options.get("think_tags"))
         self._api = settings.options.get("api")
         if self._api not in (None, "chat", "responses"):
@@ -48,6 +55,10 @@ class OpenAIProvider(HttpProvider):
         if self.dialect.key_header is not None:
             return {self.dialect.key_header: key}
         return {"authorization": f"Bearer {key}"}
+
+    @property
+    def schema_rules(self) -> VendorSchemas:
+        return BY_DIALECT.get(self.dialect.name, GENERIC)
 
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         if not self._by_responses(request):

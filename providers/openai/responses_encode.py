@@ -8,12 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from providers.errors import ErrorCode, ProviderError
-from providers.openai.chat_encode import data_url, long_id, made_by
+from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
-from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool, effort_of
+from providers.openai.models import JSON_WORD, left_out, wants_json_said
+from providers.openai.parts import check_said
+from providers.parts import as_text, data_url, is_text
+from providers.surrogates import encode_json
+from providers.turns import CallIds, in_order, made_by
+from providers.types import (
+    CompletionRequest,
+    FilePart,
+    ImagePart,
+    Message,
+    TextPart,
+    ThinkingPart,
+    Tool,
+    ToolCall,
+    effort_of,
+)
 
 
 def encode(
@@ -51,7 +64,8 @@ def encode(
         body["stream"] = True
         if dialect.obfuscation:
             body["stream_options"] = {"include_obfuscation": False}
-    kept = {key: value for key, value in body.items() if value is not None}
+    never = left_out(request, dialect)
+    kept = {key: value for key, value in body.items() if value is not None and key not in never}
     return {**kept, **(request.extra_body or {})}
 
 
@@ -61,13 +75,16 @@ def _unsupported(request: CompletionRequest, what: str) -> ProviderError:
 
 def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
+    ids = CallIds(long_id)
     system = "developer" if dialect.developer else "system"
+    if wants_json_said(request, dialect):
+        items.append({"role": system, "content": JSON_WORD})
     for message in request.messages:
         if message.role == "assistant":
-            items += _assistant(message, request, provider)
+            items += _assistant(message, request, dialect, provider, ids)
         elif message.role == "tool":
             output = message.content if isinstance(message.content, str) else _parts(message.content)
-            call_id = long_id(message.tool_call_id or "")
+            call_id = ids.of_result(message.tool_call_id or "")
             items.append({"type": "function_call_output", "call_id": call_id, "output": output})
         else:
             role = "user" if message.role == "user" else system
@@ -76,21 +93,37 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
     return items
 
 
-def _assistant(message: Message, request: CompletionRequest, provider: str) -> list[dict[str, Any]]:
-    thoughts = list(message.thinking)
-    if not isinstance(message.content, str):
-        thoughts += [part for part in message.content if isinstance(part, ThinkingPart)]
-    items = [
-        dict(part.opaque)
-        for part in thoughts
-        if made_by(part.origin, provider, request.model) and part.opaque and part.opaque.get("encrypted_content")
-    ]
-    if message.text:
-        items.append({"role": "assistant", "content": [{"type": "output_text", "text": message.text}]})
-    for call in message.tool_calls:
-        raw = call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode()
-        items.append({"type": "function_call", "call_id": long_id(call.id), "name": call.name, "arguments": raw})
+def _assistant(
+    message: Message, request: CompletionRequest, dialect: Dialect, provider: str, ids: CallIds
+) -> list[dict[str, Any]]:
+    """The turn's items in the order in which they were made: each reasoning stands before what it led to."""
+
+    def wanted(part: ThinkingPart) -> bool:
+        item = part.opaque or {}
+        # OpenAI looks for an item without its sealed form in its store; servers of open models read the plain one.
+        whole = item.get("encrypted_content") or (item.get("content") and not dialect.openai_models)
+        return bool(whole) and made_by(part.origin, provider, request.model)
+
+    check_said(message, request.model)
+    sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider))
+    items: list[dict[str, Any]] = []
+    for piece in in_order(message, wanted):
+        if isinstance(piece, ThinkingPart):
+            items.append(dict(piece.opaque or {}))
+        elif isinstance(piece, ToolCall):
+            raw = piece.raw_arguments or encode_json(piece.arguments or {}).decode()
+            items.append({"type": "function_call", "call_id": next(sent_ids), "name": piece.name, "arguments": raw})
+        elif isinstance(piece, TextPart) and piece.text:
+            _say(items, piece.text)
     return items
+
+
+def _say(items: list[dict[str, Any]], text: str) -> None:
+    """Several texts in a row are one message."""
+    if items and items[-1].get("role") == "assistant":
+        items[-1]["content"][0]["text"] += text
+    else:
+        items.append({"role": "assistant", "content": [{"type": "output_text", "text": text}]})
 
 
 def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
@@ -99,10 +132,12 @@ def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
 
 def _image(part: ImagePart) -> dict[str, Any]:
     url = part.url or data_url(part.data or b"", part.media_type or "image/png")
-    return {"type": "input_image", "image_url": url, "detail": "auto"}
+    return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
 
 
 def _file(part: FilePart) -> dict[str, Any]:
+    if is_text(part):
+        return {"type": "input_text", "text": as_text(part)}
     return {
         "type": "input_file",
         "filename": part.filename or "document",

@@ -1,44 +1,44 @@
-"""What the three simulated protocols have in common: a question read, an answer made, a list of frames."""
+"""What the simulated protocols have in common: a request read, an answer made up, and the frames of a stream."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-import msgspec
-
+from providers.errors import ErrorCode, ProviderError
 from providers.simulator import text
 from providers.simulator.vendor import ErrorKind, ToolAnswer, VendorKnobs
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    FinishReason,
+    Message,
+    StreamChunk,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from providers.wire.writing import Head, StreamWriter, encode
 
-encode = msgspec.json.encode
 ANY_OBJECT = {"type": "object", "properties": {"answer": {"type": "string"}}}
-
-
-class BadRequest(Exception):
-    """A request that the vendor would refuse with 400; `param` names the field at fault."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-
-
-class Ask(msgspec.Struct):
-    """A chat request, as far as the simulator looks into it."""
-
-    model: str
-    messages: list[dict[str, Any]]
-    stream: bool
-    max_tokens: int | None
-    tools: list[tuple[str, object]]
-    """Name and parameters' schema of each; a tool that must be called comes first."""
-    forced: bool
-    """Whether a tool must be called."""
-    schema: object
-    """Of the JSON that is wanted; None for text."""
-    usage: bool = True
-    """Whether a stream tells its usage."""
+SECONDS_PER_TOKEN = 0.016
+CODES: Mapping[ErrorKind, ErrorCode] = {
+    "server_error": ErrorCode.SERVER_ERROR,
+    "bad_gateway": ErrorCode.CONNECTION_FAILED,
+    "overloaded": ErrorCode.OVERLOADED,
+    "timeout504": ErrorCode.TIMEOUT,
+    "rate_limited": ErrorCode.RATE_LIMITED,
+    "quota": ErrorCode.QUOTA_EXHAUSTED,
+    "authentication": ErrorCode.AUTHENTICATION,
+    "permission": ErrorCode.PERMISSION_DENIED,
+    "model_not_found": ErrorCode.MODEL_NOT_FOUND,
+    "context_length": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+    "content_filtered": ErrorCode.CONTENT_FILTERED,
+    "invalid_request": ErrorCode.INVALID_REQUEST,
+}
 
 
 class Answer(NamedTuple):
@@ -46,8 +46,7 @@ class Answer(NamedTuple):
 
     pieces: list[str]
     tool: ToolAnswer | None
-    finish: str
-    """ "stop", "length" or "tool_calls"."""
+    finish: FinishReason
     input_tokens: int
 
     @property
@@ -55,8 +54,14 @@ class Answer(NamedTuple):
         return "".join(self.pieces)
 
     @property
-    def output_tokens(self) -> int:
-        return len(self.pieces)
+    def usage(self) -> Usage:
+        return Usage(self.input_tokens, len(self.pieces), cache_read_tokens=0, reasoning_tokens=0)
+
+    def response(self, call_id: str) -> CompletionResponse:
+        if self.tool is None:
+            return CompletionResponse(text=self.text, finish_reason=self.finish, usage=self.usage)
+        call = ToolCall(call_id, self.tool.name, self.tool.arguments, self.text)
+        return CompletionResponse(tool_calls=(call,), finish_reason=self.finish, usage=self.usage)
 
 
 class Frame(NamedTuple):
@@ -67,156 +72,126 @@ class Frame(NamedTuple):
 
 
 class Dialect(ABC):
-    """One vendor protocol: where it listens, how it reads requests, and the shape of all it says.
+    """One vendor protocol: where it listens, how it reads requests, and the shape of all it says."""
 
-    `ident` is a random hexadecimal string that the ids of one answer are made from.
-    """
-
-    base: str
+    base: ClassVar[str] = ""
     """What a client's base URL ends with."""
-    chat: str
+    chat: ClassVar[str]
     """The chat endpoint's path."""
-    stream_type: str
-    """The Content-Type of a stream."""
-
-    def at(self, path: str) -> Dialect:
-        """The dialect of a path, for vendors with several protocols."""
-        return self
+    faults: ClassVar[Mapping[ErrorKind, str]]
+    """The vendor's text of each error; `{model}` is the model asked for."""
+    call_prefix: ClassVar[str] = "call"
+    whole_calls: ClassVar[bool] = False
+    """Whether a stream gives tool calls in one piece."""
 
     @abstractmethod
-    def ask(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> CompletionRequest:
         """Read a chat request; raises BadRequest."""
 
     @abstractmethod
-    def plain(self, ask: Ask, answer: Answer, ident: str) -> dict[str, Any]: ...
+    def wants_stream(self, body: Mapping[str, Any]) -> bool: ...
 
     @abstractmethod
-    def stream(self, ask: Ask, answer: Answer, ident: str) -> Iterator[Frame]: ...
+    def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
+        """The body of a plain answer."""
 
     @abstractmethod
-    def error(self, kind: ErrorKind, ident: str, model: str) -> tuple[int, dict[str, Any]]:
-        """Returns status and body of a fault."""
+    def writer(self, body: Mapping[str, Any], head: Head) -> StreamWriter: ...
 
     @abstractmethod
-    def bad_request(self, error: BadRequest, ident: str) -> dict[str, Any]: ...
-
-    @abstractmethod
-    def not_found(self, method: str, path: str, ident: str) -> dict[str, Any]: ...
-
-    @abstractmethod
-    def error_event(self, body: dict[str, Any]) -> bytes:
-        """Returns an error body as it appears within a stream."""
+    def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:
+        """Status, headers and body of an error."""
 
     @abstractmethod
     def headers(self, ident: str, in_flight: int) -> dict[str, str]:
-        """Returns the request id and the rate limits, of which each request in flight uses one."""
+        """The request id and the rate limits, of which each request in flight uses one."""
 
     @abstractmethod
     def other(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Answer the endpoints beside chat; None where there is no such thing. Raises BadRequest."""
 
+    @abstractmethod
+    def not_found(self, method: str, path: str) -> ProviderError:
+        """What the vendor says of a path that it does not have."""
 
-def model_and_messages(body: Mapping[str, Any], *, or_none: bool = False) -> tuple[str, list[dict[str, Any]]]:
-    """Returns the two fields that every protocol requires; `or_none` allows an empty list of messages.
+    def fault(self, kind: ErrorKind, model: str) -> ProviderError:
+        """The error that a knob asks for."""
+        return ProviderError(CODES[kind], self.faults[kind].replace("{model}", model))
 
-    Raises:
-        BadRequest: one is missing, or of a wrong type.
-    """
-    model, messages = body.get("model"), body.get("messages")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model: Field required", "model")
-    if not isinstance(messages, list) or not (messages or or_none):
-        raise BadRequest("messages: Field required", "messages")
-    if not all(isinstance(each, dict) and isinstance(each.get("role"), str) for each in messages):
-        raise BadRequest("messages: each must be an object with a role", "messages")
-    return model, messages
+    def call_id(self, ident: str) -> str:
+        return f"{self.call_prefix}_{ident}"
 
-
-def flag(body: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = body.get(name, default)
-    if not isinstance(value, bool):
-        raise BadRequest(f"{name}: Input should be a valid boolean", name)
-    return value
-
-
-def count(body: Mapping[str, Any], name: str) -> int | None:
-    value = body.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise BadRequest(f"{name}: Input should be a positive integer", name)
-    return value
+    def frames(self, request: CompletionRequest, writer: StreamWriter, answer: Answer, ident: str) -> Iterator[Frame]:
+        """The stream of an answer, cut where it takes its time."""
+        yield Frame(writer.start(), False)
+        if answer.tool is None:
+            for piece in answer.pieces:
+                yield Frame(writer.chunk(StreamChunk(piece)), True)
+        else:
+            call = ToolCallDelta(0, self.call_id(ident), answer.tool.name)
+            yield Frame(writer.chunk(StreamChunk(tool_calls=(call,))), False)
+            for piece in [answer.text] if self.whole_calls else answer.pieces:
+                yield Frame(writer.chunk(StreamChunk(tool_calls=(ToolCallDelta(0, arguments=piece),))), True)
+        writer.chunk(StreamChunk(finish_reason=answer.finish, usage=answer.usage, done=True))
+        yield Frame(writer.end(seconds=seconds_of(answer.usage)), False)
 
 
-def part(body: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Returns an object within another, empty where it is missing or something else."""
-    value = body.get(name)
-    return value if isinstance(value, dict) else {}
+def seconds_of(usage: Usage) -> float:
+    """How long the vendor says that an answer took."""
+    return 0.15 + SECONDS_PER_TOKEN * (usage.output_tokens or 0)
 
 
-def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Returns a list of objects within an object, leaving out all that is something else."""
-    value = body.get(name)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+def input_tokens(request: CompletionRequest) -> int:
+    """About how many tokens a prompt has: four characters each, and a few for every message."""
+    said = sum(len(message.text) for message in request.messages)
+    tools = sum(len(encode(tool)) for tool in request.tools)
+    return (said + tools + 3) // 4 + 4 * len(request.messages)
 
 
-def function_tools(body: Mapping[str, Any]) -> list[tuple[str, object]]:
-    """Returns tools in OpenAI's form, which Ollama shares."""
-    functions = [part(tool, "function") for tool in objects(body, "tools")]
-    return [(str(each.get("name")), each.get("parameters")) for each in functions]
-
-
-def first(tools: list[tuple[str, object]], name: object) -> list[tuple[str, object]]:
-    """Returns the tools with the named one in front."""
-    return sorted(tools, key=lambda tool: tool[0] != name)
-
-
-def words(content: object) -> str:
-    """Returns the text of a message's content, be it a string or a list of parts."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(str(each.get("text") or words(each.get("content"))) for each in parts if isinstance(each, dict))
-
-
-def input_tokens(body: Mapping[str, Any], messages: list[dict[str, Any]]) -> int:
-    """Returns about how many tokens a prompt has: four characters each, and a few for every message."""
-    said = sum(len(words(message.get("content"))) for message in messages) + len(words(body.get("system")))
-    tools = len(encode(body["tools"])) if body.get("tools") else 0
-    return (said + tools + 3) // 4 + 4 * len(messages)
-
-
-def think(ask: Ask, tokens_in: int, knobs: VendorKnobs) -> Answer:
-    """Returns what the simulated model answers."""
-    tool = _tool(ask, knobs)
+def think(request: CompletionRequest, knobs: VendorKnobs) -> Answer:
+    """What the simulated model answers."""
+    tokens = input_tokens(request)
+    tool = _tool(request, knobs)
     if tool is not None:
-        return Answer(text.split(encode(tool.arguments).decode()), tool, "tool_calls", tokens_in)
+        return Answer(text.split(encode(tool.arguments).decode()), tool, "tool_calls", tokens)
+    wanted = request.response_format
     if knobs.answer is not None:
         said = knobs.answer
-    elif ask.schema is not None:
-        said = encode(text.sample(ask.schema)).decode()
+    elif wanted is not None:
+        schema = wanted.get("schema", ANY_OBJECT) if isinstance(wanted, dict) else ANY_OBJECT
+        said = encode(text.sample(schema)).decode()
     else:
-        said = text.answer(_prompt(ask), knobs.output_tokens)
+        said = text.answer(_prompt(request), knobs.output_tokens)
     pieces = text.split(said)
-    cut = ask.max_tokens is not None and len(pieces) > ask.max_tokens
-    return Answer(pieces[: ask.max_tokens] if cut else pieces, None, "length" if cut else "stop", tokens_in)
+    limit = request.max_tokens
+    is_cut = limit is not None and len(pieces) > limit
+    return Answer(pieces[:limit] if is_cut else pieces, None, "length" if is_cut else "stop", tokens)
 
 
-def _prompt(ask: Ask) -> str:
-    said = (words(each.get("content")) for each in reversed(ask.messages) if each["role"] == "user")
-    return next(said, "")
+def _prompt(request: CompletionRequest) -> str:
+    return next((_said(message) for message in reversed(request.messages) if message.role == "user"), "")
 
 
-def _tool(ask: Ask, knobs: VendorKnobs) -> ToolAnswer | None:
-    last = ask.messages[-1] if ask.messages else {}
+def _said(message: Message) -> str:
+    """The text of a message, a line for each of its parts."""
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(part.text for part in message.content if isinstance(part, TextPart))
+
+
+def _tool(request: CompletionRequest, knobs: VendorKnobs) -> ToolAnswer | None:
     # After a tool's result comes text, or a caller's loop of tool calls would never end.
-    if last.get("role") != "user" or any(each.get("type") == "tool_result" for each in objects(last, "content")):
+    if not request.messages or request.messages[-1].role != "user":
         return None
     if knobs.tool_call is not None:
         return knobs.tool_call
-    if not ask.tools:
+    choice = request.tool_choice
+    named: Tool | None = next((tool for tool in request.tools if tool.name == choice), None)
+    if choice == "none" or not request.tools:
         return None
-    name, schema = ask.tools[0]
-    said = words(last.get("content")).lower()
-    if not (ask.forced or "?" in said or name.lower() in said):
+    tool = named or request.tools[0]
+    said = _said(request.messages[-1]).lower()
+    if not (named or choice == "required" or "?" in said or tool.name.lower() in said):
         return None
-    arguments = text.sample(schema)
-    return ToolAnswer(name, arguments if isinstance(arguments, dict) else {})
+    arguments = text.sample(tool.parameters)
+    return ToolAnswer(tool.name, arguments if isinstance(arguments, dict) else {})

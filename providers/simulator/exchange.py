@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import struct
+import time
 from random import Random
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from providers.simulator.dialect import Answer, Ask, BadRequest, Dialect, encode, input_tokens, think
+from providers.errors import ProviderError
+from providers.simulator.dialect import Answer, Dialect, think
 from providers.simulator.vendor import ErrorKind, SimulatedVendor
+from providers.types import CompletionRequest
+from providers.wire.reading import BadRequest, decode_body
+from providers.wire.writing import Head, StreamWriter, encode
 
 HTML = b"<!doctype html>\n<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>\n"
 JSON = "application/json"
@@ -30,7 +33,7 @@ class Exchange:
     ) -> None:
         self.vendor = vendor
         self.knobs = vendor.knobs
-        self.dialect = dialect.at(path)
+        self.dialect = dialect
         self.request = request
         self.path = path
         self.random = random
@@ -47,20 +50,20 @@ class Exchange:
         if self.knobs.hang:
             await _for_ever()
         try:
-            body = _decoded(raw) if self.request.method == "POST" else {}
+            body = decode_body(raw) if self.request.method == "POST" else {}
             return await self._respond(body)
         except BadRequest as error:
-            return self._json(self.dialect.bad_request(error, self.ident), 400)
+            return self._failed(error)
 
     async def _respond(self, body: dict[str, Any]) -> web.StreamResponse:
-        chat = (self.request.method, self.path) == ("POST", self.dialect.chat)
-        if chat:
-            ask = self.dialect.ask(body, self.request.headers)
+        other: dict[str, Any] | None = None
+        request: CompletionRequest | None = None
+        if (self.request.method, self.path) == ("POST", self.dialect.chat):
+            request = self.dialect.read(body, self.request.headers)
         else:
-            found = self.dialect.other(self.request.method, self.path, body)
-            if found is None:
-                missing = self.dialect.not_found(self.request.method, self.path, self.ident)
-                return self._json(missing, 404)
+            other = self.dialect.other(self.request.method, self.path, body)
+            if other is None:
+                return self._failed(self.dialect.not_found(self.request.method, self.path), status=404)
         refused = next((kind for ending, kind in self.knobs.key_errors.items() if self.key.endswith(ending)), None)
         if refused is not None:
             return self._error(str(body.get("model", "")), refused)
@@ -68,16 +71,20 @@ class Exchange:
             return self._error(str(body.get("model", "")))
         if self.knobs.html:
             return self._response(HTML, "text/html; charset=utf-8")
-        if not chat:
-            return self._bytes(encode(found))
-        answer = think(ask, input_tokens(body, ask.messages), self.knobs)
-        return await (self._stream(ask, answer) if ask.stream else self._plain(ask, answer))
+        if request is None:
+            return self._bytes(encode(other))
+        answer = think(request, self.knobs)
+        head = Head(self.ident, request.model, time.time(), answer.input_tokens)
+        if self.dialect.wants_stream(body):
+            return await self._stream(request, answer, self.dialect.writer(body, head))
+        return await self._plain(request, answer, head)
 
-    async def _plain(self, ask: Ask, answer: Answer) -> web.StreamResponse:
+    async def _plain(self, request: CompletionRequest, answer: Answer, head: Head) -> web.StreamResponse:
         if self.knobs.error_after is not None and self.knobs.error_after <= len(answer.pieces):
-            return self._error(ask.model)
+            return self._error(request.model)
         await self._wait(self.knobs.first_token + len(answer.pieces) / self.knobs.tokens_per_second)
-        data = encode(self.dialect.plain(ask, answer, self.ident))
+        said = answer.response(self.dialect.call_id(self.ident))
+        data = encode(self.dialect.plain(request, said, head))
         if not self._strikes(self.knobs.cut_after, len(answer.pieces)) and not self._strikes(
             self.knobs.hang_after, len(answer.pieces)
         ):
@@ -89,21 +96,21 @@ class Exchange:
         await self._break_off()
         return response
 
-    async def _stream(self, ask: Ask, answer: Answer) -> web.StreamResponse:
-        frames = self.dialect.stream(ask, answer, self.ident)
+    async def _stream(self, request: CompletionRequest, answer: Answer, writer: StreamWriter) -> web.StreamResponse:
+        frames = self.dialect.frames(request, writer, answer, self.ident)
         if self.knobs.empty or self.knobs.truncated:
             parts = [frame.data for frame in frames]
             middle = len(parts) // 2
             data = b"".join(parts[:middle]) + parts[middle][: len(parts[middle]) // 2]
-            return self._response(b"" if self.knobs.empty else data, self.dialect.stream_type)
-        response = web.StreamResponse(headers=self._headers(self.dialect.stream_type))
+            return self._response(b"" if self.knobs.empty else data, writer.content_type)
+        response = web.StreamResponse(headers=self._headers(writer.content_type))
         await response.prepare(self.request)
         # Frames between two waits leave in one write: a fast stream is one or two, as under load.
         ready: list[bytes] = []
         sent = 0
         for frame in frames:
             if self._stops(sent):
-                await self._stop(response, ready, ask.model)
+                await self._stop(response, ready, writer)
                 return response
             if frame.content:
                 wait = 1 / self.knobs.tokens_per_second if sent else self.knobs.first_token
@@ -119,11 +126,10 @@ class Exchange:
         knobs = self.knobs
         return any(after == sent for after in (knobs.hang_after, knobs.cut_after, knobs.error_after))
 
-    async def _stop(self, response: web.StreamResponse, ready: list[bytes], model: str) -> None:
+    async def _stop(self, response: web.StreamResponse, ready: list[bytes], writer: StreamWriter) -> None:
         """Break a stream off, or end it with an error event."""
         if self.knobs.error_after is not None:
-            _, body = self.dialect.error(self.knobs.error, self.ident, model)
-            ready.append(self.dialect.error_event(body))
+            ready.append(writer.error(self.dialect.fault(self.knobs.error, writer.head.model)))
         await _flush(response, ready)
         if self.knobs.error_after is None:
             await self._break_off()
@@ -158,9 +164,9 @@ class Exchange:
             await asyncio.sleep(seconds)
 
     def _error(self, model: str, kind: ErrorKind | None = None) -> web.Response:
+        """Answer with the error that the knobs ask for."""
         kind = kind or self.knobs.error
-        status, body = self.dialect.error(kind, self.ident, model)
-        response = self._json(body, status)
+        response = self._failed(self.dialect.fault(kind, model))
         if kind == "rate_limited":
             for name in list(response.headers):
                 if "remaining" in name:
@@ -169,6 +175,10 @@ class Exchange:
                 response.headers["retry-after"] = f"{self.knobs.retry_after:g}"
         return response
 
+    def _failed(self, error: ProviderError, *, status: int | None = None) -> web.Response:
+        usual, _, body = self.dialect.render_error(error, self.ident)
+        return self._response(encode(body), JSON, status or usual)
+
     def _bytes(self, data: bytes) -> web.Response:
         """Answer with JSON, or what the knobs leave of it."""
         if self.knobs.empty:
@@ -176,9 +186,6 @@ class Exchange:
         elif self.knobs.truncated:
             data = data[: len(data) // 2]
         return self._response(data, JSON)
-
-    def _json(self, body: dict[str, Any], status: int) -> web.Response:
-        return self._response(encode(body), JSON, status)
 
     def _response(self, data: bytes, kind: str, status: int = 200) -> web.Response:
         return web.Response(body=data, status=status, headers=self._headers(kind))
@@ -192,26 +199,12 @@ class Exchange:
 
 
 async def _flush(response: web.StreamResponse, ready: list[bytes]) -> None:
-    if ready:
-        await response.write(b"".join(ready))
-        ready.clear()
+    data = b"".join(ready)
+    ready.clear()
+    if data:
+        await response.write(data)
 
 
 async def _for_ever() -> None:
     """Wait until the client leaves or the simulator closes, which cancels."""
     await asyncio.get_running_loop().create_future()
-
-
-def _decoded(raw: bytes) -> dict[str, Any]:
-    """Raises BadRequest where the body is not a JSON object."""
-    try:
-        body = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        # msgspec refuses a few things that vendors take, such as integers of any size.
-        try:
-            body = json.loads(raw)
-        except ValueError:
-            raise BadRequest("We could not parse the JSON body of your request.") from None
-    if not isinstance(body, dict):
-        raise BadRequest("The body of your request must be a JSON object.")
-    return body

@@ -12,11 +12,13 @@ from aiohttp import web
 
 from providers.simulator.anthropic_messages import AnthropicMessages
 from providers.simulator.control import control
-from providers.simulator.dialect import Dialect, encode
+from providers.simulator.dialect import Dialect
 from providers.simulator.exchange import Exchange
 from providers.simulator.ollama_chat import OllamaChat
 from providers.simulator.openai_chat import OpenAIChat
+from providers.simulator.openai_responses import OpenAIResponses
 from providers.simulator.vendor import Protocol, Recorded, SimulatedVendor
+from providers.wire.writing import encode
 
 HOST = "127.0.0.1"
 DIALECTS: dict[Protocol, Dialect] = {
@@ -24,6 +26,7 @@ DIALECTS: dict[Protocol, Dialect] = {
     "anthropic": AnthropicMessages(),
     "ollama": OllamaChat(),
 }
+RESPONSES = OpenAIResponses()  # OpenAI's other protocol, at the same vendor
 SECRET_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"})
 
 
@@ -143,7 +146,7 @@ class Simulator:
     async def _answer(
         self, vendor: SimulatedVendor, request: web.BaseRequest, path: str, body: bytes
     ) -> web.StreamResponse:
-        exchange = Exchange(vendor, DIALECTS[vendor.protocol], request, path, self._random)
+        exchange = Exchange(vendor, _dialect(vendor.protocol, path), request, path, self._random)
         vendor.requests += 1
         vendor.keys[exchange.key[-4:]] += 1
         vendor.last_request = _recorded(request, path, body)
@@ -158,8 +161,10 @@ class Simulator:
             vendor.in_flight -= 1
 
 
-def _json(body: dict[str, object], status: int) -> web.Response:
-    return web.Response(body=encode(body), status=status, content_type="application/json")
+def _dialect(protocol: Protocol, path: str) -> Dialect:
+    if protocol == "openai" and path.startswith(RESPONSES.chat):
+        return RESPONSES
+    return DIALECTS[protocol]
 
 
 def _recorded(request: web.BaseRequest, path: str, body: bytes) -> Recorded:

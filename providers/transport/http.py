@@ -26,6 +26,12 @@ _RETRIED = frozenset({408, 409, 429})
 _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
 _REDIRECTS = range(300, 400)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
+# These belong to the connection (RFC 9110, section 7.6.1; RFC 9112, section 6): set by hand, they would end the body
+# elsewhere than we do, or send the request to another host.
+_OF_THE_CONNECTION = frozenset(
+    {"content-length", "transfer-encoding", "host", "connection", "upgrade", "keep-alive", "te", "trailer", "expect"}
+    | {"proxy-connection", "proxy-authenticate", "proxy-authorization", "http2-settings"}
+)
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -86,7 +92,8 @@ class HttpClient:
 
     Raises:
         ProviderError: AUTHENTICATION when a header cannot be sent, such as a key with a line end behind it;
-            CONNECTION_FAILED when the base URL is none of http or https.
+            CONNECTION_FAILED when the base URL is none of http or https; INVALID_REQUEST for a header of the
+            connection, such as Content-Length.
     """
 
     def __init__(
@@ -209,7 +216,11 @@ def _base_url(text: str, name: str) -> httpx.URL:
 def _check(headers: Mapping[str, str], code: ErrorCode, name: str) -> None:
     """Refuse what would break the request, or smuggle a header into it; the value, perhaps a key, is not shown."""
     for header, value in headers.items():
-        if not (_HEADER_NAME.fullmatch(header) and isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
+        named = isinstance(header, str) and _HEADER_NAME.fullmatch(header)
+        if named and header.lower() in _OF_THE_CONNECTION:
+            what = f"the header {header!r} cannot be set: it belongs to the connection"
+            raise ProviderError(ErrorCode.INVALID_REQUEST, what, provider=name)
+        if not (named and isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
             raise ProviderError(
                 code, f"the header {header!r} cannot be sent: only printable ASCII is allowed", provider=name
             )

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-
-_ROUNDING = 1e-9  # tokens: what floating point loses while a bucket fills
-
 
 class TokenBucket:
     """Pure: time comes in as `now` (seconds on any clock that does not run backwards).
@@ -33,13 +28,6 @@ class TokenBucket:
         self._at = now if self._at is None else max(now, self._at)
         return self._level
 
-    def try_take(self, amount: float, now: float) -> bool:
-        """Take `amount`, or nothing. More than the capacity is had from a full bucket, which then owes the rest."""
-        if self.available(now) + _ROUNDING < min(amount, self.capacity):
-            return False
-        self._level -= amount
-        return True
-
     def take(self, amount: float, now: float) -> None:
         """Take it in any case; the level may fall below 0."""
         self.available(now)
@@ -50,31 +38,5 @@ class TokenBucket:
         self._level = min(self.capacity, self.available(now) + amount)
 
     def wait_for(self, amount: float, now: float) -> float:
-        """Seconds until `try_take(amount)` would succeed, if nobody else takes meanwhile."""
+        """Seconds until the bucket has so much, or is full where that is less, if nobody takes meanwhile."""
         return max(0.0, (min(amount, self.capacity) - self.available(now)) / self.rate)
-
-
-class RateLimiter:
-    """A bucket to wait at, first come, first served, on the event loop's clock."""
-
-    def __init__(self, rate: float, capacity: float) -> None:
-        self._bucket = TokenBucket(rate, capacity)
-        self._queue: deque[object] = deque()
-        self._turn = asyncio.Condition()
-
-    async def acquire(self, amount: float = 1.0) -> None:
-        """Return when `amount` tokens were taken."""
-        loop = asyncio.get_running_loop()
-        ticket = object()
-        self._queue.append(ticket)
-        try:
-            async with self._turn:
-                await self._turn.wait_for(lambda: self._queue[0] is ticket)
-            wait = self._bucket.wait_for(amount, loop.time())
-            if wait > 0:
-                await asyncio.sleep(wait)  # nobody else takes meanwhile: the others queue behind this one
-            self._bucket.take(amount, loop.time())
-        finally:
-            self._queue.remove(ticket)
-            async with self._turn:
-                self._turn.notify_all()

@@ -23,7 +23,7 @@ class BalanceContext(msgspec.Struct, frozen=True, kw_only=True):
 
     states: States
     now: float
-    chance: random.Random
+    rng: random.Random
     prompt: int = 0
     max_tokens: int | None = None
     affinity: Callable[[], bytes] = bytes
@@ -35,10 +35,10 @@ IsEligible: TypeAlias = Callable[[Target], bool]  # whether a target may be call
 class Balancer(Protocol):
     """Picks one of a tier's targets, which are in the file's order."""
 
-    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+    def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
         """The next one; None when none may be called."""
         ...
 
-    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+    def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
         """Each target's share of the next picks, most likely first; changes nothing."""
         ...

@@ -1,4 +1,5 @@
-"""Which of the eligible targets comes next. Pure: time, chance and state come in with a `BalanceContext`."""
+"""Which of the eligible targets comes next: the strategies that a file can name. Pure: time, chance and state come in
+with a `BalanceContext`. The engine has one `Balancers`; `explain` makes single ones."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from math import ceil, inf, log
 from providers.types import Usage
 from router.balance.balancer import BalanceContext, Balancer, IsEligible
 from router.balance.weighted import Weighted
+from router.plan.plan import Plan
 from router.plan.pricing import cost
 from router.plan.target import Target
 
@@ -19,10 +21,10 @@ _USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
 class Ordered:
     """The first as written."""
 
-    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
-        return next(filter(may, targets), None)
+    def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
+        return next(filter(is_eligible, targets), None)
 
-    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
+    def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
         return _all_to(eligible[0], eligible)
 
 
@@ -32,11 +34,11 @@ class _Scored:
     def __init__(self, score: Callable[[Target, BalanceContext], float | tuple[float, ...]]) -> None:
         self._score = score
 
-    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
-        return min(filter(may, targets), key=lambda target: self._score(target, look), default=None)
+    def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
+        return min(filter(is_eligible, targets), key=lambda target: self._score(target, context), default=None)
 
-    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
-        return _all_to(self.pick(eligible, _any, look), eligible)
+    def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
+        return _all_to(self.pick(eligible, _any, context), eligible)
 
 
 class LeastLatency:
@@ -45,18 +47,18 @@ class LeastLatency:
     "The Power of Two Choices in Randomized Load Balancing" (Mitzenmacher, 2001), over a peak EWMA as in Finagle.
     """
 
-    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
-        eligible = list(filter(may, targets))
+    def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
+        eligible = list(filter(is_eligible, targets))
         for target in eligible:
-            state = look.states.of(target)
+            state = context.states.target(target)
             if not state.latency.known and not state.explored:
                 state.explored = True
                 return target
-        pair = look.chance.sample(eligible, min(2, len(eligible)))
-        return min(pair, key=lambda target: _latency(target, look), default=None)
+        pair = context.rng.sample(eligible, min(2, len(eligible)))
+        return min(pair, key=lambda target: _latency(target, context), default=None)
 
-    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
-        ranked = sorted(eligible, key=lambda target: _latency(target, look))
+    def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
+        ranked = sorted(eligible, key=lambda target: _latency(target, context))
         if len(ranked) == 1:
             return [(ranked[0], 1.0)]
         # Of all pairs, the best is in n-1, the second best wins n-2, …
@@ -72,18 +74,18 @@ class Affinity:
     2016).
     """
 
-    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
-        eligible = list(filter(may, targets))
+    def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
+        eligible = list(filter(is_eligible, targets))
         if not eligible:
             return None
-        busy = {target.name: look.states.in_flight(target) for target in eligible}
+        busy = {target.name: context.states.in_flight(target) for target in eligible}
         most = ceil(_BOUND * (sum(busy.values()) + 1) / len(eligible))
-        key = look.affinity()
+        key = context.affinity()
         ranked = sorted(eligible, key=lambda target: _distance(key, target))
         return next((target for target in ranked if busy[target.name] < most), ranked[0])
 
-    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
-        return _all_to(self.pick(eligible, _any, look), eligible)
+    def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
+        return _all_to(self.pick(eligible, _any, context), eligible)
 
 
 def _any(_: Target) -> bool:
@@ -94,20 +96,20 @@ def _all_to(first: Target | None, eligible: Sequence[Target]) -> list[tuple[Targ
     return [(target, float(target is first)) for target in sorted(eligible, key=lambda each: each is not first)]
 
 
-def _latency(target: Target, look: BalanceContext) -> float:
-    state = look.states.of(target)
-    return state.latency.value(look.now) * (state.allowance.in_flight + 1)
+def _latency(target: Target, context: BalanceContext) -> float:
+    state = context.states.target(target)
+    return state.latency.value(context.now) * (state.limits.in_flight + 1)
 
 
-def _busy(target: Target, look: BalanceContext) -> float:
-    weight = target.weight * look.states.share(target, look.now)
-    return look.states.in_flight(target) / weight
+def _busy(target: Target, context: BalanceContext) -> float:
+    weight = target.weight * context.states.share(target, context.now)
+    return context.states.in_flight(target) / weight
 
 
-def _expense(target: Target, look: BalanceContext) -> tuple[float, float]:
-    answer = _USUAL_ANSWER if look.max_tokens is None else look.max_tokens
-    expected = cost(target.capabilities.price, Usage(look.prompt, answer))
-    return inf if expected is None else expected, _latency(target, look)
+def _expense(target: Target, context: BalanceContext) -> tuple[float, float]:
+    answer = _USUAL_ANSWER if context.max_tokens is None else context.max_tokens
+    expected = cost(target.capabilities.price, Usage(context.prompt, answer))
+    return inf if expected is None else expected, _latency(target, context)
 
 
 def _distance(key: bytes, target: Target) -> float:
@@ -129,3 +131,26 @@ _STRATEGIES: dict[str, Callable[[], Balancer]] = {
 def make_balancer(strategy: str) -> Balancer:
     """A balancer by its name in the file."""
     return _STRATEGIES[strategy]()
+
+
+class Balancers:
+    """The balancers of one router, by route and place of the tier.
+
+    They are state, not part of a plan: an edit of the file leaves their place in line, and neither another router nor a
+    second simulation on the same plan shares it.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int], tuple[str, Balancer]] = {}
+
+    def of(self, route: str, number: int, strategy: str) -> Balancer:
+        """The one of the route's tier with this number, from 0; a new one where its strategy is another now."""
+        known = self._made.get((route, number))
+        if known is None or known[0] != strategy:
+            known = self._made[route, number] = strategy, make_balancer(strategy)
+        return known[1]
+
+    def adopt(self, plan: Plan) -> None:
+        """Forget those of tiers that a new plan no longer has."""
+        kept = {(chain.route, number) for chain in plan.chains.values() for number in range(len(chain.tiers))}
+        self._made = {place: made for place, made in self._made.items() if place in kept}

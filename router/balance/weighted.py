@@ -1,16 +1,14 @@
-"""Weights kept to one call, whatever the number of targets."""
+"""The strategy `weighted`: weights are kept to one call, whatever the number of targets."""
 
 from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from router.balance.balancer import BalanceContext, IsEligible
 from router.plan.target import Target
-
-if TYPE_CHECKING:
-    from router.balance.balancer import BalanceContext, IsEligible
 
 _ROUNDING = 1e-9  # of a call
 _LONG = 2.0**20  # calls, after which time begins anew, so that adding to it stays exact
@@ -55,16 +53,18 @@ class Weighted:
 
     __slots__ = ("_aside", "_ready", "_targets", "_time", "_waiting", "_weight")
 
-    _weight: float  # of those in line
-    _time: float
-
     def __init__(self) -> None:
-        self._line_up(())
+        self._targets: Sequence[Target] = ()
+        self._time = 0.0
+        self._waiting: _Line = []  # by when they may begin
+        self._ready: _Line = []  # those that may, by when they are due
+        self._aside: list[_Turn] = []
+        self._weight = 1.0
 
-    def pick(self, targets: Sequence[Target], may: IsEligible, look: BalanceContext) -> Target | None:
+    def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
         if targets is not self._targets:
             self._line_up(targets)
-        growing = self._ask_again(may, look) if self._aside else []
+        growing = self._ask_again(is_eligible, context) if self._aside else []
         while True:
             weight = self._weight + sum([turn.weight for turn in growing]) if growing else self._weight
             if not (growing or self._ready or self._waiting):
@@ -73,10 +73,10 @@ class Weighted:
             turn = self._next(growing, time)
             if turn.aside:
                 break
-            if not may(turn.target):
+            if not is_eligible(turn.target):
                 self._step_aside(turn)
                 continue
-            share = look.states.share(turn.target, look.now)
+            share = context.states.share(turn.target, context.now)
             if share >= 1.0:
                 self._take()
                 turn.begin += 1.0 / turn.weight
@@ -89,21 +89,31 @@ class Weighted:
         self._time = time if time < _LONG else self._anew(time)
         return turn.target
 
-    def odds(self, eligible: Sequence[Target], look: BalanceContext) -> list[tuple[Target, float]]:
-        weights = [target.weight * look.states.share(target, look.now) for target in eligible]
+    def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
+        weights = [target.weight * context.states.share(target, context.now) for target in eligible]
         total = sum(weights) or 1.0
         shares = [(target, weight / total) for target, weight in zip(eligible, weights, strict=True)]
         return sorted(shares, key=lambda share: -share[1])
 
     def _line_up(self, targets: Sequence[Target]) -> None:
-        self._targets: Sequence[Target] = targets
+        """Other targets, or other weights, from now on: who was there before is owed as much as it was."""
+        owed = self._owed()
         whole = sum(target.weight for target in targets if target.weight > 0)
         turns = [_Turn(each, each.weight / whole, place) for place, each in enumerate(targets) if each.weight > 0]
-        self._time = 0.0
-        self._waiting: _Line = [(0.0, turn.place, turn) for turn in turns]  # by when they may begin
-        self._ready: _Line = []  # those that may, by when they are due
-        self._aside: list[_Turn] = []
+        for turn in turns:
+            turn.begin = self._time - owed.get(turn.target.name, 0.0) / turn.part
+        self._targets = targets
+        self._waiting = [(turn.begin, turn.place, turn) for turn in turns]
+        heapify(self._waiting)
+        self._ready = []
+        self._aside = []
         self._weight = 1.0
+
+    def _owed(self) -> dict[str, float]:
+        """What each target is owed, in calls, by its name."""
+        in_line = [turn for line in (self._waiting, self._ready) for _, _, turn in line]
+        owed = {turn.target.name: (self._time - turn.begin) * turn.part for turn in in_line}
+        return owed | {turn.target.name: turn.credit for turn in self._aside}
 
     def _next(self, growing: list[_Turn], time: float) -> _Turn:
         """Who is due first of those that may begin; where nobody may, who may soonest. It stays where it is."""
@@ -127,14 +137,14 @@ class Weighted:
         insort(self._aside, turn, key=lambda each: each.place)
         self._weight -= turn.part
 
-    def _ask_again(self, may: IsEligible, look: BalanceContext) -> list[_Turn]:
+    def _ask_again(self, is_eligible: IsEligible, context: BalanceContext) -> list[_Turn]:
         """Those that are back get in line again; gives those whose weight is still growing."""
         growing, aside = [], []
         for turn in self._aside:
-            if not may(turn.target):
+            if not is_eligible(turn.target):
                 aside.append(turn)
                 continue
-            share = look.states.share(turn.target, look.now)
+            share = context.states.share(turn.target, context.now)
             self._with(turn, share)
             if share < 1.0:
                 growing.append(turn)

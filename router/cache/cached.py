@@ -1,13 +1,15 @@
-"""Requests of routes that keep answers: looked up first, then shared with those that ask the same, then stored."""
+"""Requests of routes that keep answers: looked up first, then shared with those that ask the same, then stored.
+
+`Router` has one `CachedRequests` from its first such request on.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from msgspec.structs import replace
 
@@ -15,18 +17,15 @@ from providers.accumulate import as_chunks
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import CacheKey, NotCacheable, cache_key
-from router.cache.location import place
+from router.cache.location import cache_location
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
-from router.config.schema import RoutesFile
-from router.engine.stream import RouterStream
+from router.engine.engine import Engine
+from router.engine.stream import LiveStream
 from router.errors import RouteExhausted
-from router.plan.plan import Chain
+from router.plan.plan import Chain, Plan
+from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
-
-if TYPE_CHECKING:
-    from router.router import Router
-    from router.telemetry.recorder import RequestRecorder, Telemetry
 
 CacheControl = Literal["use", "skip", "refresh", "only"]
 
@@ -34,98 +33,70 @@ _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a th
 
 
 class Found(NamedTuple):
-    """`key` is None for a request that has none, `spare` what may be served when all else fails."""
+    """What the cache has: `key` is None for a request that has none, `spare` may be served when all else fails."""
 
     key: CacheKey | None
     fresh: Entry | None = None
     spare: Entry | None = None
 
 
-def checked(control: str) -> CacheControl:
-    """Raises ValueError for a word that is no control."""
-    for known in get_args(CacheControl):
-        if control == known:
-            found: CacheControl = known
-            return found
-    raise ValueError(f'cache="{control}" is not known; it is one of {", ".join(get_args(CacheControl))}')
-
-
 class CachedRequests:
-    """Single flight over the cache."""
+    """Single flight over the cache: at any time one call upstream for all that ask the same."""
 
-    def __init__(self, cache: ResponseCache, telemetry: Telemetry) -> None:
-        self.cache = cache
-        self._telemetry = telemetry
-        self._flights: dict[CacheKey, SharedCall] = {}
-
-    @classmethod
-    def on(cls, folder: Path | None, most: int, wall: Callable[[], float], telemetry: Telemetry) -> CachedRequests:
-        """As `ResponseCache`; what is answered without a call is told to `telemetry`."""
-        return cls(ResponseCache(folder, most, wall), telemetry)
-
-    def witness(self, trace: Trace, request: CompletionRequest, began: float) -> RequestRecorder:
-        """Of a request that makes no call of its own."""
-        return self._telemetry.witness(trace, request, began)
-
-    def of(self, chain: Chain, control: str, trace: Trace) -> CachedRequests | None:
-        """This, or None when a request of the chain goes past the cache.
-
-        Raises:
-            ValueError: no control has this name.
-            RouteExhausted: only a cached answer is wanted, and the route keeps none.
-        """
-        found = checked(control)
-        if found == "skip":
-            trace.cache = "skipped, as asked" if chain.cache is not None else ""
-            return None
-        if chain.cache is None and found == "only":
-            raise RouteExhausted(chain.route, trace, note='the route keeps no answers (cache="only")')
-        return None if chain.cache is None else self
-
-    def stream(
-        self, router: Router, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl
-    ) -> CachedStream:
-        """The same for a stream."""
-        return CachedStream(router, chain, request, trace, self, control)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock)
+        self._calls: dict[CacheKey, SharedCall] = {}
+        engine.adopters.append(self.adopt)
+        engine.on_new_loop.append(self.on_new_loop)
 
     async def complete(
-        self,
-        chain: Chain,
-        request: CompletionRequest,
-        trace: Trace,
-        control: CacheControl,
-        call: Callable[[], Awaitable[CompletionResponse]],
+        self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl
     ) -> CompletionResponse:
-        """The answer from the cache, from an identical request under way, or from `call`."""
-        clock = asyncio.get_running_loop().time
+        """The answer from the cache, from an identical request under way, or from a call."""
+        clock = self._engine.enter_loop().time
         began = clock()
-        found = await self.look(chain, request, trace, control)
+        found = await self.lookup(chain, request, trace, control)
         if found.fresh is not None:
             response = self.hit(found.fresh, trace)
-            self.witness(trace, request, began).shared(response, clock())
+            self.recorder(trace, request, began).answered_from_cache(response, clock())
             return response
+        call = partial(self._engine.complete, chain, request, trace)
         if found.key is None:
             return await call()
-        flight, first = self.flight(found.key, chain, trace, lambda flight: flight.plain(call))
-        witness = None if first else self.witness(trace, request, began)  # the first one's call has its own
+        shared, is_first = self.join(found.key, chain, trace, lambda shared: shared.run(call))
+        recorder = None if is_first else self.recorder(trace, request, began)  # the first one's call has its own
         try:
-            response = await flight.result()
+            response = await shared.result()
         except BaseException as error:
             if found.spare is None or not isinstance(error, RouteExhausted):
-                if witness is not None:
-                    witness.failed(error, clock())
+                if recorder is not None:
+                    recorder.failed(error, clock())
                 raise
             response = self.stale(found.spare, trace)
-            (witness or self.witness(trace, request, began)).shared(response, clock(), after_failure=first)
+            recorder = recorder or self.recorder(trace, request, began)
+            recorder.answered_from_cache(response, clock(), after_failure=is_first)
             return response
         finally:
-            await flight.leave()
-        if witness is None:
+            await shared.leave()
+        if recorder is None:
             return response
-        witness.shared(response, clock())
+        recorder.answered_from_cache(response, clock())
         return replace(response, trace=trace)
 
-    async def look(self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl) -> Found:
+    def stream(self, live: LiveStream, control: CacheControl) -> CachedStream:
+        """The same for a stream, which `live` would ask of the vendors."""
+        return CachedStream(self, live, control)
+
+    def enter_loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop, which the engine belongs to from now on; raises WrongLoop."""
+        return self._engine.enter_loop()
+
+    def recorder(self, trace: Trace, request: CompletionRequest, began: float) -> RequestRecorder:
+        """A recorder for a request that makes no call of its own."""
+        return self._engine.telemetry.recorder(trace, request, began)
+
+    async def lookup(self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl) -> Found:
         """What the cache has.
 
         Raises:
@@ -154,91 +125,105 @@ class CachedRequests:
             raise RouteExhausted(chain.route, trace, note='the cache has no answer to this (cache="only")')
         return Found(None)
 
-    def flight(
+    def join(
         self, key: CacheKey, chain: Chain, trace: Trace, start: Callable[[SharedCall], SharedCall]
     ) -> tuple[SharedCall, bool]:
         """The call to wait for, joined, and whether it is begun by this request. It has to be left."""
-        found = self._flights.get(key)
-        if found is not None:
+        under_way = self._calls.get(key)
+        if under_way is not None:
             self.cache.stats.joined += 1
             trace.cache = "joined"
-            found.join()
-            return found, False
+            under_way.join()
+            return under_way, False
 
-        def landed(response: CompletionResponse) -> None:
+        def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
             trace.cache = self.cache.keep(key, response, chain.cache)
 
-        def over() -> None:
-            if self._flights.get(key) is made:
-                del self._flights[key]
+        def on_end() -> None:
+            if self._calls.get(key) is made:
+                del self._calls[key]
 
-        made = SharedCall(landed, over)
+        made = SharedCall(on_answer, on_end)
         made.join()
-        self._flights[key] = start(made)
+        self._calls[key] = start(made)
         return made, True
 
     def hit(self, entry: Entry, trace: Trace) -> CompletionResponse:
+        """An entry is served."""
         self.cache.saved(entry.response)
         trace.cache = "hit"
         return served(entry, stale=False, trace=trace)
 
     def stale(self, entry: Entry, trace: Trace) -> CompletionResponse:
+        """An expired entry is served, since everything is down."""
         self.cache.stats.stale += 1
         trace.cache = "stale"
         return served(entry, stale=True, trace=trace)
 
-    def adopt(self, file: RoutesFile) -> None:
+    def adopt(self, plan: Plan) -> None:
         """An edit may keep the answers elsewhere."""
-        self.cache.adopt(*place(file))
+        self.cache.adopt(*cache_location(plan.file))
 
     async def aclose(self) -> None:
         """End the calls under way, and write what is to be kept."""
-        for flight in tuple(self._flights.values()):
-            await flight.aclose()
+        for shared in tuple(self._calls.values()):
+            await shared.aclose()
         await self.cache.aclose()
 
     def on_new_loop(self) -> None:
         """Calls under way went with the old loop."""
-        self._flights.clear()
+        self._calls.clear()
         self.cache.on_new_loop()
 
 
-class CachedStream(RouterStream):
-    """A stream of a route that keeps answers."""
+def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
+    """Whether a request goes past the cache.
 
-    def __init__(
-        self,
-        router: Router,
-        chain: Chain,
-        request: CompletionRequest,
-        trace: Trace,
-        calls: CachedRequests,
-        control: CacheControl,
-    ) -> None:
-        super().__init__(router, chain, request, trace)
-        self._calls = calls
+    Raises:
+        ValueError: no control has this name.
+        RouteExhausted: only a cached answer is wanted, and the route keeps none.
+    """
+    if control not in get_args(CacheControl):
+        raise ValueError(f'cache="{control}" is not known; it is one of {", ".join(get_args(CacheControl))}')
+    if control == "skip":
+        trace.cache = "skipped, as asked" if chain.cache is not None else ""
+        return True
+    if chain.cache is None and control == "only":
+        raise RouteExhausted(chain.route, trace, note='the route keeps no answers (cache="only")')
+    return chain.cache is None
+
+
+class CachedStream:
+    """The chunks of a stream of a route that keeps answers: out of the cache, or of a call that others share."""
+
+    def __init__(self, requests: CachedRequests, live: LiveStream, control: CacheControl) -> None:
+        self.trace = live.trace
+        self.recorder: RequestRecorder | None = None
+        self._requests = requests
+        self._live = live
         self._control = control
         self._stored: CompletionResponse | None = None
-        self._flight: SharedCall | None = None
+        self._shared: SharedCall | None = None
 
     @property
     def response(self) -> CompletionResponse:
-        found = self._stored
-        if found is None and self._flight is not None:
-            found = self._flight.response
-        return super().response if found is None else replace(found, trace=self._trace, raw=None)
+        """The answer so far."""
+        response = self._stored
+        if response is None and self._shared is not None:
+            response = self._shared.response
+        return self._live.response if response is None else replace(response, trace=self.trace, raw=None)
 
-    async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        clock = self._router._enter_loop().time
+    async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
+        """The chunks as they come; it raises what the request fails with."""
+        clock = self._requests.enter_loop().time
         began = clock()
-        found = await self._calls.look(self._chain, self._request, self._trace, self._control)
+        found = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)
         if found.fresh is not None:
-            self._stored = self._calls.hit(found.fresh, self._trace)
-            self.witness = self._calls.witness(self._trace, self._request, began)
-            self.witness.shared(self._stored, clock())
+            self._stored = self._requests.hit(found.fresh, self.trace)
+            self._record(began).answered_from_cache(self._stored, clock())
         else:
-            source = super()._chunks() if found.key is None else self._shared(found.key, found.spare, began)
+            source = self._uncached() if found.key is None else self._joined(found.key, found.spare, began)
             async with aclosing(source) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -246,28 +231,39 @@ class CachedStream(RouterStream):
             for chunk in as_chunks(self._stored):
                 yield chunk
 
-    async def _shared(self, key: CacheKey, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
-        """From the call that all identical requests share; what it fails with may leave the spare to be served."""
-        inner = RouterStream(self._router, self._chain, self._request, self._trace)
-        flight, first = self._calls.flight(key, self._chain, self._trace, lambda flight: flight.streamed(inner))
-        self._flight = flight
-        clock = asyncio.get_running_loop().time
-        if not first:
-            self.witness = self._calls.witness(self._trace, self._request, began)
+    def _record(self, began: float) -> RequestRecorder:
+        """The recorder of a request that makes no call of its own."""
+        if self.recorder is None:
+            self.recorder = self._requests.recorder(self.trace, self._live.request, began)
+        return self.recorder
+
+    async def _uncached(self) -> AsyncGenerator[StreamChunk, None]:
         try:
-            async with aclosing(flight.chunks()) as chunks:
+            async with aclosing(self._live.chunks()) as chunks:
                 async for chunk in chunks:
                     yield chunk
-            if self.witness is not None:
-                self.witness.shared(self.response, clock())
+        finally:
+            self.recorder = self._live.recorder
+
+    async def _joined(self, key: CacheKey, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
+        """From the call that all identical requests share; what it fails with may leave the spare to be served."""
+        chain, clock = self._live.chain, asyncio.get_running_loop().time
+        shared, is_first = self._requests.join(key, chain, self.trace, lambda shared: shared.stream(self._live))
+        self._shared = shared
+        recorder = None if is_first else self._record(began)
+        try:
+            async with aclosing(shared.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            if recorder is not None:
+                recorder.answered_from_cache(self.response, clock())
         except BaseException as error:
             if spare is None or not isinstance(error, RouteExhausted):
-                if self.witness is not None:
-                    self.witness.failed(error, clock())
+                if recorder is not None:
+                    recorder.failed(error, clock())
                 raise
-            self._stored = self._calls.stale(spare, self._trace)
-            witness = self.witness or self._calls.witness(self._trace, self._request, began)
-            witness.shared(self._stored, clock(), after_failure=first)
+            self._stored = self._requests.stale(spare, self.trace)
+            self._record(began).answered_from_cache(self._stored, clock(), after_failure=is_first)
         finally:
-            self.witness = self.witness or inner.witness
-            await flight.leave()
+            self.recorder = self.recorder or self._live.recorder
+            await shared.leave()

@@ -137,7 +137,7 @@ class Disk:
         return await self._in_thread(self._writing, lambda cache: self._clear(cache, matches), 0)
 
     async def volume(self) -> tuple[int, int]:
-        """(entries, bytes)."""
+        """How much is stored, as (entries, bytes)."""
         return await self._in_thread(self._reading, lambda cache: (len(cache), int(cache.volume())), (0, 0))
 
     async def cleared_at(self) -> float:

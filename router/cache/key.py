@@ -25,7 +25,7 @@ class CacheKey(NamedTuple):
     digest: str
 
     def text(self) -> str:
-        """As a store knows it."""
+        """The key as a store knows it."""
         return msgspec.json.encode(self).decode()
 
 

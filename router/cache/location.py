@@ -11,7 +11,7 @@ from router.config.schema import RoutesFile
 MOST = 1_000_000_000  # bytes on disk, where the file does not say
 
 
-def place(file: RoutesFile) -> tuple[Path | None, int]:
+def cache_location(file: RoutesFile) -> tuple[Path | None, int]:
     """(folder, bytes at most); no folder for a cache that is in memory only.
 
     The folder is the file's, else `SIGNALBOX_CACHE_DIR`, else in the user's cache folder of the system.

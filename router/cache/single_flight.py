@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from math import inf
 
 from providers.accumulate import as_chunks
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionResponse, StreamChunk
 from router.cleanup import to_the_end
-from router.engine.stream import RouterStream
+from router.engine.stream import StreamSource
 
 _AHEAD = 64  # chunks that are read before the fastest of the consumers has asked for them
 
 
 class SharedCall:
-    """Started by `plain` or `streamed`, in the task of its first caller.
+    """Started by `run` or `stream`, in the task of its first caller.
 
     Args:
-        landed: called with the whole answer, before anybody gets it.
-        over: called once at the end, whatever it was.
+        on_answer: called with the whole answer, before anybody gets it.
+        on_end: called once at the end, whatever it was.
     """
 
-    def __init__(self, landed: Callable[[CompletionResponse], None], over: Callable[[], None]) -> None:
-        self._landed = landed
-        self._over = over
+    def __init__(self, on_answer: Callable[[CompletionResponse], None], on_end: Callable[[], None]) -> None:
+        self._on_answer = on_answer
+        self._on_end = on_end
         self._chunks: list[StreamChunk] = []
-        self._stream: RouterStream | None = None
+        self._source: StreamSource | None = None
         self._response: CompletionResponse | None = None
         self._error: Exception | None = None
         self._done = False
@@ -41,23 +42,23 @@ class SharedCall:
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def plain(self, call: Callable[[], Awaitable[CompletionResponse]]) -> SharedCall:
+    def run(self, call: Callable[[], Awaitable[CompletionResponse]]) -> SharedCall:
         """Run a plain call."""
         self._task = asyncio.get_running_loop().create_task(self._run(self._call(call)))
         return self
 
-    def streamed(self, stream: RouterStream) -> SharedCall:
+    def stream(self, source: StreamSource) -> SharedCall:
         """Run a stream."""
-        self._stream = stream
-        self._task = asyncio.get_running_loop().create_task(self._run(self._pump(stream)))
+        self._source = source
+        self._task = asyncio.get_running_loop().create_task(self._run(self._pump(source)))
         return self
 
     @property
     def response(self) -> CompletionResponse | None:
         """The answer so far."""
-        if self._response is not None or self._stream is None:
+        if self._response is not None or self._source is None:
             return self._response
-        return self._stream.response
+        return self._source.response
 
     def join(self) -> None:
         self._users += 1
@@ -66,7 +67,7 @@ class SharedCall:
         """One less to serve; the last one ends the call upstream."""
         self._users -= 1
         if self._users == 0 and not self._done and self._task is not None:
-            self._over()
+            self._on_end()
             self._task.cancel()
             if await to_the_end(asyncio.wait([self._task])):
                 raise asyncio.CancelledError
@@ -115,21 +116,21 @@ class SharedCall:
             self._error = self._error or error
         finally:
             self._done = True
-            self._over()
+            self._on_end()
             self._news.set()
 
     async def _call(self, call: Callable[[], Awaitable[CompletionResponse]]) -> None:
         response = await call()
-        self._landed(response)
+        self._on_answer(response)
         self._response = response
         self._chunks += as_chunks(response)
 
-    async def _pump(self, stream: RouterStream) -> None:
-        async with stream:
-            async for chunk in stream:
+    async def _pump(self, source: StreamSource) -> None:
+        async with aclosing(source.chunks()) as chunks:
+            async for chunk in chunks:
                 if chunk.done:
-                    self._response = stream.response
-                    self._landed(self._response)
+                    self._response = source.response
+                    self._on_answer(self._response)
                 self._chunks.append(chunk)
                 self._news.set()
                 self._news.clear()

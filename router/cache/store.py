@@ -69,7 +69,7 @@ class ResponseCache:
     # --- what a person asks
 
     async def volume(self) -> tuple[int, int]:
-        """(entries, bytes) on disk; in memory where there is no disk."""
+        """How much is stored, as (entries, bytes): on disk, or in memory where there is no disk."""
         disk = self._on_disk()
         return (len(self._memory), self._memory.size) if disk is None else await disk.volume()
 

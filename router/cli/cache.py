@@ -10,7 +10,7 @@ import click
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest
 from router.cli.common import Failure, file_option, valid_file
-from router.cli.explain import cache_of, read_request, tell_cache
+from router.cli.explain import cache_of, print_cache, read_request
 from router.config.units import format_duration, format_size
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain
@@ -83,7 +83,7 @@ def why(route: str, request_file: str, path: str) -> int:
     else:
         state = "is stored" if age <= chain.cache.ttl else "is stored, but has expired"
         click.echo(f"the answer {state}; it is {format_duration(round(age))} old")
-    tell_cache(cached)
+    print_cache(cached)
     return 0
 
 

@@ -23,11 +23,11 @@ def command(path: str, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(_as_dict(loaded), indent=2))
     else:
-        _tell(loaded, path)
+        _print_findings(loaded, path)
     return 0 if loaded.file is not None else INVALID
 
 
-def _tell(loaded: LoadResult, path: str) -> None:
+def _print_findings(loaded: LoadResult, path: str) -> None:
     for diagnostic in loaded.diagnostics:
         click.echo(diagnostic.render(), err=True)
     if loaded.file is None:

@@ -14,10 +14,11 @@ from providers.coerce import coerce_request
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
+from router.balance.strategies import make_balancer
 from router.cli.common import Failure, file_option, valid_file
 from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
-from router.engine.request import build_request, needs_of
+from router.engine.request import build_request, requirements_of
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain
 from router.plan.pricing import cost
@@ -46,11 +47,11 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
         request = read_request(route, request_file, prompt)
     except (SignalboxError, TypeError) as error:
         raise Failure(str(error)) from None
-    needs = needs_of(request, streaming=True)
+    needs = requirements_of(request, streaming=True)
     look = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
-        chance=Random(0),
+        rng=Random(0),
         prompt=needs.prompt_tokens,
         max_tokens=needs.max_tokens,
         affinity=needs.affinity,
@@ -60,9 +61,9 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     if as_json:
         click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached}, indent=2))
     else:
-        _tell(route, router.revision, chain, tiers)
+        _print_plan(route, router.revision, chain, tiers)
         if cached is not None:
-            tell_cache(cached)
+            print_cache(cached)
     return 0
 
 
@@ -87,7 +88,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
-def tell_cache(cached: dict[str, Any]) -> None:
+def print_cache(cached: dict[str, Any]) -> None:
     """What `cache_of` found, for people."""
     click.echo(f"  cache: {format_duration(cached['ttl'])}")
     if cached["key"] is None:
@@ -124,7 +125,7 @@ def _tier(
 ) -> dict[str, Any]:
     tier = chain.tiers[number]
     eligible = [t for t in tier.targets if t.weight > 0 and why_unfit(t, needs, {}) is None]
-    odds = tier.balancer.odds(eligible, look) if eligible else []
+    odds = make_balancer(tier.balance).shares(eligible, look) if eligible else []
     offered = [
         {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
         | _cost_bounds(target, needs, request)
@@ -151,7 +152,7 @@ def _cost_bounds(target: Target, needs: Requirements, request: CompletionRequest
     return {"cost_least": least, "cost_most": most}
 
 
-def _tell(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
+def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
     click.echo(f"{route}  revision {revision}  (nothing is sent)")
     for number, tier in enumerate(tiers):
         when = "first" if number == 0 else "then" if tier["on"] is None else f"only on {', '.join(tier['on'])}"

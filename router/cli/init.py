@@ -73,11 +73,11 @@ def command(path: str) -> int:
             file.write(text)
     except OSError as error:
         raise Failure(f"{path} can't be written: {error.strerror}", 2) from None
-    _tell(path, vendors, models)
+    _print_next_steps(path, vendors, models)
     return 0
 
 
-def _tell(path: str, vendors: list[Vendor], models: tuple[str, ...]) -> None:
+def _print_next_steps(path: str, vendors: list[Vendor], models: tuple[str, ...]) -> None:
     found = [f"{vendor.name} ({vendor.variable})" for vendor in vendors]
     if models:
         found.append(f"an Ollama with {len(models)} model{'s' if len(models) != 1 else ''}")
@@ -105,7 +105,7 @@ def _ollama_address(env: Mapping[str, str]) -> str:
 
 
 async def _ollama_models(address: str) -> tuple[str, ...]:
-    """None where nobody answers in time."""
+    """What an Ollama at this address offers; nothing where nobody answers in time."""
     provider = registry.create(ProviderSettings(name="ollama", kind="ollama", base_url=address))
     try:
         async with asyncio.timeout(_PATIENCE):

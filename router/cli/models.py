@@ -40,7 +40,7 @@ def command(providers: tuple[str, ...], path: str, as_json: bool) -> int:
         click.echo(json.dumps({name: _as_data(answer) for name, answer in found.items()}, indent=2))
     else:
         for name, answer in found.items():
-            _tell(name, answer)
+            _print_models(name, answer)
         for name in disabled & set(providers or plan.providers):
             click.echo(f"{name}: left out, since a variable is not set", err=True)
     return 1 if any(isinstance(answer, ProviderError) for answer in found.values()) else 0
@@ -71,7 +71,7 @@ def _as_data(answer: dict[str, ModelCapabilities] | ProviderError) -> Any:
     return {"error": str(answer)} if isinstance(answer, ProviderError) else msgspec.to_builtins(answer)
 
 
-def _tell(name: str, answer: dict[str, ModelCapabilities] | ProviderError) -> None:
+def _print_models(name: str, answer: dict[str, ModelCapabilities] | ProviderError) -> None:
     if isinstance(answer, ProviderError):
         click.echo(str(answer), err=True)
         return

@@ -49,7 +49,7 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
         _show_policy(chain, policy, plan, loaded)
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
-        click.echo(f"  budget of {budget.purse}: ${budget.usd:g} {budget.period}")
+        click.echo(f"  budget of {budget.owner}: ${budget.usd:g} {budget.period}")
 
 
 def tier_line(tier: Tier) -> str:

@@ -77,7 +77,7 @@ async def _take(name: str | None, where: Path | None) -> list[Snapshot]:
 
 
 def render(snapshot: Snapshot) -> str:
-    """For people."""
+    """The snapshot as lines for people."""
     processes = len(snapshot.by_process)
     head = click.style(snapshot.name, bold=True)
     where = f"  {snapshot.path}" if snapshot.path else ""
@@ -103,13 +103,13 @@ def _rejection(reload: ReloadNote) -> list[str]:
 
 
 def _provider(provider: ProviderFigures, now: float) -> list[str]:
-    lines = [f"  {_lamp(provider.lamp, now)} {provider.name:<20} {_figures(provider.figures)}"]
+    lines = [f"  {_health(provider.health, now)} {provider.name:<20} {_figures(provider.figures)}"]
     return lines + [_target(target, now) for target in provider.targets]
 
 
 def _target(target: TargetFigures, now: float) -> str:
     share = "" if target.share is None else f"  {target.share:.0%} of calls"
-    return f"    {_lamp(target.lamp, now)} {target.name:<18} {_figures(target.figures)}{share}"
+    return f"    {_health(target.health, now)} {target.name:<18} {_figures(target.figures)}{share}"
 
 
 def _route(route: RouteFigures) -> str:
@@ -117,11 +117,12 @@ def _route(route: RouteFigures) -> str:
     return f"  → {route.name:<20} {_figures(route.figures)}  {flows}".rstrip()
 
 
-def _lamp(lamp: Health, now: float) -> str:
-    sign, colour = _LAMPS[lamp.state]
-    left = "" if lamp.until is None else f" {max(0.0, lamp.until - now):.0f} s"
-    by_hand = " by hand" if lamp.by_hand else ""
-    words = "" if lamp.state == "closed" and not lamp.by_hand else f" {lamp.state.replace('_', '-')}{left}{by_hand}"
+def _health(health: Health, now: float) -> str:
+    sign, colour = _LAMPS[health.state]
+    left = "" if health.until is None else f" {max(0.0, health.until - now):.0f} s"
+    by_hand = " by hand" if health.by_hand else ""
+    is_plain = health.state == "closed" and not health.by_hand
+    words = "" if is_plain else f" {health.state.replace('_', '-')}{left}{by_hand}"
     return click.style(f"{sign}{words}", fg=colour)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -178,9 +177,3 @@ def _items(value: str) -> list[str]:
 def dotted(path: Path_) -> str:
     """`("routes", "chat", 0)` as `routes.chat.0`."""
     return ".".join(str(part) for part in path)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean "llama"?)`, or nothing when no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1) if len(name) <= 100 else ()
-    return f' (did you mean "{near[0]}"?)' if near else ""

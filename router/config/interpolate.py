@@ -45,11 +45,6 @@ def shown(value: object) -> str:
     return value.written if isinstance(value, Expanded) else str(value)
 
 
-def escape(text: str) -> str:
-    """The text that expands to exactly `text`."""
-    return text.replace("$", "$$")
-
-
 class Interpolator:
     """Fills in variables and remembers, in `resolved`, which it used.
 

@@ -62,7 +62,7 @@ def _with_variables(schema: Any) -> Any:
 
 
 def _rewritten(node: Any, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """The same from the leaves up."""
+    """Rewrite a schema from the leaves up."""
     if isinstance(node, list):
         return [_rewritten(item, rewrite) for item in node]
     if not isinstance(node, dict):

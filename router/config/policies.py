@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from providers.types import Timeout
 from router.config.schema import RoutesFile
 
 Origin = Literal["built in"] | tuple[str | int, ...]
 
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
-    "timeout": {"connect": 3.0, "first_token": 30.0, "idle": 30.0, "total": 120.0},
+    "timeout": {name: getattr(Timeout(), name) for name in ("connect", "first_token", "idle", "total")},
     "retry": {
         "max_attempts": 4,
         "same_target": 1,

@@ -8,8 +8,9 @@ from typing import Any, TypeGuard, get_type_hints
 
 import msgspec
 
+from providers.spelling import did_you_mean
 from providers.types import CompletionRequest
-from router.config.diagnostics import Findings, did_you_mean
+from router.config.diagnostics import Findings
 from router.config.interpolate import Expanded, shown
 from router.config.schema import KIND_OF_OPTION
 from router.config.yaml_reader import Node, core_scalar
@@ -62,14 +63,14 @@ class _Rules:
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
-        from providers.registry import known_kinds
+        from providers.registry import known_kinds, remedy
 
         kind = node.get("kind")
         if kind is None or not isinstance(kind.value, str) or kind.unset:
             return
         known = known_kinds()
         if kind.value not in known:
-            near = self._near(kind.value, known)
+            near = remedy(kind.value) or self._near(kind.value, known)
             text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(known)}'
             self._error(kind, text)
         for option, owner in KIND_OF_OPTION.items():
@@ -81,6 +82,10 @@ class _Rules:
             near = self._near(dialect.value, DIALECTS)
             text = f'no dialect is named "{shown(dialect.value)}"{near}; dialects: {", ".join(DIALECTS)}'
             self._error(dialect, text)
+        elif dialect is not None and node.get("base_url") is None and dialect.value in DIALECTS:
+            url = DIALECTS[dialect.value].base_url
+            if "{" in url and dialect.value != "generic":
+                self._error(dialect, f'dialect "{dialect.value}" needs a base_url, such as {url}')
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
         keys = [str(item.value) for item in _items(node.get("api_keys"))]

@@ -122,7 +122,7 @@ def _code(value: Any) -> str:
     if text == "any":
         return text
     if text not in list(ErrorCode):
-        from router.config.diagnostics import did_you_mean
+        from providers.spelling import did_you_mean
 
         near = did_you_mean(text, ["any", *ErrorCode])
         raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: any, {", ".join(ErrorCode)}')
@@ -349,7 +349,7 @@ class ProviderConfig(Section):
         return self._disabled
 
     def leave_out(self) -> None:
-        """For the loader, before anyone else has the file."""
+        """Leave a provider out; only the loader may, before anyone else has the file."""
         self._disabled = True
 
     @property

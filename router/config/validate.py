@@ -7,7 +7,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from router.config.diagnostics import Findings, did_you_mean
+from providers.spelling import did_you_mean
+from router.config.diagnostics import Findings
 from router.config.schema import RoutesFile
 from router.config.yaml_reader import Node
 

@@ -1,0 +1,3 @@
+"""One request from begin to end: decisions without I/O, and the loop around them. `Router` and the cache run on it;
+interior.
+"""

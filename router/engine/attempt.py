@@ -1,82 +1,38 @@
-"""One attempt at one target: the request as this target gets it, and the answer with what the router knows of it."""
+"""One attempt at one target, plain or streamed. `router.engine.failover` makes one after another."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from functools import lru_cache
-from typing import Any, cast
-
-import msgspec
+from typing import cast
 
 from providers.base import ChunkStream, Provider, ReportsQuota
 from providers.errors import ErrorCode, ProviderError
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
-from router.plan.plan import Chain
-from router.plan.pricing import cost
+from router.engine.context import RequestContext
+from router.engine.request import for_target
 from router.plan.target import Target
 from router.state.lease import Lease
-from router.views.trace import Trace
-
-_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
 
 
-def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
-    """The request as this target gets it: its model id, and its params where the caller said nothing."""
-    if not target.params and target.connect is None:
-        return msgspec.structs.replace(request, model=target.model)
-    changes: dict[str, Any] = {"model": target.model}
-    if target.connect is not None and request.connect_timeout is None:
-        changes["connect_timeout"] = target.connect
-    extra: dict[str, Any] = {}
-    for key, value in target.params.items():
-        if key not in _FIELDS:
-            extra[key] = value
-        elif not getattr(request, key) and getattr(request, key) != 0:
-            changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
-    if extra:
-        changes["extra_body"] = {**extra, **(request.extra_body or {})}
-    return msgspec.structs.replace(request, **changes)
-
-
-def refused(response: CompletionResponse, target: Target) -> ProviderError:
-    """A refusal as an error, for a chain that has a tier for it."""
-    return ProviderError(
-        ErrorCode.CONTENT_FILTERED,
-        "the answer was refused by the vendor's policy",
-        provider=target.provider,
-        model=target.model,
-        request_id=response.request_id,
-    )
-
-
-@lru_cache(maxsize=64)
-def _reports_quota(kind: type[Provider]) -> bool:
-    """Asked once for each class: looking into a protocol costs more than all else that follows an answer."""
-    return issubclass(kind, ReportsQuota)
-
-
-def hear(provider: Provider, target: Target, lease: Lease, clock: Callable[[], float]) -> None:
-    """Take over what the answer's headers say is left of the vendor's limits."""
-    if not _reports_quota(type(provider)):
-        return
-    told = cast(ReportsQuota, provider).remaining_quota(target.model)
-    if told is not None:
-        lease.heard(told, clock())
-
-
-async def call(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> CompletionResponse:
-    """One plain attempt, within the target's timeouts and the request's deadline."""
+async def complete_once(context: RequestContext, target: Target, lease: Lease) -> CompletionResponse:
+    """The whole answer of one target, within its timeouts and the request's deadline; raises ProviderError."""
+    provider = context.providers.of(target, lease.key)
     try:
-        return await bounded(
-            provider.complete(for_target(request, target)),
+        response = await bounded(
+            provider.complete(for_target(context.request, target)),
             target.timeout,
             provider=target.provider,
             model=target.model,
-            deadline=deadline,
+            deadline=context.deadline,
         )
     except ProviderError as error:
         raise _uncommitted(error) from None
+    _apply_quota(provider, target, lease, context)
+    if context.chain.names_refusals and response.finish_reason == "content_filter":
+        raise _refusal(response, target)
+    return response
 
 
 class OpenedStream:
@@ -103,16 +59,32 @@ class OpenedStream:
 
     @property
     def response(self) -> CompletionResponse:
+        """What came so far."""
         return self._source.response
 
     async def aclose(self) -> None:
+        """Close the connection, unless the answer was read to its end."""
         await self.rest.aclose()
         await self._source.aclose()
 
 
-async def open_stream(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> OpenedStream:
-    """One attempt at a stream: returns at its first content (or its end); what carries none is held back."""
-    source = provider.stream(for_target(request, target))
+async def open_once(
+    context: RequestContext, request: CompletionRequest, provider: Provider, target: Target, lease: Lease
+) -> OpenedStream:
+    """A stream of one target: returns at its first content (or its end), and holds back what carries none."""
+    opened = await _open(provider, for_target(request, target), target, context.deadline)
+    now = context.clock()
+    opened.first_token = now - lease.started
+    lease.first_token(opened.first_token, now, streaming=True)
+    _apply_quota(provider, target, lease, context)
+    if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
+        await opened.aclose()
+        raise _refusal(opened.response, target)
+    return opened
+
+
+async def _open(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> OpenedStream:
+    source = provider.stream(request)
     chunks = timed(
         aiter(source),
         target.timeout,
@@ -140,13 +112,26 @@ def _uncommitted(error: ProviderError) -> ProviderError:
     return error
 
 
-def routed(response: CompletionResponse, chain: Chain, target: Target, trace: Trace) -> CompletionResponse:
-    """The answer with what the router knows about it."""
-    return msgspec.structs.replace(
-        response,
-        route=chain.route,
-        target=target.name,
-        cost=cost(target.capabilities.price, response.usage),
-        trace=trace,
-        provider=response.provider or target.provider,
+def _refusal(response: CompletionResponse, target: Target) -> ProviderError:
+    """A refusal as an error, for a chain that has a tier for it."""
+    return ProviderError(
+        ErrorCode.CONTENT_FILTERED,
+        "the answer was refused by the vendor's policy",
+        provider=target.provider,
+        model=target.model,
+        request_id=response.request_id,
     )
+
+
+@lru_cache(maxsize=64)
+def _reports_quota(kind: type[Provider]) -> bool:
+    """Asked once for each class: looking into a protocol costs more than all else that follows an answer."""
+    return issubclass(kind, ReportsQuota)
+
+
+def _apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
+    """Take over what the answer says is left of the vendor's limits."""
+    if _reports_quota(type(provider)):
+        quota = cast(ReportsQuota, provider).remaining_quota(target.model)
+        if quota is not None:
+            lease.apply_remaining(quota, context.clock())

@@ -45,6 +45,7 @@ class ProviderPool:
         return self.made(plan.catalogue.keys[name][0]) if given is None else given
 
     def made(self, key: Key) -> Provider:
+        """The provider of a key, made on first use."""
         found = self._made.get(key.identity) or self._given.get(key.identity)
         if found is None:
             if self._closed:
@@ -58,19 +59,18 @@ class ProviderPool:
         """Calls in flight by the name of the provider."""
         guards = {name: [self._guard(key.identity) for key in keys] for name, keys in plan.catalogue.keys.items()}
         return {
-            name: sum(guard.allowance.in_flight for guard in found if guard is not None)
-            for name, found in guards.items()
+            name: sum(guard.limits.in_flight for guard in found if guard is not None) for name, found in guards.items()
         }
 
-    def keep(self, identities: set[str]) -> None:
-        """Close those of all other keys, each when its last call has ended."""
-        self._kept = frozenset(identities)
-        for identity in [identity for identity in self._made if identity not in identities]:
+    def adopt(self, plan: Plan) -> None:
+        """Close those of keys that the plan does not have, each when its last call has ended."""
+        self._kept = plan.keys
+        for identity in [identity for identity in self._made if identity not in self._kept]:
             guard = self._guard(identity)
-            if guard is None or guard.allowance.in_flight == 0:
+            if guard is None or guard.limits.in_flight == 0:
                 self._retire(identity)
             else:
-                guard.allowance.on_idle = partial(self._retire, identity)
+                guard.limits.on_idle = partial(self._retire, identity)
 
     def _retire(self, identity: str) -> None:
         if identity in self._kept:
@@ -80,6 +80,11 @@ class ProviderPool:
             task = asyncio.get_running_loop().create_task(provider.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    @property
+    def open(self) -> int:
+        """Providers whose connections are not closed, those that are being closed included."""
+        return len(self._made) + len(self._closing)
 
     def on_new_loop(self) -> None:
         """What was being closed went with the old loop."""

@@ -1,96 +1,85 @@
 """Every decision about one request, without I/O: which target next, when to wait, when to give up.
 
-`decide` is a generator. It yields a `Step`, is sent what came of it (an `Outcome`) and ends when nothing is left. The
-engine drives it with real calls; `explain` asks the same helpers without any.
+`decide` is a generator. It yields a `Step`, is sent what came of it (an `Outcome`) and ends when nothing is left.
+`router.engine.failover` drives it with real calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from functools import partial
-from math import inf
-from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
-from router.engine.needs import Requirements, serves, why_unfit
-from router.engine.situation import RequestContext
-from router.engine.steps import Call, Decision, Failed, Outcome, Placed, Slow, Stay, Step, Wait
-from router.plan.plan import Chain, Tier
-from router.plan.rules import RetryRules
+from router.engine.context import RequestContext
+from router.engine.eligibility import Progress, breakers_admit, callable_later, is_probed, pick
+from router.engine.needs import serves
+from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
+from router.plan.plan import Tier
 from router.plan.target import Key, Target
-from router.state.guard import Refusal
 from router.state.limits import Reserved
 from router.state.retries import full_jitter
-from router.state.states import States
-from router.views.trace import Pause, Skip, Trace
+from router.views.trace import Pause
 
-if TYPE_CHECKING:
-    pass
+PickHedge = Callable[..., Call | None]  # called with `beside`, the identities of targets under way
 
 
-RAISE = "raise"  # what `decide` returns when the last error is the caller's own
+def decide(context: RequestContext) -> Decision:
+    """The walk along a chain; returns why it ended.
 
-
-class _Progress(msgspec.Struct):
-    """What the request has seen so far. `tried` has an error for each attempt, `keys` the keys that an error was about,
-    both by the target's identity."""
-
-    tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
-    keys: dict[str, set[str]] = {}
-    attempts: int = 0
-    window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
-    last: ProviderError | None = None
-    codes: set[ErrorCode] = set()
-
-
-def decide(chain: Chain, needs: Requirements, trace: Trace, at: RequestContext) -> Decision:
-    """The walk along a chain; returns why it ended ("" when every target was tried).
-
-    Args:
-        trace: gets the skips and waits; the attempts are the caller's to write.
+    The skips and waits go into the trace; the attempts are written by those who make them.
     """
-    start = at.began
-    seen = _Progress()
-    entered: set[int] = set()
+    chain, progress = context.chain, Progress()
     for number, tier in enumerate(chain.tiers):
-        if not _enters(number, tier, entered, seen):
+        if number and not _enters(tier, progress):
             continue
-        entered.add(number)
-        skipped: set[str] = set()
-        pick = partial(_pick, chain, number, needs, seen, at, trace, start, skipped)
-        while (call := pick()) is not None:
+        progress.entered.add(number)
+        pick_next = partial(pick, context, progress, number, set())
+        while (call := pick_next()) is not None:
             while True:
-                if note := _spent(seen, chain.retry, at):
-                    return note
-                error = yield from _race(call, chain, seen, pick, at)
+                if note := _no_more_attempts(context, progress):
+                    return End(note)
+                error = yield from _call(call, context, progress, pick_next)
                 if error is None:
-                    return ""
-                if not _again_at_once(seen, call, error, at):
+                    return End()
+                if not _retry_stale_connection(context, progress, call, error):
                     break
-            if _final(error):
-                if not _named_later(chain, number, error):
-                    return RAISE
+            if _is_final(error):
+                if not _is_named_later(context, number, error):
+                    return End(is_callers_fault=True)
                 break  # only a tier that names this code may go on
-    if seen.last is None:
-        note = yield from _patiently(chain, needs, seen, entered, trace, start, at)
-        if seen.last is None:
-            return note
-    return (yield from _again(chain, needs, seen, trace, start, at))
+    if progress.last is None:
+        end = yield from _wait_for_any(context, progress)
+        if progress.last is None:
+            return end
+    return (yield from _retry_rounds(context, progress))
 
 
-def _race(
-    call: Call, chain: Chain, seen: _Progress, pick: Callable[..., Call | None], at: RequestContext
+def hedge_after(context: RequestContext, target: Target) -> float | None:
+    """Seconds until a second target is called beside this one; None: none will be."""
+    rules = context.chain.hedge
+    if rules is None:
+        return None
+    if not isinstance(rules.after, str):
+        return rules.after
+    state = context.states.target(target)
+    return (state.firsts if context.requirements.streaming else state.answers).quantile(0.95)
+
+
+# --- one call, and those beside it
+
+
+def _call(
+    call: Call, context: RequestContext, progress: Progress, pick_hedge: PickHedge
 ) -> Generator[Step, Outcome, ProviderError | None]:
     """One call, and while it is slow those beside it; gives the last error, None when one delivered."""
-    seen.attempts += 1
+    progress.attempts += 1
     under_way = [call.target.identity]
     outcome = yield call
     while outcome is not None:
         if isinstance(outcome, Slow):
-            other = _hedge(chain, seen, under_way, pick, at)
+            other = _hedge(context, progress, under_way, pick_hedge)
             if other is None:
                 outcome = yield Stay()
                 continue
@@ -98,331 +87,181 @@ def _race(
             outcome = yield other
             continue
         assert isinstance(outcome, Failed)
-        _learn(seen, outcome.call or call, outcome.error)
+        progress.learn(outcome.call or call, outcome.error)
         if not outcome.others:
             return outcome.error
         outcome = yield Stay()
     return None
 
 
-def _hedge(
-    chain: Chain, seen: _Progress, under_way: list[str], pick: Callable[..., Call | None], at: RequestContext
-) -> Call | None:
+def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pick_hedge: PickHedge) -> Call | None:
     """The next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
-    rules = chain.hedge
-    if rules is None or len(under_way) > rules.max or _spent(seen, chain.retry, at):
+    rules = context.chain.hedge
+    if rules is None or len(under_way) > rules.max or _no_more_attempts(context, progress):
         return None
-    if not at.hedges.take():
+    if not context.hedge_budget.take():
         return None
-    if at.budget.take(at.clock()):
-        other = pick(beside=under_way)
+    if context.retry_budget.take(context.clock()):
+        other = pick_hedge(beside=under_way)
         if other is not None:
-            seen.attempts += 1
+            progress.attempts += 1
             return replace(other, hedge=True)
-        at.budget.give_back()
-    at.hedges.give_back()
+        context.retry_budget.give_back()
+    context.hedge_budget.give_back()
     return None
 
 
-def hedge_after(chain: Chain, target: Target, needs: Requirements, at: RequestContext) -> float | None:
-    """Seconds until a second target is called beside this one; None: none will be."""
-    rules = chain.hedge
-    if rules is None:
-        return None
-    if not isinstance(rules.after, str):
-        return rules.after
-    state = at.states.of(target)
-    return (state.firsts if needs.streaming else state.answers).quantile(0.95)
+def _no_hedge(**_: object) -> None:
+    """There is nobody to call beside."""
 
 
-def _enters(number: int, tier: Tier, entered: set[int], seen: _Progress) -> bool:
-    if number == 0:
-        return True
-    if tier.gate is not None and tier.gate not in entered:
+# --- what an error leads to
+
+
+def _enters(tier: Tier, progress: Progress) -> bool:
+    if tier.gate is not None and tier.gate not in progress.entered:
         return False  # part of a fallback route whose first tier was not entered
-    return serves(tier, seen.codes)
+    return serves(tier, progress.codes)
 
 
-def _pick(
-    chain: Chain,
-    number: int,
-    needs: Requirements,
-    seen: _Progress,
-    at: RequestContext,
-    trace: Trace,
-    start: float,
-    skipped: set[str],
-    beside: Collection[str] = (),
-) -> Call | None:
-    now, tier = at.clock(), chain.tiers[number]
-    prompt, max_tokens = needs.prompt_tokens, needs.max_tokens
+def _is_final(error: ProviderError) -> bool:
+    """Whether no other target may have this request, unless a tier names the code."""
+    return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
 
-    def may(target: Target) -> bool:
-        if target.weight <= 0 or (seen.tried and not _is_left(seen, target)) or target.identity in beside:
-            return False
-        why = why_unfit(target, needs, at.windows, seen.window_floor)
-        if why is None:
-            refusal = None if at.spending is None else _over_budget(chain, target, at, now)
-            if refusal is None:
-                without = seen.keys.get(target.identity, ())
-                refusal = at.states.refusal(target, prompt, max_tokens, now, without)
-            if refusal is None:
-                return True
-            why = refusal.reason, refusal.message
-        if target.name not in skipped:
-            skipped.add(target.name)
-            trace.entries.append(Skip(target.name, number, now - start, *why))
-            if seen.last is None:
-                seen.codes.add(_SKIP_CODES[why[0]])
+
+def _is_named_later(context: RequestContext, number: int, error: ProviderError) -> bool:
+    return any(tier.on is not None and error.code in tier.on for tier in context.chain.tiers[number + 1 :])
+
+
+def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
+    """Why no further attempt may be made; "" when one may."""
+    most = context.chain.retry.max_attempts
+    if progress.attempts >= most:
+        return f"retry.max_attempts is {most}"
+    if not progress.attempts:
+        return ""  # the first is always made
+    return "the deadline has passed (timeout.total)" if context.clock() >= context.deadline else ""
+
+
+def _retry_stale_connection(context: RequestContext, progress: Progress, call: Call, error: ProviderError) -> bool:
+    """Whether a pooled connection that the server closed as it was used is tried again: same target, without a wait."""
+    target = call.target
+    is_first = len(progress.tried.get(target.identity, ())) == 1
+    if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not is_first:
         return False
-
-    if len(tier.targets) == 1:
-        target = tier.targets[0] if may(tier.targets[0]) else None
-    else:
-        target = tier.balancer.pick(tier.targets, may, at.look(needs))
-    if target is None:
-        return None
-    without = seen.keys.get(target.identity, ())
-    return Call(target, number, at.states.best_key(target, prompt, max_tokens, now, without))
+    now = context.clock()
+    refusal = context.states.refusal_for_key(target, call.key, 0, 0, now)
+    return target.retry.same_target > 0 and refusal is None and context.retry_budget.take(now)
 
 
-def _over_budget(chain: Chain, target: Target, at: RequestContext, now: float) -> Refusal | None:
-    if at.spending is None:
-        return None
-    found = at.spending.over((chain.budget, target.budget), target)
-    if found is None:
-        return None
-    purse, seconds = found
-    budget = purse.budget
-    used = f"${purse.spent:.2f} of ${budget.usd:g} {budget.period}"
-    message = f"the budget of {budget.purse} is used up ({used}); it begins anew in {_rough(seconds)}"
-    return Refusal("over_budget", message, now + seconds)
+# --- waiting
 
 
-def _rough(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def _is_left(seen: _Progress, target: Target) -> bool:
-    """Whether the target was not tried yet, or only with keys that it may fare better without."""
-    errors = seen.tried.get(target.identity)
-    if not errors:
-        return True
-    used = seen.keys.get(target.identity)
-    return used is not None and CONSEQUENCES[errors[-1].code].other_key and len(used) < len(target.keys)
-
-
-# What a skip counts as when a tier is left without one attempt, so that `on` can name it.
-_SKIP_CODES = {
-    "disabled": ErrorCode.AUTHENTICATION,
-    "unsupported": ErrorCode.UNSUPPORTED,
-    "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-    "circuit_open": ErrorCode.OVERLOADED,
-    "draining": ErrorCode.OVERLOADED,
-    "held": ErrorCode.RATE_LIMITED,
-    "limited": ErrorCode.RATE_LIMITED,
-    "over_budget": ErrorCode.QUOTA_EXHAUSTED,
-    "saturated": ErrorCode.RATE_LIMITED,
-}
-
-
-def _patiently(
-    chain: Chain,
-    needs: Requirements,
-    seen: _Progress,
-    entered: set[int],
-    trace: Trace,
-    start: float,
-    at: RequestContext,
-) -> Decision:
+def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
     """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
-    refused = _refused(chain, needs, seen, entered, at)
-    began = at.clock()
-    for until, number, target, key, reason in sorted(refused, key=lambda each: each[:2]):
-        pause = max(0.0, until - at.clock())
-        longest = min(target.retry.max_wait + began, at.deadline) - at.clock()
+    later = callable_later(context, progress, progress.entered)
+    began = context.clock()
+    for until, number, target, key, reason in sorted(later, key=lambda each: each[:2]):
+        pause = max(0.0, until - context.clock())
+        longest = min(target.retry.max_wait + began, context.deadline) - context.clock()
         if reason == "saturated" and longest > 0:
             placed = yield Wait(longest, place=target)
             if not isinstance(placed, Placed):
                 continue
             call = Call(target, number, placed.key, placed=True)
         elif reason in ("held", "limited", "over_budget") and pause <= longest:
-            trace.entries.append(Pause(target.name, at.clock() - start, pause))
-            reserved = yield from _in_line(target, key, pause, longest, needs, at)
+            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
+            reserved = yield from _in_line(context, target, key, pause, longest)
             if reserved is None:
                 continue
             call = Call(target, number, key, reserved)
-        elif reason == "circuit_open" and not _probing(at.states, target, key, at.clock()):
+        elif reason == "circuit_open" and not is_probed(context, target, key):
             call = Call(target, number, key)
         else:
             continue
-        yield from _race(call, chain, seen, _nobody, at)
-        return ""
-    return ""
+        yield from _call(call, context, progress, _no_hedge)
+        return End()
+    return End()
 
 
 def _in_line(
-    target: Target, key: Key, pause: float, longest: float, needs: Requirements, at: RequestContext
+    context: RequestContext, target: Target, key: Key, pause: float, longest: float
 ) -> Generator[Step, Outcome, tuple[Reserved, Reserved] | None]:
     """Wait for a limit or a hold, first come, first served: what is reserved now is waited for by those who come later.
 
     None when those before have used more than was expected, and waiting on would take too long.
     """
-    reserved = at.states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, at.clock())
+    states, needs = context.states, context.requirements
+    reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
     while True:
         yield Wait(pause, reserved=(target, key, reserved))
         longest -= pause
-        pause = at.states.early(target, key, reserved, at.clock())
+        pause = states.early(target, key, reserved, context.clock())
         if pause <= 0:
             return reserved
         if pause > longest:
-            at.states.give_back(target, key, reserved, at.clock())
+            states.give_back(target, key, reserved, context.clock())
             return None
 
 
-def _nobody(**_: object) -> None:
-    """There is nobody to call beside."""
+# --- the same targets again
 
 
-def _refused(
-    chain: Chain, needs: Requirements, seen: _Progress, entered: set[int], at: RequestContext
-) -> list[tuple[float, int, Target, Key, str]]:
-    """(when it may be called, tier, target, key, reason) of all that could serve but for the moment."""
-    now = at.clock()
-    found: list[tuple[float, int, Target, Key, str]] = []
-    known: set[str] = set()
-    for number in sorted(entered):
-        for target in chain.tiers[number].targets:
-            if target.weight <= 0 or target.identity in known:
-                continue
-            known.add(target.identity)
-            if why_unfit(target, needs, at.windows, seen.window_floor) is not None:
-                continue
-            over = _over_budget(chain, target, at, now)
-            for key in target.keys:
-                refusal = over or at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, now)
-                if refusal is None:
-                    found.append((now, number, target, key, "limited"))
-                elif refusal.reason != "draining":
-                    found.append((refusal.until, number, target, key, refusal.reason))
-    return found
-
-
-def next_try(chain: Chain, needs: Requirements, at: RequestContext) -> float | None:
-    """Seconds until some target of the chain may be called again; None where nobody knows."""
-    refused = _refused(chain, needs, _Progress(), set(range(len(chain.tiers))), at)
-    soonest = min((each[0] for each in refused), default=inf)
-    return None if soonest == inf else max(0.0, soonest - at.clock())
-
-
-def _probing(states: States, target: Target, key: Key, now: float) -> bool:
-    guards = states.guards(target, key)
-    by_hand = any(guard.breaker.manual for guard in guards)
-    return by_hand or any(guard.breaker.probing(now) for guard in guards)
-
-
-def _learn(seen: _Progress, call: Call, error: ProviderError) -> None:
-    target = call.target
-    seen.tried.setdefault(target.identity, []).append(error)
-    if call.key.number and CONSEQUENCES[error.code].other_key:
-        seen.keys.setdefault(target.identity, set()).add(call.key.identity)
-    seen.last = error
-    seen.codes = {error.code}
-    if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
-        window = error.context_window or target.capabilities.context_window or 0
-        seen.window_floor = max(seen.window_floor, window)
-
-
-def _final(error: ProviderError) -> bool:
-    """Whether no other target may have this request, unless a tier names the code."""
-    return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
-
-
-def _named_later(chain: Chain, number: int, error: ProviderError) -> bool:
-    return any(tier.on is not None and error.code in tier.on for tier in chain.tiers[number + 1 :])
-
-
-def _again_at_once(seen: _Progress, call: Call, error: ProviderError, at: RequestContext) -> bool:
-    """A pooled connection that the server closed as it was used: the same target, without a wait."""
-    target = call.target
-    fresh = len(seen.tried.get(target.identity, ())) == 1
-    if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not fresh:
-        return False
-    now = at.clock()
-    allowed = target.retry.same_target > 0 and at.states.why(target, call.key, 0, 0, now) is None
-    return allowed and at.budget.take(now)
-
-
-def _admitted(states: States, target: Target, key: Key, now: float) -> bool:
-    return all(guard.breaker.admits(now) for guard in states.guards(target, key))
-
-
-def _spent(seen: _Progress, rules: RetryRules, at: RequestContext) -> str:
-    if seen.attempts >= rules.max_attempts:
-        return f"retry.max_attempts is {rules.max_attempts}"
-    if not seen.attempts:
-        return ""  # the first is always made
-    return "the deadline has passed (timeout.total)" if at.clock() >= at.deadline else ""
-
-
-def _again(
-    chain: Chain, needs: Requirements, seen: _Progress, trace: Trace, start: float, at: RequestContext
-) -> Decision:
+def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
     """No untried target is left: those whose error allows a retry, after the shortest wait."""
-    if seen.last is not None and _final(seen.last):
-        return RAISE
-    for retry in range(chain.retry.max_attempts):
-        options = _options(chain, seen, retry, at)
+    if progress.last is not None and _is_final(progress.last):
+        return End(is_callers_fault=True)
+    needs = context.requirements
+    for retry in range(context.chain.retry.max_attempts):
+        options = _retries(context, progress, retry)
         if not options:
-            return ""
+            return End()
         pause, number, target, key = min(options, key=lambda option: option[:2])
-        if note := _spent(seen, chain.retry, at):
-            return note
-        if at.clock() + pause >= at.deadline:
-            return "no time is left for another try (timeout.total)"
-        if not at.budget.take(at.clock()):
-            return "the route's retry budget is used up (retry.budget)"
+        if note := _no_more_attempts(context, progress):
+            return End(note)
+        if context.clock() + pause >= context.deadline:
+            return End("no time is left for another try (timeout.total)")
+        if not context.retry_budget.take(context.clock()):
+            return End("the route's retry budget is used up (retry.budget)")
         if pause > 0:
-            trace.entries.append(Pause(target.name, at.clock() - start, pause))
+            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
             yield Wait(pause)
-            if at.states.why(target, key, needs.prompt_tokens, needs.max_tokens, at.clock()) is not None:
+            now = context.clock()
+            if context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, now) is not None:
                 continue  # others have used what was left meanwhile
-        error = yield from _race(Call(target, number, key), chain, seen, _nobody, at)
+        error = yield from _call(Call(target, number, key), context, progress, _no_hedge)
         if error is None:
-            return ""
-        if _final(error):
-            return RAISE
-    return ""
+            return End()
+        if _is_final(error):
+            return End(is_callers_fault=True)
+    return End()
 
 
-def _options(chain: Chain, seen: _Progress, retry: int, at: RequestContext) -> list[tuple[float, int, Target, Key]]:
+def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tuple[float, int, Target, Key]]:
     """(seconds to wait, tier, target, key) of every target that may be tried again."""
     options: list[tuple[float, int, Target, Key]] = []
-    asked: set[str] = set()
-    for number, tier in enumerate(chain.tiers):
+    seen: set[str] = set()
+    for number, tier in enumerate(context.chain.tiers):
         for target in tier.targets:
-            errors = seen.tried.get(target.identity)
-            if not errors or target.weight <= 0 or target.identity in asked:
+            errors = progress.tried.get(target.identity)
+            if not errors or target.weight <= 0 or target.identity in seen:
                 continue
-            asked.add(target.identity)
+            seen.add(target.identity)
             if len(errors) > target.retry.same_target or CONSEQUENCES[errors[-1].code].retry == "no":
                 continue
             for key in target.keys:
-                pause = _pause(target, key, errors[-1], retry, at)
-                if pause <= target.retry.max_wait and _admitted(at.states, target, key, at.clock()):
+                pause = _pause(context, target, key, errors[-1], retry)
+                if pause <= target.retry.max_wait and breakers_admit(context, target, key):
                     options.append((pause, number, target, key))
     return options
 
 
-def _pause(target: Target, key: Key, error: ProviderError, retry: int, at: RequestContext) -> float:
+def _pause(context: RequestContext, target: Target, key: Key, error: ProviderError, retry: int) -> float:
     """Seconds until this may be tried again: what the vendor asked for, else the backoff."""
-    held = at.states.held(target, key) - at.clock()
+    held = context.states.held(target, key) - context.clock()
     if held > 0:
         return held  # a Retry-After, or what stands for one
     if error.retry_after is not None:
         return error.retry_after
     rules = target.retry
-    return full_jitter(retry, rules.backoff, rules.max_backoff, at.chance)
+    return full_jitter(retry, rules.backoff, rules.max_backoff, context.rng)

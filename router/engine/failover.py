@@ -1,69 +1,125 @@
 """The loop around the decisions: deadline > failover > attempt, for plain calls and streams alike.
 
-A plain attempt delivers the answer; a stream's delivers the stream with its first content at hand, which is
-where it commits. What differs is one function, `Attempt`; everything else is shared.
+A plain attempt delivers the answer; a stream's delivers the stream with its first content at hand, which is where it
+commits. What differs is one function, `AttemptCall`; everything else is shared.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Generic, Self, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
-from providers.types import Usage
+from providers.types import CompletionResponse, Usage
 from router.cleanup import to_the_end
-from router.engine.decide import RAISE, decide, hedge_after, next_try
-from router.engine.needs import Requirements
-from router.engine.situation import RequestContext
-from router.engine.steps import Call, Failed, Placed, Slow, Stay, Wait
+from router.engine.context import RequestContext
+from router.engine.decide import decide, hedge_after
+from router.engine.eligibility import next_try
+from router.engine.steps import Call, End, Failed, Placed, Slow, Stay, Wait
 from router.errors import RouteExhausted
-from router.plan.plan import Chain
 from router.plan.pricing import cost
 from router.plan.target import Target
 from router.state.lease import Lease
-from router.views.trace import Attempt, Trace
+from router.views.trace import Attempt
 
 T = TypeVar("T")
-AttemptCall: TypeAlias = Callable[[Target, float, Lease], Awaitable[T]]
+AttemptCall: TypeAlias = Callable[[RequestContext, Target, Lease], Awaitable[T]]
+
+
+class Delivery(Generic[T]):
+    """What a target delivered. Its outcome is reported here, once: to the lease, the trace and the figures.
+
+    `value` is the answer, or the stream with its first content at hand; `at` is the loop's time when it came.
+    """
+
+    __slots__ = ("_context", "at", "call", "lease", "value")
+
+    def __init__(self, context: RequestContext, call: Call, lease: Lease, value: T, at: float) -> None:
+        self._context = context
+        self.call = call
+        self.lease = lease
+        self.value = value
+        self.at = at
+
+    def answered(self, response: CompletionResponse, now: float, first: float | None = None) -> CompletionResponse:
+        """The answer is whole; gives it with what the router knows about it.
+
+        Args:
+            first: of a stream, the seconds from the call to its first content.
+        """
+        context, lease, target = self._context, self.lease, self.call.target
+        if first is None:
+            lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
+        lease.succeeded(now, response.usage)
+        context.token_counts.learn(target, context.request, response.usage)
+        response = with_routing_info(response, context, target)
+        context.recorder.answered(target, lease.started, now, response, first)
+        return response
+
+    def broke(self, error: ProviderError) -> None:
+        """The stream broke after its first content."""
+        _report_failure(self._context, self.call, self.lease, error)
+
+    def abandoned(self, answered: int = 0) -> None:
+        """The caller went away after about so many tokens of the answer; nothing, where it was reported already."""
+        if self.lease.is_open:
+            self.lease.cancelled(self._context.clock(), answered)
+
+
+def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
+    """The answer with what the router knows about it."""
+    return replace(
+        response,
+        route=context.chain.route,
+        target=target.name,
+        cost=cost(target.capabilities.price, response.usage),
+        trace=context.trace,
+        provider=response.provider or target.provider,
+    )
 
 
 class FailOver(Generic[T]):
     """Tries targets in the order of `decide` until one delivers; goes on from there when what it delivered breaks.
 
-    Args:
-        attempt: makes one call, bounded by the deadline (the loop's time).
-        discard: what becomes of a delivery that came too late, when another target was faster.
+    A context manager: what leaves it as an exception is how the request ended.
 
-    `delivered_at` is the loop's time of the last delivery.
+    Args:
+        attempt: makes one call, bounded by the context's deadline.
+        discard: what becomes of a delivery that came too late, when another target was faster.
     """
 
     def __init__(
         self,
-        chain: Chain,
-        needs: Requirements,
-        trace: Trace,
+        context: RequestContext,
         attempt: AttemptCall[T],
-        at: RequestContext,
         discard: Callable[[T], Awaitable[None]] | None = None,
     ) -> None:
-        self._chain = chain
-        self._needs = needs
-        self._trace = trace
+        self._context = context
         self._attempt = attempt
         self._discard = discard
-        self._at = at
-        self._start = at.began
-        self.delivered_at = 0.0  # the loop's time
-        at.budget.request(self._start)
-        self._walk = decide(chain, needs, trace, at)
+        self._walk = decide(context)
         self._error: ProviderError | None = None
-        self._delivered: tuple[Call, float]  # the last call that delivered, and when it began
 
-    async def deliver(self, broken: ProviderError | None = None) -> tuple[T, Lease]:
-        """What the next target delivers, and the lease to end.
+    def __enter__(self) -> Self:
+        self._context.retry_budget.request(self._context.began)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        context = self._context
+        now = context.clock()
+        self._walk.close()
+        context.trace.seconds = now - context.began
+        if error is not None:
+            context.recorder.failed(error, now)
+
+    async def deliver(self, broken: ProviderError | None = None) -> Delivery[T]:
+        """What the next target delivers.
 
         Args:
             broken: why the last delivery is of no use; None the first time.
@@ -72,15 +128,15 @@ class FailOver(Generic[T]):
             RouteExhausted: nothing is left to try.
             ProviderError: the caller's own mistake, which no target can mend.
         """
-        at = self._at
+        context = self._context
         self._error = broken
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken))
             while True:
                 if not isinstance(step, Call):
-                    step = self._walk.send(await _wait(step, at))
+                    step = self._walk.send(await _wait(step, context))
                     continue
-                after = None if self._chain.hedge is None else hedge_after(self._chain, step.target, self._needs, at)
+                after = None if context.chain.hedge is None else hedge_after(context, step.target)
                 delivered = await (self._try(step) if after is None else self._race(step, after))
                 if not isinstance(delivered, Failed):
                     return delivered
@@ -88,24 +144,21 @@ class FailOver(Generic[T]):
         except StopIteration as end:
             raise self._exhausted(end.value) from self._error
 
-    async def _try(self, step: Call) -> tuple[T, Lease] | Failed:
+    async def _try(self, call: Call) -> Delivery[T] | Failed:
         """One attempt, written into the trace."""
-        at = self._at
-        began = at.clock()
-        lease = _begin(step, self._chain, self._needs, at, began)
+        lease = _begin(call, self._context)
         try:
-            delivered = await self._attempt(step.target, at.deadline, lease)
+            delivered = await self._attempt(self._context, call.target, lease)
         except ProviderError as failure:
-            return self._failed(step, lease, failure)
+            return self._failed(call, lease, failure)
         except BaseException:
-            now = at.clock()
+            now = self._context.clock()
             lease.cancelled(now)
-            if at.witness is not None:
-                at.witness.attempt_cancelled(step.target, now)
+            self._context.recorder.attempt_cancelled(call.target, now)
             raise
-        return self._won(step, lease, delivered)
+        return self._won(call, lease, delivered)
 
-    async def _race(self, first: Call, after: float) -> tuple[T, Lease] | Failed:
+    async def _race(self, first: Call, after: float) -> Delivery[T] | Failed:
         """One attempt, and others beside it when it is slow; the first to deliver wins, the others are cancelled.
 
         Args:
@@ -113,18 +166,18 @@ class FailOver(Generic[T]):
         """
         racing: dict[asyncio.Task[T], tuple[Call, Lease]] = {}
         self._launch(first, racing)
-        ended: Failed | tuple[T, Lease] | None = None
+        ended: Failed | Delivery[T] | None = None
         try:
             ended = await self._first(racing, after)
             return ended
         finally:
             # A cancelled request leaves no call behind either, nor a delivery that nobody has seen.
             if racing and await to_the_end(self._lose(racing)):
-                if isinstance(ended, tuple):
-                    await to_the_end(self._drop(*ended))
+                if isinstance(ended, Delivery):
+                    await to_the_end(self._drop(ended))
                 raise asyncio.CancelledError
 
-    async def _first(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]], after: float) -> tuple[T, Lease] | Failed:
+    async def _first(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]], after: float) -> Delivery[T] | Failed:
         """What the first to deliver delivers, or how the last one failed; it is taken out of the race."""
         patience: float | None = after
         while True:
@@ -146,36 +199,35 @@ class FailOver(Generic[T]):
                     return failed
                 self._walk.send(replace(failed, others=True))
 
-    async def _drop(self, delivered: T, lease: Lease) -> None:
-        lease.cancelled(self._at.clock())
+    async def _drop(self, delivery: Delivery[T]) -> None:
+        delivery.abandoned()
         if self._discard is not None:
-            await self._discard(delivered)
+            await self._discard(delivery.value)
 
-    def _launch(self, step: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
-        at = self._at
-        lease = _begin(step, self._chain, self._needs, at, at.clock())
-        if step.hedge and at.witness is not None:
-            at.witness.hedged = True
+    def _launch(self, call: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
+        lease = _begin(call, self._context)
+        if call.hedge:
+            self._context.recorder.hedged = True
 
         async def attempt() -> T:
-            return await self._attempt(step.target, at.deadline, lease)
+            return await self._attempt(self._context, call.target, lease)
 
-        racing[asyncio.get_running_loop().create_task(attempt())] = step, lease
+        racing[asyncio.get_running_loop().create_task(attempt())] = call, lease
 
     async def _lose(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
         """Cancel those that were not the first, wait until they are gone, and write what they cost."""
-        now = self._at.clock()
+        context = self._context
+        now, needs = context.clock(), context.requirements
         for task, (call, lease) in racing.items():
             task.cancel()
-            lease.lost(now, streaming=self._needs.streaming)
-            wasted = cost(call.target.capabilities.price, Usage(self._needs.prompt_tokens, 0))
-            if self._at.witness is not None:
-                self._at.witness.attempt_cancelled(call.target, now, wasted)
-            self._trace.entries.append(
+            lease.lost(now, streaming=needs.streaming)
+            wasted = cost(call.target.capabilities.price, Usage(needs.prompt_tokens, 0))
+            context.recorder.attempt_cancelled(call.target, now, wasted)
+            context.trace.entries.append(
                 Attempt(
                     call.target.name,
                     call.tier,
-                    lease.started - self._start,
+                    lease.started - context.began,
                     now - lease.started,
                     key=call.key.number,
                     hedge=call.hedge,
@@ -188,64 +240,80 @@ class FailOver(Generic[T]):
             if not task.cancelled() and task.exception() is None and self._discard is not None:
                 await self._discard(task.result())
 
-    def _won(self, step: Call, lease: Lease, delivered: T) -> tuple[T, Lease]:
-        began = lease.started
-        now = self.delivered_at = self._at.clock()
-        self._trace.seconds = now - self._start
-        entry = Attempt(
-            step.target.name, step.tier, began - self._start, now - began, key=step.key.number, hedge=step.hedge
+    def _won(self, call: Call, lease: Lease, delivered: T) -> Delivery[T]:
+        context, began = self._context, lease.started
+        now = context.clock()
+        context.trace.seconds = now - context.began
+        context.trace.entries.append(
+            Attempt(
+                call.target.name, call.tier, began - context.began, now - began, key=call.key.number, hedge=call.hedge
+            )
         )
-        self._trace.entries.append(entry)
-        self._delivered = step, began
-        return delivered, lease
+        return Delivery(context, call, lease, delivered, now)
 
-    def _failed(self, step: Call, lease: Lease, failure: ProviderError) -> Failed:
-        now = self._at.clock()
+    def _failed(self, call: Call, lease: Lease, failure: ProviderError) -> Failed:
         self._error = failure
-        lease.failed(failure, now)
-        self._trace.entries.append(_entry(step, failure, lease.started - self._start, now - lease.started))
-        if self._at.witness is not None:
-            self._at.witness.attempt_failed(step.target, failure, now)
-        _learn_window(step.target, failure, self._at.windows)
-        return Failed(failure, step)
+        _report_failure(self._context, call, lease, failure)
+        return Failed(failure, call)
 
-    def _exhausted(self, why: str) -> SignalboxError:
-        self._trace.seconds = self._at.clock() - self._start
-        if why == RAISE and self._error is not None:
-            self._error.trace = self._trace
+    def _exhausted(self, end: End) -> SignalboxError:
+        context = self._context
+        context.trace.seconds = context.clock() - context.began
+        if end.is_callers_fault and self._error is not None:
+            self._error.trace = context.trace
             return self._error
-        soonest = _retry_after(self._error, self._chain, self._needs, self._at)
-        return RouteExhausted(self._chain.route, self._trace, note=why, retry_after=soonest)
-
-    def note_break(self, error: ProviderError) -> None:
-        """Write into the trace that the stream that was delivered last broke."""
-        step, began = self._delivered
-        now = self._at.clock()
-        self._trace.entries.append(_entry(step, error, began - self._start, now - began))
-        if self._at.witness is not None:
-            self._at.witness.attempt_failed(step.target, error, now)
-
-    def close(self) -> None:
-        """Nothing more will be delivered."""
-        self._walk.close()
-        self._trace.seconds = self._at.clock() - self._start
+        return RouteExhausted(
+            context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context)
+        )
 
 
-def _begin(step: Call, chain: Chain, needs: Requirements, at: RequestContext, now: float) -> Lease:
-    reserved = step.reserved
-    if reserved is None:
-        reserved = at.states.reserve(step.target, step.key, needs.prompt_tokens, needs.max_tokens, now)
-    bill = None
-    if at.spending is not None:
-        budgets = (chain.budget, step.target.budget)
-        bill = at.spending.bill(budgets, step.target, needs.prompt_tokens, needs.max_tokens)
-    return at.states.begin(step.target, step.key, reserved, now, placed=step.placed, bill=bill)
+def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
+    """To the lease, the trace and the figures."""
+    now = context.clock()
+    hold = lease.failed(failure, now)
+    if hold is not None:
+        context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
+    context.trace.entries.append(
+        Attempt(
+            call.target.name,
+            call.tier,
+            lease.started - context.began,
+            now - lease.started,
+            code=failure.code,
+            message=failure.message,
+            status=failure.status,
+            request_id=failure.request_id,
+            key=call.key.number,
+            hedge=call.hedge,
+        )
+    )
+    context.recorder.attempt_failed(call.target, failure, now)
+    if failure.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and failure.context_window:
+        context.windows[call.target.identity] = failure.context_window
 
 
-async def _wait(step: Wait | Stay, at: RequestContext) -> Failed | Placed | None:
+def _begin(call: Call, context: RequestContext) -> Lease:
+    now, needs = context.clock(), context.requirements
+    charge = None
+    if context.spending is not None:
+        budgets = (context.chain.budget, call.target.budget)
+        charge = context.spending.begin_charge(budgets, call.target, needs.prompt_tokens, needs.max_tokens)
+    return context.states.begin(
+        call.target,
+        call.key,
+        needs.prompt_tokens,
+        needs.max_tokens,
+        now,
+        reserved=call.reserved,
+        placed=call.placed,
+        charge=charge,
+    )
+
+
+async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed | None:
     assert isinstance(step, Wait), "there is nothing under way to stay for"
     if step.place is not None:
-        key = await at.states.place(step.place, step.seconds)
+        key = await context.states.wait_for_slot(step.place, step.seconds)
         if key is not None:
             return Placed(key)
         return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
@@ -253,34 +321,14 @@ async def _wait(step: Wait | Stay, at: RequestContext) -> Failed | Placed | None
         await asyncio.sleep(step.seconds)
     except BaseException:
         if step.reserved is not None:
-            at.states.give_back(*step.reserved, at.clock())
+            context.states.give_back(*step.reserved, context.clock())
         raise
     return None
 
 
-def _entry(step: Call, error: ProviderError, at: float, seconds: float) -> Attempt:
-    return Attempt(
-        step.target.name,
-        step.tier,
-        at,
-        seconds,
-        code=error.code,
-        message=error.message,
-        status=error.status,
-        request_id=error.request_id,
-        key=step.key.number,
-        hedge=step.hedge,
-    )
-
-
-def _learn_window(target: Target, error: ProviderError, windows: MutableMapping[str, int]) -> None:
-    if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and error.context_window:
-        windows[target.identity] = error.context_window
-
-
-def _retry_after(error: ProviderError | None, chain: Chain, needs: Requirements, at: RequestContext) -> float | None:
+def _retry_after(error: ProviderError | None, context: RequestContext) -> float | None:
     """When the next try makes sense: the vendor's last word, else the first target that may be called again."""
     if error is not None and error.retry_after is not None:
         return error.retry_after
-    soonest = next_try(chain, needs, at)
+    soonest = next_try(context)
     return soonest if soonest else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from providers.coerce import (
     MessagesLike,
@@ -14,9 +15,11 @@ from providers.coerce import (
     coerce_tool_choice,
     coerce_tools,
 )
+from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
 from router.engine.needs import Requirements
+from router.plan.target import Target
 
 Messages = MessagesLike
 
@@ -40,8 +43,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
 def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     for name in params:
         if name not in _REQUEST_FIELDS:
-            near = difflib.get_close_matches(name, _REQUEST_FIELDS, n=1)
-            hint = f' (did you mean "{near[0]}"?)' if near else ""
+            hint = did_you_mean(name, sorted(_REQUEST_FIELDS))
             raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
     values = dict(params)
     if values.get("tools"):
@@ -59,7 +61,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def needs_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
+def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
     """What the request asks of a target."""
     size, vision = 0, False
     for message in request.messages:
@@ -84,3 +86,21 @@ def _affinity(request: CompletionRequest) -> bytes:
     if request.affinity is not None:
         return request.affinity.encode()
     return request.messages[0].text[:_LEADING].encode()
+
+
+def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
+    """The request as this target gets it: its model id, and its params where the caller said nothing."""
+    if not target.params and target.connect is None:
+        return replace(request, model=target.model)
+    changes: dict[str, Any] = {"model": target.model}
+    if target.connect is not None and request.connect_timeout is None:
+        changes["connect_timeout"] = target.connect
+    extra: dict[str, Any] = {}
+    for key, value in target.params.items():
+        if key not in _REQUEST_FIELDS:
+            extra[key] = value
+        elif not getattr(request, key) and getattr(request, key) != 0:
+            changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+    if extra:
+        changes["extra_body"] = {**extra, **(request.extra_body or {})}
+    return replace(request, **changes)

@@ -61,6 +61,16 @@ class Slow(msgspec.Struct, frozen=True):
     """The call has not delivered within the time after which the route hedges."""
 
 
+class End(msgspec.Struct, frozen=True):
+    """The walk is over. `note` says why, "" when every target was tried or one delivered.
+
+    `is_callers_fault`: the last error is the caller's own, which no target can mend; it is raised as it is.
+    """
+
+    note: str = ""
+    is_callers_fault: bool = False
+
+
 Step: TypeAlias = Call | Wait | Stay
 Outcome: TypeAlias = Failed | Slow | Placed | None  # None: what was asked for was had
-Decision: TypeAlias = Generator[Step, Outcome, str]
+Decision: TypeAlias = Generator[Step, Outcome, End]

@@ -13,8 +13,7 @@ from providers.coerce import coerce_messages, coerce_tools
 from providers.errors import ErrorCode, ProviderError
 from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
 from providers.types import CompletionRequest, TokenCount, Usage
-from router.engine.attempt import for_target
-from router.engine.request import Messages
+from router.engine.request import Messages, for_target
 from router.plan.target import Target
 
 

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from providers.types import CompletionResponse
+from router.monitor.subject import Subject
 from router.telemetry.recorder import RequestRecorder, Telemetry
 from router.views.trace import Attempt
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 try:
     from opentelemetry import context, metrics, trace
@@ -40,7 +38,7 @@ _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304
 
 
 def instrument(
-    router: Router,
+    subject: Subject,
     *,
     tracer_provider: trace.TracerProvider | None = None,
     meter_provider: metrics.MeterProvider | None = None,
@@ -50,7 +48,7 @@ def instrument(
     Args:
         tracer_provider, meter_provider: None takes the process's own.
     """
-    telemetry = router.telemetry
+    telemetry = subject.telemetry
     listener = _Spans(
         telemetry,
         trace.get_tracer("signalbox", tracer_provider=tracer_provider, schema_url=SCHEMA),

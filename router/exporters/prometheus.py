@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from router.monitor.subject import Subject
 from router.telemetry import sketch
 from router.telemetry.windows import GroupTotals
 from router.views.figures import Counts, Snapshot
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -36,8 +33,8 @@ _OUTCOMES = ("succeeded", "failed", "cancelled")
 class RouterCollector(Collector):
     """Made by `Router.prometheus()`. Sums of durations are those of the buckets' middles: at most 3.2 % off."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: otherwise registering would take a first reading."""
@@ -52,7 +49,7 @@ class RouterCollector(Collector):
 
     def _read(self) -> tuple[Snapshot, GroupTotals]:
         """On the router's own loop, since it counts there."""
-        home = self._router.loop
+        home = self._subject.loop
         if home is None or not home.is_running() or home is _running_loop():
             return self._taken()
 
@@ -62,7 +59,7 @@ class RouterCollector(Collector):
         return asyncio.run_coroutine_threadsafe(there(), home).result(PATIENCE)
 
     def _taken(self) -> tuple[Snapshot, GroupTotals]:
-        return self._router.snapshot(), GroupTotals(self._router.telemetry)
+        return self._subject.snapshot(), GroupTotals(self._subject.telemetry)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -118,12 +115,12 @@ def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
 
 
 def _state(snapshot: Snapshot) -> Iterator[Metric]:
-    lamp = GaugeMetricFamily(
+    health = GaugeMetricFamily(
         "signalbox_target_state", "1 for the state that it is in", labels=["provider", "target", "state"]
     )
     for each in snapshot.targets:
-        lamp.add_metric([each.provider, each.name, each.lamp.state], 1)
-    yield lamp
+        health.add_metric([each.provider, each.name, each.health.state], 1)
+    yield health
     spent = GaugeMetricFamily("signalbox_budget_spent_usd", "Spent in the current period", labels=["scope", "name"])
     limit = GaugeMetricFamily("signalbox_budget_limit_usd", "The budget of a period", labels=["scope", "name"])
     for budget in snapshot.spending:

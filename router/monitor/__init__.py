@@ -1,1 +1,3 @@
-"""The socket by which a router is watched from another process of the same user; docs/monitor.md has the protocol."""
+"""Watching a router, in this process or another: a `Feed` of snapshots, events and answers, and commands. The
+dashboard is built on it.
+"""

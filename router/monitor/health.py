@@ -1,4 +1,4 @@
-"""What lamps show: the state of breakers, holds and limits of targets and provider keys, as data."""
+"""The health of targets and provider keys: the state of their breakers, holds and limits, as data for `report`."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from router.state.states import States
 from router.views.figures import Health, KeyFigures, LimitUse
 
 
-def target_lamp(states: States, target: Target, now: float, offset: float) -> Health:
-    """Of one target alone; its provider's key has a lamp of its own.
+def target_health(states: States, target: Target, now: float, offset: float) -> Health:
+    """How one target is; its provider's key has a health of its own.
 
     Args:
         now: the loop's time; with `offset` it is the time of day.
     """
     if target.disabled:
         return Health("disabled", why="a variable of its provider is not set")
-    state = states.known(target.identity)
+    state = states.find_target(target.identity)
     if state is None:
         return Health()
     if state.draining:
         return Health("drained", by_hand=True, why="by hand")
     # A vendor's 429 holds a target for the key that was told: it is held while all its keys are.
-    return _lamp(state, min(state.held(key) for key in target.keys), now, offset)
+    return _health(state, min(state.held(key) for key in target.keys), now, offset)
 
 
 def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
-    """Of the keys of a target's provider."""
+    """The figures of each key of a target's provider."""
     found = []
     for number, key in enumerate(target.keys, 1):
-        guard = states.key(key.identity)
+        guard = states.find_key(key.identity)
         if guard is None:
             found.append(KeyFigures(f"key {number}"))
             continue
         drained = Health("drained", by_hand=True, why="by hand")
-        lamp = drained if guard.draining else _lamp(guard, guard.held_until, now, offset)
-        limits = tuple(limit_uses(guard.allowance, now))
-        found.append(KeyFigures(f"key {number}", lamp, guard.allowance.in_flight, limits))
+        health = drained if guard.draining else _health(guard, guard.held_until, now, offset)
+        limits = tuple(limit_uses(guard.limits, now))
+        found.append(KeyFigures(f"key {number}", health, guard.limits.in_flight, limits))
     return tuple(found)
 
 
-def _lamp(guard: Guard, held_until: float, now: float, offset: float) -> Health:
+def _health(guard: Guard, held_until: float, now: float, offset: float) -> Health:
     breaker = guard.breaker
     state = "half_open" if breaker.state == "open" and not breaker.manual and breaker.until <= now else breaker.state
     if state == "closed" and held_until > now:
@@ -53,16 +53,16 @@ def _lamp(guard: Guard, held_until: float, now: float, offset: float) -> Health:
     return Health(state, until, breaker.manual, breaker.why if state != "closed" or breaker.manual else "")
 
 
-def limit_uses(allowance: RateLimits, now: float) -> Iterator[LimitUse]:
+def limit_uses(limits: RateLimits, now: float) -> Iterator[LimitUse]:
     """The limits of a target or key, and how far each is used up."""
-    limits = allowance.limits
-    if limits.requests is not None and allowance.requests is not None:
-        yield LimitUse("requests", limits.requests, _share(allowance.requests.used(now)))
-    if limits.tokens is not None and allowance.tokens is not None:
-        yield LimitUse("tokens", limits.tokens, _share(allowance.tokens.used(now)))
-    if limits.in_flight is not None:
-        pressure = _share(allowance.in_flight / limits.in_flight)
-        yield LimitUse("in_flight", limits.in_flight, pressure, allowance.waiting)
+    rules = limits.rules
+    if rules.requests is not None and limits.requests is not None:
+        yield LimitUse("requests", rules.requests, _share(limits.requests.used(now)))
+    if rules.tokens is not None and limits.tokens is not None:
+        yield LimitUse("tokens", rules.tokens, _share(limits.tokens.used(now)))
+    if rules.in_flight is not None:
+        pressure = _share(limits.in_flight / rules.in_flight)
+        yield LimitUse("in_flight", rules.in_flight, pressure, limits.waiting)
 
 
 def _share(used: float) -> float:
@@ -70,5 +70,5 @@ def _share(used: float) -> float:
 
 
 def pressure(limits: tuple[LimitUse, ...]) -> float | None:
-    """Of the tightest; None where there is none."""
+    """How far the tightest limit is used up, 0 to 1; None where there is none."""
     return max((limit.pressure for limit in limits), default=None)

@@ -1,4 +1,5 @@
-"""The feed of a router in this process, which may run on another loop than the one that watches."""
+"""The feed of a router in this process, which may run on another loop than the one that watches. The socket's server
+answers its clients from one as well."""
 
 from __future__ import annotations
 
@@ -6,13 +7,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from router.monitor import requests
-from router.monitor import routes as describe
+from router.monitor import requests, routes
 from router.monitor.control import run_command
 from router.monitor.prompts import run_prompt
+from router.monitor.subject import Subject
 from router.telemetry.history import Seconds, history_of
+from router.telemetry.recorder import Telemetry
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
 from router.views.figures import Snapshot
@@ -21,22 +23,19 @@ from router.views.history import History
 from router.views.requests import RequestFilter, RequestRecord, TraceView
 from router.views.routes import Chains
 
-if TYPE_CHECKING:
-    from router.router import Router
-
 T = TypeVar("T")
 _UNREAD = 1000  # events that a slow reader may lag behind
 
 
 class LocalFeed:
-    """See `router.monitor.feed.Feed`. Made by `Router.feed()`."""
+    """A `Feed` (`router.monitor.feed`) of a router in this process; `Router.feed()` makes it."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
 
     @property
     def name(self) -> str:
-        return self._router.report.name
+        return self._subject.report.name
 
     async def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
         while True:
@@ -44,64 +43,49 @@ class LocalFeed:
             await asyncio.sleep(every)
 
     async def _snapshot(self) -> Snapshot:
-        return self._router.snapshot()
+        return self._subject.snapshot()
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """Leaving the iterator (`aclosing`, or a task's end) ends the following."""
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        waiting: deque[Event] = deque(maxlen=_UNREAD)
-
-        def hear(event: Event) -> None:
-            waiting.append(event)
-            loop.call_soon_threadsafe(ready.set)
-
-        waiting.extend(await self._there(self._follow(hear)))
-        try:
-            while True:
-                while waiting:
-                    yield waiting.popleft()
-                ready.clear()
-                if not waiting:
-                    await ready.wait()
-        finally:
-            self._router.telemetry.heard.discard(hear)
-
-    async def _follow(self, hear: Callable[[Event], None]) -> tuple[Event, ...]:
-        self._router.telemetry.heard.add(hear)
-        return tuple(self._router.telemetry.events)
+        return _events(self._subject.telemetry, self._subject.loop)
 
     async def history(self) -> History:
-        async def found() -> Seconds:
-            return await self._router.report.past.since(0, asyncio.get_running_loop().time())
+        return history_of(await self.seconds_since(0))
 
-        return history_of(await self._there(found()))
+    async def seconds_since(self, first: int) -> Seconds:
+        """What plots are made from, from this second since 1970 on: those who add up several processes ask for it."""
+
+        async def seconds() -> Seconds:
+            return await self._subject.report.past.since(first, asyncio.get_running_loop().time())
+
+        return await self._there(seconds())
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
-        async def found() -> tuple[RequestRecord, ...]:
-            return requests.recent(self._router.telemetry, only, limit)
+        async def recent() -> tuple[RequestRecord, ...]:
+            return requests.recent(self._subject.telemetry, only, limit)
 
-        return await self._there(found())
+        return await self._there(recent())
 
     async def trace(self, id: str) -> TraceView | None:
-        async def found() -> TraceView | None:
-            return requests.trace_of(self._router.telemetry, id)
+        async def trace() -> TraceView | None:
+            return requests.trace_of(self._subject.telemetry, id)
 
-        return await self._there(found())
+        return await self._there(trace())
 
     async def chains(self) -> Chains:
-        return describe.chains(self._router.plan)
+        return routes.chains(self._subject.plan)
 
     async def config(self) -> ConfigView:
-        return await asyncio.to_thread(self._router.report.config)
+        return await asyncio.to_thread(self._subject.report.config)
 
     async def command(self, command: Command) -> Done:
-        return await self._there(run_command(self._router, command))
+        return await self._there(run_command(self._subject, command))
 
     async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
         """Closing it stops the call upstream."""
-        home = self._router.loop
+        home = self._subject.loop
         if home is None or home is asyncio.get_running_loop():
-            async with aclosing(run_prompt(self._router, prompt)) as events:
+            async with aclosing(run_prompt(self._subject, prompt)) as events:
                 async for event in events:
                     yield event
             return
@@ -110,7 +94,7 @@ class LocalFeed:
 
         async def there() -> None:
             try:
-                async with aclosing(run_prompt(self._router, prompt)) as events:
+                async with aclosing(run_prompt(self._subject, prompt)) as events:
                     async for event in events:
                         loop.call_soon_threadsafe(here.put_nowait, event)
             finally:
@@ -118,8 +102,8 @@ class LocalFeed:
 
         running = asyncio.run_coroutine_threadsafe(there(), home)
         try:
-            while (heard := await here.get()) is not None:
-                yield heard
+            while (told := await here.get()) is not None:
+                yield told
         finally:
             running.cancel()
 
@@ -127,8 +111,37 @@ class LocalFeed:
         """Nothing is held open."""
 
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run on the router's loop."""
-        home = self._router.loop
-        if home is None or home is asyncio.get_running_loop():
-            return await work
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, home))
+        return await _run_on(self._subject.loop, work)
+
+
+async def _run_on(home: asyncio.AbstractEventLoop | None, work: Coroutine[Any, Any, T]) -> T:
+    """Run on the router's loop."""
+    if home is None or home is asyncio.get_running_loop():
+        return await work
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, home))
+
+
+async def _events(telemetry: Telemetry, home: asyncio.AbstractEventLoop | None) -> AsyncGenerator[Event, None]:
+    """The recent events and those that happen. It holds no router, so that a dropped one is collected meanwhile."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    waiting: deque[Event] = deque(maxlen=_UNREAD)
+
+    def on_event(event: Event) -> None:
+        waiting.append(event)
+        loop.call_soon_threadsafe(ready.set)
+
+    waiting.extend(await _run_on(home, _subscribe(telemetry, on_event)))
+    try:
+        while True:
+            while waiting:
+                yield waiting.popleft()
+            ready.clear()
+            if not waiting:
+                await ready.wait()
+    finally:
+        telemetry.subscribers.discard(on_event)
+
+
+async def _subscribe(telemetry: Telemetry, on_event: Callable[[Event], None]) -> tuple[Event, ...]:
+    telemetry.subscribers.add(on_event)
+    return tuple(telemetry.events)

@@ -8,8 +8,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from router.telemetry import sketch
+from router.telemetry.buckets import NUMBERS, quantiles_of
 from router.telemetry.sketch import Sketch
-from router.telemetry.slot import NUMBERS, quantiles_of
 from router.views.figures import (
     WINDOW,
     CacheFigures,
@@ -156,7 +156,7 @@ def _added(series: list[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*((*[0] * (width - len(each)), *each) for each in series), strict=True)))
 
 
-def _lamp(found: list[Health]) -> Health:
+def _health(found: list[Health]) -> Health:
     worst = max(found, key=lambda each: (_WORSE.index(each.state), each.until or 0.0))
     same = sum(each.state == worst.state for each in found)
     if same == len(found) or worst.state == "closed":
@@ -197,7 +197,7 @@ def _shared(providers: tuple[ProviderFigures, ...]) -> tuple[ProviderFigures, ..
 def _target(found: list[TargetFigures]) -> TargetFigures:
     return replace(
         found[0],
-        lamp=_lamp([each.lamp for each in found]),
+        health=_health([each.health for each in found]),
         pressure=_tightest(each.pressure for each in found),
         limits=_limits([each.limits for each in found]),
         figures=_figures([each.figures for each in found]),
@@ -207,7 +207,7 @@ def _target(found: list[TargetFigures]) -> TargetFigures:
 def _key(found: list[KeyFigures]) -> KeyFigures:
     return KeyFigures(
         found[0].name,
-        _lamp([each.lamp for each in found]),
+        _health([each.health for each in found]),
         sum(each.in_flight for each in found),
         _limits([each.limits for each in found]),
     )
@@ -216,7 +216,7 @@ def _key(found: list[KeyFigures]) -> KeyFigures:
 def _provider(found: list[ProviderFigures]) -> ProviderFigures:
     return replace(
         found[0],
-        lamp=_lamp([each.lamp for each in found]),
+        health=_health([each.health for each in found]),
         pressure=_tightest(each.pressure for each in found),
         keys=_by_name([each.keys for each in found], lambda each: each.name, _key),
         targets=_by_name([each.targets for each in found], lambda each: each.name, _target),
@@ -239,7 +239,7 @@ def _cache(found: list[CacheFigures]) -> CacheFigures:
     hits, misses = sum(each.hits for each in found), sum(each.misses for each in found)
     rates = [each.hit_rate for each in found if each.hit_rate is not None]
     return replace(
-        max(found, key=lambda each: each.entries or 0),  # the store on disk is one for all
+        found[0],
         enabled=any(each.enabled for each in found),
         hits=hits,
         misses=misses,

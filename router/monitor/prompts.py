@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
 
 from providers.errors import SignalboxError
 from router.monitor.requests import numbered
+from router.monitor.subject import Subject
 from router.views.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
 
-if TYPE_CHECKING:
-    from router.router import Router
 
-
-async def run_prompt(router: Router, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
+async def run_prompt(subject: Subject, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
     """Chunks, and one end, also after an error. Closing it stops the call upstream."""
     clock = asyncio.get_running_loop().time
     began, first = clock(), None
     messages = prompt.messages if isinstance(prompt.messages, str) else list(prompt.messages)
     try:
-        stream = router.stream(prompt.to, messages, **prompt.params)
+        stream = subject.stream(prompt.to, messages, **prompt.params)
     except (SignalboxError, TypeError, ValueError) as refused:
         yield PromptEnd(error=str(refused), code=_code(refused))
         return
@@ -47,7 +44,7 @@ async def run_prompt(router: Router, prompt: Prompt) -> AsyncGenerator[PromptEve
         tool_calls=tuple(f"{call.name}({call.raw_arguments})" for call in response.tool_calls),
         error=None if failure is None else str(failure),
         code=None if failure is None else _code(failure),
-        trace=None if stream.witness is None else numbered(router.telemetry, stream.witness.number),
+        trace=None if stream.number is None else numbered(subject.telemetry, stream.number),
     )
 
 

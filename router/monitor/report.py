@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.monitor.health import key_figures, limit_uses, pressure, target_lamp
+from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
 from router.plan.target import Target
-from router.state.spending import Spending as Purses
+from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.events import drained, reloaded
 from router.telemetry.history import Past
@@ -34,12 +34,11 @@ from router.views.figures import (
     Spending,
     TargetFigures,
 )
-from router.views.file import ConfigView, Revision
+from router.views.file import ConfigView, ReloadResult, Revision
 
 if TYPE_CHECKING:
     from router.cache.store import ResponseCache
     from router.config import LoadResult
-    from router.reload import Reload
 
 
 _REVISIONS = 50  # that are remembered
@@ -51,10 +50,10 @@ class Report:
     `path` is the file's, None for a router made from text. `revisions` is the log, the oldest first.
     """
 
-    def __init__(self, telemetry: Telemetry, states: States, purses: Purses) -> None:
+    def __init__(self, telemetry: Telemetry, states: States, spending: BudgetsInUse) -> None:
         plan = telemetry.plan
         self.telemetry = telemetry
-        self._purses = purses
+        self._spending = spending
         self.windows = Windows(telemetry)
         self.past = Past(telemetry)
         self.path: Path | None = None
@@ -63,7 +62,7 @@ class Report:
         self.revisions: deque[Revision] = deque(
             [Revision(telemetry.started_at, plan.revision, True)], maxlen=_REVISIONS
         )
-        self.rejected: Reload | None = None  # the file as saved, where it is not what runs
+        self.rejected: ReloadResult | None = None  # the file as saved, where it is not what runs
         self._running = plan.loaded
         self._states = states
         self._spent = (time.monotonic(), time.process_time())
@@ -75,18 +74,18 @@ class Report:
             return "router"
         return (self.path.parent.name or "router") if self.path.stem == "routes" else self.path.stem
 
-    async def reloaded(self, found: Reload) -> None:
+    async def reloaded(self, result: ReloadResult) -> None:
         """The file was seen to change."""
         at = time.time()
-        told = (found.changes, found.diagnostics, found.problem)
-        self.last_reload = ReloadNote(at, found.accepted, found.revision, *told)
-        difference = await asyncio.to_thread(unified, self._running, found.loaded)
-        self.revisions.append(Revision(at, found.revision, found.accepted, *told, difference))
-        self.rejected = None if found.accepted else found
-        if found.accepted:
+        what = (result.changes, result.diagnostics, result.problem)
+        self.last_reload = ReloadNote(at, result.accepted, result.revision, *what)
+        difference = await asyncio.to_thread(unified, self._running, result.loaded)
+        self.revisions.append(Revision(at, result.revision, result.accepted, *what, difference))
+        self.rejected = None if result.accepted else result
+        if result.accepted:
             self.telemetry.loaded_at = at
-            self._running = found.loaded or self._running
-        self.telemetry.tell(reloaded(found, self.path.name if self.path else "the file", at))
+            self._running = result.loaded or self._running
+        self.telemetry.publish(reloaded(result, self.path.name if self.path else "the file", at))
 
     def drained(self, name: str, *, back: bool) -> None:
         """A person drained a target or provider, or took it back."""
@@ -94,7 +93,7 @@ class Report:
         target = None if name in file.providers and name not in file.models else name
         found = None if target is None else file.resolve_target(target)
         provider = found[0] if found else name
-        self.telemetry.tell(drained(name, back=back, provider=provider, target=target, time=time.time()))
+        self.telemetry.publish(drained(name, back=back, provider=provider, target=target, time=time.time()))
 
     def config(self) -> ConfigView:
         """The file as saved, as it runs, and what lies between them. It is made from the text: best in a thread."""
@@ -122,7 +121,7 @@ class Report:
             with_sketches: for those who add up several processes.
         """
         telemetry, plan = self.telemetry, self.telemetry.plan
-        telemetry.mend_clock(now)
+        telemetry.resync_clock(now)
         self.windows.read(now)
         making = _Making(self, plan, now, self._states, with_sketches)
         whole = making.figures(ALL, sum(route.in_flight for route in telemetry.routes.values()))
@@ -141,8 +140,8 @@ class Report:
             routes=making.routes(),
             cache=_cache(whole, self.cache),
             spending=tuple(
-                Spending(each.scope, each.name, "usd", each.limit, each.usd, each.per, each.resets_at)
-                for each in self._purses.report()
+                Spending(each.scope, each.name, each.limit, each.usd, each.per, each.resets_at)
+                for each in self._spending.report()
             ),
             by_process=(self._process(plan, whole, watching),),
         )
@@ -205,12 +204,12 @@ class _Making:
         keys = () if target is None else key_figures(self._states, target, self._now, self._telemetry.offset)
         figures = self.figures(("provider", name), sum(key.in_flight for key in keys))
         worst = max(keys, key=lambda key: pressure(key.limits) or 0.0, default=None)
-        shown = min(keys, key=lambda key: key.lamp.state != "closed", default=None)  # while one is well, all is
+        shown = min(keys, key=lambda key: key.health.state != "closed", default=None)  # while one is well, all is
         kind = self._plan.providers[name].kind
         return ProviderFigures(
             name,
             kind,
-            **({} if shown is None else {"lamp": shown.lamp}),
+            **({} if shown is None else {"health": shown.health}),
             share=self._share(figures),
             pressure=None if worst is None else pressure(worst.limits),
             keys=keys,
@@ -220,13 +219,13 @@ class _Making:
 
     def _target(self, target: Target) -> TargetFigures:
         figures = self.figures(("target", target.identity), self._in_flight(target.identity))
-        state = self._states.known(target.identity)
-        limits: tuple[LimitUse, ...] = () if state is None else tuple(limit_uses(state.allowance, self._now))
+        state = self._states.find_target(target.identity)
+        limits: tuple[LimitUse, ...] = () if state is None else tuple(limit_uses(state.limits, self._now))
         return TargetFigures(
             target.name,
             target.provider,
             target.model,
-            target_lamp(self._states, target, self._now, self._telemetry.offset),
+            target_health(self._states, target, self._now, self._telemetry.offset),
             self._share(figures),
             pressure(limits),
             limits,
@@ -234,8 +233,8 @@ class _Making:
         )
 
     def _in_flight(self, identity: str) -> int:
-        state = self._states.known(identity)
-        return 0 if state is None else state.allowance.in_flight
+        state = self._states.find_target(identity)
+        return 0 if state is None else state.limits.in_flight
 
     def _share(self, figures: Figures) -> float | None:
         return figures.window.calls / self._attempts if self._attempts else None

@@ -13,7 +13,7 @@ from router.views.trace import Entry
 
 
 def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
-    """Those that pass the filter, the newest first."""
+    """The recent requests that pass the filter, the newest first."""
     found: list[RequestRecord] = []
     for ended in _newest_first(telemetry):
         if len(found) >= limit:
@@ -25,12 +25,12 @@ def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tupl
 
 
 def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
-    """One of them; None when it is not remembered (any more)."""
+    """A recent request step by step; None when it is not remembered (any more)."""
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(telemetry, ended) == id), None)
 
 
 def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
-    """The same by its number among the requests of this router."""
+    """A recent request by its number among the requests of this router; None when it is not remembered."""
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.number == number), None)
 
 

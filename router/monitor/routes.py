@@ -25,7 +25,7 @@ _OF_TARGETS = ("timeout", "breaker", "limits")
 
 
 def chains(plan: Plan) -> Chains:
-    """Of all routes of the file."""
+    """All routes of the file, as people read them."""
     return Chains(plan.revision, tuple(_chain(plan, plan.chains[name]) for name in plan.file.routes))
 
 

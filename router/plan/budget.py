@@ -18,9 +18,9 @@ _MONDAY = 4 * 86_400.0  # 1970-01-05, in seconds since 1970
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many US dollars in so many seconds. `purse` says whose: "route chat" or "provider openai"."""
+    """So many US dollars in so many seconds. `owner` says whose: "route chat" or "provider openai"."""
 
-    purse: str
+    owner: str
     usd: float
     per: float
 

@@ -12,7 +12,6 @@ import msgspec
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
-from router.balance.strategies import make_balancer
 from router.config import LoadResult, RoutesFile
 from router.config.schema import ModelConfig, SlowCall
 from router.plan.budget import budget_of
@@ -62,7 +61,7 @@ def _answers(tiers: list[Tier]) -> str:
 
 def _direct(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     target = _target(file, catalogue, name, route=None)
-    tier = Tier((target,), "ordered", make_balancer("ordered"))
+    tier = Tier((target,), "ordered")
     on_break = policy_values(file, "on_stream_break")["on_stream_break"]
     return Chain(name, (tier,), target.retry, target.timeout.total, on_break)
 
@@ -101,7 +100,7 @@ def _add_route(
             _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
         elif fallback.to is not None:
             target = _target(file, catalogue, fallback.to, route=route)
-            tiers.append(Tier((target,), "ordered", make_balancer("ordered"), codes, inner))
+            tiers.append(Tier((target,), "ordered", codes, inner))
         else:
             strategy = fallback.balance or balance
             tiers.append(_tier(file, catalogue, fallback.tier, strategy, route, on=codes, gate=inner))
@@ -120,7 +119,7 @@ def _tier(
     targets = tuple(
         _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs
     )
-    return Tier(targets, balance, make_balancer(balance), on, gate)
+    return Tier(targets, balance, on, gate)
 
 
 def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
@@ -183,7 +182,7 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
 
 
 def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
-    """Of each key of the provider."""
+    """The connection settings of a provider, once for each of its keys."""
     config = file.providers[name]
     connect = policy_values(file, "timeout", provider=name)["connect"]
     return tuple(

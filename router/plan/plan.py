@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
-from router.balance.balancer import Balancer
 from router.config import LoadResult, RoutesFile
 from router.config.schema import OnStreamBreak
 from router.plan.budget import Budget, budget_of
@@ -23,7 +22,6 @@ class Tier:
 
     targets: tuple[Target, ...]
     balance: str
-    balancer: Balancer
     on: frozenset[ErrorCode] | None = None
     gate: int | None = None
 
@@ -70,6 +68,11 @@ class Plan:
         return [target for chain in self.chains.values() for target in chain.targets]
 
     @property
+    def keys(self) -> frozenset[str]:
+        """The identities of all keys of all providers, those that no target uses included."""
+        return frozenset(key.identity for keys in self.catalogue.keys.values() for key in keys)
+
+    @property
     def budgets(self) -> tuple[Budget, ...]:
         """All budgets of the file."""
         found = [self.budget_of(name) for name in self.file.providers]
@@ -87,11 +90,11 @@ class Plan:
             for target in chain.targets:
                 if target.capabilities.price is None and not target.disabled:
                     for budget in filter(None, (chain.budget, target.budget)):
-                        lacking.setdefault(budget.purse, set()).add(target.name)
+                        lacking.setdefault(budget.owner, set()).add(target.name)
         return tuple(
-            f"the budget of {purse} does not count {', '.join(sorted(names))}: the price is not known; "
+            f"the budget of {owner} does not count {', '.join(sorted(names))}: the price is not known; "
             "write it as `price: {input: …, output: …}` (USD per million tokens) under models"
-            for purse, names in lacking.items()
+            for owner, names in lacking.items()
         )
 
     def chain(self, name: str) -> Chain | None:

@@ -1,4 +1,4 @@
-"""A route's policy for its answers, as compiled."""
+"""The policies of routes and targets, as compiled. Their defaults are the file's (`router.config.policies`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from router.config.policies import BUILT_IN
+
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds and bytes; the names are those of routes.yaml. `stale_for` is how long after `ttl` an answer is still
@@ -14,8 +16,8 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 
     ttl: float
     stale_for: float = 0.0
-    store_tool_calls: bool = True
-    max_entry: int = 1_000_000
+    store_tool_calls: bool = BUILT_IN["cache"]["store_tool_calls"]
+    max_entry: int = BUILT_IN["cache"]["max_entry"]
     namespace: str | None = None
 
 
@@ -23,12 +25,12 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 class RetryRules:
     """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests."""
 
-    max_attempts: int = 4
-    same_target: int = 1
-    backoff: float = 0.25
-    max_backoff: float = 8.0
-    max_wait: float = 10.0
-    budget: float = 0.2
+    max_attempts: int = BUILT_IN["retry"]["max_attempts"]
+    same_target: int = BUILT_IN["retry"]["same_target"]
+    backoff: float = BUILT_IN["retry"]["backoff"]
+    max_backoff: float = BUILT_IN["retry"]["max_backoff"]
+    max_wait: float = BUILT_IN["retry"]["max_wait"]
+    budget: float = BUILT_IN["retry"]["budget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +39,22 @@ class HedgeRules:
     at most `max` further ones for a request, and for a share `budget` of the route's requests."""
 
     after: float | Literal["p95"]
-    max: int = 1
-    budget: float = 0.05
+    max: int = BUILT_IN["hedge"]["max"]
+    budget: float = BUILT_IN["hedge"]["budget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
     """Seconds and fractions; the names are those of routes.yaml."""
 
-    window: float = 30.0
-    min_calls: int = 10
-    failure_rate: float = 0.5
-    consecutive: int = 5
-    open_for: float = 10.0
-    max_open_for: float = 300.0
-    probes: int = 1
-    ramp: float = 10.0
+    window: float = BUILT_IN["breaker"]["window"]
+    min_calls: int = BUILT_IN["breaker"]["min_calls"]
+    failure_rate: float = BUILT_IN["breaker"]["failure_rate"]
+    consecutive: int = BUILT_IN["breaker"]["consecutive"]
+    open_for: float = BUILT_IN["breaker"]["open_for"]
+    max_open_for: float = BUILT_IN["breaker"]["max_open_for"]
+    probes: int = BUILT_IN["breaker"]["probes"]
+    ramp: float = BUILT_IN["breaker"]["ramp"]
     slow_threshold: float | None = None
     slow_rate: float = 1.0
 

@@ -46,7 +46,7 @@ class Quantiles:
 
 @dataclass(slots=True)
 class RouteCount:
-    """Of the requests to one route."""
+    """Counts of the requests to one route."""
 
     requests: int = 0
     answered: int = 0

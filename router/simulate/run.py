@@ -100,9 +100,9 @@ class _Simulation:
                 continue
             self._places[target.name] = place
             self._same[target.name] = self._targets[target.name] = TargetCount()
-            self._watch.add(states.of(target).breaker, BreakerHistory(target.name))
+            self._watch.add(states.target(target).breaker, BreakerHistory(target.name))
             for key in target.keys:
-                breaker = states.key_of(target, key).breaker
+                breaker = states.key_guard(target, key).breaker
                 if all(breaker is not watched for watched in self._watch.watched):
                     number = f" {key.number}" if key.number else ""
                     self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key_of=target.provider))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from providers.spelling import did_you_mean
 from providers.types import Price
 from router.config import Diagnostic, LoadResult, load_text
-from router.config.diagnostics import Findings, did_you_mean
+from router.config.diagnostics import Findings
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
@@ -90,7 +91,7 @@ def load_scenario(path: str | Path, plan: Plan) -> Loaded:
 
 
 def scenario_from(text: str, plan: Plan, *, name: str = "scenario.yaml") -> Loaded:
-    """As `load_scenario`, for text that is at hand."""
+    """Like `load_scenario`, for text that is at hand."""
     findings = Findings(name, text)
     root = read_yaml(text, findings, needs=_NEEDS)
     scenario = None

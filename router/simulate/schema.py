@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from providers.errors import ErrorCode
+from providers.spelling import did_you_mean
 from router.config import units
-from router.config.diagnostics import did_you_mean
 from router.config.json_schema import DIALECT, clean
 from router.config.schema import Count, Duration, Flag, Rate, Section, Text, Wait, key
 

@@ -10,7 +10,7 @@ from random import Random
 
 from providers.accumulate import Accumulator
 from providers.base import ChunkStream
-from providers.errors import ErrorCode, ProviderError
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.transport.token_bucket import TokenBucket
 from providers.types import (
     CompletionRequest,
@@ -36,17 +36,10 @@ _MINUTE = 60.0  # seconds of its allowance that a vendor's bucket holds
 _ROUNDING = 1e-6  # tokens
 _SLOWEST_GAP = 0.5  # of the idle timeout, between two pieces of a healthy stream
 
-STATUS: Mapping[ErrorCode, int] = {
-    ErrorCode.INVALID_REQUEST: 400,
-    ErrorCode.AUTHENTICATION: 401,
-    ErrorCode.QUOTA_EXHAUSTED: 402,
-    ErrorCode.PERMISSION_DENIED: 403,
-    ErrorCode.MODEL_NOT_FOUND: 404,
-    ErrorCode.REQUEST_TOO_LARGE: 413,
-    ErrorCode.RATE_LIMITED: 429,
-    ErrorCode.SERVER_ERROR: 500,
-    ErrorCode.OVERLOADED: 503,
-}
+# Failures that no HTTP answer tells.
+_UNANSWERED = frozenset(
+    {ErrorCode.CONNECTION_FAILED, ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR}
+)
 
 
 @dataclass(slots=True)
@@ -102,7 +95,7 @@ class World:
         return {place: model.bills for place, model in self._models.items()}
 
     def priced(self) -> set[tuple[str, str]]:
-        """Those (provider, model id) whose price is known."""
+        """The (provider, model id) pairs whose price is known."""
         return {place for place, model in self._models.items() if is_priced(model.price)}
 
     def model(self, provider: str, model: str) -> _Model:
@@ -203,7 +196,7 @@ class _Call:
 
     @property
     def usage(self) -> Usage:
-        """Of the whole answer."""
+        """The tokens of the whole answer."""
         return Usage(self.prompt, self.limit)
 
 
@@ -302,7 +295,7 @@ class SimulatedProvider:
             "simulated",
             provider=self.name,
             model=model,
-            status=STATUS.get(code),
+            status=None if code in _UNANSWERED else CONSEQUENCES[code].http_status,
             phase=phase or ("read" if code is ErrorCode.CONNECTION_FAILED else None),
             retry_after=retry_after,
         )

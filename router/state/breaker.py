@@ -33,7 +33,7 @@ class Permit(NamedTuple):
 
 
 class Breaker:
-    """See the module. `changes` counts the changes of state."""
+    """A circuit breaker, as the module says. `changes` counts the changes of state."""
 
     __slots__ = (
         "_bucket",

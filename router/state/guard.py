@@ -18,11 +18,11 @@ _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast
 class Guard:
     """Breaker, hold and limits of one target, or of one provider key. A draining one gets no new call."""
 
-    __slots__ = ("allowance", "breaker", "draining", "held_until")
+    __slots__ = ("breaker", "draining", "held_until", "limits")
 
     def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
         self.breaker = Breaker(rules, chance)
-        self.allowance = RateLimits(limits)
+        self.limits = RateLimits(limits)
         self.held_until = -inf
         self.draining = False
 
@@ -32,10 +32,7 @@ class Guard:
     def is_clear(self, now: float) -> bool:
         """Whether nothing at all stands against a call: the usual case, which has to be fast."""
         return (
-            self.breaker.state == "closed"
-            and self.held_until <= now
-            and self.allowance.is_unlimited
-            and not self.draining
+            self.breaker.state == "closed" and self.held_until <= now and self.limits.is_unlimited and not self.draining
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.types import RemainingQuota, Usage
 from router.plan.target import Key
-from router.state.guard import _FAILURE_COUNTS_AS, Guard, TargetState
+from router.state.guard import _FAILURE_COUNTS_AS, Guard, Pacing, TargetState
 from router.state.limits import Reserved
 from router.state.spending import Charge
 
@@ -18,10 +20,17 @@ RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
 _CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR})  # by vendors, likely
 
 
+class Hold(NamedTuple):
+    """A vendor asked to wait for so many seconds: with one target, or with all that a provider's key is for."""
+
+    seconds: float
+    of_key: bool
+
+
 class Lease:
     """One call under way. It is ended exactly once, by its outcome."""
 
-    __slots__ = ("_bill", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
+    __slots__ = ("_charge", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
 
     def __init__(
         self,
@@ -29,14 +38,14 @@ class Lease:
         key: Key,
         reserved: tuple[Reserved, Reserved],
         now: float,
-        bill: Charge | None = None,
+        charge: Charge | None = None,
     ) -> None:
         self._guards = guards
         state, guard = guards
         self._state = state
         self._permits = state.breaker.acquire(now), guard.breaker.acquire(now)
         self._reserved = reserved
-        self._bill = bill
+        self._charge = charge
         self._ended = False
         self.key = key
         self.started = now
@@ -57,18 +66,21 @@ class Lease:
         self._state.latency.add(seconds, now)
         (self._state.firsts if streaming else self._state.answers).add(seconds)
 
-    def heard(self, left: RemainingQuota, now: float) -> None:
+    def apply_remaining(self, left: RemainingQuota, now: float) -> None:
         """What the headers of an answer say is left of the vendor's limits."""
         if left.wait is not None:
             self._state.paced(self.key).hold(now + left.wait)
         for guard in self._guards:
-            if guard.allowance.tighten(left.requests, left.tokens, now):
+            if guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
-    def failed(self, error: ProviderError, now: float) -> None:
-        """The call failed; the error's code says what that means for target and key."""
+    def failed(self, error: ProviderError, now: float) -> Hold | None:
+        """The call failed; the error's code says what that means for target and key.
+
+        Gives the hold that begins with it; None where none does, or one was running already.
+        """
         if not self._end():
-            return
+            return None
         meant = CONSEQUENCES[error.code]
         state, key = self._guards
         if meant.breaker == "failure":
@@ -87,10 +99,11 @@ class Lease:
             self._state.paced(self.key).hold(now + state.breaker.rules.max_open_for)  # the other keys may be let in
         elif meant.breaker == "open_target":
             state.breaker.trip(now)
-        self._hold(error, now)
+        hold = self._hold(error, now)
         partial = error.partial
         begun = error.code in _CHARGED and error.phase != "connect"
         self._settle(now, None, -1 if not begun else 0 if partial is None else rough_tokens(partial.text))
+        return hold
 
     @property
     def is_open(self) -> bool:
@@ -115,32 +128,38 @@ class Lease:
             return False
         self._ended = True
         for guard in self._guards:
-            guard.allowance.leave()
+            guard.limits.release_slot()
         return True
 
-    def _hold(self, error: ProviderError, now: float) -> None:
+    def _hold(self, error: ProviderError, now: float) -> Hold | None:
         state, (_, key) = self._state, self._guards
         meant, asked = CONSEQUENCES[error.code].hold, error.retry_after
+        held: Guard | Pacing
         if meant == "quota":
-            key.hold(now + (QUOTA_HOLD if asked is None else asked))
+            held, seconds = key, QUOTA_HOLD if asked is None else asked
         elif meant == "retry_after" and asked is not None:
-            state.hold(now + asked)
+            held, seconds = state, asked
         elif meant == "rate":
-            pacing = state.paced(self.key)
+            held = pacing = state.paced(self.key)
             wait = min(LONGEST_RATE_HOLD, RATE_HOLD * 2.0 ** min(pacing.hits, 10))
             pacing.hits += 1
-            pacing.hold(now + (wait if asked is None else asked))
+            seconds = wait if asked is None else asked
+        else:
+            return None
+        is_new = held.held_until <= now
+        held.hold(now + seconds)
+        return Hold(seconds, of_key=held is key) if is_new else None
 
     def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
-        if self._bill is not None:
-            self._bill.settle(usage, answered)
+        if self._charge is not None:
+            self._charge.settle(usage, answered)
         state, guard = self._guards
-        if state.allowance.is_unlimited and guard.allowance.is_unlimited:
+        if state.limits.is_unlimited and guard.limits.is_unlimited:
             return
         given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
         used = None if given is None or made is None else given + made
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
-            guard.allowance.settle(reserved, used, made, now)
+            guard.limits.settle(reserved, used, made, now)
 
 
 def rough_tokens(text: str) -> int:

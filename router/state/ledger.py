@@ -80,7 +80,7 @@ class Ledger:
             self._timer = None
         if self._flushing is not None:
             await asyncio.wait([self._flushing])
-        if any(purse.pending for purse in self._spending.purses.values()):
+        if any(account.pending for account in self._spending.accounts.values()):
             await self.flush()
 
     def on_new_loop(self) -> None:
@@ -99,18 +99,18 @@ class Ledger:
 
     def _end(self, _: object) -> None:
         self._flushing = None
-        if not self._failing and any(purse.pending for purse in self._spending.purses.values()):
+        if not self._failing and any(account.pending for account in self._spending.accounts.values()):
             self._soon()  # spent meanwhile
 
     def _pending(self) -> list[_Amount]:
-        return [_Amount(purse, purse.began, purse.pending) for purse in self._spending.purses.values()]
+        return [_Amount(account, account.began, account.pending) for account in self._spending.accounts.values()]
 
     def _apply(self, amounts: list[_Amount], sums: list[float]) -> None:
         for amount, total in zip(amounts, sums, strict=False):
-            purse = amount.purse
-            if purse.began == amount.began:  # else another period has begun meanwhile
-                purse.pending -= amount.usd
-                purse.spent = total + purse.pending
+            account = amount.account
+            if account.began == amount.began:  # else another period has begun meanwhile
+                account.pending -= amount.usd
+                account.spent = total + account.pending
 
     def _write(self, amounts: list[_Amount]) -> list[float]:
         """Add the amounts; gives the sums over all processes, nothing when the disk fails."""
@@ -129,8 +129,8 @@ class Ledger:
         return sums
 
     def _add(self, database: sqlite3.Connection, amount: _Amount) -> float:
-        budget = amount.purse.budget
-        values = (self._app, budget.purse, budget.per, amount.began, amount.usd)
+        budget = amount.account.budget
+        values = (self._app, budget.owner, budget.per, amount.began, amount.usd)
         return float(database.execute(_ADD, values).fetchone()[0])
 
     def _connected(self) -> sqlite3.Connection:
@@ -139,8 +139,8 @@ class Ledger:
 
 
 class _Amount(NamedTuple):
-    """What one purse spent in a period and is not on disk yet."""
+    """What one account spent in a period and is not on disk yet."""
 
-    purse: BudgetAccount
+    account: BudgetAccount
     began: float
     usd: float

@@ -129,7 +129,7 @@ class RateLimits:
     Tokens are reserved before a call and corrected by what it really used.
     """
 
-    __slots__ = ("_mean_answer", "_requests", "_tokens", "_waiting", "in_flight", "is_unlimited", "limits", "on_idle")
+    __slots__ = ("_mean_answer", "_requests", "_tokens", "_waiting", "in_flight", "is_unlimited", "on_idle", "rules")
 
     def __init__(self, limits: Limits) -> None:
         self.in_flight = 0
@@ -144,17 +144,17 @@ class RateLimits:
         """New limits; what is the same goes on as it was."""
         self._requests = _changed(self._requests, limits.requests)
         self._tokens = _changed(self._tokens, limits.tokens)
-        self.limits = limits
+        self.rules = limits
         self.is_unlimited = limits == Limits()
 
     @property
     def requests(self) -> Rate | None:
-        """Of requests, where they are limited."""
+        """The rate of requests; None where they are not limited."""
         return self._requests
 
     @property
     def tokens(self) -> Rate | None:
-        """Of tokens, where they are limited."""
+        """The rate of tokens; None where they are not limited."""
         return self._tokens
 
     @property
@@ -165,7 +165,7 @@ class RateLimits:
     @property
     def full(self) -> bool:
         """Whether as many calls as allowed are under way, or others wait for a place."""
-        most = self.limits.in_flight
+        most = self.rules.in_flight
         return most is not None and (self.in_flight >= most or bool(self._waiting))
 
     def expected(self, prompt: float, max_tokens: int | None) -> float:
@@ -221,10 +221,10 @@ class RateLimits:
 
     # --- places
 
-    def enter(self) -> None:
+    def acquire_slot(self) -> None:
         self.in_flight += 1
 
-    def leave(self) -> None:
+    def release_slot(self) -> None:
         """Free a place; the first who waits gets it."""
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -236,8 +236,8 @@ class RateLimits:
             idle, self.on_idle = self.on_idle, None
             idle()
 
-    async def place(self, seconds: float) -> bool:
-        """Wait in line for a place; True when it is had, which counts as `enter`. First come, first served."""
+    async def wait_for_slot(self, seconds: float) -> bool:
+        """Wait in line for a place; True when it is had, which counts as `acquire_slot`. First come, first served."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -247,7 +247,7 @@ class RateLimits:
             return self._gone(waiter)
         except BaseException:
             if self._gone(waiter):
-                self.leave()
+                self.release_slot()
             raise
         return True
 

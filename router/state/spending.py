@@ -6,13 +6,17 @@ What a call will cost is reserved when it begins and corrected when it ends, so 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from providers.types import Price, Usage
 from router.plan.budget import Budget
+from router.plan.plan import Plan
 from router.plan.pricing import cost
 from router.plan.target import Target
+
+log = logging.getLogger("signalbox.spending")
 
 _USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
 
@@ -63,18 +67,18 @@ class BudgetAccount:
 class Charge:
     """What one call costs the budgets that it counts for."""
 
-    __slots__ = ("_expected", "_price", "_prompt", "_spending", "purses")
+    __slots__ = ("_expected", "_price", "_prompt", "_spending", "accounts")
 
     def __init__(
-        self, spending: Spending, purses: tuple[BudgetAccount, ...], price: Price | None, prompt: int, answer: int
+        self, spending: Spending, accounts: tuple[BudgetAccount, ...], price: Price | None, prompt: int, answer: int
     ):
         self._spending = spending
-        self.purses = purses
+        self.accounts = accounts
         self._price = price
         self._prompt = prompt
         self._expected = cost(price, Usage(prompt, answer)) or 0.0
-        for purse in purses:
-            purse.reserved += self._expected
+        for account in accounts:
+            account.reserved += self._expected
 
     def settle(self, usage: Usage | None, answered: int) -> None:
         """The call has ended.
@@ -86,13 +90,13 @@ class Charge:
         real = None if usage is None else cost(self._price, usage)
         if real is None:
             real = 0.0 if answered < 0 else cost(self._price, Usage(self._prompt, answered)) or 0.0
-        for purse in self.purses:
-            purse.reserved = max(0.0, purse.reserved - self._expected)
-        self._spending.charge(self.purses, real)
+        for account in self.accounts:
+            account.reserved = max(0.0, account.reserved - self._expected)
+        self._spending.charge(self.accounts, real)
 
 
 class Spending:
-    """The budgets of a plan, by purse.
+    """The budgets of a plan, by account.
 
     Args:
         wall: the wall clock, in seconds since 1970: budgets outlive the process.
@@ -103,17 +107,19 @@ class Spending:
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
         self.changed: Callable[[], None] = _nothing
-        self.purses: dict[str, BudgetAccount] = {}
+        self.accounts: dict[str, BudgetAccount] = {}
 
-    def adopt(self, budgets: Iterable[Budget]) -> None:
+    def adopt(self, plan: Plan) -> None:
         """Take over the budgets of a plan; what was spent in the same kind of period stays spent."""
-        wall, had, self.purses = self._wall(), self.purses, {}
-        for budget in budgets:
-            purse = had.get(budget.purse)
-            if purse is None or purse.budget.per != budget.per:
-                purse = BudgetAccount(budget, wall)
-            purse.budget = budget
-            self.purses[budget.purse] = purse
+        for sentence in plan.uncounted:
+            log.warning(sentence)
+        wall, had, self.accounts = self._wall(), self.accounts, {}
+        for budget in plan.budgets:
+            account = had.get(budget.owner)
+            if account is None or account.budget.per != budget.per:
+                account = BudgetAccount(budget, wall)
+            account.budget = budget
+            self.accounts[budget.owner] = account
 
     def over(self, budgets: Iterable[Budget | None], target: Target) -> tuple[BudgetAccount, float] | None:
         """A budget that the target must not use any more, and the seconds until its next period; None: there is none.
@@ -124,43 +130,43 @@ class Spending:
         if price is not None and price.input == 0 and price.output == 0:
             return None
         for budget in budgets:
-            purse = None if budget is None else self.purses.get(budget.purse)
-            if purse is None:
+            account = None if budget is None else self.accounts.get(budget.owner)
+            if account is None:
                 continue
             wall = self._wall()
-            purse.turn(wall)
-            if purse.is_empty:
-                return purse, purse.ends - wall
+            account.turn(wall)
+            if account.is_empty:
+                return account, account.ends - wall
         return None
 
-    def bill(
+    def begin_charge(
         self, budgets: Iterable[Budget | None], target: Target, prompt: int, max_tokens: int | None
     ) -> Charge | None:
         """For a call that begins now; None when it counts for no budget."""
-        found = [self.purses.get(budget.purse) for budget in budgets if budget is not None]
-        purses = tuple(purse for purse in found if purse is not None)
-        if not purses:
+        found = [self.accounts.get(budget.owner) for budget in budgets if budget is not None]
+        accounts = tuple(account for account in found if account is not None)
+        if not accounts:
             return None
         answer = _USUAL_ANSWER if max_tokens is None else max_tokens
-        return Charge(self, purses, target.capabilities.price, prompt, answer)
+        return Charge(self, accounts, target.capabilities.price, prompt, answer)
 
-    def charge(self, purses: Iterable[BudgetAccount], usd: float) -> None:
+    def charge(self, accounts: Iterable[BudgetAccount], usd: float) -> None:
         if usd <= 0:
             return
         wall = self._wall()
-        for purse in purses:
-            purse.turn(wall)
-            purse.spent += usd
-            purse.pending += usd
+        for account in accounts:
+            account.turn(wall)
+            account.spent += usd
+            account.pending += usd
         self.changed()
 
     def report(self) -> tuple[Spent, ...]:
         """All budgets as they are now."""
         wall = self._wall()
         found = []
-        for purse in self.purses.values():
-            purse.turn(wall)
-            scope, _, name = purse.budget.purse.partition(" ")
-            budget = purse.budget
-            found.append(Spent(scope, name, purse.spent, budget.usd, budget.per, purse.ends))
+        for account in self.accounts.values():
+            account.turn(wall)
+            scope, _, name = account.budget.owner.partition(" ")
+            budget = account.budget
+            found.append(Spent(scope, name, account.spent, budget.usd, budget.per, account.ends))
         return tuple(found)

@@ -16,7 +16,7 @@ from router.plan.target import Key, Target
 from router.state.breaker import Breaker
 from router.state.guard import Guard, Refusal, TargetState
 from router.state.lease import Lease
-from router.state.limits import NOTHING, Reserved
+from router.state.limits import NOTHING, RateLimits, Reserved
 from router.state.spending import Charge
 
 UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
@@ -39,15 +39,15 @@ class States:
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
 
-    def of(self, target: Target) -> TargetState:
+    def target(self, target: Target) -> TargetState:
         found = self._targets.get(target.identity)
         if found is None:
             found = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._chance)
             found.breaker.on_change = partial(self._changed, target.identity)
         return found
 
-    def key_of(self, target: Target, key: Key) -> Guard:
-        """Of a provider key, which the targets of the provider share."""
+    def key_guard(self, target: Target, key: Key) -> Guard:
+        """The guard of a provider key, which all targets of the provider share; made on first use."""
         found = self._keys.get(key.identity)
         if found is None:
             found = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._chance)
@@ -55,9 +55,9 @@ class States:
         return found
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
-        return self.of(target), self.key_of(target, key)
+        return self.target(target), self.key_guard(target, key)
 
-    def adopt(self, targets: Iterable[Target], keys: set[str]) -> tuple[str, ...]:
+    def adopt(self, targets: Iterable[Target], keys: frozenset[str]) -> tuple[str, ...]:
         """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
 
         What was opened, closed or drained by hand is so no longer, and is told.
@@ -72,20 +72,20 @@ class States:
             if target.identity in self._targets:
                 state = self._targets[target.identity]
                 state.breaker.rules = target.breaker
-                state.allowance.change(target.limits)
+                state.limits.change(target.limits)
                 state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
                 state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
             for key in target.keys:
                 if key.identity in self._keys:
                     self._keys[key.identity].breaker.rules = target.breaker
-                    self._keys[key.identity].allowance.change(target.key_limits)
+                    self._keys[key.identity].limits.change(target.key_limits)
         names = {target.identity: target.name for target in reversed(targets)}
         names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
         ended: list[str] = []
         # What has calls under way is kept to the next time: it knows when their provider can be closed.
         remembered: dict[str, Guard]
         for remembered in (self._targets, self._keys):  # type: ignore[assignment]  # a dict of a subclass, only read
-            gone = [name for name, guard in remembered.items() if name not in kept and not guard.allowance.in_flight]
+            gone = [name for name, guard in remembered.items() if name not in kept and not guard.limits.in_flight]
             for identity in gone:
                 del remembered[identity]
             for identity, guard in remembered.items():
@@ -99,7 +99,7 @@ class States:
                         guard.breaker.reset()
         return tuple(dict.fromkeys(ended))
 
-    def refusal(
+    def refusal_for_target(
         self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
     ) -> Refusal | None:
         """Why the target gets no call now; None when it may.
@@ -109,21 +109,23 @@ class States:
         """
         keys = target.keys
         if len(keys) == 1:
-            return self.why(target, keys[0], prompt, max_tokens, now)
+            return self.refusal_for_key(target, keys[0], prompt, max_tokens, now)
         soonest: Refusal | None = None
         for key in keys:
             if key.identity in without:
                 continue
-            found = self.why(target, key, prompt, max_tokens, now)
+            found = self.refusal_for_key(target, key, prompt, max_tokens, now)
             if found is None:
                 return None
             if soonest is None or found.until < soonest.until:
                 soonest = found
         return soonest
 
-    def why(self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float) -> Refusal | None:
+    def refusal_for_key(
+        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
+    ) -> Refusal | None:
         """Why the target gets no call with this key now; None when it may."""
-        state, guard = self.of(target), self.key_of(target, key)
+        state, guard = self.target(target), self.key_guard(target, key)
         if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
             return None
         if state.draining or guard.draining:
@@ -139,9 +141,9 @@ class States:
         held = max(state.held(key), guard.held_until)
         if held > now:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
-        if state.allowance.full or guard.allowance.full:
+        if state.limits.full or guard.limits.full:
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
-        wait = max(each.allowance.wait(each.allowance.expected(prompt, max_tokens), now) for each in (state, guard))
+        wait = max(each.limits.wait(each.limits.expected(prompt, max_tokens), now) for each in (state, guard))
         if wait > 0:
             return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
         return None
@@ -151,13 +153,11 @@ class States:
     ) -> Key:
         """Of the keys that may be used, the one with the fewest calls under way; else the one that may be soonest."""
         keys = target.keys
-        if len(keys) == 1:
-            return keys[0]
-        state = self.of(target)
+        state = self.target(target)
 
         def order(key: Key) -> tuple[float, int, int]:
-            found = self.why(target, key, prompt, max_tokens, now)
-            busy = self.key_of(target, key).allowance.in_flight
+            found = self.refusal_for_key(target, key, prompt, max_tokens, now)
+            busy = self.key_guard(target, key).limits.in_flight
             return (-inf if found is None else found.until), busy, state.turns.get(key.identity, 0)
 
         best = min([key for key in keys if key.identity not in without] or keys, key=order)
@@ -170,33 +170,33 @@ class States:
         state, guard = self.guards(target, key)
         return max(state.held(key), guard.held_until)
 
-    async def place(self, target: Target, seconds: float) -> Key | None:
+    async def wait_for_slot(self, target: Target, seconds: float) -> Key | None:
         """Wait in line for a place at the target and at one of its keys; gives the key, to be handed to `begin`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        own = self.of(target).allowance
+        own = self.target(target).limits
         if not own.full:
-            own.enter()
-        elif not await own.place(seconds):
+            own.acquire_slot()
+        elif not await own.wait_for_slot(seconds):
             return None
         key = None
         try:
             key = await self._place_at_key(target, max(0.0, end - loop.time()))
         finally:
             if key is None:
-                own.leave()
+                own.release_slot()
         return key
 
     async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
         """At whichever key has one first."""
-        allowances = {key: self.key_of(target, key).allowance for key in target.keys}
-        free = [key for key, allowance in allowances.items() if not allowance.full]
+        limits_by_key = {key: self.key_guard(target, key).limits for key in target.keys}
+        free = [key for key, allowance in limits_by_key.items() if not allowance.full]
         if free:
-            key = min(free, key=lambda each: allowances[each].in_flight)
-            allowances[key].enter()
+            key = min(free, key=lambda each: limits_by_key[each].in_flight)
+            limits_by_key[key].acquire_slot()
             return key
         loop = asyncio.get_running_loop()
-        lines = {loop.create_task(allowance.place(seconds)): key for key, allowance in allowances.items()}
+        lines = {loop.create_task(allowance.wait_for_slot(seconds)): key for key, allowance in limits_by_key.items()}
         waiting, had = set(lines), None
         try:
             while waiting and had is None:
@@ -209,7 +209,7 @@ class States:
             had = None if cancelled else had
             for line, key in lines.items():
                 if line is not had and not line.cancelled() and line.result():
-                    allowances[key].leave()
+                    limits_by_key[key].release_slot()
         if cancelled:
             raise asyncio.CancelledError
         return None if had is None else lines[had]
@@ -217,53 +217,68 @@ class States:
     def reserve(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> tuple[Reserved, Reserved]:
-        """Take a call's worth from the limits of target and key."""
-        own, shared = self.of(target).allowance, self.key_of(target, key).allowance
-        if own.is_unlimited and shared.is_unlimited:
-            return UNLIMITED
-        return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
+        """Take a call's worth from the limits of target and key, to be waited for; `begin` does so for a call now."""
+        return _reserve(self.target(target).limits, self.key_guard(target, key).limits, prompt, max_tokens, now)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
         """Seconds that a reserved call has to wait still, when those before it used more than was expected."""
         pairs = zip(self.guards(target, key), reserved, strict=True)
-        return max(guard.allowance.early(taken, now) for guard, taken in pairs)
+        return max(guard.limits.early(taken, now) for guard, taken in pairs)
 
     def give_back(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> None:
         """A reserved call was not made."""
         for guard, taken in zip(self.guards(target, key), reserved, strict=True):
-            guard.allowance.give_back(taken, now)
+            guard.limits.give_back(taken, now)
 
     def begin(
         self,
         target: Target,
         key: Key,
-        reserved: tuple[Reserved, Reserved],
+        prompt: float,
+        max_tokens: int | None,
         now: float,
         *,
+        reserved: tuple[Reserved, Reserved] | None = None,
         placed: bool = False,
-        bill: Charge | None = None,
+        charge: Charge | None = None,
     ) -> Lease:
-        """A call is made now. `placed`: its place was waited for and is had already."""
-        guards = state, guard = self.of(target), self.key_of(target, key)
-        if not placed:
-            state.allowance.enter()
-            guard.allowance.enter()
-        return Lease(guards, key, reserved, now, bill)
+        """A call is made now.
 
-    def known(self, identity: str) -> TargetState | None:
-        """Of a target by its identity; None when it has not been used."""
+        Args:
+            reserved: what was taken from the limits for it already; None takes it now.
+            placed: its place was waited for and is had already.
+            charge: what it costs budgets.
+        """
+        guards = state, guard = self.target(target), self.key_guard(target, key)
+        if reserved is None:
+            reserved = UNLIMITED
+            if not (state.limits.is_unlimited and guard.limits.is_unlimited):
+                reserved = _reserve(state.limits, guard.limits, prompt, max_tokens, now)
+        if not placed:
+            state.limits.acquire_slot()
+            guard.limits.acquire_slot()
+        return Lease(guards, key, reserved, now, charge)
+
+    def find_target(self, identity: str) -> TargetState | None:
+        """The state of a target by its identity; None when it has not been used."""
         return self._targets.get(identity)
 
-    def key(self, identity: str) -> Guard | None:
-        """Of a provider key; None when it has not been used."""
+    def find_key(self, identity: str) -> Guard | None:
+        """The guard of a provider key; None when it has not been used."""
         return self._keys.get(identity)
 
     def share(self, target: Target, now: float) -> float:
         """The part of its weight that a target gets."""
-        return self.of(target).breaker.share(now)
+        return self.target(target).breaker.share(now)
 
     def in_flight(self, target: Target) -> int:
-        return self.of(target).allowance.in_flight
+        return self.target(target).limits.in_flight
+
+
+def _reserve(
+    own: RateLimits, shared: RateLimits, prompt: float, max_tokens: int | None, now: float
+) -> tuple[Reserved, Reserved]:
+    return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
 
 
 def _whose(key: Key) -> str:

@@ -1,1 +1,1 @@
-"""What a router tells of itself: figures, events, the recent requests, and the interface that all of it is read by."""
+"""Counting what happens, cheaply; figures are made from it by `router.monitor` when somebody looks."""

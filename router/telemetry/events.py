@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from router.views.events import Event
-
-if TYPE_CHECKING:
-    from router.reload import Reload
+from router.views.file import ReloadResult
 
 
 class Change(NamedTuple):
@@ -54,16 +52,18 @@ def held(name: str, seconds: float, code: str, *, provider: str, target: str | N
     return Event(time, "hold", sentence, "warning", provider, target, fields={"seconds": seconds, "code": code})
 
 
-def reloaded(found: Reload, path: str, time: float) -> Event:
+def reloaded(result: ReloadResult, path: str, time: float) -> Event:
     """A change of the file was seen."""
-    fields = {"revision": found.revision, "accepted": found.accepted, "changes": list(found.changes)}
-    if found.accepted:
-        sentence = f"revision {found.revision[:8]} loaded: {'; '.join(found.changes) or 'nothing that shows'}"
+    fields = {"revision": result.revision, "accepted": result.accepted, "changes": list(result.changes)}
+    if result.accepted:
+        sentence = f"revision {result.revision[:8]} loaded: {'; '.join(result.changes) or 'nothing that shows'}"
         return Event(time, "reload", sentence, "good", fields=fields)
-    told = found.problem or "; ".join(
-        f"line {each.line}: {each.message}" for each in found.diagnostics if each.severity == "error"
+    why = result.problem or "; ".join(
+        f"line {diagnostic.line}: {diagnostic.message}"
+        for diagnostic in result.diagnostics
+        if diagnostic.severity == "error"
     )
-    sentence = f"{path} rejected, revision {found.revision[:8]} goes on: {told}"
+    sentence = f"{path} rejected, revision {result.revision[:8]} goes on: {why}"
     return Event(time, "reload", sentence, "error", fields=fields)
 
 

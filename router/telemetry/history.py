@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-import msgspec
-
 from router.telemetry import sketch
+from router.telemetry.buckets import Bucket, Totals
 from router.telemetry.recorder import Telemetry
-from router.telemetry.slot import Bucket, Totals
 from router.telemetry.windows import ALL, groups_of
 from router.views.figures import KEPT, Struct
 from router.views.history import History, Samples
@@ -48,16 +46,16 @@ class Past:
     async def since(self, first: int, now: float) -> Seconds:
         """The whole seconds from `first` on that are kept. Others get their turn while it works."""
         telemetry = self._telemetry
-        telemetry.cut()
+        telemetry.close_buckets()
         end = int(now + telemetry.offset)
         first = max(first, end - KEPT)
         for old in [second for second in self._rows if second < end - KEPT]:
             del self._rows[old]
         work = [each for each in (*telemetry.older, *telemetry.recent) if first <= each[0] < end]
         done = 0
-        for second, slots in work:
+        for second, buckets in work:
             if second not in self._rows:
-                self._rows[second] = _row(slots)
+                self._rows[second] = _row(buckets)
                 done += 1
                 if done % _AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -65,12 +63,12 @@ class Past:
         return Seconds(end, rows)
 
 
-def _row(slots: Iterable[Bucket]) -> Row:
+def _row(buckets: Iterable[Bucket]) -> Row:
     sums: dict[str, Totals] = {}
-    for slot in slots:
-        for key in groups_of(slot.cell):
+    for bucket in buckets:
+        for key in groups_of(bucket.counter):
             if key[0] != "target":
-                sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(slot)
+                sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
     return {
         name: Point(each.calls, each.failed, each.cost, each.first_token, each.latency) for name, each in sums.items()
     }
@@ -129,6 +127,3 @@ def _p50_p95(found: Mapping[int, int] | None) -> tuple[float | None, float | Non
         return None, None
     p50, p95 = sketch.quantiles(found, 0.5, 0.95)
     return p50, p95
-
-
-DECODER = msgspec.json.Decoder(Seconds)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.plan.target import Target
-from router.telemetry.events import Change, breaker_changed
-from router.telemetry.slot import Bucket, CallCounter
+from router.telemetry.buckets import Bucket, CallCounter
+from router.telemetry.events import Change, breaker_changed, held
 from router.views.events import Event
 from router.views.figures import KEPT, WINDOW
 from router.views.requests import Captured
@@ -33,6 +33,7 @@ log = logging.getLogger("signalbox.events")
 
 REQUESTS = 500  # that are remembered with their traces
 EVENTS = 500
+NEWS = 1.0  # seconds: a shorter hold is no event
 PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
 _MANY = 50  # slots of one second, which are added up by provider when they leave the window
@@ -65,10 +66,10 @@ class Route:
         self.attempts: dict[str, CallCounter] = {}
         self.requests = CallCounter("requests", name)
 
-    def cell(self, cells: dict[str, CallCounter], kind: str, target: Target) -> CallCounter:
+    def counter(self, counters: dict[str, CallCounter], kind: str, target: Target) -> CallCounter:
         """A new one of these."""
-        cell = cells[target.identity] = CallCounter(kind, self.name, target.provider, target.identity)
-        return cell
+        counter = counters[target.identity] = CallCounter(kind, self.name, target.provider, target.identity)
+        return counter
 
 
 class Telemetry:
@@ -84,7 +85,7 @@ class Telemetry:
         self.requests: deque[RequestRecorder | Plain] = deque(maxlen=REQUESTS)  # see `RequestRecorder.remembered`
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.listeners: tuple[Listener, ...] = ()
-        self.heard: set[Callable[[Event], None]] = set()  # by those who follow the events
+        self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the slots of each second of the window
         self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
@@ -98,19 +99,19 @@ class Telemetry:
         told = plan.file.telemetry
         self.capture = "off" if told is None or told.capture is None else told.capture
 
-    def enter(self, loop: asyncio.AbstractEventLoop) -> None:
+    def bind_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """The router runs on this loop now."""
         self.label = f"{os.getpid()}.{secrets.token_hex(2)}"
         self.offset = time.time() - loop.time()
         self.virtual = abs(time.monotonic() - loop.time()) > 1
 
-    def mend_clock(self, now: float) -> None:
+    def resync_clock(self, now: float) -> None:
         """Follow the wall clock after the machine slept, which a loop's clock does not see."""
         drift = time.time() - self.offset - now
         if abs(drift) > 1 and not self.virtual:
             self.offset += drift
 
-    def witness(self, trace: Trace, request: CompletionRequest, now: float) -> RequestRecorder:
+    def recorder(self, trace: Trace, request: CompletionRequest, now: float) -> RequestRecorder:
         """Of a request that begins. Nothing of the request is kept, unless the file says so."""
         route = self.routes.get(trace.route)
         if route is None:
@@ -127,7 +128,7 @@ class Telemetry:
         now = asyncio.get_running_loop().time()
         target = next((each for each in self.plan.targets if each.identity == identity), None)
         provider, name = names_of(identity)
-        self.tell(
+        self.publish(
             breaker_changed(
                 change,
                 provider=provider,
@@ -144,48 +145,48 @@ class Telemetry:
         for key in target.keys:
             self._codes[key.identity] = code
 
-    def tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         """Remember an event, log its sentence, and hand it to those who follow."""
         self.events.append(event)
         # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
         log.info("%s", event.sentence)
-        for hear in tuple(self.heard):
+        for hear in tuple(self.subscribers):
             hear(event)
 
     # --- slots
 
-    def slot(self, cell: CallCounter, now: float) -> Bucket:
+    def bucket(self, counter: CallCounter, now: float) -> Bucket:
         """The one that a cell writes into now."""
-        return self.turn(cell, now) if now >= cell.slot.ends else cell.slot
+        return self.next_bucket(counter, now) if now >= counter.bucket.ends else counter.bucket
 
-    def turn(self, cell: CallCounter, now: float) -> Bucket:
+    def next_bucket(self, counter: CallCounter, now: float) -> Bucket:
         """A new slot for a cell whose last one is over."""
-        self._close(cell.slot)
+        self._close(counter.bucket)
         second = int(now + self.offset)
         if not self.recent or self.recent[-1][0] < second:
             self.recent.append((second, []))
             self._age(second)
-        slot = cell.slot = Bucket(cell, self.recent[-1][0], second + 1 - self.offset)
-        self.recent[-1][1].append(slot)
-        return slot
+        bucket = counter.bucket = Bucket(counter, self.recent[-1][0], second + 1 - self.offset)
+        self.recent[-1][1].append(bucket)
+        return bucket
 
-    def cut(self) -> None:
+    def close_buckets(self) -> None:
         """Close all slots, so that they can be read; what comes goes into new ones."""
-        for _, slots in self.recent:
-            for slot in slots:
-                self._close(slot)
+        for _, buckets in self.recent:
+            for bucket in buckets:
+                self._close(bucket)
 
-    def _close(self, slot: Bucket) -> None:
-        if not slot.closed:
-            slot.close()
-            slot.cell.total.add(slot)
+    def _close(self, bucket: Bucket) -> None:
+        if not bucket.closed:
+            bucket.close()
+            bucket.counter.total.add(bucket)
 
     def _age(self, second: int) -> None:
         while self.recent[0][0] <= second - WINDOW - 2:
-            past, slots = self.recent.popleft()
-            for slot in slots:
-                self._close(slot)
-            self.older.append((past, slots if len(slots) <= _MANY else _by_provider(slots)))
+            past, buckets = self.recent.popleft()
+            for bucket in buckets:
+                self._close(bucket)
+            self.older.append((past, buckets if len(buckets) <= _MANY else _by_provider(buckets)))
         while self.older and self.older[0][0] < second - KEPT:
             self.older.popleft()
 
@@ -197,15 +198,15 @@ def names_of(identity: str) -> tuple[str, str | None]:
     return provider, f"{provider}/{model}" if is_target else None
 
 
-def _by_provider(slots: list[Bucket]) -> list[Bucket]:
+def _by_provider(buckets: list[Bucket]) -> list[Bucket]:
     """Many slots of one second as a few: plots tell providers and routes apart, but no targets."""
     found: dict[tuple[str, str, str], Bucket] = {}
-    for slot in slots:
-        cell = slot.cell
-        key = (cell.kind, cell.route, cell.provider)
+    for bucket in buckets:
+        counter = bucket.counter
+        key = (counter.kind, counter.route, counter.provider)
         if key not in found:
-            found[key] = Bucket(CallCounter(*key), slot.second, slot.ends)
-        found[key].add(slot)
+            found[key] = Bucket(CallCounter(*key), bucket.second, bucket.ends)
+        found[key].add(bucket)
     return list(found.values())
 
 
@@ -261,16 +262,16 @@ class RequestRecorder:
             return
         usage, cost = response.usage, response.cost
         if len(self.trace.entries) > 1 or self._request is not None:
-            self._mended(target, started, now, first, response)
+            self._answered_after_retry(target, started, now, first, response)
             return
         route, telemetry = self._route, self._telemetry
-        cell = route.answers.get(target.identity)
-        if cell is None:
-            cell = route.cell(route.answers, "answers", target)
-        slot = cell.slot
-        if now >= slot.ends:
-            slot = telemetry.turn(cell, now)
-        _answer(slot, now - started, first, usage, cost)
+        counter = route.answers.get(target.identity)
+        if counter is None:
+            counter = route.counter(route.answers, "answers", target)
+        bucket = counter.bucket
+        if now >= bucket.ends:
+            bucket = telemetry.next_bucket(counter, now)
+        _answer(bucket, now - started, first, usage, cost)
         route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         telemetry.requests.append(
@@ -315,7 +316,7 @@ class RequestRecorder:
         found.first_token = None if first is None else first + started - began
         return found
 
-    def shared(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
+    def answered_from_cache(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
         """Answered without a call: from the cache, or by the call of another request that asked the same.
 
         Args:
@@ -323,12 +324,12 @@ class RequestRecorder:
         """
         if self.number:
             return
-        slot = self._telemetry.slot(self._route.requests, now)
-        slot.succeeded += 1
-        slot.cache_hits += 1
+        bucket = self._telemetry.bucket(self._route.requests, now)
+        bucket.succeeded += 1
+        bucket.cache_hits += 1
         if after_failure:
-            slot.failed -= 1
-        slot.plain.append(now - self.began)
+            bucket.failed -= 1
+        bucket.plain.append(now - self.began)
         self._fill(None, now, response.usage, response.cost, True)
         self._end(response)
 
@@ -336,41 +337,50 @@ class RequestRecorder:
         """The request ended without an answer: by an error, or because its caller went away."""
         if self.number:
             return
-        slot = self._telemetry.slot(self._route.requests, now)
+        bucket = self._telemetry.bucket(self._route.requests, now)
         attempts = self.trace.attempts
         code = _code(error)
         if code == ErrorCode.CANCELLED:
-            slot.cancelled += 1
+            bucket.cancelled += 1
         else:
-            slot.failed += 1
+            bucket.failed += 1
             if not attempts:
-                slot.errors[code] = slot.errors.get(code, 0) + 1
+                bucket.errors[code] = bucket.errors.get(code, 0) + 1
         if self.target is not None:
-            self._lost(self.target, now)
+            self._abandoned(self.target, now)
         self._fill(self.target, now, None, None, False)
         self.code = code
         self._end(None)
 
     def attempt_failed(self, target: Target, error: ProviderError, now: float) -> None:
         """One attempt failed; another may follow. A stream that breaks is one as well."""
-        for slot in self._attempt(target, now):
-            slot.errors[error.code] = slot.errors.get(error.code, 0) + 1
-            if slot.cell.kind == "attempts":
-                slot.failed += 1
+        for bucket in self._attempt(target, now):
+            bucket.errors[error.code] = bucket.errors.get(error.code, 0) + 1
+            if bucket.counter.kind == "attempts":
+                bucket.failed += 1
         self.target = None
         self._telemetry.note_failure(target, error.code)
 
+    def held(self, target: Target, seconds: float, code: str, now: float, *, of_key: bool) -> None:
+        """A vendor asked to wait, with a target or with all that a provider's key is for; short waits are no news."""
+        if seconds >= NEWS:
+            name = target.provider if of_key else target.name
+            wall = now + self._telemetry.offset
+            self._telemetry.publish(
+                held(name, seconds, code, provider=target.provider, target=None if of_key else name, time=wall)
+            )
+
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = None) -> None:
         """One attempt was given up: its caller went away, or another one was faster and this cost USD for nothing."""
-        self._lost(target, now, cost or 0.0)
+        self._abandoned(target, now, cost or 0.0)
 
-    def _lost(self, target: Target, now: float, cost: float = 0.0) -> None:
-        for slot in self._attempt(target, now):
-            slot.cost += cost
-            if slot.cell.kind == "attempts":
-                slot.cancelled += 1
+    def _abandoned(self, target: Target, now: float, cost: float = 0.0) -> None:
+        for bucket in self._attempt(target, now):
+            bucket.cost += cost
+            if bucket.counter.kind == "attempts":
+                bucket.cancelled += 1
 
-    def _mended(
+    def _answered_after_retry(
         self, target: Target, started: float, now: float, first: float | None, response: CompletionResponse
     ) -> None:
         """An answer that did not come at the first attempt: the attempt's figures and the request's differ."""
@@ -379,44 +389,46 @@ class RequestRecorder:
         self.first_token = None if first is None else first + before
         answer = self.trace.answer
         fallback = answer is not None and answer.tier > 0
-        for slot in self._attempt(target, now):
-            wait = before if slot.cell.kind == "requests" else 0.0
-            _answer(slot, now - started + wait, None if first is None else first + wait, response.usage, response.cost)
-            slot.fallbacks += fallback
-            slot.hedges += self.hedged
+        for bucket in self._attempt(target, now):
+            wait = before if bucket.counter.kind == "requests" else 0.0
+            _answer(
+                bucket, now - started + wait, None if first is None else first + wait, response.usage, response.cost
+            )
+            bucket.fallbacks += fallback
+            bucket.hedges += self.hedged
         self._end(response)
 
     def _attempt(self, target: Target, now: float) -> tuple[Bucket, Bucket]:
         """One attempt more: the slots of the target's and the route's part in it."""
         route, telemetry = self._route, self._telemetry
-        cell = route.attempts.get(target.identity) or route.cell(route.attempts, "attempts", target)
-        slots = telemetry.slot(cell, now), telemetry.slot(route.requests, now)
+        counter = route.attempts.get(target.identity) or route.counter(route.attempts, "attempts", target)
+        buckets = telemetry.bucket(counter, now), telemetry.bucket(route.requests, now)
         again = target.identity in self._tried
         self._tried += (target.identity,)
-        for slot in slots:
-            slot.attempts += 1
-            slot.retries += again
-        return slots
+        for bucket in buckets:
+            bucket.attempts += 1
+            bucket.retries += again
+        return buckets
 
 
-def _answer(slot: Bucket, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
-    slot.succeeded += 1
+def _answer(bucket: Bucket, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
+    bucket.succeeded += 1
     if first is None:
-        slot.plain.append(whole)
+        bucket.plain.append(whole)
     else:
-        slot.firsts.append(first)
-        slot.wholes.append(whole)
+        bucket.firsts.append(first)
+        bucket.wholes.append(whole)
         if usage.output_tokens and whole > first:
-            slot.stream_tokens += usage.output_tokens
-            slot.stream_seconds += whole - first
+            bucket.stream_tokens += usage.output_tokens
+            bucket.stream_seconds += whole - first
     if usage.input_tokens is not None:
-        slot.input_tokens += usage.input_tokens
+        bucket.input_tokens += usage.input_tokens
     if usage.output_tokens is not None:
-        slot.output_tokens += usage.output_tokens
+        bucket.output_tokens += usage.output_tokens
     if cost is None:
-        slot.unpriced += 1
+        bucket.unpriced += 1
     else:
-        slot.cost += cost
+        bucket.cost += cost
 
 
 def _code(error: BaseException) -> str:

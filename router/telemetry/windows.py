@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from router.telemetry.buckets import Bucket, CallCounter, Totals, quantiles_of
 from router.telemetry.recorder import Telemetry, names_of
-from router.telemetry.slot import Bucket, CallCounter, Totals, quantiles_of
 from router.views.figures import WINDOW, Figures, Flow
 
 RATE = 10  # seconds that rates look back
@@ -19,15 +19,15 @@ Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", n
 ALL: Key = ("all", "")
 
 
-def groups_of(cell: CallCounter) -> tuple[Key, ...]:
+def groups_of(counter: CallCounter) -> tuple[Key, ...]:
     """What a cell's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
-    asked: tuple[Key, ...] = (ALL, ("route", cell.route))
-    called: tuple[Key, ...] = (("provider", cell.provider), ("target", cell.identity))
-    return {"requests": asked, "attempts": called, "answers": asked + called}[cell.kind]
+    asked: tuple[Key, ...] = (ALL, ("route", counter.route))
+    called: tuple[Key, ...] = (("provider", counter.provider), ("target", counter.identity))
+    return {"requests": asked, "attempts": called, "answers": asked + called}[counter.kind]
 
 
 class Window:
-    """One of them."""
+    """The last minute of one group."""
 
     __slots__ = ("calls", "output", "sums")
 
@@ -36,15 +36,15 @@ class Window:
         self.calls: dict[int, int] = {}  # by second
         self.output: dict[int, int] = {}  # tokens of answers
 
-    def add(self, slot: Bucket) -> None:
-        self.sums.add(slot)
-        self.calls[slot.second] = self.calls.get(slot.second, 0) + slot.calls
-        self.output[slot.second] = self.output.get(slot.second, 0) + slot.output_tokens
+    def add(self, bucket: Bucket) -> None:
+        self.sums.add(bucket)
+        self.calls[bucket.second] = self.calls.get(bucket.second, 0) + bucket.calls
+        self.output[bucket.second] = self.output.get(bucket.second, 0) + bucket.output_tokens
 
-    def subtract(self, slot: Bucket) -> None:
-        self.sums.subtract(slot)
-        self.calls.pop(slot.second, None)
-        self.output.pop(slot.second, None)
+    def subtract(self, bucket: Bucket) -> None:
+        self.sums.subtract(bucket)
+        self.calls.pop(bucket.second, None)
+        self.output.pop(bucket.second, None)
 
 
 class Windows:
@@ -62,46 +62,46 @@ class Windows:
     def read(self, now: float) -> None:
         """Bring all up to now (loop time)."""
         telemetry = self._telemetry
-        telemetry.cut()
+        telemetry.close_buckets()
         second = int(now + telemetry.offset)
         first = second - WINDOW
         if self._seen and self._seen[-1][0] < first:
             self._clear()
         while self._seen and self._seen[0][0] < first:
-            for slot in self._seen.popleft()[1]:
-                for window in self._windows(slot.cell):
-                    window.subtract(slot)
+            for bucket in self._seen.popleft()[1]:
+                for window in self._windows(bucket.counter):
+                    window.subtract(bucket)
         known = self._seen[-1] if self._seen else (0, [])
-        for moment, slots in telemetry.recent:
+        for moment, buckets in telemetry.recent:
             if moment < max(first, known[0]):
                 continue
             if moment > known[0]:
                 known = (moment, [])
                 self._seen.append(known)
-            for slot in slots[len(known[1]) :]:
-                known[1].append(slot)
-                for window in self._windows(slot.cell):
-                    window.add(slot)
+            for bucket in buckets[len(known[1]) :]:
+                known[1].append(bucket)
+                for window in self._windows(bucket.counter):
+                    window.add(bucket)
 
-    def _windows(self, cell: CallCounter) -> Iterator[Window]:
-        for key in groups_of(cell):
+    def _windows(self, counter: CallCounter) -> Iterator[Window]:
+        for key in groups_of(counter):
             found = self.groups.get(key)
             if found is None:
                 found = self.groups[key] = Window()
             yield found
-        if cell.kind != "requests":
-            flow = self.flows.get((cell.route, cell.identity))
+        if counter.kind != "requests":
+            flow = self.flows.get((counter.route, counter.identity))
             if flow is None:
-                flow = self.flows[cell.route, cell.identity] = Window()
+                flow = self.flows[counter.route, counter.identity] = Window()
             yield flow
 
     def sums(self, key: Key) -> Totals:
-        """Of the window."""
+        """The sums of a group's window."""
         found = self.groups.get(key)
         return found.sums if found is not None else Totals()
 
     def figures(self, key: Key, now: float, total: Totals, in_flight: int, *, with_sketches: bool = False) -> Figures:
-        """As data.
+        """A group's figures as data.
 
         Args:
             total: since the start.
@@ -155,15 +155,15 @@ class GroupTotals:
     """Everything since the start, by group."""
 
     def __init__(self, telemetry: Telemetry) -> None:
-        telemetry.cut()
+        telemetry.close_buckets()
         self._sums: dict[Key, Totals] = {}
         for route in telemetry.routes.values():
-            for cell in (*route.answers.values(), *route.attempts.values(), route.requests):
-                for key in groups_of(cell):
-                    self._sums.setdefault(key, Totals()).add(cell.total)
+            for counter in (*route.answers.values(), *route.attempts.values(), route.requests):
+                for key in groups_of(counter):
+                    self._sums.setdefault(key, Totals()).add(counter.total)
 
     def target(self, provider: str, model: str) -> Totals:
-        """Of a target, whatever connections it has had."""
+        """The sums of a target, whatever connections it has had."""
         found = Totals()
         for (kind, identity), sums in self._sums.items():
             if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):

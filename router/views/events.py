@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from router.views.figures import Struct
 
-EventKind: TypeAlias = Literal["breaker", "hold", "drain", "reload", "cache", "budget", "process", "note"]
+EventKind: TypeAlias = Literal["breaker", "hold", "drain", "reload"]
 
 
 class Event(Struct, frozen=True):

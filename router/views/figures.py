@@ -28,7 +28,7 @@ class Struct(msgspec.Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """What a target's or a provider's lamp shows.
+    """How a target or a provider is: what its lamp shows on the dashboard.
 
     `until` is when an open one is tried again, or when a hold ends; None: nobody knows. `by_hand`: a person opened,
     closed or drained it, and it stays so until it is reset. `why` is for people, such as "5 failures in a row
@@ -42,7 +42,7 @@ class Health(Struct, frozen=True):
 
 
 class Quantiles(Struct, frozen=True):
-    """Of a duration in seconds; None while nothing was seen.
+    """Quantiles of a duration in seconds; None while nothing was seen.
 
     `sketch` (bucket: count, see `router.telemetry.sketch`) is there only for those who add up several processes.
     """
@@ -124,7 +124,7 @@ class KeyFigures(Struct, frozen=True):
     """One key of a provider, told apart by its place in the file ("key 1"), never by what it is."""
 
     name: str
-    lamp: Health = Health()
+    health: Health = Health()
     in_flight: int = 0
     limits: tuple[LimitUse, ...] = ()
 
@@ -135,7 +135,7 @@ class TargetFigures(Struct, frozen=True):
     name: str
     provider: str
     model: str
-    lamp: Health = Health()
+    health: Health = Health()
     share: float | None = None
     pressure: float | None = None  # of its tightest limit; None where there is none
     limits: tuple[LimitUse, ...] = ()
@@ -143,11 +143,11 @@ class TargetFigures(Struct, frozen=True):
 
 
 class ProviderFigures(Struct, frozen=True):
-    """One provider with its targets. Its lamp tells of the key that all targets share, not of the targets."""
+    """One provider with its targets. Its health is that of the key that all targets share, not of the targets."""
 
     name: str
     kind: str
-    lamp: Health = Health()
+    health: Health = Health()
     share: float | None = None
     pressure: float | None = None
     keys: tuple[KeyFigures, ...] = ()
@@ -182,17 +182,13 @@ class CacheFigures(Struct, frozen=True):
     joined: int = 0
     stored: int = 0
     hit_rate: float | None = None
-    entries: int | None = None
-    bytes: int | None = None
-    max_bytes: int | None = None
 
 
 class Spending(Struct, frozen=True):
-    """A budget of the file in use. `limit` and `used` are in `unit`; `period` in seconds."""
+    """A budget of the file in use. `limit` and `used` are in US dollars; `period` in seconds."""
 
     scope: str  # provider or route
     name: str
-    unit: Literal["usd", "tokens"]
     limit: float
     used: float
     period: float

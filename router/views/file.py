@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from router.config import LoadResult
 from router.config.diagnostics import Diagnostic
 from router.views.figures import Struct
 
@@ -36,3 +39,25 @@ class ConfigView(Struct, frozen=True):
     problem: str = ""
     difference: tuple[str, ...] = ()
     log: tuple[Revision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """What came of a changed file: `Router.reload()` gives it, `Router.last_reload` has the newest.
+
+    `accepted` is False when the old plan goes on; then `diagnostics` or `problem` says why. `changes` tells the
+    difference in words.
+    """
+
+    accepted: bool
+    revision: str
+    changes: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    problem: str = ""
+    loaded: LoadResult | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        if self.accepted:
+            return f"revision {self.revision}: {'; '.join(self.changes) or 'nothing that shows'}"
+        why = self.problem or "\n".join(diagnostic.render() for diagnostic in self.diagnostics)
+        return f"rejected, revision {self.revision} goes on: {why}"

@@ -93,11 +93,6 @@ class Trace:
         return tuple(entry for entry in self.entries if isinstance(entry, Attempt))
 
     @property
-    def hedge_cost(self) -> float:
-        """USD that the calls that lost cost at least, as far as their prices are known."""
-        return sum(attempt.cost or 0.0 for attempt in self.attempts if attempt.lost)
-
-    @property
     def answer(self) -> Attempt | None:
         """The attempt that delivered last; it may have broken since."""
         return next((each for each in reversed(self.attempts) if each.code is None and not each.lost), None)
@@ -108,14 +103,14 @@ class Trace:
         return tuple(entry for entry in self.entries if isinstance(entry, Skip))
 
     def render(self) -> str:
-        """For people: a headline and one line an entry."""
+        """The trace for people: a headline and one line an entry."""
         cache = f"  cache: {self.cache}" if self.cache else ""
         lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines: JSON-ready."""
+        """The trace for machines, ready for JSON."""
         return {
             "route": self.route,
             "revision": self.revision,

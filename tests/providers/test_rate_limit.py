@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.transport.token_bucket import RateLimiter, TokenBucket
-from router.testing import run
+from providers.transport.token_bucket import TokenBucket
 
 STEPS = st.lists(st.tuples(st.floats(0, 5), st.floats(0.1, 8)), max_size=60)
 
@@ -23,7 +19,8 @@ def test_no_window_gets_more_than_its_allowance(rate: float, capacity: float, st
     for pause, amount in steps:
         now += pause
         amount = min(amount, capacity)
-        if bucket.try_take(amount, now):
+        if bucket.wait_for(amount, now) == 0:
+            bucket.take(amount, now)
             taken.append((now, amount))
     for first in range(len(taken)):
         for last in range(first, len(taken)):
@@ -40,9 +37,10 @@ def test_the_wait_is_exact(rate: float, capacity: float, steps: list[tuple[float
         now += pause
         wait = bucket.wait_for(amount, now)
         if wait > 1e-3:
-            assert not bucket.try_take(amount, now + wait * 0.99)
-        now += wait
-        assert bucket.try_take(amount, now + 1e-6)
+            assert bucket.wait_for(amount, now + wait * 0.99) > 0
+        now += wait + 1e-6
+        assert bucket.wait_for(amount, now) == 0
+        bucket.take(amount, now)
 
 
 def test_what_was_reserved_can_be_given_back() -> None:
@@ -60,40 +58,3 @@ def test_a_bucket_without_flow_is_refused(rate: float, capacity: float) -> None:
     """It would let nothing through, ever."""
     with pytest.raises(ValueError, match="above 0"):
         TokenBucket(rate, capacity)
-
-
-def test_waiting_is_fair_and_exact() -> None:
-    """First come, first served, at the rate; a large request is not starved by small ones behind it."""
-
-    async def story() -> list[tuple[str, float]]:
-        limiter = RateLimiter(rate=2.0, capacity=2.0)
-        done: list[tuple[str, float]] = []
-
-        async def one(name: str, amount: float) -> None:
-            await limiter.acquire(amount)
-            done.append((name, asyncio.get_running_loop().time()))
-
-        async with asyncio.TaskGroup() as group:
-            for name, amount in (("a", 2.0), ("b", 2.0), ("c", 1.0), ("d", 1.0)):
-                group.create_task(one(name, amount))
-        return done
-
-    assert run(story()) == [("a", 0.0), ("b", 1.0), ("c", 1.5), ("d", 2.0)]
-
-
-def test_who_leaves_the_queue_takes_nothing() -> None:
-    """A cancelled waiter, first or in the middle, neither holds up nor costs the others."""
-
-    async def story() -> float:
-        limiter = RateLimiter(rate=0.1, capacity=1.0)
-        await limiter.acquire()
-        waiters = [asyncio.create_task(limiter.acquire()) for _ in range(4)]
-        await asyncio.sleep(5)
-        for place in (0, 2):
-            waiters[place].cancel()
-            with suppress(asyncio.CancelledError):
-                await waiters[place]
-        await asyncio.gather(waiters[1], waiters[3])
-        return asyncio.get_running_loop().time()
-
-    assert run(story()) == pytest.approx(20.0)

@@ -13,7 +13,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.openai.chat_decode import ChatStreamDecoder, decode
 from providers.openai.chat_encode import encode
 from providers.openai.dialects import DIALECTS
-from providers.openai.think_tags import ThinkSplitter
+from providers.think_tags import ThinkSplitter
 from providers.transport.lines import SSEEvent
 from providers.types import CompletionRequest, Message
 
@@ -27,7 +27,18 @@ from providers.types import CompletionRequest, Message
         ("<think>never ends", "", "never ends"),
         ("a < b <thin", "a < b <thin", ""),
         ("<think></thin</think>x", "x", "</thin"),
-        ("x</think>y", "x</think>y", ""),
+        ("x</think>y", "y", "x"),
+        ("<thought>hm</thought>yes", "yes", "hm"),
+        ("<thinking>a</think>b</thinking>c", "c", "a</think>b"),
+        ("Use `<think>` and `</think>`.", "Use `<think>` and `</think>`.", ""),
+        ("Use `<think>x</think>` so.", "Use `<think>x</think>` so.", ""),
+        ('Say "<think>" and "</think>".', 'Say "<think>" and "</think>".', ""),
+        ("\u201c<think>\u201d is a tag", "\u201c<think>\u201d is a tag", ""),
+        ("```xml\n<think>x</think>\n```\nok", "```xml\n<think>x</think>\n```\nok", ""),
+        ("<think>hm</think>\n```\n<think>x</think>\n```\n", "\n```\n<think>x</think>\n```\n", "hm"),
+        ("a <think> is never closed", "a <think> is never closed", ""),
+        ("<think>I close with `</think>`.</think>y", "y", "I close with `</think>`."),
+        ("hm\n</think>\n\nyes </think>", "\n\nyes </think>", "hm\n"),
     ],
 )
 @given(cuts=st.lists(st.integers(0, 40), max_size=8))
@@ -36,11 +47,15 @@ def test_any_cut_gives_the_same(whole: str, text: str, thinking: str, cuts: list
     splitter = ThinkSplitter()
     found = ["", ""]
     for start, end in pairwise([0, *sorted(cut for cut in cuts if cut < len(whole)), len(whole)]):
-        for place, piece in enumerate(splitter.feed(whole[start:end])):
-            found[place] += piece
-    for place, piece in enumerate(splitter.flush()):
-        found[place] += piece
-    assert found == [text, thinking]
+        said, thought = splitter.feed(whole[start:end])
+        if splitter.text_was_thinking:
+            found, splitter.text_was_thinking = ["", found[0] + found[1]], False
+        found = [found[0] + said, found[1] + thought]
+    said, thought = splitter.flush()
+    if splitter.text_was_thinking:
+        found = ["", found[0] + found[1]]
+    assert [found[0] + said, found[1] + thought] == [text, thinking]
+    assert ThinkSplitter().whole(whole) == (text, thinking)
 
 
 def test_streams_and_plain_answers() -> None:

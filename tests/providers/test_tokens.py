@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from providers import tokens
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator import Simulator
-from providers.tokens import Learned, count_tokens, encoding_name, estimate, upper_bound, vocabulary_file
+from providers.tokens import Learned, count_tokens, encoding_name, estimate, vocabulary_file
 from providers.types import ImagePart, Message, TextPart, Tool, ToolCall
 from router import Router
 from router.cli.tokens import command
@@ -70,7 +70,9 @@ def test_the_bound_is_never_below_the_estimate(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     message = [Message.user(text)]
     assert estimate(text) <= max(1, len(text.encode()))
-    assert count_tokens(message, "some-model").tokens <= upper_bound(message)
+    assert (
+        count_tokens(message, "some-model").tokens <= max(1, len(text.encode())) + 16
+    )  # what a message costs besides its text
 
 
 def test_estimates_are_believable() -> None:

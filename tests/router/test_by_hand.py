@@ -13,7 +13,6 @@ from providers import ErrorCode
 from providers.fake import Fail, Hang
 from providers.simulator import Simulator
 from router import RouteExhausted, Router, UnknownRoute
-from router.reload import reload_on_hangup
 from tests.conftest import routes
 from tests.router.engine.test_resilience import World, now, story, well
 from tests.router.test_reload import until
@@ -111,7 +110,7 @@ async def test_sighup_reloads(tmp_path: Path, simulator: Simulator) -> None:
     path.write_text(routes(simulator))
     before = signal.getsignal(signal.SIGHUP)
     async with Router.from_yaml(path, env={}, watch=False) as router:
-        end = reload_on_hangup(router, asyncio.get_running_loop())
+        end = router.reload_on_hangup()
         try:
             revision = router.revision
             path.write_text(routes(simulator, first_token="9s"))

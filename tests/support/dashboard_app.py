@@ -1,4 +1,4 @@
-"""What the tests of the dashboard share."""
+"""Runs the dashboard on fixed data, for its tests and the pictures of the documentation."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from router.views.figures import Snapshot
 from tests.support.dashboard_feed import FixedFeed
 from tui.app import Dashboard
 from tui.simulated import Fault
+from tui.view import DashboardScreen
+from tui.widgets.row_list import RowList
 
-_BRIEF = ("look", "trace", "command")  # groups of workers that end by themselves
+_BRIEF = ("refresh", "trace", "command")  # groups of workers that end by themselves
 
 
-class FixedWorld:
-    """A `tui.simulated.World` that remembers what was done."""
+class FixedVendors:
+    """`SimulatedVendors` that remember what was done to them."""
 
     def __init__(self) -> None:
         self.done: list[tuple[str, str]] = []
         self.traffic = 12.0
 
-    def vendor(self, name: str, fault: Fault) -> str:
+    def set_fault(self, name: str, fault: Fault) -> str:
         self.done.append((name, fault))
         return f"{name}: {fault}"
 
@@ -37,12 +39,12 @@ class FixedWorld:
 
 @asynccontextmanager
 async def running(
-    *snapshots: Snapshot, mode: str = "panel", size: tuple[int, int] = (120, 36), world: FixedWorld | None = None,
+    *snapshots: Snapshot, mode: str = "panel", size: tuple[int, int] = (120, 36), vendors: FixedVendors | None = None,
     bad_config: bool = False,
 ) -> AsyncIterator[tuple[Dashboard, FixedFeed, Pilot[None]]]:  # fmt: skip
-    """The dashboard on fixed data, when it has come to rest."""
+    """Run the dashboard on fixed data; it has come to rest."""
     feed = FixedFeed(*snapshots, bad_config=bad_config)
-    app = Dashboard(feed, world=world)
+    app = Dashboard(feed, vendors=vendors)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         if mode != "panel":
@@ -52,19 +54,28 @@ async def running(
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Until nothing more is under way but the following of the feed."""
+    """Wait until nothing is under way but the following of the feed."""
     await pilot.pause()
     busy = True
     while busy:  # what one of them shows may start another one
-        looking = [each for each in pilot.app.workers if each.group in _BRIEF and not each.is_finished]
-        busy = bool(looking)
-        if looking:
-            await pilot.app.workers.wait_for_complete(looking)
+        brief = [worker for worker in pilot.app.workers if worker.group in _BRIEF and not worker.is_finished]
+        busy = bool(brief)
+        if brief:
+            await pilot.app.workers.wait_for_complete(brief)
     await pilot.pause()
 
 
+async def answered(pilot: Pilot[None]) -> None:
+    """Wait until all answers of the Try screen are there."""
+    await settle(pilot)
+    asked = [worker for worker in pilot.app.workers if worker.group == "try" and not worker.is_finished]
+    if asked:
+        await pilot.app.workers.wait_for_complete(asked)
+    await settle(pilot)
+
+
 async def write(pilot: Pilot[None], text: str) -> None:
-    """Into the box that has the focus, at once."""
+    """Write this into the box that has the focus, at once."""
     box = pilot.app.focused
     if isinstance(box, Input):
         box.insert_text_at_cursor(text)
@@ -74,6 +85,17 @@ async def write(pilot: Pilot[None], text: str) -> None:
     await pilot.pause()
 
 
-def told(app: Dashboard) -> list[str]:
-    """The sentences of the toasts."""
-    return [each.message for each in app._notifications]
+def toasts(app: Dashboard) -> list[str]:
+    """Return the sentences of the toasts."""
+    return [toast.message for toast in app._notifications]
+
+
+def front(app: Dashboard) -> DashboardScreen:
+    """Return the screen in front, below any dialog."""
+    assert app.view is not None
+    return app.view
+
+
+def lines(rows: RowList) -> list[str]:
+    """Return what a list shows, as text."""
+    return [rows.render_line(y).text.rstrip() for y in range(rows.size.height)]

@@ -106,14 +106,14 @@ def _figures(name: str, rate: float, p50: float, p95: float, tokens: float, cost
     )  # fmt: skip
 
 
-def _target(row: tuple[Any, ...], lamp: Health) -> TargetFigures:
+def _target(row: tuple[Any, ...], health: Health) -> TargetFigures:
     provider, name, model, rate, p50, p95, tokens, cost, in_flight = row
     figures = _figures(name, rate, p50, p95, tokens, cost, in_flight)
     limits = (LimitUse("in_flight", 16, in_flight / 16),) if name == "luna" else ()
-    return TargetFigures(name, provider, model, lamp, rate / 45.6, 0.56 if limits else None, limits, figures)
+    return TargetFigures(name, provider, model, health, rate / 45.6, 0.56 if limits else None, limits, figures)
 
 
-def _provider(name: str, kind: str, targets: tuple[TargetFigures, ...], lamp: Health = Health()) -> ProviderFigures:  # noqa: B008 - it is frozen
+def _provider(name: str, kind: str, targets: tuple[TargetFigures, ...], health: Health = Health()) -> ProviderFigures:  # noqa: B008 - it is frozen
     rate = sum(each.figures.rate for each in targets)
     slowest = max(targets, key=lambda each: each.figures.first_token.p95 or 0)
     figures = _figures(
@@ -130,7 +130,7 @@ def _provider(name: str, kind: str, targets: tuple[TargetFigures, ...], lamp: He
             KeyFigures("key 2", held, 3, (LimitUse("requests", 500 / 60, 0.31),)),
         )
         pressure = 0.84
-    return ProviderFigures(name, kind, lamp, rate / 45.6, pressure, keys, targets, figures)
+    return ProviderFigures(name, kind, health, rate / 45.6, pressure, keys, targets, figures)
 
 
 def busy() -> Snapshot:
@@ -154,8 +154,8 @@ def busy() -> Snapshot:
         time=NOW, name="shop", path=PATH, revision=REVISION, loaded_at=NOW - 612, started_at=NOW - 7384, watching=True,
         figures=whole, providers=tuple(_provider(name, kinds[name], found) for name, found in of.items()),
         routes=routes, by_process=processes,
-        cache=CacheFigures(True, 36_201, 290_311, 12, 804, 281_110, 0.111, 48_120, 412_000_000, 1_000_000_000),
-        spending=(Spending("route", "chat", "usd", 40.0, 12.71, 86400.0, NOW + 20_000),),
+        cache=CacheFigures(True, 36_201, 290_311, 12, 804, 281_110, 0.111),
+        spending=(Spending("route", "chat", 40.0, 12.71, 86400.0, NOW + 20_000),),
     )  # fmt: skip
 
 
@@ -199,12 +199,12 @@ def outage() -> Snapshot:
 
     def changed(target: TargetFigures) -> TargetFigures:
         if target.provider == "openai":
-            lamp = OUTAGE if target.name == "luna" else Health("half_open", why="it is being probed")
-            return replace(target, lamp=lamp, share=0.05, figures=figures)
+            health = OUTAGE if target.name == "luna" else Health("half_open", why="it is being probed")
+            return replace(target, health=health, share=0.05, figures=figures)
         if target.provider == "groq":
-            return replace(target, lamp=Health("held", NOW + 42, why="the vendor asked to wait"))
+            return replace(target, health=Health("held", NOW + 42, why="the vendor asked to wait"))
         if target.provider == "ollama":
-            return replace(target, lamp=Health("drained", by_hand=True, why="by hand"))
+            return replace(target, health=Health("drained", by_hand=True, why="by hand"))
         return replace(target, share=0.88)
 
     def provider(each: ProviderFigures) -> ProviderFigures:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.support.dashboard_app import FixedWorld, settle, write
+from tests.support.dashboard_app import FixedVendors, answered, settle, write
 from tests.support.dashboard_feed import SHORT, FixedFeed, busy, outage, rejected
 from tests.support.paths import ROOT
 from tui.app import Dashboard
@@ -42,16 +42,12 @@ async def trace(pilot: Any) -> None:
 
 
 async def try_it(pilot: Any) -> None:
-    pilot.app.try_on("chat", "luna", "haiku")
+    pilot.app.view.try_on("chat", "luna", "haiku")
     await settle(pilot)
     pilot.app.screen.query_one(PromptBox).cursor_blink = False
     await write(pilot, "Why is the sky blue?")
     await pilot.press("enter")
-    await settle(pilot)
-    asked = [each for each in pilot.app.workers if each.group == "try" and not each.is_finished]
-    if asked:
-        await pilot.app.workers.wait_for_complete(asked)
-    await settle(pilot)
+    await answered(pilot)
 
 
 async def config(pilot: Any) -> None:
@@ -77,7 +73,7 @@ PICTURES: dict[str, tuple[Callable[[], FixedFeed], Scene]] = {
 async def take(name: str) -> str:
     """The picture as SVG."""
     feed, scene = PICTURES[name]
-    app = Dashboard(feed(), world=FixedWorld() if name == "panel" else None)
+    app = Dashboard(feed(), vendors=FixedVendors() if name == "panel" else None)
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         await scene(pilot)

@@ -17,14 +17,14 @@ from router.config import UnreadableFile
 from router.views.commands import Command, Done, Reload
 from router.views.events import Event
 from router.views.running import Running
-from tests.support.dashboard_app import FixedWorld, running, settle, told
+from tests.support.dashboard_app import FixedVendors, running, settle, toasts
 from tests.support.dashboard_feed import NOW, FixedFeed, busy, lost, rejected
 from tui.app import Dashboard
 from tui.dialogs.chooser import Chooser
 from tui.dialogs.keys import Keys
-from tui.router_thread import Engine
+from tui.router_thread import RouterThread
 from tui.widgets.masthead import TABS, Masthead
-from tui.widgets.rows import Rows
+from tui.widgets.row_list import RowList
 
 
 def head(app: Dashboard) -> str:
@@ -65,7 +65,7 @@ async def test_what_is_not_as_usual_is_a_badge() -> None:
         assert "GONE" in head(app)
     async with running(replace(busy(), watching=False)) as (app, _, _):
         assert "not watching the file" in head(app)
-    async with running(world=FixedWorld()) as (app, _, _):
+    async with running(vendors=FixedVendors()) as (app, _, _):
         assert "simulated" in head(app)
 
 
@@ -90,7 +90,7 @@ async def test_a_router_that_goes_is_shown_as_gone_and_comes_back() -> None:
         assert "GONE" in head(app)
         await pilot.press("R")
         await settle(pilot)
-        assert told(app) == ["no process of shop answers"]
+        assert toasts(app) == ["no process of shop answers"]
         for key in "23456":
             await pilot.press(key)
             await settle(pilot)
@@ -107,7 +107,7 @@ async def test_reload_by_key_says_what_came_of_it() -> None:
         await settle(pilot)
         commands: list[Command] = [Reload()]
         assert feed.commands == commands
-        assert told(app) == ["routes.yaml was rejected: line 18: [red] is no model"]
+        assert toasts(app) == ["routes.yaml was rejected: line 18: [red] is no model"]
 
 
 async def test_light_and_dark() -> None:
@@ -132,7 +132,7 @@ async def test_the_keys_are_listed_for_the_screen_in_front() -> None:
 
 
 async def test_the_palette_offers_every_action_by_name() -> None:
-    async with running(world=FixedWorld()) as (app, _, _):
+    async with running(vendors=FixedVendors()) as (app, _, _):
         offered = {each.title for each in app.get_system_commands(app.screen)}
         for title in ("Go: Plots", "Breaker: open luna", "Drain: openai", "Try: haiku", "Demo: break groq", "Quit"):
             assert title in offered
@@ -150,11 +150,11 @@ async def test_a_command_of_the_palette_acts() -> None:
 async def test_bad_news_is_told_on_every_screen() -> None:
     """News, not what was long before the dashboard came."""
     async with running(mode="plots") as (app, feed, pilot):
-        assert told(app) == []
+        assert toasts(app) == []
         feed.news.put_nowait(Event(NOW + 1, "breaker", "luna opened: 5 failures", "error", "openai", "luna"))
         feed.news.put_nowait(Event(NOW + 1, "breaker", "luna closed: it answers again", "good", "openai", "luna"))
         await settle(pilot)
-        assert told(app) == ["luna opened: 5 failures"]
+        assert toasts(app) == ["luna opened: 5 failures"]
 
 
 async def test_quitting_lets_go_of_the_feed() -> None:
@@ -198,7 +198,7 @@ async def test_the_only_router_is_watched_without_a_question() -> None:
 async def test_one_of_several_is_chosen_and_changed() -> None:
     async with choosing((SHOP, BATCH)) as (app, feeds, pilot):
         assert isinstance(app.screen, Chooser)
-        shown = app.screen.query_one(Rows).render_line(0).text
+        shown = app.screen.query_one(RowList).render_line(0).text
         assert "shop" in shown
         assert "2 processes" in shown
         await pilot.press("down", "enter")
@@ -222,7 +222,7 @@ async def test_it_waits_for_a_router_and_says_how_to_get_one(monkeypatch: pytest
 
 async def test_nothing_runs_and_escape_ends_it() -> None:
     async with choosing(()) as (app, _, pilot):
-        assert "none yet" in app.screen.query_one(Rows).render_line(0).text
+        assert "none yet" in app.screen.query_one(RowList).render_line(0).text
         await pilot.press("escape")
         await settle(pilot)
         assert app._exit
@@ -233,20 +233,20 @@ async def test_nothing_runs_and_escape_ends_it() -> None:
 
 async def test_a_router_on_another_loop_is_watched_and_ends_with_the_dashboard() -> None:
     text = "providers: {a: {kind: fake}}\nroutes: {chat: a/m}\n"
-    with Engine(lambda: Router.from_text(text, env={}, monitor=False)) as engine:
-        router = engine.value
+    with RouterThread(lambda: Router.from_text(text, env={}, monitor=False)) as thread:
+        router = thread.value
         app = Dashboard(router.feed())
         async with app.run_test(size=(80, 24)) as pilot:
             await settle(pilot)
             assert "router" in head(app)
         assert router.loop is not asyncio.get_running_loop()
-    assert router._closed
+    assert router._engine.closed
 
 
-def test_what_the_engine_can_not_start_is_raised() -> None:
+def test_what_the_thread_can_not_start_is_raised() -> None:
     with (
         pytest.raises(UnreadableFile, match=r"no\.yaml"),
-        Engine(lambda: Router.from_yaml("/nowhere/no.yaml")),
+        RouterThread(lambda: Router.from_yaml("/nowhere/no.yaml")),
     ):
         pass
 
@@ -261,7 +261,7 @@ def test_dialogs_look_like_this(size: tuple[int, int], key: str, snap_compare: A
         await pilot.press(key)
         await settle(pilot)
 
-    assert snap_compare(Dashboard(FixedFeed(busy()), world=FixedWorld()), terminal_size=size, run_before=opened)
+    assert snap_compare(Dashboard(FixedFeed(busy()), vendors=FixedVendors()), terminal_size=size, run_before=opened)
 
 
 @pytest.mark.parametrize("found", [(), (SHOP, BATCH)])
@@ -277,7 +277,7 @@ def test_choosing_looks_like_this(found: tuple[Running, ...], snap_compare: Any)
 
 async def test_every_key_has_its_action() -> None:
     """No binding of a screen leads nowhere."""
-    async with running(world=FixedWorld()) as (app, _, pilot):
+    async with running(vendors=FixedVendors()) as (app, _, pilot):
         for mode, _ in TABS:
             app.switch_mode(mode)
             await settle(pilot)
@@ -289,7 +289,7 @@ async def test_every_key_has_its_action() -> None:
 
 async def test_lists_are_gone_through_by_page() -> None:
     async with running(mode="requests", size=(80, 24)) as (app, feed, pilot):
-        shown = app.screen.query_one(Rows)
+        shown = app.screen.query_one(RowList)
         await pilot.press("pagedown")
         assert shown.key == feed.records[17].id
         await pilot.press("end", "pageup", "pageup", "pageup", "pageup")

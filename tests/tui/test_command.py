@@ -1,4 +1,4 @@
-"""`signalbox dash` and `demo` as commands: where they can not draw, in a browser, and the world of the demo."""
+"""`signalbox dash` and `demo` as commands: where they can not draw, in a browser, and the demo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from router.cli.common import Failure
 from router.config import load
 from tests.router.cli.test_cli import signalbox
 from tui.commands import dash
-from tui.commands.web import Guarded, _free
+from tui.commands.web import Guarded, free_port
 from tui.demo import Demo, demo
 
 
@@ -41,7 +41,7 @@ async def test_a_bad_file_is_told_before_the_screen_is_taken(tmp_path: Path, mon
 
 @pytest.mark.parametrize(("what", "is_file"), [("routes.yaml", True), ("./x", True), ("x.yml", True), ("shop", False)])
 def test_a_file_is_told_from_a_name(what: str, is_file: bool) -> None:
-    assert dash._is_file(what) is is_file
+    assert dash.is_file(what) is is_file
 
 
 # --- in a browser
@@ -49,7 +49,7 @@ def test_a_file_is_told_from_a_name(what: str, is_file: bool) -> None:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Guarded]:
-    server = Guarded(f"{sys.executable} -c 'print(1)'", _free(0))
+    server = Guarded(f"{sys.executable} -c 'print(1)'", free_port(0))
     runner = web.AppRunner(await server._make_app())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", server.port).start()
@@ -82,10 +82,10 @@ def test_a_port_in_use_is_said_with_a_way_out() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(Failure, match="--port 0 takes a free one"):
-            _free(taken.getsockname()[1])
+            free_port(taken.getsockname()[1])
 
 
-# --- the demo's world
+# --- the demo
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -96,42 +96,42 @@ async def until(done: Callable[[], bool]) -> None:
 
 async def test_the_demo_has_traffic_whose_vendors_break_and_mend() -> None:
     """Over real sockets: what the keys do is what the panel then shows."""
-    async with demo() as world:
-        world.change_traffic(100)
-        router = world.router
+    async with demo() as running:
+        running.change_traffic(100)
+        router = running.router
         await until(lambda: router.snapshot().figures.totals.succeeded > 20)
-        assert world.vendor("openai", "break") == "openai is broken: it answers 500"
-        assert world.faults() == {"openai": "broken"}
-        await until(lambda: router.snapshot().targets[0].lamp.state == "open")
-        assert world.vendor("anthropic", "limit").startswith("anthropic is rate-limited")
+        assert running.set_fault("openai", "break") == "openai is broken: it answers 500"
+        assert running.faults() == {"openai": "broken"}
+        await until(lambda: router.snapshot().targets[0].health.state == "open")
+        assert running.set_fault("anthropic", "limit").startswith("anthropic is rate-limited")
         await until(lambda: "rate_limited" in router.snapshot().providers[1].figures.window.errors)
-        assert world.vendor("openai", "mend") == "openai is well again"
-        assert world.vendor("nobody", "break") == "nobody is no simulated vendor"
-        assert world.faults() == {"anthropic": "limited"}
+        assert running.set_fault("openai", "mend") == "openai is well again"
+        assert running.set_fault("nobody", "break") == "nobody is no simulated vendor"
+        assert running.faults() == {"anthropic": "limited"}
         assert router.snapshot().name == "demo"
-    assert world.kept() is None
-    assert not world.path.exists()
+    assert running.kept() is None
+    assert not running.path.exists()
 
 
 async def test_the_demo_keeps_a_file_that_was_edited() -> None:
-    async with demo() as world:
-        assert load(str(world.path)).diagnostics == ()
-        world.path.write_text(world.path.read_text().replace("weight: 70", "weight: 50"))
+    async with demo() as running:
+        assert load(str(running.path)).diagnostics == ()
+        running.path.write_text(running.path.read_text().replace("weight: 70", "weight: 50"))
         async with asyncio.timeout(30):
-            while not router_says(world, "50"):
-                await world.router.reload()
-    assert world.kept() == world.path
-    assert world.path.exists()
-    os.remove(world.path)
-    assert world.kept() is None
+            while not router_says(running, "50"):
+                await running.router.reload()
+    assert running.kept() == running.path
+    assert running.path.exists()
+    os.remove(running.path)
+    assert running.kept() is None
 
 
-def router_says(world: Demo, words: str) -> bool:
-    note = world.router.snapshot().last_reload
+def router_says(running: Demo, words: str) -> bool:
+    note = running.router.snapshot().last_reload
     return note is not None and words in str(note.changes)
 
 
 async def test_traffic_has_bounds() -> None:
-    async with demo() as world:
-        assert world.change_traffic(0.0001) == "0.5 requests a second"
-        assert world.change_traffic(1_000_000) == "200 requests a second"
+    async with demo() as running:
+        assert running.change_traffic(0.0001) == "0.5 requests a second"
+        assert running.change_traffic(1_000_000) == "200 requests a second"

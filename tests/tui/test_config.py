@@ -13,14 +13,13 @@ from textual.widgets import Input, Static
 
 from router.config.diagnostics import Diagnostic
 from router.views.file import ConfigView
-from tests.support.dashboard_app import running, settle, told
+from tests.support.dashboard_app import front, lines, running, settle, toasts
 from tests.support.dashboard_feed import DIAGNOSTICS, FixedFeed, busy, config, rejected
-from tests.tui.test_panel import lines
 from tui.app import Dashboard
 from tui.dialogs.revision import RevisionDialog
 from tui.theme import FOUND
 from tui.widgets.config_rows import file_rows, yaml_line
-from tui.widgets.rows import Rows
+from tui.widgets.row_list import RowList
 
 
 async def to_config(pilot: Any) -> None:
@@ -51,7 +50,7 @@ async def test_what_runs_is_said_plainly() -> None:
 
 async def test_a_finding_stands_below_its_line_and_is_found_by_key() -> None:
     async with running(rejected(), mode="config", bad_config=True) as (app, _, pilot):
-        source = app.screen.query_one("#source", Rows)
+        source = app.screen.query_one("#source", RowList)
         shown = lines(source)
         at = next(number for number, line in enumerate(shown) if "haikuu, weight" in line)
         assert shown[at].split()[:2] == ["17", "✗"]
@@ -71,15 +70,15 @@ async def test_on_a_small_terminal_all_of_it_is_said() -> None:
 async def test_a_rejected_file_opens_at_its_first_finding() -> None:
     """It is seen without a key; and who reads elsewhere meanwhile is left there."""
     async with running(rejected(), mode="config", bad_config=True, size=(80, 16)) as (app, _, _):
-        source = app.screen.query_one("#source", Rows)
+        source = app.screen.query_one("#source", RowList)
         assert source.key == "finding 0"
         seen = range(source.scroll_offset.y, source.scroll_offset.y + source.size.height)
         assert [row.key for row in source.rows].index("finding 0") in seen
     async with running(mode="config") as (app, feed, pilot):
-        source = app.screen.query_one("#source", Rows)
+        source = app.screen.query_one("#source", RowList)
         await pilot.press("j", "j")
         feed.bad_config = True
-        app.look_now()
+        front(app).refresh_now()
         await settle(pilot)
         assert source.key == "line 3"
         assert any("▲" in line for line in lines(source))
@@ -87,7 +86,7 @@ async def test_a_rejected_file_opens_at_its_first_finding() -> None:
 
 async def test_a_text_is_searched_for() -> None:
     async with running(mode="config") as (app, _, pilot):
-        source, search = app.screen.query_one("#source", Rows), app.screen.query_one("#search", Input)
+        source, search = app.screen.query_one("#source", RowList), app.screen.query_one("#search", Input)
         assert not search.display
         await pilot.press("slash", *"HAIKU")
         assert source.key == "line 10"
@@ -104,7 +103,7 @@ async def test_a_text_is_searched_for() -> None:
         assert not search.display
         assert not any(ink == FOUND for row in source.rows for _, ink in row.line)
         await pilot.press("n")
-        assert told(app) == ["nothing is wrong with the file"]
+        assert toasts(app) == ["nothing is wrong with the file"]
 
 
 async def test_a_search_for_nothing_that_is_there() -> None:
@@ -114,41 +113,41 @@ async def test_a_search_for_nothing_that_is_there() -> None:
         assert app.screen.query_one("#search", Input).border_subtitle == "nothing has it"
         await pilot.press("backspace", "backspace", "enter")
         assert not app.screen.query_one("#search", Input).display
-        assert app.screen.query_one("#source", Rows).has_focus
+        assert app.screen.query_one("#source", RowList).has_focus
 
 
 async def test_without_findings_it_says_so() -> None:
     async with running(mode="config") as (app, _, pilot):
         await pilot.press("n")
-        assert told(app) == ["nothing is wrong with the file"]
+        assert toasts(app) == ["nothing is wrong with the file"]
 
 
 async def test_the_difference_is_told_by_signs() -> None:
     async with running(rejected(), mode="config", bad_config=True) as (app, _, pilot):
         await pilot.press("d")
-        shown = lines(app.screen.query_one("#source", Rows))
+        shown = lines(app.screen.query_one("#source", RowList))
         assert any(line.startswith("  - ") and "haiku," in line for line in shown)
         assert any(line.startswith("  + ") and "haikuu," in line for line in shown)
     async with running(mode="config") as (app, _, pilot):
         await pilot.press("d")
-        assert "there is no difference" in lines(app.screen.query_one("#source", Rows))[0]
+        assert "there is no difference" in lines(app.screen.query_one("#source", RowList))[0]
 
 
 async def test_the_log_opens_a_revision() -> None:
     async with running(rejected(), mode="config", bad_config=True) as (app, _, pilot):
         await pilot.press("l")
-        shown = lines(app.screen.query_one("#source", Rows))
+        shown = lines(app.screen.query_one("#source", RowList))
         assert "rejected" in shown[0]
         assert "9984a99 runs" in " ".join(shown[1].split())
         assert "the first" in shown[2]
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(app.screen, RevisionDialog)
-        assert "did you mean" in "\n".join(lines(app.screen.query_one(Rows)))
+        assert "did you mean" in "\n".join(lines(app.screen.query_one(RowList)))
         await pilot.press("escape")
         await settle(pilot)
         await pilot.press("f")
-        assert "version" in lines(app.screen.query_one("#source", Rows))[0]
+        assert "version" in lines(app.screen.query_one("#source", RowList))[0]
 
 
 async def test_the_path_is_copied() -> None:
@@ -167,7 +166,7 @@ async def test_without_a_path_it_says_so() -> None:
         await pilot.press("5")
         await settle(pilot)
         await pilot.press("y")
-        assert told(app) == ["this router was made from text; no file has a path"]
+        assert toasts(app) == ["this router was made from text; no file has a path"]
 
 
 class Suspended:
@@ -208,7 +207,7 @@ async def test_why_a_file_can_not_be_edited(
         await pilot.press("5")
         await settle(pilot)
         await pilot.press("e")
-        assert told(app)[0].startswith(said)
+        assert toasts(app)[0].startswith(said)
 
 
 async def test_the_editor_gets_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +226,7 @@ async def test_the_editor_gets_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         await pilot.press("5")
         await settle(pilot)
         await pilot.press("e")
-        assert "can't be lent" in told(app)[0]  # no real terminal here
+        assert "can't be lent" in toasts(app)[0]  # no real terminal here
         Suspended(app, monkeypatch)
         await pilot.press("e")
         assert file.read_text() == "well edited\n"

@@ -9,30 +9,24 @@ import pytest
 from router.views.commands import ClearCache, Drain, SetBreaker, Undrain
 from router.views.events import Event
 from router.views.figures import Snapshot
-from tests.support.dashboard_app import FixedWorld, running, settle, told
+from tests.support.dashboard_app import FixedVendors, lines, running, settle, toasts
 from tests.support.dashboard_feed import NOW, FixedFeed, busy, outage
 from tui.app import Dashboard
-from tui.widgets.board import Board
 from tui.widgets.details import Details
 from tui.widgets.event_list import EventList
-from tui.widgets.rows import Rows
-
-
-def lines(rows: Rows) -> list[str]:
-    """What a list shows, as text."""
-    return [rows.render_line(y).text.rstrip() for y in range(rows.size.height)]
+from tui.widgets.provider_table import ProviderTable
 
 
 def test_the_demo_has_more_keys(snap_compare: Any) -> None:
-    world = FixedWorld()
-    world.vendor("openai", "break")
-    app = Dashboard(FixedFeed(outage()), world=world)
+    vendors = FixedVendors()
+    vendors.set_fault("openai", "break")
+    app = Dashboard(FixedFeed(outage()), vendors=vendors)
     assert snap_compare(app, terminal_size=(120, 36), run_before=settle)
 
 
 async def test_every_lamp_is_told_by_a_sign_and_a_word() -> None:
     async with running(outage()) as (app, _, _):
-        shown = "\n".join(lines(app.screen.query_one(Board)))
+        shown = "\n".join(lines(app.screen.query_one(ProviderTable)))
         for sign_and_word in (
             "○ luna",
             "open 10 s",
@@ -50,20 +44,20 @@ async def test_every_lamp_is_told_by_a_sign_and_a_word() -> None:
 async def test_a_provider_folds_and_the_cursor_stays_with_its_row() -> None:
     """By space, enter, and a second click."""
     async with running() as (app, feed, pilot):
-        board = app.screen.query_one(Board)
+        table = app.screen.query_one(ProviderTable)
         await pilot.press("down", "down", "down")
-        assert board.key == "anthropic"
+        assert table.key == "anthropic"
         await pilot.press("home", "space")
-        assert [line.split()[:3] for line in lines(board)[1:3]] == [["▸", "●", "openai"], ["▾", "●", "anthropic"]]
+        assert [line.split()[:3] for line in lines(table)[1:3]] == [["▸", "●", "openai"], ["▾", "●", "anthropic"]]
         await pilot.press("enter", "down", "down")
-        assert board.key == "openai/mini"
+        assert table.key == "openai/mini"
         feed.pending.put_nowait(outage())
         await settle(pilot)
-        assert board.key == "openai/mini"
-        await pilot.click(Board, offset=(8, 2))
-        await pilot.click(Board, offset=(8, 2))
+        assert table.key == "openai/mini"
+        await pilot.click(ProviderTable, offset=(8, 2))
+        await pilot.click(ProviderTable, offset=(8, 2))
         await pilot.pause()
-        assert "luna" not in "\n".join(lines(board))
+        assert "luna" not in "\n".join(lines(table))
 
 
 async def test_a_provider_with_many_targets_begins_folded() -> None:
@@ -74,7 +68,7 @@ async def test_a_provider_with_many_targets_begins_folded() -> None:
     targets = tuple(replace(target, name=f"t{number}") for number in range(30))
     snapshot = replace(many, providers=(replace(many.providers[0], targets=targets), *many.providers[1:]))
     async with running(snapshot) as (app, _, _):
-        assert "t1" not in "\n".join(lines(app.screen.query_one(Board)))
+        assert "t1" not in "\n".join(lines(app.screen.query_one(ProviderTable)))
 
 
 async def test_the_details_follow_the_cursor() -> None:
@@ -105,7 +99,7 @@ async def test_keys_act_after_a_question_where_traffic_is_affected(keys: tuple[s
             await pilot.press(key)
             await settle(pilot)
         assert feed.commands == [command]
-        assert any("done" in each for each in told(app))
+        assert any("done" in each for each in toasts(app))
 
 
 @pytest.mark.parametrize("answer", ["n", "escape"])
@@ -147,35 +141,35 @@ async def test_events_are_told_as_they_come_the_newest_on_top() -> None:
         assert lines(shown)[0].endswith("luna [b]opened[/b]: 5 failures in a row")
         await pilot.press("tab", "enter")
         await pilot.pause()
-        assert told(app) == ["luna [b]opened[/b]: 5 failures in a row"]
+        assert toasts(app) == ["luna [b]opened[/b]: 5 failures in a row"]
 
 
 @pytest.mark.parametrize(("key", "fault"), [("b", "break"), ("s", "slow"), ("l", "limit"), ("m", "mend")])
 async def test_faults_of_the_demo(key: str, fault: str) -> None:
     """On the provider of the row, also from a target's row."""
-    world = FixedWorld()
-    async with running(world=world) as (app, _, pilot):
+    vendors = FixedVendors()
+    async with running(vendors=vendors) as (app, _, pilot):
         await pilot.press("down", key)
         await settle(pilot)
-        assert world.done == [("openai", fault)]
-        assert told(app) == [f"openai: {fault}"]
+        assert vendors.done == [("openai", fault)]
+        assert toasts(app) == [f"openai: {fault}"]
 
 
 async def test_traffic_of_the_demo() -> None:
-    world = FixedWorld()
-    async with running(world=world) as (app, feed, pilot):
+    vendors = FixedVendors()
+    async with running(vendors=vendors) as (app, feed, pilot):
         await pilot.press("plus", "minus", "minus")
-        assert world.traffic == pytest.approx(12 * 1.5 * 0.6667**2)
+        assert vendors.traffic == pytest.approx(12 * 1.5 * 0.6667**2)
         feed.pending.put_nowait(busy())
         await settle(pilot)
-        assert "requests/s" in str(app.screen.query_one(Board).border_subtitle)
+        assert "requests/s" in str(app.screen.query_one(ProviderTable).border_subtitle)
 
 
 async def test_without_a_demo_its_keys_do_nothing() -> None:
     async with running() as (app, feed, pilot):
         await pilot.press("b", "s", "l", "m", "plus", "minus")
         await settle(pilot)
-        assert told(app) == []
+        assert toasts(app) == []
         assert feed.commands == []
 
 
@@ -183,9 +177,9 @@ async def test_only_lines_that_changed_are_drawn() -> None:
     """Four snapshots a second cost little since most lines stay as they are."""
     same = busy()
     async with running(same) as (app, feed, pilot):
-        board = app.screen.query_one(Board)
+        table = app.screen.query_one(ProviderTable)
         drawn: list[int] = []
-        board.refresh_line = drawn.append  # type: ignore[method-assign]
+        table.refresh_line = drawn.append  # type: ignore[method-assign]
         feed.pending.put_nowait(same)
         await settle(pilot)
         assert drawn == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.dashboard_app import running, settle
 from tests.support.dashboard_feed import fresh
 from tui.widgets.chart import Chart, Series, columns, dots, nice_top, row_of
-from tui.widgets.rows import Rows
+from tui.widgets.row_list import RowList
 
 
 @given(st.floats(1e-6, 1e9))
@@ -92,7 +92,7 @@ async def test_a_provider_and_a_route_are_chosen_by_key_and_mouse() -> None:
         assert rate.border_title == "requests · provider groq"
         await pilot.press("left", "end")
         assert rate.border_title == "requests · route local"
-        await pilot.click(Rows, offset=(6, 1))
+        await pilot.click(RowList, offset=(6, 1))
         await pilot.pause()
         assert rate.border_title == "requests"
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from textual.widgets import Input, Static
 
 from router.views.requests import RequestFilter
-from tests.support.dashboard_app import running, settle, told, write
+from tests.support.dashboard_app import front, lines, running, settle, toasts, write
 from tests.support.dashboard_feed import FixedFeed, busy, fresh, trace
-from tests.tui.test_panel import lines
 from tui import request_filter
 from tui.app import Dashboard
 from tui.dialogs.trace import TraceDialog
@@ -179,11 +178,11 @@ async def test_a_forgotten_trace_and_a_lost_router_are_told() -> None:
         newest, feed.records = feed.records, ()
         await pilot.press("enter")
         await settle(pilot)
-        assert told(app) == [f"the trace of {newest[0].id} is not remembered any more"]
+        assert toasts(app) == [f"the trace of {newest[0].id} is not remembered any more"]
         feed.gone = True
         await pilot.press("enter")
         await settle(pilot)
-        assert told(app)[-1] == "no process of shop answers"
+        assert toasts(app)[-1] == "no process of shop answers"
 
 
 async def test_the_cursor_stays_with_a_request_but_follows_at_the_top() -> None:
@@ -195,13 +194,13 @@ async def test_the_cursor_stays_with_a_request_but_follows_at_the_top() -> None:
         await settle(pilot)
         assert shown.key == everything[5].id
         feed.records = everything[2:]
-        app.look_now()
+        front(app).refresh_now()
         await settle(pilot)
         assert shown.key == everything[2].id
         await pilot.press("down", "down")
         here = shown.key
         feed.records = everything
-        app.look_now()
+        front(app).refresh_now()
         await settle(pilot)
         assert shown.key == here
 

@@ -14,16 +14,15 @@ from router.monitor import routes as describe
 from router.plan.compile import compile_plan
 from router.views.commands import ClearCache, Drain, SetBreaker, Undrain
 from router.views.requests import RequestFilter
-from tests.support.dashboard_app import running, settle, told
+from tests.support.dashboard_app import front, lines, running, settle, toasts
 from tests.support.dashboard_feed import busy, outage
-from tests.tui.test_panel import lines
 from tui.widgets.policies import Policies
-from tui.widgets.track import TrackPlan
+from tui.widgets.route_plan import RoutePlan
 
 
 async def test_tiers_are_told_with_their_conditions_weights_and_real_shares() -> None:
     async with running(outage(), mode="routes") as (app, _, _):
-        shown = lines(app.screen.query_one(TrackPlan))
+        shown = lines(app.screen.query_one(RoutePlan))
         luna = next(line for line in shown if "luna" in line)
         for words in ("weighted", "○ luna", "open 10 s", "70%", "68%", "24.6/s"):
             assert words in luna
@@ -61,14 +60,14 @@ async def nested() -> AsyncIterator[Any]:
         feed.chains = chains  # type: ignore[method-assign] - another file's
         feed.pending.put_nowait(replace(busy(), revision="0123456789ab"))
         await settle(pilot)
-        app.look_now()
+        front(app).refresh_now()
         await settle(pilot)
         yield app, pilot
 
 
 async def test_a_rail_joins_tiers_and_those_of_a_fallback_route_are_set_in() -> None:
     async with nested() as (app, _):
-        shown = lines(app.screen.query_one(TrackPlan))
+        shown = lines(app.screen.query_one(RoutePlan))
         starts = [line[:23].rstrip() for line in shown[2:7]]
         assert starts == [
             " ├ first",
@@ -102,7 +101,7 @@ async def test_what_is_chosen_is_told_whole() -> None:
 @pytest.mark.parametrize("width", [80, 94, 98, 105, 112, 120, 140, 160, 200, 300])
 async def test_columns_fit_every_terminal(width: int) -> None:
     async with running(busy(), mode="routes", size=(width, 36)) as (app, _, _):
-        plan = app.screen.query_one(TrackPlan)
+        plan = app.screen.query_one(RoutePlan)
         assert plan.virtual_size.width <= plan.scrollable_content_region.width
         assert all("luna" not in line or "24.6/s" in line for line in lines(plan))
 
@@ -149,7 +148,7 @@ async def test_a_route_has_no_breaker_and_says_so() -> None:
     async with running(mode="routes") as (app, feed, pilot):
         await pilot.press("o")
         await settle(pilot)
-        assert told(app) == ["chat is a route; choose one of its targets below it"]
+        assert toasts(app) == ["chat is a route; choose one of its targets below it"]
         assert feed.commands == []
 
 
@@ -176,11 +175,11 @@ async def test_chains_are_asked_for_only_when_the_revision_changes() -> None:
             return await chains()
 
         feed.chains = counted  # type: ignore[method-assign] - counted
-        app.look_now()
+        front(app).refresh_now()
         await settle(pilot)
         assert asked == []
         feed.pending.put_nowait(replace(busy(), revision="0123456789ab"))
         await settle(pilot)
-        app.look_now()
+        front(app).refresh_now()
         await settle(pilot)
         assert asked == [1]

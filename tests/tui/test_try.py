@@ -15,28 +15,19 @@ from router import Router
 from router.monitor.feed import FeedLost
 from router.views.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
 from tests.conftest import routes
-from tests.support.dashboard_app import running, settle, told, write
+from tests.support.dashboard_app import answered, running, settle, toasts, write
 from tests.support.dashboard_feed import SHORT, FixedFeed, busy, trace
 from tui.app import Dashboard
 from tui.dialogs.pick import Pick
 from tui.dialogs.trace import TraceDialog
 from tui.widgets.answer import Answer
-from tui.widgets.drawer import Drawer
 from tui.widgets.prompt_box import PromptBox
-
-
-async def done(pilot: Any) -> None:
-    """Until all answers are there."""
-    await settle(pilot)
-    asked = [each for each in pilot.app.workers if each.group == "try" and not each.is_finished]
-    if asked:
-        await pilot.app.workers.wait_for_complete(asked)
-    await settle(pilot)
+from tui.widgets.prompt_options import PromptOptions
 
 
 async def ask(pilot: Any, *to: str, text: str = "Why is the sky blue?") -> None:
     await settle(pilot)
-    pilot.app.try_on(*to)
+    pilot.app.view.try_on(*to)
     await settle(pilot)
     pilot.app.screen.query_one(PromptBox).cursor_blink = False
     await write(pilot, text)
@@ -72,7 +63,7 @@ async def test_text_that_is_laid_out_late_does_not_hide_the_end(monkeypatch: pyt
     app = Dashboard(feed)
     async with app.run_test(size=(120, 36)) as pilot:
         await ask(pilot, "chat")
-        await done(pilot)
+        await answered(pilot)
         assert "tokens/s" in state(app.screen.query_one(Answer))
 
 
@@ -80,7 +71,7 @@ async def test_text_that_is_laid_out_late_does_not_hide_the_end(monkeypatch: pyt
 def test_answers_side_by_side_look_like_this(size: tuple[int, int], snap_compare: Any) -> None:
     async def asked(pilot: Any) -> None:
         await ask(pilot, "chat", "haiku")
-        await done(pilot)
+        await answered(pilot)
 
     assert snap_compare(Dashboard(FixedFeed(busy(), answer=SHORT)), terminal_size=size, run_before=asked)
 
@@ -113,7 +104,7 @@ def test_choosing_looks_like_this(snap_compare: Any) -> None:
 async def test_a_prompt_goes_to_the_first_route_and_comes_back_with_its_figures() -> None:
     async with running(mode="try") as (app, feed, pilot):
         await pilot.press(*"Hello 1", "ctrl+j", *"two", "enter")
-        await done(pilot)
+        await answered(pilot)
         assert feed.prompts == [Prompt("chat", "Hello 1\ntwo", {})]
         [answer] = app.screen.query(Answer)
         assert answer.text == feed.answer
@@ -131,11 +122,11 @@ async def test_several_are_marked_up_to_four() -> None:
         assert isinstance(app.screen, Pick)
         for _ in range(5):  # chat is marked already
             await pilot.press("down", "space")
-        assert "at most 4 fit side by side; unmark one first" in told(app)
+        assert "at most 4 fit side by side; unmark one first" in toasts(app)
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("x", "enter")
-        await done(pilot)
+        await answered(pilot)
         assert [prompt.to for prompt in feed.prompts] == ["chat", "summarize", "local", "luna"]
 
 
@@ -146,28 +137,28 @@ async def test_leaving_the_choice_changes_nothing() -> None:
         await pilot.press("space", "escape")
         await settle(pilot)
         await pilot.press("x", "enter")
-        await done(pilot)
+        await answered(pilot)
         assert [prompt.to for prompt in feed.prompts] == ["chat"]
 
 
 async def test_parameters_are_sent_and_wrong_ones_are_explained() -> None:
     async with running(mode="try") as (app, feed, pilot):
         await pilot.press("ctrl+o")
-        drawer = app.screen.query_one(Drawer)
-        drawer.query_one("#temperature", Input).value = "hot"
+        options = app.screen.query_one(PromptOptions)
+        options.query_one("#temperature", Input).value = "hot"
         await settle(pilot)
         assert 'temperature: "hot" is not a number from 0 to 2' in str(app.screen.query_one("#to", Static).visual)
         await pilot.press("ctrl+o", "x", "enter")
         await settle(pilot)
         assert feed.prompts == []
-        assert told(app) == ['temperature: "hot" is not a number from 0 to 2']
-        drawer.query_one("#temperature", Input).value = "0.5"
-        drawer.query_one("#max_tokens", Input).value = "64"
-        drawer.query_one("#system", Input).value = "Be brief."
-        drawer.query_one("#cache", Select).value = "skip"
+        assert toasts(app) == ['temperature: "hot" is not a number from 0 to 2']
+        options.query_one("#temperature", Input).value = "0.5"
+        options.query_one("#max_tokens", Input).value = "64"
+        options.query_one("#system", Input).value = "Be brief."
+        options.query_one("#cache", Select).value = "skip"
         await settle(pilot)
         await pilot.press("enter")
-        await done(pilot)
+        await answered(pilot)
         messages = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "x"})
         assert feed.prompts == [Prompt("chat", messages, {"temperature": 0.5, "max_tokens": 64, "cache": "skip"})]
 
@@ -179,7 +170,7 @@ async def test_tokens_at_most_is_a_whole_number(most: str) -> None:
         await pilot.press("x", "enter")
         await settle(pilot)
         assert feed.prompts == []
-        assert told(app) == [f'max tokens: "{most}" is not a whole number of at least 1']
+        assert toasts(app) == [f'max tokens: "{most}" is not a whole number of at least 1']
 
 
 async def test_escape_cancels_what_streams_then_leaves_the_prompt() -> None:
@@ -189,7 +180,7 @@ async def test_escape_cancels_what_streams_then_leaves_the_prompt() -> None:
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("escape")
-        await done(pilot)
+        await answered(pilot)
         [answer] = app.screen.query(Answer)
         assert state(answer).startswith("■ cancelled")
         assert feed.cancelled == 1
@@ -210,10 +201,10 @@ async def test_earlier_prompts_come_back_and_the_draft_is_not_lost() -> None:
         box = app.screen.query_one(PromptBox)
         await write(pilot, "one")
         await pilot.press("enter")
-        await done(pilot)
+        await answered(pilot)
         await write(pilot, "two")
         await pilot.press("enter")
-        await done(pilot)
+        await answered(pilot)
         await pilot.press(*"draft", "ctrl+up")
         assert box.text == "two"
         await pilot.press("ctrl+up", "ctrl+up")
@@ -226,7 +217,7 @@ async def test_streams_go_on_behind_another_screen() -> None:
     async with running(mode="try") as (app, feed, pilot):
         await pilot.press(*"x", "enter")
         app.switch_mode("panel")
-        await done(pilot)
+        await answered(pilot)
         app.switch_mode("try")
         await settle(pilot)
         assert app.screen.query_one(Answer).text == feed.answer
@@ -235,7 +226,7 @@ async def test_streams_go_on_behind_another_screen() -> None:
 async def test_the_trace_and_the_text_of_an_answer() -> None:
     async with running(mode="try") as (app, feed, pilot):
         await pilot.press(*"x", "enter")
-        await done(pilot)
+        await answered(pilot)
         await pilot.press("escape", "c")
         assert app.clipboard == feed.answer
         await pilot.press("v")
@@ -260,7 +251,7 @@ async def scripted(*script: PromptEvent) -> tuple[str, str, Answer]:
     app = Dashboard(Scripted(*script))
     async with app.run_test(size=(120, 36)) as pilot:
         await ask(pilot, "chat")
-        await done(pilot)
+        await answered(pilot)
         answer = app.screen.query_one(Answer)
         thought = answer.query_one(Collapsible).title if answer.query_one(Collapsible).display else ""
         return state(answer), thought + str(answer.query_one("#figures", Static).visual), answer
@@ -305,7 +296,7 @@ async def test_a_lost_router_is_told_in_the_column() -> None:
     async with running(mode="try") as (app, feed, pilot):
         feed.gone = True
         await pilot.press("x", "enter")
-        await done(pilot)
+        await answered(pilot)
         assert state(app.screen.query_one(Answer)) == "✗ no process of shop answers"
 
 
@@ -318,7 +309,7 @@ async def test_two_vendors_side_by_side_through_a_real_router(simulator: Simulat
         app = Dashboard(router.feed())
         async with app.run_test(size=(120, 36)) as pilot:
             await ask(pilot, "luna", "haiku")
-            await done(pilot)
+            await answered(pilot)
             shown = [(answer.to, state(answer)[0], "Rayleigh" in answer.text) for answer in app.screen.query(Answer)]
             assert shown == [("luna", "✓", True), ("haiku", "✓", True)]
 
@@ -333,7 +324,7 @@ async def test_cancelling_ends_the_call_upstream(simulator: Simulator) -> None:
                 while not router.snapshot().figures.in_flight or not app.screen.query_one(Answer).text:
                     await pilot.pause()
             await pilot.press("escape")
-            await done(pilot)
+            await answered(pilot)
             assert router.snapshot().figures.in_flight == 0
             assert router.snapshot().figures.totals.cancelled == 1
 
@@ -353,7 +344,7 @@ async def test_asking_again_while_an_answer_streams_ends_the_first() -> None:
         feed.hold = None
         await write(pilot, "second")
         await pilot.press("enter")
-        await done(pilot)
+        await answered(pilot)
         [answer] = app.screen.query(Answer)
         assert (feed.cancelled, answer.text) == (1, feed.answer)
         assert state(answer).startswith("✓")
@@ -366,7 +357,7 @@ async def test_a_short_answer_stands_on_top_and_a_long_trace_says_that_it_goes_o
     async with running(mode="try", size=size) as (app, feed, pilot):
         feed.answer = "Short."
         await pilot.press(*"x", "enter")
-        await done(pilot)
+        await answered(pilot)
         answer = app.screen.query_one(Answer)
         assert answer.query_one(VerticalScroll).scroll_y == 0
         flow = str(answer.query_one("#flow", Static).visual).splitlines()
@@ -404,7 +395,7 @@ class Odd(Scripted):
         """(state, Markdown that is shown) at the end."""
         async with self.app.run_test(size=(120, 36)) as pilot:
             await ask(pilot, "chat")
-            await done(pilot)
+            await answered(pilot)
             answer = self.app.screen.query_one(Answer)
             return state(answer), answer.query_one(Markdown).source
 
@@ -438,7 +429,7 @@ async def test_an_answer_that_came_unseen_is_drawn_for_its_place() -> None:
     """The trace below it follows the width of the terminal."""
     async with running(mode="try", size=(200, 60)) as (app, _, pilot):
         await pilot.press(*"x", "enter")
-        await done(pilot)
+        await answered(pilot)
         await pilot.resize_terminal(100, 40)
         await settle(pilot)
         answer = app.screen.query_one(Answer)

@@ -1,1 +1,1 @@
-"""The verbs of `signalbox` that need the dashboard."""
+"""The commands of `signalbox` that show the dashboard."""

@@ -10,10 +10,10 @@ import click
 
 from router.cli.common import Failure, valid_file
 from router.config import ConfigError
-from router.monitor.socket.client import SocketFeed, discover
 from router.router import Router
 from router.views.running import Running
 from tui.commands.terminal import need_terminal, show
+from tui.feed import SocketFeed, discover
 
 
 @click.command("dash")
@@ -28,36 +28,37 @@ def command(what: str | None, where: Path | None, web: bool, port: int) -> int:
     if web:
         return _on_web(what, where, port)
     need_terminal("`signalbox status` prints the same as lines, `--watch` goes on")
-    if what is not None and _is_file(what):
+    if what is not None and is_file(what):
         return _on_file(what)
     return _on_running(what, where)
 
 
 def _on_web(what: str | None, where: Path | None, port: int) -> int:
-    """Each session of a browser is a `signalbox dash` of its own; a router on a file is here, and theirs to watch."""
+    """Serve it: each session of a browser is a `signalbox dash` of its own, and watches the router on a file here."""
     from tui.commands.web import serve
-    from tui.router_thread import Engine
+    from tui.router_thread import RouterThread
 
     again = [sys.executable, "-m", "router.cli", "dash", *(["--socket", str(where)] if where else [])]
-    if what is None or not _is_file(what):
+    if what is None or not is_file(what):
         return serve(shlex.join([*again, *([what] if what else [])]), port)
     valid_file(what)
-    with Engine(lambda: Router.from_yaml(what)) as engine:
-        return serve(shlex.join([*again, engine.value.report.name]), port)
+    with RouterThread(lambda: Router.from_yaml(what)) as thread:
+        return serve(shlex.join([*again, thread.value.feed().name]), port)
 
 
-def _is_file(what: str) -> bool:
+def is_file(what: str) -> bool:
+    """Return whether a routes.yaml is meant, and not the name of a running router."""
     return Path(what).suffix in (".yaml", ".yml") or "/" in what or Path(what).is_file()
 
 
 def _on_file(path: str) -> int:
     from tui.app import Dashboard
-    from tui.router_thread import Engine
+    from tui.router_thread import RouterThread
 
     valid_file(path)  # says what is wrong before the screen is taken
     try:
-        with Engine(lambda: Router.from_yaml(path)) as engine:
-            return show(Dashboard(engine.value.feed()))
+        with RouterThread(lambda: Router.from_yaml(path)) as thread:
+            return show(Dashboard(thread.value.feed()))
     except ConfigError as error:  # it was changed in between
         raise Failure(str(error)) from None
 
@@ -66,6 +67,6 @@ def _on_running(name: str | None, where: Path | None) -> int:
     from tui.app import Dashboard
 
     async def find() -> tuple[Running, ...]:
-        return tuple(each for each in await discover(where) if name is None or each.name == name)
+        return tuple(running for running in await discover(where) if name is None or running.name == name)
 
     return show(Dashboard(find=find, attach=lambda running: SocketFeed(running, where)))

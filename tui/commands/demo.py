@@ -16,12 +16,12 @@ def command(story: bool) -> int:
         return tell()
     from tui.app import Dashboard
     from tui.demo import Demo, demo
-    from tui.router_thread import Engine
+    from tui.router_thread import RouterThread
 
-    with Engine(demo) as engine:
-        world: Demo = engine.value
-        code = show(Dashboard(world.router.feed(), world=world))
-    kept = world.kept()
+    with RouterThread(demo) as thread:
+        running: Demo = thread.value
+        code = show(Dashboard(running.router.feed(), vendors=running))
+    kept = running.kept()
     if kept is not None:
         click.echo(f"You edited the demo's routes.yaml; it is kept: {kept}")
     return code

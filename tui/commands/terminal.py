@@ -1,4 +1,4 @@
-"""Runs the dashboard on this terminal, or says why it can't."""
+"""Runs the dashboard on this terminal, or says why it can't. The commands `dash` and `demo` use it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,25 @@ NO_TERMINAL = 2
 
 
 def is_terminal() -> bool:
-    """Textual reads keys from stdin and draws on stderr; whoever redirects stdout wants lines."""
+    """Whether the dashboard can be drawn here.
+
+    Textual reads keys from stdin and draws on stderr; whoever redirects stdout wants lines.
+    """
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def need_terminal(instead: str) -> None:
-    """Raises Failure where there is no terminal to draw on."""
+    """Raise Failure where there is no terminal to draw on, and say what to use instead."""
     in_browser = "TEXTUAL_DRIVER" in os.environ  # set by textual-serve
     if not in_browser and not is_terminal():
         raise Failure(f"the dashboard needs a terminal; {instead}", NO_TERMINAL)
 
 
 def show(dashboard: Dashboard) -> int:
-    """Until it is left. What the router logs would be written over the picture: it is in the events."""
+    """Run the dashboard until it is left, and return its exit code.
+
+    What the router logs is dropped: it would be written over the picture, and is in the events.
+    """
     import logging
 
     logging.getLogger("signalbox").addHandler(logging.NullHandler())
@@ -44,36 +50,36 @@ def show(dashboard: Dashboard) -> int:
 
 @contextmanager
 def _leaving_when_asked_to(dashboard: Dashboard) -> Iterator[None]:
-    """SIGTERM, SIGHUP and a terminal that is gone end it as `q` does: the terminal is restored, routers are closed.
+    """End it on SIGTERM, SIGHUP and a lost terminal as `q` does: the terminal is restored, routers are closed.
 
     Textual by itself dies of the signals with the screen as it was, and reads a lost terminal for ever, as fast as it
     can. A thread of its own sleeps until one of these happens.
     """
-    asked, ask = os.pipe()
+    read_end, write_end = os.pipe()
 
-    def told(number: int, frame: FrameType | None) -> None:
-        os.write(ask, bytes([number]))
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        os.write(write_end, bytes([number]))
 
-    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGHUP)}
-    waiting = threading.Thread(target=_wait, args=(dashboard, asked), name="asked to leave", daemon=True)
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGHUP)}
+    waiting = threading.Thread(target=_wait, args=(dashboard, read_end), name="asked to leave", daemon=True)
     waiting.start()
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.write(ask, b"\0")  # by itself
+        os.write(write_end, b"\0")  # the dashboard ended by itself
         waiting.join()
-        os.close(asked)
-        os.close(ask)
+        os.close(read_end)
+        os.close(write_end)
 
 
-def _wait(dashboard: Dashboard, asked: int) -> None:
+def _wait(dashboard: Dashboard, read_end: int) -> None:
     poll = select.poll()
-    poll.register(asked, select.POLLIN)
-    poll.register(sys.stdin.fileno(), 0)  # that the other side is gone is told in any case
+    poll.register(read_end, select.POLLIN)
+    poll.register(sys.stdin.fileno(), 0)  # poll reports a lost other side in any case
     ready = dict(poll.poll())
-    number = os.read(asked, 1)[0] if asked in ready else signal.SIGHUP
+    number = os.read(read_end, 1)[0] if read_end in ready else signal.SIGHUP
     if number:
         try:
             dashboard.call_from_thread(dashboard.exit, return_code=128 + number)

@@ -24,20 +24,21 @@ _COOKIE = "signalbox"
 
 
 def serve(command: str, port: int) -> int:
-    """Serve until Ctrl-C.
+    """Serve the dashboard until Ctrl-C, and return the exit code.
 
     Args:
-        command: what each session runs, in a terminal of its own.
-        port: 0 takes a free one.
+        command: What each session of a browser runs, in a terminal of its own.
+        port: The port on loopback; 0 takes a free one.
     """
-    server = Guarded(command, _free(port))
+    server = Guarded(command, free_port(port))
     click.echo(f"The dashboard is at {server.public_url}/?key={server.key}\nCtrl-C ends it; the router goes on.")
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()
     return 0
 
 
-def _free(port: int) -> int:
+def free_port(port: int) -> int:
+    """Return this port, or a free one for 0. Raises Failure where it can't be had."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -46,12 +47,12 @@ def _free(port: int) -> int:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             raise Failure(f"port {port} can't be had ({error.strerror}); --port 0 takes a free one") from None
-        found: int = probe.getsockname()[1]
-        return found
+        free: int = probe.getsockname()[1]
+        return free
 
 
 class Guarded(Server):
-    """textual-serve, for those who know the key.
+    """The server of textual-serve, for those only who know the key.
 
     Every program and every page on this machine can reach the port, and the dashboard can open breakers. So the address
     carries a key, which becomes a cookie, and requests of other origins are refused.
@@ -62,10 +63,10 @@ class Guarded(Server):
         self.key = secrets.token_urlsafe(16)
 
     def initialize_logging(self) -> None:
-        """Nothing of it belongs on the terminal."""
+        """Log nothing: the terminal shows the address alone."""
 
     async def on_startup(self, app: web.Application) -> None:
-        """No banner."""
+        """Print no banner."""
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()

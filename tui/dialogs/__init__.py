@@ -1,0 +1,1 @@
+"""What opens over a screen. A dialog reads what it is given, and returns what people chose."""

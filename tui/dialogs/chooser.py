@@ -1,9 +1,9 @@
-"""Which router to watch: all that run, as they come and go."""
+"""Which router to watch: all that run, as they come and go. `signalbox dash` begins with it, `w` opens it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -15,27 +15,26 @@ from textual.widgets import Static
 
 from router.views.running import Running
 from tui import format as as_text
+from tui.session import Session
 from tui.theme import MUTED, STRONG
-from tui.widgets.rows import Row, Rows
+from tui.widgets.row_list import Row, RowList
 
-if TYPE_CHECKING:
-    from tui.app import Dashboard
-
-SCAN = 1.0  # seconds
+SCAN = 1.0  # seconds from one look for routers to the next
 
 
-class Chooser(ModalScreen[None]):
-    """Lists the running routers. The only one is watched without a question.
+class Chooser(ModalScreen[Running | None]):
+    """Lists the running routers, and returns the one to watch.
 
     Args:
-        first: nothing is watched yet.
+        session: Its `find` finds the routers.
+        first: Nothing is watched yet, so that the only router is taken without a question.
     """
 
     DEFAULT_CSS = """
     Chooser { align: center middle; background: $background 60%; }
     Chooser > Vertical { width: 90; max-width: 96%; height: auto; max-height: 80%; background: $panel;
                          border: round $accent; border-title-color: $accent; padding: 1 2; }
-    Chooser Rows { height: auto; max-height: 16; background: $panel; }
+    Chooser RowList { height: auto; max-height: 16; background: $panel; }
     Chooser Static { margin-top: 1; color: $foreground 65%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,15 +42,16 @@ class Chooser(ModalScreen[None]):
         Binding("q", "app.quit", "quit"),
     ]
 
-    def __init__(self, *, first: bool = False) -> None:
+    def __init__(self, session: Session, *, first: bool = False) -> None:
         super().__init__()
+        self._session = session
         self._first = first
-        self._found: dict[str, Running] = {}
+        self._routers: dict[str, Running] = {}  # by the keys of their rows
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = "Routers that run"
-            yield Rows(empty="none yet; looking…")
+            yield RowList(empty="none yet; looking…")
             yield Static(_HINT)
 
     def on_mount(self) -> None:
@@ -59,30 +59,25 @@ class Chooser(ModalScreen[None]):
 
     @work(exclusive=True)
     async def _scan(self) -> None:
-        app = cast("Dashboard", self.app)
-        assert app.find is not None
+        assert self._session.find is not None
         while True:
-            found = await app.find()
-            if self._first and len(found) == 1:
-                self._take(found[0])
+            routers = await self._session.find()
+            if self._first and len(routers) == 1:
+                self.dismiss(routers[0])
                 return
-            self._first = self._first and not found
-            self._found = {f"{each.name} {each.path} {each.pids[0]}": each for each in found}
-            self.query_one(Rows).show([Row(key, _line(each)) for key, each in self._found.items()])
+            self._first = self._first and not routers
+            self._routers = {f"{router.name} {router.path} {router.pids[0]}": router for router in routers}
+            self.query_one(RowList).show([Row(key, _line(router)) for key, router in self._routers.items()])
             await asyncio.sleep(SCAN)
 
-    def on_rows_selected(self, event: Rows.Selected) -> None:
-        self._take(self._found[event.key])
-
-    def _take(self, running: Running) -> None:
-        cast("Dashboard", self.app).watch_router(running)
-        self.dismiss()
+    def on_row_list_selected(self, event: RowList.Selected) -> None:
+        self.dismiss(self._routers[event.key])
 
     def action_leave(self) -> None:
-        if cast("Dashboard", self.app).feed is None:
+        if self._session.feed is None:
             self.app.exit()
         else:
-            self.dismiss()
+            self.dismiss(None)
 
 
 def _line(running: Running) -> tuple[tuple[str, str], ...]:

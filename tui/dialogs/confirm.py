@@ -1,4 +1,4 @@
-"""The dialogs over a screen: a question, and the keys."""
+"""A question before something that affects traffic. `DashboardScreen.act` asks it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from textual.widgets import Button, Label
 
 
 class Confirm(ModalScreen[bool]):
-    """Asks before something that affects traffic; True for yes.
+    """Asks a question, and returns True for yes.
 
     Args:
-        question: in one sentence.
-        detail: what it means.
+        question: The question, in one sentence.
+        detail: What a yes means.
     """
 
     DEFAULT_CSS = """

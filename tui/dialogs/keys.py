@@ -1,4 +1,4 @@
-"""The list of keys that act on the screen."""
+"""The keys that act on the screen below. `?` opens it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from tui.theme import MUTED, STRONG, TITLE
 
 
 class Keys(ModalScreen[None]):
-    """All keys that do something now, and what the signs mean."""
+    """Lists all keys that do something now, and what the signs of the lamps mean.
+
+    Args:
+        below: The screen or dialog whose keys are listed.
+    """
 
     DEFAULT_CSS = """
     Keys { align: center middle; background: $background 60%; }
@@ -35,22 +39,19 @@ class Keys(ModalScreen[None]):
             yield Static(self._text())
 
     def _text(self) -> Content:
-        groups: dict[str, list[tuple[str, str]]] = {"Here": [], "Everywhere": []}
+        groups: dict[str, dict[str, list[str]]] = {"Here": {}, "Everywhere": {}}  # keys by what they do
         for active in self._below.active_bindings.values():
             binding = active.binding
             if binding.description and not binding.system and active.enabled:
-                told = binding.tooltip or binding.description
-                where = "Everywhere" if active.node is self.app else "Here"
-                entry = (self.app.get_key_display(binding), told)
-                same = next((each for each in groups[where] if each[1] == told), None)
-                if same is None:
-                    groups[where].append(entry)
-                else:
-                    groups[where][groups[where].index(same)] = (f"{same[0]} {entry[0]}", told)
+                keys = groups["Everywhere" if active.node is self.app else "Here"]
+                keys.setdefault(binding.tooltip or binding.description, []).append(self.app.get_key_display(binding))
         lines = []
-        for title, entries in groups.items():
+        for title, keys in groups.items():
             lines.append(Content.styled(title, TITLE))
-            lines += [Content.assemble((f"  {key:<14}", STRONG), (told, MUTED)) for key, told in entries]
+            lines += [
+                Content.assemble((f"  {' '.join(names):<14}", STRONG), (meaning, MUTED))
+                for meaning, names in keys.items()
+            ]
             lines.append(Content(""))
         lines.append(Content.styled("Lamps", TITLE))
         lines.append(Content.assemble(*SIGNS))

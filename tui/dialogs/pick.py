@@ -1,4 +1,4 @@
-"""Whom to ask: routes and targets, up to four side by side."""
+"""Whom to ask: routes and targets, up to four side by side. The Try screen opens it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from textual.screen import ModalScreen
 from router.views.figures import Snapshot
 from tui import format as as_text
 from tui.theme import FAINT, GOOD, LAMPS, STRONG, TEXT, TITLE
-from tui.widgets.rows import Line, Row, Rows
+from tui.widgets.row_list import Line, Row, RowList
 
 MOST = 4  # side by side
 
 
 class Pick(ModalScreen[tuple[str, ...] | None]):
-    """Space marks and unmarks, enter takes those that are marked, or the one at the cursor where none is."""
+    """Lists all routes and targets, and returns the names of those to ask; None when people leave it.
+
+    Space marks and unmarks; enter takes those that are marked, or the one at the cursor where none is.
+
+    Args:
+        snapshot: Has the routes and targets.
+        chosen: Those that are marked at first.
+    """
 
     DEFAULT_CSS = """
     Pick { align: center middle; background: $background 60%; }
     Pick > Vertical { width: 64; max-width: 94%; height: auto; max-height: 80%; background: $panel;
                       border: round $accent; border-title-color: $accent; padding: 1 1; }
-    Pick Rows { height: auto; max-height: 24; background: $panel; }
+    Pick RowList { height: auto; max-height: 24; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark"),
@@ -42,7 +49,7 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
         with Vertical() as box:
             box.border_title = f"ask whom? up to {MOST}, side by side"
             box.border_subtitle = "space marks · enter takes · escape leaves"
-            yield Rows()
+            yield RowList()
 
     def on_mount(self) -> None:
         self._draw()
@@ -50,13 +57,13 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
     def _draw(self) -> None:
         snapshot = self._snapshot
         rows = [Row(None, ((" routes", TITLE),))]
-        rows += [Row(f"route {each.name}", self._line(each.name, "●", GOOD, "")) for each in snapshot.routes]
+        rows += [Row(f"route {route.name}", self._line(route.name, "●", GOOD, "")) for route in snapshot.routes]
         rows.append(Row(None, ((" targets", TITLE),)))
         for target in snapshot.targets:
-            sign, style, _ = LAMPS[target.lamp.state]
+            sign, style, _ = LAMPS[target.health.state]
             model = f"{target.provider}/{target.model}"
             rows.append(Row(f"target {target.name}", self._line(target.name, sign, style, model)))
-        self.query_one(Rows).show(rows)
+        self.query_one(RowList).show(rows)
 
     def _line(self, name: str, sign: str, style: str, more: str) -> Line:
         marked = name in self._chosen
@@ -69,7 +76,7 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
 
     @property
     def _here(self) -> str | None:
-        key = self.query_one(Rows).key
+        key = self.query_one(RowList).key
         return None if key is None else key.partition(" ")[2]
 
     def action_mark(self) -> None:
@@ -84,7 +91,7 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
             self.notify(f"at most {MOST} fit side by side; unmark one first", markup=False)
         self._draw()
 
-    def on_rows_selected(self, event: Rows.Selected) -> None:
+    def on_row_list_selected(self, event: RowList.Selected) -> None:
         self.action_mark()  # a second click
 
     def action_take(self) -> None:

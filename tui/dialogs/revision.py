@@ -1,4 +1,4 @@
-"""One revision of the file, with its difference."""
+"""One revision of the file, with its difference. The Config screen opens it from its log."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from textual.screen import ModalScreen
 from router.views.file import Revision
 from tui import format as as_text
 from tui.widgets.config_rows import revision_rows
-from tui.widgets.rows import Rows
+from tui.widgets.row_list import RowList
 
 
 class RevisionDialog(ModalScreen[None]):
-    """What one revision changed, or why it was rejected."""
+    """Shows what one revision changed, or why it was rejected."""
 
     DEFAULT_CSS = """
     RevisionDialog { align: center middle; background: $background 60%; }
     RevisionDialog > Vertical { width: 92%; max-width: 130; height: auto; max-height: 90%; background: $panel;
                                 border: round $accent; border-title-color: $accent; padding: 1 1; }
-    RevisionDialog Rows { height: auto; max-height: 40; background: $panel; overflow-x: auto; scrollbar-size: 1 1; }
+    RevisionDialog RowList { height: auto; max-height: 40; background: $panel; overflow-x: auto; scrollbar-size: 1 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
 
@@ -35,8 +35,8 @@ class RevisionDialog(ModalScreen[None]):
             word = "revision" if self._revision.accepted else "rejected, while it ran:"
             box.border_title = f"{word} {self._revision.revision[:7]} · {as_text.clock(self._revision.time)}"
             box.border_subtitle = "escape closes"
-            yield Rows()
+            yield RowList()
 
     def on_mount(self) -> None:
         width = min(130, self.app.size.width * 92 // 100) - 6
-        self.query_one(Rows).show(revision_rows(self._revision, width))
+        self.query_one(RowList).show(revision_rows(self._revision, width))

@@ -1,8 +1,8 @@
-"""One request step by step."""
+"""One request step by step. The Requests screen opens it, and the Try screen for an answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 import msgspec
 from textual import events
@@ -19,12 +19,12 @@ from tui.theme import BAD, FAINT, GOOD, MUTED, STRONG, TEXT
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.waterfall import LEGEND, waterfall
 
-if TYPE_CHECKING:
-    from tui.app import Dashboard
 
+class TraceDialog(ModalScreen[str | None]):
+    """Shows a waterfall with the words of the vendors, and the prompt where the file lets it be kept.
 
-class TraceDialog(ModalScreen[None]):
-    """A waterfall with the words of the vendors, and the prompt where the file lets it be kept."""
+    It returns the target or route that people want to try now, else None.
+    """
 
     DEFAULT_CSS = """
     TraceDialog { align: center middle; background: $background 60%; }
@@ -62,20 +62,19 @@ class TraceDialog(ModalScreen[None]):
         self.query_one("#trace", Static).update(Content("\n").join(lines))
 
     def action_leave(self) -> None:
-        self.dismiss()
+        self.dismiss(None)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(as_json(self._trace))
-        cast("Dashboard", self.app).tell("the trace is in the clipboard, as JSON")
+        self.notify("the trace is in the clipboard, as JSON", timeout=6, markup=False)
 
     def action_try_it(self) -> None:
         record = self._trace.record
-        self.dismiss()
-        cast("Dashboard", self.app).try_on(record.target or record.route)
+        self.dismiss(record.target or record.route)
 
 
 def as_json(trace: TraceView) -> str:
-    """The whole trace, indented."""
+    """Return the whole trace as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(trace), indent=2).decode()
 
 
@@ -102,7 +101,7 @@ def _head(trace: TraceView) -> list[Content]:
 
 
 def _said(trace: TraceView) -> list[Content]:
-    """The prompt and the answer, where they were kept."""
+    """Return the prompt and the answer, where they were kept."""
     if trace.captured is None:
         return []
     kept = "" if trace.captured.whole else " (its beginning)"

@@ -1,1 +1,1 @@
-"""The screens, a file each."""
+"""The six screens, a file each. The app makes each of them once."""

@@ -1,4 +1,4 @@
-"""The file: as it is, what is wrong with it, how it differs from what runs, and the log of revisions."""
+"""The Config screen: the file, what is wrong with it, how it differs from what runs, and the log of revisions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from router.views.figures import Snapshot
 from router.views.file import ConfigView
 from tui import format as as_text
 from tui.dialogs.revision import RevisionDialog
+from tui.session import Session
 from tui.theme import BAD, GOOD, STRONG
-from tui.view import GONE, View
+from tui.view import GONE, DashboardScreen
 from tui.widgets.config_rows import difference_rows, file_rows, log_rows, marked
-from tui.widgets.rows import Rows
+from tui.widgets.row_list import RowList
 
 Part = Literal["file", "difference", "log"]
 _MARGIN = {"file": 8, "difference": 4, "log": 0}  # characters before the text of a line
 
 
-class ConfigScreen(View):
-    """One part at a time."""
+class ConfigScreen(DashboardScreen):
+    """Shows one part at a time: the file, the difference, or the log."""
 
     CSS_PATH = "config.tcss"
     name_of_mode: ClassVar[str] = "config"
@@ -45,8 +46,8 @@ class ConfigScreen(View):
         Binding("y", "copy_path", "copy path", tooltip="copy the path of the file", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._view: ConfigView | None = None
         self._part: Part = "file"
         self._search = ""
@@ -55,7 +56,7 @@ class ConfigScreen(View):
 
     def body(self) -> ComposeResult:
         yield Static(id="verdict")
-        source = Rows(empty="loading…", id="source")
+        source = RowList(empty="loading…", id="source")
         source.add_class("box")
         yield source
         search = Input(placeholder="a text; enter goes on reading, escape ends it", id="search", select_on_focus=False)
@@ -63,15 +64,15 @@ class ConfigScreen(View):
         search.add_class("box")
         yield search
 
-    def show(self, snapshot: Snapshot) -> None:
+    def render_snapshot(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
         if self._view is None and not snapshot.connected:
-            self.query_one("#source", Rows).say_when_empty(GONE)
+            self.query_one("#source", RowList).say_when_empty(GONE)
 
-    async def look(self) -> None:
-        if self.dashboard.feed is None:
+    async def refresh_data(self) -> None:
+        if self.session.feed is None:
             return
-        before, view = self._view, await self.dashboard.feed.config()
+        before, view = self._view, await self.session.feed.config()
         if view == before:
             return
         self._view = view
@@ -80,26 +81,26 @@ class ConfigScreen(View):
             self._show_first_finding()
 
     def _show_first_finding(self) -> None:
-        """Unless the person reads elsewhere."""
-        source, findings = self.query_one("#source", Rows), self._findings()
+        """Put the cursor on the first finding, unless the person reads elsewhere."""
+        source, findings = self.query_one("#source", RowList), self._findings()
         if findings and source.key in (None, "line 1", self._placed):
             self._placed = findings[0]
             source.seek(findings[0])
 
     def _findings(self) -> list[str]:
-        """The keys of their rows."""
-        keys = (row.key for row in self.query_one("#source", Rows).rows)
+        """Return the keys of the findings' rows."""
+        keys = (row.key for row in self.query_one("#source", RowList).rows)
         return [key for key in keys if key is not None and key.startswith("finding")]
 
     def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
+        """Draw for the new width; the common part runs too, as Textual calls every class's."""
         self._draw()
 
     def _draw(self) -> None:
         view = self._view
         if view is None:
             return
-        source = self.query_one("#source", Rows)
+        source = self.query_one("#source", RowList)
         width = source.scrollable_content_region.width
         rows = {
             "file": lambda: file_rows(view, width),
@@ -107,7 +108,7 @@ class ConfigScreen(View):
             "log": lambda: log_rows(view.log, view.revision, width),
         }[self._part]()
         rows, self._hits = marked(rows, self._search, margin=_MARGIN[self._part])
-        self._tell_hits()
+        self._show_hits()
         source.say_when_empty("there is no difference: what is saved runs" if self._part == "difference" else "")
         source.show(rows)
         titles = {"file": view.path or "made from text", "difference": "running → saved", "log": "revisions"}
@@ -120,7 +121,7 @@ class ConfigScreen(View):
     def action_part(self, part: Part) -> None:
         self._part = part
         self._draw()
-        self.query_one("#source", Rows).action_first()
+        self.query_one("#source", RowList).action_first()
 
     def action_next(self, by: int) -> None:
         """Go round the places that were searched for, else the findings, from where the cursor is."""
@@ -132,10 +133,10 @@ class ConfigScreen(View):
         if findings := self._findings():
             self._go_round(findings, by)
         else:
-            self.dashboard.tell("nothing is wrong with the file")
+            self.tell("nothing is wrong with the file")
 
     def _go_round(self, places: list[str], by: int) -> None:
-        source = self.query_one("#source", Rows)
+        source = self.query_one("#source", RowList)
         order = {row.key: index for index, row in enumerate(source.rows)}
         here = order.get(source.key, 0)
         beyond = [key for key in places if (order[key] - here) * by > 0]
@@ -145,7 +146,7 @@ class ConfigScreen(View):
     # --- searching
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what makes sense now."""
+        """Let only those keys act that make sense now."""
         if action == "end_search":
             return self.has_class("-searching")
         return action != "search" or not isinstance(self.focused, Input)
@@ -157,11 +158,11 @@ class ConfigScreen(View):
     def action_end_search(self) -> None:
         self.remove_class("-searching")
         self.query_one("#search", Input).value = ""
-        self.query_one("#source", Rows).focus()
+        self.query_one("#source", RowList).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """The first place from the cursor on, at each letter."""
-        source = self.query_one("#source", Rows)
+        """Go to the first place from the cursor on, at each letter."""
+        source = self.query_one("#source", RowList)
         self._search = event.value
         self._draw()
         if self._hits and source.key not in self._hits:
@@ -169,16 +170,16 @@ class ConfigScreen(View):
 
     def on_input_submitted(self) -> None:
         if self._search:
-            self.query_one("#source", Rows).focus()
+            self.query_one("#source", RowList).focus()
         else:
             self.action_end_search()
 
-    def _tell_hits(self) -> None:
+    def _show_hits(self) -> None:
         search, number = self.query_one("#search", Input), len(self._hits)
-        told = "nothing has it" if not number else "1 line has it" if number == 1 else f"{number} lines have it"
-        search.border_subtitle = told if self._search else ""
+        sentence = "nothing has it" if not number else "1 line has it" if number == 1 else f"{number} lines have it"
+        search.border_subtitle = sentence if self._search else ""
 
-    def on_rows_selected(self, event: Rows.Selected) -> None:
+    def on_row_list_selected(self, event: RowList.Selected) -> None:
         kind, _, number = event.key.partition(" ")
         if kind == "revision" and self._view is not None:
             self.app.push_screen(RevisionDialog(self._view.log[int(number)]))
@@ -186,20 +187,20 @@ class ConfigScreen(View):
     def action_copy_path(self) -> None:
         if self._view is not None and self._view.path:
             self.app.copy_to_clipboard(self._view.path)
-            self.dashboard.tell(f"in the clipboard: {self._view.path}")
+            self.tell(f"in the clipboard: {self._view.path}")
         else:
-            self.dashboard.tell("this router was made from text; no file has a path", level="warning")
+            self.tell("this router was made from text; no file has a path", level="warning")
 
     def action_edit(self) -> None:
-        """In the person's editor; the router notices when it is saved."""
+        """Open the file in the person's editor; the router notices when it is saved."""
         path = self._view.path if self._view is not None else None
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
         if path is None:
-            self.dashboard.tell("this router was made from text; there is no file to edit", level="warning")
+            self.tell("this router was made from text; there is no file to edit", level="warning")
         elif not Path(path).exists():
-            self.dashboard.tell(f"{path} is not on this machine, or was removed", level="warning")
+            self.tell(f"{path} is not on this machine, or was removed", level="warning")
         elif not editor:
-            self.dashboard.tell("set VISUAL or EDITOR to your editor, such as EDITOR=nano", level="warning")
+            self.tell("set VISUAL or EDITOR to your editor, such as EDITOR=nano", level="warning")
         else:
             self._edit([*shlex.split(editor), path])
 
@@ -209,14 +210,14 @@ class ConfigScreen(View):
                 subprocess.run(command, check=False)
         except (SuspendNotSupported, OSError) as error:
             why = "this terminal can't be lent to it" if isinstance(error, SuspendNotSupported) else str(error)
-            self.dashboard.tell(f"{command[0]} can't be started: {why}", level="error")
+            self.tell(f"{command[0]} can't be started: {why}", level="error")
 
 
 def _verdict(view: ConfigView) -> Content:
-    """One plain sentence: what runs, and whether it is what is saved."""
+    """Say in one plain sentence what runs, and whether it is what is saved."""
     running = view.revision[:7]
     if view.diagnostics or view.problem:
-        errors = sum(each.severity == "error" for each in view.diagnostics)
+        errors = sum(finding.severity == "error" for finding in view.diagnostics)
         why = view.problem or f"{errors} error{'' if errors == 1 else 's'}"
         return Content.assemble(
             ("✗ Saved file rejected: ", f"bold {BAD}"),

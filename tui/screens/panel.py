@@ -1,4 +1,4 @@
-"""The panel: every provider and target with its lamp, traffic and faults, and what happened."""
+"""The Panel screen: every provider and target with its lamp, traffic and faults, and what happened."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from textual.containers import Horizontal
 from router.views.events import Event
 from router.views.figures import ProviderFigures, Snapshot
 from router.views.requests import RequestFilter
-from tui.view import BREAKER_KEYS, GONE, View
-from tui.widgets.board import Board
+from tui.dialogs.pick import MOST
+from tui.simulated import Fault
+from tui.view import BREAKER_KEYS, GONE, DashboardScreen
 from tui.widgets.details import Details
 from tui.widgets.event_list import EventList
-from tui.widgets.rows import Rows
+from tui.widgets.provider_table import ProviderTable
+from tui.widgets.row_list import RowList
 from tui.widgets.tiles import Tiles
 
 _DEMO = ("fault", "traffic")
 _TRAFFIC = Binding.Group("traffic")
 
 
-class PanelScreen(View):
-    """The lit panel of the signal box."""
+class PanelScreen(DashboardScreen):
+    """Shows the lit panel of the signal box."""
 
     CSS_PATH = "panel.tcss"
     name_of_mode: ClassVar[str] = "panel"
-    AUTO_FOCUS = "Board"
+    AUTO_FOCUS = "ProviderTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("b", "fault('break')", "break", tooltip="break this simulated vendor: it answers 500"),
         Binding("s", "fault('slow')", "slow", tooltip="slow this simulated vendor down"),
@@ -47,97 +49,97 @@ class PanelScreen(View):
 
     def body(self) -> ComposeResult:
         yield Tiles()
-        board = Board(id="board")
-        board.add_class("box")
-        board.border_title = "providers"
-        yield board
+        table = ProviderTable(id="providers")
+        table.add_class("box")
+        table.border_title = "providers"
+        yield table
         with Horizontal(id="below"):
-            happened = EventList(id="events")
-            happened.add_class("box")
-            happened.border_title = "events"
-            yield happened
+            event_list = EventList(id="events")
+            event_list.add_class("box")
+            event_list.border_title = "events"
+            yield event_list
             yield Details(id="details", classes="box")
 
-    def show(self, snapshot: Snapshot) -> None:
-        world = self.dashboard.world
+    def render_snapshot(self, snapshot: Snapshot) -> None:
+        vendors = self.session.vendors
         self.query_one(Tiles).draw(snapshot)
-        board = self.query_one(Board)
-        board.draw(snapshot, {} if world is None else world.faults())
+        table = self.query_one(ProviderTable)
+        table.draw(snapshot, {} if vendors is None else vendors.faults())
         if not snapshot.connected:
-            board.border_subtitle = GONE
-        elif world is not None:
-            board.border_subtitle = f"simulated traffic: {world.traffic:.3g} requests/s  + −"
+            table.border_subtitle = GONE
+        elif vendors is not None:
+            table.border_subtitle = f"simulated traffic: {vendors.traffic:.3g} requests/s  + −"
         else:
-            board.border_subtitle = ""
+            table.border_subtitle = ""
         self.set_class(not snapshot.connected, "-gone")
         self._detail()
 
-    def heard(self, event: Event) -> None:
-        self.query_one(EventList).draw(self.dashboard.events)
+    def render_event(self, event: Event) -> None:
+        self.query_one(EventList).draw(self.session.events)
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        self.query_one(EventList).draw(self.dashboard.events)
+        """Draw the events that happened unseen; then the common part runs, as Textual calls every class's."""
+        self.query_one(EventList).draw(self.session.events)
 
     def _detail(self) -> None:
-        snapshot = self.dashboard.snapshot
+        snapshot = self.session.snapshot
         if snapshot is not None:
-            self.query_one(Details).draw(self.query_one(Board).chosen, snapshot)
+            self.query_one(Details).draw(self.query_one(ProviderTable).chosen, snapshot)
 
-    def on_rows_moved(self, event: Rows.Moved) -> None:
-        if isinstance(event.rows, Board):
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        if isinstance(event.row_list, ProviderTable):
             self._detail()
 
-    def on_rows_selected(self, event: Rows.Selected) -> None:
-        if isinstance(event.rows, EventList):
-            self.dashboard.tell(event.rows.sentence(event.key))
+    def on_row_list_selected(self, event: RowList.Selected) -> None:
+        if isinstance(event.row_list, EventList):
+            self.tell(event.row_list.sentence(event.key))
         else:
             self.action_fold()
 
     # --- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action not in _DEMO or self.dashboard.world is not None
+        return action not in _DEMO or self.session.vendors is not None
 
     def action_fold(self) -> None:
-        chosen = self.query_one(Board).chosen
+        chosen = self.query_one(ProviderTable).chosen
         if isinstance(chosen, ProviderFigures):
-            self.query_one(Board).toggle(chosen.name)
+            self.query_one(ProviderTable).toggle(chosen.name)
 
     def action_breaker(self, action: str) -> None:
-        chosen = self.query_one(Board).chosen
+        chosen = self.query_one(ProviderTable).chosen
         if chosen is not None:
-            self.dashboard.set_breaker(chosen.name, action)
+            self.set_breaker(chosen.name, action)
 
     def action_drain(self) -> None:
-        chosen = self.query_one(Board).chosen
+        chosen = self.query_one(ProviderTable).chosen
         if chosen is not None:
-            self.dashboard.drain(chosen.name, back=chosen.lamp.state == "drained")
+            self.drain(chosen.name, back=chosen.health.state == "drained")
 
     def action_try_it(self) -> None:
-        chosen = self.query_one(Board).chosen
+        chosen = self.query_one(ProviderTable).chosen
         if isinstance(chosen, ProviderFigures):
-            self.dashboard.try_on(*(each.name for each in chosen.targets[:4]))
+            self.try_on(*(target.name for target in chosen.targets[:MOST]))
         elif chosen is not None:
-            self.dashboard.try_on(chosen.name)
+            self.try_on(chosen.name)
 
     def action_requests(self) -> None:
-        chosen = self.query_one(Board).chosen
+        chosen = self.query_one(ProviderTable).chosen
         if isinstance(chosen, ProviderFigures):
-            self.dashboard.show_requests(RequestFilter(provider=chosen.name))
+            self.show_requests(RequestFilter(provider=chosen.name))
         elif chosen is not None:
-            self.dashboard.show_requests(RequestFilter(target=chosen.name))
+            self.show_requests(RequestFilter(target=chosen.name))
 
     def action_clear_cache(self) -> None:
-        self.dashboard.clear_cache()
+        self.clear_cache()
 
-    def action_fault(self, fault: str) -> None:
-        chosen = self.query_one(Board).chosen
+    def action_fault(self, fault: Fault) -> None:
+        chosen = self.query_one(ProviderTable).chosen
         if chosen is not None:
             name = chosen.name if isinstance(chosen, ProviderFigures) else chosen.provider
-            self.dashboard.fault(name, fault)
+            self.set_fault(name, fault)
 
     def action_traffic(self, factor: float) -> None:
-        world = self.dashboard.world
-        if world is not None:
-            self.dashboard.tell(world.change_traffic(factor))
+        vendors = self.session.vendors
+        if vendors is not None:
+            self.tell(vendors.change_traffic(factor))

@@ -1,4 +1,4 @@
-"""Five minutes of rate, time to first token, errors and cost: of all, of a provider, or of a route."""
+"""The Plots screen: five minutes of rate, first token, errors and cost, of all, of a provider, or of a route."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from textual.containers import Grid, Horizontal
 from router.views.figures import Snapshot
 from router.views.history import History, Samples
 from tui import format as as_text
+from tui.session import Session
 from tui.theme import BAD, GOOD, INFO, MONEY, STRONG, TITLE, WARN
-from tui.view import View
+from tui.view import DashboardScreen
 from tui.widgets.chart import Chart, Series
-from tui.widgets.rows import Row, Rows
+from tui.widgets.row_list import Row, RowList
 
 ALL = "all"
 _CHARTS = ("rate", "latency", "errors", "cost")
@@ -29,13 +30,13 @@ def _per_minute(value: float | None) -> str:
     return as_text.UNKNOWN if value is None else f"{as_text.dollars(value)}/m"
 
 
-class PlotsScreen(View):
-    """What is plotted is chosen at the side, or by the arrow keys."""
+class PlotsScreen(DashboardScreen):
+    """Plots what is chosen at the side, or by the arrow keys."""
 
     CSS_PATH = "plots.tcss"
     name_of_mode: ClassVar[str] = "plots"
-    look_every: ClassVar[int] = 8  # two seconds are less than a column, and five minutes cost something to add up
-    AUTO_FOCUS = "Rows"
+    refresh_every: ClassVar[int] = 8  # two seconds are less than a column, and five minutes cost something to add up
+    AUTO_FOCUS = "RowList"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", "previous", tooltip="the previous provider or route", key_display="←"),
         Binding("right", "step(1)", "next", tooltip="the next provider or route", key_display="→"),
@@ -44,15 +45,15 @@ class PlotsScreen(View):
         Binding("n", "next_chart", "next chart", tooltip="of one at a time: the next one"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._history: History | None = None
         self._whole = False  # latency to the end of the answer, in place of the first token
         self._zoomed: int | None = None
 
     def body(self) -> ComposeResult:
         with Horizontal():
-            subjects = Rows(id="subjects")
+            subjects = RowList(id="subjects")
             subjects.add_class("box")
             subjects.border_title = "of"
             yield subjects
@@ -62,9 +63,9 @@ class PlotsScreen(View):
                 yield Chart("failed", _per_second, least=1.0, id="errors")
                 yield Chart("cost", _per_minute, least=0.001, id="cost")
 
-    def show(self, snapshot: Snapshot) -> None:
-        providers = tuple(each.name for each in snapshot.providers)
-        routes = tuple(each.name for each in snapshot.routes)
+    def render_snapshot(self, snapshot: Snapshot) -> None:
+        providers = tuple(provider.name for provider in snapshot.providers)
+        routes = tuple(route.name for route in snapshot.routes)
         rows = [
             Row(ALL, ((" everything", STRONG),)),
             Row(None, ((" providers", TITLE),)),
@@ -72,19 +73,19 @@ class PlotsScreen(View):
             Row(None, ((" routes", TITLE),)),
             *(Row(f"route {name}", ((f"   {name}", ""),)) for name in routes),
         ]
-        self.query_one(Rows).show(rows)
+        self.query_one(RowList).show(rows)
         self.set_class(not snapshot.connected, "-gone")
         self._zoom_class()
 
-    async def look(self) -> None:
-        if self.dashboard.feed is not None:
-            self._history = await self.dashboard.feed.history()
+    async def refresh_data(self) -> None:
+        if self.session.feed is not None:
+            self._history = await self.session.feed.history()
             self._draw()
 
     @property
     def subject(self) -> str:
         """What is plotted: "all", "provider groq", "route chat"."""
-        return self.query_one(Rows).key or ALL
+        return self.query_one(RowList).key or ALL
 
     def _draw(self) -> None:
         history = self._history
@@ -96,8 +97,8 @@ class PlotsScreen(View):
         for id_, series in _plots(samples, whole=self._whole):
             self.query_one(f"#{id_}", Chart).draw(series, history.end)
 
-    def on_rows_moved(self, event: Rows.Moved) -> None:
-        """Something else is shown now, on scales of its own."""
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        """Plot something else, on scales of its own."""
         for chart in self.query(Chart):
             chart.rescale()
         for id_, title in zip(_CHARTS, ("requests", self._latency_title, "failed", "cost"), strict=True):
@@ -119,7 +120,7 @@ class PlotsScreen(View):
     # --- keys
 
     def action_step(self, by: int) -> None:
-        self.query_one(Rows).action_move(by)
+        self.query_one(RowList).action_move(by)
 
     def action_latency(self) -> None:
         self._whole = not self._whole
@@ -139,19 +140,17 @@ class PlotsScreen(View):
 
 
 def _plots(samples: Samples, *, whole: bool) -> Iterator[tuple[str, list[Series]]]:
-    """Each chart's id and what is in it."""
+    """Yield each chart's id and what is in it."""
     yield "rate", [Series("now", _smooth(samples.calls), GOOD, filled=True)]
     p50, p95 = (
         (samples.latency_p50, samples.latency_p95) if whole else (samples.first_token_p50, samples.first_token_p95)
     )
     yield "latency", [Series("p50", p50, INFO, filled=True), Series("p95", p95, WARN, hatched=True)]
     yield "errors", [Series("now", _smooth(samples.errors), BAD, filled=True)]
-    yield "cost", [Series("now", [each * 60 for each in _smooth(samples.cost)], MONEY, filled=True)]
+    yield "cost", [Series("now", [dollars * 60 for dollars in _smooth(samples.cost)], MONEY, filled=True)]
 
 
 def _smooth(values: tuple[float, ...], over: int = 3) -> list[float]:
-    """The mean of the last few seconds, so that few calls a second are a line and no comb."""
-    return [
-        sum(values[max(0, at - over + 1) : at + 1]) / len(values[max(0, at - over + 1) : at + 1])
-        for at in range(len(values))
-    ]
+    """Return the mean of the last few seconds, so that few calls a second are a line and no comb."""
+    windows = (values[max(0, end - over) : end] for end in range(1, len(values) + 1))
+    return [sum(window) / len(window) for window in windows]

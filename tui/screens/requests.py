@@ -1,10 +1,11 @@
-"""The recent requests as they end, filtered, and the trace of each."""
+"""The Requests screen: the recent requests as they end, filtered, and the trace of each."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from msgspec.structs import replace
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -15,19 +16,19 @@ from textual.widgets import Input, Static
 from router.views.figures import Snapshot
 from router.views.requests import RequestFilter, RequestRecord
 from tui import request_filter
-from tui.dialogs.trace import TraceDialog
 from tui.feed import FeedLost
+from tui.session import Session
 from tui.theme import BAD, FAINT, MUTED
-from tui.view import GONE, View
+from tui.view import GONE, DashboardScreen
 from tui.widgets.request_list import RequestList
-from tui.widgets.rows import Rows
+from tui.widgets.row_list import RowList
 
 LIMIT = 200
 SLOW = 2.0  # seconds, of the key for slow ones
 
 
-class RequestsScreen(View):
-    """A live tail."""
+class RequestsScreen(DashboardScreen):
+    """Shows a live tail of the requests that pass the filter."""
 
     CSS_PATH = "requests.tcss"
     name_of_mode: ClassVar[str] = "requests"
@@ -41,14 +42,16 @@ class RequestsScreen(View):
         Binding("escape", "leave", "leave the filter", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._only = RequestFilter()
         self._records: tuple[RequestRecord, ...] = ()
 
     def body(self) -> ComposeResult:
         with Vertical(id="filter"):
-            yield Input(placeholder="route:chat provider:openai code:timeout slow:2s failed", suggester=_Words(self))
+            yield Input(
+                placeholder="route:chat provider:openai code:timeout slow:2s failed", suggester=_Words(self.session)
+            )
             yield Static(id="mistake")
         requests = RequestList()
         requests.add_class("box")
@@ -56,30 +59,30 @@ class RequestsScreen(View):
         yield requests
 
     def on_screen_resume(self) -> None:
-        wanted, self.dashboard.requests_filter = self.dashboard.requests_filter, None
+        """Apply the filter that another screen wants; then the common part runs, as Textual calls every class's."""
+        wanted, self.session.wanted_requests = self.session.wanted_requests, None
         if wanted is not None:
             self._set(wanted)
-        super().on_screen_resume()
 
-    def show(self, snapshot: Snapshot) -> None:
+    def render_snapshot(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
         if not self._records and not snapshot.connected:
             self.query_one(RequestList).draw((), empty=GONE)
 
-    async def look(self) -> None:
-        if self.dashboard.feed is None:
+    async def refresh_data(self) -> None:
+        if self.session.feed is None:
             return
         only = self._only if self._only != RequestFilter() else None
-        self._records = await self.dashboard.feed.requests(only, LIMIT)
+        self._records = await self.session.feed.requests(only, LIMIT)
         self._draw()
 
     def _draw(self) -> None:
         requests = self.query_one(RequestList)
-        told = request_filter.written(self._only)
-        empty = f"no recent request passes {told}; x lets all pass" if told else "no request has ended yet"
+        words = request_filter.written(self._only)
+        empty = f"no recent request passes {words}; x lets all pass" if words else "no request has ended yet"
         requests.draw(self._records, empty=empty)
-        requests.border_title = f"requests · {told}" if told else "requests"
-        failed = sum(each.code is not None for each in self._records)
+        requests.border_title = f"requests · {words}" if words else "requests"
+        failed = sum(record.code is not None for record in self._records)
         requests.border_subtitle = f"the last {len(self._records)}, {failed} failed" if self._records else ""
 
     # --- the filter
@@ -88,7 +91,7 @@ class RequestsScreen(View):
         self._only = only
         self.query_one(Input).value = request_filter.written(only)
         self._draw()
-        self.dashboard.look_now()
+        self.refresh_now()
 
     def action_filter(self) -> None:
         self.query_one("#filter").display = True
@@ -128,48 +131,49 @@ class RequestsScreen(View):
 
     # --- the trace
 
-    def on_rows_selected(self, event: Rows.Selected) -> None:
-        self.dashboard.start(self._open, "trace")
+    def on_row_list_selected(self, event: RowList.Selected) -> None:
+        self._open_chosen()
 
     def action_trace(self) -> None:
         self.query_one(RequestList).action_select()
 
-    async def _open(self) -> None:
-        record, feed = self.query_one(RequestList).chosen, self.dashboard.feed
+    @work(group="trace", exclusive=True)
+    async def _open_chosen(self) -> None:
+        record, feed = self.query_one(RequestList).chosen, self.session.feed
         if record is None or feed is None:
             return
         try:
             trace = await feed.trace(record.id)
         except FeedLost as error:
-            self.dashboard.tell(str(error), level="error")
+            self.tell(str(error), level="error")
             return
         if trace is None:
-            self.dashboard.tell(f"the trace of {record.id} is not remembered any more", level="warning")
+            self.tell(f"the trace of {record.id} is not remembered any more", level="warning")
         else:
-            self.app.push_screen(TraceDialog(trace))
+            self.open_trace(trace)
 
 
 class _Words(Suggester):
-    """Completes the last word: what may be filtered by, and the names that there are."""
+    """Completes the last word of the filter: what may be filtered by, and the names that there are."""
 
-    def __init__(self, screen: RequestsScreen) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(use_cache=False)
-        self._screen = screen
+        self._session = session
 
     async def get_suggestion(self, value: str) -> str | None:
         start, _, word = value.rpartition(" ")
         if not word:
             return None
-        known = next((each for each in self._words() if each.startswith(word) and each != word), None)
+        known = next((known for known in self._words() if known.startswith(word) and known != word), None)
         return None if known is None else f"{start} {known}".lstrip()
 
     def _words(self) -> list[str]:
-        snapshot = self._screen.dashboard.snapshot
+        snapshot = self._session.snapshot
         words = list(request_filter.WORDS)
         if snapshot is not None:
-            words += [f"route:{each.name}" for each in snapshot.routes]
-            words += [f"provider:{each.name}" for each in snapshot.providers]
-            words += [f"target:{each.name}" for each in snapshot.targets]
-            codes = {code: None for each in snapshot.targets for code in each.figures.window.errors}
+            words += [f"route:{route.name}" for route in snapshot.routes]
+            words += [f"provider:{provider.name}" for provider in snapshot.providers]
+            words += [f"target:{target.name}" for target in snapshot.targets]
+            codes = {code: None for target in snapshot.targets for code in target.figures.window.errors}
             words += [f"code:{code}" for code in codes]
         return words

@@ -1,8 +1,7 @@
-"""A prompt to a route, or to several targets side by side, through the process of the router that is watched."""
+"""The Try screen: a prompt to a route, or to several targets side by side, through the router that is watched."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -16,35 +15,36 @@ from router.views.commands import Prompt
 from router.views.figures import Snapshot
 from tui import format as as_text
 from tui.dialogs.pick import MOST, Pick
+from tui.session import Session
 from tui.theme import FAINT, INFO, MUTED, STRONG
-from tui.view import View
+from tui.view import DashboardScreen
 from tui.widgets.answer import Answer
-from tui.widgets.drawer import Drawer
 from tui.widgets.prompt_box import PromptBox
+from tui.widgets.prompt_options import PromptOptions
 
 
-class TryScreen(View):
-    """Streams go on while another screen is in front."""
+class TryScreen(DashboardScreen):
+    """Asks, and shows the answers as they stream, which goes on while another screen is in front."""
 
     CSS_PATH = "try_prompt.tcss"
     name_of_mode: ClassVar[str] = "try"
     AUTO_FOCUS = "PromptBox"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "pick", "whom", tooltip="choose routes and targets to ask"),
-        Binding("ctrl+o", "drawer", "parameters", tooltip="system prompt, temperature, tokens, cache"),
+        Binding("ctrl+o", "options", "parameters", tooltip="system prompt, temperature, tokens, cache"),
         Binding("escape", "leave", "cancel", tooltip="cancel what streams; then out of the prompt"),
         Binding("i", "write", "write", tooltip="back to the prompt", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._to: tuple[str, ...] = ()
         self._asked: list[Worker[None]] = []
 
     def body(self) -> ComposeResult:
         with Horizontal(id="answers"):
             yield Static(_HINT, id="hint")
-        yield Drawer()
+        yield PromptOptions()
         with Vertical(id="prompt"):
             box = PromptBox()
             box.add_class("box")
@@ -53,46 +53,51 @@ class TryScreen(View):
             yield Static(id="to")
 
     def on_screen_resume(self) -> None:
-        wanted, self.dashboard.try_targets = self.dashboard.try_targets, ()
+        """Choose what another screen wants asked; then the common part runs, as Textual calls every class's."""
+        wanted, self.session.wanted_targets = self.session.wanted_targets, ()
         if wanted:
             self._to = wanted[:MOST]
-        super().on_screen_resume()
 
-    def show(self, snapshot: Snapshot) -> None:
+    def try_on(self, *names: str) -> None:
+        """Choose these here."""
+        self._to = names[:MOST]
+        self._show_choice()
+
+    def render_snapshot(self, snapshot: Snapshot) -> None:
         known = {route.name for route in snapshot.routes} | {target.name for target in snapshot.targets}
-        self._to = tuple(each for each in self._to if each in known)
+        self._to = tuple(name for name in self._to if name in known)
         if not self._to and snapshot.routes:
             self._to = (snapshot.routes[0].name,)
-        self._tell()
+        self._show_choice()
 
-    def _tell(self) -> None:
-        """Below the prompt: who is asked, and with what."""
+    def _show_choice(self) -> None:
+        """Say below the prompt who is asked, and with what."""
         names = [(f" {name} ", f"{STRONG} on $panel") for name in self._to]
         pieces: list[tuple[str, str]] = [("to ", FAINT)]
         for name in names:
             pieces += [name, (" ", "")]
         if not names:
             pieces = [("no route to ask", FAINT)]
-        told = Content.assemble(*pieces, ("ctrl+t changes  " if names else "  ", FAINT))
-        self.query_one("#to", Static).update(told.append(self.query_one(Drawer).told()))
+        choice = Content.assemble(*pieces, ("ctrl+t changes  " if names else "  ", FAINT))
+        self.query_one("#to", Static).update(choice.append(self.query_one(PromptOptions).summary()))
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self._tell()
+        self._show_choice()
 
     def on_select_changed(self, event: Select.Changed) -> None:
-        self._tell()
+        self._show_choice()
 
     # --- asking
 
     async def on_prompt_box_sent(self, event: PromptBox.Sent) -> None:
-        feed = self.dashboard.feed
+        feed = self.session.feed
         try:
-            params = dict(self.query_one(Drawer).params())
+            params = dict(self.query_one(PromptOptions).params())
         except ValueError as error:
-            self.dashboard.tell(str(error), level="error")
+            self.tell(str(error), level="error")
             return
         if feed is None or not self._to:
-            self.dashboard.tell("no router to ask yet", level="warning")
+            self.tell("no router to ask yet", level="warning")
             return
         self._cancel()
         columns = self.query_one("#answers")
@@ -103,21 +108,21 @@ class TryScreen(View):
         box = self.query_one(PromptBox)
         box.text = ""
         box.border_subtitle = f"asked: {as_text.fit(event.text.splitlines()[0], 70).rstrip()}"
-        self._asked = [
-            self.dashboard.start(partial(answer.run, feed, Prompt(answer.to, messages, params)), "try", exclusive=False)
-            for answer in answers
-        ]
+        self._asked = [answer.run(feed, Prompt(answer.to, messages, params)) for answer in answers]
 
     def _messages(self, text: str) -> str | tuple[dict[str, Any], ...]:
-        system = self.query_one(Drawer).system
+        system = self.query_one(PromptOptions).system
         return ({"role": "system", "content": system}, {"role": "user", "content": text}) if system else text
 
     def _cancel(self) -> bool:
-        """End what runs; False when nothing does."""
-        running = [each for each in self._asked if not each.is_finished]
-        for each in running:
-            each.cancel()
+        """End the answers that stream; return False when none does."""
+        running = [asking for asking in self._asked if not asking.is_finished]
+        for asking in running:
+            asking.cancel()
         return bool(running)
+
+    def on_answer_trace_requested(self, event: Answer.TraceRequested) -> None:
+        self.open_trace(event.trace)
 
     # --- keys
 
@@ -133,23 +138,23 @@ class TryScreen(View):
     def action_write(self) -> None:
         self.query_one(PromptBox).focus()
 
-    def action_drawer(self) -> None:
-        drawer = self.query_one(Drawer)
-        drawer.display = not drawer.display
-        if drawer.display:
-            drawer.query_one("#system", Input).focus()
+    def action_options(self) -> None:
+        options = self.query_one(PromptOptions)
+        options.display = not options.display
+        if options.display:
+            options.query_one("#system", Input).focus()
         else:
             self.query_one(PromptBox).focus()
 
     def action_pick(self) -> None:
-        snapshot = self.dashboard.snapshot
+        snapshot = self.session.snapshot
         if snapshot is not None:
             self.app.push_screen(Pick(snapshot, self._to), self._picked)
 
     def _picked(self, chosen: tuple[str, ...] | None) -> None:
         if chosen:
             self._to = chosen
-            self._tell()
+            self._show_choice()
 
 
 _HINT = Content.assemble(

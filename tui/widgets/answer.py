@@ -1,22 +1,23 @@
-"""One answer as it streams: Markdown, its figures, and its trace when it is done."""
+"""One answer as it streams: Markdown, its figures, and its trace when it is done. A column of the Try screen."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Collapsible, Markdown, Static
 
 from router.views.commands import Prompt, PromptChunk, PromptEnd
 from router.views.requests import TraceView
 from tui import format as as_text
-from tui.dialogs.trace import TraceDialog
 from tui.feed import Feed, FeedLost
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, TEXT, WARN
 from tui.widgets.waterfall import waterfall
@@ -25,10 +26,10 @@ FLUSH = 0.08  # seconds that text is collected for before it is laid out, which 
 
 
 class Answer(Vertical):
-    """A column. `run` fills it.
+    """A column that shows one answer. `run` asks, and fills it.
 
     Args:
-        to: the route or target that is asked.
+        to: The route or target that is asked.
     """
 
     DEFAULT_CSS = """
@@ -46,6 +47,12 @@ class Answer(Vertical):
         Binding("v", "trace", "trace", tooltip="how this answer came about"),
         Binding("c", "copy", "copy", tooltip="copy the answer"),
     ]
+
+    @dataclass
+    class TraceRequested(Message):
+        """People want to see how this answer came about."""
+
+        trace: TraceView
 
     def __init__(self, to: str) -> None:
         super().__init__(classes="box")
@@ -76,13 +83,14 @@ class Answer(Vertical):
 
     # --- while it runs
 
+    @work(group="try")
     async def run(self, feed: Feed, prompt: Prompt) -> None:
-        """Ask, and show what comes. Cancelling it stops the call upstream."""
+        """Ask, and show what comes. Cancelling the worker stops the call upstream."""
         clock = asyncio.get_running_loop().time
         self._began = clock()
         try:
-            async with aclosing(feed.prompt(prompt)) as found:
-                async for event in found:
+            async with aclosing(feed.prompt(prompt)) as stream:
+                async for event in stream:
                     if isinstance(event, PromptEnd):
                         await self._flush()
                         self._ended(event)
@@ -104,7 +112,7 @@ class Answer(Vertical):
                 self._flushing.cancel()
 
     async def _broken(self, why: str) -> None:
-        """Unless the end was there already. What did come stays."""
+        """Say why it broke off, unless it had ended. What did come stays."""
         if not self._over:
             await self._flush()
             self._over = True
@@ -188,7 +196,7 @@ class Answer(Vertical):
                 as_text.seconds(end.seconds),
                 "" if end.finish_reason in ("stop", "end_turn") else end.finish_reason,
             ]
-            lines.append(Content.styled(" · ".join(each for each in figures if each), MUTED))
+            lines.append(Content.styled(" · ".join(figure for figure in figures if figure), MUTED))
         lines += [Content.styled(f"⚙ {call}", INFO) for call in end.tool_calls]
         self.query_one("#figures", Static).update(Content("\n").join(lines))
         self._draw_flow()
@@ -212,7 +220,7 @@ class Answer(Vertical):
 
     def action_trace(self) -> None:
         if self._trace is not None:
-            self.app.push_screen(TraceDialog(self._trace))
+            self.post_message(self.TraceRequested(self._trace))
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.text)
@@ -220,7 +228,7 @@ class Answer(Vertical):
 
 
 def _speed(end: PromptEnd) -> float | None:
-    """Tokens a second while it streamed."""
+    """Return the tokens a second while it streamed; None where that is unknown."""
     if not end.output_tokens or end.first_token is None or end.seconds <= end.first_token:
         return None
     return end.output_tokens / (end.seconds - end.first_token)

@@ -1,4 +1,4 @@
-"""A chart of braille dots: two by four a cell, with scales that people can read and that do not jump."""
+"""A chart of braille dots: two by four a cell, on scales that do not jump. The Plots screen has four of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Series:
 
 
 def nice_top(value: float) -> float:
-    """The round number at or above: a step times a power of ten."""
+    """Return the round number at or above a value: a step times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -49,18 +49,18 @@ def nice_top(value: float) -> float:
 
 
 def columns(values: Values, width: int) -> list[float | None]:
-    """Spread over `width` columns: the mean of each column's values, None where there are none."""
-    found: list[float | None] = []
+    """Spread values over `width` columns: return the mean of each column's values, None where there are none."""
+    means: list[float | None] = []
     for number in range(width):
         first = number * len(values) // width
         last = max(first + 1, (number + 1) * len(values) // width)
         known = [value for value in values[first:last] if value is not None]
-        found.append(sum(known) / len(known) if known else None)
-    return found
+        means.append(sum(known) / len(known) if known else None)
+    return means
 
 
 def dots(series: Series, width: int, height: int, top: float) -> list[list[int]]:
-    """The pattern of every cell: `height` rows of `width` cells."""
+    """Return the dots of every cell, as offsets from U+2800: `height` rows of `width` cells."""
     cells = [[0] * width for _ in range(height)]
     before: int | None = None
     for x, value in enumerate(columns(series.values, width * 2)):
@@ -77,14 +77,14 @@ def dots(series: Series, width: int, height: int, top: float) -> list[list[int]]
             continue
         lit = {*range(min(start, y), max(start, y) + 1)}
         if series.hatched:
-            lit.update(each for each in range(y, height * 4) if (x + each) % 4 == 0)
-        for each in lit:
-            cells[each // 4][x // 2] |= _DOTS[each % 4][x % 2]
+            lit.update(dot for dot in range(y, height * 4) if (x + dot) % 4 == 0)
+        for dot in lit:
+            cells[dot // 4][x // 2] |= _DOTS[dot % 4][x % 2]
     return cells
 
 
 def row_of(value: float, height: int, top: float) -> int:
-    """The dot row of a value, from 0 at the top."""
+    """Return the row of dots that a value stands in, from 0 at the top."""
     return height * 4 - 1 - round(min(1.0, max(0.0, value / top)) * (height * 4 - 1))
 
 
@@ -92,9 +92,9 @@ class Chart(Widget):
     """Shows some series over the last minutes.
 
     Args:
-        title: stands in the border, as does the legend.
-        unit: makes words of a value.
-        least: the smallest top of the scale.
+        title: Stands in the border, as does the legend.
+        unit: Makes words of a value.
+        least: The smallest top of the scale.
     """
 
     DEFAULT_CSS = "Chart { background: $surface; height: 1fr; width: 1fr; padding: 0 1; }"
@@ -121,7 +121,7 @@ class Chart(Widget):
         self.refresh()
 
     def draw(self, series: Sequence[Series], end: float) -> None:
-        """Show these; the newest values are of the second before `end` (seconds since 1970)."""
+        """Show these series, whose newest values are of the second before `end` (seconds since 1970)."""
         if (shown := tuple(series)) == self._series and end == self._end:
             return
         self._series, self._end = shown, end
@@ -140,10 +140,10 @@ class Chart(Widget):
         self._end = -1.0
 
     def _scale(self) -> None:
-        """The scale grows at once, and shrinks only when it was too large for a while."""
+        """Let the scale grow at once, and shrink only when it was too large for a while."""
         width = max(1, self._width * 2)
-        highest = max((v for each in self._series for v in columns(each.values, width) if v is not None), default=0.0)
-        needed = max(self._least, nice_top(highest))
+        values = (value for series in self._series for value in columns(series.values, width) if value is not None)
+        needed = max(self._least, nice_top(max(values, default=0.0)))
         self._too_large = self._too_large + 1 if needed < self._top else 0
         if needed > self._top or self._too_large > _PATIENCE:
             self._top, self._too_large = needed, 0
@@ -157,33 +157,33 @@ class Chart(Widget):
         return max(1, self.content_size.height - 1)
 
     def _plot(self) -> None:
-        """Make the cells, where they are not those of what is shown at this size."""
+        """Make the cells, unless they are those of the same series at the same size."""
         made_of = (self._series, self._width, self._height, self._top)
         if made_of != self._plotted:
-            self._cells = [dots(each, self._width, self._height, self._top) for each in self._series]
+            self._cells = [dots(series, self._width, self._height, self._top) for series in self._series]
             self._plotted = made_of
 
     def _say_newest(self) -> None:
-        told = [f"{each.name} {self._unit(_newest(each.values))}" for each in self._series]
-        if len(told) > 1:
-            told = [f"{_sign(each)} {words}" for each, words in zip(self._series, told, strict=True)]
-        self.border_subtitle = "   ".join(told)
+        labels = [f"{series.name} {self._unit(_newest(series.values))}" for series in self._series]
+        if len(labels) > 1:
+            labels = [f"{_sign(series)} {label}" for series, label in zip(self._series, labels, strict=True)]
+        self.border_subtitle = "   ".join(labels)
 
     # --- what is at a place
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        at = event.get_content_offset(self)
-        if at is None or at.x < _LEFT or not self._series:
+        place = event.get_content_offset(self)
+        if place is None or place.x < _LEFT or not self._series:
             self._say_newest()
             return
-        share = (at.x - _LEFT + 0.5) / self._width
-        seconds = max((len(each.values) for each in self._series), default=0)
+        share = (place.x - _LEFT + 0.5) / self._width
+        seconds = max((len(series.values) for series in self._series), default=0)
         when = as_text.clock(self._end - seconds * (1 - share))
-        told = []
-        for each in self._series:
-            values = columns(each.values, self._width)
-            told.append(f"{each.name} {self._unit(values[min(len(values) - 1, at.x - _LEFT)])}")
-        self.border_subtitle = f"{when}  {'  '.join(told)}"
+        labels = []
+        for series in self._series:
+            values = columns(series.values, self._width)
+            labels.append(f"{series.name} {self._unit(values[min(len(values) - 1, place.x - _LEFT)])}")
+        self.border_subtitle = f"{when}  {'  '.join(labels)}"
 
     def on_leave(self) -> None:
         self._say_newest()
@@ -216,8 +216,8 @@ class Chart(Widget):
         return self._strip(pieces)
 
     def _times(self, width: int) -> str:
-        """A time of day at every whole minute that has room."""
-        seconds = max((len(each.values) for each in self._series), default=0)
+        """Return the axis: a time of day at every whole minute that has room."""
+        seconds = max((len(series.values) for series in self._series), default=0)
         line = [" "] * (_LEFT + width)
         if not seconds:
             return "".join(line)
@@ -225,9 +225,9 @@ class Chart(Widget):
         moment = self._end - self._end % step
         while moment > self._end - seconds:
             text = as_text.clock(moment)[:5]
-            at = _LEFT + round((1 - (self._end - moment) / seconds) * width) - len(text) // 2
-            if at >= _LEFT and at + len(text) <= len(line) and line[max(0, at - 1)] == " ":
-                line[at : at + len(text)] = text
+            start = _LEFT + round((1 - (self._end - moment) / seconds) * width) - len(text) // 2
+            if start >= _LEFT and start + len(text) <= len(line) and line[max(0, start - 1)] == " ":
+                line[start : start + len(text)] = text
             moment -= step
         return "".join(line)
 
@@ -236,15 +236,15 @@ class Chart(Widget):
         return Strip(segments).adjust_cell_length(self.content_size.width, self._style(""))
 
     def _style(self, ink: str) -> RichStyle:
-        found = self._styles.get(ink)
-        if found is None:
+        rich_style = self._styles.get(ink)
+        if rich_style is None:
             style = self.visual_style + Style.parse(ink) if ink else self.visual_style
-            found = self._styles[ink] = style.rich_style
-        return found
+            rich_style = self._styles[ink] = style.rich_style
+        return rich_style
 
 
 def _sign(series: Series) -> str:
-    """As it looks in the chart."""
+    """Return a sample of how a series looks in the chart, for the legend."""
     return "⡡⡡" if series.hatched else "⣿⣿" if series.filled else "⠤⠤"
 
 

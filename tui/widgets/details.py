@@ -1,4 +1,4 @@
-"""Everything about the provider or target that the cursor is on."""
+"""Everything about the provider or target that the Panel screen's cursor is on."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from textual.widgets import Static
 from router.views.figures import Counts, Health, LimitUse, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
 from tui.theme import BAD, FAINT, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.board import Shown, state
+from tui.widgets.provider_table import Shown, state
 
 _WHAT = {"requests": "requests", "tokens": "tokens", "in_flight": "in flight"}
 
 
 class Details(Static):
-    """A few lines: why its lamp is as it is, keys and limits, errors, totals, budgets."""
+    """Shows a few lines: why its lamp is as it is, keys and limits, errors, totals, budgets."""
 
     DEFAULT_CSS = "Details { text-wrap: nowrap; text-overflow: ellipsis; }"
 
     def draw(self, shown: Shown | None, snapshot: Snapshot) -> None:
-        """Show this one."""
+        """Show this provider or target; None empties it."""
         if shown is None:
             self.border_title = "selected"
             self.update("", layout=False)
@@ -32,17 +32,17 @@ class Details(Static):
 
 
 def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
-    yield _lamp(shown.lamp, snapshot.time)
+    yield _lamp(shown.health, snapshot.time)
     if isinstance(shown, ProviderFigures):
         yield _pair("kind", f"{shown.kind}, {len(shown.targets)} target{'' if len(shown.targets) == 1 else 's'}")
         if len(shown.keys) > 1:
             for key in shown.keys:
-                yield _key(key.name, key.lamp, key.limits, snapshot.time)
+                yield _key(key.name, key.health, key.limits, snapshot.time)
         elif shown.keys:
-            yield from (_limit(each) for each in shown.keys[0].limits)
+            yield from (_limit(limit) for limit in shown.keys[0].limits)
     else:
         yield _pair("model", f"{shown.provider}/{shown.model}")
-        yield from (_limit(each) for each in shown.limits)
+        yield from (_limit(limit) for limit in shown.limits)
         yield from _used_by(shown, snapshot)
     latency = shown.figures.latency
     yield _pair("whole answer", f"p50 {as_text.seconds(latency.p50)} · p95 {as_text.seconds(latency.p95)}")
@@ -52,14 +52,14 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     totals = shown.figures.totals
     yield _pair("so far", f"{as_text.count(totals.calls)} calls, {as_text.count(totals.failed)} failed")
     yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.dollars(totals.cost)}")
-    if told := as_text.spent(snapshot, "provider", shown.name):
-        yield _pair("budget", told)
+    if spent := as_text.spent(snapshot, "provider", shown.name):
+        yield _pair("budget", spent)
 
 
 def _lamp(lamp: Health, now: float) -> Content:
     sign, style, word = LAMPS[lamp.state]
-    told = state(lamp, now) or word
-    return Content.assemble((f"{sign} {told}", f"bold {style}"), (f"  {lamp.why}" if lamp.why else "", MUTED))
+    words = state(lamp, now) or word
+    return Content.assemble((f"{sign} {words}", f"bold {style}"), (f"  {lamp.why}" if lamp.why else "", MUTED))
 
 
 def _pair(title: str, text: str) -> Content:
@@ -79,7 +79,7 @@ def _limit(limit: LimitUse) -> Content:
 
 def _key(name: str, lamp: Health, limits: tuple[LimitUse, ...], now: float) -> Content:
     sign, style, _ = LAMPS[lamp.state]
-    worst = max((each.pressure for each in limits), default=None)
+    worst = max((limit.pressure for limit in limits), default=None)
     used = "" if worst is None else f"{as_text.bar(worst, 8)} {worst:.0%}  "
     return Content.assemble((f"{name:<13}", FAINT), (f"{sign} ", style), (used, MUTED), (state(lamp, now), style))
 
@@ -91,7 +91,7 @@ def _used_by(target: TargetFigures, snapshot: Snapshot) -> Iterator[Content]:
 
 
 def _errors(window: Counts) -> Iterator[Content]:
-    worst = sorted(window.errors.items(), key=lambda each: -each[1])[:3]
+    worst = sorted(window.errors.items(), key=lambda code_and_number: -code_and_number[1])[:3]
     if worst:
-        told = ", ".join(f"{code} ×{number}" for code, number in worst)
-        yield Content.assemble(("this minute  ", FAINT), (told, STRONG))
+        codes = ", ".join(f"{code} ×{number}" for code, number in worst)
+        yield Content.assemble(("this minute  ", FAINT), (codes, STRONG))

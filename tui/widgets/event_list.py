@@ -1,4 +1,4 @@
-"""What happened, as sentences, the newest on top."""
+"""What happened, as sentences, the newest on top. The Panel screen shows it."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from textual import events as textual_events
 from router.views.events import Event
 from tui import format as as_text
 from tui.theme import LEVELS, MUTED, TEXT
-from tui.widgets.rows import Row, Rows
+from tui.widgets.row_list import Row, RowList
 
 _SIGNS = {"good": "✓", "info": "·", "warning": "!", "error": "✗"}
 
 
-class EventList(Rows):
-    """Enter tells a sentence whole that is cut here."""
+class EventList(RowList):
+    """Lists events, a line each; the screen shows one that is cut here as a whole."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(empty="nothing has happened yet", follow=True, id=id)
         self._events: tuple[Event, ...] = ()
 
     def draw(self, events: Iterable[Event]) -> None:
-        """Show these, given the oldest first."""
+        """Show these events, given the oldest first."""
         self._events = tuple(events)
         room = max(20, self.scrollable_content_region.width - 13)
         newest = len(self._events) - 1
-        self.show([_row(newest - index, each, room) for index, each in enumerate(reversed(self._events))])
+        self.show([_row(newest - index, event, room) for index, event in enumerate(reversed(self._events))])
 
     def on_resize(self, event: textual_events.Resize) -> None:
         self.draw(self._events)
 
     def sentence(self, key: str) -> str:
-        """The whole sentence of a row."""
+        """Return the whole sentence of a row."""
         return self._events[int(key)].sentence
 
 

@@ -1,4 +1,4 @@
-"""The keys that work now, in one line at the bottom.
+"""The keys that work now, in one line at the bottom of every screen.
 
 Textual's own footer makes a widget of every key, and all of them anew whenever the focus moves: most of what a change
 of screens cost.
@@ -39,14 +39,14 @@ class _Entry:
 
     @property
     def width(self) -> int:
-        return len(" ".join([*(each.shown for each in self.keys), self.word]).rstrip())
+        return len(" ".join([*(key.shown for key in self.keys), self.word]).rstrip())
 
 
 class KeyBar(Widget):
-    """A click presses the key.
+    """Shows the keys; a click on one presses it.
 
     Args:
-        palette: whether the key of the command palette stands at the right.
+        palette: Whether the key of the command palette stands at the right.
     """
 
     ALLOW_SELECT = False
@@ -66,7 +66,7 @@ class KeyBar(Widget):
         if not self.is_attached or screen is not self.screen:
             return
         active = screen.active_bindings
-        entries = tuple(self._found(each for each in active.values() if each.binding.show))
+        entries = tuple(self._grouped(key for key in active.values() if key.binding.show))
         palette = active.get(self.app.COMMAND_PALETTE_BINDING)
         last = None if palette is None else _Entry((self._key(palette),), palette.binding.description)
         if (entries, last) != (self._entries, self._last):
@@ -78,11 +78,11 @@ class KeyBar(Widget):
         phrase = active.tooltip or binding.description
         return _Key(binding.key, self.app.get_key_display(binding), phrase, active.enabled)
 
-    def _found(self, bindings: Iterable[ActiveBinding]) -> Iterable[_Entry]:
-        first = {each.binding.action: each for each in reversed(list(bindings))}  # an action may have several keys
-        for group, members in groupby(reversed(first.values()), lambda each: each.binding.group):
+    def _grouped(self, keys: Iterable[ActiveBinding]) -> Iterable[_Entry]:
+        first = {key.binding.action: key for key in reversed(list(keys))}  # an action may have several keys
+        for group, members in groupby(reversed(first.values()), lambda key: key.binding.group):
             if group is None:
-                yield from (_Entry((self._key(each),), each.binding.description) for each in members)
+                yield from (_Entry((self._key(key),), key.binding.description) for key in members)
             else:
                 yield _Entry(tuple(map(self._key, members)), group.description)
 

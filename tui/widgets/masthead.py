@@ -1,21 +1,20 @@
-"""The head of every screen: which router, how it is, and the tabs."""
+"""The head of every screen: which router, how it is, and the tabs. `DashboardScreen` puts it on top."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from router.views.figures import Snapshot
 from tui import format as as_text
+from tui.session import Session
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TITLE, WARN
-
-if TYPE_CHECKING:
-    from tui.app import Dashboard
 
 TABS = (
     ("panel", "Panel"),
@@ -28,10 +27,11 @@ TABS = (
 
 
 class Masthead(Vertical):
-    """Two lines: the router, and the tabs with the figures that count.
+    """Shows two lines: the router, and the tabs with the figures that count.
 
     Args:
-        current: the mode of the screen that it heads.
+        current: The mode of the screen that it heads.
+        session: Tells whether the vendors are simulated, and whether the picture is paused.
     """
 
     DEFAULT_CSS = """
@@ -39,9 +39,16 @@ class Masthead(Vertical):
     Masthead > Static { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; }
     """
 
-    def __init__(self, current: str) -> None:
+    @dataclass
+    class TabClicked(Message):
+        """A tab was clicked: people want the screen of this mode."""
+
+        mode: str
+
+    def __init__(self, current: str, session: Session) -> None:
         super().__init__()
         self._current = current
+        self._session = session
         self._snapshot: Snapshot | None = None
 
     def compose(self) -> ComposeResult:
@@ -54,7 +61,8 @@ class Masthead(Vertical):
     def on_resize(self) -> None:
         self._draw()
 
-    def show(self, snapshot: Snapshot | None) -> None:
+    def show(self, snapshot: Snapshot) -> None:
+        """Show this snapshot's router."""
         self._snapshot = snapshot
         self._draw()
 
@@ -69,8 +77,7 @@ class Masthead(Vertical):
         figures = figures.truncate(max(0, width - tabs.cell_length - 1), ellipsis=True)
         self.query_one("#tabs", Static).update(_spread(tabs, figures, width), layout=False)
 
-    async def on_click(self, event: events.Click) -> None:
-        """A tab was clicked."""
+    def on_click(self, event: events.Click) -> None:
         tabs = self.query_one("#tabs").content_region
         if not tabs.contains_point(event.screen_offset):
             return
@@ -78,7 +85,7 @@ class Masthead(Vertical):
         for number, (mode, title) in enumerate(TABS, 1):
             end += len(f" {number} {title} ")
             if event.screen_x < end:
-                await self.app.switch_mode(mode)
+                self.post_message(self.TabClicked(mode))
                 return
 
     def _left(self, width: int) -> list[Content]:
@@ -87,7 +94,7 @@ class Masthead(Vertical):
         if snapshot is None:
             return [*lead, Content.styled("no router yet", MUTED)]
         lead.append(Content.styled(snapshot.name, STRONG))
-        processes = len([each for each in snapshot.by_process if each.connected])
+        processes = sum(process.connected for process in snapshot.by_process)
         parts = [
             f"revision {snapshot.revision[:7]}",
             f"loaded {as_text.clock(snapshot.loaded_at)}",
@@ -101,16 +108,16 @@ class Masthead(Vertical):
         return [*lead, Content.styled("  " + " · ".join(parts), MUTED)]
 
     def _right(self) -> Content:
-        """What is not as usual, else that all is well, and the time."""
-        app, snapshot = cast("Dashboard", self.app), self._snapshot
+        """Return what is not as usual, and the time."""
+        session, snapshot = self._session, self._snapshot
         if snapshot is None:
             return Content("")
         badges = []
-        if app.world is not None:
+        if session.vendors is not None:
             badges.append(Content.styled("simulated ", INFO))
         if not snapshot.connected:
             badges.append(Content.styled(" GONE ", f"bold {BAD} on $error-muted"))
-        elif app.paused:
+        elif session.paused:
             badges.append(Content.styled(" PAUSED ", f"bold {WARN} on $warning-muted"))
         reload = snapshot.last_reload
         if reload is not None and not reload.accepted:
@@ -147,5 +154,5 @@ class Masthead(Vertical):
 
 
 def _spread(left: Content, right: Content, width: int) -> Content:
-    """Both in one line, as far apart as it is wide."""
+    """Return both in one line, as far apart as it is wide."""
     return left.append(" " * max(0, width - left.cell_length - right.cell_length)).append(right)

@@ -1,4 +1,4 @@
-"""What is chosen in the plan, told whole; the values that hold for it, and where each comes from."""
+"""What is chosen in the Routes screen's plan: what it is, the values that hold for it, and where each comes from."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from router.views.figures import RouteFigures, Snapshot
 from router.views.routes import BranchView, ChainView, PolicyValue, TierView
 from tui import format as as_text
 from tui.theme import FAINT, INFO, MUTED, STRONG, TEXT
-from tui.widgets.rows import Row, Rows
-from tui.widgets.track import depth, hit_rate
+from tui.widgets.route_plan import depth, hit_rate
+from tui.widgets.row_list import Row, RowList
 
 
 class Fact(NamedTuple):
-    """What a route or a target is."""
+    """One thing to know about a route or a target."""
 
     name: str
     text: str
 
 
-class Policies(Rows):
-    """Facts come first, then what the file says; the rest is built in."""
+class Policies(RowList):
+    """Lists facts first, then what the file says, then what is built in."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -30,37 +30,37 @@ class Policies(Rows):
         self._values: tuple[PolicyValue, ...] = ()
 
     def draw(self, facts: Sequence[Fact], values: Sequence[PolicyValue]) -> None:
-        """Show these."""
+        """Show these facts and values."""
         self._facts, self._values = tuple(facts), tuple(values)
         width = self.scrollable_content_region.width
-        names = [*(each.name for each in self._facts), *(each.key for each in self._values)]
+        names = [*(fact.name for fact in self._facts), *(value.key for value in self._values)]
         longest = min(24, max(map(len, names), default=0))
-        rows = [row for fact in self._facts for row in _told(fact, longest, width)]
-        ordered = sorted(self._values, key=lambda each: each.line is None)
-        self.show([*rows, *(Row(each.key, tuple(_pieces(each, longest, width))) for each in ordered)])
+        rows = [row for fact in self._facts for row in _fact_rows(fact, longest, width)]
+        ordered = sorted(self._values, key=lambda value: value.line is None)
+        self.show([*rows, *(Row(value.key, tuple(_pieces(value, longest, width))) for value in ordered)])
 
     def on_resize(self) -> None:
         self.draw(self._facts, self._values)
 
 
 def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
-    """What a route does, in full."""
-    found = next((each for each in snapshot.routes if each.name == chain.route), RouteFigures(chain.route))
+    """Yield what a route does, in full."""
+    route = next((known for known in snapshot.routes if known.name == chain.route), RouteFigures(chain.route))
     yield Fact("answers within", "no limit" if chain.total is None else as_text.span(chain.total))
     if chain.cache:
-        rate = hit_rate(found)
+        rate = hit_rate(route)
         now = (
             "no answer in the last minute" if rate is None else f"{as_text.percent(rate)} of answers in the last minute"
         )
         yield Fact("cache", f"{chain.cache}; {now}")
-    if told := as_text.spent(snapshot, "route", chain.route):
-        yield Fact("budget", f"{told} spent")
+    if spent := as_text.spent(snapshot, "route", chain.route):
+        yield Fact("budget", f"{spent} spent")
     if chain.on_stream_break != "error":
         yield Fact("a broken stream", chain.on_stream_break)
 
 
 def of_target(chain: ChainView, number: int, branch: BranchView) -> Iterator[Fact]:
-    """Which model it is, and when and how often its tier asks it; `number` is the tier's, from 0."""
+    """Yield which model it is, and when and how often its tier asks it; `number` is the tier's, from 0."""
     tier = chain.tiers[number]
     yield Fact("model", f"{branch.provider}/{branch.model}" + (" (left out)" if branch.disabled else ""))
     if number == 0:
@@ -82,8 +82,8 @@ def _balance(tier: TierView, branch: BranchView) -> str:
     return f"{tier.balance}, one of {len(tier.branches)}"
 
 
-def _told(fact: Fact, longest: int, width: int) -> Iterator[Row]:
-    """A fact in as many lines as it needs."""
+def _fact_rows(fact: Fact, longest: int, width: int) -> Iterator[Row]:
+    """Yield a fact in as many rows as it needs."""
     for index, text in enumerate(textwrap.wrap(fact.text, max(8, width - longest - 3)) or [""]):
         name = as_text.fit("" if index else fact.name, longest)
         yield Row(f"{fact.name} {index}", ((f" {name} ", MUTED), (text, TEXT)))

@@ -1,4 +1,4 @@
-"""Where a prompt is written: enter sends it, ctrl+j is a new line, ctrl+up and ctrl+down go through earlier ones."""
+"""The box where the Try screen's prompt is written. Enter sends it; ctrl+up and ctrl+down go through earlier ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.widgets import TextArea
 
 
 class PromptBox(TextArea):
-    """A text area with a memory."""
+    """A text area that remembers the prompts of this session."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "send", tooltip="send the prompt"),
@@ -54,7 +54,7 @@ class PromptBox(TextArea):
         self.insert("\n")
 
     def action_earlier(self, by: int) -> None:
-        """Another prompt of this session; the one being written is not lost."""
+        """Put another prompt of this session here; the one being written is not lost."""
         if self._place == len(self._history):
             self._draft = self.text
         self._place = min(max(self._place + by, 0), len(self._history))

@@ -1,4 +1,4 @@
-"""The recent requests, a line each, the newest on top."""
+"""The recent requests, a line each, the newest on top. The Requests screen shows it."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ from textual import events
 from router.views.requests import RequestRecord
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
-from tui.widgets.rows import Line, Piece, Row, Rows
+from tui.widgets.row_list import Line, Piece, Row, RowList
 
 
-class RequestList(Rows):
-    """Keys are the ids of the requests. While the cursor is on the newest, it stays on the newest."""
+class RequestList(RowList):
+    """Lists requests; the keys of its rows are their ids. A cursor on the newest stays on the newest."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(empty="no request has ended yet", follow=True, id=id)
         self._records: tuple[RequestRecord, ...] = ()
 
     def draw(self, records: Sequence[RequestRecord], *, empty: str) -> None:
-        """Show these."""
+        """Show these records; `empty` is said where there is none."""
         self._records = tuple(records)
         self.say_when_empty(empty)
+        self._show_records()
+
+    def _show_records(self) -> None:
         width = self.scrollable_content_region.width
-        several = len({each.pid for each in self._records}) > 1
-        slowest = max((each.seconds for each in self._records), default=1.0)
-        cells = [Row(each.id, tuple(_cells(each, width, slowest, several=several))) for each in self._records]
+        several = len({record.pid for record in self._records}) > 1
+        slowest = max((record.seconds for record in self._records), default=1.0)
+        cells = [Row(record.id, tuple(_cells(record, width, slowest, several=several))) for record in self._records]
         self.show(cells, _header(width, several=several))
 
     def on_resize(self, event: events.Resize) -> None:
-        self.draw(self._records, empty=self._empty)
+        self._show_records()
 
     @property
     def chosen(self) -> RequestRecord | None:
-        """The one that the cursor is on."""
-        return next((each for each in self._records if each.id == self.key), None)
+        """The request that the cursor is on."""
+        return next((record for record in self._records if record.id == self.key), None)
 
 
 def _shape(width: int) -> tuple[int, int, int]:
-    """Cells for the route with its target, for the outcome, and for the bar of the duration."""
+    """Return the cells for the route with its target, for the outcome, and for the bar of the duration."""
     spare = max(0, width - 80)
     return 24 + min(14, spare // 3), 15 + min(8, spare // 4), min(30, max(0, spare - spare // 3 - spare // 4 - 24))
 
@@ -75,7 +78,7 @@ def _cells(record: RequestRecord, width: int, slowest: float, *, several: bool) 
 
 
 def _outcome(record: RequestRecord, width: int) -> Iterator[Piece]:
-    """A sign, the code of a failure, and what was unusual."""
+    """Yield a sign, and the code of a failure or what was unusual."""
     if record.code is not None:
         yield "✗ ", BAD
         yield as_text.fit(as_text.fit(record.code, width - 3), width - 2), BAD

@@ -1,4 +1,4 @@
-"""The big figures on top of the panel."""
+"""The big figures on top of the Panel screen."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ TITLES = {
 
 
 class Tiles(Horizontal):
-    """Six figures of the whole router, each with its minute or its total below."""
+    """Shows six figures of the whole router, each with its minute or its total below."""
 
     DEFAULT_CSS = """
     Tiles { height: 4; }
     Tiles > Static { width: 1fr; height: 4; border: round $border-blurred; border-title-color: $foreground 70%;
                      padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[str, str] = {}  # the markup in each tile
 
     def compose(self) -> ComposeResult:
         for name, title in TITLES.items():
@@ -39,13 +43,13 @@ class Tiles(Horizontal):
             yield tile
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Show this; a tile that says the same is left alone."""
+        """Show this snapshot; a tile that says the same is left alone."""
         for name, first, second in _tiles(snapshot, max(8, self.size.width // 6 - 4)):
             tile = self.query_one(f"#{name}", Static)
             content = Content("\n").join([first, second])
-            if getattr(tile, "told", None) != content.markup:
+            if self._shown.get(name) != content.markup:
                 tile.update(content, layout=False)
-                setattr(tile, "told", content.markup)  # noqa: B010 - a note on a widget of textual's
+                self._shown[name] = content.markup
 
 
 def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Content]]:

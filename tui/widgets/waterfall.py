@@ -1,4 +1,7 @@
-"""A trace as a waterfall: attempts, skips and pauses of one request on one axis of time."""
+"""A trace as a waterfall: attempts, skips and pauses of one request on one axis of time.
+
+The trace dialog draws it, and the Try screen below an answer.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _NAME, _TOOK = 20, 9  # cells for names and durations; names have fewer in a nar
 
 
 def waterfall(trace: TraceView, width: int) -> list[Content]:
-    """The lines, for so many cells. Under each bar stands what is to be said of it."""
+    """Return the lines of a trace, `width` cells wide. Under each bar stands what is to be said of it."""
     names = _NAME if width >= 60 else 12
     room = max(6, width - names - _TOOK)
     ends = [entry.at + getattr(entry, "seconds", 0.0) for entry in trace.entries]
@@ -44,9 +47,9 @@ def _axis(total: float, names: int, room: int) -> Content:
     left, middle, right = "0", as_text.seconds(total / 2), as_text.seconds(total)
     line = [" "] * room
     line[0] = left
-    for text, at in ((middle, room // 2 - len(middle) // 2), (right, room - len(right))):
-        if at > 1 + (len(right) + len(middle) if text == middle and room < 30 else 0):
-            line[at : at + len(text)] = text
+    for text, start in ((middle, room // 2 - len(middle) // 2), (right, room - len(right))):
+        if start > 1 + (len(right) + len(middle) if text == middle and room < 30 else 0):
+            line[start : start + len(text)] = text
     return Content.styled(" " * names + "".join(line), FAINT)
 
 
@@ -54,11 +57,11 @@ def _entry(entry: Entry, total: float, names: int, width: int) -> Iterator[Conte
     room = max(6, width - names - _TOOK)
     start = min(room - 1, round(entry.at / total * room))
     if isinstance(entry, Skip):
-        told = f"skipped: {entry.reason}{', ' + entry.message if entry.message else ''}"
+        sentence = f"skipped: {entry.reason}{', ' + entry.message if entry.message else ''}"
         yield Content.assemble(
             (as_text.fit(f"{_tier(entry.tier)}{entry.target}", names), MUTED),
             (" " * start + "· ", FAINT),
-            (as_text.fit(told, max(1, width - names - start - 2)).rstrip(), MUTED),
+            (as_text.fit(sentence, max(1, width - names - start - 2)).rstrip(), MUTED),
         )
         return
     length = max(1, min(room - start, round(entry.seconds / total * room)))
@@ -69,10 +72,10 @@ def _entry(entry: Entry, total: float, names: int, width: int) -> Iterator[Conte
     quiet = isinstance(entry, Pause) or entry.lost
     yield Content.assemble((name, MUTED if quiet else STRONG), (" " * start, ""), *bar, (gap, ""), (took, TEXT))
     if isinstance(entry, Attempt):
-        told = _detail(entry)
-        if told:
+        detail = _detail(entry)
+        if detail:
             style = MUTED if entry.code is None or entry.lost else BAD
-            yield Content.styled("  " + as_text.fit(told, max(1, width - 2)).rstrip(), style)
+            yield Content.styled("  " + as_text.fit(detail, max(1, width - 2)).rstrip(), style)
 
 
 def _label(entry: Attempt | Pause) -> str:
@@ -101,7 +104,7 @@ def _bar(entry: Attempt, length: int) -> tuple[tuple[str, str], ...]:
 
 
 def _detail(entry: Attempt) -> str:
-    """Code, status, the vendor's words, the vendor's id of the request."""
+    """Return the code, the status, the vendor's words, and the vendor's id of the request."""
     parts = []
     if entry.lost:
         parts.append("lost: another was faster")

@@ -190,7 +190,7 @@ class SocketFeed:
             return []
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Those of all processes, in the order in which they arrive."""
+        """The events of all processes, in the order in which they arrive."""
         queue: asyncio.Queue[Event] = asyncio.Queue(1000)
         readers: dict[Path, asyncio.Task[None]] = {}
         try:

@@ -11,25 +11,18 @@ import os
 import socket
 import sys
 import weakref
-from collections import deque
 from collections.abc import Coroutine
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from router.monitor import requests
-from router.monitor import routes as describe
-from router.monitor.control import run_command
-from router.monitor.prompts import run_prompt
+from router.monitor.local_feed import LocalFeed
 from router.monitor.socket import protocol
 from router.monitor.socket.paths import SocketUnavailable, is_same_user, listen
-from router.views.events import Event
-
-if TYPE_CHECKING:
-    from router.router import Router
+from router.monitor.subject import Subject
 
 log = logging.getLogger("signalbox.monitor")
 
@@ -37,18 +30,17 @@ CLIENTS = 32  # at the same time
 UNSENT = 1024 * 1024  # bytes that may wait for a client to read
 PATIENCE = 30.0  # seconds in which a client has to read something
 _OFTEN = 0.1  # seconds between two snapshots, at least
-_UNREAD = 1000  # events
 
 
-def start(router: Router) -> asyncio.Task[None] | None:
+def start(subject: Subject) -> asyncio.Task[None] | None:
     """Open the socket of a router on the running loop; None where there are none, or its file wants none."""
-    told = router.plan.file.telemetry
+    told = subject.plan.file.telemetry
     where = "auto" if told is None or told.monitor is None else told.monitor
     if where == "off" or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
         return None
     loop = asyncio.get_running_loop()
-    task = loop.create_task(Monitor(router, None if where == "auto" else where).serve())
-    weakref.finalize(router, _cancel, loop, task)
+    task = loop.create_task(Monitor(subject, None if where == "auto" else where).serve())
+    weakref.finalize(subject, _cancel, loop, task)
     return task
 
 
@@ -61,12 +53,12 @@ class Monitor:
     """The socket of one router, on its loop. It ends with `aclose`, with the loop, or with the router.
 
     Args:
-        router: held weakly, so that a dropped router is collected.
+        subject: held weakly, so that a dropped router is collected.
         told: the socket's path, where the file names one.
     """
 
-    def __init__(self, router: Router, told: str | None = None) -> None:
-        self._router = weakref.ref(router)
+    def __init__(self, subject: Subject, told: str | None = None) -> None:
+        self._subject = weakref.ref(subject)
         self._told = told
         self._connections: set[_Connection] = set()
         self._encoded: dict[bool, tuple[float, bytes]] = {}  # the newest snapshot, by whether it has sketches
@@ -95,9 +87,9 @@ class Monitor:
             forget()
 
     async def _come(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        router = self._router()
+        subject = self._subject()
         connected: socket.socket = writer.get_extra_info("socket")
-        if router is None or not is_same_user(connected):
+        if subject is None or not is_same_user(connected):
             writer.transport.abort()
             return
         connection = _Connection(self, reader, writer)
@@ -106,8 +98,8 @@ class Monitor:
             return
         self._connections.add(connection)
         try:
-            connection.greet(router)
-            del router
+            connection.greet(subject)
+            del subject
             await connection.run()
         except asyncio.CancelledError:
             pass  # the loop ends; this is the outermost call, and what asyncio 3.11 calls after it can't take it
@@ -115,18 +107,22 @@ class Monitor:
             self._connections.discard(connection)
             connection.drop("")
 
-    def router(self) -> Router:
+    def subject(self) -> Subject:
         """The router. Raises LookupError when it is gone."""
-        found = self._router()
-        if found is None:
+        subject = self._subject()
+        if subject is None:
             raise LookupError("this router is gone")
-        return found
+        return subject
+
+    def feed(self) -> LocalFeed:
+        """Made anew for each question, so that none of them keeps the router alive."""
+        return LocalFeed(self.subject())
 
     def snapshot(self, now: float, *, sketches: bool, fresh: bool) -> bytes:
         """As JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
         made, encoded = self._encoded.get(sketches, (-1.0, b""))
         if fresh or not encoded or now - made >= _OFTEN * 0.9:
-            encoded = protocol.encoder.encode(self.router().snapshot(with_sketches=sketches))
+            encoded = protocol.encoder.encode(self.subject().snapshot(with_sketches=sketches))
             self._encoded[sketches] = now, encoded
         return encoded
 
@@ -149,11 +145,11 @@ class _Connection:
 
     # --- the client's lines
 
-    def greet(self, router: Router) -> None:
-        told, report = router.telemetry, router.report
+    def greet(self, subject: Subject) -> None:
+        told, report = subject.telemetry, subject.report
         path = None if report.path is None else str(report.path)
         hello = protocol.Hello(
-            protocol.VERSION, os.getpid(), told.label, report.name, path, router.revision, told.started_at
+            protocol.VERSION, os.getpid(), told.label, report.name, path, subject.plan.revision, told.started_at
         )
         self._write(protocol.encoder.encode(hello))
 
@@ -207,21 +203,21 @@ class _Connection:
         return self._once(ask)
 
     async def _once(self, ask: protocol.Asked) -> None:
-        router = self._monitor.router()
+        feed = self._monitor.feed()
         value: Any = None
         match ask:
             case protocol.Requests():
-                value = requests.recent(router.telemetry, ask.only, min(ask.limit, 1000))
+                value = await feed.requests(ask.only, min(ask.limit, 1000))
             case protocol.TraceOf():
-                value = requests.trace_of(router.telemetry, ask.request)
+                value = await feed.trace(ask.request)
             case protocol.SecondsSince():
-                value = await router.report.past.since(ask.since, self._clock())
+                value = await feed.seconds_since(ask.since)
             case protocol.ChainsNow():
-                value = describe.chains(router.plan)
+                value = await feed.chains()
             case protocol.ConfigNow():
-                value = await asyncio.to_thread(router.report.config)
+                value = await feed.config()
             case protocol.Run():
-                value = await run_command(router, ask.command)
+                value = await feed.command(ask.command)
         self._answer(protocol.Answer(ask.id, value, end=True))
 
     async def _snapshots(self, ask: protocol.Snapshots) -> None:
@@ -246,26 +242,12 @@ class _Connection:
         return False
 
     async def _events(self, ask: protocol.Events) -> None:
-        telemetry = self._monitor.router().telemetry
-        waiting: deque[Event] = deque(telemetry.events, maxlen=_UNREAD)
-        ready = asyncio.Event()
-
-        def hear(event: Event) -> None:
-            waiting.append(event)
-            ready.set()
-
-        telemetry.heard.add(hear)
-        try:
-            while True:
-                while waiting:
-                    self._answer(protocol.Answer(ask.id, replace(waiting.popleft(), pid=os.getpid())))
-                ready.clear()
-                await ready.wait()
-        finally:
-            telemetry.heard.discard(hear)
+        async with aclosing(self._monitor.feed().events()) as events:
+            async for event in events:
+                self._answer(protocol.Answer(ask.id, replace(event, pid=os.getpid())))
 
     async def _prompt(self, ask: protocol.RunPrompt) -> None:
-        async with aclosing(run_prompt(self._monitor.router(), ask.prompt)) as events:
+        async with aclosing(self._monitor.feed().prompt(ask.prompt)) as events:
             async for event in events:
                 self._answer(protocol.Answer(ask.id, event))
         self._answer(protocol.Answer(ask.id, end=True))

@@ -37,7 +37,7 @@ class Tier:
         return target.name not in self.away
 
     def pick(self) -> str | None:
-        look = BalanceContext(states=self.states, now=self.now, chance=random.Random(1))
+        look = BalanceContext(states=self.states, now=self.now, rng=random.Random(1))
         target = self.balancer.pick(self.targets, self.may, look)
         if target is None:
             return None
@@ -111,7 +111,7 @@ def test_all_away_is_nobody_and_they_come_back_as_they_were() -> None:
 
 def test_one_that_came_back_has_less_until_the_ramp_is_over() -> None:
     tier = Tier([1, 1])
-    breaker = tier.states.of(tier.targets[0]).breaker
+    breaker = tier.states.target(tier.targets[0]).breaker
     breaker.trip(tier.now)
     tier.now = breaker.until + 1
     while breaker.state != "closed":

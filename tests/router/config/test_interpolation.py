@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config import load_text
-from router.config.interpolate import Interpolator, Unset, escape
+from router.config.interpolate import Interpolator, Unset
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def escaped(text: str) -> str:
+    return text.replace("$", "$$")
 
 
 def expand(text: str, folder: Path = Path(), **env: str) -> str:
@@ -72,15 +76,15 @@ def test_files_hold_secrets(tmp_path: Path) -> None:
 @given(NAMES, VALUES, VALUES)
 def test_a_value_is_taken_as_it_is(name: str, value: str, around: str) -> None:
     """Whatever it holds, dollar signs and braces too: nothing in it is filled in again."""
-    text = f"{escape(around)}${{{name}}}{escape(around)}"
+    text = f"{escaped(around)}${{{name}}}{escaped(around)}"
     if value:
         assert expand(text, **{name: value}) == around + value + around
 
 
 @given(VALUES)
 def test_escaped_text_is_itself(text: str) -> None:
-    """`escape` is the inverse of filling in."""
-    assert expand(escape(text)) == text
+    """A dollar sign is written twice."""
+    assert expand(escaped(text)) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))

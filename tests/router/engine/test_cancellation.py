@@ -109,15 +109,15 @@ def world_of(scene: str) -> World:
 
 
 def assert_nothing_is_left(world: World) -> None:
-    states = world.router._states
+    states = world.router.states
     for target in world.router.chain("chat").targets:
         for key in target.keys:
             for guard in states.guards(target, key):
-                assert guard.allowance.in_flight == 0
-                assert not guard.allowance._waiting
+                assert guard.limits.in_flight == 0
+                assert not guard.limits._waiting
                 assert not guard.breaker._leases
-    for purse in world.router._spending.purses.values():
-        assert purse.reserved == pytest.approx(0.0)
+    for account in world.router._engine.spending.accounts.values():
+        assert account.reserved == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
@@ -194,7 +194,7 @@ async def test_at_every_await_over_sockets(simulator: Simulator, target: str) ->
         assert [each for each in forgotten if each.__qualname__ != "ByteStream.__aiter__"] == []
         assert (await router.complete(target, "hi")).provider == target.partition("-")[0]
         for chain_target in router.chain(target).targets:
-            assert router._states.in_flight(chain_target) == 0
+            assert router.states.in_flight(chain_target) == 0
     async with asyncio.timeout(60):
         while any(vendor.in_flight for vendor in simulator.vendors.values()):
             await asyncio.sleep(0)

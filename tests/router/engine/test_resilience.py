@@ -289,11 +289,11 @@ def test_cancelling_anywhere_leaks_nothing(step: int) -> None:
         for task in tasks:
             with suppress(asyncio.CancelledError, RouteExhausted):
                 await task
-        states = world.router._states
+        states = world.router.states
         for target in world.router.chain("chat").targets:
             for guard in states.guards(target, target.keys[0]):
-                assert guard.allowance.in_flight == 0
-                assert not guard.allowance._waiting
+                assert guard.limits.in_flight == 0
+                assert not guard.limits._waiting
                 assert not guard.breaker._leases
         await asyncio.sleep(60 - now())
         assert (await world.router.complete("chat", "hi")).provider == "a"

@@ -274,11 +274,11 @@ async def test_a_client_that_never_reads_is_dropped(monkeypatch: pytest.MonkeyPa
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(str(path))
         deaf.sendall(b'{"ask": "events", "id": 1}\n')
-        await until(lambda: router.telemetry.heard)
+        await until(lambda: router.telemetry.subscribers)
         number = 0
         async with asyncio.timeout(30):
-            while router.telemetry.heard:
-                router.telemetry.tell(Event(float(number), "note", "x" * 1000))
+            while router.telemetry.subscribers:
+                router.telemetry.publish(Event(float(number), "drain", "x" * 1000))
                 number += 1
                 await asyncio.sleep(0)
         assert number < 1000
@@ -389,12 +389,12 @@ async def test_commands_act_and_say_what_they_did(tmp_path: Path) -> None:
         lamp = {"open": "open", "close": "closed"}
         for action in ("open", "close", "reset"):
             assert (await feed.command(SetBreaker("a/x", action))).ok  # type: ignore[arg-type]  # a literal
-            found = next(each for each in router.snapshot().targets if each.name == "a/x").lamp
+            found = next(each for each in router.snapshot().targets if each.name == "a/x").health
             assert (found.state, found.by_hand) == (lamp.get(action, "closed"), action != "reset")
         assert (await feed.command(Drain("a"))).ok
-        assert router.snapshot().providers[0].lamp.state == "drained"
+        assert router.snapshot().providers[0].health.state == "drained"
         assert (await feed.command(Undrain("a"))).ok
-        assert router.snapshot().providers[0].lamp.state == "closed"
+        assert router.snapshot().providers[0].health.state == "closed"
         refused = await feed.command(Drain("nobody"))
         assert not refused.ok
         assert "nobody" in refused.message
@@ -433,13 +433,13 @@ async def test_a_prompt_runs_in_the_router_and_stops_with_its_reader() -> None:
 async def test_events_reach_a_client() -> None:
     async with watched() as (router, _):
         feed = await attach()
-        router.telemetry.tell(Event(1.0, "note", "before"))
+        router.telemetry.publish(Event(1.0, "drain", "before"))
         async with asyncio.timeout(30), aclosing(feed.events()) as events:
             assert (await anext(events)).sentence == "before"
-            router.telemetry.tell(Event(2.0, "note", "after"))
+            router.telemetry.publish(Event(2.0, "drain", "after"))
             after = await anext(events)
             assert (after.sentence, after.pid) == ("after", os.getpid())
-        await until(lambda: not router.telemetry.heard)
+        await until(lambda: not router.telemetry.subscribers)
         await feed.aclose()
 
 
@@ -558,8 +558,8 @@ async def test_the_processes_of_one_app_are_one_router(tmp_path: Path) -> None:
         assert (await feed.trace(record.id)) is not None
         done = await feed.command(SetBreaker("b/y", "open"))
         assert done.ok
-        snapshot = await first(feed, lambda each: each.providers[1].targets[0].lamp.by_hand)
-        assert snapshot.providers[1].targets[0].lamp.state == "open"
+        snapshot = await first(feed, lambda each: each.providers[1].targets[0].health.by_hand)
+        assert snapshot.providers[1].targets[0].health.state == "open"
         found[0].process.kill()
         await found[0].process.wait()
         snapshot = await first(feed, lambda each: len(each.by_process) == 2)

@@ -257,7 +257,7 @@ async def test_breakers_tell_why_they_open_and_that_they_close() -> None:
     for _ in range(6):
         await world.router.complete("chat", "hi")
     await asyncio.sleep(0)
-    lamp = target(world.router.snapshot(), "x").lamp
+    lamp = target(world.router.snapshot(), "x").health
     assert (lamp.state, lamp.why, lamp.by_hand) == ("open", "5 failures in a row", False)
     assert lamp.until == pytest.approx(world.router.snapshot().time + 10, abs=1.1)
     for _ in range(40):
@@ -267,9 +267,27 @@ async def test_breakers_tell_why_they_open_and_that_they_close() -> None:
     assert sentences[0].startswith("x opened: 5 failures in a row (server_error); retry in ")
     assert sentences[1] == "x is half-open: the next calls probe it"
     assert sentences[-1] == "x closed: it answers again"
-    assert target(world.router.snapshot(), "x").lamp.state == "closed"
+    assert target(world.router.snapshot(), "x").health.state == "closed"
     first = world.router.telemetry.events[0]
     assert (first.kind, first.level, first.provider, first.target) == ("breaker", "error", "a", "x")
+
+
+@story
+async def test_a_hold_is_an_event_once() -> None:
+    """A vendor that asks to wait is news when the wait begins, by target; a spent quota is its provider's."""
+    asked = [
+        Fail(ErrorCode.RATE_LIMITED, retry_after=20.0),
+        Fail(ErrorCode.QUOTA_EXHAUSTED, retry_after=60.0),
+    ]
+    world = World(PRICED, a=lambda now: asked[0] if now < 15 else asked[1], b=well)
+    await asyncio.gather(*(world.router.complete("chat", "hi") for _ in range(5)))
+    await asyncio.sleep(30)
+    await world.router.complete("chat", "hi")
+    holds = [event for event in world.router.telemetry.events if event.kind == "hold"]
+    assert [(event.sentence, event.provider, event.target) for event in holds] == [
+        ("x is held for 20 s: rate_limited", "a", "x"),
+        ("a is held for 60 s: quota_exhausted", "a", None),
+    ]
 
 
 @story
@@ -277,7 +295,7 @@ async def test_a_hold_shows_on_the_lamp() -> None:
     world = World(PRICED, a=lambda _: Fail(ErrorCode.RATE_LIMITED, retry_after=30.0), b=well)
     await world.router.complete("chat", "hi")
     snapshot = world.router.snapshot()
-    lamp = target(snapshot, "x").lamp
+    lamp = target(snapshot, "x").health
     assert lamp.state == "held"
     assert lamp.until == pytest.approx(snapshot.time + 30, abs=0.1)
 
@@ -437,14 +455,14 @@ async def test_an_edit_is_an_event_and_a_revision(tmp_path: Path, caplog: pytest
 
 async def test_events_are_followed_from_the_recent_ones_on() -> None:
     async with Router.from_text("providers: {a: {kind: fake}}\nroutes: {r: a/m}\n", env={}) as router:
-        router.telemetry.tell(Event(1.0, "note", "before"))
+        router.telemetry.publish(Event(1.0, "drain", "before"))
         async with aclosing(router.feed().events()) as events:
             assert (await anext(events)).sentence == "before"
             coming = asyncio.ensure_future(anext(events))
             await asyncio.sleep(0)
-            router.telemetry.tell(Event(2.0, "note", "after"))
+            router.telemetry.publish(Event(2.0, "drain", "after"))
             assert (await coming).sentence == "after"
-        assert not router.telemetry.heard
+        assert not router.telemetry.subscribers
 
 
 async def test_the_compiled_chains_tell_where_values_come_from() -> None:

@@ -1,4 +1,4 @@
-"""A list of lines with a cursor. A line is drawn anew only when its text has changed."""
+"""A list of lines with a cursor, which most screens and dialogs use. Only lines that have changed are drawn anew."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ class Row(NamedTuple):
     line: Line
 
 
-class Rows(ScrollView, can_focus=True):
+class RowList(ScrollView, can_focus=True):
     """Shows rows. The cursor stays with its key when rows come and go.
 
     Args:
-        empty: what is said while there are no rows.
-        follow: stay at the first row while the cursor is there, as a tail does, whatever comes.
+        empty: What is said while there are no rows.
+        follow: Stay at the first row while the cursor is there, as a tail does, whatever comes.
     """
 
     DEFAULT_CSS = """
-    Rows { background: $surface; color: $foreground; height: 1fr; min-height: 1; scrollbar-size: 0 1;
+    RowList { background: $surface; color: $foreground; height: 1fr; min-height: 1; scrollbar-size: 0 1;
            overflow-x: hidden; scrollbar-gutter: stable; }
-    Rows > .rows--cursor { background: $foreground 8%; }
-    Rows:focus > .rows--cursor { background: $block-cursor-background; }
-    Rows > .rows--hover { background: $foreground 4%; }
-    Rows > .rows--header { color: $foreground 55%; background: $surface; }
+    RowList > .row-list--cursor { background: $foreground 8%; }
+    RowList:focus > .row-list--cursor { background: $block-cursor-background; }
+    RowList > .row-list--hover { background: $foreground 4%; }
+    RowList > .row-list--header { color: $foreground 55%; background: $surface; }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--hover", "rows--header"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--cursor", "row-list--hover", "row-list--header"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", show=False),
         Binding("down,j", "move(1)", "down", show=False),
@@ -63,23 +63,23 @@ class Rows(ScrollView, can_focus=True):
     class Moved(Message):
         """The cursor rests on another row."""
 
-        rows: Rows
+        row_list: RowList
         key: str | None
 
         @property
-        def control(self) -> Rows:
-            return self.rows
+        def control(self) -> RowList:
+            return self.row_list
 
     @dataclass
     class Selected(Message):
         """Enter was pressed on a row, or it was clicked while the cursor was there."""
 
-        rows: Rows
+        row_list: RowList
         key: str
 
         @property
-        def control(self) -> Rows:
-            return self.rows
+        def control(self) -> RowList:
+            return self.row_list
 
     def __init__(self, *, empty: str = "", follow: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -95,7 +95,7 @@ class Rows(ScrollView, can_focus=True):
 
     @property
     def key(self) -> str | None:
-        """Of the row that the cursor is on."""
+        """The key of the row that the cursor is on."""
         return None if self._cursor is None else self._rows[self._cursor].key
 
     @key.setter
@@ -106,7 +106,7 @@ class Rows(ScrollView, can_focus=True):
                 self._go(index)
 
     def seek(self, key: str) -> None:
-        """Put the cursor there, and that into the middle."""
+        """Put the cursor on the row with this key, and scroll it into the middle."""
         self.key = key
         if self._cursor is not None and self.key == key:
             self.scroll_to_region(
@@ -115,11 +115,11 @@ class Rows(ScrollView, can_focus=True):
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """What is shown."""
+        """The rows that are shown."""
         return self._rows
 
     def say_when_empty(self, text: str) -> None:
-        """What is said while there are no rows."""
+        """Say this while there are no rows."""
         if text != self._empty:
             self._empty = text
             self.refresh()
@@ -187,24 +187,24 @@ class Rows(ScrollView, can_focus=True):
         return Strip(segments).crop_extend(scroll_x, scroll_x + width, self._style(ground, ""))
 
     def _line(self, y: int, index: int) -> tuple[Line, str]:
-        """What stands there, and the component class of its ground."""
+        """Return the line of a screen row, and the component class of its background."""
         if self._header and y == 0:
-            return self._header, "rows--header"
+            return self._header, "row-list--header"
         if not self._rows and y == self._top and self._empty:
             return ((f" {self._empty}", "italic $foreground 60%"),), ""
         if index >= len(self._rows):
             return (), ""
         row = self._rows[index]
         if index == self._cursor:
-            return row.line, "rows--cursor"
-        return row.line, "rows--hover" if index == self.hovered and row.key is not None else ""
+            return row.line, "row-list--cursor"
+        return row.line, "row-list--hover" if index == self.hovered and row.key is not None else ""
 
     def _style(self, ground: str, ink: str) -> RichStyle:
-        found = self._styles.get((ground, ink))
-        if found is None:
+        rich_style = self._styles.get((ground, ink))
+        if rich_style is None:
             style = self.get_visual_style(ground) if ground else self.visual_style
-            found = self._styles[ground, ink] = (style + Style.parse(ink) if ink else style).rich_style
-        return found
+            rich_style = self._styles[ground, ink] = (style + Style.parse(ink) if ink else style).rich_style
+        return rich_style
 
     def _refresh_row(self, index: int) -> None:
         self.refresh_line(index + self._top)
@@ -214,9 +214,9 @@ class Rows(ScrollView, can_focus=True):
     def _go(self, index: int, *, scroll: bool = True) -> None:
         if index == self._cursor:
             return
-        for each in (self._cursor, index):
-            if each is not None:
-                self._refresh_row(each)
+        for row_index in (self._cursor, index):
+            if row_index is not None:
+                self._refresh_row(row_index)
         self._cursor = index
         if scroll:
             top = self._top
@@ -225,7 +225,7 @@ class Rows(ScrollView, can_focus=True):
         self.post_message(self.Moved(self, self.key))
 
     def _step(self, start: int, step: int) -> int | None:
-        """The next row with a key, from `start` on."""
+        """Return the next row with a key, from `start` on."""
         index = start
         while 0 <= index < len(self._rows):
             if self._rows[index].key is not None:
@@ -241,8 +241,8 @@ class Rows(ScrollView, can_focus=True):
     def action_page(self, by: int) -> None:
         if self._cursor is not None:
             aim = min(max(self._cursor + by * max(1, self.size.height - 2), 0), len(self._rows) - 1)
-            found = self._step(aim, by)
-            self._go(self._step(aim, -by) or 0 if found is None else found)
+            index = self._step(aim, by)
+            self._go(self._step(aim, -by) or 0 if index is None else index)
 
     def action_first(self) -> None:
         self._go_if(self._step(0, 1))
@@ -259,10 +259,10 @@ class Rows(ScrollView, can_focus=True):
             self.post_message(self.Selected(self, self.key))
 
     def _row_at(self, event: events.MouseEvent) -> int | None:
-        at = event.get_content_offset(self)
-        if at is None or at.y < self._top:
+        place = event.get_content_offset(self)
+        if place is None or place.y < self._top:
             return None
-        index = at.y + self.scroll_offset.y - self._top
+        index = place.y + self.scroll_offset.y - self._top
         return index if index < len(self._rows) else None
 
     def on_click(self, event: events.Click) -> None:
@@ -281,9 +281,9 @@ class Rows(ScrollView, can_focus=True):
         self.hovered = None
 
     def watch_hovered(self, before: int | None, now: int | None) -> None:
-        for each in (before, now):
-            if each is not None and each < len(self._rows):
-                self._refresh_row(each)
+        for index in (before, now):
+            if index is not None and index < len(self._rows):
+                self._refresh_row(index)
 
 
 def _width(line: Line) -> int:

@@ -87,7 +87,7 @@ class Totals:
         self.stream_seconds += sign * other.stream_seconds
 
     def counts(self) -> Counts:
-        """As data."""
+        """The counts as data."""
         errors = {code: number for code, number in self.errors.items() if number}
         numbers = {name: getattr(self, name) for name in Counts.__struct_fields__ if name not in ("calls", "errors")}
         return Counts(calls=self.calls, errors=errors, **numbers)
@@ -106,11 +106,11 @@ class Bucket(Totals):
     whole answers; of streams the `firsts` to the first token and the `wholes`.
     """
 
-    __slots__ = ("cell", "closed", "ends", "firsts", "plain", "second", "wholes")
+    __slots__ = ("closed", "counter", "ends", "firsts", "plain", "second", "wholes")
 
-    def __init__(self, cell: CallCounter, second: int, ends: float) -> None:
+    def __init__(self, counter: CallCounter, second: int, ends: float) -> None:
         super().__init__()
-        self.cell = cell
+        self.counter = counter
         self.closed = False
         self.second = second  # since 1970
         self.ends = ends
@@ -122,7 +122,7 @@ class Bucket(Totals):
         """It is not written any more."""
         self.closed = True
         self.ends = -inf
-        if self.cell.kind == "answers":
+        if self.counter.kind == "answers":
             self.attempts = self.succeeded
         if self.plain:
             sketch.count(self.latency, self.plain)
@@ -142,7 +142,7 @@ class CallCounter:
     target at the same time; `attempts` cells count the other attempts, `requests` cells the other requests.
     """
 
-    __slots__ = ("identity", "kind", "provider", "route", "slot", "total")
+    __slots__ = ("bucket", "identity", "kind", "provider", "route", "total")
 
     def __init__(self, kind: str, route: str, provider: str = "", identity: str = "") -> None:
         self.kind = kind
@@ -150,4 +150,4 @@ class CallCounter:
         self.provider = provider
         self.identity = identity
         self.total = Totals()  # of all closed slots
-        self.slot = Bucket(self, 0, -inf)
+        self.bucket = Bucket(self, 0, -inf)

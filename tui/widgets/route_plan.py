@@ -1,4 +1,4 @@
-"""The routes as a plan of tracks: tiers one below the other, what each target should get, and what it gets."""
+"""The Routes screen's plan of tracks: tiers one below the other, what each target should get, and what it gets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from router.views.figures import RouteFigures, Snapshot, TargetFigures
 from router.views.routes import BranchView, Chains, ChainView, TierView
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.board import state
-from tui.widgets.rows import Line, Piece, Row, Rows
+from tui.widgets.provider_table import state
+from tui.widgets.row_list import Line, Piece, Row, RowList
 
 _TRACK = 8  # cells that calls run along
 _BAR = 8
@@ -21,7 +21,7 @@ _BARS = 2 * (_BAR + 1) + _REAL  # more cells when shares have bars, and the weig
 
 
 class _Columns(NamedTuple):
-    """Their widths in cells; 0 where there is no room for one. `bars`: weights are told, and shares have bars."""
+    """The columns' widths in cells, 0 where one has no room. `bars`: weights are shown, and shares have bars."""
 
     bars: bool = False
     label: int = 14
@@ -58,8 +58,8 @@ def _columns(width: int) -> _Columns:
     return _Columns(**cells)
 
 
-class TrackPlan(Rows):
-    """Keys are `route NAME` and `target ROUTE TIER NAME`."""
+class RoutePlan(RowList):
+    """Lists chains; the keys of its rows are `route NAME` and `target ROUTE TIER NAME`."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(empty="this file has no route", id=id)
@@ -67,22 +67,22 @@ class TrackPlan(Rows):
         self._snapshot: Snapshot | None = None
 
     def draw(self, chains: Chains | None, snapshot: Snapshot) -> None:
-        """Show these chains, live."""
+        """Show these chains with the figures of this snapshot."""
         self._chains, self._snapshot = chains, snapshot
         if chains is None:
             return
-        targets = {each.name: each for each in snapshot.targets}
-        figures = {each.name: each for each in snapshot.routes}
+        targets = {target.name: target for target in snapshot.targets}
+        figures = {route.name: route for route in snapshot.routes}
         width = self.scrollable_content_region.width
         columns = _columns(width)
         rows: list[Row] = []
         for chain in chains.routes:
             if rows:
                 rows.append(Row(None, ()))
-            found = figures.get(chain.route, RouteFigures(chain.route))
-            rows.append(Row(f"route {chain.route}", _head(chain, found, snapshot, width)))
+            route = figures.get(chain.route, RouteFigures(chain.route))
+            rows.append(Row(f"route {chain.route}", _head(chain, route, snapshot, width)))
             for number, tier in enumerate(chain.tiers):
-                rows += _tier(chain, number, tier, found, targets, snapshot, columns)
+                rows += _tier(chain, number, tier, route, targets, snapshot, columns)
         self.show(rows, _titles(columns) if rows else ())
 
     def on_resize(self, event: events.Resize) -> None:
@@ -91,7 +91,7 @@ class TrackPlan(Rows):
 
     @property
     def chosen(self) -> tuple[ChainView, int, BranchView | None] | None:
-        """The route, and the number of the tier (from 0) and the target where the cursor is on one."""
+        """The chain that the cursor is on, its tier's number from 0, and its branch; None on a route's own row."""
         parts = (self.key or "").split(" ", 3)
         for chain in () if self._chains is None else self._chains.routes:
             if len(parts) > 1 and chain.route == parts[1]:
@@ -102,8 +102,8 @@ class TrackPlan(Rows):
         return None
 
 
-def _head(chain: ChainView, found: RouteFigures, snapshot: Snapshot, width: int) -> Line:
-    figures = found.figures
+def _head(chain: ChainView, route: RouteFigures, snapshot: Snapshot, width: int) -> Line:
+    figures = route.figures
     bad = figures.error_rate or 0.0
     pieces: list[Piece] = [
         (f" {chain.route}", STRONG),
@@ -111,32 +111,32 @@ def _head(chain: ChainView, found: RouteFigures, snapshot: Snapshot, width: int)
         (f"  {figures.in_flight} in flight  p95 {as_text.seconds(figures.first_token.p95)}", MUTED),
         (f"  {as_text.percent(figures.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED),
     ]
-    rest = "  ".join(_terms(chain, found, snapshot))
+    rest = "  ".join(_terms(chain, route, snapshot))
     room = width - sum(len(text) for text, _ in pieces) - 2
     if rest and room > 12:
         pieces.append((f"  {as_text.fit(rest, room).rstrip()}", FAINT))
     return tuple(pieces)
 
 
-def _terms(chain: ChainView, found: RouteFigures, snapshot: Snapshot) -> Iterator[str]:
+def _terms(chain: ChainView, route: RouteFigures, snapshot: Snapshot) -> Iterator[str]:
     if chain.cache:
-        yield f"cache {as_text.percent(hit_rate(found))}"
-    if told := as_text.spent(snapshot, "route", chain.route):
-        yield f"{told} spent"
+        yield f"cache {as_text.percent(hit_rate(route))}"
+    if spent := as_text.spent(snapshot, "route", chain.route):
+        yield f"{spent} spent"
     if chain.total is not None:
         yield f"within {as_text.span(chain.total)}"
     if chain.on_stream_break != "error":
         yield f"a broken stream: {chain.on_stream_break}"
 
 
-def hit_rate(found: RouteFigures) -> float | None:
-    """The share of a route's answers that came out of the cache in the last minute, 0 to 1."""
-    window = found.figures.window
+def hit_rate(route: RouteFigures) -> float | None:
+    """Return the share of a route's answers that came out of the cache in the last minute, 0 to 1."""
+    window = route.figures.window
     return window.cache_hits / window.succeeded if window.succeeded else None
 
 
 def _tier(
-    chain: ChainView, number: int, tier: TierView, found: RouteFigures, targets: Mapping[str, TargetFigures],
+    chain: ChainView, number: int, tier: TierView, route: RouteFigures, targets: Mapping[str, TargetFigures],
     snapshot: Snapshot, columns: _Columns,
 ) -> Iterator[Row]:  # fmt: skip
     last = len(tier.branches) - 1
@@ -145,26 +145,26 @@ def _tier(
         rail = ("└" if ends else "├") if index == 0 else " " if ends else "│"
         label = "  " * depth(chain, tier) + _label(tier, number, index)
         fork = "──" if last == 0 else "┬─" if index == 0 else "└─" if index == last else "├─"
-        flow = found.flows.get(branch.target)
+        flow = route.flows.get(branch.target)
         rate = 0.0 if flow is None else flow.rate
         target = targets.get(branch.target)
         lead: list[Piece] = [
             (f" {rail} ", FAINT),
             (f"{as_text.fit(label, columns.label)} ", MUTED if number else TEXT),
             (fork, FAINT),
-            *_moving(rate, snapshot.time, dark=target is not None and target.lamp.state != "closed"),
+            *_moving(rate, snapshot.time, dark=target is not None and target.health.state != "closed"),
             *_target(branch, target, snapshot.time, columns),
         ]
-        yield Row(f"target {chain.route} {number} {branch.target}", (*lead, *_load(tier, branch, found, rate, columns)))
+        yield Row(f"target {chain.route} {number} {branch.target}", (*lead, *_load(tier, branch, route, rate, columns)))
 
 
 def depth(chain: ChainView, tier: TierView) -> int:
-    """How many fallback routes a tier is within; the first tier of each stands with the tiers of its caller."""
-    found = 0
+    """Return how many fallback routes a tier is within; the first tier of each stands with the tiers of its caller."""
+    levels = 0
     while tier.gate:
         tier = chain.tiers[tier.gate]
-        found += 1
-    return found
+        levels += 1
+    return levels
 
 
 def _titles(columns: _Columns) -> Line:
@@ -178,7 +178,7 @@ def _titles(columns: _Columns) -> Line:
 
 
 def _label(tier: TierView, number: int, index: int) -> str:
-    """When a tier serves stands at its first target, and how a fallback tier shares load at its second."""
+    """Say at a tier's first target when it serves, and at a fallback tier's second one how it shares load."""
     if number == 0:
         return "" if index else tier.balance if len(tier.branches) > 1 else "first"
     if index:
@@ -187,7 +187,7 @@ def _label(tier: TierView, number: int, index: int) -> str:
 
 
 def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
-    """Calls as they run along: one for a few, more for many."""
+    """Yield calls as they run along: one for a few, more for many."""
     if rate <= 0:
         yield "┄" * _TRACK + " ", FAINT
         return
@@ -198,32 +198,32 @@ def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
 
 
 def _target(branch: BranchView, target: TargetFigures | None, now: float, columns: _Columns) -> Iterator[Piece]:
-    lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.lamp.state
+    lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.health.state
     sign, style, _ = LAMPS[lamp_state]
-    told = "left out" if branch.disabled else "" if target is None else state(target.lamp, now)
+    note = "left out" if branch.disabled else "" if target is None else state(target.health, now)
     model = f"{branch.provider}/{branch.model}"
     model = "" if model == branch.target else model
     yield f"{sign} ", style
     yield as_text.fit(branch.target, columns.name), STRONG if not branch.disabled else FAINT
     if columns.model:
         yield f" {as_text.fit(model, columns.model)}", FAINT
-    elif not told:
-        told, style = model, FAINT
-    yield f" {as_text.fit(told, columns.state)}", style
+    elif not note:
+        note, style = model, FAINT
+    yield f" {as_text.fit(note, columns.state)}", style
 
 
-def _load(tier: TierView, branch: BranchView, found: RouteFigures, rate: float, columns: _Columns) -> Iterator[Piece]:
-    """What its weight gives it, what it gets, and how much that is."""
-    flow = found.flows.get(branch.target)
+def _load(tier: TierView, branch: BranchView, route: RouteFigures, rate: float, columns: _Columns) -> Iterator[Piece]:
+    """Yield what its weight gives a target, what it gets, and how much that is."""
+    flow = route.flows.get(branch.target)
     share = None if flow is None else flow.share
     several = len(tier.branches) > 1
     weighted = tier.balance == "weighted" and several
     if columns.bars:
-        told = (
+        setting = (
             f"{branch.share:>4.0%}" if weighted else f"#{branch.place}" if tier.balance == "ordered" and several else ""
         )
         yield f" {as_text.bar(branch.share, _BAR) if weighted else ' ' * _BAR}", FAINT
-        yield f"{told:>5} ", MUTED
+        yield f"{setting:>5} ", MUTED
         yield as_text.bar(share, _BAR), GOOD
     yield f"{as_text.UNKNOWN if share is None else f'{share:.0%}':>{_REAL}}", TEXT if share else FAINT
     yield f"{as_text.rate(rate):>{_RATE - 2}}/s", TEXT if rate else FAINT

@@ -1,4 +1,4 @@
-"""The parameters of a prompt, in a drawer."""
+"""The parameters of a prompt. The Try screen opens and closes them above the prompt."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tui.theme import BAD, FAINT
 CACHE = (("use the cache", "use"), ("skip it", "skip"), ("refresh it", "refresh"), ("only the cache", "only"))
 
 
-class Drawer(Horizontal):
-    """System prompt, temperature, tokens at most, cache. What is left empty is left to the file and the vendor."""
+class PromptOptions(Horizontal):
+    """Takes system prompt, temperature, most tokens and cache. What is empty is left to the file and the vendor."""
 
     DEFAULT_CSS = """
-    Drawer { display: none; height: 4; background: $surface; padding: 0 1; }
-    Drawer Input { border: none; height: 1; background: $panel; width: 1fr; }
-    Drawer #system { width: 3fr; }
-    Drawer > Vertical { height: 4; }
-    Drawer Label { color: $foreground 60%; margin: 0 1; }
-    Drawer Select { width: 22; }
+    PromptOptions { display: none; height: 4; background: $surface; padding: 0 1; }
+    PromptOptions Input { border: none; height: 1; background: $panel; width: 1fr; }
+    PromptOptions #system { width: 3fr; }
+    PromptOptions > Vertical { height: 4; }
+    PromptOptions Label { color: $foreground 60%; margin: 0 1; }
+    PromptOptions Select { width: 22; }
     """
 
     def compose(self) -> ComposeResult:
@@ -38,31 +38,31 @@ class Drawer(Horizontal):
 
     @property
     def system(self) -> str:
-        """The system prompt, "" for none."""
+        """The system prompt; "" for none."""
         return self.query_one("#system", Input).value.strip()
 
     def params(self) -> Mapping[str, Any]:
-        """The parameters that are set.
+        """Return the parameters that are set.
 
         Raises:
-            ValueError: with a sentence on what is wrong.
+            ValueError: With a sentence on what is wrong.
         """
-        found: dict[str, Any] = {}
+        params: dict[str, Any] = {}
         temperature = self.query_one("#temperature", Input).value.strip()
         if temperature:
-            found["temperature"] = _number(temperature)
+            params["temperature"] = _number(temperature)
         most = self.query_one("#max_tokens", Input).value.strip()
         if most:
             if not most.isdecimal() or int(most) < 1:
                 raise ValueError(f'max tokens: "{most}" is not a whole number of at least 1')
-            found["max_tokens"] = int(most)
+            params["max_tokens"] = int(most)
         cache = str(self.query_one("#cache", Select).value)
         if cache != "use":
-            found["cache"] = cache
-        return found
+            params["cache"] = cache
+        return params
 
-    def told(self) -> Content:
-        """What is set, for the line below the prompt; what is wrong instead, where something is."""
+    def summary(self) -> Content:
+        """Return what is set, for the line below the prompt; where something is wrong, that instead."""
         try:
             params = dict(self.params())
         except ValueError as error:

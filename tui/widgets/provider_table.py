@@ -1,4 +1,4 @@
-"""The panel's board: a row a provider, its targets below it, as many columns as fit."""
+"""The Panel screen's table: a row for each provider, its targets below it, and as many columns as fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual import events
 from router.views.figures import Health, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.rows import Line, Piece, Row, Rows
+from tui.widgets.row_list import Line, Piece, Row, RowList
 
 Shown: TypeAlias = ProviderFigures | TargetFigures
 MANY = 24  # rows from which providers begin closed
@@ -29,10 +29,10 @@ class Column:
     most: int = 0
 
 
-class Board(Rows):
-    """Keys are `provider` and `provider/target`; enter opens and closes a provider.
+class ProviderTable(RowList):
+    """Lists providers and targets; the keys of its rows are `provider` and `provider/target`.
 
-    What is folded by hand or because there are many stays so.
+    A provider that was folded, by hand or because there are many, stays so.
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -42,12 +42,12 @@ class Board(Rows):
         self._faults: Mapping[str, str] = {}
 
     def draw(self, snapshot: Snapshot, faults: Mapping[str, str]) -> None:
-        """Show this. `faults` are those that a demo has set, by provider."""
+        """Show this snapshot. `faults` are those that a demo has set, by provider."""
         self._snapshot, self._faults = snapshot, faults
         providers = snapshot.providers
         if self._folded is None and providers:
             many = len(providers) + len(snapshot.targets) > MANY
-            self._folded = {each.name for each in providers} if many else set()
+            self._folded = {provider.name for provider in providers} if many else set()
         columns = _that_fit(max(40, self.scrollable_content_region.width))
         self.show(list(self._lines(snapshot, columns)), _header(columns))
 
@@ -79,30 +79,30 @@ class Board(Rows):
         return None
 
     def toggle(self, name: str) -> None:
-        """Open or close a provider."""
+        """Show or hide the targets of a provider."""
         if self._folded is not None and self._snapshot is not None:
             self._folded ^= {name}
             self.draw(self._snapshot, self._faults)
 
 
 def _that_fit(width: int) -> list[Column]:
-    """The columns for this width, each as wide as it may be: what is left goes to those that can grow."""
+    """Return the columns for this width; what is left of it goes to those that can grow."""
     shown = list(COLUMNS)
-    while sum(each.width for each in shown) > width and len(shown) > 2:
-        shown.remove(min(shown, key=lambda each: each.rank))
-    spare = width - sum(each.width for each in shown)
-    found = []
-    for each in shown:
-        more = min(spare, max(0, each.most - each.width))
+    while sum(column.width for column in shown) > width and len(shown) > 2:
+        shown.remove(min(shown, key=lambda column: column.rank))
+    spare = width - sum(column.width for column in shown)
+    widened = []
+    for column in shown:
+        more = min(spare, max(0, column.most - column.width))
         spare -= more
-        found.append(Column(each.title, each.width + more, each.rank, each.cell, each.left, each.most))
-    return found
+        widened.append(Column(column.title, column.width + more, column.rank, column.cell, column.left, column.most))
+    return widened
 
 
 def _header(columns: list[Column]) -> Line:
     return tuple(
-        (as_text.fit(each.title, each.width) if each.left else as_text.right(each.title, each.width), "")
-        for each in columns
+        (as_text.fit(column.title, column.width) if column.left else as_text.right(column.title, column.width), "")
+        for column in columns
     )
 
 
@@ -117,11 +117,11 @@ def _line(shown: Shown, columns: list[Column], now: float, sign: str, fault: str
 
 
 def _name(shown: Shown, width: int, sign: str, fault: str | None) -> list[Piece]:
-    mark, style, _ = LAMPS[shown.lamp.state]
+    mark, style, _ = LAMPS[shown.health.state]
     if isinstance(shown, ProviderFigures):
-        told = f" ✗ {fault}" if fault else ""
-        room = width - 6 - len(told)
-        return [(f" {sign} ", MUTED), (f"{mark} ", style), (as_text.fit(shown.name, room), STRONG), (f"{told} ", BAD)]
+        note = f" ✗ {fault}" if fault else ""
+        room = width - 6 - len(note)
+        return [(f" {sign} ", MUTED), (f"{mark} ", style), (as_text.fit(shown.name, room), STRONG), (f"{note} ", BAD)]
     lead: list[Piece] = [("     ", ""), (f"{mark} ", style)]
     room = width - 8
     name = as_text.fit(shown.name, min(room, max(len(shown.name), 8)))
@@ -131,7 +131,7 @@ def _name(shown: Shown, width: int, sign: str, fault: str | None) -> list[Piece]
 
 
 def state(lamp: Health, now: float) -> str:
-    """The lamp in words: "" for one that is closed by itself."""
+    """Return a lamp's state in words; "" for one that is closed by itself."""
     word = LAMPS[lamp.state][2]
     if lamp.state == "closed":
         return "closed, by hand" if lamp.by_hand else ""
@@ -141,11 +141,11 @@ def state(lamp: Health, now: float) -> str:
 
 
 def _state(shown: Shown, width: int, now: float) -> list[Piece]:
-    if isinstance(shown, ProviderFigures) and shown.lamp.state == "closed":
-        dark = sum(each.lamp.state in ("open", "held", "drained") for each in shown.targets)
+    if isinstance(shown, ProviderFigures) and shown.health.state == "closed":
+        dark = sum(target.health.state in ("open", "held", "drained") for target in shown.targets)
         if dark:  # told here too, since the targets may be folded
             return [(as_text.fit(f"{dark} of {len(shown.targets)} out", width - 1), WARN), (" ", "")]
-    return [(as_text.fit(state(shown.lamp, now), width - 1), LAMPS[shown.lamp.state][1]), (" ", "")]
+    return [(as_text.fit(state(shown.health, now), width - 1), LAMPS[shown.health.state][1]), (" ", "")]
 
 
 def _share(shown: Shown, width: int, now: float) -> list[Piece]:
@@ -160,7 +160,7 @@ def _rate(shown: Shown, width: int, now: float) -> list[Piece]:
 
 
 def _spark(shown: Shown, width: int, now: float) -> list[Piece]:
-    style = GOOD if shown.lamp.state == "closed" else LAMPS[shown.lamp.state][1]
+    style = GOOD if shown.health.state == "closed" else LAMPS[shown.health.state][1]
     if isinstance(shown, TargetFigures):
         style = f"{style} 60%"
     series = shown.figures.series
@@ -189,8 +189,8 @@ def _errors(shown: Shown, width: int, now: float) -> list[Piece]:
     if share is None:
         return [(f"  {as_text.UNKNOWN:>5}", FAINT)]
     style = BAD if share > 0.05 else WARN if share else FAINT
-    told = as_text.fit(code or "", width - 9) if share else ""
-    return [(f"  {as_text.percent(share):>6} ", style), (told.rstrip(), MUTED)]
+    leading = as_text.fit(code or "", width - 9) if share else ""
+    return [(f"  {as_text.percent(share):>6} ", style), (leading.rstrip(), MUTED)]
 
 
 def _cost(shown: Shown, width: int, now: float) -> list[Piece]:

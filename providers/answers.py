@@ -1,0 +1,37 @@
+"""Whether what came with status 200 is an answer."""
+
+from __future__ import annotations
+
+from providers.errors import ErrorCode, ProviderError
+from providers.types import CompletionRequest, CompletionResponse
+from providers.vendor_errors import FAILED_FINISH
+
+_BY_CHOICE = frozenset({"stop_sequence", "pause_turn"})  # raw finish reasons of answers that may be empty
+_TINY = 16  # tokens: an answer that may be no longer may well be empty
+
+
+def checked(answer: CompletionResponse, request: CompletionRequest) -> CompletionResponse:
+    """The answer, unless it says that the vendor failed, or holds nothing although the model did not stop so.
+
+    Nothing is an answer where the model says why (length, a refusal), where it was allowed next to nothing, where a
+    stop sequence may have come first, and where tokens were made and billed.
+
+    Raises:
+        ProviderError: what its finish reason stands for; PROTOCOL_ERROR for no answer.
+    """
+    raw = (answer.raw_finish_reason or "")[:100].lower()
+    is_empty = not (answer.text or answer.thinking or answer.tool_calls)
+    if answer.finish_reason == "error" or (is_empty and raw in FAILED_FINISH):
+        code = FAILED_FINISH.get(raw, ErrorCode.SERVER_ERROR)
+        raise ProviderError(
+            code, f'the answer ended with finish reason "{raw or "error"}"', request_id=answer.request_id
+        )
+    if not is_empty or answer.finish_reason in ("length", "content_filter") or request.stop or raw in _BY_CHOICE:
+        return answer
+    if answer.usage.output_tokens or (request.max_tokens is not None and request.max_tokens <= _TINY):
+        return answer
+    raise ProviderError(
+        ErrorCode.PROTOCOL_ERROR,
+        "the answer is empty: no text, no thinking, no tool call, and no tokens made",
+        request_id=answer.request_id,
+    )

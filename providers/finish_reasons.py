@@ -1,0 +1,46 @@
+"""Why an answer ended, in one vocabulary: compatible servers use each other's words."""
+
+from __future__ import annotations
+
+from providers.types import FinishReason
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "completed": "stop",
+    "complete": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "tool_call": "tool_calls",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "function_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "sensitive": "content_filter",
+    "error": "error",
+    "network_error": "error",
+    "insufficient_system_resource": "error",
+}
+
+
+def finish_reason(raw: str | None, *, has_calls: bool, refused: bool = False) -> FinishReason:
+    """The unified reason.
+
+    Whether the answer asks for tools is told by its calls, not by the word: Gemini, vLLM and others say `stop` or
+    `end_turn` after calls, some say `tool_calls` without any. An answer that was cut stays one.
+    """
+    reason = _FINISH.get(raw.lower(), "unknown") if raw else "stop"
+    if reason in ("stop", "tool_calls"):
+        return "content_filter" if refused else "tool_calls" if has_calls else "stop"
+    return reason

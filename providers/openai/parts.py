@@ -1,0 +1,138 @@
+"""The parts of a message (texts, images, documents) as each server that speaks OpenAI's chat protocol takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from providers.errors import ErrorCode, ProviderError
+from providers.openai.dialects import Dialect, model_capabilities
+from providers.parts import as_text, cache_control, data_url, is_text
+from providers.types import FilePart, ImagePart, Message, TextPart, ThinkingPart
+
+
+class PartRules(msgspec.Struct, frozen=True, kw_only=True):
+    """One row; the defaults are those of a server of which nothing is known.
+
+    `lists` tells whether a list of texts is surely taken (else it goes as one string); `pdf` is the type of part that
+    carries a PDF, None where there is none; `images` tells whether it takes any. `tool_media` is where the images of
+    a tool's result go: "after" it in a message of the user, or "inside" it. `cache` tells whether texts are marked
+    for the vendor's prompt cache.
+    """
+
+    lists: bool = False
+    pdf: Literal["file", "document_url"] | None = "file"
+    images: bool = True
+    tool_media: Literal["after", "inside"] = "after"
+    cache: bool = False
+
+
+_NO_PDF = PartRules(pdf=None)
+_TEXT_ONLY = PartRules(pdf=None, images=False)
+_UNKNOWN = PartRules()
+
+_RULES: Mapping[str, PartRules] = {
+    "openai": PartRules(lists=True),
+    "azure": PartRules(lists=True),
+    "openrouter": PartRules(lists=True, cache=True),
+    "litellm": PartRules(lists=True, cache=True),
+    "vercel": PartRules(lists=True),
+    "gemini": PartRules(lists=True),
+    "vertex": PartRules(lists=True),
+    # Mistral refuses a user's message directly after a tool's, and takes images within it.
+    "mistral": PartRules(lists=True, pdf="document_url", tool_media="inside"),
+    "dashscope": PartRules(pdf=None, cache=True),
+    "deepseek": _TEXT_ONLY,
+    "cerebras": _TEXT_ONLY,
+    **dict.fromkeys(("groq", "xai", "together", "moonshot", "nvidia", "cohere"), _NO_PDF),
+    **dict.fromkeys(("vllm", "sglang", "llamacpp", "lmstudio", "ollama"), _NO_PDF),
+}
+
+
+def content_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
+    """What a message says.
+
+    Raises:
+        ProviderError: UNSUPPORTED for an image or a document that the server does not take.
+    """
+    content = message.content
+    if isinstance(content, str):
+        return content
+    rules = _RULES.get(dialect.name, _UNKNOWN)
+    parts = [part for part in content if not isinstance(part, ThinkingPart)]
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    in_one = len(texts) == len(parts) and not (rules.lists and len(parts) > 1)
+    if in_one and not _is_marked(message, rules):
+        return "\n".join(texts)
+    return [_part(part, rules, model, dialect) for part in parts]
+
+
+def result_of(message: Message, model: str, dialect: Dialect) -> tuple[str | list[dict[str, Any]], list[Any]]:
+    """What a tool's result says, and the parts of it that have to follow in a message of the user.
+
+    The protocol's results are text; a picture in one would be dropped.
+    """
+    content = message.content
+    rules = _RULES.get(dialect.name, _UNKNOWN)
+    media = [] if isinstance(content, str) else [part for part in content if isinstance(part, ImagePart | FilePart)]
+    if (media and rules.tool_media == "inside") or (not media and _is_marked(message, rules)):
+        return content_of(message, model, dialect), []
+    if not media:
+        return message.text, []
+    told = {"type": "text", "text": f"What the tool call {message.tool_call_id} gave beside its text:"}
+    return message.text or "(see below)", [told, *(_part(part, rules, model, dialect) for part in media)]
+
+
+def said_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
+    """What an assistant's turn says: text alone; raises as `check_said`."""
+    check_said(message, model)
+    if _is_marked(message, _RULES.get(dialect.name, _UNKNOWN)):
+        return content_of(message, model, dialect)
+    return message.text
+
+
+def check_said(message: Message, model: str) -> None:
+    """Whether an assistant's turn is text alone.
+
+    Raises:
+        ProviderError: UNSUPPORTED for an image or a document in it.
+    """
+    if not isinstance(message.content, str) and any(isinstance(p, ImagePart | FilePart) for p in message.content):
+        raise _unsupported(model, "images and documents are taken in the user's messages only")
+
+
+def _is_marked(message: Message, rules: PartRules) -> bool:
+    """Whether a text is marked for a prompt cache that there is."""
+    if not rules.cache or isinstance(message.content, str):
+        return False
+    return any(isinstance(part, TextPart) and part.cache for part in message.content)
+
+
+def _part(
+    part: TextPart | ImagePart | FilePart | ThinkingPart, rules: PartRules, model: str, dialect: Dialect
+) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        marked = rules.cache and part.cache
+        return {"type": "text", "text": part.text, **({"cache_control": cache_control(part)} if marked else {})}
+    if isinstance(part, ImagePart):
+        blind = dialect.openai_models and model_capabilities(model).vision is False
+        if blind or not rules.images:
+            raise _unsupported(model, "it takes no images")
+        url = part.url or data_url(part.data or b"", part.media_type or "image/png")
+        return {"type": "image_url", "image_url": {"url": url, **({"detail": part.detail} if part.detail else {})}}
+    assert isinstance(part, FilePart)
+    if is_text(part):
+        return {"type": "text", "text": as_text(part)}
+    url = data_url(part.data, part.media_type)
+    if rules.pdf is None:
+        raise _unsupported(model, f"it takes no documents of {part.media_type}")
+    if rules.pdf == "document_url":
+        named = {"document_name": part.filename} if part.filename else {}
+        return {"type": "document_url", "document_url": url, **named}
+    return {"type": "file", "file": {"filename": part.filename or "document", "file_data": url}}
+
+
+def _unsupported(model: str, message: str) -> ProviderError:
+    return ProviderError(ErrorCode.UNSUPPORTED, f"{model}: {message}", model=model)

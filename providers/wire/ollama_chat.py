@@ -1,0 +1,306 @@
+"""Ollama's chat and its older sister, generate: the server's side.
+
+Protocol: https://github.com/ollama/ollama/blob/main/docs/api.md, api/types.go and the server's routes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from providers import coerce
+from providers.accumulate import parse_arguments
+from providers.errors import ProviderError
+from providers.lenient_json import synthetic_id
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    FinishReason,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    Thinking,
+    ThinkingPart,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from providers.wire.reading import (
+    BadRequest,
+    Body,
+    about,
+    base64_data,
+    effort,
+    flag,
+    integer,
+    mapping,
+    missing,
+    number,
+    objects,
+    read_each,
+    required_text,
+    strings,
+    text,
+    unsupported,
+)
+from providers.wire.writing import Block, Head, StreamWriter, encode, filled, retry_headers, status_of, template
+
+_DONE: dict[FinishReason, str] = {"length": "length", "content_filter": "content_filter"}
+# The first bytes of the picture formats that models read: the protocol names none.
+_PICTURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
+_ROLES = ("system", "user", "assistant", "tool")
+_SILENT = {"role": "assistant", "content": ""}
+
+
+# --- the request
+
+
+def read_request(body: Body) -> CompletionRequest:
+    """A request to /api/chat; without messages it only loads the model (`render_load`).
+
+    Raises:
+        BadRequest: what makes no sense.
+    """
+    if body.get("messages") is None:
+        raise missing("messages")
+    with about("tools"):
+        tools = coerce.coerce_tools(objects(body, "tools"))
+    return _request(body, _answering(read_each(body, "messages", _message)), tools)
+
+
+def read_generate_request(body: Body) -> CompletionRequest:
+    """A request to /api/generate; without a prompt it only loads the model.
+
+    Raises:
+        BadRequest: what makes no sense, and what only a server with the model itself could answer.
+    """
+    for name in ("suffix", "raw", "context", "template"):
+        if body.get(name):
+            raise unsupported("this means nothing elsewhere; use /api/chat", name)
+    prompt, system = text(body, "prompt") or "", text(body, "system")
+    if not prompt and not body.get("images"):
+        return _request(body, (), ())
+    asked = Message("user", _content(prompt, body))
+    return _request(body, (Message("system", system), asked) if system else (asked,), ())
+
+
+def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> CompletionRequest:
+    options = mapping(body, "options")
+    limit = integer(options, "num_predict")
+    return CompletionRequest(
+        model=required_text(body, "model"),
+        messages=messages,
+        tools=tools,
+        response_format=_format(body.get("format")),
+        temperature=number(options, "temperature"),
+        top_p=number(options, "top_p"),
+        max_tokens=limit if limit is not None and limit > 0 else None,  # -1 and -2 are no limits
+        stop=strings(options, "stop"),
+        seed=integer(options, "seed"),
+        presence_penalty=number(options, "presence_penalty"),
+        frequency_penalty=number(options, "frequency_penalty"),
+        thinking=_think(body.get("think")),
+    )
+
+
+def wants_stream(body: Body) -> bool:
+    """A request that says nothing is streamed."""
+    return flag(body, "stream") is not False
+
+
+def _message(source: Body) -> Message:
+    role = source.get("role")
+    if role not in _ROLES:
+        raise BadRequest(f"role: one of {', '.join(_ROLES)} is expected", "role")
+    content = _content(text(source, "content") or "", source)
+    if role == "tool":
+        return Message("tool", content, tool_call_id=text(source, "tool_call_id"), name=text(source, "tool_name"))
+    thought = text(source, "thinking")
+    calls = tuple(read_each(source, "tool_calls", _call))
+    named = tuple(replace(call, id=call.id or synthetic_id(place, call.name)) for place, call in enumerate(calls))
+    return Message(role, content, named, (ThinkingPart(thought),) if thought else ())
+
+
+def _content(said: str, source: Body) -> str | tuple[Part, ...]:
+    images = strings(source, "images")
+    if not images:
+        return said
+    return (*((TextPart(said),) if said else ()), *map(_image, images))
+
+
+def _image(data: str) -> ImagePart:
+    picture = base64_data({"images": data}, "images")
+    kind = next((kind for start, kind in _PICTURES if picture.startswith(start)), "image/png")
+    return ImagePart(data=picture, media_type=kind)
+
+
+def _call(source: Body) -> ToolCall:
+    function = mapping(source, "function")
+    given = mapping(function, "arguments")
+    raw = encode(given).decode() if given else ""
+    return ToolCall(text(source, "id") or "", required_text(function, "name"), given, raw)
+
+
+def _answering(messages: list[Message]) -> tuple[Message, ...]:
+    """The messages, with each result bound to its call: by the id, else by the tool's name, else by the order."""
+    answering = []
+    waiting: list[ToolCall] = []
+    for message in messages:
+        if message.role != "tool":
+            waiting = list(message.tool_calls)
+            answering.append(message)
+            continue
+        told, name = message.tool_call_id, message.name
+        same = [call for call in waiting if call.id == told] or [call for call in waiting if call.name == name]
+        call = next(iter(same or waiting), None)
+        if call is not None:
+            waiting.remove(call)
+        answering.append(replace(message, tool_call_id=call.id if call else told, name=None))
+    return tuple(answering)
+
+
+def _format(wanted: object) -> str | dict[str, Any] | None:
+    if not wanted:
+        return None
+    if wanted == "json":
+        return "json"
+    if not isinstance(wanted, dict):
+        raise BadRequest('format: "json" or a JSON Schema is expected', "format")
+    return {"schema": wanted}
+
+
+def _think(wanted: object) -> Thinking | None:
+    if isinstance(wanted, bool):
+        return "medium" if wanted else "off"
+    return effort(wanted, "think")
+
+
+# --- the answer
+
+
+def render_response(
+    response: CompletionResponse, head: Head, *, seconds: float | None = None, generate: bool = False
+) -> dict[str, Any]:
+    """A plain answer.
+
+    Args:
+        seconds: how long it took.
+        generate: in the shape of /api/generate.
+    """
+    message: dict[str, Any] = {"role": "assistant", "content": response.text}
+    thinking = "".join(part.text for part in response.thinking)
+    if thinking:
+        message["thinking"] = thinking
+    if response.tool_calls:
+        message["tool_calls"] = [
+            _tool_call(index, call.id, call.name, call.arguments or {})
+            for index, call in enumerate(response.tool_calls)
+        ]
+    return {**_line(head, message, generate), **_end(response.finish_reason, response.usage, seconds)}
+
+
+def render_load(head: Head, *, generate: bool = False) -> dict[str, Any]:
+    """The answer to a request without messages: the model is loaded."""
+    return {**_line(head, _SILENT, generate), "done": True, "done_reason": "load"}
+
+
+def _line(head: Head, message: dict[str, Any], generate: bool) -> dict[str, Any]:
+    created = datetime.fromtimestamp(head.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    said: dict[str, Any] = {"message": message}
+    if generate:
+        said = {key: value for key, value in message.items() if key == "thinking"} | {"response": message["content"]}
+    return {"model": head.model, "created_at": created, **said, "done": False}
+
+
+def _tool_call(index: int, call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"id": call_id, "function": {"index": index, "name": name, "arguments": arguments}}
+
+
+def _end(reason: FinishReason, usage: Usage, seconds: float | None) -> dict[str, Any]:
+    """The fields of the last line; durations are in nanoseconds."""
+    last = {
+        "done": True,
+        "done_reason": _DONE.get(reason, "stop"),
+        "total_duration": None if seconds is None else int(seconds * 1e9),
+        "prompt_eval_count": usage.input_tokens,
+        "eval_count": usage.output_tokens,
+        "eval_duration": None if seconds is None else int(seconds * 1e9),
+    }
+    return {key: value for key, value in last.items() if value is not None}
+
+
+class OllamaStreamWriter(StreamWriter):
+    """Lines of JSON; calls come whole.
+
+    Args:
+        generate: in the shape of /api/generate.
+    """
+
+    content_type = "application/x-ndjson"
+
+    def __init__(self, head: Head, *, generate: bool = False) -> None:
+        super().__init__(head)
+        self._generate = generate
+        self._text = template(lambda mark: self._said({"role": "assistant", "content": mark}))
+        self._thought = template(lambda mark: self._said({"role": "assistant", "thinking": mark, "content": ""}))
+        self._calls: dict[int, Block] = {}  # those that are not whole yet
+        self._ended: set[int] = set()
+
+    def _said(self, message: dict[str, Any]) -> bytes:
+        return encode(_line(self.head, message, self._generate)) + b"\n"
+
+    def start(self) -> bytes:
+        return b""
+
+    def _say(self, text: str) -> bytes:
+        return filled(self._text, text)
+
+    def _think(self, text: str) -> bytes:
+        return filled(self._thought, text)
+
+    def _call(self, delta: ToolCallDelta) -> bytes:
+        if delta.index in self._ended:
+            return b""  # white space after a call that is whole
+        block = self._calls.get(delta.index)
+        if block is None:
+            block = self._calls[delta.index] = Block(delta.index, len(self._ended) + len(self._calls), delta)
+        if delta.arguments:
+            block.pieces.append(delta.arguments)
+        return self._whole_calls()
+
+    def _whole_calls(self, *, at_end: bool = False) -> bytes:
+        """The lines of the calls that are whole, in order."""
+        out = b""
+        for index, block in list(self._calls.items()):
+            if not (at_end or block.is_whole):
+                break
+            del self._calls[index]
+            self._ended.add(index)
+            call = _tool_call(block.place, block.call_id, block.name, parse_arguments(block.text) or {})
+            out += self._said({"role": "assistant", "content": "", "tool_calls": [call]})
+        return out
+
+    def end(self, *, seconds: float | None = None) -> bytes:
+        last = _line(self.head, _SILENT, self._generate)
+        return self._whole_calls(at_end=True) + encode(last | _end(self._finish, self._usage, seconds)) + b"\n"
+
+    def error(self, error: ProviderError) -> bytes:
+        return encode(error_body(error)) + b"\n"
+
+
+# --- the error
+
+
+def render_error(error: ProviderError) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers and body of an error answer."""
+    return status_of(error, {}), retry_headers(error), error_body(error)
+
+
+def error_body(error: ProviderError) -> dict[str, Any]:
+    if isinstance(error, BadRequest) and error.missing:
+        return {"error": f"{error.param} is required"}
+    return {"error": error.message}

@@ -1,0 +1,188 @@
+"""What the readers of requests share: the fields of a JSON body, each refused by its name where its type is wrong."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from providers.errors import ErrorCode, ProviderError
+from providers.types import Thinking
+
+Body = Mapping[str, Any]
+Value = TypeVar("Value")
+
+
+class BadRequest(ProviderError):
+    """A request that cannot be read; each protocol's `render_error` tells it in its own words.
+
+    Args:
+        param: the field at fault, such as `messages[2].content`; None where it is the body as a whole.
+        code: INVALID_REQUEST, or UNSUPPORTED for what is legal at the vendor and has no meaning elsewhere.
+        missing: the field is not there.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        param: str | None = None,
+        *,
+        code: ErrorCode = ErrorCode.INVALID_REQUEST,
+        missing: bool = False,
+    ) -> None:
+        super().__init__(code, message)
+        self.param = param
+        self.missing = missing
+
+    def inside(self, where: str) -> BadRequest:
+        """The same, where the field is part of another, such as `messages[2]`."""
+        param = f"{where}.{self.param}" if self.param else where
+        return BadRequest(f"{where}.{self.message}", param, code=self.code, missing=self.missing)
+
+
+def missing(param: str) -> BadRequest:
+    return BadRequest(f"{param}: Field required", param, missing=True)
+
+
+def unsupported(message: str, param: str) -> BadRequest:
+    return BadRequest(f"{param}: {message}", param, code=ErrorCode.UNSUPPORTED)
+
+
+@contextmanager
+def about(param: str) -> Iterator[None]:
+    """An error of `providers.coerce` within is a BadRequest of this field."""
+    try:
+        yield
+    except BadRequest:
+        raise
+    except ProviderError as error:
+        place = error.message.partition(":")[0]
+        exact = place if place.startswith(f"{param}[") and " " not in place else param
+        raise BadRequest(error.message, exact, code=error.code) from None
+
+
+def decode_body(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a request.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        # msgspec refuses a few things that vendors take, such as integers of any size.
+        try:
+            body = json.loads(raw)
+        except (ValueError, RecursionError):
+            raise BadRequest("We could not parse the JSON body of your request.") from None
+    if not isinstance(body, dict):
+        raise BadRequest("The body of your request must be a JSON object.")
+    return body
+
+
+# --- fields; null is the same as not there
+
+
+def _field(body: Body, name: str, kind: type[Value] | tuple[type, ...], what: str) -> Value | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise BadRequest(f"{name}: {what} is expected", name)
+    return value  # type: ignore[return-value]  # of one of the types, as just asked
+
+
+def text(body: Body, name: str) -> str | None:
+    return _field(body, name, str, "a string")
+
+
+def flag(body: Body, name: str) -> bool | None:
+    return _field(body, name, bool, "a boolean")
+
+
+def integer(body: Body, name: str) -> int | None:
+    return _field(body, name, int, "an integer")
+
+
+def number(body: Body, name: str) -> float | None:
+    return _field(body, name, (int, float), "a number")
+
+
+def count(body: Body, name: str) -> int | None:
+    value = integer(body, name)
+    if value is not None and value < 1:
+        raise BadRequest(f"{name}: a positive integer is expected", name)
+    return value
+
+
+def mapping(body: Body, name: str) -> dict[str, Any]:
+    """An object; empty where it is not there."""
+    return _field(body, name, dict, "an object") or {}
+
+
+def objects(body: Body, name: str) -> list[dict[str, Any]]:
+    """A list of objects; empty where it is not there."""
+    entries: list[Any] = _field(body, name, list, "a list") or []
+    for place, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise BadRequest(f"{name}[{place}]: an object is expected", f"{name}[{place}]")
+    return entries
+
+
+def read_each(body: Body, name: str, read: Callable[[dict[str, Any]], Value]) -> list[Value]:
+    """What a list of objects says, each read by `read`; an error names its place in the list."""
+    values = []
+    for place, entry in enumerate(objects(body, name)):
+        try:
+            values.append(read(entry))
+        except BadRequest as error:
+            raise error.inside(f"{name}[{place}]") from None
+    return values
+
+
+def strings(body: Body, name: str) -> tuple[str, ...]:
+    """A string or a list of strings; empty where it is not there."""
+    value = body.get(name)
+    values = [value] if isinstance(value, str) else value or []
+    if not isinstance(values, list) or not all(isinstance(entry, str) for entry in values):
+        raise BadRequest(f"{name}: a string or a list of strings is expected", name)
+    return tuple(values)
+
+
+def required_text(body: Body, name: str) -> str:
+    value = text(body, name)
+    if not value:
+        raise missing(name)
+    return value
+
+
+def base64_data(body: Body, name: str) -> bytes:
+    try:
+        return base64.b64decode(required_text(body, name), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest(f"{name}: this is no valid base64", name) from None
+
+
+_EFFORTS: Mapping[str, Thinking] = {
+    "none": "off",
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
+
+
+def effort(value: object, param: str) -> Thinking | None:
+    """How much is to be thought, by a vendor's word for it; None where nothing is said."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in _EFFORTS:
+        raise BadRequest(f"{param}: one of {', '.join(_EFFORTS)} is expected", param)
+    return _EFFORTS[value]

@@ -1,0 +1,141 @@
+"""The conversation of a Responses request: items in, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from msgspec.structs import replace
+
+from providers import coerce
+from providers.accumulate import parse_arguments
+from providers.errors import ProviderError
+from providers.types import Message, Part, ThinkingPart, ToolCall
+from providers.wire.reading import (
+    BadRequest,
+    Body,
+    mapping,
+    missing,
+    objects,
+    read_each,
+    required_text,
+    text,
+    unsupported,
+)
+from providers.wire.responses_tools import ClientTool, Kind, joined_name
+from providers.wire.writing import encode
+
+
+class _Conversation:
+    """Items in, messages out: what one answer of the model was in several items is one message again."""
+
+    def __init__(self, names: Mapping[ClientTool, str]) -> None:
+        self._names = names
+        self.messages: list[Message] = []
+
+    def take(self, item: dict[str, Any]) -> None:
+        kind = text(item, "type") or "message"
+        if kind == "message":
+            self._message(item)
+        elif kind == "reasoning":
+            self._extend(thinking=(_thought(item),))
+        elif kind in _CALLS:
+            self._extend(tool_calls=(_CALLS[kind](item, self._name),))
+        elif kind in _OUTPUTS:
+            self.messages.append(Message("tool", _content(item, "output"), tool_call_id=required_text(item, "call_id")))
+        elif kind == "item_reference":
+            raise unsupported("nothing is stored here; send the item itself", "type")
+        # All others are traces of what the vendor's own tools did, which mean nothing elsewhere.
+
+    def _message(self, item: Body) -> None:
+        role = item.get("role")
+        if role not in ("user", "assistant", "system", "developer"):
+            raise BadRequest("role: 'user', 'assistant', 'system' or 'developer' is expected", "role")
+        content = _content(item, "content")
+        last = self.messages[-1] if self.messages else None
+        if role != "assistant" or last is None or last.role != "assistant" or (last.content and not last.tool_calls):
+            self.messages.append(Message(role, content))
+        elif not last.content:
+            self.messages[-1] = replace(last, content=content)
+        else:
+            self.messages[-1] = replace(last, content=last.text + Message(role, content).text)
+
+    def _extend(self, thinking: tuple[ThinkingPart, ...] = (), tool_calls: tuple[ToolCall, ...] = ()) -> None:
+        last = self.messages[-1] if self.messages else None
+        is_new = last is None or last.role != "assistant" or bool(thinking and last.content and not last.tool_calls)
+        if last is None or is_new:
+            self.messages.append(Message("assistant", "", tool_calls, thinking))
+        else:
+            self.messages[-1] = replace(
+                last, tool_calls=last.tool_calls + tool_calls, thinking=last.thinking + thinking
+            )
+
+    def _name(self, item: Body, kind: Kind) -> str:
+        """The name under which models see the tool of a call."""
+        name = "local_shell" if kind == "local_shell" else required_text(item, "name")
+        namespace = text(item, "namespace")
+        return self._names.get(ClientTool(kind, name, namespace)) or joined_name(name, namespace)
+
+
+def read_input(body: Body, names: Mapping[ClientTool, str]) -> tuple[Message, ...]:
+    """The messages of a request, its instructions first.
+
+    Args:
+        names: those under which models see the client's tools.
+    """
+    given = body.get("input")
+    conversation = _Conversation(names)
+    instructions = text(body, "instructions")
+    if instructions:
+        conversation.messages.append(Message("system", instructions))
+    if isinstance(given, str) and given:
+        conversation.messages.append(Message("user", given))
+    elif given:
+        read_each(body, "input", conversation.take)
+    else:
+        raise missing("input")
+    return tuple(conversation.messages)
+
+
+def _content(item: Body, name: str) -> str | tuple[Part, ...]:
+    try:
+        return coerce.coerce_messages([{"role": "user", "content": item.get(name)}])[0].content
+    except ProviderError as error:
+        message = name + error.message.removeprefix("messages[0].content")
+        raise BadRequest(message, message.partition(":")[0], code=error.code) from None
+
+
+def _thought(item: dict[str, Any]) -> ThinkingPart:
+    """Reasoning; what is sealed goes back as it came."""
+    parts = [*objects(item, "summary"), *objects(item, "content")]
+    said = "".join(text(part, "text") or "" for part in parts)
+    return ThinkingPart(said, opaque=item if item.get("encrypted_content") else None)
+
+
+_Name: TypeAlias = Callable[[Body, Kind], str]
+
+
+def _function_call(item: Body, name: _Name) -> ToolCall:
+    raw = text(item, "arguments") or ""
+    return ToolCall(required_text(item, "call_id"), name(item, "function"), parse_arguments(raw), raw)
+
+
+def _custom_call(item: Body, name: _Name) -> ToolCall:
+    return _made_call(item, name(item, "custom"), {"input": text(item, "input") or ""})
+
+
+def _shell_call(item: Body, name: _Name) -> ToolCall:
+    action = mapping(item, "action")
+    return _made_call(item, name(item, "local_shell"), {key: action[key] for key in action if key != "type"})
+
+
+def _made_call(item: Body, name: str, arguments: dict[str, Any]) -> ToolCall:
+    return ToolCall(required_text(item, "call_id"), name, arguments, encode(arguments).decode())
+
+
+_CALLS: dict[str, Callable[[Body, _Name], ToolCall]] = {
+    "function_call": _function_call,
+    "custom_tool_call": _custom_call,
+    "local_shell_call": _shell_call,
+}
+_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output", "local_shell_call_output"})

@@ -1,0 +1,243 @@
+"""What the writers of answers share: events, the shape of a stream, and what all error answers have in common."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from providers.accumulate import parse_arguments
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.types import FinishReason, StreamChunk, ThinkingPart, ToolCall, ToolCallDelta, Usage
+
+encode = msgspec.json.encode
+_MARK = "\0"
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What an answer says of itself, plain and streamed alike.
+
+    `ident` is what the ids of the answer are made from: letters and digits, another for each answer. `created` is in
+    seconds since 1970. `input_tokens` are those of the prompt where they are known before the answer: Anthropic's
+    streams begin with them.
+    """
+
+    ident: str
+    model: str
+    created: float
+    input_tokens: int | None = None
+
+
+def event(data: dict[str, Any], name: str | None = None) -> bytes:
+    """A server-sent event."""
+    line = b"data: " + encode(data) + b"\n\n"
+    return line if name is None else b"event: " + name.encode() + b"\n" + line
+
+
+def template(render: Callable[[str], bytes]) -> tuple[bytes, bytes]:
+    """What stands before and after a piece of text in an event: made once, so that a chunk costs only its own text."""
+    before, _, after = render(_MARK).rpartition(encode(_MARK))
+    return before, after
+
+
+def filled(template: tuple[bytes, bytes], text: str) -> bytes:
+    return template[0] + encode(text) + template[1]
+
+
+def arguments_of(call: ToolCall) -> str:
+    """The arguments as JSON text; the model's own where it is known."""
+    return call.raw_arguments or encode(call.arguments or {}).decode()
+
+
+def status_of(error: ProviderError, own: dict[ErrorCode, int]) -> int:
+    """The HTTP status; `own` has those in which a protocol differs from the table of all."""
+    return own.get(error.code) or CONSEQUENCES[error.code].http_status
+
+
+def retry_headers(error: ProviderError) -> dict[str, str]:
+    """How long to wait, in whole seconds (RFC 9110), and in milliseconds as the official SDKs read it."""
+    if error.retry_after is None:
+        return {}
+    return {
+        "retry-after": str(math.ceil(error.retry_after)),
+        "retry-after-ms": str(math.ceil(error.retry_after * 1000)),
+    }
+
+
+class StreamWriter(ABC):
+    """One streamed answer: `start()`, a `chunk()` for each chunk, then `end()` or `error()`; each gives bytes to send.
+
+    A chunk with `restarted` cannot be told by any of the protocols.
+
+    Attributes:
+        content_type: of the HTTP answer.
+        head: as given.
+    """
+
+    content_type = "text/event-stream; charset=utf-8"
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self._finish: FinishReason = "unknown"
+        self._usage = Usage()
+
+    def chunk(self, chunk: StreamChunk) -> bytes:
+        """Raises ValueError on a chunk with which the answer begins anew."""
+        out = self._think(chunk.thinking) if chunk.thinking else b""
+        if chunk.text:
+            out += self._say(chunk.text)
+        for delta in chunk.tool_calls:
+            out += self._call(delta)
+        if chunk.finish_reason is not None:
+            self._finish = chunk.finish_reason
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        if chunk.restarted:
+            raise ValueError("a stream cannot tell its client that the answer begins anew")
+        return out
+
+    @abstractmethod
+    def start(self) -> bytes: ...
+
+    @abstractmethod
+    def end(self, *, seconds: float | None = None) -> bytes:
+        """The answer is whole; the finish reason and the usage are those that chunks told.
+
+        Args:
+            seconds: how long the answer took, which only Ollama's protocol tells.
+        """
+
+    @abstractmethod
+    def error(self, error: ProviderError) -> bytes:
+        """The stream ends with an error, in the place of `end()`."""
+
+    @abstractmethod
+    def _think(self, text: str) -> bytes: ...
+
+    @abstractmethod
+    def _say(self, text: str) -> bytes: ...
+
+    @abstractmethod
+    def _call(self, delta: ToolCallDelta) -> bytes: ...
+
+
+class Block:
+    """One part of an answer that is being written: the thinking, the text or a call; `place` counts all parts."""
+
+    __slots__ = ("call_id", "key", "name", "pieces", "place")
+
+    def __init__(self, key: str | int, place: int, delta: ToolCallDelta | None) -> None:
+        self.key = key  # "thinking", "text", or a call's index
+        self.place = place
+        self.pieces: list[str] = []
+        self.call_id = (delta.id if delta else None) or ""
+        self.name = (delta.name if delta else None) or ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it can be missing: a call's arguments end where their JSON does."""
+        if isinstance(self.key, str):
+            return True
+        return bool(self.pieces) and self.pieces[-1].rstrip().endswith("}") and parse_arguments(self.text) is not None
+
+
+class BlockWriter(StreamWriter):
+    """A stream whose parts come one after the other, each opened and closed.
+
+    Calls may come interleaved: what belongs to a later part waits until the one before it is whole.
+
+    Args:
+        thinking: gives the thinking of the answer so far: signatures and sealed reasoning, which chunks have no field
+            for, are taken from it when a part of thinking ends.
+    """
+
+    def __init__(self, head: Head, thinking: Callable[[], Sequence[ThinkingPart]] = tuple) -> None:
+        super().__init__(head)
+        self._thinking = thinking
+        self._open: Block | None = None
+        self._places = 0
+        self._ended: set[str | int] = set()  # calls
+        self._waiting: list[tuple[str | int, str, ToolCallDelta | None]] = []
+        self._sealed_told = 0
+        self._template = (b"", b"")
+
+    def _think(self, text: str) -> bytes:
+        return self._piece("thinking", text, None)
+
+    def _say(self, text: str) -> bytes:
+        return self._piece("text", text, None)
+
+    def _call(self, delta: ToolCallDelta) -> bytes:
+        return self._piece(delta.index, delta.arguments, delta)
+
+    def _piece(self, key: str | int, text: str, delta: ToolCallDelta | None) -> bytes:
+        out = b""
+        block = self._open
+        if block is None or block.key != key:
+            if key in self._ended:
+                return b""  # white space after a call that is whole
+            if block is not None and not block.is_whole:
+                self._waiting.append((key, text, delta))
+                return b""
+            out = self._close()
+            if key != "thinking":
+                out += self._tell_sealed()
+            block = self._open = Block(key, self._places, delta)
+            self._places += 1
+            out += self._opened(block)
+        if text:
+            block.pieces.append(text)
+            out += self._piece_of(text)
+        if self._waiting and block.is_whole:
+            out += self._release()
+        return out
+
+    def _piece_of(self, text: str) -> bytes:
+        return filled(self._template, text)
+
+    def _release(self) -> bytes:
+        waiting, self._waiting = self._waiting, []
+        return b"".join(self._piece(*piece) for piece in waiting)
+
+    def _close(self) -> bytes:
+        block, self._open = self._open, None
+        if block is None:
+            return b""
+        if not isinstance(block.key, str):
+            self._ended.add(block.key)
+        return self._closed(block)
+
+    def _close_all(self) -> bytes:
+        """At the end of the answer nothing more can come to the open part."""
+        out = self._close()
+        while self._waiting:
+            out += self._release() + self._close()
+        return out + self._tell_sealed()
+
+    def _sealed(self, block: Block) -> ThinkingPart | None:
+        """The part of the answer's thinking that a block of thinking is."""
+        return next((part for part in self._thinking() if part.text == block.text), None)
+
+    def _tell_sealed(self) -> bytes:
+        """The parts of thinking that have no text, and so came in no chunk."""
+        parts = [part for part in self._thinking() if part.opaque and not part.text][self._sealed_told :]
+        self._sealed_told += len(parts)
+        return b"".join(self._sealed_block(part) for part in parts)
+
+    @abstractmethod
+    def _opened(self, block: Block) -> bytes:
+        """Begin a part, and set the template of its pieces."""
+
+    @abstractmethod
+    def _closed(self, block: Block) -> bytes: ...
+
+    @abstractmethod
+    def _sealed_block(self, part: ThinkingPart) -> bytes:
+        """A whole part without text; nothing where the protocol has no such thing."""

@@ -1,0 +1,184 @@
+"""Who may be called now, and who not and why: what `decide` asks before every step. Nothing here waits or changes
+state, but for the place in line that a balancer's pick takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import inf
+from typing import NamedTuple
+
+import msgspec
+
+from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from router.engine.context import RequestContext
+from router.engine.needs import why_unfit
+from router.engine.steps import Call
+from router.plan.target import Key, Target
+from router.state.guard import Refusal
+from router.views.trace import Skip
+
+# What a skip counts as when a tier is left without one attempt, so that `on` can name it.
+_SKIP_CODES = {
+    "disabled": ErrorCode.AUTHENTICATION,
+    "unsupported": ErrorCode.UNSUPPORTED,
+    "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+    "circuit_open": ErrorCode.OVERLOADED,
+    "draining": ErrorCode.OVERLOADED,
+    "held": ErrorCode.RATE_LIMITED,
+    "limited": ErrorCode.RATE_LIMITED,
+    "over_budget": ErrorCode.QUOTA_EXHAUSTED,
+    "saturated": ErrorCode.RATE_LIMITED,
+}
+
+
+class Progress(msgspec.Struct):
+    """What a request has seen so far. `tried` has an error for each attempt, `keys` the keys that an error was about,
+    both by the target's identity."""
+
+    tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
+    keys: dict[str, set[str]] = {}
+    entered: set[int] = set()  # tiers
+    attempts: int = 0
+    window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
+    last: ProviderError | None = None
+    codes: set[ErrorCode] = set()
+
+    def learn(self, call: Call, error: ProviderError) -> None:
+        """A call failed."""
+        target = call.target
+        self.tried.setdefault(target.identity, []).append(error)
+        if call.key.number and CONSEQUENCES[error.code].other_key:
+            self.keys.setdefault(target.identity, set()).add(call.key.identity)
+        self.last = error
+        self.codes = {error.code}
+        if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
+            window = error.context_window or target.capabilities.context_window or 0
+            self.window_floor = max(self.window_floor, window)
+
+    def may_try(self, target: Target) -> bool:
+        """Whether it was not tried yet, or only with keys that it may fare better without."""
+        errors = self.tried.get(target.identity)
+        if not errors:
+            return True
+        used = self.keys.get(target.identity)
+        return used is not None and CONSEQUENCES[errors[-1].code].other_key and len(used) < len(target.keys)
+
+
+class Later(NamedTuple):
+    """A target and key that could serve, but not now: from when on (the loop's time), and why."""
+
+    until: float
+    tier: int
+    target: Target
+    key: Key
+    reason: str
+
+
+def pick(
+    context: RequestContext, progress: Progress, number: int, skipped: set[str], beside: Collection[str] = ()
+) -> Call | None:
+    """The next call in a tier, by its balancer; None when none of its targets may be called.
+
+    Args:
+        number: of the tier, from 0.
+        skipped: names of targets whose skip is in the trace already.
+        beside: identities of targets that are under way.
+    """
+    now, tier, needs = context.clock(), context.chain.tiers[number], context.requirements
+    prompt, max_tokens = needs.prompt_tokens, needs.max_tokens
+
+    def is_eligible(target: Target) -> bool:
+        if target.weight <= 0 or (progress.tried and not progress.may_try(target)) or target.identity in beside:
+            return False
+        why = why_unfit(target, needs, context.windows, progress.window_floor)
+        if why is None:
+            refusal = None if context.spending is None else over_budget(context, target, now)
+            if refusal is None:
+                without = progress.keys.get(target.identity, ())
+                refusal = context.states.refusal_for_target(target, prompt, max_tokens, now, without)
+            if refusal is None:
+                return True
+            why = refusal.reason, refusal.message
+        if target.name not in skipped:
+            skipped.add(target.name)
+            context.trace.entries.append(Skip(target.name, number, now - context.began, *why))
+            if progress.last is None:
+                progress.codes.add(_SKIP_CODES[why[0]])
+        return False
+
+    if len(tier.targets) == 1:
+        target = tier.targets[0] if is_eligible(tier.targets[0]) else None
+    else:
+        balancer = context.balancers.of(context.chain.route, number, tier.balance)
+        target = balancer.pick(tier.targets, is_eligible, context.balance_context(now))
+    if target is None:
+        return None
+    if len(target.keys) == 1:
+        return Call(target, number, target.keys[0])
+    without = progress.keys.get(target.identity, ())
+    return Call(target, number, context.states.best_key(target, prompt, max_tokens, now, without))
+
+
+def over_budget(context: RequestContext, target: Target, now: float) -> Refusal | None:
+    """Why a budget keeps the target from being called; None when none does."""
+    if context.spending is None:
+        return None
+    over = context.spending.over((context.chain.budget, target.budget), target)
+    if over is None:
+        return None
+    account, seconds = over
+    budget = account.budget
+    used = f"${account.spent:.2f} of ${budget.usd:g} {budget.period}"
+    message = f"the budget of {budget.owner} is used up ({used}); it begins anew in {_rough(seconds)}"
+    return Refusal("over_budget", message, now + seconds)
+
+
+def _rough(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def callable_later(context: RequestContext, progress: Progress, tiers: Collection[int]) -> list[Later]:
+    """All targets of these tiers, with each of their keys, that could serve but for the moment."""
+    now, needs = context.clock(), context.requirements
+    later: list[Later] = []
+    seen: set[str] = set()
+    for number in sorted(tiers):
+        for target in context.chain.tiers[number].targets:
+            if target.weight <= 0 or target.identity in seen:
+                continue
+            seen.add(target.identity)
+            if why_unfit(target, needs, context.windows, progress.window_floor) is not None:
+                continue
+            over = over_budget(context, target, now)
+            for key in target.keys:
+                refusal = over or context.states.refusal_for_key(
+                    target, key, needs.prompt_tokens, needs.max_tokens, now
+                )
+                if refusal is None:
+                    later.append(Later(now, number, target, key, "limited"))
+                elif refusal.reason != "draining":
+                    later.append(Later(refusal.until, number, target, key, refusal.reason))
+    return later
+
+
+def next_try(context: RequestContext) -> float | None:
+    """Seconds until some target of the chain may be called again; None where nobody knows."""
+    later = callable_later(context, Progress(), range(len(context.chain.tiers)))
+    soonest = min((each.until for each in later), default=inf)
+    return None if soonest == inf else max(0.0, soonest - context.clock())
+
+
+def is_probed(context: RequestContext, target: Target, key: Key) -> bool:
+    """Whether a breaker of the target or key has all its probes under way, or was opened by hand."""
+    now = context.clock()
+    guards = context.states.guards(target, key)
+    return any(guard.breaker.manual for guard in guards) or any(guard.breaker.probing(now) for guard in guards)
+
+
+def breakers_admit(context: RequestContext, target: Target, key: Key) -> bool:
+    """Whether neither breaker, of the target or of the key, stands against a call."""
+    now = context.clock()
+    return all(guard.breaker.admits(now) for guard in context.states.guards(target, key))

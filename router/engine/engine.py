@@ -1,0 +1,203 @@
+"""What runs requests: the plan of the moment, and all that outlives it. `Router` is its public face; streams, the cache
+and the monitor take an engine, never the router.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import Any
+
+from providers.base import Provider
+from providers.spelling import did_you_mean
+from providers.types import CompletionRequest, CompletionResponse
+from router.balance.strategies import Balancers
+from router.engine.attempt import complete_once
+from router.engine.connections import ProviderPool
+from router.engine.context import RequestContext
+from router.engine.failover import FailOver
+from router.engine.request import Messages, build_request, requirements_of
+from router.engine.token_counts import TokenCounts
+from router.errors import UnknownRoute, WrongLoop
+from router.plan.plan import Chain, Plan
+from router.state.retries import HedgeBudget, RetryBudget
+from router.state.spending import Spending
+from router.state.states import States
+from router.telemetry.recorder import Telemetry
+from router.views.trace import Trace
+
+_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
+
+
+class Engine:
+    """Runs requests on the plan of the moment.
+
+    Args:
+        rng: the only source of chance.
+        providers: ready ones by name or by the identity of a key, see `ProviderPool`.
+        wall_clock: seconds since 1970, for the periods of budgets.
+
+    `adopters` are called with every new plan, in this order, and may return what people should know of it;
+    `on_new_loop` are called when the engine starts on an event loop, since tasks and locks belong to one. Whoever keeps
+    something of a plan or of a loop is in these lists, so that a reload can forget nobody.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        rng: random.Random,
+        providers: Mapping[str, Provider] | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.plan = plan
+        self.rng = rng
+        self.wall_clock = wall_clock
+        self.telemetry = Telemetry(plan)
+        self.states = States(rng, self.telemetry.changed)
+        self.balancers = Balancers()
+        self.providers = ProviderPool(providers or {}, self.states.find_key)
+        self.token_counts = TokenCounts()
+        self.spending = Spending(wall_clock)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.closed = False
+        self._windows: dict[str, int] = {}
+        self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
+        self._direct: dict[str, Chain] = {}
+        self.adopters: list[Callable[[Plan], Iterable[str] | None]] = [
+            self.telemetry.adopt,
+            self._adopt_routes,
+            self.balancers.adopt,
+            self.providers.adopt,
+            self._adopt_states,
+            self.spending.adopt,
+        ]
+        self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
+        self.spending.adopt(plan)
+
+    # --- requests
+
+    def begin(
+        self, route: str, messages: Messages, params: Mapping[str, Any]
+    ) -> tuple[Chain, CompletionRequest, Trace]:
+        """What a call of an app asks for: checked, and on the plan of this moment.
+
+        Raises:
+            RuntimeError: the router is closed.
+            TypeError, ProviderError, UnknownRoute: it makes no sense.
+        """
+        if self.closed:
+            raise RuntimeError("this router is closed")
+        request = build_request(route, messages, params)
+        return self.chain(route), request, Trace(route, self.plan.revision)
+
+    async def complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
+        """One whole answer from the vendors of a chain.
+
+        Raises:
+            RouteExhausted, ProviderError.
+        """
+        context = self.context(chain, request, trace, streaming=False)
+        with FailOver(context, complete_once) as failover:
+            delivery = await failover.deliver()
+            return delivery.answered(delivery.value, delivery.at)
+
+    def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
+        """What holds for a request that begins now."""
+        clock = self.enter_loop().time
+        now = clock()
+        retry_budget, hedge_budget = self._budgets_of(chain)
+        return RequestContext(
+            chain=chain,
+            request=request,
+            requirements=requirements_of(request, streaming=streaming),
+            trace=trace,
+            recorder=self.telemetry.recorder(trace, request, now),
+            states=self.states,
+            balancers=self.balancers,
+            providers=self.providers,
+            token_counts=self.token_counts,
+            clock=clock,
+            began=now,
+            deadline=inf if chain.total is None else now + chain.total,
+            rng=self.rng,
+            windows=self._windows,
+            retry_budget=retry_budget,
+            hedge_budget=hedge_budget,
+            spending=self.spending if self.spending.accounts else None,
+        )
+
+    def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:
+        """A route's allowances of retries and hedges, which all its requests share."""
+        budgets = self._budgets.get(chain.route)
+        if budgets is None:
+            budgets = self._budgets[chain.route] = RetryBudget(0.0), HedgeBudget(0.0)
+        retries, hedges = budgets
+        retries.share = chain.retry.budget
+        if chain.hedge is not None:
+            hedges.share = chain.hedge.budget
+            hedges.request()
+        return budgets
+
+    def chain(self, name: str) -> Chain:
+        """The compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
+        chain = self.plan.chains.get(name) or self._direct.get(name)
+        if chain is None:
+            chain = self.plan.chain(name)
+            if chain is None:
+                raise UnknownRoute(self._unknown(name))
+            if len(self._direct) >= _DIRECT_CHAINS:
+                self._direct.pop(next(iter(self._direct)))
+            self._direct[name] = chain
+        return chain
+
+    def _unknown(self, name: str) -> str:
+        routes = ", ".join(self.plan.file.routes) or "none"
+        hint = did_you_mean(name, self.plan.chains)
+        return f'no route, model or provider/model-id is named "{name}"{hint}; routes: {routes}'
+
+    # --- a new plan, a new loop, the end
+
+    def adopt(self, plan: Plan) -> tuple[str, ...]:
+        """The new plan takes over, in one step; what it no longer has ends with its last call.
+
+        Gives what people should know of it besides the plan's own differences.
+        """
+        self.plan = plan
+        return tuple(note for adopt in self.adopters for note in adopt(plan) or ())
+
+    def _adopt_routes(self, plan: Plan) -> None:
+        self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
+        self._budgets = {route: budgets for route, budgets in self._budgets.items() if route in plan.chains}
+
+    def _adopt_states(self, plan: Plan) -> Iterable[str]:
+        direct = [target for chain in self._direct.values() for target in chain.targets]
+        ended = self.states.adopt([*plan.targets, *direct], plan.keys)
+        return (f"{', '.join(ended)}: no longer",) if ended else ()
+
+    def enter_loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop, which the engine belongs to from now on.
+
+        Raises:
+            WrongLoop: it is in use on another one.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is not self.loop:
+            if self.loop is not None and self.loop.is_running():
+                raise WrongLoop(
+                    "this router is in use on another event loop; make one router a loop, or use SyncRouter, "
+                    "which any thread may call"
+                )
+            self.loop = loop
+            self.telemetry.bind_loop(loop)
+            for start in self.on_new_loop:
+                start()
+        return loop
+
+    async def aclose(self) -> None:
+        """Close all connections; calls under way fail at once."""
+        self.closed = True
+        await self.providers.aclose()

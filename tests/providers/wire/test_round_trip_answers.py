@@ -1,0 +1,240 @@
+"""What the servers' side writes our clients read: the same answer, plain and streamed, in all four protocols."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from providers.accumulate import as_chunks
+from providers.anthropic import decode as anthropic
+from providers.ollama import chat as ollama
+from providers.openai import chat_decode as chat
+from providers.openai import responses_decode as responses
+from providers.transport.lines import NDJSONDecoder, SSEDecoder
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    Message,
+    StreamChunk,
+    ThinkingPart,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
+from providers.wire.writing import Head, StreamWriter
+
+HEAD = Head("0123abcd", "m", 1_750_000_000.0)
+REQUEST = CompletionRequest(model="m", messages=(Message.user("hi"),))
+ORIGIN = "p/m"
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+SOME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
+VALUES = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXTS | st.lists(TEXTS, max_size=2)
+COUNTS = st.integers(0, 10_000)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> CompletionResponse:
+    thinking = draw(st.none() | SOME)
+    arguments = draw(st.lists(st.dictionaries(TEXTS, VALUES, max_size=3), max_size=3))
+    calls = tuple(
+        ToolCall(f"call_{place}", draw(NAMES), each, msgspec.json.encode(each).decode())
+        for place, each in enumerate(arguments)
+    )
+    said = draw(TEXTS)
+    finish = draw(st.sampled_from(["stop", "length", "content_filter"]))
+    read, written = draw(COUNTS), draw(COUNTS)
+    usage = Usage(read + written + draw(COUNTS), draw(COUNTS), read, written, draw(COUNTS))
+    return CompletionResponse(
+        text=said,
+        thinking=(ThinkingPart(thinking, origin=ORIGIN),) if thinking else (),
+        tool_calls=calls,
+        finish_reason="tool_calls" if calls and finish != "length" else finish,
+        usage=usage,
+        model="m",
+        provider="p",
+    )
+
+
+class Way(NamedTuple):
+    """There and back by one protocol."""
+
+    render: Callable[[CompletionResponse], dict[str, Any]]
+    writer: Callable[[CompletionResponse], StreamWriter]
+    decode: Callable[[Any], CompletionResponse]
+    decoder: Callable[[], Any]
+    lines: Callable[[], Any] = SSEDecoder
+
+
+WAYS = {
+    "chat": Way(
+        lambda answer: openai_chat.render_response(answer, HEAD),
+        lambda answer: openai_chat.ChatStreamWriter(HEAD, usage=True),
+        lambda body: chat.decode(body, provider="p", model="m", request_id=None),
+        lambda: chat.ChatStreamDecoder("p", "m", None),
+    ),
+    "responses": Way(
+        lambda answer: openai_responses.render_response(answer, HEAD),
+        lambda answer: openai_responses.ResponsesStreamWriter(HEAD, lambda: answer.thinking),
+        lambda body: responses.decode(body, provider="p", model="m", request_id=None),
+        lambda: responses.ResponsesStreamDecoder("p", "m", None),
+    ),
+    "anthropic": Way(
+        lambda answer: anthropic_messages.render_response(answer, HEAD),
+        lambda answer: anthropic_messages.MessagesStreamWriter(HEAD, lambda: answer.thinking),
+        lambda body: anthropic.decode(body, provider="p", model="m", request_id=None),
+        lambda: anthropic.MessagesStreamDecoder("p", "m", None),
+    ),
+    "ollama": Way(
+        lambda answer: ollama_chat.render_response(answer, HEAD, seconds=1.5),
+        lambda answer: ollama_chat.OllamaStreamWriter(HEAD),
+        lambda body: ollama.decode(body, REQUEST, provider="p", request_id=None),
+        lambda: ollama.ChatStreamDecoder("p", REQUEST, None),
+        NDJSONDecoder,
+    ),
+}
+
+
+def expected(protocol: str, answer: CompletionResponse) -> CompletionResponse:
+    """What each protocol has no words for, left out."""
+    if protocol != "ollama":
+        return answer
+    finish = "unknown" if answer.finish_reason == "content_filter" else answer.finish_reason
+    usage = Usage(answer.usage.input_tokens, answer.usage.output_tokens)
+    return replace(answer, finish_reason=finish, usage=usage)
+
+
+def meaning(answer: CompletionResponse) -> dict[str, Any]:
+    return {
+        "text": answer.text,
+        "thinking": [(part.text, part.signature, part.origin) for part in answer.thinking],
+        "calls": [(call.id, call.name, call.arguments) for call in answer.tool_calls],
+        "finish": answer.finish_reason,
+        "usage": answer.usage,
+        "model": answer.model,
+    }
+
+
+def cut(answer: CompletionResponse, size: int) -> Iterator[StreamChunk]:
+    """The answer as a vendor streams it: text in pieces, calls one after the other in fragments."""
+    for chunk in as_chunks(answer, size=size):
+        if not chunk.tool_calls:
+            yield chunk
+            continue
+        place = chunk.tool_calls[0].index
+        for delta in _fragments(place, answer.tool_calls[place], size):
+            yield StreamChunk(tool_calls=(delta,))
+
+
+def mixed(answer: CompletionResponse, rng: random.Random) -> Iterator[StreamChunk]:
+    """The calls' fragments interleaved at random, each call's own in order."""
+    yield StreamChunk(answer.text)
+    left = {place: list(_fragments(place, call)) for place, call in enumerate(answer.tool_calls)}
+    while left:
+        place = rng.choice(list(left))
+        yield StreamChunk(tool_calls=(left[place].pop(0),))
+        if not left[place]:
+            del left[place]
+    yield StreamChunk(finish_reason=answer.finish_reason, usage=answer.usage, done=True)
+
+
+def _fragments(place: int, call: ToolCall, size: int = 3) -> Iterator[ToolCallDelta]:
+    yield ToolCallDelta(place, call.id, call.name)
+    for start in range(0, len(call.raw_arguments), size):
+        yield ToolCallDelta(place, arguments=call.raw_arguments[start : start + size])
+
+
+def streamed(way: Way, answer: CompletionResponse, chunks: Iterator[StreamChunk]) -> CompletionResponse:
+    """Through the writer, cut into lines, and through the decoder."""
+    writer = way.writer(answer)
+    data = writer.start() + b"".join(writer.chunk(chunk) for chunk in chunks) + writer.end()
+    decoder, lines = way.decoder(), way.lines()
+    for event in [*lines.feed(data), *lines.flush()]:
+        decoder.feed(event)
+    last = decoder.finish()
+    response: CompletionResponse = decoder.response()
+    assert (last.finish_reason, last.usage) == (response.finish_reason, response.usage)
+    return response
+
+
+@pytest.mark.parametrize("protocol", WAYS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(answer=answers())
+def test_a_plain_answer_is_read_as_it_was(protocol: str, answer: CompletionResponse) -> None:
+    """Text, thinking, calls, finish reason, usage and model."""
+    body = json.loads(msgspec.json.encode(WAYS[protocol].render(answer)))
+    assert meaning(WAYS[protocol].decode(body)) == meaning(expected(protocol, answer))
+
+
+@pytest.mark.parametrize("protocol", WAYS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(answer=answers(), size=st.integers(1, 9))
+def test_a_streamed_answer_is_read_as_it_was(protocol: str, answer: CompletionResponse, size: int) -> None:
+    """The same, in pieces of any size."""
+    found = streamed(WAYS[protocol], answer, cut(answer, size))
+    assert meaning(found) == meaning(expected(protocol, answer))
+
+
+@pytest.mark.parametrize("protocol", WAYS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(answer=answers(), seed=st.integers(0, 1000))
+def test_interleaved_calls_are_told_apart(protocol: str, answer: CompletionResponse, seed: int) -> None:
+    """Vendors may send the fragments of several calls mixed: no client is given a mixture."""
+    answer = replace(answer, thinking=())
+    found = streamed(WAYS[protocol], answer, mixed(answer, random.Random(seed)))
+    wanted, got = meaning(expected(protocol, answer)), meaning(found)
+    assert sorted(got.pop("calls"), key=str) == sorted(wanted.pop("calls"), key=str)
+    assert got == wanted
+
+
+@pytest.mark.parametrize("as_stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("text", ["hm", ""])
+def test_seals_of_thinking_are_given_out(text: str, as_stream: bool) -> None:
+    """Signatures and sealed reasoning leave with the thinking that they belong to, or alone where it has no text."""
+    summary = [{"type": "summary_text", "text": text}] if text else []
+    item = {"type": "reasoning", "id": "rs_9", "summary": summary, "encrypted_content": "sealed"}
+    redacted = {"type": "redacted_thinking", "data": "sealed"}
+    signed = ThinkingPart("hm", "signature", origin=ORIGIN)
+    hidden = ThinkingPart("", opaque=redacted, origin=ORIGIN)
+    for protocol, part in (
+        ("anthropic", signed if text else hidden),
+        ("responses", ThinkingPart(text, opaque=item, origin=ORIGIN)),
+    ):
+        way = WAYS[protocol]
+        answer = CompletionResponse(text="so", thinking=(part,), finish_reason="stop", model="m")
+        if as_stream:
+            found = streamed(way, answer, iter(as_chunks(answer)))
+        else:
+            found = way.decode(json.loads(msgspec.json.encode(way.render(answer))))
+        assert found.thinking == (part,)
+        assert found.text == "so"
+
+
+def test_unknown_usage_is_not_told_as_nothing() -> None:
+    """Where no counts are known, none are told; a stream tells them only when it was asked to."""
+    answer = CompletionResponse(text="a", finish_reason="stop", model="m")
+    for protocol, way in WAYS.items():
+        if protocol != "anthropic":  # which has no way to say so
+            assert way.decode(json.loads(msgspec.json.encode(way.render(answer)))).usage == Usage(), protocol
+    writer = openai_chat.ChatStreamWriter(HEAD, usage=False)
+    done = StreamChunk("a", finish_reason="stop", usage=Usage(1, 1), done=True)
+    assert b"usage" not in writer.start() + writer.chunk(done) + writer.end()
+
+
+@pytest.mark.parametrize("protocol", WAYS)
+def test_a_new_beginning_cannot_be_told(protocol: str) -> None:
+    """A chunk with which the answer begins anew is a mistake of the caller."""
+    writer = WAYS[protocol].writer(CompletionResponse())
+    writer.start()
+    with pytest.raises(ValueError, match="begins anew"):
+        writer.chunk(StreamChunk(restarted=True))
