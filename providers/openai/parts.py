@@ -10,7 +10,7 @@ import msgspec
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, model_capabilities
 from providers.parts import as_text, cache_control, data_url, is_text
-from providers.types import FilePart, ImagePart, Message, TextPart, ThinkingPart
+from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart
 
 
 class PartRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,12 +61,21 @@ def content_of(message: Message, model: str, dialect: Dialect) -> str | list[dic
     if isinstance(content, str):
         return content
     rules = _RULES.get(dialect.name, _UNKNOWN)
-    parts = [part for part in content if not isinstance(part, ThinkingPart)]
+    parts = _plain(content)
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     in_one = len(texts) == len(parts) and not (rules.lists and len(parts) > 1)
     if in_one and not _is_marked(message, rules):
         return "\n".join(texts)
     return [_part(part, rules, model, dialect) for part in parts]
+
+
+def _plain(content: tuple[Part, ...]) -> list[TextPart | ImagePart | FilePart]:
+    """What is sent of a message: no reasoning, and documents of text as texts."""
+    return [
+        TextPart(as_text(part)) if isinstance(part, FilePart) and is_text(part) else part
+        for part in content
+        if not isinstance(part, ThinkingPart)
+    ]
 
 
 def result_of(message: Message, model: str, dialect: Dialect) -> tuple[str | list[dict[str, Any]], list[Any]]:
@@ -76,13 +85,15 @@ def result_of(message: Message, model: str, dialect: Dialect) -> tuple[str | lis
     """
     content = message.content
     rules = _RULES.get(dialect.name, _UNKNOWN)
-    media = [] if isinstance(content, str) else [part for part in content if isinstance(part, ImagePart | FilePart)]
+    parts = [] if isinstance(content, str) else _plain(content)
+    media = [part for part in parts if not isinstance(part, TextPart)]
     if (media and rules.tool_media == "inside") or (not media and _is_marked(message, rules)):
         return content_of(message, model, dialect), []
+    text = content if isinstance(content, str) else "".join(part.text for part in parts if isinstance(part, TextPart))
     if not media:
-        return message.text, []
+        return text, []
     told = {"type": "text", "text": f"What the tool call {message.tool_call_id} gave beside its text:"}
-    return message.text or "(see below)", [told, *(_part(part, rules, model, dialect) for part in media)]
+    return text or "(see below)", [told, *(_part(part, rules, model, dialect) for part in media)]
 
 
 def said_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
@@ -123,8 +134,6 @@ def _part(
         url = part.url or data_url(part.data or b"", part.media_type or "image/png")
         return {"type": "image_url", "image_url": {"url": url, **({"detail": part.detail} if part.detail else {})}}
     assert isinstance(part, FilePart)
-    if is_text(part):
-        return {"type": "text", "text": as_text(part)}
     url = data_url(part.data, part.media_type)
     if rules.pdf is None:
         raise _unsupported(model, f"it takes no documents of {part.media_type}")

@@ -338,6 +338,15 @@ async def test_text_documents_go_as_text(spoken: str, model: str, document: File
     assert "base64" not in told
 
 
+async def test_a_text_document_is_a_text_like_others() -> None:
+    """So a server that takes strings gets one, and a tool's result keeps it."""
+    user = (Message.user([TextPart("Read:"), NOTES]),)
+    assert "buy milk" in (await body_of("generic", "m", messages=user))["messages"][0]["content"]
+    messages = (await body_of("openai", "gpt-4.1", messages=looked_up(NOTES)))["messages"]
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool", "tool"]
+    assert "buy milk" in messages[2]["content"]
+
+
 async def test_text_documents_of_all_kinds_are_documents_at_claude() -> None:
     body = await body_of("anthropic", "claude-sonnet-4-5", messages=(Message.user([TABLE]),))
     assert body["messages"][0]["content"][0]["source"] == {
