@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -16,11 +17,12 @@ from providers.http_provider import HttpProvider
 from providers.schemas.rules import ANTHROPIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
-from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
+from providers.types import CompletionRequest, CompletionResponse, Message, ModelCapabilities, ThinkingPart
 
 # The version that every compatible server knows, and that keeps sampling for the models that take it.
 DEFAULT_VERSION = "2023-06-01"
 _VERTEX_VERSION = "vertex-2023-10-16"
+_STALE = re.compile(r"bound to a different conversation|(?i:invalid `?signature`? in `?thinking)|cannot be modified")
 
 
 class AnthropicProvider(HttpProvider):
@@ -74,11 +76,10 @@ class AnthropicProvider(HttpProvider):
         return models.rule_for(model).prefill
 
     def without_rejected_fields(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
-        """Newer models bind thinking to all that came before it: after an edit of the history it is stale."""
-        stale = error.code is ErrorCode.INVALID_REQUEST and "bound to a different conversation" in error.message
-        if not stale or not any(message.thinking for message in request.messages):
-            return None
-        return replace(request, messages=tuple(replace(message, thinking=()) for message in request.messages))
+        """Newer models bind thinking to all that came before it, and signatures to the key: then it is stale."""
+        stale = error.code in (ErrorCode.INVALID_REQUEST, ErrorCode.UNSUPPORTED) and _STALE.search(error.message)
+        messages = tuple(map(_without_thinking, request.messages))
+        return replace(request, messages=messages) if stale and messages != request.messages else None
 
     def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
         if self._model_in_path:
@@ -103,3 +104,10 @@ class AnthropicProvider(HttpProvider):
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return catalog.known(self.base_url, model, models.capabilities(model))
+
+
+def _without_thinking(message: Message) -> Message:
+    content = message.content
+    if not isinstance(content, str):
+        content = tuple(part for part in content if not isinstance(part, ThinkingPart))
+    return replace(message, content=content, thinking=())

@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from providers import ProviderError, Tool
+from providers import Message, ProviderError, Tool
 from providers.errors import ErrorCode
 from providers.refused_fields import Refusal, RefusedFields, refused, without
+from providers.types import TextPart, ThinkingPart
 from tests.support.scripted import Vendor, refusal, sse
 
 CHAT = httpx.Response(200, json={"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})
@@ -108,6 +109,25 @@ async def test_a_model_that_cannot_think() -> None:
     vendor = Vendor("ollama", httpx.Response(400, json={"error": '"m" does not support thinking'}), answer)
     assert (await vendor.ask(thinking="high")).left_out == ("think",)
     assert "think" not in vendor.sent[-1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["messages.1.content.0: Invalid `signature` in `thinking` block", "The block is bound to a different conversation"],
+)
+async def test_thinking_that_a_claude_does_not_take_back(words: str) -> None:
+    """The conversation goes on without it, wherever in the message it stands; this is no fault of the model's."""
+    stale = httpx.Response(400, json={"error": {"type": "invalid_request_error", "message": words}})
+    thought = ThinkingPart("hm", "sig", origin="p/claude-opus-4-8")
+    for said in (
+        Message("assistant", "b", (), (thought,)),
+        Message("assistant", (thought, TextPart("b"))),
+    ):
+        vendor = Vendor("anthropic", stale, MESSAGE)
+        messages = (Message.user("a"), said, Message.user("c"))
+        reply = await vendor.ask(model="claude-opus-4-8", messages=messages)
+        assert reply.left_out == ("thinking of earlier turns",)
+        assert ["sig" in str(body) for body in vendor.sent] == [True, False]
 
 
 BODY: dict[str, Any] = {
