@@ -72,7 +72,8 @@ def scrub(text: str, secret: str | None = None) -> str:
 def parse_json(body: bytes | str) -> Any:
     """A JSON value.
 
-    msgspec refuses what some servers send (NaN, lone surrogates); the standard library then has a try.
+    msgspec refuses what some servers send (a byte order mark, NaN, lone surrogates); the standard library then has a
+    try.
 
     Raises:
         ValueError: it is no JSON.
@@ -82,7 +83,7 @@ def parse_json(body: bytes | str) -> Any:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         try:
-            return json.loads(text)
+            return json.loads(text.removeprefix("\ufeff"))
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
 

@@ -5,6 +5,7 @@ A subclass says how a request is written and how an answer is read; it makes no 
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -21,6 +22,7 @@ from providers.lenient_json import as_dict, as_list, as_str
 from providers.settings import ProviderSettings
 from providers.timeouts import bounded, timed
 from providers.transport.headers import remaining_quota
+from providers.transport.lines import SSEDecoder
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -36,8 +38,16 @@ if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 
+# How a stream of server-sent events begins: with a field or a comment.
+_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")
+_BOM = b"\xef\xbb\xbf"
+_UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*[a-z]{0,5}[ ]*")  # with more of it, one may tell
+
+
 class StreamDecoder(Protocol):
     """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises."""
+
+    ended: bool  # the protocol's own end came: nothing after it is read
 
     def feed(self, event: Any) -> StreamChunk | None: ...
 
@@ -207,9 +217,12 @@ class HttpProvider(ABC):
         timeout = self.settings.timeout
         return not (timeout.first_token is None and timeout.idle is None and timeout.total is None)
 
-    def _is_stream(self, response: HttpResponse) -> bool:
+    def _is_stream(self, response: HttpResponse, start: bytes) -> bool:
+        """Told by how the body begins, where that and the content type contradict each other."""
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return kind not in self.whole_types
+        if kind in self.whole_types:
+            return _EVENTS.match(start) is not None
+        return type(self).line_decoder is not SSEDecoder or start.removeprefix(_BOM)[:1] not in (b"{", b"[", b"<")
 
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
@@ -225,18 +238,13 @@ class HttpProvider(ABC):
         try:
             response = await self._open(request, stream=True)
             try:
-                if self._is_stream(response):
-                    async with aclosing(self._chunks(response.chunks(), response, request, state)) as chunks:
+                start = await _beginning(response)
+                if self._is_stream(response, start):
+                    async with aclosing(self._chunks(start, response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return
-                data = await response.read()
-                if data.lstrip().startswith((b"data:", b"event:")):  # a stream under a wrong name
-                    async with aclosing(self._chunks(_once(data), response, request, state)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
-                    return
-                state.whole = self._whole(data, response, request)
+                state.whole = self._whole(start + await response.read(), response, request)
                 for chunk in as_chunks(state.whole):
                     yield chunk
             finally:
@@ -245,28 +253,44 @@ class HttpProvider(ABC):
             raise self._finished(self._broken(error, state), request)  # noqa: B904 - the same error, completed
 
     async def _chunks(
-        self,
-        pieces: AsyncGenerator[bytes, None],
-        response: HttpResponse,
-        request: CompletionRequest,
-        state: _StreamState,
+        self, data: bytes, response: HttpResponse, request: CompletionRequest, state: _StreamState
     ) -> AsyncGenerator[StreamChunk, None]:
+        """The chunks of a stream whose first bytes are `data`."""
         decoder = state.decoder = self.stream_decoder(request, _request_id(response))
         lines = type(self).line_decoder()
         feed = decoder.feed
-        async with aclosing(pieces):  # a generator that is left alone would be closed by a task of its own
-            async for data in pieces:
-                for event in lines.feed(data):
-                    chunk = feed(event)
-                    if chunk is not None:
-                        state.committed = state.committed or chunk.has_content
-                        yield chunk
-        for event in lines.flush():  # some servers leave out the blank line after the last event
-            chunk = feed(event)
+        broken: ProviderError | None = None
+        while data and not decoder.ended:
+            for event in lines.feed(data):
+                chunk = feed(event)
+                if chunk is not None:
+                    state.committed = state.committed or chunk.has_content
+                    yield chunk
+                if decoder.ended:
+                    break
+            else:
+                try:
+                    data = await response.read_some()
+                except ProviderError as error:
+                    broken, data = error, b""
+        rest: list[StreamChunk | None] = []
+        last: StreamChunk | None = None
+        failure = broken
+        try:
+            if not decoder.ended:
+                rest = [feed(event) for event in lines.flush()]  # one at most: without a blank line after it
+            last = decoder.finish()
+            response.finish()
+        except ProviderError as error:
+            failure = broken or error
+        for chunk in rest:
             if chunk is not None:
                 state.committed = state.committed or chunk.has_content
                 yield chunk
-        yield decoder.finish()
+        if last is not None:
+            yield last
+        elif failure is not None:
+            raise failure
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> HttpResponse:
         """Send the request; the answer's status is 200, or it is raised as the error that it stands for."""
@@ -381,8 +405,14 @@ class _StreamState:
         return self._empty if self.decoder is None else self.decoder.response()
 
 
-async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
-    yield data
+async def _beginning(response: HttpResponse) -> bytes:
+    """The first bytes of a body that tell what it is; some servers send blank lines while they prepare an answer."""
+    start = b""
+    while data := await response.read_some():
+        start = (start + data).lstrip()
+        if not _UNSURE.fullmatch(start):
+            break
+    return start
 
 
 def _request_id(response: HttpResponse) -> str | None:

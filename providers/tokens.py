@@ -110,7 +110,9 @@ class Learned:
         return self._seen <= 16 or self._seen % 16 == 0
 
     def add(self, messages: Sequence[Message], real: int) -> None:
-        """Learn from one prompt and its real count."""
+        """Learn from one prompt and its real count; 0, which some servers report, is none."""
+        if real <= 0:
+            return
         found = real / max(1, _total(messages, estimate))
         if self._seen <= 1:
             self.factor = found

@@ -25,18 +25,12 @@ from providers.types import (
 )
 
 _TOOL_BLOCKS = frozenset({"tool_use"})
-# The kind of block that each kind of delta belongs to.
-_BLOCK_OF = {
-    "text_delta": "text",
-    "thinking_delta": "thinking",
-    "signature_delta": "thinking",
-    "input_json_delta": "tool_use",
-}
-_FIELD_OF = {
-    "text_delta": "text",
-    "thinking_delta": "thinking",
-    "signature_delta": "signature",
-    "input_json_delta": "partial_json",
+# The kind of block that each kind of delta belongs to, and the delta's field.
+_DELTAS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("thinking", "signature"),
+    "input_json_delta": ("tool_use", "partial_json"),
 }
 # What may be mixed up: a server that confuses indexes sends the deltas of one of these to another.
 _MIXED_UP = frozenset({"", "text", "thinking", "tool_use"})
@@ -223,11 +217,11 @@ class MessagesStreamDecoder:
 
     def _delta(self, payload: dict[str, Any]) -> StreamChunk | None:
         delta = as_dict(payload.get("delta"))
-        kind = delta.get("type")
-        wanted = _BLOCK_OF.get(kind) if type(kind) is str else None
-        if wanted is None:
+        kind = as_str(delta.get("type")) or ""
+        if kind not in _DELTAS:
             return None  # citations, and what the vendor may add
-        text = as_str(delta.get(_FIELD_OF[kind]))
+        wanted, field = _DELTAS[kind]
+        text = as_str(delta.get(field))
         if text is None:
             return None
         answer, index = self._answer, payload.get("index")
