@@ -13,8 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
+from providers.lenient_json import as_json
 from providers.types import FilePart, ImagePart, Message, TokenCount, Tool
 
 # First match wins. tiktoken's own table lacks gpt-6; o200k_base holds for it too.
@@ -82,7 +81,7 @@ def tools_tokens(tools: Sequence[Tool]) -> int:
 
     For OpenAI's rendering see openai/openai-python's community counters: the declaration, and 9 for the frame.
     """
-    declared = (msgspec.json.encode(tool.parameters).decode() for tool in tools)
+    declared = (as_json(tool.parameters) for tool in tools)
     texts = sum(estimate(tool.name) + estimate(tool.description) + 4 for tool in tools)
     return texts + sum(estimate(text) // 2 for text in declared) + (9 if tools else 0)
 
@@ -200,7 +199,7 @@ def _total(messages: Sequence[Message], count: Callable[[str], int]) -> int:
             total += _PER_NAME + count(message.name)
         for call in message.tool_calls:
             total += _PER_MESSAGE + count(call.name)
-            total += count(call.raw_arguments or msgspec.json.encode(call.arguments or {}).decode())
+            total += count(call.raw_arguments or as_json(call.arguments or {}))
         if not isinstance(message.content, str):
             total += sum(_media(part) for part in message.content)
     return total

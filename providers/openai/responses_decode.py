@@ -269,7 +269,7 @@ class _Answer:
             return "tool_calls"
         if any(item.refused for item in self.items):
             return "content_filter"
-        return "stop" if self.status in (None, "completed", "complete") else "unknown"
+        return "stop" if self.status in (None, "completed", "complete", "done") else "unknown"
 
     def response(self) -> CompletionResponse:
         origin = f"{self.provider}/{self.model}"
@@ -332,7 +332,7 @@ class ResponsesStreamDecoder:
         if kind in _ENDS:
             self._complete = self.ended = True
             response = as_dict(payload.get("response"))
-            answer.end(response)
+            answer.end({"status": str(kind).removeprefix("response."), **response})
             rest = answer.rest(response.get("output"))
             return rest if rest.has_content else None
         return self._about_an_item(kind, payload)
