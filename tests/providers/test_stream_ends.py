@@ -90,7 +90,12 @@ async def server(body: bytes, afterwards: str) -> AsyncIterator[tuple[str, list[
                 length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
                 await reader.readexactly(int(length or 0))
                 writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-                writer.write(f"{len(body):x}\r\n".encode() + body + b"\r\n")
+                half = len(body) // 2
+                for part in (body[:half], body[half:]):
+                    writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+                    await writer.drain()
+                    for _ in range(9 if afterwards == "reset" else 0):
+                        await asyncio.sleep(0)
                 if afterwards == "sound":
                     writer.write(b"0\r\n\r\n")
                 await writer.drain()
