@@ -19,8 +19,8 @@ class ThinkSplitter:
 
     Thinking that begins where the answer or a line begins is given at once. A tag within a line opens thinking only if
     it is closed again; what follows it is held back until that is known. A closing tag without an opening one (some
-    chat templates put that into the prompt) makes all text before it thinking: `text_was_thinking` is true from then
-    on, and whoever kept that text moves it.
+    chat templates put that into the prompt) makes all text before it thinking: `text_was_thinking` is true then,
+    and whoever kept that text moves it and takes the mark back.
     """
 
     __slots__ = ("_blank", "_code", "_fence", "_held", "_last", "_name", "_opened", "text_was_thinking")

@@ -261,7 +261,7 @@ class ChatStreamDecoder:
         return self._kept(text, thinking, deltas)
 
     def _kept(self, text: str, thinking: str, deltas: tuple[ToolCallDelta, ...]) -> StreamChunk | None:
-        if self._splitter is not None and self._splitter.text_was_thinking and self._text:
+        if self._splitter is not None and self._splitter.text_was_thinking:
             self._thinking += self._text
             self._text.clear()
             self._splitter.text_was_thinking = False

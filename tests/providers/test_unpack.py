@@ -44,8 +44,9 @@ def unpacked(encoding: str, pieces: list[bytes]) -> Iterator[bytes]:
         ("X-GZip", gzip.compress(TEXT[:1000]) + gzip.compress(TEXT[1000:])),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", raw_deflate(TEXT)),
-        ("gzip", gzip.compress(TEXT)[:-4]),  # without its end
+        ("gzip", gzip.compress(TEXT)[:-4]),
     ],
+    ids=["gzip", "two members", "zlib", "raw", "gzip without its end"],
 )
 @given(cuts=st.lists(st.integers(0, 900), max_size=6))
 def test_any_cut_gives_the_body(encoding: str, packed: bytes, cuts: list[int]) -> None:
@@ -65,12 +66,12 @@ def test_what_cannot_be_unpacked_is_told(encoding: str, body: bytes) -> None:
 
 def test_a_bomb_is_refused() -> None:
     """Long before it is unpacked."""
-    bomb = gzip.compress(bytes(200_000_000))
+    bomb = gzip.compress(bytes(60_000_000))
     given = 0
     with pytest.raises(ValueError, match="200 times"):
         for data in unpacked("gzip", [bomb]):
             given += len(data)
-    assert given < 60_000_000
+    assert given < 30_000_000
 
 
 def answer(body: bytes, kind: bytes) -> bytes:
