@@ -222,7 +222,12 @@ async def test_counts_are_found(payloads: list[Any]) -> None:
         ({"input_tokens": 300, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 2}),
         ({"input_tokens": 300, "output_tokens": 2}, {"input_tokens": 0, "output_tokens": 0}),
         ({"input_tokens": 300.0, "output_tokens": 1}, {"output_tokens": 2}),
+        (
+            {"input_tokens": 100, "cache_read_input_tokens": 9000, "output_tokens": 1},
+            {"input_tokens": 300, "cache_read_input_tokens": 0, "output_tokens": 2},
+        ),
     ],
+    ids=["zeros first", "no prompt last", "zeros last", "floats", "compacted"],
 )
 async def test_zeros_do_not_undo_counts(first: dict[str, Any], last: dict[str, Any]) -> None:
     found = await anthropic(
@@ -300,6 +305,23 @@ async def test_input_that_comes_whole(given: Any) -> None:
         await anthropic(start(0, **block), delta(0, "input_json_delta", partial_json='{"a":1}'), *STOP),
     ]
     assert [[call.arguments for call in answer.tool_calls] for answer in answers] == [[{"a": 1}]] * 4
+
+
+async def test_a_second_start_begins_the_answer_anew() -> None:
+    """A gateway asked again in mid-stream: what came before is void, and the consumer is told so."""
+    begin = {"type": "message_start", "message": {"id": "m"}}
+    found = await anthropic(
+        begin,
+        start(0, type="text", text="Half"),
+        start(1, type="tool_use", id="t1", name="f", input={}),
+        delta(1, "input_json_delta", partial_json='{"a"'),
+        begin,
+        start(0, type="text", text="Whole"),
+        start(1, type="tool_use", id="t2", name="f", input={}),
+        delta(1, "input_json_delta", partial_json='{"a":1}'),
+        *STOP,
+    )
+    assert (found.text, [call.id for call in found.tool_calls]) == ("Whole", ["t2"])
 
 
 async def test_text_on_an_open_tool_block_is_text() -> None:
