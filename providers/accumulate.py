@@ -33,6 +33,8 @@ class Accumulator:
         self._usage = Usage()
 
     def add(self, chunk: StreamChunk) -> None:
+        if chunk.restarted:
+            self._text, self._thinking, self._calls = [], [], {}
         if chunk.text:
             self._text.append(chunk.text)
         if chunk.thinking:
@@ -79,11 +81,25 @@ def parse_arguments(raw: str) -> dict[str, Any] | None:
 
 
 def newer_usage(known: Usage | None, told: Usage | None) -> Usage | None:
-    """The counts after a further report. Reports are cumulative, and some servers end with zeros after real counts."""
+    """The counts after a further report. Reports are cumulative, and some servers end with zeros after real counts.
+
+    So a report of a prompt, or of an output, counts where any of its numbers is more than 0.
+    """
     if known is None or told is None:
         return known or told
-    pairs = zip(msgspec.structs.astuple(known), msgspec.structs.astuple(told), strict=True)
-    return Usage(*(new or (new if old is None else old) for old, new in pairs))
+    prompt = (told, known) if told.input_tokens or told.cache_read_tokens or told.cache_write_tokens else (known, told)
+    output = (told, known) if told.output_tokens or told.reasoning_tokens else (known, told)
+    return Usage(
+        _first(prompt[0].input_tokens, prompt[1].input_tokens),
+        _first(output[0].output_tokens, output[1].output_tokens),
+        _first(prompt[0].cache_read_tokens, prompt[1].cache_read_tokens),
+        _first(prompt[0].cache_write_tokens, prompt[1].cache_write_tokens),
+        _first(output[0].reasoning_tokens, output[1].reasoning_tokens),
+    )
+
+
+def _first(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one
 
 
 def as_chunks(response: CompletionResponse, *, size: int = 0) -> list[StreamChunk]:

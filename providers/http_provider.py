@@ -5,6 +5,7 @@ A subclass says how a request is written and how an answer is read; it makes no 
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -27,6 +28,7 @@ from providers.settings import ProviderSettings
 from providers.surrogates import encode_json
 from providers.timeouts import bounded, timed
 from providers.transport.headers import remaining_quota
+from providers.transport.lines import SSEDecoder
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -45,8 +47,19 @@ _ERROR_BYTES = 256 * 1024  # of an error's body that are read
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
 
+# How a stream of server-sent events begins: with a field or a comment.
+_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")
+_BOM = b"\xef\xbb\xbf"
+_UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*[a-z]{0,5}[ ]*")  # with more of it, one may tell
+
+
 class StreamDecoder(Protocol):
     """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the protocol's own end came: nothing after it is read."""
+        ...
 
     def feed(self, event: Any) -> StreamChunk | None: ...
 
@@ -221,9 +234,12 @@ class HttpProvider(ABC):
         timeout = self.settings.timeout
         return not (timeout.first_token is None and timeout.idle is None and timeout.total is None)
 
-    def _is_stream(self, response: HttpResponse) -> bool:
+    def _is_stream(self, response: HttpResponse, start: bytes) -> bool:
+        """Told by how the body begins, where that and the content type contradict each other."""
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return kind not in self.whole_types
+        if kind in self.whole_types:
+            return _EVENTS.match(start) is not None
+        return type(self).line_decoder is not SSEDecoder or start.removeprefix(_BOM)[:1] not in (b"{", b"[", b"<")
 
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
@@ -239,18 +255,13 @@ class HttpProvider(ABC):
         try:
             response, state.left_out = await self._open(request, stream=True)
             try:
-                if self._is_stream(response):
-                    async with aclosing(self._chunks(response.chunks(), response, request, state)) as chunks:
+                start = await _beginning(response)
+                if self._is_stream(response, start):
+                    async with aclosing(self._chunks(start, response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return
-                data = await response.read()
-                if data.lstrip().startswith((b"data:", b"event:")):  # a stream under a wrong name
-                    async with aclosing(self._chunks(_once(data), response, request, state)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
-                    return
-                state.whole = self._whole(data, response, request)
+                state.whole = self._whole(start + await response.read(), response, request)
                 for chunk in as_chunks(state.whole):
                     yield chunk
             finally:
@@ -259,35 +270,38 @@ class HttpProvider(ABC):
             raise self._finished(self._broken(error, state), request)  # noqa: B904 - the same error, completed
 
     async def _chunks(
-        self,
-        pieces: AsyncGenerator[bytes, None],
-        response: HttpResponse,
-        request: CompletionRequest,
-        state: _StreamState,
+        self, data: bytes, response: HttpResponse, request: CompletionRequest, state: _StreamState
     ) -> AsyncGenerator[StreamChunk, None]:
-        decoder = self.stream_decoder(request, _request_id(response))
-        back = way_back(request, self.schema_rules)
-        if back is not None:
-            decoder = DecoderBack(decoder, back)
-        state.decoder = decoder
+        """The chunks of a stream whose first bytes are `data`."""
+        decoder = state.decoder = self._stream_decoder(request, _request_id(response))
         lines = type(self).line_decoder()
         feed = decoder.feed
-        async with aclosing(pieces):  # a generator that is left alone would be closed by a task of its own
-            async for data in pieces:
-                for event in lines.feed(data):
-                    chunk = feed(event)
-                    if chunk is not None:
-                        state.committed = state.committed or chunk.has_content
-                        yield chunk
-        for event in lines.flush():  # some servers leave out the blank line after the last event
-            chunk = feed(event)
-            if chunk is not None:
-                state.committed = state.committed or chunk.has_content
-                yield chunk
-        last = decoder.finish()
-        if last.finish_reason == "error" or not (state.committed or last.has_content):
-            checked(decoder.response(), request)
-        yield last
+        broken: ProviderError | None = None
+        while data and not decoder.ended:
+            for event in lines.feed(data):
+                chunk = feed(event)
+                if chunk is not None:
+                    state.committed = state.committed or chunk.has_content
+                    yield chunk
+                if decoder.ended:
+                    break
+            else:
+                try:
+                    data = await response.read_some()
+                except ProviderError as error:
+                    broken, data = error, b""
+        rest, failure = _rest(decoder, lines, response, request, broken)
+        for chunk in rest:
+            state.committed = state.committed or chunk.has_content
+            yield chunk
+        if failure is not None:
+            raise failure
+
+    def _stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
+        """A fresh decoder for one stream, which gives names and arguments as the caller knows them."""
+        decoder = self.stream_decoder(request, request_id)
+        back = way_back(request, self.schema_rules)
+        return decoder if back is None else DecoderBack(decoder, back)
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
         """Send the request; the answer's status is 200, or it is raised as the error that it stands for.
@@ -335,7 +349,7 @@ class HttpProvider(ABC):
         try:
             raise classify(
                 response.status,
-                await _beginning(response),
+                await _error_body(response),
                 response.headers,
                 provider=self.name,
                 model=request.model,
@@ -416,15 +430,45 @@ class _StreamState:
         return self._empty if self.decoder is None else _told(self.decoder.response(), self.left_out)
 
 
-async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
-    yield data
+def _rest(
+    decoder: StreamDecoder,
+    lines: LineDecoder,
+    response: HttpResponse,
+    request: CompletionRequest,
+    broken: ProviderError | None,
+) -> tuple[list[StreamChunk], ProviderError | None]:
+    """The last chunks of a stream whose bytes are over, and what it failed with.
+
+    A connection that broke after the protocol's own end, or after a finish reason, is no failure.
+    """
+    rest: list[StreamChunk] = []
+    try:
+        if not decoder.ended:
+            # One event at most: some servers leave out the blank line after it.
+            rest = [chunk for event in lines.flush() if (chunk := decoder.feed(event)) is not None]
+        last = decoder.finish()
+        response.finish()
+        checked(decoder.response(), request)
+    except ProviderError as error:
+        return rest, broken or error
+    return [*rest, last], None
+
+
+async def _beginning(response: HttpResponse) -> bytes:
+    """The first bytes of a body that tell what it is; some servers send blank lines while they prepare an answer."""
+    start = b""
+    while data := await response.read_some():
+        start = (start + data).lstrip()
+        if not _UNSURE.fullmatch(start):
+            break
+    return start
 
 
 def _told(answer: CompletionResponse, left_out: tuple[str, ...]) -> CompletionResponse:
     return msgspec.structs.replace(answer, left_out=left_out) if left_out else answer
 
 
-async def _beginning(response: HttpResponse) -> bytes:
+async def _error_body(response: HttpResponse) -> bytes:
     """As much of an error's body as can matter; what cannot be read is nothing, for the status says enough."""
     parts: list[bytes] = []
     size = 0

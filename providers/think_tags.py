@@ -19,8 +19,8 @@ class ThinkSplitter:
 
     Thinking that begins where the answer or a line begins is given at once. A tag within a line opens thinking only if
     it is closed again; what follows it is held back until that is known. A closing tag without an opening one (some
-    chat templates put that into the prompt) makes all text before it thinking: `text_was_thinking` is true from then
-    on, and whoever kept that text moves it.
+    chat templates put that into the prompt) makes all text before it thinking: `text_was_thinking` is true then,
+    and whoever kept that text moves it and takes the mark back.
     """
 
     __slots__ = ("_blank", "_code", "_fence", "_held", "_last", "_name", "_opened", "text_was_thinking")
@@ -50,7 +50,7 @@ class ThinkSplitter:
 
     def _split(self, left: str, end: int, *, final: bool) -> tuple[str, str]:
         found = ["", ""]  # text, thinking
-        start = 0
+        start = spoken_of = 0  # tags before the latter are in quotation marks
         for match in _TOKEN.finditer(left, 0, end):
             token = match[0]
             quoted = self._is_quoted(left, match)
@@ -64,23 +64,40 @@ class ThinkSplitter:
             found[0] += before
             if token[0] != "<":
                 self._mark(token)
-            elif quoted or self._code or self._fence or (token[1] == "/" and self._opened):
+            elif quoted or self._code or self._fence or start < spoken_of or (token[1] == "/" and self._opened):
                 self._blank = False
             elif token[1] == "/":
                 self.text_was_thinking = self._opened = True
                 found = ["", found[0] + found[1]]
                 start = match.end()
-            elif self._blank or f"</{token[1:]}" in left[match.end() :]:
+            else:
+                closed = len(left) if self._blank else self._closed(left, match, final=final)
+                if closed is None and not final:
+                    end = start
+                    break
+                if closed is None or closed < 0:
+                    spoken_of = -(closed or 0)
+                    self._blank = False
+                    continue
                 self._name, self._opened = token[1:-1], True
                 start = match.end()
-            elif not final:
-                end = start
-                break
         found[self._name is not None] += left[start:end]
         self._blank = self._blank and not left[start:end].strip()
         self._held = left[end:]
         self._last = left[end - 1 : end] or self._last
         return found[0], found[1]
+
+    def _closed(self, text: str, match: re.Match[str], *, final: bool) -> int | None:
+        """Where what a tag opens ends; negative when it is all in quotation marks, None when it is not known."""
+        tag = f"</{match[0][1:]}"
+        end = text.find(tag, match.end())
+        if end < 0:
+            return None
+        end += len(tag)
+        mark = _QUOTES.get(text[match.start() - 1] if match.start() else self._last)
+        if mark is None or (final and end == len(text)):
+            return end
+        return None if end == len(text) else -end if text[end] == mark else end
 
     def _mark(self, token: str) -> None:
         if token == "\n":

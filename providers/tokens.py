@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from providers.surrogates import encode_json
+from providers.lenient_json import as_json
 from providers.types import FilePart, ImagePart, Message, TokenCount, Tool
 
 # First match wins. tiktoken's own table lacks gpt-6; o200k_base holds for it too.
@@ -81,7 +81,7 @@ def tools_tokens(tools: Sequence[Tool]) -> int:
 
     For OpenAI's rendering see openai/openai-python's community counters: the declaration, and 9 for the frame.
     """
-    declared = (encode_json(tool.parameters).decode() for tool in tools)
+    declared = (as_json(tool.parameters) for tool in tools)
     texts = sum(estimate(tool.name) + estimate(tool.description) + 4 for tool in tools)
     return texts + sum(estimate(text) // 2 for text in declared) + (9 if tools else 0)
 
@@ -109,7 +109,9 @@ class Learned:
         return self._seen <= 16 or self._seen % 16 == 0
 
     def add(self, messages: Sequence[Message], real: int) -> None:
-        """Learn from one prompt and its real count."""
+        """Learn from one prompt and its real count; 0, which some servers report, is none."""
+        if real <= 0:
+            return
         found = real / max(1, _total(messages, estimate))
         if self._seen <= 1:
             self.factor = found
@@ -192,7 +194,7 @@ def _total(messages: Sequence[Message], count: Callable[[str], int]) -> int:
             total += _PER_NAME + count(message.name)
         for call in message.tool_calls:
             total += _PER_MESSAGE + count(call.name)
-            total += count(call.raw_arguments or encode_json(call.arguments or {}).decode())
+            total += count(call.raw_arguments or as_json(call.arguments or {}))
         if not isinstance(message.content, str):
             total += sum(_media(part) for part in message.content)
     return total

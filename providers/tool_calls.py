@@ -21,6 +21,9 @@ from providers.types import ToolCall, ToolCallDelta
 _CUT = re.compile(r"\s*(?:[-+.eE]+|t|tr|tru|f|fa|fal|fals|n|nu|nul)?")
 
 
+_READ_AGAIN = 16 * 1024  # characters of arguments that are read again when a piece looks like a repetition
+
+
 class _Call:
     """One call that is being put together."""
 
@@ -333,7 +336,9 @@ def _compact(text: str) -> str:
 
 
 def _can_go_on(text: str) -> bool:
-    """Whether the text is JSON, or the beginning of some."""
+    """Whether the text is JSON, or the beginning of some. A long one is believed: to read it for each piece is slow."""
+    if len(text) > _READ_AGAIN:
+        return True
     try:
         json.loads(text, strict=False)
     except json.JSONDecodeError as error:

@@ -25,6 +25,7 @@ from providers.types import (
 )
 
 _TOOL_BLOCKS = frozenset({"tool_use"})
+_PROMPT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 # The kind of block that each kind of delta belongs to, and the delta's field.
 _DELTAS = {
     "text_delta": ("text", "text"),
@@ -212,9 +213,13 @@ class MessagesStreamDecoder:
             return self._stop(payload)
         if kind == "message_start":
             message = as_dict(payload.get("message"))
+            begun = bool(self._answer.blocks)
+            if begun:  # a gateway asked again: the answer begins anew
+                self._answer = _Answer(f"{self._provider}/{self._model}")
             self._id = as_str(message.get("id"))
             self._reported = as_str(message.get("model"))
             self._take_message(message, message)
+            return StreamChunk(restarted=True) if begun else None
         elif kind == "message_delta":
             self._take_message(as_dict(payload.get("delta")), payload)
         elif kind == "message_stop":
@@ -265,10 +270,14 @@ class MessagesStreamDecoder:
 
     def _take_message(self, message: dict[str, Any], holder: dict[str, Any]) -> None:
         self._stop_reason = as_word(message.get("stop_reason")) or self._stop_reason
-        # The counts are cumulative; those that a later event leaves out, or has as 0 in place of a real one, stay.
-        for name, count in as_dict(holder.get("usage")).items():
-            if count or (count is not None and name not in self._counts):
-                self._counts[name] = count
+        # The counts are cumulative; those that a later event leaves out stay. Some servers report zeros after real
+        # counts: a report of the prompt counts where any of its numbers is more than 0.
+        told = {name: count for name, count in as_dict(holder.get("usage")).items() if count is not None}
+        if not any(told.get(name) for name in _PROMPT_COUNTS):
+            told = {name: count for name, count in told.items() if count or name not in self._counts}
+        elif not told.get("output_tokens") and "output_tokens" in self._counts:
+            told.pop("output_tokens", None)
+        self._counts.update(told)
 
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.

@@ -11,11 +11,15 @@ from typing import Any
 
 import msgspec
 
-from providers.accumulate import parse_arguments
+from providers.accumulate import newer_usage
 from providers.classify import classify_payload, error_in, parse_json
 from providers.errors import ErrorCode, ProviderError
-from providers.lenient_json import as_count, as_dict, as_list, as_str, synthetic_id
+from providers.events import is_keep_alive
+from providers.finish_reasons import finish_reason
+from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word
 from providers.parts import as_text, is_text
+from providers.think_tags import ThinkSplitter
+from providers.tool_calls import ToolCallAssembler
 from providers.turns import as_object, made_by_family, thoughts_of
 from providers.types import (
     CompletionRequest,
@@ -33,7 +37,6 @@ from providers.types import (
     effort_of,
 )
 
-_FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -164,8 +167,10 @@ def _options(request: CompletionRequest, options: Mapping[str, Any]) -> dict[str
 # --- the answer
 
 
-def decode(body: Any, request: CompletionRequest, *, provider: str, request_id: str | None) -> CompletionResponse:
-    """A plain answer.
+def decode(
+    body: Any, request: CompletionRequest, *, provider: str, request_id: str | None, think_tags: bool = False
+) -> CompletionResponse:
+    """A plain answer; `think_tags` takes `<think>…</think>` out of its text.
 
     Raises:
         ProviderError: the error that the body carries, or PROTOCOL_ERROR when it is no chat answer.
@@ -180,8 +185,9 @@ def decode(body: Any, request: CompletionRequest, *, provider: str, request_id: 
             model=request.model,
             request_id=request_id,
         )
-    decoder = ChatStreamDecoder(provider, request, request_id)
+    decoder = ChatStreamDecoder(provider, request, request_id, think_tags=think_tags)
     decoder.take(body)
+    decoder.close()
     return msgspec.structs.replace(decoder.response(), raw=body)
 
 
@@ -193,17 +199,21 @@ def read_usage(body: dict[str, Any]) -> Usage:
 class ChatStreamDecoder:
     """Lines in, chunks out; one per stream."""
 
-    def __init__(self, provider: str, request: CompletionRequest, request_id: str | None) -> None:
+    def __init__(
+        self, provider: str, request: CompletionRequest, request_id: str | None, *, think_tags: bool = False
+    ) -> None:
         self._provider = provider
         self._model = request.model
         # The protocol cannot ask for one call at a time: the first is kept.
         self._single_call = request.parallel_tool_calls is False
+        self._splitter = ThinkSplitter() if think_tags else None
         self._reported: str | None = None
         self._request_id = request_id
         self._text: list[str] = []
         self._thinking: list[str] = []
-        self._calls: list[ToolCall] = []
-        self._done = False
+        self._calls = ToolCallAssembler()
+        self._entries = 0  # of calls
+        self.ended = False  # `done: true` came: what follows is no part of the answer
         self._done_reason: str | None = None
         self._usage = Usage()
 
@@ -216,10 +226,15 @@ class ChatStreamDecoder:
         try:
             payload = _decode_json(line)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
+            line = line.strip().removeprefix(b"data:").lstrip()  # a gateway that speaks in server-sent events
             try:
                 payload = parse_json(line)
             except ValueError:
+                if is_keep_alive(line):
+                    return None
                 raise self._fault(ErrorCode.PROTOCOL_ERROR, "a line of the stream is no JSON") from None
+        if payload is None:
+            return None
         if error_in(payload):
             error = classify_payload(payload, provider=self._provider, model=self._model)
             error.request_id = error.request_id or self._request_id
@@ -233,33 +248,51 @@ class ChatStreamDecoder:
         message = as_dict(payload.get("message"))
         text = as_str(message.get("content")) or ""
         thinking = as_str(message.get("thinking")) or ""
+        if self._splitter is not None and text:
+            text, thought = self._splitter.feed(text)
+            thinking += thought
+        deltas = self._take_calls(message["tool_calls"]) if message.get("tool_calls") else ()
+        if payload.get("done") is True:
+            self.ended = True
+            self._done_reason = as_word(payload.get("done_reason"))
+            self._usage = newer_usage(self._usage, read_usage(payload)) or self._usage
+        self._reported = self._reported or as_str(payload.get("model"))
+        return self._kept(text, thinking, deltas)
+
+    def _kept(self, text: str, thinking: str, deltas: tuple[ToolCallDelta, ...]) -> StreamChunk | None:
+        if self._splitter is not None and self._splitter.text_was_thinking:
+            self._thinking += self._text
+            self._text.clear()
+            self._splitter.text_was_thinking = False
         if text:
             self._text.append(text)
         if thinking:
             self._thinking.append(thinking)
-        deltas = tuple(self._take_call(entry) for entry in as_list(message.get("tool_calls")) if self._wanted(entry))
-        if payload.get("done") is True:
-            self._done = True
-            self._done_reason = as_str(payload.get("done_reason"))
-            self._usage = read_usage(payload)
-        self._reported = self._reported or as_str(payload.get("model"))
         if not (text or thinking or deltas):
             return None
         return StreamChunk(text, thinking, deltas)
 
-    def _wanted(self, entry: object) -> bool:
-        is_call = isinstance(as_dict(entry).get("function"), dict)
-        return is_call and not (self._single_call and self._calls)
+    def _take_calls(self, entries: object) -> tuple[ToolCallDelta, ...]:
+        """Take calls, each of which comes whole."""
+        found = []
+        for entry in map(as_dict, as_list(entries)):
+            function = as_dict(entry.get("function"))
+            name = as_word(function.get("name"))
+            if name is None or (self._single_call and self._calls):
+                continue
+            self._entries += 1
+            arguments = arguments_text(function.get("arguments"))
+            found.append(self._calls.add(self._entries, as_word(entry.get("id")), name, arguments))
+        return tuple(delta for delta in found if delta is not None)
 
-    def _take_call(self, entry: dict[str, Any]) -> ToolCallDelta:
-        function = as_dict(entry.get("function"))
-        name = as_str(function.get("name")) or ""
-        position = len(self._calls)
-        call_id = as_str(entry.get("id")) or synthetic_id(position, name)
-        given = function.get("arguments")
-        raw = given if isinstance(given, str) else msgspec.json.encode(given or {}).decode()
-        self._calls.append(ToolCall(call_id, name, parse_arguments(raw), raw))
-        return ToolCallDelta(position, call_id, name, raw)
+    def close(self) -> StreamChunk:
+        """What was held back, at the end."""
+        text = thinking = ""
+        if self._splitter is not None:
+            text, thinking = self._splitter.flush()
+        deltas = self._calls.finish()
+        self._kept(text, thinking, deltas)
+        return StreamChunk(text, thinking, deltas)
 
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.
@@ -267,9 +300,10 @@ class ChatStreamDecoder:
         Raises:
             ProviderError: STREAM_INTERRUPTED when no line with `done: true` was seen.
         """
-        if not self._done:
+        if not self.ended:
             raise self._fault(ErrorCode.STREAM_INTERRUPTED, "the stream ended before the answer was finished")
-        return StreamChunk(finish_reason=self._unified(), usage=self._usage, done=True)
+        rest = self.close()
+        return msgspec.structs.replace(rest, finish_reason=self._unified(), usage=self._usage, done=True)
 
     def response(self) -> CompletionResponse:
         """The answer so far."""
@@ -277,8 +311,8 @@ class ChatStreamDecoder:
         return CompletionResponse(
             text="".join(self._text),
             thinking=(ThinkingPart(thinking, origin=f"{self._provider}/{self._model}"),) if thinking else (),
-            tool_calls=tuple(self._calls),
-            finish_reason=self._unified() if self._done else "unknown",
+            tool_calls=self._calls.calls(),
+            finish_reason=self._unified() if self.ended else "unknown",
             raw_finish_reason=self._done_reason,
             usage=self._usage,
             model=self._reported or self._model,
@@ -287,10 +321,7 @@ class ChatStreamDecoder:
         )
 
     def _unified(self) -> FinishReason:
-        if self._done_reason is None:  # servers of 2024 leave it out
-            return "tool_calls" if self._calls else "stop"
-        reason = _FINISH.get(self._done_reason, "unknown")
-        return "tool_calls" if reason == "stop" and self._calls else reason
+        return finish_reason(self._done_reason, has_calls=bool(self._calls))  # servers of 2024 leave the reason out
 
     def _fault(self, code: ErrorCode, message: str) -> ProviderError:
         return ProviderError(code, message, provider=self._provider, model=self._model, request_id=self._request_id)

@@ -12,7 +12,8 @@ from providers.types import CompletionRequest, CompletionResponse, ModelCapabili
 
 
 class OllamaProvider(HttpProvider):
-    """Chat. Options: `num_ctx`, `keep_alive` (seconds, or `5m`), and `options` with any of the server's own.
+    """Chat. Options: `num_ctx`, `keep_alive` (seconds, or `5m`), `options` with any of the server's own, and
+    `think_tags` (true takes `<think>…</think>` out of the text of servers and models that leave it there).
 
     A key is sent as a bearer token; a local server needs none.
     """
@@ -21,6 +22,10 @@ class OllamaProvider(HttpProvider):
     models_path = "/api/tags"
     line_decoder = NDJSONDecoder
     whole_types = frozenset({"text/html"})  # a whole JSON answer is a line as well, and some proxies name lines JSON
+
+    @property
+    def _think_tags(self) -> bool:
+        return bool(self.settings.options.get("think_tags"))
 
     def auth_headers(self) -> dict[str, str]:
         key = self.settings.secret
@@ -35,10 +40,10 @@ class OllamaProvider(HttpProvider):
         return "/api/chat", body
 
     def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
-        return chat.decode(body, request, provider=self.name, request_id=request_id)
+        return chat.decode(body, request, provider=self.name, request_id=request_id, think_tags=self._think_tags)
 
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> chat.ChatStreamDecoder:
-        return chat.ChatStreamDecoder(self.name, request, request_id)
+        return chat.ChatStreamDecoder(self.name, request, request_id, think_tags=self._think_tags)
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return ModelCapabilities(json_mode=True, json_schema=True, streaming=True)

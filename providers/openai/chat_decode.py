@@ -216,7 +216,7 @@ class ChatStreamDecoder:
         return self._kept(text, thinking, deltas)
 
     def _move_text(self, splitter: ThinkSplitter) -> None:
-        if splitter.text_was_thinking and self._text:
+        if splitter.text_was_thinking:
             self._thinking += self._text
             self._text.clear()
             splitter.text_was_thinking = False

@@ -61,7 +61,8 @@ def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCall
     if not isinstance(entry, dict):
         return None
     custom = entry.get("custom")
-    function = custom if isinstance(custom, dict) else as_dict(entry.get("function"))
+    # Some servers leave the wrapping `function` out.
+    function = custom if isinstance(custom, dict) else as_dict(entry.get("function")) or entry
     arguments = function.get("input") if function is custom else function.get("arguments")
     index = index if isinstance(index, int | str) else None
     call_id = as_word(entry.get("id"))

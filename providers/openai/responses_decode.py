@@ -122,7 +122,7 @@ class _Answer:
 
     def open(self, index: object, source: dict[str, Any]) -> _Item:
         """A new item."""
-        item = _Item(as_str(source.get("type")) or "message", len(self.items))
+        item = _Item(_kind(source), len(self.items))
         self.items.append(item)
         if item.kind in _CALLS:
             self.calls.begin(item.place)
@@ -157,7 +157,7 @@ class _Answer:
 
     def start(self, index: object, source: dict[str, Any]) -> StreamChunk | None:
         """Take an item's start."""
-        item = self.find(as_str(source.get("type")) or "message", index, as_str(source.get("id")))
+        item = self.find(_kind(source), index, as_str(source.get("id")))
         if item is None or item.started:
             item = self.open(index, source)
         self._name(item, index, as_str(source.get("id")))
@@ -166,7 +166,7 @@ class _Answer:
 
     def end_item(self, index: object, source: dict[str, Any]) -> StreamChunk | None:
         """Take a finished item; gives what of it had not come in pieces."""
-        kind, call_id = as_str(source.get("type")) or "message", as_word(source.get("call_id"))
+        kind, call_id = _kind(source), as_word(source.get("call_id"))
         item = self.find(kind, index, as_str(source.get("id")), call_id) or self.open(index, source)
         return self.whole(item, source)
 
@@ -229,8 +229,8 @@ class _Answer:
         )
 
     def _late(self, source: dict[str, Any], sources: list[dict[str, Any]]) -> StreamChunk | None:
-        kind = as_str(source.get("type")) or "message"
-        same = [other for other in sources if (as_str(other.get("type")) or "message") == kind]
+        kind = _kind(source)
+        same = [other for other in sources if _kind(other) == kind]
         known = [item for item in self.items if item.kind == kind]
         call_id = as_word(source.get("call_id"))
         item = next((item for item in known if call_id is not None and item.call_id == call_id), None)
@@ -269,7 +269,7 @@ class _Answer:
             return "tool_calls"
         if any(item.refused for item in self.items):
             return "content_filter"
-        return "stop" if self.status in (None, "completed", "complete") else "unknown"
+        return "stop" if self.status in (None, "completed", "complete", "done") else "unknown"
 
     def thinking(self) -> tuple[ThinkingPart, ...]:
         """The reasoning, each with its place among the texts and calls."""
@@ -299,6 +299,10 @@ class _Answer:
             id=self.id,
             request_id=self.request_id,
         )
+
+
+def _kind(source: dict[str, Any]) -> str:
+    return as_str(source.get("type")) or ("message" if "content" in source else "")
 
 
 def _call_chunk(delta: ToolCallDelta | None) -> StreamChunk | None:
@@ -342,7 +346,7 @@ class ResponsesStreamDecoder:
         if kind in _ENDS:
             self._complete = self.ended = True
             response = as_dict(payload.get("response"))
-            answer.end(response)
+            answer.end({"status": str(kind).removeprefix("response."), **response})
             rest = answer.rest(response.get("output"))
             return rest if rest.has_content else None
         return self._about_an_item(kind, payload)

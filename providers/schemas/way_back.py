@@ -20,6 +20,9 @@ _DEEPEST = 100  # references that lead from one to the next
 
 
 class Decoder(Protocol):
+    @property
+    def ended(self) -> bool: ...
+
     def feed(self, event: Any) -> StreamChunk | None: ...
 
     def finish(self) -> StreamChunk: ...
@@ -78,6 +81,11 @@ class DecoderBack:
     def feed(self, event: Any) -> StreamChunk | None:
         chunk = self._decoder.feed(event)
         return None if chunk is None else self._back.chunk(chunk)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the protocol's own end has come."""
+        return self._decoder.ended
 
     def finish(self) -> StreamChunk:
         return self._back.chunk(self._decoder.finish())

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
 import httpx
-from aiohttp.http_exceptions import ContentEncodingError, TransferEncodingError
+from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
 from providers.transport.engine import RawResponse, joined
@@ -23,6 +23,7 @@ _READ_BUFFER = 256 * 1024
 _MAX_HEADER = 64 * 1024
 _LARGE = 1024 * 1024
 _IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
+_LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 _KEPT = 64  # URLs, and timeouts, that are kept ready
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed session.
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError, RuntimeError, ValueError)
@@ -117,6 +118,7 @@ async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[aiohttp.Client
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # it would unpack all of what came at once
         read_bufsize=_READ_BUFFER,
         max_line_size=_MAX_HEADER,
         max_field_size=_MAX_HEADER,
@@ -130,28 +132,45 @@ async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[aiohttp.Client
 class _AiohttpAnswer:
     """Closing it before its end closes the connection at once."""
 
-    __slots__ = ("_answer", "_others", "headers", "status")
+    __slots__ = ("_answer", "_finished", "_others", "headers", "status")
 
     def __init__(self, answer: aiohttp.ClientResponse, others: set[_AiohttpAnswer]) -> None:
         self._answer = answer
+        self._finished = False
         self._others = others
         self.status = answer.status
         self.headers = joined(list(answer.headers.items()))
         others.add(self)
 
     async def read_some(self) -> bytes:
+        content = self._answer.content
         try:
-            return await self._answer.content.readany()
+            return await content.readany()
         except _FAILURES as error:
+            # What came before the connection broke is still there, but the public methods give it no more.
+            rest = content._read_nowait(-1) if isinstance(content, aiohttp.StreamReader) else b""
+            if rest:
+                return rest
             raise _as_httpx(error) from error
 
+    def finish(self) -> None:
+        if not self._answer.closed:  # it closes itself at the body's end
+            self._finished = True
+            asyncio.get_running_loop().call_later(_LINGER, self._close)
+
     async def aclose(self) -> None:
+        if not self._finished:
+            self._close()
+
+    def _close(self) -> None:
         self._others.discard(self)
         self._answer.close()
 
     def abort(self) -> None:
         """Let the reader know that no more will come."""
-        if not self._answer.content.is_eof():
+        if self._finished:
+            self._close()
+        elif not self._answer.content.is_eof():
             self._answer.content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
 
 
@@ -181,8 +200,6 @@ def _bad_answer(error: aiohttp.ClientResponseError | aiohttp.ClientPayloadError)
     if isinstance(error, aiohttp.ClientResponseError):
         return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}")
     cause = error.__cause__
-    if isinstance(cause, ContentEncodingError):
-        return httpx.DecodingError("the answer is not packed as its content-encoding says")
     if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
         return httpx.RemoteProtocolError("the answer's chunked encoding is broken")
     return httpx.ReadError("the connection broke before the answer was complete")

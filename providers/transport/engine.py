@@ -16,11 +16,15 @@ class RawResponse(Protocol):
     headers: dict[str, str]
 
     async def read_some(self) -> bytes:
-        """The next bytes of the body, unpacked; empty at its end."""
+        """The next bytes of the body, as they are sent; empty at its end."""
+        ...
+
+    def finish(self) -> None:
+        """The answer is complete, whatever may still come: keep the connection if the body ends soon, or close it."""
         ...
 
     async def aclose(self) -> None:
-        """Close the connection at once, unless the body was read to its end."""
+        """Close the connection at once, unless the body was read to its end or is finished."""
         ...
 
 

@@ -20,6 +20,7 @@ from providers.transport.aiohttp_engine import AiohttpEngine
 from providers.transport.engine import HttpEngine, RawResponse
 from providers.transport.headers import retry_after
 from providers.transport.httpx_engine import HttpxEngine
+from providers.transport.unpack import Unpacker
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
 _RETRIED = frozenset({408, 409, 429})
@@ -38,13 +39,14 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 class HttpResponse:
     """An answer whose body is still to be read. `headers` have lower-case names."""
 
-    __slots__ = ("_answer", "_name", "headers", "status")
+    __slots__ = ("_answer", "_name", "_unpacker", "headers", "status")
 
     def __init__(self, answer: RawResponse, name: str) -> None:
         self._answer = answer
         self._name = name
         self.status = answer.status
         self.headers = answer.headers
+        self._unpacker: Unpacker | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes.
@@ -52,7 +54,7 @@ class HttpResponse:
         Raises:
             ProviderError: CONNECTION_FAILED (phase "read") when it breaks off, PROTOCOL_ERROR when it is no HTTP.
         """
-        while data := await self._some():
+        while data := await self.read_some():
             yield data
 
     async def read(self) -> bytes:
@@ -60,7 +62,7 @@ class HttpResponse:
         parts: list[bytes] = []
         size = 0
         try:
-            while data := await self._some():
+            while data := await self.read_some():
                 parts.append(data)
                 size += len(data)
                 if size > MAX_BODY:
@@ -72,14 +74,42 @@ class HttpResponse:
         return b"".join(parts)
 
     async def aclose(self) -> None:
-        """Close the connection at once, unless the body was read to its end."""
+        """Close the connection at once, unless the body was read to its end or is finished."""
         await self._answer.aclose()
 
-    async def _some(self) -> bytes:
+    def finish(self) -> None:
+        """The answer is complete, whatever may still come; the connection is used again if the body ends soon."""
+        self._answer.finish()
+
+    async def read_some(self) -> bytes:
+        """The next bytes of the body, unpacked; empty at its end. Raises like `chunks`."""
+        if "content-encoding" not in self.headers:
+            return await self._packed()
+        try:
+            return await self._unpacked()
+        except ValueError as error:
+            raise ProviderError(ErrorCode.PROTOCOL_ERROR, str(error), provider=self._name, phase="read") from None
+
+    async def _packed(self) -> bytes:
         try:
             return await self._answer.read_some()
         except httpx.HTTPError as error:
             raise _failure(error, self._name, "") from None
+
+    async def _unpacked(self) -> bytes:
+        if self._unpacker is None:
+            encoding = self.headers["content-encoding"]
+            if encoding.strip().lower() in ("identity", ""):
+                return await self._packed()
+            self._unpacker = Unpacker(encoding)
+        elif data := self._unpacker.some():
+            await asyncio.sleep(0)  # this did not wait for the network: others, and timeouts, have their turn
+            return data
+        while packed := await self._packed():
+            self._unpacker.feed(packed)
+            if data := self._unpacker.some():
+                return data
+        return b""
 
 
 class HttpClient:

@@ -6,12 +6,16 @@ which a router would not try again; what h11 says of it tells the two apart.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx
 
 from providers.transport.engine import RawResponse, joined
+
+_LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
 
 class HttpxEngine:
@@ -54,13 +58,13 @@ class _HttpxAnswer:
     def __init__(self, answer: httpx.Response) -> None:
         self._answer = answer
         self._pieces: AsyncIterator[bytes] | None = None
+        self._finished = False
         self.status = answer.status_code
         self.headers = joined(answer.headers.multi_items())
 
     async def read_some(self) -> bytes:
         if self._pieces is None:
-            packed = "content-encoding" in self.headers
-            source: Any = self._answer.aiter_bytes() if packed else self._answer.stream
+            source: Any = self._answer.stream
             self._pieces = aiter(source)
         try:
             async for data in self._pieces:
@@ -70,7 +74,15 @@ class _HttpxAnswer:
             raise _exact(error) from error
         return b""
 
+    def finish(self) -> None:
+        self._finished = True
+
     async def aclose(self) -> None:
+        if self._finished:
+            with suppress(TimeoutError, httpx.HTTPError, RuntimeError):
+                async with asyncio.timeout(_LINGER):
+                    while await self.read_some():
+                        pass
         close = getattr(self._pieces, "aclose", None)
         if close is not None:
             await close()  # a generator that is left alone would be closed by a task of its own

@@ -36,6 +36,8 @@ from providers.types import CompletionRequest, Message
         ("\u201c<think>\u201d is a tag", "\u201c<think>\u201d is a tag", ""),
         ("```xml\n<think>x</think>\n```\nok", "```xml\n<think>x</think>\n```\nok", ""),
         ("<think>hm</think>\n```\n<think>x</think>\n```\n", "\n```\n<think>x</think>\n```\n", "hm"),
+        ('Say "<think>x</think>" so.', 'Say "<think>x</think>" so.', ""),
+        ('"<think>" <think>x</think>"', '"<think>" "', "x"),
         ("a <think> is never closed", "a <think> is never closed", ""),
         ("<think>I close with `</think>`.</think>y", "y", "I close with `</think>`."),
         ("hm\n</think>\n\nyes </think>", "\n\nyes </think>", "hm\n"),
