@@ -54,7 +54,8 @@ def answers(draw: st.DrawFn) -> CompletionResponse:
     said = draw(TEXTS)
     finish = draw(st.sampled_from(["stop", "length", "content_filter"]))
     read, written = draw(COUNTS), draw(COUNTS)
-    usage = Usage(read + written + draw(COUNTS), draw(COUNTS), read, written, draw(COUNTS))
+    made = 1 + draw(COUNTS)  # a Messages stream begins with one token made, and an end of 0 is taken for no count
+    usage = Usage(read + written + draw(COUNTS), made, read, written, draw(COUNTS))
     return CompletionResponse(
         text=said,
         thinking=(ThinkingPart(thinking, origin=ORIGIN),) if thinking else (),
@@ -109,9 +110,7 @@ def expected(protocol: str, answer: CompletionResponse) -> CompletionResponse:
     """What each protocol has no words for, left out."""
     if protocol != "ollama":
         return answer
-    finish = "unknown" if answer.finish_reason == "content_filter" else answer.finish_reason
-    usage = Usage(answer.usage.input_tokens, answer.usage.output_tokens)
-    return replace(answer, finish_reason=finish, usage=usage)
+    return replace(answer, usage=Usage(answer.usage.input_tokens, answer.usage.output_tokens))
 
 
 def meaning(answer: CompletionResponse) -> dict[str, Any]:
