@@ -6,8 +6,7 @@ import asyncio
 import gc
 import gzip
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -18,73 +17,11 @@ from providers.settings import ProviderSettings
 from providers.transport.http import HttpClient
 from providers.types import Timeout
 from router.testing import run
+from tests.support.raw_server import Handler, serving
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-
-
-class Server:
-    """A socket that answers as it is told, and sees what its clients do."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self.ended = asyncio.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-
-@asynccontextmanager
-async def serving(
-    answer: bytes | Handler, *, requests: int = 100, bound: socket.socket | None = None
-) -> AsyncIterator[Server]:
-    """Answers each request with `answer`, and closes a connection after `requests` of them.
-
-    `bound` is a socket that listens, and stays open; None makes one.
-    """
-    server = Server()
-    tasks: set[asyncio.Task[Any]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        server.connections += 1
-        try:
-            for _ in range(requests):
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(
-                    (int(line.partition(b":")[2]) for line in head.lower().splitlines() if b"content-length:" in line),
-                    0,
-                )
-                server.requests.append(head + await reader.readexactly(length))
-                if isinstance(answer, bytes):
-                    writer.write(answer)
-                    await writer.drain()
-                else:
-                    await answer(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            server.ended.set()
-            writer.close()
-            tasks.discard(task)
-
-    own = socket.create_server(("127.0.0.1", 0)) if bound is None else bound.dup()
-    listener = await asyncio.start_server(handle, sock=own)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield server
-    finally:
-        listener.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def client(url: str, *, retries: int = 0, **settings: Any) -> HttpClient:

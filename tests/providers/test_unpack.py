@@ -19,7 +19,7 @@ from providers.settings import ProviderSettings
 from providers.transport.http import HttpClient
 from providers.transport.unpack import PIECE, Unpacker
 from providers.types import CompletionRequest, Message, Timeout
-from tests.providers.test_transport import serving
+from tests.support.raw_server import serving
 
 TEXT = b"a" * 200_000 + bytes(range(256)) * 40
 
