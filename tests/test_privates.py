@@ -15,7 +15,7 @@ from tests.support.privates import imported, reaches
 
 # "file: what": why. What is not there any more has to be taken out of here as well.
 KNOWN = {
-    "providers/transport/aiohttp_engine.py: content._read_nowait": "what came before a connection broke; aiohttp's public "
+    "providers/transport/aiohttp_engine.py: content._read_nowait": "what came before a break; aiohttp's public "
     "methods give it no more",
     "providers/transport/unpack.py: zlib._Decompress": "the type of what zlib.decompressobj makes has no other name",
     "tests/providers/test_registry.py: _registered": "what a test registers must not stay for those that follow",
