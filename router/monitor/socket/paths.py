@@ -51,7 +51,7 @@ def make_folder(path: Path) -> None:
     """Make the folder, for its owner alone.
 
     Raises:
-        NoPlace: it belongs to somebody else, is no folder, or can't be made.
+        SocketUnavailable: it belongs to somebody else, is no folder, or can't be made.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def listen(told: str | None) -> tuple[socket.socket, Path]:
             `folder()`.
 
     Raises:
-        NoPlace
+        SocketUnavailable: there is no place for one, and why.
     """
     if told is None:
         where = folder()
@@ -83,7 +83,10 @@ def listen(told: str | None) -> tuple[socket.socket, Path]:
     if not path.parent.is_dir():
         raise SocketUnavailable(f"telemetry.monitor: {path.parent} is not a folder")
     remove_if_dead(path)
-    return _bind(path if not path.exists() else path.with_name(f"{path.name}.{os.getpid()}"))
+    try:
+        return _bind(path)
+    except FileExistsError:  # a worker of the same app was there first
+        return _bind(path.with_name(f"{path.name}.{os.getpid()}"))
 
 
 def _bind(path: Path) -> tuple[socket.socket, Path]:
@@ -92,13 +95,21 @@ def _bind(path: Path) -> tuple[socket.socket, Path]:
             f"telemetry.monitor: the path {path} has over {LONGEST} bytes, which no socket can have"
         )
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # It gets its name when it listens: a socket that does not yet would be removed by whoever looks for dead ones.
+    unready = path.with_name(f".{secrets.token_hex(4)}")
     try:
-        made.bind(os.fspath(path))
-        path.chmod(0o600)  # before anybody can connect, which takes `listen`
+        made.bind(os.fspath(unready))
+        unready.chmod(0o600)  # before anybody can connect, which takes `listen`
         made.listen(64)
+        os.link(unready, path)  # not renamed: that would take the place of another process's
+    except FileExistsError:
+        made.close()
+        raise
     except OSError as error:
         made.close()
         raise SocketUnavailable(f"no socket can be made at {path} ({error.strerror})") from None
+    finally:
+        unready.unlink(missing_ok=True)
     made.setblocking(False)
     return made, path
 
