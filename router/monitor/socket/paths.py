@@ -83,10 +83,12 @@ def listen(told: str | None) -> tuple[socket.socket, Path]:
     if not path.parent.is_dir():
         raise SocketUnavailable(f"telemetry.monitor: {path.parent} is not a folder")
     remove_if_dead(path)
-    try:
-        return _bind(path)
-    except FileExistsError:  # a worker of the same app was there first
-        return _bind(path.with_name(f"{path.name}.{os.getpid()}"))
+    for place in (path, path.with_name(f"{path.name}.{os.getpid()}")):  # a worker of the same app may be there first
+        try:
+            return _bind(place)
+        except FileExistsError:
+            continue
+    raise SocketUnavailable(f"telemetry.monitor: {path} is in use")
 
 
 def _bind(path: Path) -> tuple[socket.socket, Path]:
