@@ -89,6 +89,7 @@ class HttpProvider(ABC):
         self.name = settings.name
         self.settings = settings
         self._http: HttpClient | None = None
+        self._validates = settings.options.get("validate", True) is True
         self._quotas: dict[str, RemainingQuota] = {}  # by model
         self._refused = RefusedFields()
 
@@ -309,7 +310,8 @@ class HttpProvider(ABC):
         What the vendor refuses without need is left out and the request sent again. Gives the names of what was left
         out as well.
         """
-        validate(request)
+        if self._validates:
+            validate(request)
         request = adapted(request, self.schema_rules)
         refusals = self._refused.of(request.model)
         edited = False  # what was said before was changed

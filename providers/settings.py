@@ -25,7 +25,8 @@ class ProviderSettings:
         timeout: seconds, see `Timeout`.
         proxy: an HTTP proxy's URL.
         verify: check TLS certificates; a string is the path of a CA bundle.
-        options: the kind's own settings; all HTTP kinds know `max_retries` (for use without a router).
+        options: the kind's own settings; all HTTP kinds know `max_retries` and `validate` (a router retries
+            and checks requests itself: 0 and False there).
     """
 
     name: str

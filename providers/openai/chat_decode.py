@@ -62,9 +62,10 @@ def decode(
         thinking += thought
     refusal = as_str(message.get("refusal"))
     calls = ToolCallAssembler()
-    calls.attach_beside(as_dict(message.get("extra_content")))
-    for place, entry in enumerate(_calls_in(message)):  # they are whole, so the places in the list are their indexes
-        add_call(calls, place, entry)
+    if len(message) > 2:  # more than a role and a text
+        calls.attach_beside(as_dict(message.get("extra_content")))
+        for place, entry in enumerate(_calls_in(message)):  # whole, so that the places in the list are their indexes
+            add_call(calls, place, entry)
     raw_finish = as_word(choice.get("finish_reason"))
     return CompletionResponse(
         text=text or refusal or "",

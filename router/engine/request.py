@@ -89,7 +89,11 @@ def _affinity(request: CompletionRequest) -> bytes:
 
 
 def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
-    """The request as this target gets it: its model id, and its params where the caller said nothing."""
+    """The request as this target gets it: its model id, and its params where the caller said nothing.
+
+    Raises:
+        ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.
+    """
     if not target.params and target.connect is None:
         return replace(request, model=target.model)
     changes: dict[str, Any] = {"model": target.model}
@@ -103,4 +107,7 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
             changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
     if extra:
         changes["extra_body"] = {**extra, **(request.extra_body or {})}
-    return replace(request, **changes)
+    changed = replace(request, **changes)
+    if target.params:
+        validate(changed)  # what the file adds was not in the request that was checked
+    return changed

@@ -195,7 +195,7 @@ def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
             timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
             proxy=config.proxy,
             verify=config.verify,
-            options={**(config.options or {}), "max_retries": 0},
+            options={**(config.options or {}), "max_retries": 0, "validate": False},
         )
         for key in config.api_keys or (config.api_key,)
     )
