@@ -63,6 +63,7 @@ class ResponseCache:
         self._most = most
         self._disk: Disk | None = None
         self._writing: set[asyncio.Task[None]] = set()
+        self._unwritten: dict[str, Entry] = {}  # large ones, until they are in memory
         self._looked_at = -inf
         self._cleared_at: float | None = None
 
@@ -117,9 +118,12 @@ class ResponseCache:
     async def find(self, key: CacheKey, rules: CacheRules) -> tuple[Entry | None, Entry | None]:
         """(an entry that is fresh, one that may be served when all else fails)."""
         text = key.text()
-        entry = self._decoded(text, self._memory.get(text))
+        entry = self._in_memory(text)
         if entry is None or self._age(entry) > rules.ttl:
-            entry = await self._from_disk(text) or entry
+            on_disk = await self._from_disk(text)
+            # What was stored while the disk was asked is in memory: nobody may miss it, or make the same call again.
+            known = [each for each in (self._in_memory(text), on_disk) if each is not None]
+            entry = max(known, key=lambda each: each.at, default=None)
         self._look()
         if entry is None:
             return None, None
@@ -137,6 +141,7 @@ class ResponseCache:
         if len(response.text) > rules.max_entry:
             return "not stored: larger than cache.max_entry"
         if len(response.text) > _LARGE:
+            self._unwritten[key.text()] = Entry(self._wall(), response)
             self._start(self._keep_large(key.text(), response, rules))
             return "stored"
         try:
@@ -172,6 +177,7 @@ class ResponseCache:
     def on_new_loop(self) -> None:
         """What was being written went with the old loop."""
         self._writing.clear()
+        self._unwritten.clear()
 
     async def aclose(self) -> None:
         await self.written()
@@ -191,15 +197,19 @@ class ResponseCache:
             self._disk = Disk(self._folder, self._most)
         return self._disk
 
+    def _in_memory(self, text: str) -> Entry | None:
+        return self._unwritten.get(text) or self._decoded(text, self._memory.get(text))
+
     async def _from_disk(self, text: str) -> Entry | None:
+        """What the disk has; the memory takes it, where it has nothing as new."""
         disk = self._on_disk()
         data = None if disk is None else await disk.get(text)
         if data is None:
             return None
-        entry = self._decoded(text, data)
+        entry, known = self._decoded(text, data), self._in_memory(text)
         if entry is None and disk is not None:
             await disk.drop(text)
-        elif entry is not None:
+        elif entry is not None and (known is None or known.at < entry.at):
             self._memory.put(text, data)
         return entry
 
@@ -215,10 +225,12 @@ class ResponseCache:
     async def _keep_large(self, text: str, response: CompletionResponse, rules: CacheRules) -> None:
         try:
             data = await asyncio.to_thread(encode, response, self._wall())
+            if len(data) <= rules.max_entry:
+                self._put(text, data, rules)
         except (ValueError, TypeError):
             return
-        if len(data) <= rules.max_entry:
-            self._put(text, data, rules)
+        finally:
+            self._unwritten.pop(text, None)
 
     def _put(self, text: str, data: bytes, rules: CacheRules) -> None:
         self.stats.stored += 1
