@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def days(shop: Path) -> list[str]:
     """The days of which something is on disk."""
-    with sqlite3.connect(shop.parent / "state" / "spending.sqlite3") as database:
+    with closing(sqlite3.connect(shop.parent / "state" / "spending.sqlite3")) as database:
         rows = database.execute("select began from spent where usd > 0 order by began").fetchall()
     return [f"{datetime.fromtimestamp(began, UTC):%m-%d}" for (began,) in rows]
 
