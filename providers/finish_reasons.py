@@ -53,7 +53,9 @@ def finish_reason(raw: str | None, *, has_calls: bool, refused: bool = False) ->
     Whether the answer asks for tools is told by its calls, not by the word: Gemini, vLLM and others say `stop` or
     `end_turn` after calls, some say `tool_calls` without any. An answer that was cut stays one.
     """
-    reason = next((_FINISH[word] for word in words(raw) if word in _FINISH), "unknown") if raw else "stop"
+    if not raw:
+        raw = "stop"
+    reason: FinishReason = next((_FINISH[word] for word in words(raw) if word in _FINISH), "unknown")
     if reason in ("stop", "tool_calls"):
         return "content_filter" if refused else "tool_calls" if has_calls else "stop"
     return reason

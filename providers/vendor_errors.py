@@ -194,7 +194,8 @@ CANNOT = any_of(
     r"roles must alternate|expected last role|(?:unexpected|unknown|invalid|unsupported) (?:message )?role\b",
     r"system (?:message|prompt) must be (?:at the beginning|the first)|\bjinja\b|unable to generate parser",
     r"(?:effort|thinking|\brole|tool_choice|response_format)\b.{0,80}?(?:must be one of|input should be '|not one of)",
-    r"not one of \[?['\"](?:system|user|assistant)['\"]|supported values are:? ['\"]?(?:none|minimal|low|medium|high|auto|default)\b",
+    r"not one of \[?['\"](?:system|user|assistant)['\"]",
+    r"supported values are:? ['\"]?(?:none|minimal|low|medium|high|auto|default)\b",
     r"deprecated for this model|\b(?:temperature|top_p|top_k|parameter|field)`?'? (?:is|are|has been) deprecated",
     r"cannot (?:both )?be (?:both )?(?:used|specified|set|combined|enabled|provided)[^.]{0,40}?"
     r"(?:together|with|when|while|both|for this|same time)",

@@ -12,7 +12,6 @@ from providers.lenient_json import arguments_text, as_count, as_dict, as_list, a
 from providers.tool_calls import ToolCallAssembler
 from providers.types import ToolCallDelta, Usage
 
-
 # Where reasoning comes, the usual first; the last two are Copilot's and small servers'.
 _THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 
