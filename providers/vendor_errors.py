@@ -179,7 +179,7 @@ CANNOT = any_of(
     r"at most \d{1,3} (?:image|audio|video|document|file)|(?:not|isn't) a (?:multimodal|vision|chat|reasoning) model",
     r"content'? ?: value must be a string|content (?:field )?(?:must|should) be a string",
     r"content(?:\.str)?: input should be a valid string|invalid type: (?:sequence|map), expected a string",
-    r"(?:unknown|invalid|unsupported|unexpected) (?:message |content )?(?:content|part)(?: part)? type",
+    r"(?:unknown|invalid|unsupported|unexpected|unrecogni[sz]ed) (?:chat )?(?:message |content )?(?:content|part)(?: part)? type",
     r"input tag .{1,60}? does not match",
     r"chat template is no longer allowed|(?:not have|no|provide) (?:a )?chat.template",
     r"only supported by certain models|text[- ]only|cannot (?:process|handle|read|take) (?:image|audio|video|file)",
@@ -204,7 +204,8 @@ CANNOT = any_of(
     r"\bonly (?:be )?(?:available|supported|allowed|used) (?:for|on|in|with|by)\b",
     r"\bonly .{1,40}? (?:is|are) (?:allowed|supported|accepted)|supports only|response_format type is unavailable",
     # schemas, whose rules differ from vendor to vendor
-    r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?(?:too complex|too large|too deep|too many)",
+    r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?(?:too complex|too large|too deep|too many|nesting depth)",
+    r"\bgrammar error|unimplemented keys|\b(?:inputs?|images?|tools?|vision|audio|thinking)\b.{0,20}? (?:is|are) disabled\b",
     r"too many (?:strict )?tools|\btools'?: array too long|(?:maximum|at most|limit) (?:of )?[\d,]{1,6} tools",
     r"\bschema is (?:invalid|not valid)\b",
     r"additionalproperties.{0,60}?(?:must|required|false)|(?:compiled )?grammar\b.{0,40}?(?:too|fail|invalid)",
@@ -289,7 +290,7 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         any_of(
             r"violates usage guidelines|content (?:management )?policy|contentpolicyviolation|safety (?:system|check)",
             r"content[ _]filter(?:ed|ing)?\b|flagged (?:as|by|for)|\bmoderation\b|inappropriate content",
-            r"prohibited_content|considered high risk|data_?inspection",
+            r"prohibited_content|considered high risk|content exists risk|contains? sensitive|data_?inspection",
         ),
         frozenset({400, 403, 422, 500, 502}),
         E.CONTENT_FILTERED,

@@ -33,6 +33,10 @@ def answered(message: dict[str, Any], finish: str) -> CompletionResponse:
     ("status", "message"),
     [
         (400, "Unable to generate parser for this template. Error: Jinja Exception: No user query found in messages."),
+        (400, "Image inputs are disabled for this deployment"),
+        (400, "Unrecognized chat message part type: input_audio"),
+        (400, "Grammar error: Unimplemented keys: [pattern]"),
+        (400, "A schema in the request exceeds the maximum allowed nesting depth."),
         (400, "System message must be at the beginning."),
         (400, "Unexpected message role."),
         (400, "developer is not one of ['system', 'assistant', 'user', 'tool', 'function'] - 'messages.0.role'"),
@@ -85,6 +89,11 @@ def test_a_prompt_that_is_too_long(message: str, window: int | None, prompt: int
 )
 def test_spent_quotas(status: int | None, message: str, more: dict[str, Any]) -> None:
     assert of(status, message, **more).code is ErrorCode.QUOTA_EXHAUSTED
+
+
+@pytest.mark.parametrize("message", ["Content Exists Risk", "This prompt contains sensitive words"])
+def test_filters(message: str) -> None:
+    assert of(400, message).code is ErrorCode.CONTENT_FILTERED
 
 
 def test_a_json_mode_that_failed_may_be_tried_again() -> None:
