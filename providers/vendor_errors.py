@@ -179,7 +179,8 @@ CANNOT = any_of(
     r"at most \d{1,3} (?:image|audio|video|document|file)|(?:not|isn't) a (?:multimodal|vision|chat|reasoning) model",
     r"content'? ?: value must be a string|content (?:field )?(?:must|should) be a string",
     r"content(?:\.str)?: input should be a valid string|invalid type: (?:sequence|map), expected a string",
-    r"(?:unknown|invalid|unsupported|unexpected|unrecogni[sz]ed) (?:chat )?(?:message |content )?(?:content|part)(?: part)? type",
+    r"(?:unknown|invalid|unsupported|unexpected|unrecogni[sz]ed) (?:chat )?(?:message |content )?"
+    r"(?:content|part)(?: part)? type",
     r"input tag .{1,60}? does not match",
     r"chat template is no longer allowed|(?:not have|no|provide) (?:a )?chat.template",
     r"only supported by certain models|text[- ]only|cannot (?:process|handle|read|take) (?:image|audio|video|file)",
@@ -204,8 +205,10 @@ CANNOT = any_of(
     r"\bonly (?:be )?(?:available|supported|allowed|used) (?:for|on|in|with|by)\b",
     r"\bonly .{1,40}? (?:is|are) (?:allowed|supported|accepted)|supports only|response_format type is unavailable",
     # schemas, whose rules differ from vendor to vendor
-    r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?(?:too complex|too large|too deep|too many|nesting depth)",
-    r"\bgrammar error|unimplemented keys|\b(?:inputs?|images?|tools?|vision|audio|thinking)\b.{0,20}? (?:is|are) disabled\b",
+    r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?"
+    r"(?:too complex|too large|too deep|too many|nesting depth)",
+    r"\bgrammar error|unimplemented keys",
+    r"\b(?:inputs?|images?|tools?|vision|audio|thinking)\b.{0,20}? (?:is|are) disabled\b",
     r"too many (?:strict )?tools|\btools'?: array too long|(?:maximum|at most|limit) (?:of )?[\d,]{1,6} tools",
     r"\bschema is (?:invalid|not valid)\b",
     r"additionalproperties.{0,60}?(?:must|required|false)|(?:compiled )?grammar\b.{0,40}?(?:too|fail|invalid)",
