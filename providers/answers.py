@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.errors import ErrorCode, ProviderError
+from providers.finish_reasons import words
 from providers.types import CompletionRequest, CompletionResponse
 from providers.vendor_errors import FAILED_FINISH
 
@@ -20,9 +21,10 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
         ProviderError: what its finish reason stands for; PROTOCOL_ERROR for no answer.
     """
     raw = (answer.raw_finish_reason or "")[:100].lower()
+    failed = next((FAILED_FINISH[word] for word in words(raw) if word in FAILED_FINISH), None)
     is_empty = not (answer.text or answer.thinking or answer.tool_calls)
-    if answer.finish_reason == "error" or (is_empty and raw in FAILED_FINISH):
-        code = FAILED_FINISH.get(raw, ErrorCode.SERVER_ERROR)
+    if answer.finish_reason == "error" or (is_empty and failed is not None):
+        code = failed or ErrorCode.SERVER_ERROR
         raise ProviderError(
             code, f'the answer ended with finish reason "{raw or "error"}"', request_id=answer.request_id
         )

@@ -59,6 +59,8 @@ _TEXT = any_of(
     r"tokens to keep from the initial prompt|max size: [\d,]{1,15} tokens|contextwindowexceeded",
     r"tokens? exceeds? (?:the )?(?:model|limit|max)|tokens of context|max_total_tokens",
     r"max_new_tokens.{0,12}?must be <=",
+    r"cannot truncate prompt|context[ _](?:window[ _])?overflow"
+    r"|(?:exceeds?|over|beyond) (?:the |its )?[\d,]{4,15}[- ]tokens? (?:context|limit|window|max)",
     r"must be at least 1, got -\d|more than max tokens allowed|max message tokens|prompt has [\d,]{1,15} tokens, but",
 )
 # A rate that one request alone goes over: waiting does not help ("Limit 6000, Requested 9000").
@@ -93,6 +95,8 @@ _WINDOWS: tuple[re.Pattern[str], ...] = tuple(
         rf"should be \[\d{{1,9}}, ?{_WINDOW}\]",
         rf"limit for this model is {_WINDOW}",
         rf"\d(?: tokens)? > {_WINDOW}",
+        rf"n_ctx \({_WINDOW}",  # LM Studio, like n_keep
+        rf"(?:exceeds?|over|beyond) (?:the |its )?{_WINDOW}[- ]tokens? (?:context|limit|window|max)",
         rf"tokens,? max(?:imum)?(?: is| of|:)? {_WINDOW}",
         rf"max_(?:seq|model)_len ?\(?(?:is |of |: ?|= ?)?{_WINDOW}",
     )
@@ -106,6 +110,7 @@ _PROMPTS: tuple[re.Pattern[str], ...] = tuple(
         rf"passed {_PROMPT} input tokens",
         rf"{_PROMPT} input tokens",
         rf"with {_PROMPT} tokens",
+        rf"n_keep \({_PROMPT}",
         rf"prompt (?:is too long|token count)(?: of|:)? {_PROMPT}",
         rf"too long: {_PROMPT} tokens",
         rf"exceed context limit: {_PROMPT} \+",

@@ -19,13 +19,13 @@ _ENTRIES = 20  # of a list of errors
 _DEPTH = 6
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,300}?)</title")
 _SLUG = re.compile(r"[A-Za-z][\w.-]{2,60}")
-_MARKS = frozenset({"success", "type", "x_groq", "base_resp", "code", "error_code"})
+_MARKS = frozenset({"success", "type", "x_groq", "base_resp", "code", "error_code", "statusCode"})
 _FINE = (None, 0, 200, "0", "200", "")  # codes of no error
 _NOTHING: dict[str, Any] = {}
 # Where a text, a code and a type stand, the usual first.
 _MESSAGES = ("message", "msg", "detail", "error_description", "error_message", "error_msg", "errorMessage")
 _MESSAGES_LAST = ("status_msg", "Message", "error", "title")
-_CODES = ("code", "error_code", "errorCode")
+_CODES = ("code", "error_code", "errorCode", "statusCode")
 _TYPES = ("type", "error_type", "__type")
 
 
@@ -59,7 +59,7 @@ class Fault(msgspec.Struct):
         """All that is said, in lower case: the gateway's words and those of the vendor behind it."""
         quoted = sub(self.error, "metadata").get("raw")
         raw = quoted if isinstance(quoted, str) else self.inner.message if self.inner is not None else ""
-        return f"{self.message[:TEXT_CHARS]} {raw[:TEXT_CHARS]}".lower().strip()
+        return f"{self.message[:TEXT_CHARS]} {raw[:TEXT_CHARS]}".lower().replace("\u2019", "'").strip()
 
 
 def any_of(*patterns: str) -> re.Pattern[str]:

@@ -23,8 +23,8 @@ _WAIT = re.compile(
     rf"\b(?:again|retry(?:ing|_after)?|wait|resets?|available|back|expires)\b[^.\d]{{0,30}}?(?<=\s)({_DURATION})(?!\w)"
 )
 _MOMENT = re.compile(
-    r"\b(?:again|retry|until|resets?|available)\b[^.\d]{0,30}?"
-    r"(\d{4}-\d\d-\d\d[t ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?)\s?(z|utc|gmt|[+-]\d\d:?\d\d)"
+    r"\b(?:again|retry|until|resets?|available|access)\b[^.\d]{0,30}?"
+    r"(\d{4}-\d\d-\d\d(?:t| | at )\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?)\s?(z|utc|gmt|[+-]\d\d:?\d\d)"
 )
 _SECONDS = ("retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time", "retryDelay")
 _MOMENTS = ("resets_at", "reset_at", "x-ratelimit-reset")
@@ -96,7 +96,7 @@ def text_wait(text: str, now: float) -> float | None:
     match = _MOMENT.search(text)
     if match:
         zone = "Z" if match[2] in ("z", "utc", "gmt") else match[2]
-        return parse_duration(match[1].upper() + zone, now)
+        return parse_duration(match[1].upper().replace(" AT ", " ") + zone, now)
     return None
 
 

@@ -10,11 +10,13 @@ _FINISH: dict[str, FinishReason] = {
     "eos_token": "stop",
     "end_turn": "stop",
     "stop_sequence": "stop",
+    "stop_token": "stop",
     "completed": "stop",
     "complete": "stop",
     "length": "length",
     "max_tokens": "length",
     "max_output_tokens": "length",
+    "max_length": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
     "tool_call": "tool_calls",
@@ -28,10 +30,21 @@ _FINISH: dict[str, FinishReason] = {
     "recitation": "content_filter",
     "prohibited_content": "content_filter",
     "sensitive": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
+    "image_safety": "content_filter",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
     "error": "error",
     "network_error": "error",
     "insufficient_system_resource": "error",
 }
+
+
+def words(raw: str | None) -> tuple[str, ...]:
+    """The reason in lower case, whole and in parts: Gemini behind OpenAI's protocol says `filter: ITS_OWN_REASON`."""
+    text = (raw or "")[:100].lower()
+    return (text, *(part.strip() for part in reversed(text.split(":")))) if ":" in text else (text,)
 
 
 def finish_reason(raw: str | None, *, has_calls: bool, refused: bool = False) -> FinishReason:
@@ -40,7 +53,9 @@ def finish_reason(raw: str | None, *, has_calls: bool, refused: bool = False) ->
     Whether the answer asks for tools is told by its calls, not by the word: Gemini, vLLM and others say `stop` or
     `end_turn` after calls, some say `tool_calls` without any. An answer that was cut stays one.
     """
-    reason = _FINISH.get(raw.lower(), "unknown") if raw else "stop"
+    if not raw:
+        raw = "stop"
+    reason: FinishReason = next((_FINISH[word] for word in words(raw) if word in _FINISH), "unknown")
     if reason in ("stop", "tool_calls"):
         return "content_filter" if refused else "tool_calls" if has_calls else "stop"
     return reason

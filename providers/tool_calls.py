@@ -226,7 +226,7 @@ class ToolCallAssembler:
             if index is not None:
                 self._by_index[index] = other
             return other
-        elif not _same(text, piece):
+        elif not _same(text, piece) and piece.strip() != "{}":  # some close with an empty object
             call.parts.append(piece)
         return call
 

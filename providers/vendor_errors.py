@@ -50,6 +50,8 @@ CODES: dict[str, E] = {
     "quota_exceeded": E.QUOTA_EXHAUSTED,  # Copilot and others
     "insufficient_funds": E.QUOTA_EXHAUSTED,
     "insufficient_credits": E.QUOTA_EXHAUSTED,
+    "insufficient_user_quota": E.QUOTA_EXHAUSTED,  # new-api, like the next
+    "pre_consume_token_quota_failed": E.QUOTA_EXHAUSTED,
     "usage_limit_reached": E.QUOTA_EXHAUSTED,
     "budget_exceeded": E.QUOTA_EXHAUSTED,  # LiteLLM
     "credit_balance_exhausted": E.QUOTA_EXHAUSTED,
@@ -73,6 +75,7 @@ CODES: dict[str, E] = {
     "insufficient_system_resource": E.OVERLOADED,  # DeepSeek
     "capacity_exceeded": E.OVERLOADED,  # Groq's 498
     "tool_use_failed": E.SERVER_ERROR,  # Groq: the model made a bad call; the next try may be good
+    "json_validate_failed": E.SERVER_ERROR,  # Groq: the same with a response format
     "API_KEY_INVALID": E.AUTHENTICATION,  # Gemini sends it with status 400
     "UNAUTHENTICATED": E.AUTHENTICATION,
     "UNAVAILABLE": E.OVERLOADED,
@@ -121,6 +124,7 @@ TYPES: dict[str, E] = {
     "key_model_access_denied": E.PERMISSION_DENIED,
     "team_model_access_denied": E.PERMISSION_DENIED,
     "billing_error": E.QUOTA_EXHAUSTED,
+    "CreditsError": E.QUOTA_EXHAUSTED,  # OpenCode
     "exceeded_current_quota_error": E.QUOTA_EXHAUSTED,  # Moonshot
     "authentication_error": E.AUTHENTICATION,
     "invalid_authentication_error": E.AUTHENTICATION,
@@ -175,7 +179,8 @@ CANNOT = any_of(
     r"at most \d{1,3} (?:image|audio|video|document|file)|(?:not|isn't) a (?:multimodal|vision|chat|reasoning) model",
     r"content'? ?: value must be a string|content (?:field )?(?:must|should) be a string",
     r"content(?:\.str)?: input should be a valid string|invalid type: (?:sequence|map), expected a string",
-    r"(?:unknown|invalid|unsupported|unexpected) (?:message |content )?(?:content|part)(?: part)? type",
+    r"(?:unknown|invalid|unsupported|unexpected|unrecogni[sz]ed) (?:chat )?(?:message |content )?"
+    r"(?:content|part)(?: part)? type",
     r"input tag .{1,60}? does not match",
     r"chat template is no longer allowed|(?:not have|no|provide) (?:a )?chat.template",
     r"only supported by certain models|text[- ]only|cannot (?:process|handle|read|take) (?:image|audio|video|file)",
@@ -185,17 +190,27 @@ CANNOT = any_of(
     r"\b(?:is|are|was)(?:n't| not)(?: currently| yet)? (?:support|compatible|accepted|permitted)",
     r"\bnot (?:currently |yet )?(?:support|supported|permitted)\b|\bunsupported\b|no support for",
     r"(?:\bno|not have|lacks?|without)(?: any)? (?:vision|image|audio|tool|function|multimodal|reasoning|thinking)\b"
-    r".{0,20}?(?:support|capabilit)|must be .{1,30}? (?:for this model|when|while|with)\b",
-    r"roles must alternate|expected last role|(?:unexpected|unknown|invalid|unsupported) role\b",
+    r".{0,20}?(?:support|capabilit|encoder)|must be .{1,30}? (?:for this model|when|while|with)\b",
+    r"must be set to .{1,20}? for\b|content(?:\.str)?: str type expected",
+    r"roles must alternate|expected last role|(?:unexpected|unknown|invalid|unsupported) (?:message )?role\b",
+    r"system (?:message|prompt) must be (?:at the beginning|the first)|\bjinja\b|unable to generate parser",
+    r"(?:effort|thinking|\brole|tool_choice|response_format)\b.{0,80}?(?:must be one of|input should be '|not one of)",
+    r"not one of \[?['\"](?:system|user|assistant)['\"]",
+    r"supported values are:? ['\"]?(?:none|minimal|low|medium|high|auto|default)\b",
     r"deprecated for this model|\b(?:temperature|top_p|top_k|parameter|field)`?'? (?:is|are|has been) deprecated",
     r"cannot (?:both )?be (?:both )?(?:used|specified|set|combined|enabled|provided)[^.]{0,40}?"
     r"(?:together|with|when|while|both|for this|same time)",
     r"cannot both be|mutually exclusive|incompatible with|may not be (?:enabled|used|set|specified)",
-    r"(?:may|can|must) only be set to|\bonly (?:the default|supports?\b|accepts?\b)",
+    r"(?:may|can|must) only be set to|\bonly (?:the default|supports?\b|accepts?\b|works? (?:in|with)\b)",
+    r"\bonly (?:be )?(?:available|supported|allowed|used) (?:for|on|in|with|by)\b",
     r"\bonly .{1,40}? (?:is|are) (?:allowed|supported|accepted)|supports only|response_format type is unavailable",
     # schemas, whose rules differ from vendor to vendor
-    r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?(?:too complex|too large|too deep|too many)",
-    r"too many (?:strict )?tools",
+    r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?"
+    r"(?:too complex|too large|too deep|too many|nesting depth)",
+    r"\bgrammar error|unimplemented keys",
+    r"\b(?:inputs?|images?|tools?|vision|audio|thinking)\b.{0,20}? (?:is|are) disabled\b",
+    r"too many (?:strict )?tools|\btools'?: array too long|(?:maximum|at most|limit) (?:of )?[\d,]{1,6} tools",
+    r"\bschema is (?:invalid|not valid)\b",
     r"additionalproperties.{0,60}?(?:must|required|false)|(?:compiled )?grammar\b.{0,40}?(?:too|fail|invalid)",
     r"failed to (?:parse|compile|convert|initialize).{0,30}?(?:grammar|schema)",
     # what it can write at most
@@ -255,6 +270,10 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
             r"[^.]{0,40}?\b(?:credits?|current quota|quota|allowance|allocation|budget|spend\w{0,5}|usage limits?)\b",
             r"spend(?:ing)? (?:limit|cap)|monthly (?:limit|budget|cap)|(?:budget|key limit) (?:has been )?exceeded",
             r"payment required|in arrears|arrearage|overdue|not in good standing|is in good standing|recharge",
+            r"\b(?:balance|credits?|funds?|quota)\b (?:is |are )?(?:insufficient|not enough)|more credits|only afford",
+            r"out of (?:extra )?usage|no payment method|余额不足|额度(?:不足|已用尽)",
+            r"\b(?:hourly|daily|weekly|monthly) (?:request |usage |token |message )?(?:limit|quota|cap)"
+            r" (?:has been )?(?:reached|exceeded|exhausted)",
             r"top.?up your|free tier of the model has been",
         ),
         _QUOTA,
@@ -274,7 +293,7 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         any_of(
             r"violates usage guidelines|content (?:management )?policy|contentpolicyviolation|safety (?:system|check)",
             r"content[ _]filter(?:ed|ing)?\b|flagged (?:as|by|for)|\bmoderation\b|inappropriate content",
-            r"prohibited_content|considered high risk|data_?inspection",
+            r"prohibited_content|considered high risk|content exists risk|contains? sensitive|data_?inspection",
         ),
         frozenset({400, 403, 422, 500, 502}),
         E.CONTENT_FILTERED,

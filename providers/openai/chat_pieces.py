@@ -12,11 +12,14 @@ from providers.lenient_json import arguments_text, as_count, as_dict, as_list, a
 from providers.tool_calls import ToolCallAssembler
 from providers.types import ToolCallDelta, Usage
 
+# Where reasoning comes, the usual first; the last two are Copilot's and small servers'.
+_THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+
 
 def text_and_thinking(message: dict[str, Any]) -> tuple[str, str]:
     """What is said and what is thought, of a message or a delta."""
     content = message.get("content")
-    thinking = as_str(message.get("reasoning_content")) or as_str(message.get("reasoning")) or ""
+    thinking = next((said for field in _THINKING if (said := as_str(message.get(field)))), "")
     if isinstance(content, str):
         return content, thinking
     if not isinstance(content, list):
@@ -29,6 +32,7 @@ def text_and_thinking(message: dict[str, Any]) -> tuple[str, str]:
             text += as_str(part.get("text")) or ""
             thought = part.get("thinking")
             thinking += thought if isinstance(thought, str) else _joined(thought)
+            thinking += _joined(part.get("summary"))  # Databricks
     return text, thinking
 
 
