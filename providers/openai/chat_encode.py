@@ -8,8 +8,17 @@ from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
-from providers.openai.models import JSON_WORD, check, effort_word, left_out, limit_field, wants_json_said
-from providers.openai.parts import content_of, result_of, said_of
+from providers.openai.models import (
+    JSON_WORD,
+    check,
+    effort_word,
+    left_out,
+    limit_field,
+    plain_only,
+    system_role,
+    wants_json_said,
+)
+from providers.openai.parts import check_said, content_of, result_of, said_of
 from providers.surrogates import encode_json
 from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
 from providers.types import (
@@ -37,7 +46,7 @@ def encode(
     body: dict[str, Any] = {
         "model": request.model,
         "messages": _messages(request, dialect, provider),
-        "temperature": request.temperature,
+        "temperature": _temperature(request, dialect),
         "top_p": request.top_p,
         limit_field(request.model, dialect): request.max_tokens,
         "stop": list(request.stop) or None,
@@ -52,6 +61,7 @@ def encode(
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
+    body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
     if stream:
@@ -64,8 +74,14 @@ def encode(
     return {**kept, **(request.extra_body or {})}
 
 
+def _temperature(request: CompletionRequest, dialect: Dialect) -> float | None:
+    """At most what the vendor takes, where others go to 2."""
+    wanted = request.temperature
+    return wanted if wanted is None or wanted <= dialect.most_temperature else dialect.most_temperature
+
+
 def _add_tools(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    if not request.tools:
+    if not request.tools or (request.tool_choice == "none" and "tool_choice" in dialect.never):
         return  # tool_choice and parallel_tool_calls without tools are refused
     body["tools"] = [_tool(tool) for tool in request.tools]
     body["parallel_tool_calls"] = request.parallel_tool_calls
@@ -74,6 +90,9 @@ def _add_tools(body: dict[str, Any], request: CompletionRequest, dialect: Dialec
         body["tool_choice"] = dialect.required
     elif choice in (None, "auto", "none"):
         body["tool_choice"] = choice
+    elif not dialect.named_choice:  # to have to call the only one there is comes to the same
+        body["tools"] = [tool for tool in body["tools"] if tool["function"]["name"] == choice]
+        body["tool_choice"] = "required"
     else:
         body["tool_choice"] = {"type": "function", "function": {"name": choice}}
 
@@ -119,27 +138,40 @@ def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None
     if wants_json_said(request, dialect):
         messages.append({"role": "system", "content": JSON_WORD})
     media: list[dict[str, Any]] = []  # of the tool results so far, which have to stand together
+    called: dict[str, str] = {}
     for message in request.messages:
+        if message.tool_calls:
+            called.update((call.id, call.name) for call in message.tool_calls)
         if message.role == "tool":
             content, more = result_of(message, request.model, dialect)
             media += more
             # The protocol has no flag for a failed tool: the caller's text is all that tells.
             call_id = ids.of_result(message.tool_call_id or "")
-            messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+            result = {"role": "tool", "tool_call_id": call_id, "content": content}
+            if dialect.call_signatures and message.tool_call_id in called:  # Gemini knows results by their names
+                result["name"] = called[message.tool_call_id]
+            messages.append(result)
             continue
         if media:
             messages.append({"role": "user", "content": media})
             media = []
-        messages.append(_message(message, request.model, dialect, provider, ids))
+        out = _message(message, request.model, dialect, provider, ids)
+        if message.role != "assistant" or dialect.empty_turns or len(out) > 2 or out.get("content"):
+            messages.append(out)
     if media:
         messages.append({"role": "user", "content": media})
+    if dialect.prefill is not None and messages and messages[-1]["role"] == "assistant":
+        messages[-1][dialect.prefill] = True
     return messages
 
 
 def _message(message: Message, model: str, dialect: Dialect, provider: str | None, ids: CallIds) -> dict[str, Any]:
-    role = "system" if message.role == "developer" and not dialect.developer else message.role
+    role: str = message.role
+    if role in ("system", "developer"):
+        check_said(message, model)
+        role = system_role(model, dialect, role)
     out: dict[str, Any] = {"role": role}
-    if message.name is not None:
+    if message.name is not None and dialect.named:
         out["name"] = _NOT_IN_NAMES.sub("_", message.name)
     write = said_of if message.role == "assistant" else content_of
     out["content"] = write(message, model, dialect)
