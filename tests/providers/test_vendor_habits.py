@@ -128,3 +128,16 @@ async def test_gemini_knows_results_by_name_and_gemma_no_system() -> None:
     assert body["messages"][-1]["name"] == "weather"
     body = await body_of("gemini", "gemma-3-27b-it", messages=(Message("system", "Be brief"), HI))
     assert [message["role"] for message in body["messages"]] == ["user", "user"]
+
+
+def test_a_refusal_goes_back_as_what_was_said() -> None:
+    (said,) = coerce_messages([{"role": "assistant", "content": None, "refusal": "I cannot."}])
+    assert said.text == "I cannot."
+
+
+@pytest.mark.parametrize("content", ["Long", [{"type": "text", "text": "Long"}]])
+async def test_a_cache_mark_beside_the_content_marks_its_text(content: Any) -> None:
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    said = coerce_messages([{"role": "system", "content": content, "cache_control": mark}])
+    body = await body_of("openrouter", messages=(*said, HI))
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "Long", "cache_control": mark}]
