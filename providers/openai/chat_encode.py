@@ -26,6 +26,7 @@ from providers.types import (
     Message,
     Tool,
     ToolCall,
+    effort_of,
 )
 
 _NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")  # what OpenAI refuses in the name of who speaks
@@ -61,7 +62,8 @@ def encode(
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
-    body.update(plain_only(request, dialect, stream=stream))
+    if dialect.thinking == "enable_thinking":
+        body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
     if stream:
@@ -123,13 +125,15 @@ def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, 
 
 
 def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking, request.model)
+    asked = request.thinking
     if dialect.openai_models:
-        effort = chat_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
-        fields = {"reasoning_effort": effort}
-    elif "reasoning_effort" in fields:
-        fields["reasoning_effort"] = effort_word(request.model, dialect, fields["reasoning_effort"])
-    body.update(fields)
+        effort = None if asked is None else effort_of(asked)
+        body["reasoning_effort"] = chat_effort(request.model, effort, tools=bool(request.tools))
+    elif asked is not None:
+        fields = thinking_fields(dialect, asked, request.model)
+        if "reasoning_effort" in fields:
+            fields["reasoning_effort"] = effort_word(request.model, dialect, fields["reasoning_effort"])
+        body.update(fields)
 
 
 def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None) -> list[dict[str, Any]]:

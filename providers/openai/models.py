@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from providers.anthropic.models import rule_for as claude_rule
 from providers.errors import ErrorCode, ProviderError
@@ -87,6 +88,7 @@ _SYSTEMLESS = (("gemini", "gemma-2"), ("gemini", "gemma-3"), ("openai", "o1-mini
 _OPEN_QWEN = re.compile(r"qwen3-\d+(?:\.\d+)?b(?:-a\d+b)?$").match
 
 
+@lru_cache(maxsize=1_000)
 def _name(model: str) -> str:
     """The model's own name, without what gateways put before it."""
     return model.lower().rpartition("/")[2]
@@ -96,6 +98,7 @@ def _dialect(dialect: Dialect) -> str:
     return "gemini" if dialect.name == "vertex" else dialect.name
 
 
+@lru_cache(maxsize=1_000)
 def _openai_rule(model: str) -> ModelRule | None:
     """The row of an OpenAI model that reasons, behind whatever host."""
     rule = rule_for(_name(model))
@@ -197,8 +200,7 @@ def plain_only(request: CompletionRequest, dialect: Dialect, *, stream: bool) ->
     Raises:
         ProviderError: UNSUPPORTED when thinking was asked for.
     """
-    name = _name(request.model)
-    if stream or dialect.name != "dashscope" or not _OPEN_QWEN(name):
+    if dialect.name != "dashscope" or stream or not _OPEN_QWEN(_name(request.model)):
         return {}
     if request.thinking not in (None, "off"):
         raise _unsupported(request.model, "thinking: it thinks in streams only")
