@@ -176,7 +176,8 @@ def _message(source: Any, where: str) -> Message:
 def _reasoning(source: Mapping[str, Any], calls: Sequence[Any]) -> tuple[ThinkingPart, ...]:
     """What a chat server's answer held beside its text, kept as an app kept it; whose it is, is not told."""
     text = source.get("reasoning_content") or source.get("reasoning")
-    opaque: dict[str, Any] = {key: source[key] for key in ("reasoning_details", "thinking_blocks") if source.get(key)}
+    unread = ("reasoning_details", "thinking_blocks", "reasoning_opaque")
+    opaque: dict[str, Any] = {key: source[key] for key in unread if source.get(key)}
     signatures = {
         str(call.get("id") or ""): dict(extra)
         for call in calls

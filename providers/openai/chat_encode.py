@@ -291,7 +291,7 @@ def _send_opaque_back(
 
     Of unknown origin they go where such fields are known.
     """
-    for field in ("reasoning_details", "thinking_blocks"):
+    for field in ("reasoning_details", "thinking_blocks", "reasoning_opaque"):
         if opaque.get(field) and (own or dialect.details):
             out[field] = opaque[field]
     signatures = opaque.get("extra_content")
