@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
+from providers.openai.chat_pieces import OF_LITELLM
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
 from providers.openai.models import (
     JSON_WORD,
@@ -298,7 +299,8 @@ def _send_opaque_back(
     if isinstance(signatures, dict) and (own or dialect.call_signatures or dialect.name == "generic"):
         for call, sent in zip(message.tool_calls, out.get("tool_calls", ()), strict=False):
             if call.id in signatures:
-                sent["extra_content"] = signatures[call.id]
+                kept = signatures[call.id]
+                sent.update(kept if OF_LITELLM in kept else {"extra_content": kept})
 
 
 # What Google's documentation on thought signatures says to send with calls that no Gemini made.
@@ -308,5 +310,5 @@ _DUMMY = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 def _sign(calls: list[dict[str, Any]], model: str) -> None:
     """Gemini 3 and later refuse a turn of calls whose first is not signed; the others of the turn have none."""
     older = model.rpartition("/")[2].startswith(("gemini-1", "gemini-2", "gemma"))
-    if not older and not any("extra_content" in call for call in calls):
+    if not older and not any("extra_content" in call or OF_LITELLM in call for call in calls):
         calls[0]["extra_content"] = _DUMMY
