@@ -164,7 +164,7 @@ def _message(source: Any, where: str) -> Message:
     tool_call_id = source.get("tool_call_id")
     return Message(
         role=role,  # type: ignore[arg-type]  # any string: `validate` tells the roles
-        content=_content(source.get("content"), f"{where}.content"),
+        content=_said(source, f"{where}.content"),
         tool_calls=tuple(_tool_call(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(calls)),
         thinking=_reasoning(source, calls),
         tool_call_id=tool_call_id if isinstance(tool_call_id, str) else None,
@@ -176,7 +176,8 @@ def _message(source: Any, where: str) -> Message:
 def _reasoning(source: Mapping[str, Any], calls: Sequence[Any]) -> tuple[ThinkingPart, ...]:
     """What a chat server's answer held beside its text, kept as an app kept it; whose it is, is not told."""
     text = source.get("reasoning_content") or source.get("reasoning")
-    opaque: dict[str, Any] = {key: source[key] for key in ("reasoning_details", "thinking_blocks") if source.get(key)}
+    unread = ("reasoning_details", "thinking_blocks", "reasoning_opaque")
+    opaque: dict[str, Any] = {key: source[key] for key in unread if source.get(key)}
     signatures = {
         str(call.get("id") or ""): dict(extra)
         for call in calls
@@ -188,6 +189,20 @@ def _reasoning(source: Mapping[str, Any], calls: Sequence[Any]) -> tuple[Thinkin
         opaque["field"] = "reasoning"
     found = text if isinstance(text, str) else ""
     return (ThinkingPart(found, opaque=opaque or None),) if found or opaque else ()
+
+
+def _said(source: Mapping[str, Any], where: str) -> str | tuple[Part, ...]:
+    """The content, or the refusal in its place; a mark for the cache beside it is meant for its last text."""
+    content = _content(source.get("content"), where)
+    refusal = source.get("refusal")
+    if not content and isinstance(refusal, str):
+        content = refusal
+    mark = _cache(source.get("cache_control"))
+    if not mark or not content:
+        return content
+    parts = (TextPart(content),) if isinstance(content, str) else content
+    last = parts[-1]
+    return (*parts[:-1], TextPart(last.text, cache=mark)) if isinstance(last, TextPart) else parts
 
 
 def _content(content: Any, where: str) -> str | tuple[Part, ...]:

@@ -18,9 +18,12 @@ from providers.vendor_errors import FOREIGN_TURN, UNKNOWN_FIELD
 
 _MODELS = 256  # whose refusals are remembered
 _FIELDS = 32  # of one model
-_ANYWHERE = frozenset({"cache_control", "prompt_cache_breakpoint"})  # marks, at whatever depth
+# Marks, reasoning of earlier turns, and the wish that arguments fit: at whatever depth.
+_ANYWHERE = frozenset({"cache_control", "prompt_cache_breakpoint", "reasoning_content", "strict"})
 # The limit of the answer has two names, and a server that refuses one takes the other.
 _OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+
+_PARALLEL = ("parallel tool calls", "parallel tool calling", "parallel function calling", "single tool-call")
 
 # The field, and the words by which vendors name it besides.
 _LEAVABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -34,6 +37,8 @@ _LEAVABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prompt_cache_breakpoint", ()),
     ("cache_control", ("prompt caching", "context caching")),
     ("service_tier", ()),
+    ("reasoning_content", ()),
+    ("strict", ()),
     ("stream_options.include_obfuscation", ("include_obfuscation",)),
     ("stream_options", ("include_usage",)),
     ("include", ("encrypted_content", "encrypted content")),
@@ -47,7 +52,7 @@ _LEAVABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("top_k", ("topk",)),
     ("top_p", ("topp",)),
     ("temperature", ()),
-    ("parallel_tool_calls", ("parallel tool calls", "parallel tool calling", "parallel function calling")),
+    ("parallel_tool_calls", _PARALLEL),
     ("tool_choice.disable_parallel_tool_use", ("disable_parallel_tool_use",)),
     ("verbosity", ()),
     ("text.verbosity", ("verbosity",)),
@@ -62,13 +67,13 @@ _LEAVABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enable_thinking", ()),
 )
 # Words of common speech: they name a field only where they stand as a name does.
-_COMMON = frozenset({"store", "metadata", "user", "include", "seed", "verbosity", "reasoning", "think"})
+_COMMON = frozenset({"store", "metadata", "user", "include", "seed", "verbosity", "reasoning", "think", "strict"})
 # What a text says of the fields beside which another one is refused.
 _SPOKEN = {"reasoning_effort": "reasoning", "reasoning": "reasoning", "output_config": "effort", "think": "thinking"}
 # Below these stand the caller's own names.
 _OWN = frozenset({"parameters", "input_schema", "schema", "arguments"})
 _AS_NAME = (
-    r"(?:['\"`\[(]|\bbody\.|^|(?:supplied|\b(?:param(?:eter)?|field|argument|input|name|key|option)s?|propert(?:y|ies))"
+    r"(?:['\"`\[(]|\b(?:body|function)\.|^|(?:supplied|\b(?:param(?:eter)?|field|argument|input|name|key|option)s?|propert(?:y|ies))"
     r"(?:\(s\))?:? |, ){}(?=['\"`\]):,.]|\s*$| (?:is|was|are|not)\b)"
 )
 _CONDITION = re.compile(

@@ -161,6 +161,7 @@ UNKNOWN_FIELD = any_of(
     r"|unsupported|unexpected)",
     r"(?:not|isn't) a (?:valid|known|supported) (?:field|param(?:eter)?|argument|option|property|key)\b",
     r"additionalproperties\b.{0,80}?not (?:allowed|permitted)|cannot find field",
+    r"incompatible (?:request )?(?:param(?:eter)?|argument|field|option)s?\b",
     r"should not be present|extra_forbidden|invalid field\b|no such field",
 )
 # Reasoning that a turn of another vendor or model cannot have, or that is bound to where it was made.
@@ -202,7 +203,8 @@ CANNOT = any_of(
     r"(?:together|with|when|while|both|for this|same time)",
     r"cannot both be|mutually exclusive|incompatible with|may not be (?:enabled|used|set|specified)",
     r"(?:may|can|must) only be set to|\bonly (?:the default|supports?\b|accepts?\b|works? (?:in|with)\b)",
-    r"\bonly (?:be )?(?:available|supported|allowed|used) (?:for|on|in|with|by)\b",
+    r"\bonly (?:be )?(?:available|supported|allowed|used|permitted|valid) "
+    r"(?:for|on|in|with|by|when|if|while|together)\b",
     r"\bonly .{1,40}? (?:is|are) (?:allowed|supported|accepted)|supports only|response_format type is unavailable",
     # schemas, whose rules differ from vendor to vendor
     r"(?:invalid|unsupported) (?:json )?schema|schemas?\b.{0,80}?"

@@ -106,11 +106,15 @@ def _thinking(text: str, opaque: dict[str, Any], calls: ToolCallAssembler, origi
 
 # OpenRouter's, MiniMax's and Vercel's reasoning, and Claude's behind LiteLLM: to be sent back unread.
 _UNREAD = ("reasoning_details", "thinking_blocks")
+SEALED = "reasoning_opaque"  # Copilot's, a string
 
 
 def _opaque(message: dict[str, Any]) -> dict[str, Any]:
     """What of a message or a delta has to go back unread."""
-    return {key: message[key] for key in _UNREAD if as_list(message.get(key))}
+    found: dict[str, Any] = {key: message[key] for key in _UNREAD if as_list(message.get(key))}
+    if sealed := as_str(message.get(SEALED)):
+        found[SEALED] = sealed
+    return found
 
 
 def _came_in(message: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +248,10 @@ class ChatStreamDecoder:
         if "extra_content" in delta:
             self._calls.attach_beside(as_dict(delta["extra_content"]))
         for key, value in _opaque(delta).items():
-            _join_details(self._opaque.setdefault(key, []), value)
+            if key == SEALED:
+                self._opaque[key] = value
+            else:
+                _join_details(self._opaque.setdefault(key, []), value)
         if thinking and not self._thinking:
             self._opaque.update(_came_in(delta))
         return text, thinking

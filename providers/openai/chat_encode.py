@@ -7,9 +7,19 @@ import re
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
+from providers.openai.chat_pieces import OF_LITELLM
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
-from providers.openai.models import JSON_WORD, check, effort_word, left_out, limit_field, wants_json_said
-from providers.openai.parts import content_of, result_of, said_of
+from providers.openai.models import (
+    JSON_WORD,
+    check,
+    effort_word,
+    left_out,
+    limit_field,
+    plain_only,
+    system_role,
+    wants_json_said,
+)
+from providers.openai.parts import check_said, content_of, result_of, said_of
 from providers.surrogates import encode_json
 from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
 from providers.types import (
@@ -17,6 +27,7 @@ from providers.types import (
     Message,
     Tool,
     ToolCall,
+    effort_of,
 )
 
 _NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")  # what OpenAI refuses in the name of who speaks
@@ -37,7 +48,7 @@ def encode(
     body: dict[str, Any] = {
         "model": request.model,
         "messages": _messages(request, dialect, provider),
-        "temperature": request.temperature,
+        "temperature": _temperature(request, dialect),
         "top_p": request.top_p,
         limit_field(request.model, dialect): request.max_tokens,
         "stop": list(request.stop) or None,
@@ -52,6 +63,8 @@ def encode(
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
+    if dialect.thinking == "enable_thinking":
+        body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
     if stream:
@@ -64,8 +77,14 @@ def encode(
     return {**kept, **(request.extra_body or {})}
 
 
+def _temperature(request: CompletionRequest, dialect: Dialect) -> float | None:
+    """At most what the vendor takes, where others go to 2."""
+    wanted = request.temperature
+    return wanted if wanted is None or wanted <= dialect.most_temperature else dialect.most_temperature
+
+
 def _add_tools(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    if not request.tools:
+    if not request.tools or (request.tool_choice == "none" and "tool_choice" in dialect.never):
         return  # tool_choice and parallel_tool_calls without tools are refused
     body["tools"] = [_tool(tool) for tool in request.tools]
     body["parallel_tool_calls"] = request.parallel_tool_calls
@@ -74,6 +93,9 @@ def _add_tools(body: dict[str, Any], request: CompletionRequest, dialect: Dialec
         body["tool_choice"] = dialect.required
     elif choice in (None, "auto", "none"):
         body["tool_choice"] = choice
+    elif not dialect.named_choice:  # to have to call the only one there is comes to the same
+        body["tools"] = [tool for tool in body["tools"] if tool["function"]["name"] == choice]
+        body["tool_choice"] = "required"
     else:
         body["tool_choice"] = {"type": "function", "function": {"name": choice}}
 
@@ -104,13 +126,15 @@ def _response_format(request: CompletionRequest, dialect: Dialect) -> dict[str, 
 
 
 def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    fields = {} if request.thinking is None else thinking_fields(dialect, request.thinking, request.model)
+    asked = request.thinking
     if dialect.openai_models:
-        effort = chat_effort(request.model, fields.get("reasoning_effort"), tools=bool(request.tools))
-        fields = {"reasoning_effort": effort}
-    elif "reasoning_effort" in fields:
-        fields["reasoning_effort"] = effort_word(request.model, dialect, fields["reasoning_effort"])
-    body.update(fields)
+        effort = None if asked is None else effort_of(asked)
+        body["reasoning_effort"] = chat_effort(request.model, effort, tools=bool(request.tools))
+    elif asked is not None:
+        fields = thinking_fields(dialect, asked, request.model)
+        if "reasoning_effort" in fields:
+            fields["reasoning_effort"] = effort_word(request.model, dialect, fields["reasoning_effort"])
+        body.update(fields)
 
 
 def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None) -> list[dict[str, Any]]:
@@ -119,27 +143,40 @@ def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None
     if wants_json_said(request, dialect):
         messages.append({"role": "system", "content": JSON_WORD})
     media: list[dict[str, Any]] = []  # of the tool results so far, which have to stand together
+    called: dict[str, str] = {}
     for message in request.messages:
+        if message.tool_calls:
+            called.update((call.id, call.name) for call in message.tool_calls)
         if message.role == "tool":
             content, more = result_of(message, request.model, dialect)
             media += more
             # The protocol has no flag for a failed tool: the caller's text is all that tells.
             call_id = ids.of_result(message.tool_call_id or "")
-            messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+            result = {"role": "tool", "tool_call_id": call_id, "content": content}
+            if dialect.call_signatures and message.tool_call_id in called:  # Gemini knows results by their names
+                result["name"] = called[message.tool_call_id]
+            messages.append(result)
             continue
         if media:
             messages.append({"role": "user", "content": media})
             media = []
-        messages.append(_message(message, request.model, dialect, provider, ids))
+        out = _message(message, request.model, dialect, provider, ids)
+        if message.role != "assistant" or dialect.empty_turns or len(out) > 2 or out.get("content"):
+            messages.append(out)
     if media:
         messages.append({"role": "user", "content": media})
+    if dialect.prefill is not None and messages and messages[-1]["role"] == "assistant":
+        messages[-1][dialect.prefill] = True
     return messages
 
 
 def _message(message: Message, model: str, dialect: Dialect, provider: str | None, ids: CallIds) -> dict[str, Any]:
-    role = "system" if message.role == "developer" and not dialect.developer else message.role
+    role: str = message.role
+    if role in ("system", "developer"):
+        check_said(message, model)
+        role = system_role(model, dialect, role)
     out: dict[str, Any] = {"role": role}
-    if message.name is not None:
+    if message.name is not None and dialect.named:
         out["name"] = _NOT_IN_NAMES.sub("_", message.name)
     write = said_of if message.role == "assistant" else content_of
     out["content"] = write(message, model, dialect)
@@ -255,14 +292,15 @@ def _send_opaque_back(
 
     Of unknown origin they go where such fields are known.
     """
-    for field in ("reasoning_details", "thinking_blocks"):
+    for field in ("reasoning_details", "thinking_blocks", "reasoning_opaque"):
         if opaque.get(field) and (own or dialect.details):
             out[field] = opaque[field]
     signatures = opaque.get("extra_content")
     if isinstance(signatures, dict) and (own or dialect.call_signatures or dialect.name == "generic"):
         for call, sent in zip(message.tool_calls, out.get("tool_calls", ()), strict=False):
             if call.id in signatures:
-                sent["extra_content"] = signatures[call.id]
+                kept = signatures[call.id]
+                sent.update(kept if OF_LITELLM in kept else {"extra_content": kept})
 
 
 # What Google's documentation on thought signatures says to send with calls that no Gemini made.
@@ -272,5 +310,5 @@ _DUMMY = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 def _sign(calls: list[dict[str, Any]], model: str) -> None:
     """Gemini 3 and later refuse a turn of calls whose first is not signed; the others of the turn have none."""
     older = model.rpartition("/")[2].startswith(("gemini-1", "gemini-2", "gemma"))
-    if not older and not any("extra_content" in call for call in calls):
+    if not older and not any("extra_content" in call or OF_LITELLM in call for call in calls):
         calls[0]["extra_content"] = _DUMMY

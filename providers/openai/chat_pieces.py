@@ -60,6 +60,9 @@ def read_usage(raw: object) -> Usage | None:
     return Usage(given, output, cached, as_count(prompt.get("cache_write_tokens")), reasoning)
 
 
+OF_LITELLM = "provider_specific_fields"  # where LiteLLM's proxy has Gemini's signature of a call
+
+
 def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCallDelta | None:
     """Take one entry of `tool_calls`, a function's or a custom tool's; None when it brought nothing."""
     if not isinstance(entry, dict):
@@ -74,4 +77,6 @@ def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCall
     found = calls.add(index, call_id, name, arguments_text(arguments), literal=function is custom)
     if "extra_content" in entry:
         calls.attach(index, call_id, as_dict(entry["extra_content"]))
+    elif as_dict(entry.get(OF_LITELLM)).get("thought_signature"):
+        calls.attach(index, call_id, {OF_LITELLM: entry[OF_LITELLM]})
     return found

@@ -30,6 +30,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     `details` tells whether `reasoning_details` and `thinking_blocks` of unknown origin are taken. `call_signatures`
     tells whether calls have to be signed, as Gemini's models demand.
 
+    `prefill` is the mark of a last assistant turn that the model goes on with. `named` tells whether a message may say
+    who speaks. `empty_turns` tells whether an assistant turn may be without text and calls. `most_temperature` is the
+    highest temperature that it takes. `named_choice` tells whether one tool may be forced by its name.
+
     `json_schema` and `json_object` are the forms of JSON that it takes; models whose names begin with one of `no_stop`
     take no stop sequences. `openai_models` turns on the rules of `MODEL_RULES`.
     """
@@ -55,6 +59,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     thinking_needed: bool = False
     details: bool = False
     call_signatures: bool = False
+    prefill: str | None = None
+    named: bool = True
+    empty_turns: bool = True
+    most_temperature: float = 2
+    named_choice: bool = True
     json_schema: bool = True
     json_object: bool = True
     no_stop: tuple[str, ...] = ()
@@ -117,6 +126,10 @@ _ROWS = (
         short_ids=True,
         thinking="high_or_none",
         thinking_back="content",
+        prefill="prefix",
+        named=False,
+        empty_turns=False,
+        most_temperature=1.5,
         never=frozenset({"stream_options", "user", "store", "metadata"}),
     ),
     Dialect(
@@ -177,6 +190,9 @@ _ROWS = (
         also=("kimi", "moonshotai", "moonshot_ai"),
         note="reasoning has to go back with tool calls",
         thinking="type",
+        prefill="partial",
+        empty_turns=False,
+        most_temperature=1,
         thinking_back="reasoning_content",
         thinking_needed=True,
     ),
@@ -186,6 +202,7 @@ _ROWS = (
         hosts=("z.ai", "bigmodel.cn"),
         also=("z_ai", "zhipu", "zhipuai", "glm", "bigmodel"),
         note="JSON without a schema only; no penalties, no seed",
+        most_temperature=1,
         thinking="type",
         thinking_back="reasoning_content",
         json_schema=False,
@@ -198,6 +215,7 @@ _ROWS = (
         note="`reasoning_split` is sent, so that reasoning comes apart; `reasoning_details` go back",
         max_tokens=_NEW,
         always={"reasoning_split": True},
+        most_temperature=1,
         thinking="adaptive",
         details=True,
         never=frozenset({"seed", "user", "presence_penalty", "frequency_penalty"}),
@@ -209,6 +227,7 @@ _ROWS = (
         also=("qwen", "alibaba", "aliyun", "tongyi", "bailian", "modelstudio"),
         note="past reasoning is read with `preserve_thinking: true`; in China https://dashscope.aliyuncs.com/compatible-mode/v1",
         thinking="enable_thinking",
+        prefill="partial",
         thinking_back="reasoning_content",
     ),
     Dialect(
@@ -233,6 +252,7 @@ _ROWS = (
         base_url="https://api.cohere.ai/compatibility/v1",
         hosts=("cohere.ai", "cohere.com"),
         note="no `parallel_tool_calls`, no `stream_options`",
+        most_temperature=1,
         thinking="high_or_none",
         thinking_back=None,
         never=frozenset({"stream_options", "user", "parallel_tool_calls"}),
@@ -294,6 +314,7 @@ _ROWS = (
         name="llamacpp",
         base_url="http://localhost:8080/v1",
         port=8080,
+        named_choice=False,
         also=("llama_cpp", "llama_server"),
         thinking_back="reasoning_content",
     ),
@@ -301,6 +322,7 @@ _ROWS = (
         name="lmstudio",
         base_url="http://localhost:1234/v1",
         port=1234,
+        named_choice=False,
         also=("lm_studio",),
         note="JSON with a schema only",
         json_object=False,

@@ -6,6 +6,7 @@ From the vendors' documentation, the sources of vLLM, llama.cpp and Ollama, and 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -57,6 +58,8 @@ class ModelRule(msgspec.Struct, frozen=True):
 _LOW_UP = ("low", "medium", "high", "xhigh")
 _NONE_UP = ("none", *_LOW_UP)
 
+_RESPONSES = ModelRule(("low", "medium", "high"), "responses", chat=False)
+
 # The first prefix that matches decides. A model of no row is sent as asked.
 MODEL_RULES: tuple[tuple[str, ModelRule], ...] = (
     ("gpt-6-astra", ModelRule(_LOW_UP, "responses")),
@@ -65,6 +68,9 @@ MODEL_RULES: tuple[tuple[str, ModelRule], ...] = (
     ("gpt-6-sol", ModelRule(_NONE_UP, "effort_none")),
     ("gpt-6-luna", ModelRule(_NONE_UP, "effort_none")),
     ("gpt-6.1-terra", ModelRule(_NONE_UP, "effort_none")),
+    ("gpt-5-search", ModelRule(())),
+    *((f"gpt-5{minor}-codex", _RESPONSES) for minor in ("", ".1", ".2", ".3")),
+    *((name, _RESPONSES) for name in ("o3-pro", "o3-deep-research", "o4-mini-deep-research", "codex-mini")),
     ("o1-pro", ModelRule(("low", "medium", "high"), "responses", chat=False)),
     ("gpt-5-pro", ModelRule(("high",), "responses", chat=False)),
     *((f"gpt-5.{minor}-pro", ModelRule(_LOW_UP[1:], "responses", chat=False)) for minor in range(1, 7)),
@@ -86,6 +92,7 @@ MODEL_RULES: tuple[tuple[str, ModelRule], ...] = (
 )
 
 
+@lru_cache(maxsize=1_000)
 def rule_for(model: str) -> ModelRule | None:
     """The row of a model; None for one of no row."""
     return next((rule for prefix, rule in MODEL_RULES if model.startswith(prefix)), None)

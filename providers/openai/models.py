@@ -6,7 +6,10 @@ carries meaning is UNSUPPORTED. Sources: the vendors' pages on reasoning models,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from providers.anthropic.models import rule_for as claude_rule
 from providers.errors import ErrorCode, ProviderError
@@ -25,6 +28,10 @@ _FIXED_SAMPLING = ("kimi-k2.5", "kimi-k2.6", "kimi-k2.7", "kimi-k2-thinking", "k
 _SINGLE_CALLS = ("o1", "o3", "o4")
 _SINGLE = frozenset({"parallel_tool_calls"})
 
+# Those that search the web take no sampling at all.
+_SEARCHING = ("gpt-4o", "gpt-5")
+_GREEDY = frozenset({"top_p"})  # Mistral: "top_p must be 1 when using greedy sampling"
+
 # Gateways that translate the older name of the limit themselves.
 _TRANSLATES = frozenset({"openrouter", "vercel"})
 
@@ -32,8 +39,8 @@ _TRANSLATES = frozenset({"openrouter", "vercel"})
 _TOOLS = {"openai": 128, "azure": 128, "groq": 128, "deepseek": 128}
 _STOPS = {"openai": 4, "azure": 4, "groq": 4, "gemini": 5, "vertex": 5, "deepseek": 16}
 
-# Dialect, beginning of the model's name, and what each effort is called there: None is not sent, because nothing else
-# is possible; an effort that is missing is UNSUPPORTED. The first row that matches decides.
+# Dialect, beginning of the model's name (with * for any text), and what each effort is called there: None is not sent,
+# because nothing else is possible; an effort that is missing is UNSUPPORTED. The first row that matches decides.
 _LEVELS = {"low": "low", "medium": "medium", "high": "high"}
 _ALWAYS = dict.fromkeys(_LEVELS)
 _NEVER = {"none": None}
@@ -42,9 +49,10 @@ _EFFORTS: tuple[tuple[str, str, Mapping[str, str | None]], ...] = (
     ("groq", "gpt-oss", _LEVELS),
     ("groq", "deepseek-r1", _ALWAYS),
     *(("groq", prefix, _NEVER) for prefix in ("llama", "gemma", "kimi", "allam", "mistral")),
+    ("xai", "*non-reasoning", _NEVER),
     ("xai", "grok-3-mini", {"low": "low", "medium": "high", "high": "high"}),
     ("xai", "grok-4.3", {"none": "none", **_LEVELS}),
-    *(("xai", prefix, _NEVER) for prefix in ("grok-4-fast-non", "grok-4-1-fast-non", "grok-4.1-fast-non")),
+    *(("xai", prefix, _LEVELS) for prefix in ("grok-4.5", "grok-4.6", "grok-4.20-multi-agent")),
     ("xai", "grok-4", _ALWAYS),
     ("xai", "grok-code", _ALWAYS),
     ("xai", "grok-3", _NEVER),
@@ -56,15 +64,31 @@ _EFFORTS: tuple[tuple[str, str, Mapping[str, str | None]], ...] = (
 )
 
 # Without a schema, these refuse to answer in JSON where no message has the word in it.
-_WANT_THE_WORD = frozenset({"openai", "azure", "groq", "deepseek"})
+_WANT_THE_WORD = frozenset({"openai", "azure", "groq", "deepseek", "dashscope"})
+_HAND_ON = frozenset({"openrouter", "vercel", "github", "litellm"})  # to OpenAI, for its models
 JSON_WORD = "Answer in JSON."
 
 # Dialect and beginning of the model's name: JSON and tools exclude each other in one request.
 _JSON_OR_TOOLS = (("groq", ""), ("cerebras", ""), ("gemini", "gemini-1"), ("gemini", "gemini-2"))
 # While they think, these are not forced to call a tool: dialect, beginning of the name, whether they think by default.
-_UNFORCED = (("deepseek", "deepseek-reasoner", True), ("deepseek", "", False), ("moonshot", "kimi-k2", True))
+_UNFORCED = (
+    ("dashscope", "", False),
+    ("deepseek", "deepseek-reasoner", True),
+    ("deepseek", "", False),
+    ("moonshot", "kimi-k2", True),
+)
+# While they think, these are not held to JSON.
+_UNHELD = frozenset({"dashscope"})
+# OpenAI's models that call no tools.
+_TOOLLESS = ("chatgpt-4o", "o1-mini", "o1-preview", "gpt-4o-search", "gpt-4o-mini-search")
+# Dialect and beginning of the name: what a system's message says is taken from the user only.
+_SYSTEMLESS = (("gemini", "gemma-2"), ("gemini", "gemma-3"), ("openai", "o1-mini"), ("openai", "o1-preview"))
 
 
+_OPEN_QWEN = re.compile(r"qwen3-\d+(?:\.\d+)?b(?:-a\d+b)?$").match
+
+
+@lru_cache(maxsize=1_000)
 def _name(model: str) -> str:
     """The model's own name, without what gateways put before it."""
     return model.lower().rpartition("/")[2]
@@ -74,6 +98,7 @@ def _dialect(dialect: Dialect) -> str:
     return "gemini" if dialect.name == "vertex" else dialect.name
 
 
+@lru_cache(maxsize=1_000)
 def _openai_rule(model: str) -> ModelRule | None:
     """The row of an OpenAI model that reasons, behind whatever host."""
     rule = rule_for(_name(model))
@@ -89,6 +114,11 @@ def left_out(request: CompletionRequest, dialect: Dialect) -> frozenset[str]:
         return _SAMPLING
     if "claude" in model.lower():
         return _left_out_at_claude(request)
+    if dialect.name == "mistral" and request.temperature == 0:
+        return _GREEDY
+    name = _name(model)
+    if name.startswith(_SEARCHING) and "-search" in name:
+        return _SAMPLING | _SINGLE
     rule = _openai_rule(model)
     if rule is None:
         return _NOTHING
@@ -120,8 +150,9 @@ def check(request: CompletionRequest, dialect: Dialect) -> None:
     Raises:
         ProviderError: UNSUPPORTED, with the name of what it cannot.
     """
-    model, name, spoken = request.model, _name(request.model), _dialect(dialect)
-    if request.stop and (model.startswith(dialect.no_stop) or _openai_rule(model) is not None):
+    model, spoken = request.model, _dialect(dialect)
+    no_stop = model.startswith(dialect.no_stop) and "non-reasoning" not in model
+    if request.stop and (no_stop or _openai_rule(model) is not None):
         raise _unsupported(model, "stop: it takes no stop sequences")
     most = _STOPS.get(dialect.name)
     if most is not None and len(request.stop) > most:
@@ -129,11 +160,25 @@ def check(request: CompletionRequest, dialect: Dialect) -> None:
     most = _TOOLS.get(dialect.name)
     if most is not None and len(request.tools) > most:
         raise _unsupported(model, f"tools: it takes {most}, not {len(request.tools)}")
+    thinks = request.thinking not in (None, "off")
+    if thinks and request.response_format is not None and spoken in _UNHELD:
+        raise _unsupported(model, "response_format: it is not held to JSON while it thinks")
     if not request.tools:
         return
+    _check_tools(request, dialect)
+
+
+def _check_tools(request: CompletionRequest, dialect: Dialect) -> None:
+    model, name, spoken = request.model, _name(request.model), _dialect(dialect)
+    if dialect.openai_models and name.startswith(_TOOLLESS):
+        raise _unsupported(model, "tools: it calls none")
     if request.response_format is not None and _matches(_JSON_OR_TOOLS, spoken, name):
         raise _unsupported(model, "response_format: it takes no tools beside it")
-    if request.tool_choice in (None, "auto", "none") or request.thinking == "off":
+    if request.tool_choice in (None, "auto", "none"):
+        return
+    if "tool_choice" in dialect.never:
+        raise _unsupported(model, "tool_choice: it is not forced to call a tool")
+    if request.thinking == "off":
         return
     for maker, prefix, by_default in _UNFORCED:
         if spoken == maker and name.startswith(prefix):
@@ -142,9 +187,32 @@ def check(request: CompletionRequest, dialect: Dialect) -> None:
             return
 
 
+def system_role(model: str, dialect: Dialect, role: str) -> str:
+    """The role in which a system's or a developer's message is sent."""
+    if _matches(_SYSTEMLESS, _dialect(dialect), _name(model)):
+        return "user"
+    return "system" if not dialect.developer else role
+
+
+def plain_only(request: CompletionRequest, dialect: Dialect, *, stream: bool) -> dict[str, bool]:
+    """What a plain call needs where thinking comes in streams only: DashScope's open Qwen3 think unless told not to.
+
+    Raises:
+        ProviderError: UNSUPPORTED when thinking was asked for.
+    """
+    if dialect.name != "dashscope" or stream or not _OPEN_QWEN(_name(request.model)):
+        return {}
+    if request.thinking not in (None, "off"):
+        raise _unsupported(request.model, "thinking: it thinks in streams only")
+    return {"enable_thinking": False}
+
+
 def wants_json_said(request: CompletionRequest, dialect: Dialect) -> bool:
     """Whether `JSON_WORD` has to be added to the messages, because the request would be refused without it."""
-    if request.response_format != "json" or dialect.name not in _WANT_THE_WORD:
+    if request.response_format != "json":
+        return False
+    handed_on = dialect.name in _HAND_ON and rule_for(_name(request.model)) is not None
+    if not handed_on and dialect.name not in _WANT_THE_WORD:
         return False
     return not any("json" in message.text.lower() for message in request.messages)
 
@@ -157,7 +225,7 @@ def effort_word(model: str, dialect: Dialect, effort: str) -> str | None:
     """
     name, spoken = _name(model), _dialect(dialect)
     for maker, prefix, words in _EFFORTS:
-        if spoken == maker and name.startswith(prefix):
+        if spoken == maker and fnmatchcase(name, f"{prefix}*"):
             if effort not in words:
                 what = "it always thinks" if effort == "none" else "it does not think"
                 raise _unsupported(model, f"thinking: {what}")

@@ -105,7 +105,7 @@ def said_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[s
 
 
 def check_said(message: Message, model: str) -> None:
-    """Whether an assistant's turn is text alone.
+    """Whether an assistant's turn, or a system's message, is text alone.
 
     Raises:
         ProviderError: UNSUPPORTED for an image or a document in it.

@@ -88,6 +88,8 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
             items.append({"type": "function_call_output", "call_id": call_id, "output": output})
         else:
             role = "user" if message.role == "user" else system
+            if role != "user":
+                check_said(message, request.model)
             content = message.content if isinstance(message.content, str) else _parts(message.content)
             items.append({"role": role, "content": content})
     return items
@@ -109,7 +111,8 @@ def _assistant(
     items: list[dict[str, Any]] = []
     for piece in in_order(message, wanted):
         if isinstance(piece, ThinkingPart):
-            items.append(dict(piece.opaque or {}))
+            # A null is no value of any field: it is refused where the field is not.
+            items.append({key: value for key, value in (piece.opaque or {}).items() if value is not None})
         elif isinstance(piece, ToolCall):
             raw = piece.raw_arguments or encode_json(piece.arguments or {}).decode()
             items.append({"type": "function_call", "call_id": next(sent_ids), "name": piece.name, "arguments": raw})

@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from providers.schemas.drafts import BY_NAME, LISTS, SINGLE, modern
 from providers.schemas.merge import all_merged, forms_in_words, one_of_objects
 from providers.schemas.refs import Unfit, inlined, target
 from providers.schemas.rules import Subset
 from providers.schemas.words import LIMITS, SAY_NOTHING, described, say
 
-_BY_NAME = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
-_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_SINGLE = frozenset(
-    {"items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"}
-    | {"unevaluatedProperties", "unevaluatedItems"}
-)
 _UNIONS = ("anyOf", "oneOf")
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 _DEEP_PATTERN = re.compile(r"\(\?[=!<]|\\[bB1-9]")  # what compilers of grammars do not take
@@ -27,6 +22,7 @@ def fit(schema: dict[str, Any], subset: Subset) -> dict[str, Any]:
     Raises:
         Unfit: it cannot be said.
     """
+    schema = modern(schema)
     document = inlined(schema) if subset.refs == "inline" else schema
     fitter = _Fitter(subset, document)
     fitted: dict[str, Any] = fitter.fit(fitter.root(document) if subset.root_object else document, "", root=True)
@@ -100,7 +96,8 @@ class _Fitter:
                 self._say(key, value, where, said)
         if "$ref" not in out:
             self._complete(out, path, root=root)
-        return described(out, said)
+        out = described(out, said)
+        return _union_alone(out) if subset.union_alone else out
 
     def _beyond(self, key: str, value: Any) -> bool:
         """Whether the keyword is known, but not with this value."""
@@ -109,11 +106,11 @@ class _Fitter:
         return key == "pattern" and self._subset.closed and _DEEP_PATTERN.search(str(value)) is not None
 
     def _value(self, key: str, value: Any, path: str) -> Any:
-        if key in _BY_NAME and isinstance(value, dict):
+        if key in BY_NAME and isinstance(value, dict):
             return {name: self.fit(each, f"{path}.{name}") for name, each in value.items()}
-        if key in _LISTS and isinstance(value, list):
+        if key in LISTS and isinstance(value, list):
             return [self.fit(each, f"{path}[{place}]") for place, each in enumerate(value)]
-        if key in _SINGLE and isinstance(value, dict):
+        if key in SINGLE and isinstance(value, dict):
             return self.fit(value, path)
         return value
 
@@ -144,6 +141,11 @@ class _Fitter:
         if subset.type_lists != "keep":
             node = self._single_type(node)
         values = node.get("enum")
+        if subset.text_enums and isinstance(values, list) and "" in values:
+            values = node["enum"] = [each for each in values if each != ""]
+            node = described(node, ["may be empty"])
+            if not values:
+                del node["enum"]
         if subset.text_enums and isinstance(values, list) and not all(isinstance(each, str) for each in values):
             texts = [each for each in values if isinstance(each, str)]
             if None in values and len(texts) == len(values) - 1:
@@ -193,6 +195,8 @@ class _Fitter:
             self._add_type(out, path)
         if not (_is(out, "object") or "properties" in out):
             return
+        if subset.listed and "properties" not in out and "anyOf" not in out:
+            out["properties"] = {}
         properties = out.get("properties")
         if subset.text_enums and isinstance(properties, dict) and isinstance(out.get("required"), list):
             out["required"] = [name for name in out["required"] if name in properties]
@@ -223,6 +227,15 @@ class _Fitter:
             out["items"] = {} if self._subset.any_item == "any" else {"type": "string"}
         if self._subset.all_required and "type" not in out and "anyOf" not in out:
             raise Unfit(f"{path}.type", "it is missing")
+
+
+def _union_alone(node: dict[str, Any]) -> dict[str, Any]:
+    """A union with nothing beside it: what describes it goes into its forms."""
+    forms = node.get("anyOf")
+    beside = {key: value for key, value in node.items() if key not in ("anyOf", "type", "title", "default")}
+    if not isinstance(forms, list) or len(node) == 1 or not beside.keys() <= {"description", "nullable"}:
+        return node
+    return {"anyOf": [{**beside, **form} if isinstance(form, dict) else form for form in forms]}
 
 
 def _is(node: dict[str, Any], kind: str) -> bool:

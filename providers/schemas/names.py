@@ -33,8 +33,8 @@ def safe(name: str) -> str:
 
 def renamed(request: CompletionRequest) -> dict[str, str]:
     """The names in a request that are not allowed, by what is sent in their place; empty nearly always."""
-    names = [tool.name for tool in request.tools]
+    names = [tool.name for tool in request.tools] if request.tools else []
     for message in request.messages:
         if message.tool_calls:
             names += [call.name for call in message.tool_calls]
-    return {safe(name): name for name in names if not _fits(name)}
+    return {safe(name): name for name in names if not _fits(name)} if names else {}

@@ -27,7 +27,9 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
         all_required: whether every property has to be required; an optional one becomes nullable.
         typed: whether every schema needs a type, and every array its `items`.
         any_item: what a list without `items` holds: "any" says so, "text" says strings, None refuses it.
-        text_enums: whether the values of `enum` have to be strings.
+        text_enums: whether the values of `enum` have to be strings that are not empty.
+        union_alone: whether nothing may stand beside `anyOf`.
+        listed: whether every object has to have `properties`.
         hint: whether the model only reads the schema, and is not held to it: what it cannot say is said in words.
         property_names: what the names of the root's properties look like.
     """
@@ -44,6 +46,8 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     typed: bool = False
     any_item: Literal["any", "text"] | None = "any"
     text_enums: bool = False
+    union_alone: bool = False
+    listed: bool = False
     hint: bool = False
     property_names: re.Pattern[str] | None = None
 
@@ -92,6 +96,27 @@ OPENAI = VendorSchemas(
     tools=_OPENAI_TOOLS, strict_tools=_OPENAI_STRICT, output=Subset(typed=True), strict_output=_OPENAI_STRICT
 )
 
+_LENGTHS = frozenset({"minItems", "maxItems"})
+_GROQ_STRICT = msgspec.structs.replace(_OPENAI_STRICT, only=(_OPENAI_STRICT.only or frozenset()) - _LENGTHS)
+GROQ = msgspec.structs.replace(
+    OPENAI,
+    strict_tools=_GROQ_STRICT,
+    output=Subset(typed=True, refused=_LENGTHS),
+    strict_output=_GROQ_STRICT,
+)
+
+# Every object of an answer is closed there, strict or not.
+_CEREBRAS_REFUSED = _LENGTHS | {"pattern", "format"}
+_CEREBRAS_STRICT = msgspec.structs.replace(
+    _OPENAI_STRICT, only=(_OPENAI_STRICT.only or frozenset()) - _CEREBRAS_REFUSED
+)
+CEREBRAS = VendorSchemas(
+    tools=msgspec.structs.replace(_OPENAI_TOOLS, listed=True),
+    strict_tools=_CEREBRAS_STRICT,
+    output=Subset(typed=True, closed=True, refused=_CEREBRAS_REFUSED),
+    strict_output=_CEREBRAS_STRICT,
+)
+
 _CLAUDE_OUTPUT = Subset(
     only=_SHAPE | {"additionalProperties", "const", "allOf", "title", "default", "format", "pattern"},
     formats=_FORMATS | {"uri"},
@@ -119,6 +144,7 @@ _GEMINI = Subset(
     type_lists="nullable",
     typed=True,
     text_enums=True,
+    union_alone=True,
     any_item=None,
 )
 GEMINI = VendorSchemas(tools=msgspec.structs.replace(_GEMINI, hint=True, any_item="text"), output=_GEMINI)
@@ -144,7 +170,8 @@ GENERIC = msgspec.structs.replace(OPENAI, output=None)
 BY_DIALECT: Mapping[str, VendorSchemas] = {
     "openai": OPENAI,
     "azure": OPENAI,
-    "groq": OPENAI,
+    "groq": GROQ,
+    "cerebras": CEREBRAS,
     "gemini": GEMINI,
     "vertex": GEMINI,
     "xai": XAI,

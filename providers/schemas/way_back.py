@@ -97,7 +97,9 @@ class DecoderBack:
 def way_back(request: CompletionRequest, rules: VendorSchemas) -> WayBack | None:
     """The way back for the answer to a request; None nearly always, when the answer is right as it comes."""
     names = renamed(request) if rules.names else {}
-    strict = {tool.name: tool.parameters for tool in request.tools if tool.strict} if rules.strict_tools else {}
+    strict = {}
+    if request.tools and rules.strict_tools:
+        strict = {tool.name: tool.parameters for tool in request.tools if tool.strict}
     return WayBack(names, strict) if names or strict else None
 
 

@@ -81,7 +81,7 @@ async def test_names_of_tools_are_sent_as_allowed_and_come_back_as_given(spoken:
     there = tool.get("function", tool)["name"]
     assert ALLOWED.fullmatch(there)
     called = re.findall(r'"name": ?"([^"]*)"', json.dumps(first.body["messages"]))
-    assert called == [there]
+    assert set(called) == {there}  # Gemini wants it with the result as well
 
     answer: Any = {
         "choices": [
