@@ -63,7 +63,7 @@ class LeastLatency:
             return [(ranked[0], 1.0)]
         # Of all pairs, the best is in n-1, the second best wins n-2, …
         pairs = len(ranked) * (len(ranked) - 1) / 2
-        return [(target, (len(ranked) - 1 - place) / pairs) for place, target in enumerate(ranked)]
+        return [(target, (len(ranked) - 1 - rank) / pairs) for rank, target in enumerate(ranked)]
 
 
 class Affinity:
@@ -93,7 +93,7 @@ def _any(_: Target) -> bool:
 
 
 def _all_to(first: Target | None, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
-    return [(target, float(target is first)) for target in sorted(eligible, key=lambda each: each is not first)]
+    return [(target, float(target is first)) for target in sorted(eligible, key=lambda option: option is not first)]
 
 
 def _latency(target: Target, context: BalanceContext) -> float:
@@ -143,14 +143,14 @@ class Balancers:
     def __init__(self) -> None:
         self._made: dict[tuple[str, int], tuple[str, Balancer]] = {}
 
-    def of(self, route: str, number: int, strategy: str) -> Balancer:
+    def of(self, route: str, tier_index: int, strategy: str) -> Balancer:
         """The one of the route's tier with this number, from 0; a new one where its strategy is another now."""
-        known = self._made.get((route, number))
-        if known is None or known[0] != strategy:
-            known = self._made[route, number] = strategy, make_balancer(strategy)
-        return known[1]
+        kept = self._made.get((route, tier_index))
+        if kept is None or kept[0] != strategy:
+            kept = self._made[route, tier_index] = strategy, make_balancer(strategy)
+        return kept[1]
 
     def adopt(self, plan: Plan) -> None:
         """Forget those of tiers that a new plan no longer has."""
-        kept = {(chain.route, number) for chain in plan.chains.values() for number in range(len(chain.tiers))}
-        self._made = {place: made for place, made in self._made.items() if place in kept}
+        kept = {(chain.route, tier_index) for chain in plan.chains.values() for tier_index in range(len(chain.tiers))}
+        self._made = {key: balancer for key, balancer in self._made.items() if key in kept}

@@ -98,8 +98,8 @@ class Weighted:
     def _line_up(self, targets: Sequence[Target]) -> None:
         """Other targets, or other weights, from now on: who was there before is owed as much as it was."""
         owed = self._owed()
-        whole = sum(target.weight for target in targets if target.weight > 0)
-        turns = [_Turn(each, each.weight / whole, place) for place, each in enumerate(targets) if each.weight > 0]
+        total = sum(target.weight for target in targets if target.weight > 0)
+        turns = [_Turn(each, each.weight / total, place) for place, each in enumerate(targets) if each.weight > 0]
         for turn in turns:
             turn.begin = self._time - owed.get(turn.target.name, 0.0) / turn.part
         self._targets = targets
@@ -134,7 +134,7 @@ class Weighted:
         self._take()
         turn.credit = (self._time - turn.begin) * turn.part
         turn.aside = True
-        insort(self._aside, turn, key=lambda each: each.place)
+        insort(self._aside, turn, key=lambda waiting: waiting.place)
         self._weight -= turn.part
 
     def _ask_again(self, is_eligible: IsEligible, context: BalanceContext) -> list[_Turn]:

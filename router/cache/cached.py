@@ -56,24 +56,24 @@ class CachedRequests:
         """The answer from the cache, from an identical request under way, or from a call."""
         clock = self._engine.enter_loop().time
         began = clock()
-        found = await self.lookup(chain, request, trace, control)
-        if found.fresh is not None:
-            response = self.hit(found.fresh, trace)
+        lookup = await self.lookup(chain, request, trace, control)
+        if lookup.fresh is not None:
+            response = self.hit(lookup.fresh, trace)
             self.recorder(trace, request, began).answered_from_cache(response, clock())
             return response
         call = partial(self._engine.complete, chain, request, trace)
-        if found.key is None:
+        if lookup.key is None:
             return await call()
-        shared, is_first = self.join(found.key, chain, trace, lambda shared: shared.run(call))
+        shared, is_first = self.join(lookup.key, chain, trace, lambda shared: shared.run(call))
         recorder = None if is_first else self.recorder(trace, request, began)  # the first one's call has its own
         try:
             response = await shared.result()
         except BaseException as error:
-            if found.spare is None or not isinstance(error, RouteExhausted):
+            if lookup.spare is None or not isinstance(error, RouteExhausted):
                 if recorder is not None:
                     recorder.failed(error, clock())
                 raise
-            response = self.stale(found.spare, trace)
+            response = self.stale(lookup.spare, trace)
             recorder = recorder or self.recorder(trace, request, began)
             recorder.answered_from_cache(response, clock(), after_failure=is_first)
             return response
@@ -141,13 +141,13 @@ class CachedRequests:
             trace.cache = self.cache.keep(key, response, chain.cache)
 
         def on_end() -> None:
-            if self._calls.get(key) is made:
+            if self._calls.get(key) is joined:
                 del self._calls[key]
 
-        made = SharedCall(on_answer, on_end)
-        made.join()
-        self._calls[key] = start(made)
-        return made, True
+        joined = SharedCall(on_answer, on_end)
+        joined.join()
+        self._calls[key] = start(joined)
+        return joined, True
 
     def hit(self, entry: Entry, trace: Trace) -> CompletionResponse:
         """An entry is served."""
@@ -218,12 +218,12 @@ class CachedStream:
         """The chunks as they come; it raises what the request fails with."""
         clock = self._requests.enter_loop().time
         began = clock()
-        found = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)
-        if found.fresh is not None:
-            self._stored = self._requests.hit(found.fresh, self.trace)
+        lookup = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)
+        if lookup.fresh is not None:
+            self._stored = self._requests.hit(lookup.fresh, self.trace)
             self._record(began).answered_from_cache(self._stored, clock())
         else:
-            source = self._uncached() if found.key is None else self._joined(found.key, found.spare, began)
+            source = self._uncached() if lookup.key is None else self._joined(lookup.key, lookup.spare, began)
             async with aclosing(source) as chunks:
                 async for chunk in chunks:
                     yield chunk

@@ -202,11 +202,11 @@ class Disk:
 
     def _read(self, cache: Any, key: str) -> bytes | None:
         try:
-            found = cache.get(key)
+            data = cache.get(key)
         except Foreign:
             cache.delete(key)
             return None
-        return found if type(found) is bytes else None
+        return data if type(data) is bytes else None
 
     def _clear(self, cache: Any, matches: Callable[[str], bool]) -> int:
         gone = sum(bool(cache.delete(key)) for key in self._keys(cache) if matches(key))

@@ -49,21 +49,21 @@ def cache_key(request: CompletionRequest, route: str, targets: str, namespace: s
 
 def parts(request: CompletionRequest, targets: str) -> dict[str, Any]:
     """What goes into the hash, by name; what is not set is left out."""
-    found: dict[str, Any] = {"targets": targets, "messages": [_message(each) for each in request.messages]}
+    values: dict[str, Any] = {"targets": targets, "messages": [_message(message) for message in request.messages]}
     for name in _PARTS:
         value = getattr(request, name)
         if value is not None and value != ():
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def _message(message: Message) -> dict[str, Any]:
     """A string and one part of text say the same."""
     content = message.content
-    whole = msgspec.to_builtins(message)
+    fields = msgspec.to_builtins(message)
     if isinstance(content, str):
-        whole["content"] = [{"text": content, "cache": False}]
-    return {name: value for name, value in whole.items() if value not in (None, [], False)}
+        fields["content"] = [{"text": content, "cache": False}]
+    return {name: value for name, value in fields.items() if value not in (None, [], False)}
 
 
 def _encoded(value: Any) -> bytes:
@@ -82,7 +82,7 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, dict):
         if not all(isinstance(name, str) for name in value):
             raise NotCacheable("a mapping has names that are no text")
-        return {name: _canonical(each) for name, each in value.items()}
+        return {name: _canonical(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_canonical(each) for each in value]
+        return [_canonical(item) for item in value]
     return value

@@ -23,9 +23,9 @@ def cache_location(file: RoutesFile) -> tuple[Path | None, int]:
         return None, most
     if path is not None:
         return Path(path).expanduser(), most
-    told = os.environ.get("SIGNALBOX_CACHE_DIR")
-    if told:
-        return Path(told), most
+    configured = os.environ.get("SIGNALBOX_CACHE_DIR")
+    if configured:
+        return Path(configured), most
     from platformdirs import user_cache_path  # here: only routers with a cache need it
 
     return user_cache_path("signalbox") / "answers", most

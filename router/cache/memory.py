@@ -19,10 +19,10 @@ class Memory:
         return len(self._entries)
 
     def get(self, key: str) -> bytes | None:
-        found = self._entries.get(key)
-        if found is not None:
+        data = self._entries.get(key)
+        if data is not None:
             self._entries.move_to_end(key)
-        return found
+        return data
 
     def put(self, key: str, data: bytes) -> None:
         """What is larger than all of it is not kept."""

@@ -87,8 +87,8 @@ class ResponseCache:
         assert chain.cache is not None, "the route keeps no answers"
         key = cache_key(request, chain.route, chain.answers, chain.cache.namespace)
         fresh, spare = await self.find(key, msgspec.structs.replace(chain.cache, stale_for=inf))
-        found = fresh or spare
-        return None if found is None else self._age(found)
+        entry = fresh or spare
+        return None if entry is None else self._age(entry)
 
     def forget_memory(self) -> None:
         """Empty the memory level; what is on disk stays."""
@@ -106,11 +106,11 @@ class ResponseCache:
             return _matches(text, route, namespace)
 
         await self.written()
-        found = [key for key in self._memory.keys() if matches(key)]  # noqa: SIM118 - it is no dict
-        for key in found:
+        keys = [key for key in self._memory.keys() if matches(key)]  # noqa: SIM118 - it is no dict
+        for key in keys:
             self._memory.drop(key)
         disk = self._on_disk()
-        return len(found) if disk is None else await disk.clear(matches)
+        return len(keys) if disk is None else await disk.clear(matches)
 
     # --- what the engine asks
 
@@ -242,10 +242,10 @@ class ResponseCache:
 
     async def _forget_cleared(self) -> None:
         disk = self._on_disk()
-        at = 0.0 if disk is None else await disk.cleared_at()
-        if self._cleared_at is not None and at != self._cleared_at:
+        cleared_at = 0.0 if disk is None else await disk.cleared_at()
+        if self._cleared_at is not None and cleared_at != self._cleared_at:
             self._memory.clear()
-        self._cleared_at = at
+        self._cleared_at = cleared_at
 
 
 async def _ignored(work: Coroutine[Any, Any, object]) -> None:

@@ -46,20 +46,21 @@ class ProviderPool:
 
     def made(self, key: Key) -> Provider:
         """The provider of a key, made on first use."""
-        found = self._made.get(key.identity) or self._given.get(key.identity)
-        if found is None:
+        provider = self._made.get(key.identity) or self._given.get(key.identity)
+        if provider is None:
             if self._closed:
                 raise ProviderError(ErrorCode.CANCELLED, "the router was closed")
             if key.settings is None:
                 raise ValueError(f"{key!r} was not made by a plan")
-            found = self._made[key.identity] = registry.create(key.settings)
-        return found
+            provider = self._made[key.identity] = registry.create(key.settings)
+        return provider
 
     def under_way(self, plan: Plan) -> dict[str, int]:
         """Calls in flight by the name of the provider."""
         guards = {name: [self._guard(key.identity) for key in keys] for name, keys in plan.catalogue.keys.items()}
         return {
-            name: sum(guard.limits.in_flight for guard in found if guard is not None) for name, found in guards.items()
+            name: sum(guard.limits.in_flight for guard in key_guards if guard is not None)
+            for name, key_guards in guards.items()
         }
 
     def adopt(self, plan: Plan) -> None:

@@ -31,11 +31,11 @@ def decide(context: RequestContext) -> Decision:
     The skips and waits go into the trace; the attempts are written by those who make them.
     """
     chain, progress = context.chain, Progress()
-    for number, tier in enumerate(chain.tiers):
-        if number and not _enters(tier, progress):
+    for tier_index, tier in enumerate(chain.tiers):
+        if tier_index and not _enters(tier, progress):
             continue
-        progress.entered.add(number)
-        pick_next = partial(pick, context, progress, number, set())
+        progress.entered.add(tier_index)
+        pick_next = partial(pick, context, progress, tier_index, set())
         while (call := pick_next()) is not None:
             while True:
                 if note := _no_more_attempts(context, progress):
@@ -46,7 +46,7 @@ def decide(context: RequestContext) -> Decision:
                 if not _retry_stale_connection(context, progress, call, error):
                     break
             if _is_final(error):
-                if not _is_named_later(context, number, error):
+                if not _is_named_later(context, tier_index, error):
                     return End(is_callers_fault=True)
                 break  # only a tier that names this code may go on
     if progress.last is None:
@@ -79,12 +79,12 @@ def _call(
     outcome = yield call
     while outcome is not None:
         if isinstance(outcome, Slow):
-            other = _hedge(context, progress, under_way, pick_hedge)
-            if other is None:
+            hedge = _hedge(context, progress, under_way, pick_hedge)
+            if hedge is None:
                 outcome = yield Stay()
                 continue
-            under_way.append(other.target.identity)
-            outcome = yield other
+            under_way.append(hedge.target.identity)
+            outcome = yield hedge
             continue
         assert isinstance(outcome, Failed)
         progress.learn(outcome.call or call, outcome.error)
@@ -102,10 +102,10 @@ def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pi
     if not context.hedge_budget.take():
         return None
     if context.retry_budget.take(context.clock()):
-        other = pick_hedge(beside=under_way)
-        if other is not None:
+        hedge = pick_hedge(beside=under_way)
+        if hedge is not None:
             progress.attempts += 1
-            return replace(other, hedge=True)
+            return replace(hedge, hedge=True)
         context.retry_budget.give_back()
     context.hedge_budget.give_back()
     return None
@@ -129,8 +129,8 @@ def _is_final(error: ProviderError) -> bool:
     return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
 
 
-def _is_named_later(context: RequestContext, number: int, error: ProviderError) -> bool:
-    return any(tier.on is not None and error.code in tier.on for tier in context.chain.tiers[number + 1 :])
+def _is_named_later(context: RequestContext, tier_index: int, error: ProviderError) -> bool:
+    return any(tier.on is not None and error.code in tier.on for tier in context.chain.tiers[tier_index + 1 :])
 
 
 def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
@@ -161,22 +161,22 @@ def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
     """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
     later = callable_later(context, progress, progress.entered)
     began = context.clock()
-    for until, number, target, key, reason in sorted(later, key=lambda each: each[:2]):
+    for until, tier_index, target, key, reason in sorted(later, key=lambda option: option[:2]):
         pause = max(0.0, until - context.clock())
         longest = min(target.retry.max_wait + began, context.deadline) - context.clock()
         if reason == "saturated" and longest > 0:
             placed = yield Wait(longest, place=target)
             if not isinstance(placed, Placed):
                 continue
-            call = Call(target, number, placed.key, placed=True)
+            call = Call(target, tier_index, placed.key, placed=True)
         elif reason in ("held", "limited", "over_budget") and pause <= longest:
             context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
             reserved = yield from _in_line(context, target, key, pause, longest)
             if reserved is None:
                 continue
-            call = Call(target, number, key, reserved)
+            call = Call(target, tier_index, key, reserved)
         elif reason == "circuit_open" and not is_probed(context, target, key):
-            call = Call(target, number, key)
+            call = Call(target, tier_index, key)
         else:
             continue
         yield from _call(call, context, progress, _no_hedge)
@@ -216,7 +216,7 @@ def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
         options = _retries(context, progress, retry)
         if not options:
             return End()
-        pause, number, target, key = min(options, key=lambda option: option[:2])
+        pause, tier_index, target, key = min(options, key=lambda option: option[:2])
         if note := _no_more_attempts(context, progress):
             return End(note)
         if context.clock() + pause >= context.deadline:
@@ -229,7 +229,7 @@ def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
             now = context.clock()
             if context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, now) is not None:
                 continue  # others have used what was left meanwhile
-        error = yield from _call(Call(target, number, key), context, progress, _no_hedge)
+        error = yield from _call(Call(target, tier_index, key), context, progress, _no_hedge)
         if error is None:
             return End()
         if _is_final(error):
@@ -241,7 +241,7 @@ def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tu
     """(seconds to wait, tier, target, key) of every target that may be tried again."""
     options: list[tuple[float, int, Target, Key]] = []
     seen: set[str] = set()
-    for number, tier in enumerate(context.chain.tiers):
+    for tier_index, tier in enumerate(context.chain.tiers):
         for target in tier.targets:
             errors = progress.tried.get(target.identity)
             if not errors or target.weight <= 0 or target.identity in seen:
@@ -252,7 +252,7 @@ def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tu
             for key in target.keys:
                 pause = _pause(context, target, key, errors[-1], retry)
                 if pause <= target.retry.max_wait and breakers_admit(context, target, key):
-                    options.append((pause, number, target, key))
+                    options.append((pause, tier_index, target, key))
     return options
 
 

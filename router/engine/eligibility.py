@@ -75,7 +75,7 @@ class Later(NamedTuple):
 
 
 def pick(
-    context: RequestContext, progress: Progress, number: int, skipped: set[str], beside: Collection[str] = ()
+    context: RequestContext, progress: Progress, tier_index: int, skipped: set[str], beside: Collection[str] = ()
 ) -> Call | None:
     """The next call in a tier, by its balancer; None when none of its targets may be called.
 
@@ -84,7 +84,7 @@ def pick(
         skipped: names of targets whose skip is in the trace already.
         beside: identities of targets that are under way.
     """
-    now, tier, needs = context.clock(), context.chain.tiers[number], context.requirements
+    now, tier, needs = context.clock(), context.chain.tiers[tier_index], context.requirements
     prompt, max_tokens = needs.prompt_tokens, needs.max_tokens
 
     def is_eligible(target: Target) -> bool:
@@ -101,7 +101,7 @@ def pick(
             why = refusal.reason, refusal.message
         if target.name not in skipped:
             skipped.add(target.name)
-            context.trace.entries.append(Skip(target.name, number, now - context.began, *why))
+            context.trace.entries.append(Skip(target.name, tier_index, now - context.began, *why))
             if progress.last is None:
                 progress.codes.add(_SKIP_CODES[why[0]])
         return False
@@ -109,14 +109,14 @@ def pick(
     if len(tier.targets) == 1:
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
-        balancer = context.balancers.of(context.chain.route, number, tier.balance)
+        balancer = context.balancers.of(context.chain.route, tier_index, tier.balance)
         target = balancer.pick(tier.targets, is_eligible, context.balance_context(now))
     if target is None:
         return None
     if len(target.keys) == 1:
-        return Call(target, number, target.keys[0])
+        return Call(target, tier_index, target.keys[0])
     without = progress.keys.get(target.identity, ())
-    return Call(target, number, context.states.best_key(target, prompt, max_tokens, now, without))
+    return Call(target, tier_index, context.states.best_key(target, prompt, max_tokens, now, without))
 
 
 def over_budget(context: RequestContext, target: Target, now: float) -> Refusal | None:
@@ -145,8 +145,8 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
     now, needs = context.clock(), context.requirements
     later: list[Later] = []
     seen: set[str] = set()
-    for number in sorted(tiers):
-        for target in context.chain.tiers[number].targets:
+    for tier_index in sorted(tiers):
+        for target in context.chain.tiers[tier_index].targets:
             if target.weight <= 0 or target.identity in seen:
                 continue
             seen.add(target.identity)
@@ -158,16 +158,16 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
                     target, key, needs.prompt_tokens, needs.max_tokens, now
                 )
                 if refusal is None:
-                    later.append(Later(now, number, target, key, "limited"))
+                    later.append(Later(now, tier_index, target, key, "limited"))
                 elif refusal.reason != "draining":
-                    later.append(Later(refusal.until, number, target, key, refusal.reason))
+                    later.append(Later(refusal.until, tier_index, target, key, refusal.reason))
     return later
 
 
 def next_try(context: RequestContext) -> float | None:
     """Seconds until some target of the chain may be called again; None where nobody knows."""
     later = callable_later(context, Progress(), range(len(context.chain.tiers)))
-    soonest = min((each.until for each in later), default=inf)
+    soonest = min((target.until for target in later), default=inf)
     return None if soonest == inf else max(0.0, soonest - context.clock())
 
 

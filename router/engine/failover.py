@@ -183,13 +183,13 @@ class FailOver(Generic[T]):
         while True:
             done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                other = self._walk.send(Slow())
-                if isinstance(other, Call):
-                    self._launch(other, racing)
+                step = self._walk.send(Slow())
+                if isinstance(step, Call):
+                    self._launch(step, racing)
                 else:
                     patience = None  # nobody else is to be had
                 continue
-            task = next(each for each in racing if each in done)  # the earliest
+            task = next(running for running in racing if running in done)  # the earliest
             call, lease = racing.pop(task)
             try:
                 return self._won(call, lease, task.result())

@@ -31,17 +31,17 @@ def target_health(states: States, target: Target, now: float, offset: float) -> 
 
 def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
     """The figures of each key of a target's provider."""
-    found = []
-    for number, key in enumerate(target.keys, 1):
+    figures = []
+    for index, key in enumerate(target.keys, 1):
         guard = states.find_key(key.identity)
         if guard is None:
-            found.append(KeyFigures(f"key {number}"))
+            figures.append(KeyFigures(f"key {index}"))
             continue
         drained = Health("drained", by_hand=True, why="by hand")
         health = drained if guard.draining else _health(guard, guard.held_until, now, offset)
         limits = tuple(limit_uses(guard.limits, now))
-        found.append(KeyFigures(f"key {number}", health, guard.limits.in_flight, limits))
-    return tuple(found)
+        figures.append(KeyFigures(f"key {index}", health, guard.limits.in_flight, limits))
+    return tuple(figures)
 
 
 def _health(guard: Guard, held_until: float, now: float, offset: float) -> Health:

@@ -102,8 +102,8 @@ class LocalFeed:
 
         running = asyncio.run_coroutine_threadsafe(there(), home)
         try:
-            while (told := await here.get()) is not None:
-                yield told
+            while (received := await here.get()) is not None:
+                yield received
         finally:
             running.cancel()
 

@@ -14,14 +14,14 @@ from router.views.trace import Entry
 
 def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
     """The recent requests that pass the filter, the newest first."""
-    found: list[RequestRecord] = []
+    records: list[RequestRecord] = []
     for ended in _newest_first(telemetry):
-        if len(found) >= limit:
+        if len(records) >= limit:
             break
         record = record_of(telemetry, ended)
         if only is None or passes(record, only):
-            found.append(record)
-    return tuple(found)
+            records.append(record)
+    return tuple(records)
 
 
 def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
@@ -77,8 +77,8 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
 def _provider(telemetry: Telemetry, target: str | None) -> str | None:
     if target is None:
         return None
-    found = telemetry.plan.file.resolve_target(target)
-    return None if found is None else found[0]
+    resolved = telemetry.plan.file.resolve_target(target)
+    return None if resolved is None else resolved[0]
 
 
 def passes(record: RequestRecord, only: RequestFilter) -> bool:
@@ -95,5 +95,5 @@ def _entries(ended: RequestRecorder) -> tuple[Entry, ...]:
     answer = ended.trace.answer
     if ended.first_token is None or answer is None:
         return tuple(ended.trace.entries)
-    whole = replace(answer, seconds=ended.seconds - answer.at, first_token=ended.first_token - answer.at)
-    return tuple(whole if entry is answer else entry for entry in ended.trace.entries)
+    whole_answer = replace(answer, seconds=ended.seconds - answer.at, first_token=ended.first_token - answer.at)
+    return tuple(whole_answer if entry is answer else entry for entry in ended.trace.entries)

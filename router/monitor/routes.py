@@ -46,14 +46,14 @@ def _chain(plan: Plan, chain: Chain) -> ChainView:
 
 
 def _tier(plan: Plan, route: str, tier: Tier) -> TierView:
-    whole = sum(target.weight for target in tier.targets) or 1.0
+    total = sum(target.weight for target in tier.targets) or 1.0
     branches = tuple(
         BranchView(
             target.name,
             target.provider,
             target.model,
             target.weight,
-            target.weight / whole,
+            target.weight / total,
             place,
             target.disabled,
             tuple(_of_target(plan, route, target)),
@@ -74,9 +74,9 @@ def _of_target(plan: Plan, route: str, target: Target) -> Iterator[PolicyValue]:
 
 
 def _values(plan: Plan, policy: str, values: dict[str, Effective]) -> Iterator[PolicyValue]:
-    for key, found in values.items():
+    for key, value in values.items():
         name = policy if key == policy else f"{policy}.{key}"
-        yield PolicyValue(name, written(key, found.value), *_origin(plan, found.origin))
+        yield PolicyValue(name, written(key, value.value), *_origin(plan, value.origin))
 
 
 def _origin(plan: Plan, origin: Origin) -> tuple[str, int | None]:

@@ -48,15 +48,15 @@ def _cache(file: RoutesFile, route: str) -> CacheRules | None:
 
 def _answers(tiers: list[Tier]) -> str:
     """A key that is changed for another, weights, timeouts and the order of targets change no answer."""
-    found = set()
+    shapes = set()
     for target in (target for tier in tiers for target in tier.targets):
-        made = target.keys[0].settings
+        settings = target.keys[0].settings
         shape: list[Any] = [target.model, sorted((name, repr(value)) for name, value in target.params.items())]
-        if made is not None:
-            shape += [made.kind, made.base_url, sorted(made.headers.items())]
-            shape.append(sorted((name, repr(value)) for name, value in made.options.items()))
-        found.add(repr(shape))
-    return _digest(sorted(found))
+        if settings is not None:
+            shape += [settings.kind, settings.base_url, sorted(settings.headers.items())]
+            shape.append(sorted((name, repr(value)) for name, value in settings.options.items()))
+        shapes.add(repr(shape))
+    return _digest(sorted(shapes))
 
 
 def _direct(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
@@ -137,12 +137,12 @@ def _target(
     weight: float = 1.0,
     params: Mapping[str, Any] | None = None,
 ) -> Target:
-    found = file.resolve_target(name)
-    if found is None:
+    resolved = file.resolve_target(name)
+    if resolved is None:
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
-    provider, model_id, model = found
-    known = name if model else None
-    timeout = catalogue.rules("timeout", Timeout, provider=provider, model=known, route=route)
+    provider, model_id, model = resolved
+    file_model = name if model else None
+    timeout = catalogue.rules("timeout", Timeout, provider=provider, model=file_model, route=route)
     return Target(
         name=name,
         provider=provider,
@@ -151,12 +151,12 @@ def _target(
         params={**(model.params if model else {}), **(params or {})},
         timeout=timeout,
         connect=None if timeout.connect == catalogue.settings[provider][0].timeout.connect else timeout.connect,
-        retry=catalogue.rules("retry", RetryRules, provider=provider, model=known, route=route),
+        retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
         capabilities=_capabilities(model, catalogue.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
         account=catalogue.account(provider),
         keys=catalogue.keys[provider],
-        breaker=catalogue.rules("breaker", _breaker, provider=provider, model=known),
+        breaker=catalogue.rules("breaker", _breaker, provider=provider, model=file_model),
         limits=Limits() if model is None else Limits(**model.limits.model_dump()),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),

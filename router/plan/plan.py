@@ -75,9 +75,9 @@ class Plan:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """All budgets of the file."""
-        found = [self.budget_of(name) for name in self.file.providers]
-        found += [chain.budget for chain in self.chains.values()]
-        return tuple(budget for budget in found if budget is not None)
+        budgets = [self.budget_of(name) for name in self.file.providers]
+        budgets += [chain.budget for chain in self.chains.values()]
+        return tuple(budget for budget in budgets if budget is not None)
 
     def budget_of(self, provider: str) -> Budget | None:
         return budget_of("provider", provider, self.file.providers[provider].budget)
@@ -99,9 +99,9 @@ class Plan:
 
     def chain(self, name: str) -> Chain | None:
         """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
-        found = self.chains.get(name)
-        if found is not None:
-            return found
+        chain = self.chains.get(name)
+        if chain is not None:
+            return chain
         if self.file.resolve_target(name) is None:
             return None
         return self.compile_direct(name)

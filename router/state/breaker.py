@@ -38,7 +38,6 @@ class Breaker:
     __slots__ = (
         "_bucket",
         "_calls",
-        "_chance",
         "_closed_at",
         "_failed",
         "_in_row",
@@ -47,6 +46,7 @@ class Breaker:
         "_passed",
         "_permit",
         "_reopened",
+        "_rng",
         "_slow",
         "changes",
         "manual",
@@ -57,7 +57,7 @@ class Breaker:
         "why",
     )
 
-    def __init__(self, rules: BreakerRules, chance: random.Random) -> None:
+    def __init__(self, rules: BreakerRules, rng: random.Random) -> None:
         self.rules = rules
         self.state: State = "closed"
         self.until = 0.0  # when an open one turns half-open
@@ -66,7 +66,7 @@ class Breaker:
         self._permit = Permit(0)  # of all calls until the next change, but for probes
         self.why = ""  # it was opened, in words
         self.on_change: Callable[[Breaker], None] | None = None  # called after every change of state
-        self._chance = chance
+        self._rng = rng
         self._reopened = 0
         self._closed_at = -inf
         self._leases: dict[int, float] = {}
@@ -157,7 +157,7 @@ class Breaker:
             self._reopened += 1
             self._become("open")
             self.until = now + self.rules.max_open_for
-            self._told("it does not mend itself")
+            self._changed("it does not mend itself")
 
     # --- by hand
 
@@ -166,7 +166,7 @@ class Breaker:
         self._become(state)
         self.manual = True
         self.until = inf if state == "open" else 0.0
-        self._told("by hand")
+        self._changed("by hand")
 
     def reset(self) -> None:
         """Back to the state of a new one."""
@@ -174,22 +174,22 @@ class Breaker:
         self.manual = False
         self._reopened = 0
         self._closed_at = -inf
-        self._told("reset")
+        self._changed("reset")
 
     # --- inside
 
-    def _told(self, why: str = "") -> None:
+    def _changed(self, why: str = "") -> None:
         self.why = why
         if self.on_change is not None:
             self.on_change(self)
 
     def _half_open(self) -> None:
         self._become("half_open")
-        self._told(self.why)
+        self._changed(self.why)
 
     def _free_leases(self, now: float) -> int:
         if self._leases:
-            self._leases = {number: ends for number, ends in self._leases.items() if ends > now}
+            self._leases = {lease: ends for lease, ends in self._leases.items() if ends > now}
         return self.rules.probes - len(self._leases)
 
     def _become(self, state: State) -> None:
@@ -207,22 +207,22 @@ class Breaker:
         # Bounded before the power, which would grow beyond floating point.
         seconds = min(self.rules.max_open_for, self.rules.open_for * 2.0 ** min(self._reopened, 60))
         self._reopened += 1
-        jitter = 1 + self._chance.uniform(-_JITTER, _JITTER)
+        jitter = 1 + self._rng.uniform(-_JITTER, _JITTER)
         self.until = now + min(self.rules.max_open_for, seconds * jitter)
-        self._told(why)
+        self._changed(why)
 
     def _close(self, now: float) -> None:
         self._become("closed")
         self._reopened = 0
         self._closed_at = now
-        self._told()
+        self._changed()
 
     def _count(self, now: float, *, failed: bool) -> None:
         """A call that failed, or was slow."""
-        place, slow = self._turn(now), not failed
-        self._calls[place] += 1
-        self._failed[place] += failed
-        self._slow[place] += slow
+        index, slow = self._turn(now), not failed
+        self._calls[index] += 1
+        self._failed[index] += failed
+        self._slow[index] += slow
         rules = self.rules
         calls = sum(self._calls)
         enough = calls >= rules.min_calls
@@ -238,8 +238,8 @@ class Breaker:
         current = int(now * _BUCKETS / self.rules.window)
         if current <= self._bucket:
             return self._bucket % _BUCKETS
-        for number in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):
-            place = number % _BUCKETS
-            self._calls[place] = self._failed[place] = self._slow[place] = 0
+        for bucket in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):
+            index = bucket % _BUCKETS
+            self._calls[index] = self._failed[index] = self._slow[index] = 0
         self._bucket = current
         return current % _BUCKETS

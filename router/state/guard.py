@@ -20,8 +20,8 @@ class Guard:
 
     __slots__ = ("breaker", "draining", "held_until", "limits")
 
-    def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
-        self.breaker = Breaker(rules, chance)
+    def __init__(self, rules: BreakerRules, limits: Limits, rng: random.Random) -> None:
+        self.breaker = Breaker(rules, rng)
         self.limits = RateLimits(limits)
         self.held_until = -inf
         self.draining = False
@@ -54,8 +54,8 @@ class TargetState(Guard):
 
     __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn", "turns")
 
-    def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
-        super().__init__(rules, limits, chance)
+    def __init__(self, rules: BreakerRules, limits: Limits, rng: random.Random) -> None:
+        super().__init__(rules, limits, rng)
         self.latency = PeakEwma()
         self.firsts = Recent()  # times to first content of streams
         self.answers = Recent()  # times of plain calls
@@ -69,8 +69,8 @@ class TargetState(Guard):
 
     def held(self, key: Key) -> float:
         """Until when the vendor asked to wait, as far as this target and key are concerned alone."""
-        told = self.pacing.get(key.identity) if self.pacing else None
-        return self.held_until if told is None else max(self.held_until, told.held_until)
+        pacing = self.pacing.get(key.identity) if self.pacing else None
+        return self.held_until if pacing is None else max(self.held_until, pacing.held_until)
 
 
 @dataclass(frozen=True, slots=True)

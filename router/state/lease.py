@@ -156,10 +156,10 @@ class Lease:
         state, guard = self._guards
         if state.limits.is_unlimited and guard.limits.is_unlimited:
             return
-        given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
-        used = None if given is None or made is None else given + made
+        input_tokens, output_tokens = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
+        used = None if input_tokens is None or output_tokens is None else input_tokens + output_tokens
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
-            guard.limits.settle(reserved, used, made, now)
+            guard.limits.settle(reserved, used, output_tokens, now)
 
 
 def rough_tokens(text: str) -> int:

@@ -40,8 +40,8 @@ def folder() -> Path:
     """Where the ledger is: `SIGNALBOX_STATE_DIR`, else the user's state folder of the system."""
     from platformdirs import user_state_path  # here: only those with a budget need it
 
-    told = os.environ.get("SIGNALBOX_STATE_DIR")
-    return Path(told) if told else user_state_path("signalbox")
+    configured = os.environ.get("SIGNALBOX_STATE_DIR")
+    return Path(configured) if configured else user_state_path("signalbox")
 
 
 class Ledger:

@@ -84,9 +84,9 @@ class Rate:
 
     def early(self, entry: Entry, now: float) -> float:
         """Seconds that a reservation has to wait still, when those before it used more than they had reserved."""
-        recent = (each for each in self._log if each.at > now - _MINUTE)
-        before = list(takewhile(lambda each: each is not entry, recent))
-        amount = sum(each.amount for each in before) + min(entry.amount, self._most)
+        recent = (earlier for earlier in self._log if earlier.at > now - _MINUTE)
+        before = list(takewhile(lambda earlier: earlier is not entry, recent))
+        amount = sum(earlier.amount for earlier in before) + min(entry.amount, self._most)
         moment = self._freed(amount, before, now)
         entry.at = max(entry.at, moment)
         return moment - now
@@ -212,12 +212,12 @@ class RateLimits:
 
     def tighten(self, requests: float | None, tokens: float | None, now: float) -> bool:
         """The vendor says so much is left; False when this has no limit of that kind."""
-        told = False
+        applied = False
         for rate, left in ((self._requests, requests), (self._tokens, tokens)):
             if rate is not None and left is not None:
-                told = True
+                applied = True
                 rate.tighten(left, now)
-        return told
+        return applied
 
     # --- places
 

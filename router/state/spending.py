@@ -143,8 +143,8 @@ class Spending:
         self, budgets: Iterable[Budget | None], target: Target, prompt: int, max_tokens: int | None
     ) -> Charge | None:
         """For a call that begins now; None when it counts for no budget."""
-        found = [self.accounts.get(budget.owner) for budget in budgets if budget is not None]
-        accounts = tuple(account for account in found if account is not None)
+        kept = [self.accounts.get(budget.owner) for budget in budgets if budget is not None]
+        accounts = tuple(account for account in kept if account is not None)
         if not accounts:
             return None
         answer = _USUAL_ANSWER if max_tokens is None else max_tokens
@@ -163,10 +163,10 @@ class Spending:
     def report(self) -> tuple[Spent, ...]:
         """All budgets as they are now."""
         wall = self._wall()
-        found = []
+        budgets = []
         for account in self.accounts.values():
             account.turn(wall)
             scope, _, name = account.budget.owner.partition(" ")
             budget = account.budget
-            found.append(Spent(scope, name, account.spent, budget.usd, budget.per, account.ends))
-        return tuple(found)
+            budgets.append(Spent(scope, name, account.spent, budget.usd, budget.per, account.ends))
+        return tuple(budgets)

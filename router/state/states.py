@@ -33,26 +33,26 @@ class States:
         changed: called with the identity of a target or key and its breaker when that has changed its state.
     """
 
-    def __init__(self, chance: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
-        self._chance = chance
+    def __init__(self, rng: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
+        self._rng = rng
         self._changed = changed or _nobody
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
 
     def target(self, target: Target) -> TargetState:
-        found = self._targets.get(target.identity)
-        if found is None:
-            found = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._chance)
-            found.breaker.on_change = partial(self._changed, target.identity)
-        return found
+        state = self._targets.get(target.identity)
+        if state is None:
+            state = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._rng)
+            state.breaker.on_change = partial(self._changed, target.identity)
+        return state
 
     def key_guard(self, target: Target, key: Key) -> Guard:
         """The guard of a provider key, which all targets of the provider share; made on first use."""
-        found = self._keys.get(key.identity)
-        if found is None:
-            found = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._chance)
-            found.breaker.on_change = partial(self._changed, key.identity)
-        return found
+        guard = self._keys.get(key.identity)
+        if guard is None:
+            guard = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._rng)
+            guard.breaker.on_change = partial(self._changed, key.identity)
+        return guard
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         return self.target(target), self.key_guard(target, key)
@@ -114,11 +114,11 @@ class States:
         for key in keys:
             if key.identity in without:
                 continue
-            found = self.refusal_for_key(target, key, prompt, max_tokens, now)
-            if found is None:
+            refusal = self.refusal_for_key(target, key, prompt, max_tokens, now)
+            if refusal is None:
                 return None
-            if soonest is None or found.until < soonest.until:
-                soonest = found
+            if soonest is None or refusal.until < soonest.until:
+                soonest = refusal
         return soonest
 
     def refusal_for_key(
@@ -130,10 +130,10 @@ class States:
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
-        for each, whose in ((state, ""), (guard, _whose(key))):
-            if not each.breaker.admits(now):
-                until = each.breaker.until if each.breaker.state == "open" else now
-                if each.breaker.manual:
+        for guarded, whose in ((state, ""), (guard, _whose(key))):
+            if not guarded.breaker.admits(now):
+                until = guarded.breaker.until if guarded.breaker.state == "open" else now
+                if guarded.breaker.manual:
                     when = "opened by hand"
                 else:
                     when = f"tried again in {until - now:.3g} s" if until > now else "a probe is under way"
@@ -143,7 +143,7 @@ class States:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
         if state.limits.full or guard.limits.full:
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
-        wait = max(each.limits.wait(each.limits.expected(prompt, max_tokens), now) for each in (state, guard))
+        wait = max(guarded.limits.wait(guarded.limits.expected(prompt, max_tokens), now) for guarded in (state, guard))
         if wait > 0:
             return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
         return None
@@ -156,9 +156,9 @@ class States:
         state = self.target(target)
 
         def order(key: Key) -> tuple[float, int, int]:
-            found = self.refusal_for_key(target, key, prompt, max_tokens, now)
+            refusal = self.refusal_for_key(target, key, prompt, max_tokens, now)
             busy = self.key_guard(target, key).limits.in_flight
-            return (-inf if found is None else found.until), busy, state.turns.get(key.identity, 0)
+            return (-inf if refusal is None else refusal.until), busy, state.turns.get(key.identity, 0)
 
         best = min([key for key in keys if key.identity not in without] or keys, key=order)
         state.turn += 1  # among equals the one that was idle longest
@@ -192,7 +192,7 @@ class States:
         limits_by_key = {key: self.key_guard(target, key).limits for key in target.keys}
         free = [key for key, allowance in limits_by_key.items() if not allowance.full]
         if free:
-            key = min(free, key=lambda each: limits_by_key[each].in_flight)
+            key = min(free, key=lambda candidate: limits_by_key[candidate].in_flight)
             limits_by_key[key].acquire_slot()
             return key
         loop = asyncio.get_running_loop()

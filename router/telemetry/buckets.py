@@ -55,16 +55,16 @@ class Totals:
 
     def add(self, other: Totals) -> None:
         self._numbers(other, 1)
-        for code, number in other.errors.items():
-            self.errors[code] = self.errors.get(code, 0) + number
+        for code, count in other.errors.items():
+            self.errors[code] = self.errors.get(code, 0) + count
         sketch.add(self.first_token, other.first_token)
         sketch.add(self.latency, other.latency)
 
     def subtract(self, other: Totals) -> None:
         """Take away what was added before."""
         self._numbers(other, -1)
-        for code, number in other.errors.items():
-            self.errors[code] -= number
+        for code, count in other.errors.items():
+            self.errors[code] -= count
         sketch.subtract(self.first_token, other.first_token)
         sketch.subtract(self.latency, other.latency)
         if not self.calls:
@@ -88,7 +88,7 @@ class Totals:
 
     def counts(self) -> Counts:
         """The counts as data."""
-        errors = {code: number for code, number in self.errors.items() if number}
+        errors = {code: count for code, count in self.errors.items() if count}
         numbers = {name: getattr(self, name) for name in Counts.__struct_fields__ if name not in ("calls", "errors")}
         return Counts(calls=self.calls, errors=errors, **numbers)
 

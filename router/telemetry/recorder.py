@@ -44,9 +44,9 @@ Capture = Literal["off", "preview", "full"]
 class Listener(Protocol):
     """An exporter. Its methods are called on the loop, between the steps of a request, and must be quick."""
 
-    def began(self, witness: RequestRecorder) -> None: ...
+    def began(self, recorder: RequestRecorder) -> None: ...
 
-    def ended(self, witness: RequestRecorder, response: CompletionResponse | None) -> None: ...
+    def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None: ...
 
 
 # How a plain request is remembered: as little as can be, since the rest would stay out of every processor's cache.
@@ -96,8 +96,8 @@ class Telemetry:
     def adopt(self, plan: Plan) -> None:
         """This plan runs from now on."""
         self.plan = plan
-        told = plan.file.telemetry
-        self.capture = "off" if told is None or told.capture is None else told.capture
+        settings = plan.file.telemetry
+        self.capture = "off" if settings is None or settings.capture is None else settings.capture
 
     def bind_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """The router runs on this loop now."""
@@ -122,11 +122,11 @@ class Telemetry:
     def changed(self, identity: str, breaker: Breaker) -> None:
         """A breaker took another state. It is told a little later, when the failure that did it is known."""
         change = Change(breaker.state, breaker.manual, breaker.why, breaker.until)
-        asyncio.get_running_loop().call_soon(self._tell_change, identity, change)
+        asyncio.get_running_loop().call_soon(self._publish_change, identity, change)
 
-    def _tell_change(self, identity: str, change: Change) -> None:
+    def _publish_change(self, identity: str, change: Change) -> None:
         now = asyncio.get_running_loop().time()
-        target = next((each for each in self.plan.targets if each.identity == identity), None)
+        target = next((known for known in self.plan.targets if known.identity == identity), None)
         provider, name = names_of(identity)
         self.publish(
             breaker_changed(
@@ -150,8 +150,8 @@ class Telemetry:
         self.events.append(event)
         # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
         log.info("%s", event.sentence)
-        for hear in tuple(self.subscribers):
-            hear(event)
+        for on_event in tuple(self.subscribers):
+            on_event(event)
 
     # --- slots
 
@@ -200,14 +200,14 @@ def names_of(identity: str) -> tuple[str, str | None]:
 
 def _by_provider(buckets: list[Bucket]) -> list[Bucket]:
     """Many slots of one second as a few: plots tell providers and routes apart, but no targets."""
-    found: dict[tuple[str, str, str], Bucket] = {}
+    merged: dict[tuple[str, str, str], Bucket] = {}
     for bucket in buckets:
         counter = bucket.counter
         key = (counter.kind, counter.route, counter.provider)
-        if key not in found:
-            found[key] = Bucket(CallCounter(*key), bucket.second, bucket.ends)
-        found[key].add(bucket)
-    return list(found.values())
+        if key not in merged:
+            merged[key] = Bucket(CallCounter(*key), bucket.second, bucket.ends)
+        merged[key].add(bucket)
+    return list(merged.values())
 
 
 class RequestRecorder:
@@ -280,7 +280,7 @@ class RequestRecorder:
         if telemetry.listeners:
             self._fill(target, now, usage, cost, response.cached)
             self.first_token = None if first is None else first + started - self.began
-            self._tell_end(response)
+            self._notify_ended(response)
 
     def _fill(self, target: Target | None, now: float, usage: Usage | None, cost: float | None, cached: bool) -> None:
         self.target, self.usage, self.cost, self.cached = target, usage, cost, cached
@@ -295,9 +295,9 @@ class RequestRecorder:
             self.captured = _captured(telemetry.capture, self._request, response)
             self._request = None
         telemetry.requests.append(self)
-        self._tell_end(response)
+        self._notify_ended(response)
 
-    def _tell_end(self, response: CompletionResponse | None) -> None:
+    def _notify_ended(self, response: CompletionResponse | None) -> None:
         for listener in self._telemetry.listeners:
             listener.ended(self, response)
 
@@ -310,11 +310,11 @@ class RequestRecorder:
         trace = Trace(route.name, revision)
         trace.seconds = now - began
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
-        found = cls(telemetry, Route(route.name), trace, None, began)
-        found.number = number
-        found._fill(target, now, usage, cost, False)
-        found.first_token = None if first is None else first + started - began
-        return found
+        recorder = cls(telemetry, Route(route.name), trace, None, began)
+        recorder.number = number
+        recorder._fill(target, now, usage, cost, False)
+        recorder.first_token = None if first is None else first + started - began
+        return recorder
 
     def answered_from_cache(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
         """Answered without a call: from the cache, or by the call of another request that asked the same.
@@ -411,16 +411,16 @@ class RequestRecorder:
         return buckets
 
 
-def _answer(bucket: Bucket, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
+def _answer(bucket: Bucket, seconds: float, first: float | None, usage: Usage, cost: float | None) -> None:
     bucket.succeeded += 1
     if first is None:
-        bucket.plain.append(whole)
+        bucket.plain.append(seconds)
     else:
         bucket.firsts.append(first)
-        bucket.wholes.append(whole)
-        if usage.output_tokens and whole > first:
+        bucket.wholes.append(seconds)
+        if usage.output_tokens and seconds > first:
             bucket.stream_tokens += usage.output_tokens
-            bucket.stream_seconds += whole - first
+            bucket.stream_seconds += seconds - first
     if usage.input_tokens is not None:
         bucket.input_tokens += usage.input_tokens
     if usage.output_tokens is not None:

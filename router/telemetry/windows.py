@@ -71,24 +71,24 @@ class Windows:
             for bucket in self._seen.popleft()[1]:
                 for window in self._windows(bucket.counter):
                     window.subtract(bucket)
-        known = self._seen[-1] if self._seen else (0, [])
+        newest = self._seen[-1] if self._seen else (0, [])
         for moment, buckets in telemetry.recent:
-            if moment < max(first, known[0]):
+            if moment < max(first, newest[0]):
                 continue
-            if moment > known[0]:
-                known = (moment, [])
-                self._seen.append(known)
-            for bucket in buckets[len(known[1]) :]:
-                known[1].append(bucket)
+            if moment > newest[0]:
+                newest = (moment, [])
+                self._seen.append(newest)
+            for bucket in buckets[len(newest[1]) :]:
+                newest[1].append(bucket)
                 for window in self._windows(bucket.counter):
                     window.add(bucket)
 
     def _windows(self, counter: CallCounter) -> Iterator[Window]:
         for key in groups_of(counter):
-            found = self.groups.get(key)
-            if found is None:
-                found = self.groups[key] = Window()
-            yield found
+            window = self.groups.get(key)
+            if window is None:
+                window = self.groups[key] = Window()
+            yield window
         if counter.kind != "requests":
             flow = self.flows.get((counter.route, counter.identity))
             if flow is None:
@@ -97,8 +97,8 @@ class Windows:
 
     def sums(self, key: Key) -> Totals:
         """The sums of a group's window."""
-        found = self.groups.get(key)
-        return found.sums if found is not None else Totals()
+        window = self.groups.get(key)
+        return window.sums if window is not None else Totals()
 
     def figures(self, key: Key, now: float, total: Totals, in_flight: int, *, with_sketches: bool = False) -> Figures:
         """A group's figures as data.
@@ -164,11 +164,11 @@ class GroupTotals:
 
     def target(self, provider: str, model: str) -> Totals:
         """The sums of a target, whatever connections it has had."""
-        found = Totals()
+        totals = Totals()
         for (kind, identity), sums in self._sums.items():
             if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):
-                found.add(sums)
-        return found
+                totals.add(sums)
+        return totals
 
     def of(self, key: Key) -> Totals:
         return self._sums.get(key) or Totals()

@@ -33,9 +33,9 @@ def folder() -> Path:
     Where the usual one has so long a path that no socket fits in, it is one in the folder for temporary files, named
     after the user and the usual one.
     """
-    told = os.environ.get(FOLDER)
-    if told:
-        usual = Path(told).absolute()
+    configured = os.environ.get(FOLDER)
+    if configured:
+        usual = Path(configured).absolute()
     else:
         import platformdirs  # here: only routers that are watched, and those who watch, need it
 
@@ -51,35 +51,35 @@ def make_folder(path: Path) -> None:
     """Make the folder, for its owner alone.
 
     Raises:
-        NoPlace: it belongs to somebody else, is no folder, or can't be made.
+        SocketUnavailable: it belongs to somebody else, is no folder, or can't be made.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise SocketUnavailable(f"{path} is not a folder of this user; {FOLDER} names another")
-        if stat.S_IMODE(found.st_mode) & 0o077:
+        if stat.S_IMODE(status.st_mode) & 0o077:
             path.chmod(0o700)
     except OSError as error:
         raise SocketUnavailable(f"{path} can't be made ({error.strerror}); {FOLDER} names another") from None
 
 
-def listen(told: str | None) -> tuple[socket.socket, Path]:
+def listen(configured: str | None) -> tuple[socket.socket, Path]:
     """A listening socket for this process that only this user may connect to, and where it is.
 
     Args:
-        told: its path, where the file names one; a second process of the app takes `<path>.<pid>`. None takes a name in
-            `folder()`.
+        configured: the socket's path, where the file names one; a second process of the app takes `<path>.<pid>`.
+            None takes a name in `folder()`.
 
     Raises:
-        NoPlace
+        SocketUnavailable
     """
-    if told is None:
+    if configured is None:
         where = folder()
         make_folder(where)
         clean_up(where)
         return _bind(where / f"{os.getpid()}-{secrets.token_hex(4)}.sock")
-    path = Path(told).expanduser().absolute()
+    path = Path(configured).expanduser().absolute()
     if not path.parent.is_dir():
         raise SocketUnavailable(f"telemetry.monitor: {path.parent} is not a folder")
     remove_if_dead(path)
@@ -91,16 +91,16 @@ def _bind(path: Path) -> tuple[socket.socket, Path]:
         raise SocketUnavailable(
             f"telemetry.monitor: the path {path} has over {LONGEST} bytes, which no socket can have"
         )
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        made.bind(os.fspath(path))
+        sock.bind(os.fspath(path))
         path.chmod(0o600)  # before anybody can connect, which takes `listen`
-        made.listen(64)
+        sock.listen(64)
     except OSError as error:
-        made.close()
+        sock.close()
         raise SocketUnavailable(f"no socket can be made at {path} ({error.strerror})") from None
-    made.setblocking(False)
-    return made, path
+    sock.setblocking(False)
+    return sock, path
 
 
 def clean_up(where: Path) -> None:
@@ -142,12 +142,13 @@ def is_same_user(connected: socket.socket) -> bool:
     Linux: SO_PEERCRED (unix(7)); macOS and the BSDs: LOCAL_PEERCRED (unix(4)). Elsewhere the folder alone protects.
     """
     if hasattr(socket, "SO_PEERCRED"):
-        found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        _, uid, _ = struct.unpack("3i", found)
+        credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _, uid, _ = struct.unpack("3i", credentials)
         return bool(uid == os.getuid())
     try:
-        found = connected.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred begins with version and uid
+        # SOL_LOCAL, LOCAL_PEERCRED: struct xucred begins with version and uid
+        credentials = connected.getsockopt(0, 1, 76)
     except OSError:
         return True
-    _, uid = struct.unpack_from("2I", found)
+    _, uid = struct.unpack_from("2I", credentials)
     return bool(uid == os.getuid())
