@@ -1,4 +1,4 @@
-"""The strategy `weighted`: weights are kept to one call, whatever the number of targets."""
+"""The strategy `weighted`: every target has its share of the calls, to one call, whatever the number of targets."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class _Turn:
 
     @property
     def due(self) -> float:
+        """When its next call is due, in virtual time."""
         return self.begin + 1.0 / self.weight
 
 
@@ -127,7 +128,7 @@ class Weighted:
         return min(growing if not first else [*growing, first[0][2]], key=lambda turn: _order(turn, time))
 
     def _take(self) -> _Turn:
-        """The first in line leaves it."""
+        """Take the first in line out of it."""
         return heappop(self._ready or self._waiting)[2]
 
     def _step_aside(self, turn: _Turn) -> None:
@@ -159,7 +160,7 @@ class Weighted:
         return growing
 
     def _with(self, turn: _Turn, share: float) -> _Turn:
-        """It has this share of its weight now, and is owed as much as before."""
+        """Give a turn this share of its weight; it is owed as much as before."""
         turn.weight = turn.part * share
         turn.begin = self._time - turn.credit / turn.weight
         return turn

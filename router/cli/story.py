@@ -53,6 +53,8 @@ class _Row:
 
 @dataclass
 class _Run:
+    """One run of the demo: the router, its vendors, and the answers so far."""
+
     router: Router
     simulator: Simulator
     rows: list[_Row] = field(default_factory=list)
@@ -122,7 +124,7 @@ def _write(text: str, column: int, width: int = 92) -> int:
 
 
 def _pieces(text: str) -> list[str]:
-    """Words with the space before them, and line breaks on their own."""
+    """Split a text into words with the space before them, and line breaks on their own."""
     pieces: list[str] = []
     for number, line in enumerate(text.split("\n")):
         if number:

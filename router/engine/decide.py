@@ -26,7 +26,7 @@ PickHedge = Callable[..., Call | None]  # called with `beside`, the identities o
 
 
 def decide(context: RequestContext) -> Decision:
-    """The walk along a chain; returns why it ended.
+    """Walk along a chain, step by step; returns why the walk ended.
 
     The skips and waits go into the trace; the attempts are written by those who make them.
     """
@@ -57,7 +57,7 @@ def decide(context: RequestContext) -> Decision:
 
 
 def hedge_after(context: RequestContext, target: Target) -> float | None:
-    """Seconds until a second target is called beside this one; None: none will be."""
+    """Return the seconds until a second target is called beside this one; None when none will be."""
     rules = context.chain.hedge
     if rules is None:
         return None
@@ -73,7 +73,7 @@ def hedge_after(context: RequestContext, target: Target) -> float | None:
 def _call(
     call: Call, context: RequestContext, progress: Progress, pick_hedge: PickHedge
 ) -> Generator[Step, Outcome, ProviderError | None]:
-    """One call, and while it is slow those beside it; gives the last error, None when one delivered."""
+    """Make one call, and while it is slow others beside it; returns the last error, None when one delivered."""
     progress.attempts += 1
     under_way = [call.target.identity]
     outcome = yield call
@@ -95,7 +95,7 @@ def _call(
 
 
 def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pick_hedge: PickHedge) -> Call | None:
-    """The next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
+    """Return the next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
     rules = context.chain.hedge
     if rules is None or len(under_way) > rules.max or _no_more_attempts(context, progress):
         return None
@@ -112,7 +112,7 @@ def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pi
 
 
 def _no_hedge(**_: object) -> None:
-    """There is nobody to call beside."""
+    """Pick nobody to call beside, for calls that are not hedged."""
 
 
 # --- what an error leads to
@@ -125,7 +125,7 @@ def _enters(tier: Tier, progress: Progress) -> bool:
 
 
 def _is_final(error: ProviderError) -> bool:
-    """Whether no other target may have this request, unless a tier names the code."""
+    """Say whether no other target may have this request, unless a tier names the code."""
     return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
 
 
@@ -134,7 +134,7 @@ def _is_named_later(context: RequestContext, tier_index: int, error: ProviderErr
 
 
 def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
-    """Why no further attempt may be made; "" when one may."""
+    """Say why no further attempt may be made; "" when one may."""
     most = context.chain.retry.max_attempts
     if progress.attempts >= most:
         return f"retry.max_attempts is {most}"
@@ -144,7 +144,9 @@ def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
 
 
 def _retry_stale_connection(context: RequestContext, progress: Progress, call: Call, error: ProviderError) -> bool:
-    """Whether a pooled connection that the server closed as it was used is tried again: same target, without a wait."""
+    """Say whether to try the same target again at once, since the server closed a pooled connection just as it was
+    used.
+    """
     target = call.target
     is_first = len(progress.tried.get(target.identity, ())) == 1
     if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not is_first:
@@ -158,7 +160,7 @@ def _retry_stale_connection(context: RequestContext, progress: Progress, call: C
 
 
 def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
-    """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
+    """Wait for the first target that will be eligible, or probe the breaker that opens soonest: now there is none."""
     later = callable_later(context, progress, progress.entered)
     began = context.clock()
     for until, tier_index, target, key, reason in sorted(later, key=lambda option: option[:2]):
@@ -187,7 +189,7 @@ def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
 def _in_line(
     context: RequestContext, target: Target, key: Key, pause: float, longest: float
 ) -> Generator[Step, Outcome, tuple[Reserved, Reserved] | None]:
-    """Wait for a limit or a hold, first come, first served: what is reserved now is waited for by those who come later.
+    """Wait for a limit or a hold, first come, first served: those who come later wait for what is reserved now.
 
     None when those before have used more than was expected, and waiting on would take too long.
     """
@@ -208,7 +210,7 @@ def _in_line(
 
 
 def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
-    """No untried target is left: those whose error allows a retry, after the shortest wait."""
+    """Retry targets whose error allows it, after the shortest wait: no untried target is left."""
     if progress.last is not None and _is_final(progress.last):
         return End(is_callers_fault=True)
     needs = context.requirements
@@ -238,7 +240,7 @@ def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
 
 
 def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tuple[float, int, Target, Key]]:
-    """(seconds to wait, tier, target, key) of every target that may be tried again."""
+    """List (seconds to wait, tier, target, key) of every target that may be tried again."""
     options: list[tuple[float, int, Target, Key]] = []
     seen: set[str] = set()
     for tier_index, tier in enumerate(context.chain.tiers):
@@ -257,7 +259,7 @@ def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tu
 
 
 def _pause(context: RequestContext, target: Target, key: Key, error: ProviderError, retry: int) -> float:
-    """Seconds until this may be tried again: what the vendor asked for, else the backoff."""
+    """Return the seconds until this may be tried again: what the vendor asked for, else the backoff."""
     held = context.states.held(target, key) - context.clock()
     if held > 0:
         return held  # a Retry-After, or what stands for one

@@ -1,5 +1,6 @@
-"""Who may be called now, and who not and why: what `decide` asks before every step. Nothing here waits or changes
-state, but for the place in line that a balancer's pick takes."""
+"""Says who may be called now, and who not and why: `decide` asks before every step. Nothing here waits or changes
+state, but for the place in line that a balancer's pick takes.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +33,9 @@ _SKIP_CODES = {
 
 
 class Progress(msgspec.Struct):
-    """What a request has seen so far. `tried` has an error for each attempt, `keys` the keys that an error was about,
-    both by the target's identity."""
+    """What a request has seen so far. `tried` has an error for each attempt, and `keys` the keys that an error was
+    about, both by the target's identity.
+    """
 
     tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
@@ -44,7 +46,7 @@ class Progress(msgspec.Struct):
     codes: set[ErrorCode] = set()
 
     def learn(self, call: Call, error: ProviderError) -> None:
-        """A call failed."""
+        """Remember that a call failed, and how."""
         target = call.target
         self.tried.setdefault(target.identity, []).append(error)
         if call.key.number and CONSEQUENCES[error.code].other_key:
@@ -56,7 +58,7 @@ class Progress(msgspec.Struct):
             self.window_floor = max(self.window_floor, window)
 
     def may_try(self, target: Target) -> bool:
-        """Whether it was not tried yet, or only with keys that it may fare better without."""
+        """Say whether a target was not tried yet, or only with keys that it may fare better without."""
         errors = self.tried.get(target.identity)
         if not errors:
             return True
@@ -65,7 +67,7 @@ class Progress(msgspec.Struct):
 
 
 class Later(NamedTuple):
-    """A target and key that could serve, but not now: from when on (the loop's time), and why."""
+    """A target and key that could serve, but not now. `until` is from when on (the loop's time), `reason` why."""
 
     until: float
     tier: int
@@ -77,7 +79,7 @@ class Later(NamedTuple):
 def pick(
     context: RequestContext, progress: Progress, tier_index: int, skipped: set[str], beside: Collection[str] = ()
 ) -> Call | None:
-    """The next call in a tier, by its balancer; None when none of its targets may be called.
+    """Return the next call in a tier, by its balancer; None when none of its targets may be called.
 
     Args:
         number: of the tier, from 0.
@@ -120,7 +122,7 @@ def pick(
 
 
 def over_budget(context: RequestContext, target: Target, now: float) -> Refusal | None:
-    """Why a budget keeps the target from being called; None when none does."""
+    """Say why a budget keeps the target from being called; None when none does."""
     if context.spending is None:
         return None
     over = context.spending.over((context.chain.budget, target.budget), target)
@@ -141,7 +143,7 @@ def _rough(seconds: float) -> str:
 
 
 def callable_later(context: RequestContext, progress: Progress, tiers: Collection[int]) -> list[Later]:
-    """All targets of these tiers, with each of their keys, that could serve but for the moment."""
+    """List the targets of these tiers, with each of their keys, that could serve but for the moment."""
     now, needs = context.clock(), context.requirements
     later: list[Later] = []
     seen: set[str] = set()
@@ -165,20 +167,20 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
 
 
 def next_try(context: RequestContext) -> float | None:
-    """Seconds until some target of the chain may be called again; None where nobody knows."""
+    """Return the seconds until some target of the chain may be called again; None where nobody knows."""
     later = callable_later(context, Progress(), range(len(context.chain.tiers)))
     soonest = min((target.until for target in later), default=inf)
     return None if soonest == inf else max(0.0, soonest - context.clock())
 
 
 def is_probed(context: RequestContext, target: Target, key: Key) -> bool:
-    """Whether a breaker of the target or key has all its probes under way, or was opened by hand."""
+    """Say whether a breaker of the target or key has all its probes under way, or was opened by hand."""
     now = context.clock()
     guards = context.states.guards(target, key)
     return any(guard.breaker.manual for guard in guards) or any(guard.breaker.probing(now) for guard in guards)
 
 
 def breakers_admit(context: RequestContext, target: Target, key: Key) -> bool:
-    """Whether neither breaker, of the target or of the key, stands against a call."""
+    """Say whether both breakers, of the target and of the key, let a call through."""
     now = context.clock()
     return all(guard.breaker.admits(now) for guard in context.states.guards(target, key))

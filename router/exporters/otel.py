@@ -63,7 +63,7 @@ def instrument(
 
 
 class _Spans:
-    """Listens to a router."""
+    """Listens to a router, and makes spans and metrics of its requests."""
 
     def __init__(self, telemetry: Telemetry, tracer: trace.Tracer, meter: metrics.Meter) -> None:
         self._telemetry = telemetry
@@ -83,6 +83,7 @@ class _Spans:
         )
 
     def began(self, recorder: RequestRecorder) -> None:
+        """Remember the span that the app was in when the request began."""
         self._around[recorder] = context.get_current()
 
     def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None:
@@ -118,7 +119,7 @@ class _Spans:
         return int((loop_time + self._telemetry.offset) * 1e9)
 
     def _called(self, target: str) -> dict[str, Any]:
-        """Provider and model of a target's name."""
+        """Return the attributes for provider and model of a target's name."""
         resolved = self._telemetry.plan.file.resolve_target(target)
         if resolved is None:  # the file has changed meanwhile
             return {"gen_ai.provider.name": target.partition("/")[0], "gen_ai.request.model": target}

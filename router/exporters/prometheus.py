@@ -31,13 +31,15 @@ _OUTCOMES = ("succeeded", "failed", "cancelled")
 
 
 class RouterCollector(Collector):
-    """Made by `Router.prometheus()`. Sums of durations are those of the buckets' middles: at most 3.2 % off."""
+    """A collector of a router's figures; `Router.prometheus()` makes it. Sums of durations are those of the buckets'
+    middles: at most 3.2 % off.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: otherwise registering would take a first reading."""
+        """Return nothing: otherwise registering would take a first reading."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -48,7 +50,7 @@ class RouterCollector(Collector):
         yield from _state(snapshot)
 
     def _read(self) -> tuple[Snapshot, GroupTotals]:
-        """On the router's own loop, since it counts there."""
+        """Read the router on its own loop, since it counts there."""
         home = self._subject.loop
         if home is None or not home.is_running() or home is _running_loop():
             return self._taken()

@@ -13,7 +13,7 @@ from router.views.commands import ClearCache, Command, Done, Drain, Reload, SetB
 
 
 async def run_command(subject: Subject, command: Command) -> Done:
-    """Do it; what can't be done is said in the result."""
+    """Run a command; what can't be done is said in the result."""
     try:
         return await _run(subject, command)
     except (SignalboxError, ValueError) as error:

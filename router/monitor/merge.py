@@ -36,7 +36,7 @@ _COUNTED = tuple(name for name in NUMBERS if name in Counts.__struct_fields__)
 
 
 def merge(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """One snapshot of all.
+    """Make one snapshot of those of all processes.
 
     Args:
         snapshots: one a process, with sketches, of about the same moment.
@@ -110,7 +110,7 @@ def _moved(snapshot: Snapshot, back: int) -> Snapshot:
 
 
 def _by_name(lists: Iterable[Sequence[T]], name: Callable[[T], str], join: Callable[[list[T]], T]) -> tuple[T, ...]:
-    """Those of one name joined, in the order in which they are first seen."""
+    """Join the items of one name, in the order in which they are first seen."""
     groups: dict[str, list[T]] = {}
     for items in lists:
         for item in items:
@@ -173,7 +173,7 @@ def _health(group: list[Health]) -> Health:
 
 
 def _limits(group: list[tuple[LimitUse, ...]]) -> tuple[LimitUse, ...]:
-    """Each process has its limits to itself: the tightest is shown."""
+    """Join the limits of processes, each of which has them to itself: the tightest is shown."""
     return _by_name(
         group,
         lambda limit: limit.what,
@@ -186,7 +186,7 @@ def _tightest(pressures: Iterable[float | None]) -> float | None:
 
 
 def _shared(providers: tuple[ProviderFigures, ...]) -> tuple[ProviderFigures, ...]:
-    """With the shares of the whole, where each process knew only its own."""
+    """Set each one's share of all calls, where each process knew only its share of its own."""
     calls = sum(provider.figures.window.calls for provider in providers)
 
     def share(figures: Figures) -> float | None:

@@ -1,4 +1,4 @@
-"""A snapshot of a router: what was counted, and the state of its breakers, limits and file, as data."""
+"""Makes the snapshots of a router: what was counted, and the state of its breakers, limits and file, as data."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ class Report:
 
     @property
     def name(self) -> str:
-        """Of the app: the file's name, or the folder's where that is the usual routes.yaml."""
+        """The app's name: that of the file, or of its folder where the file is the usual routes.yaml."""
         if self.path is None:
             return "router"
         return (self.path.parent.name or "router") if self.path.stem == "routes" else self.path.stem
 
     async def reloaded(self, result: ReloadResult) -> None:
-        """The file was seen to change."""
+        """Remember that the file was seen to change, and what came of it."""
         now = time.time()
         outcome = (result.changes, result.diagnostics, result.problem)
         self.last_reload = ReloadNote(now, result.accepted, result.revision, *outcome)
@@ -88,7 +88,7 @@ class Report:
         self.telemetry.publish(reloaded(result, self.path.name if self.path else "the file", now))
 
     def drained(self, name: str, *, back: bool) -> None:
-        """A person drained a target or provider, or took it back."""
+        """Tell those who watch that a person drained a target or provider, or took it back."""
         file = self.telemetry.plan.file
         target = None if name in file.providers and name not in file.models else name
         resolved = None if target is None else file.resolve_target(target)
@@ -96,7 +96,9 @@ class Report:
         self.telemetry.publish(drained(name, back=back, provider=provider, target=target, time=time.time()))
 
     def config(self) -> ConfigView:
-        """The file as saved, as it runs, and what lies between them. It is made from the text: best in a thread."""
+        """Return the file as saved, as it runs, and what lies between them. It is made from the text: best in a
+        thread.
+        """
         plan = self.telemetry.plan
         running = "" if plan.loaded is None else plan.loaded.shown
         rejected = self.rejected
@@ -113,7 +115,7 @@ class Report:
         )
 
     def snapshot(self, now: float, *, watching: bool, with_sketches: bool = False) -> Snapshot:
-        """At this moment.
+        """Make the snapshot of this moment.
 
         Args:
             now: the loop's time.
@@ -163,7 +165,7 @@ class Report:
 
 
 class _Making:
-    """One snapshot in the making."""
+    """One snapshot while it is made."""
 
     def __init__(self, report: Report, plan: Plan, now: float, states: States, with_sketches: bool) -> None:
         self._telemetry = report.telemetry
@@ -197,7 +199,7 @@ class _Making:
         return tuple(self._provider(name, some.get(name), targets) for name, targets in by_provider.items())
 
     def _strangers(self) -> Iterable[str]:
-        """Targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
+        """List targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
         return [name for kind, name in self._totals.keys if kind == "target" and name not in self._targets]
 
     def _provider(self, name: str, target: Target | None, targets: list[TargetFigures]) -> ProviderFigures:
@@ -257,7 +259,7 @@ class _Making:
 
 
 def _memory() -> int | None:
-    """Bytes in memory now, where the system tells (proc(5)); elsewhere the most so far."""
+    """Return the bytes in memory now, where the system tells (proc(5)); elsewhere the most so far."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
@@ -266,7 +268,7 @@ def _memory() -> int | None:
 
 
 def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, ...]:
-    """The lines of a unified diff, keys blanked out."""
+    """Return the lines of a unified diff, keys blanked out."""
     if before is None or after is None or before is after:
         return ()
     lines = difflib.unified_diff(before.shown.splitlines(), after.shown.splitlines(), "running", "saved", lineterm="")

@@ -13,7 +13,7 @@ from router.views.trace import Entry
 
 
 def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
-    """The recent requests that pass the filter, the newest first."""
+    """Return the recent requests that pass the filter, the newest first."""
     records: list[RequestRecord] = []
     for ended in _newest_first(telemetry):
         if len(records) >= limit:
@@ -25,12 +25,12 @@ def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tupl
 
 
 def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
-    """A recent request step by step; None when it is not remembered (any more)."""
+    """Return a recent request step by step; None when it is not remembered (any more)."""
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(telemetry, ended) == id), None)
 
 
 def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
-    """A recent request by its number among the requests of this router; None when it is not remembered."""
+    """Return a recent request by its number among those of this router; None when it is not remembered."""
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.number == number), None)
 
 
@@ -48,7 +48,7 @@ def _id(telemetry: Telemetry, ended: RequestRecorder) -> str:
 
 
 def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
-    """The line of a request."""
+    """Make the record of a request that ended."""
     attempts, answer = ended.trace.attempts, ended.trace.answer
     last = answer or (attempts[-1] if attempts else None)
     target = ended.target.name if ended.target else last.target if last else None
@@ -82,7 +82,7 @@ def _provider(telemetry: Telemetry, target: str | None) -> str | None:
 
 
 def passes(record: RequestRecord, only: RequestFilter) -> bool:
-    """Whether the filter lets it through."""
+    """Say whether the filter lets a record through."""
     for name in ("route", "provider", "target", "code"):
         wanted = getattr(only, name)
         if wanted is not None and getattr(record, name) != wanted:
@@ -91,7 +91,9 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
 
 
 def _entries(ended: RequestRecorder) -> tuple[Entry, ...]:
-    """The trace's, where the attempt of a stream lasts to the stream's end and says when its first content came."""
+    """Return the trace's entries; the attempt of a stream lasts to the stream's end and says when its first content
+    came.
+    """
     answer = ended.trace.answer
     if ended.first_token is None or answer is None:
         return tuple(ended.trace.entries)

@@ -25,7 +25,7 @@ _OF_TARGETS = ("timeout", "breaker", "limits")
 
 
 def chains(plan: Plan) -> Chains:
-    """All routes of the file, as people read them."""
+    """Return all routes of the file, as people read them."""
     return Chains(plan.revision, tuple(_chain(plan, plan.chains[name]) for name in plan.file.routes))
 
 
@@ -87,7 +87,7 @@ def _origin(plan: Plan, origin: Origin) -> tuple[str, int | None]:
 
 
 def written(key: str, value: Any) -> str:
-    """A value as a routes.yaml would say it."""
+    """Write a value as a routes.yaml would say it."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -102,7 +102,7 @@ def written(key: str, value: Any) -> str:
 
 
 def _cache(plan: Plan, route: str) -> str | None:
-    """The cache policy in words; None when nothing is cached."""
+    """Say the cache policy in words; None when nothing is cached."""
     values = effective(plan.file, "cache", route=route)
     if values["ttl"].value is None:
         return None

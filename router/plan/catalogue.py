@@ -17,7 +17,7 @@ Rules = TypeVar("Rules")
 
 
 class ProviderCatalogue:
-    """What a file and its providers tell of targets, each thing made once. Providers are made for this only, and never
+    """What a file and its providers say of targets, each thing made once. Providers are made for this only, and never
     connect.
 
     Args:
@@ -40,7 +40,7 @@ class ProviderCatalogue:
         model: str | None = None,
         route: str | None = None,
     ) -> Rules:
-        """What `make` makes of the policy's values; the same for all models that do not say otherwise."""
+        """Return what `make` makes of the policy's values; it is the same for all models that do not say otherwise."""
         if model is not None and not getattr(self._file.models[model], policy).model_fields_set:
             model = None
         cache_key = policy, provider, model, route
@@ -51,13 +51,14 @@ class ProviderCatalogue:
         return cast(Rules, self._rules[cache_key])
 
     def account(self, provider: str) -> str:
-        """What stands for the provider with all that shapes its connection."""
+        """Return what stands for the provider with all that shapes its connection."""
         keys = self.keys[provider]
         if len(keys) == 1:
             return keys[0].identity
         return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
+        """Return what the provider knows of a model."""
         if provider not in self._made:
             self._made[provider] = registry.create(self.settings[provider][0])
         return self._made[provider].capabilities(model)
@@ -85,5 +86,6 @@ def _digest(shape: object) -> str:
 
 
 def policy_values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:
+    """Return the effective values of a policy by key."""
     names = {"provider": None, "model": None, "route": None} | where
     return {key: value.value for key, value in effective(file, policy, **names).items()}

@@ -1,4 +1,6 @@
-"""The compiled file: immutable chains of tiers of targets. Made off to the side, swapped in as one reference."""
+"""Compiles a file into a plan: immutable chains of tiers of targets. It is made off to the side and swapped in as
+one reference.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from router.plan.target import Target
 
 
 def compile_plan(loaded: LoadResult) -> Plan:
-    """A plan of a file that loaded without errors."""
+    """Compile a file that loaded without errors into a plan."""
     file = loaded.file
     if file is None:
         raise ValueError("a file with errors can't be compiled")
@@ -47,7 +49,9 @@ def _cache(file: RoutesFile, route: str) -> CacheRules | None:
 
 
 def _answers(tiers: list[Tier]) -> str:
-    """A key that is changed for another, weights, timeouts and the order of targets change no answer."""
+    """Hash what can change the answers of a chain; another key, weights, timeouts and the order of targets change
+    none.
+    """
     shapes = set()
     for target in (target for tier in tiers for target in tier.targets):
         settings = target.keys[0].settings
@@ -88,7 +92,7 @@ def _add_route(
     on: frozenset[ErrorCode] | None,
     gate: int | None,
 ) -> None:
-    """The tiers of route `name`, with the policies of the route that the app called."""
+    """Add the tiers of route `name`, with the policies of the route that the app called."""
     config = file.routes[name]
     first = len(tiers)
     balance = config.balance or file.defaults.balance or "weighted"
@@ -170,7 +174,7 @@ def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:
 
 
 def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> ModelCapabilities:
-    """The file's own word first, then the provider's."""
+    """Join what is known of a model: the file's own word first, then the provider's."""
     if model is None:
         return catalogue
     said = {key: value for key, value in model.capabilities.model_dump().items() if value is not None}
@@ -182,7 +186,7 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
 
 
 def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
-    """The connection settings of a provider, once for each of its keys."""
+    """Make the connection settings of a provider, once for each of its keys."""
     config = file.providers[name]
     connect = policy_values(file, "timeout", provider=name)["connect"]
     return tuple(

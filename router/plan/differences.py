@@ -1,4 +1,4 @@
-"""What a new plan changes, in words, for the log, the dashboard and `Router.last_reload`."""
+"""Says in words what a new plan changes, for the log, the dashboard and `Router.last_reload`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:
-    """What a new plan changes, one phrase each, such as `chat: mini 70→50, llama 30→50`.
+    """Say what a new plan changes, one phrase each, such as `chat: mini 70→50, llama 30→50`.
 
     Args:
         under_way: calls in flight by the name of the provider.

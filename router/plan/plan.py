@@ -47,6 +47,7 @@ class Chain:
 
     @property
     def targets(self) -> tuple[Target, ...]:
+        """All targets of its tiers, in their order."""
         return tuple(target for tier in self.tiers for target in tier.targets)
 
 
@@ -80,11 +81,12 @@ class Plan:
         return tuple(budget for budget in budgets if budget is not None)
 
     def budget_of(self, provider: str) -> Budget | None:
+        """Return the budget of a provider; None when it has none."""
         return budget_of("provider", provider, self.file.providers[provider].budget)
 
     @property
     def uncounted(self) -> tuple[str, ...]:
-        """Budgets that can't count all of their calls, since a price is not known: a sentence each."""
+        """One sentence for each budget that can't count all of its calls, since a price is not known."""
         lacking: dict[str, set[str]] = {}
         for chain in self.chains.values():
             for target in chain.targets:
@@ -98,7 +100,9 @@ class Plan:
         )
 
     def chain(self, name: str) -> Chain | None:
-        """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
+        """Return the chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the
+        name.
+        """
         chain = self.chains.get(name)
         if chain is not None:
             return chain

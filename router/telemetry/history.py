@@ -1,4 +1,6 @@
-"""Five minutes of whole seconds, for plots. A second that is over is added up once, when it is first asked for."""
+"""Keeps five minutes of whole seconds, for plots. A second that is over is added up once, when it is first asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ _AT_ONCE = 10  # seconds that are added up before others get a turn
 
 
 class Point(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One second of a route, a provider, or all. The sketches are as in `router.telemetry.sketch`."""
+    """One second of a route, a provider, or everything. The sketches are as in `router.telemetry.sketch`."""
 
     calls: int = 0
     failed: int = 0
@@ -37,14 +39,14 @@ class Seconds(Struct, frozen=True):
 
 
 class Past:
-    """Remembers what was added up."""
+    """Remembers the seconds that were added up."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._rows: dict[int, Row] = {}
 
     async def since(self, first: int, now: float) -> Seconds:
-        """The whole seconds from `first` on that are kept. Others get their turn while it works."""
+        """Return the whole seconds from `first` on that are kept. Other tasks get their turn while it works."""
         telemetry = self._telemetry
         telemetry.close_buckets()
         end = int(now + telemetry.offset)
@@ -91,7 +93,7 @@ def _added(point: Point, other: Point) -> Point:
 
 
 def history_of(seconds: Seconds) -> History:
-    """As plots show it: every second of the last 300 has its place, calls or not."""
+    """Make the history that plots show: every second of the last 300 has its place, calls or not."""
     names = {name for row in seconds.rows.values() for name in row}
     order = range(seconds.end - KEPT, seconds.end)
     columns = {name: [seconds.rows.get(second, {}).get(name) for second in order] for name in names | {"all"}}

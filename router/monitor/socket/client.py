@@ -1,4 +1,4 @@
-"""The side of the socket that watches: finds the routers of this user, and adds up the processes of one app."""
+"""The side of the socket that watches: it finds the routers of this user, and adds up the processes of one app."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCAN = 1.0  # seconds between two looks for processes that came
 
 
 async def discover(where: Path | None = None) -> tuple[Running, ...]:
-    """The routers of this user that can be watched now. Sockets of dead processes are removed.
+    """List the routers of this user that can be watched now. Sockets of dead processes are removed.
 
     Args:
         where: the folder of the sockets, or one socket (`telemetry.monitor` of the file); None takes the usual folder.
@@ -62,7 +62,7 @@ def _paths(where: Path | None) -> list[Path]:
 
 
 def _app(hello: protocol.Hello) -> tuple[str, str | None, int]:
-    """What the processes of one app have in common; a router made from text stands alone."""
+    """Return what the processes of one app have in common; a router made from text stands alone."""
     return hello.name, hello.path, 0 if hello.path is not None else hello.pid
 
 
@@ -77,7 +77,7 @@ async def _try(path: Path) -> Connection | None:
 
 
 class SocketFeed:
-    """See `router.monitor.feed.Feed`: all processes of one app, those included that come later.
+    """A `Feed` (`router.monitor.feed`) of all processes of one app, those included that come later.
 
     It belongs to the event loop that it is first used on.
 
@@ -105,7 +105,7 @@ class SocketFeed:
     # --- connections
 
     async def _living(self) -> list[Connection]:
-        """The connections, made on first use. Raises FeedLost when there are none."""
+        """Return the connections, made on first use. Raises FeedLost when there are none."""
         if self._keeper is None and not self._closed:
             await self._scan()
             self._keeper = asyncio.get_running_loop().create_task(self._keep())
@@ -190,7 +190,7 @@ class SocketFeed:
             return []
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """The events of all processes, in the order in which they arrive."""
+        """Yield the events of all processes, in the order in which they arrive."""
         queue: asyncio.Queue[Event] = asyncio.Queue(1000)
         readers: dict[Path, asyncio.Task[None]] = {}
         try:
@@ -273,7 +273,7 @@ class SocketFeed:
         )
 
     async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
-        """In one of the processes. Closing it stops the call upstream."""
+        """Run a prompt in one of the processes; closing the iterator stops the call upstream."""
         connection = await self._newest()
         asking = connection.stream(partial(protocol.RunPrompt, prompt=prompt), PromptEvent, lossless=True)
         async with aclosing(asking) as events:

@@ -1,4 +1,4 @@
-"""One connection to one process that is watched."""
+"""One connection to one watched process; `SocketFeed` has one for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEPT = 64  # answers that may wait for their reader
 
 
 class Connection:
-    """Made by `connect`. What was asked ends with `FeedLost` when the process goes away."""
+    """A connection, made by `connect`. What was asked ends with `FeedLost` when the process goes away."""
 
     def __init__(self, path: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.path = path
@@ -63,7 +63,7 @@ class Connection:
     async def stream(
         self, ask: Callable[[int], protocol.Asked], type: Any, *, lossless: bool = False
     ) -> AsyncGenerator[Any, None]:
-        """The values that come for this question; leaving it tells the process to stop.
+        """Yield the values that come for a question; leaving it tells the process to stop.
 
         Args:
             ask: makes the question, given its id.
@@ -96,7 +96,7 @@ class Connection:
                 self._send(protocol.Stop(question_id))
 
     async def once(self, ask: Callable[[int], protocol.Asked], type: Any) -> Any:
-        """The one value that comes for this question; None where it has none."""
+        """Return the one value that comes for a question; None where it has none."""
         question_id = next(self._numbers)
         queue = self._waiting[question_id] = asyncio.Queue(_KEPT)
         try:
@@ -125,7 +125,7 @@ class Connection:
 
 
 async def connect(path: Path) -> Connection:
-    """A connection to the router behind a socket.
+    """Connect to the router behind a socket.
 
     Raises:
         ConnectionRefusedError: nobody listens there any more.

@@ -24,11 +24,11 @@ _NAME = 32  # bytes of a name, at most
 
 
 class SocketUnavailable(Exception):
-    """There can be no socket here, and why."""
+    """There can be no socket here; the message says why."""
 
 
 def folder() -> Path:
-    """The folder of the sockets, made on demand by `make_folder`.
+    """Return the folder of the sockets, which `make_folder` makes on demand.
 
     Where the usual one has so long a path that no socket fits in, it is one in the folder for temporary files, named
     after the user and the usual one.
@@ -65,7 +65,7 @@ def make_folder(path: Path) -> None:
 
 
 def listen(configured: str | None) -> tuple[socket.socket, Path]:
-    """A listening socket for this process that only this user may connect to, and where it is.
+    """Open a listening socket for this process that only this user may connect to; returns it and its path.
 
     Args:
         configured: the socket's path, where the file names one; a second process of the app takes `<path>.<pid>`.
@@ -110,7 +110,7 @@ def clean_up(where: Path) -> None:
 
 
 def sockets(where: Path) -> list[Path]:
-    """All that lie there, the living and the dead."""
+    """List all sockets that lie in the folder, the living and the dead."""
     try:
         return sorted(where.glob("*.sock"))
     except OSError:
@@ -137,7 +137,7 @@ def remove_if_dead(path: Path) -> bool:
 
 
 def is_same_user(connected: socket.socket) -> bool:
-    """Whether the process at the other end belongs to this user, as the system says.
+    """Say whether the process at the other end belongs to this user, by the system's word.
 
     Linux: SO_PEERCRED (unix(7)); macOS and the BSDs: LOCAL_PEERCRED (unix(4)). Elsewhere the folder alone protects.
     """

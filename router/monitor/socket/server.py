@@ -108,18 +108,18 @@ class Monitor:
             connection.drop("")
 
     def subject(self) -> Subject:
-        """The router. Raises LookupError when it is gone."""
+        """Return the router. Raises LookupError when it is gone."""
         subject = self._subject()
         if subject is None:
             raise LookupError("this router is gone")
         return subject
 
     def feed(self) -> LocalFeed:
-        """Made anew for each question, so that none of them keeps the router alive."""
+        """Make a feed for one question, so that none of them keeps the router alive."""
         return LocalFeed(self.subject())
 
     def snapshot(self, now: float, *, sketches: bool, fresh: bool) -> bytes:
-        """As JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
+        """Return a snapshot as JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
         made_at, encoded = self._encoded.get(sketches, (-1.0, b""))
         if fresh or not encoded or now - made_at >= _OFTEN * 0.9:
             encoded = protocol.encoder.encode(self.subject().snapshot(with_sketches=sketches))
@@ -133,7 +133,7 @@ def _remove(path: Path, made_by: int) -> None:
 
 
 class _Connection:
-    """One client."""
+    """The connection of one client, and what it has asked."""
 
     def __init__(self, monitor: Monitor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._monitor = monitor
@@ -146,6 +146,7 @@ class _Connection:
     # --- the client's lines
 
     def greet(self, subject: Subject) -> None:
+        """Send the first line, which says who serves."""
         telemetry, report = subject.telemetry, subject.report
         path = None if report.path is None else str(report.path)
         hello = protocol.Hello(
@@ -160,7 +161,7 @@ class _Connection:
         self._write(protocol.encoder.encode(hello))
 
     async def run(self) -> None:
-        """Until the client leaves, or sends what makes no sense."""
+        """Serve until the client leaves, or sends what makes no sense."""
         while True:
             try:
                 line = await self._reader.readline()
@@ -236,7 +237,7 @@ class _Connection:
             await asyncio.sleep(every)
 
     def _can_send(self) -> bool:
-        """Whether the last snapshot is out; a client that has not read for long is dropped."""
+        """Say whether the last snapshot is out; a client that has not read for long is dropped."""
         now = self._clock()
         if not self._writer.transport.get_write_buffer_size():
             self._stuck_since = None
