@@ -76,10 +76,10 @@ def events() -> dict[str, float]:
         telemetry.recorder(trace, _REQUEST, now).answered(target, now, now + 0.5, _RESPONSE)
 
     def begin_and_fail(now: float) -> None:
-        witness = telemetry.recorder(failed, _REQUEST, now)
-        witness.attempt_failed(target, error, now)
-        witness.attempt_failed(target, error, now)
-        witness.failed(error, now)
+        recorder = telemetry.recorder(failed, _REQUEST, now)
+        recorder.attempt_failed(target, error, now)
+        recorder.attempt_failed(target, error, now)
+        recorder.failed(error, now)
 
     return {
         "a request begins and ends": _best(begin_and_end) / 2,
@@ -128,7 +128,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["plain"]:
         nobody = _Nobody()
-        Telemetry.witness = lambda *_: nobody  # type: ignore[method-assign]
+        Telemetry.recorder = lambda *_: nobody  # type: ignore[method-assign]
     if sys.argv[1:]:
         print(asyncio.run(request()))
     else:

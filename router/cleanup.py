@@ -8,7 +8,9 @@ from typing import Any
 
 
 async def to_the_end(work: Coroutine[Any, Any, object]) -> bool:
-    """Wait for it even when cancelled meanwhile; True when that happened, so that the caller can be cancelled then."""
+    """Wait for something even when cancelled meanwhile; True when that happened, so that the caller can be cancelled
+    then.
+    """
     task, cancelled = asyncio.get_running_loop().create_task(work), False
     while not task.done():
         try:

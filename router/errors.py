@@ -55,8 +55,8 @@ def _code_of_skips(skips: tuple[Skip, ...]) -> ErrorCode:
     return ErrorCode.UNSUPPORTED if "unsupported" in reasons else ErrorCode.OVERLOADED
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def falls_back(code: ErrorCode) -> bool:

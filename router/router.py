@@ -85,7 +85,7 @@ class Router:
         watch: bool = True,
         **more: Any,
     ) -> Self:
-        """A router on a file, whose edits it follows while it runs.
+        """Make a router on a file, whose edits it follows while it runs.
 
         Args:
             path: of the routes.yaml.
@@ -110,7 +110,7 @@ class Router:
     def from_text(
         cls, text: str, *, env: Mapping[str, str] | None = None, seed: int | None = None, **more: Any
     ) -> Self:
-        """A router on the text of a routes.yaml; raises `ConfigError` like `from_yaml`."""
+        """Make a router on the text of a routes.yaml; raises `ConfigError` like `from_yaml`."""
         from router.config import load_text
 
         return cls(_accepted(load_text(text, env=env)), seed=seed, **more)
@@ -120,7 +120,7 @@ class Router:
     async def complete(
         self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any
     ) -> CompletionResponse:
-        """One whole answer.
+        """Get one whole answer.
 
         Args:
             route: a route, a model of the file, or `provider/model-id`.
@@ -138,7 +138,7 @@ class Router:
         return await cached.complete(chain, request, trace, cache)
 
     def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
-        """The same, streamed: an async context manager and async iterator of `StreamChunk`.
+        """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
 
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream
         raises `ProviderError` with code `stream_interrupted` and the `partial` answer.
@@ -149,7 +149,7 @@ class Router:
         return RouterStream(live if cached is None else cached.stream(live, cache))
 
     def _cache_for(self, chain: Chain, control: CacheControl, trace: Any) -> CachedRequests | None:
-        """What answers the request out of the cache; None for one that goes past it."""
+        """Return what answers the request out of the cache; None for one that goes past it."""
         from router.cache.cached import skips_cache  # here: only routers with a cache need it
 
         return None if skips_cache(chain, control, trace) else self._caching()
@@ -170,7 +170,7 @@ class Router:
     async def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
     ) -> TokenCount:
-        """The tokens of a prompt, counted for the first model of the route that is not left out.
+        """Count the tokens of a prompt for the first model of the route that is not left out.
 
         Without `exact` nothing is sent: a tokenizer counts where it is at hand; else it is an estimate, which gets
         better with what vendors report.
@@ -191,7 +191,7 @@ class Router:
         return await self._engine.token_counts.of(provider, target, messages, tools)
 
     def capabilities(self, route: str) -> ModelCapabilities:
-        """What the first target of the route can do: the file's word first, then the provider's."""
+        """Return what the first target of the route can do: the file's word first, then the provider's."""
         return self.chain(route).targets[0].capabilities
 
     # --- what runs
@@ -212,7 +212,7 @@ class Router:
         return self._engine.plan
 
     def chain(self, route: str) -> Chain:
-        """The compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
+        """Return the compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
         return self._engine.chain(route)
 
     @property
@@ -221,11 +221,11 @@ class Router:
         return self._engine.states
 
     def provider(self, name: str) -> Provider:
-        """The live provider of that name, made on first use; of a pool of keys, the first key's."""
+        """Return the live provider of that name, made on first use; of a pool of keys, the first key's."""
         return self._engine.providers.named(name, self._engine.plan)
 
     def provider_of(self, target: Target, key: Key | None = None) -> Provider:
-        """The live provider of a target (and one of its keys; None is the first)."""
+        """Return the live provider of a target (and one of its keys; None is the first)."""
         return self._engine.providers.of(target, key)
 
     @property
@@ -243,7 +243,7 @@ class Router:
             self._ledger.load()
 
     async def _keep_spending(self) -> None:
-        """After a reload: what was spent of the old budgets is written, and new ones are kept too."""
+        """Write what was spent of the old budgets after a reload, and keep new ones too."""
         if self._ledger is not None:
             await self._ledger.flush()
         else:
@@ -304,7 +304,7 @@ class Router:
         return self._report
 
     def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
-        """What a dashboard shows, as data: figures, breakers, limits, budgets, the last reload.
+        """Return what a dashboard shows, as data: figures, breakers, limits, budgets, the last reload.
 
         Args:
             with_sketches: with what quantiles are made from, for those who add up several routers.
@@ -314,13 +314,15 @@ class Router:
         return self._report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
 
     def feed(self) -> LocalFeed:
-        """Everything that can be watched and asked: snapshots, events, requests, plots, the file, commands."""
+        """Return a feed of everything that can be watched and asked: snapshots, events, requests, plots, the file,
+        commands.
+        """
         from router.monitor.local_feed import LocalFeed
 
         return LocalFeed(self)
 
     def prometheus(self) -> RouterCollector:
-        """A collector to register with prometheus_client (extra `prometheus`)."""
+        """Return a collector to register with prometheus_client (extra `prometheus`)."""
         from router.exporters.prometheus import RouterCollector
 
         return RouterCollector(self)
@@ -344,14 +346,14 @@ class Router:
         self._report.drained(name, back=False)
 
     def undrain(self, name: str) -> None:
-        """The opposite of `drain`."""
+        """Give a model or provider new calls again, after `drain`."""
         set_draining(self._engine, name, draining=False)
         self._report.drained(name, back=True)
 
     # --- its life
 
     def _start(self) -> None:
-        """On a new loop: the watcher and the monitor's socket belong to one."""
+        """Start the watcher and the monitor's socket on a new loop: they belong to one."""
         if self._engine.closed:
             return
         if self._watch and self._follower is not None:

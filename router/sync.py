@@ -35,12 +35,12 @@ class SyncRouter:
 
     @classmethod
     def from_yaml(cls, path: str | PathLike[str], **more: Any) -> Self:
-        """A router on a file; see `Router.from_yaml`."""
+        """Make a router on a file; see `Router.from_yaml`."""
         return cls(Router.from_yaml(path, **more))
 
     @classmethod
     def from_text(cls, text: str, **more: Any) -> Self:
-        """A router on the text of a file; see `Router.from_text`."""
+        """Make a router on the text of a file; see `Router.from_text`."""
         return cls(Router.from_text(text, **more))
 
     @property
@@ -49,34 +49,34 @@ class SyncRouter:
         return self._router
 
     def complete(self, route: str, messages: Messages, **params: Any) -> CompletionResponse:
-        """One whole answer, blocking; see `Router.complete`."""
+        """Get one whole answer, blocking; see `Router.complete`."""
         return self._run(self._router.complete(route, messages, **params))
 
     def stream(self, route: str, messages: Messages, **params: Any) -> SyncStream:
-        """A streamed answer: a context manager and iterator of chunks; see `Router.stream`."""
+        """Stream an answer: returns a context manager and iterator of chunks; see `Router.stream`."""
         return SyncStream(self, self._router.stream(route, messages, **params))
 
     def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
     ) -> TokenCount:
-        """The tokens of a prompt; see `Router.count_tokens`."""
+        """Count the tokens of a prompt; see `Router.count_tokens`."""
         return self._run(self._router.count_tokens(route, messages, tools=tools, exact=exact))
 
     @property
     def cache_stats(self) -> CacheStats:
-        """Counts of the response cache since the start."""
+        """Return the counts of the response cache since the start."""
         return self._router.cache.stats
 
     def clear_cache(self, *, route: str | None = None, namespace: str | None = None) -> int:
-        """Forget stored answers, of one route or namespace or all; gives how many went."""
+        """Forget stored answers, of one route or namespace or all; returns how many went."""
         return self._run(self._router.cache.clear(route=route, namespace=namespace))
 
     def capabilities(self, route: str) -> ModelCapabilities:
-        """What the first target of a route can do; see `Router.capabilities`."""
+        """Return what the first target of a route can do; see `Router.capabilities`."""
         return self._router.capabilities(route)
 
     def snapshot(self) -> Snapshot:
-        """What a dashboard shows, as data; see `Router.snapshot`."""
+        """Return what a dashboard shows, as data; see `Router.snapshot`."""
 
         async def taken() -> Snapshot:
             return self._router.snapshot()

@@ -13,7 +13,7 @@ from router.state.states import States
 
 
 class BalanceContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a balancer may look at.
+    """What a balancer may look at when it picks a target.
 
     Args:
         now: the loop's time.
@@ -36,9 +36,9 @@ class Balancer(Protocol):
     """Picks one of a tier's targets, which are in the file's order."""
 
     def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
-        """The next one; None when none may be called."""
+        """Pick the next target; None when none may be called."""
         ...
 
     def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
-        """Each target's share of the next picks, most likely first; changes nothing."""
+        """Say each target's share of the next picks, the most likely first; this changes nothing."""
         ...

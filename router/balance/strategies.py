@@ -1,5 +1,6 @@
-"""Which of the eligible targets comes next: the strategies that a file can name. Pure: time, chance and state come in
-with a `BalanceContext`. The engine has one `Balancers`; `explain` makes single ones."""
+"""The strategies that a file can name: which of the eligible targets comes next. They are pure: time and random
+numbers come in with a `BalanceContext`. The engine has one `Balancers`; `explain` makes single ones.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
 
 
 class Ordered:
-    """The first as written."""
+    """Picks the first target that may be called, in the file's order."""
 
     def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
         return next(filter(is_eligible, targets), None)
@@ -29,7 +30,7 @@ class Ordered:
 
 
 class _Scored:
-    """The least of a score."""
+    """Picks the target with the lowest score."""
 
     def __init__(self, score: Callable[[Target, BalanceContext], float | tuple[float, ...]]) -> None:
         self._score = score
@@ -42,7 +43,8 @@ class _Scored:
 
 
 class LeastLatency:
-    """The better of two drawn by chance, by time to first token and calls under way; the unknown is tried once.
+    """Draws two targets at random and picks the one with the better time to first token and fewer calls under way. A
+    target of unknown latency is tried once.
 
     "The Power of Two Choices in Randomized Load Balancing" (Mitzenmacher, 2001), over a peak EWMA as in Finagle.
     """
@@ -63,11 +65,11 @@ class LeastLatency:
             return [(ranked[0], 1.0)]
         # Of all pairs, the best is in n-1, the second best wins n-2, …
         pairs = len(ranked) * (len(ranked) - 1) / 2
-        return [(target, (len(ranked) - 1 - place) / pairs) for place, target in enumerate(ranked)]
+        return [(target, (len(ranked) - 1 - rank) / pairs) for rank, target in enumerate(ranked)]
 
 
 class Affinity:
-    """Rendezvous hashing: each key has an order of its own over the targets, of which the first with room takes it.
+    """Picks by rendezvous hashing: each key has its own order over the targets, and the first with room takes it.
 
     A target that goes moves only its own keys. Weights by the logarithm method of "Weighted Distributed Hash Tables"
     (Schindelhauer and Schomaker, 2005); bounded load after "Consistent Hashing with Bounded Loads" (Mirrokni et al.,
@@ -93,7 +95,7 @@ def _any(_: Target) -> bool:
 
 
 def _all_to(first: Target | None, eligible: Sequence[Target]) -> list[tuple[Target, float]]:
-    return [(target, float(target is first)) for target in sorted(eligible, key=lambda each: each is not first)]
+    return [(target, float(target is first)) for target in sorted(eligible, key=lambda option: option is not first)]
 
 
 def _latency(target: Target, context: BalanceContext) -> float:
@@ -129,12 +131,12 @@ _STRATEGIES: dict[str, Callable[[], Balancer]] = {
 
 
 def make_balancer(strategy: str) -> Balancer:
-    """A balancer by its name in the file."""
+    """Make a balancer by its name in the file."""
     return _STRATEGIES[strategy]()
 
 
 class Balancers:
-    """The balancers of one router, by route and place of the tier.
+    """The balancers of one router, by route and index of the tier.
 
     They are state, not part of a plan: an edit of the file leaves their place in line, and neither another router nor a
     second simulation on the same plan shares it.
@@ -143,14 +145,16 @@ class Balancers:
     def __init__(self) -> None:
         self._made: dict[tuple[str, int], tuple[str, Balancer]] = {}
 
-    def of(self, route: str, number: int, strategy: str) -> Balancer:
-        """The one of the route's tier with this number, from 0; a new one where its strategy is another now."""
-        known = self._made.get((route, number))
-        if known is None or known[0] != strategy:
-            known = self._made[route, number] = strategy, make_balancer(strategy)
-        return known[1]
+    def of(self, route: str, tier_index: int, strategy: str) -> Balancer:
+        """Return the balancer of a route's tier (its index is from 0); make a new one where the strategy has
+        changed.
+        """
+        kept = self._made.get((route, tier_index))
+        if kept is None or kept[0] != strategy:
+            kept = self._made[route, tier_index] = strategy, make_balancer(strategy)
+        return kept[1]
 
     def adopt(self, plan: Plan) -> None:
-        """Forget those of tiers that a new plan no longer has."""
-        kept = {(chain.route, number) for chain in plan.chains.values() for number in range(len(chain.tiers))}
-        self._made = {place: made for place, made in self._made.items() if place in kept}
+        """Forget the balancers of tiers that a new plan no longer has."""
+        kept = {(chain.route, tier_index) for chain in plan.chains.values() for tier_index in range(len(chain.tiers))}
+        self._made = {key: balancer for key, balancer in self._made.items() if key in kept}

@@ -1,4 +1,4 @@
-"""The strategy `weighted`: weights are kept to one call, whatever the number of targets."""
+"""The strategy `weighted`: every target has its share of the calls, to one call, whatever the number of targets."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class _Turn:
 
     @property
     def due(self) -> float:
+        """When its next call is due, in virtual time."""
         return self.begin + 1.0 / self.weight
 
 
@@ -98,8 +99,8 @@ class Weighted:
     def _line_up(self, targets: Sequence[Target]) -> None:
         """Other targets, or other weights, from now on: who was there before is owed as much as it was."""
         owed = self._owed()
-        whole = sum(target.weight for target in targets if target.weight > 0)
-        turns = [_Turn(each, each.weight / whole, place) for place, each in enumerate(targets) if each.weight > 0]
+        total = sum(target.weight for target in targets if target.weight > 0)
+        turns = [_Turn(each, each.weight / total, place) for place, each in enumerate(targets) if each.weight > 0]
         for turn in turns:
             turn.begin = self._time - owed.get(turn.target.name, 0.0) / turn.part
         self._targets = targets
@@ -127,14 +128,14 @@ class Weighted:
         return min(growing if not first else [*growing, first[0][2]], key=lambda turn: _order(turn, time))
 
     def _take(self) -> _Turn:
-        """The first in line leaves it."""
+        """Take the first in line out of it."""
         return heappop(self._ready or self._waiting)[2]
 
     def _step_aside(self, turn: _Turn) -> None:
         self._take()
         turn.credit = (self._time - turn.begin) * turn.part
         turn.aside = True
-        insort(self._aside, turn, key=lambda each: each.place)
+        insort(self._aside, turn, key=lambda waiting: waiting.place)
         self._weight -= turn.part
 
     def _ask_again(self, is_eligible: IsEligible, context: BalanceContext) -> list[_Turn]:
@@ -159,7 +160,7 @@ class Weighted:
         return growing
 
     def _with(self, turn: _Turn, share: float) -> _Turn:
-        """It has this share of its weight now, and is owed as much as before."""
+        """Give a turn this share of its weight; it is owed as much as before."""
         turn.weight = turn.part * share
         turn.begin = self._time - turn.credit / turn.weight
         return turn

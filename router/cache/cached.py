@@ -33,7 +33,9 @@ _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a th
 
 
 class Found(NamedTuple):
-    """What the cache has: `key` is None for a request that has none, `spare` may be served when all else fails."""
+    """What the cache has for a request. `key` is None when the request has none; `spare` may be served when all else
+    fails.
+    """
 
     key: CacheKey | None
     fresh: Entry | None = None
@@ -41,7 +43,7 @@ class Found(NamedTuple):
 
 
 class CachedRequests:
-    """Single flight over the cache: at any time one call upstream for all that ask the same."""
+    """Answers requests from the cache; at any time one call upstream serves all that ask the same."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -53,27 +55,27 @@ class CachedRequests:
     async def complete(
         self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl
     ) -> CompletionResponse:
-        """The answer from the cache, from an identical request under way, or from a call."""
+        """Answer from the cache, from an identical request under way, or by a call."""
         clock = self._engine.enter_loop().time
         began = clock()
-        found = await self.lookup(chain, request, trace, control)
-        if found.fresh is not None:
-            response = self.hit(found.fresh, trace)
+        lookup = await self.lookup(chain, request, trace, control)
+        if lookup.fresh is not None:
+            response = self.hit(lookup.fresh, trace)
             self.recorder(trace, request, began).answered_from_cache(response, clock())
             return response
         call = partial(self._engine.complete, chain, request, trace)
-        if found.key is None:
+        if lookup.key is None:
             return await call()
-        shared, is_first = self.join(found.key, chain, trace, lambda shared: shared.run(call))
+        shared, is_first = self.join(lookup.key, chain, trace, lambda shared: shared.run(call))
         recorder = None if is_first else self.recorder(trace, request, began)  # the first one's call has its own
         try:
             response = await shared.result()
         except BaseException as error:
-            if found.spare is None or not isinstance(error, RouteExhausted):
+            if lookup.spare is None or not isinstance(error, RouteExhausted):
                 if recorder is not None:
                     recorder.failed(error, clock())
                 raise
-            response = self.stale(found.spare, trace)
+            response = self.stale(lookup.spare, trace)
             recorder = recorder or self.recorder(trace, request, began)
             recorder.answered_from_cache(response, clock(), after_failure=is_first)
             return response
@@ -85,19 +87,19 @@ class CachedRequests:
         return replace(response, trace=trace)
 
     def stream(self, live: LiveStream, control: CacheControl) -> CachedStream:
-        """The same for a stream, which `live` would ask of the vendors."""
+        """Answer a stream from the cache, from an identical request under way, or by `live`, which asks the vendors."""
         return CachedStream(self, live, control)
 
     def enter_loop(self) -> asyncio.AbstractEventLoop:
-        """The running loop, which the engine belongs to from now on; raises WrongLoop."""
+        """Return the running loop, which the engine belongs to from now on; raises WrongLoop."""
         return self._engine.enter_loop()
 
     def recorder(self, trace: Trace, request: CompletionRequest, began: float) -> RequestRecorder:
-        """A recorder for a request that makes no call of its own."""
+        """Make the recorder of a request that makes no call of its own."""
         return self._engine.telemetry.recorder(trace, request, began)
 
     async def lookup(self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl) -> Found:
-        """What the cache has.
+        """Look up what the cache has for a request.
 
         Raises:
             RouteExhausted: nothing, and `control` wants nothing else.
@@ -128,7 +130,9 @@ class CachedRequests:
     def join(
         self, key: CacheKey, chain: Chain, trace: Trace, start: Callable[[SharedCall], SharedCall]
     ) -> tuple[SharedCall, bool]:
-        """The call to wait for, joined, and whether it is begun by this request. It has to be left."""
+        """Join the call that all identical requests wait for; says whether this request has begun it. It has to be
+        left.
+        """
         under_way = self._calls.get(key)
         if under_way is not None:
             self.cache.stats.joined += 1
@@ -141,28 +145,28 @@ class CachedRequests:
             trace.cache = self.cache.keep(key, response, chain.cache)
 
         def on_end() -> None:
-            if self._calls.get(key) is made:
+            if self._calls.get(key) is joined:
                 del self._calls[key]
 
-        made = SharedCall(on_answer, on_end)
-        made.join()
-        self._calls[key] = start(made)
-        return made, True
+        joined = SharedCall(on_answer, on_end)
+        joined.join()
+        self._calls[key] = start(joined)
+        return joined, True
 
     def hit(self, entry: Entry, trace: Trace) -> CompletionResponse:
-        """An entry is served."""
+        """Serve a fresh entry."""
         self.cache.saved(entry.response)
         trace.cache = "hit"
         return served(entry, stale=False, trace=trace)
 
     def stale(self, entry: Entry, trace: Trace) -> CompletionResponse:
-        """An expired entry is served, since everything is down."""
+        """Serve an expired entry, since everything is down."""
         self.cache.stats.stale += 1
         trace.cache = "stale"
         return served(entry, stale=True, trace=trace)
 
     def adopt(self, plan: Plan) -> None:
-        """An edit may keep the answers elsewhere."""
+        """Take over where a new plan keeps its answers."""
         self.cache.adopt(*cache_location(plan.file))
 
     async def aclose(self) -> None:
@@ -172,13 +176,13 @@ class CachedRequests:
         await self.cache.aclose()
 
     def on_new_loop(self) -> None:
-        """Calls under way went with the old loop."""
+        """Forget the calls under way, which went with the old loop."""
         self._calls.clear()
         self.cache.on_new_loop()
 
 
 def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
-    """Whether a request goes past the cache.
+    """Say whether a request goes past the cache.
 
     Raises:
         ValueError: no control has this name.
@@ -195,7 +199,9 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
 
 
 class CachedStream:
-    """The chunks of a stream of a route that keeps answers: out of the cache, or of a call that others share."""
+    """The chunks of a stream whose route keeps answers: they come out of the cache, or from a call that others
+    share.
+    """
 
     def __init__(self, requests: CachedRequests, live: LiveStream, control: CacheControl) -> None:
         self.trace = live.trace
@@ -215,15 +221,15 @@ class CachedStream:
         return self._live.response if response is None else replace(response, trace=self.trace, raw=None)
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        """The chunks as they come; it raises what the request fails with."""
+        """Yield the chunks as they come; raises what the request fails with."""
         clock = self._requests.enter_loop().time
         began = clock()
-        found = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)
-        if found.fresh is not None:
-            self._stored = self._requests.hit(found.fresh, self.trace)
+        lookup = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)
+        if lookup.fresh is not None:
+            self._stored = self._requests.hit(lookup.fresh, self.trace)
             self._record(began).answered_from_cache(self._stored, clock())
         else:
-            source = self._uncached() if found.key is None else self._joined(found.key, found.spare, began)
+            source = self._uncached() if lookup.key is None else self._joined(lookup.key, lookup.spare, began)
             async with aclosing(source) as chunks:
                 async for chunk in chunks:
                     yield chunk

@@ -1,4 +1,6 @@
-"""An answer as bytes and back. Versioned JSON, read into typed structs: nothing in it can be executed."""
+"""An answer as bytes and back, for both levels of the cache. The form is versioned JSON, read into typed structs:
+nothing in it can be executed.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,14 @@ class BadEntry(ValueError):
 
 
 def encode(response: CompletionResponse, at: float) -> bytes:
-    """Raises ValueError or TypeError when the answer has something that JSON can't say."""
+    """Encode an answer and the time that it was made at; raises ValueError or TypeError when JSON can't say it."""
     return _HEAD + _encoder.encode(Entry(at, replace(response, trace=None)))
 
 
 def decode(data: bytes) -> Entry:
-    """Raises BadEntry: truncated, of another version, or something else altogether."""
+    """Decode an entry; raises BadEntry when the bytes are truncated, of another version, or something else
+    altogether.
+    """
     if not data.startswith(_HEAD):
         raise BadEntry("another version, or no entry at all")
     try:

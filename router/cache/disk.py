@@ -36,28 +36,32 @@ _FAILURES = (sqlite3.Error, OSError, diskcache.Timeout, ValueError, TypeError, A
 
 
 class Foreign(ValueError):
-    """Something that we have not put there."""
+    """The folder holds something that this cache has not put there."""
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     """Stores bytes under text, and nothing else; it never unpickles."""
 
     def put(self, key: Any) -> tuple[Any, bool]:
+        """Return the form in which a key goes into the database."""
         if type(key) is not str:
             raise Foreign("only text is a key")
         return key, True
 
     def get(self, key: Any, raw: bool) -> Any:
+        """Return a key from its form in the database."""
         if not raw or type(key) is not str:
             raise Foreign("a key that is no text")
         return key
 
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
+        """Store bytes; nothing else is taken."""
         if type(value) is not bytes or read:
             raise Foreign("only bytes are stored")
         return super().store(value, read, key=key)
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> bytes:
+        """Return the bytes of a row, from the database or its file."""
         if mode == diskcache.core.MODE_RAW and type(value) is bytes:
             return value
         if mode == diskcache.core.MODE_BINARY and filename is not None and _OWN_FILE.fullmatch(filename):
@@ -66,6 +70,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         raise Foreign("an entry that is no bytes of ours")
 
     def remove(self, file_path: str) -> None:
+        """Remove a file that this cache has made; any other is left alone."""
         if _OWN_FILE.fullmatch(file_path):
             super().remove(file_path)
 
@@ -88,7 +93,7 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
 
 
 class Disk:
-    """A folder of answers. No method raises for what the disk does: a failure is a miss.
+    """A folder of answers. No method raises for what the disk does: a failure counts as a miss.
 
     Args:
         folder: made with mode 0700; shared with other processes.
@@ -112,7 +117,7 @@ class Disk:
     # --- for the loop
 
     async def get(self, key: str) -> bytes | None:
-        """What is stored; None also when the disk fails, or takes its time."""
+        """Return what is stored under a key; None also when the disk fails or takes too long."""
         try:
             async with asyncio.timeout(READ_WAIT):
                 return await self._in_thread(self._reading, lambda cache: self._read(cache, key), None)
@@ -121,7 +126,7 @@ class Disk:
             return None
 
     async def put(self, key: str, data: bytes, seconds: float) -> bool:
-        """Keep it for so many seconds; False when the disk has failed, or is slower than the answers come."""
+        """Store data for so many seconds; False when the disk has failed, or is slower than the answers come."""
         if self._pending and self._pending + len(data) > _MOST_PENDING:
             return False
         self._pending += len(data)
@@ -131,18 +136,19 @@ class Disk:
             self._pending -= len(data)
 
     async def drop(self, key: str) -> None:
+        """Remove what is stored under a key."""
         await self._in_thread(self._writing, lambda cache: cache.delete(key), None)
 
     async def clear(self, matches: Callable[[str], bool]) -> int:
-        """Remove what matches, by its key; tells the other processes. Gives how many went."""
+        """Remove the entries whose key matches, and tell the other processes; returns how many went."""
         return await self._in_thread(self._writing, lambda cache: self._clear(cache, matches), 0)
 
     async def volume(self) -> tuple[int, int]:
-        """How much is stored, as (entries, bytes)."""
+        """Return how much is stored, as (entries, bytes)."""
         return await self._in_thread(self._reading, lambda cache: (len(cache), int(cache.volume())), (0, 0))
 
     async def cleared_at(self) -> float:
-        """When something was cleared last, by whichever process."""
+        """Return when some process cleared something last."""
         return await self._in_thread(self._reading, lambda _: self._cleared_at(), 0.0)
 
     async def aclose(self) -> None:
@@ -202,11 +208,11 @@ class Disk:
 
     def _read(self, cache: Any, key: str) -> bytes | None:
         try:
-            found = cache.get(key)
+            data = cache.get(key)
         except Foreign:
             cache.delete(key)
             return None
-        return found if type(found) is bytes else None
+        return data if type(data) is bytes else None
 
     def _clear(self, cache: Any, matches: Callable[[str], bool]) -> int:
         gone = sum(bool(cache.delete(key)) for key in self._keys(cache) if matches(key))

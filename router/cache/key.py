@@ -25,7 +25,7 @@ class CacheKey(NamedTuple):
     digest: str
 
     def text(self) -> str:
-        """The key as a store knows it."""
+        """Return the key as a store knows it."""
         return msgspec.json.encode(self).decode()
 
 
@@ -34,7 +34,7 @@ class NotCacheable(ValueError):
 
 
 def cache_key(request: CompletionRequest, route: str, targets: str, namespace: str | None) -> CacheKey:
-    """The key of a request.
+    """Make the key of a request.
 
     Args:
         targets: what the route's targets are, as far as it can change the answer (`Chain.answers`).
@@ -48,22 +48,22 @@ def cache_key(request: CompletionRequest, route: str, targets: str, namespace: s
 
 
 def parts(request: CompletionRequest, targets: str) -> dict[str, Any]:
-    """What goes into the hash, by name; what is not set is left out."""
-    found: dict[str, Any] = {"targets": targets, "messages": [_message(each) for each in request.messages]}
+    """Return what goes into the hash, by name; what is not set is left out."""
+    values: dict[str, Any] = {"targets": targets, "messages": [_message(message) for message in request.messages]}
     for name in _PARTS:
         value = getattr(request, name)
         if value is not None and value != ():
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def _message(message: Message) -> dict[str, Any]:
-    """A string and one part of text say the same."""
+    """Return a message's fields; a string and one part of text become the same."""
     content = message.content
-    whole = msgspec.to_builtins(message)
+    fields = msgspec.to_builtins(message)
     if isinstance(content, str):
-        whole["content"] = [{"text": content, "cache": False}]
-    return {name: value for name, value in whole.items() if value not in (None, [], False)}
+        fields["content"] = [{"text": content, "cache": False}]
+    return {name: value for name, value in fields.items() if value not in (None, [], False)}
 
 
 def _encoded(value: Any) -> bytes:
@@ -74,7 +74,9 @@ def _encoded(value: Any) -> bytes:
 
 
 def _canonical(value: Any) -> Any:
-    """1 and 1.0 are one number; what JSON would turn into something else is refused."""
+    """Return a value in the form that is hashed: 1 and 1.0 are one number, and what JSON would turn into something
+    else is refused.
+    """
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             raise NotCacheable("a number that is none, or without end, has no canonical form")
@@ -82,7 +84,7 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, dict):
         if not all(isinstance(name, str) for name in value):
             raise NotCacheable("a mapping has names that are no text")
-        return {name: _canonical(each) for name, each in value.items()}
+        return {name: _canonical(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_canonical(each) for each in value]
+        return [_canonical(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""Where a file's answers are kept."""
+"""Where a file's answers are kept: the router and the command `cache` ask it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST = 1_000_000_000  # bytes on disk, where the file does not say
 
 
 def cache_location(file: RoutesFile) -> tuple[Path | None, int]:
-    """(folder, bytes at most); no folder for a cache that is in memory only.
+    """Return the folder of the cache and its greatest size in bytes; the folder is None for a cache in memory only.
 
     The folder is the file's, else `SIGNALBOX_CACHE_DIR`, else in the user's cache folder of the system.
     """
@@ -23,9 +23,9 @@ def cache_location(file: RoutesFile) -> tuple[Path | None, int]:
         return None, most
     if path is not None:
         return Path(path).expanduser(), most
-    told = os.environ.get("SIGNALBOX_CACHE_DIR")
-    if told:
-        return Path(told), most
+    configured = os.environ.get("SIGNALBOX_CACHE_DIR")
+    if configured:
+        return Path(configured), most
     from platformdirs import user_cache_path  # here: only routers with a cache need it
 
     return user_cache_path("signalbox") / "answers", most

@@ -1,4 +1,4 @@
-"""The first level: the answers used last, within a number of bytes."""
+"""The first level of the cache: the answers used last, within a number of bytes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ class Memory:
         return len(self._entries)
 
     def get(self, key: str) -> bytes | None:
-        found = self._entries.get(key)
-        if found is not None:
+        """Return what is stored under a key, which now counts as used last."""
+        data = self._entries.get(key)
+        if data is not None:
             self._entries.move_to_end(key)
-        return found
+        return data
 
     def put(self, key: str, data: bytes) -> None:
-        """What is larger than all of it is not kept."""
+        """Store data; what is larger than the whole level is not kept."""
         self.drop(key)
         if len(data) > self._most:
             return
@@ -36,13 +37,16 @@ class Memory:
             self.size -= len(gone)
 
     def drop(self, key: str) -> None:
+        """Forget what is stored under a key."""
         gone = self._entries.pop(key, None)
         if gone is not None:
             self.size -= len(gone)
 
     def keys(self) -> list[str]:
+        """Return all keys."""
         return list(self._entries)
 
     def clear(self) -> None:
+        """Forget everything."""
         self._entries.clear()
         self.size = 0

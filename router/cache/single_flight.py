@@ -21,7 +21,7 @@ _AHEAD = 64  # chunks that are read before the fastest of the consumers has aske
 
 
 class SharedCall:
-    """Started by `run` or `stream`, in the task of its first caller.
+    """One call upstream and all who wait for it; `run` or `stream` starts it, in the task of its first caller.
 
     Args:
         on_answer: called with the whole answer, before anybody gets it.
@@ -61,10 +61,11 @@ class SharedCall:
         return self._source.response
 
     def join(self) -> None:
+        """Count one more who waits; each calls `leave` once."""
         self._users += 1
 
     async def leave(self) -> None:
-        """One less to serve; the last one ends the call upstream."""
+        """Count one less who waits; the last one ends the call upstream."""
         self._users -= 1
         if self._users == 0 and not self._done and self._task is not None:
             self._on_end()
@@ -80,7 +81,7 @@ class SharedCall:
             await asyncio.wait([self._task])
 
     async def result(self) -> CompletionResponse:
-        """The whole answer; raises what the call raised."""
+        """Wait for the whole answer; raises what the call raised."""
         self._furthest = inf
         self._room.set()
         while not self._done:
@@ -91,7 +92,7 @@ class SharedCall:
         return self._response
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        """All chunks from the first on; raises what the call raised."""
+        """Yield all chunks from the first on; raises what the call raised."""
         place = 0
         while True:
             while place < len(self._chunks):

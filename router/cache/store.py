@@ -31,7 +31,7 @@ _COMPLETE = frozenset({"stop", "length", "tool_calls"})
 
 
 class CacheStats(msgspec.Struct):
-    """Counts since the router's start. `joined` waited for the call of an identical request.
+    """Counts since the router's start. `joined` counts requests that waited for the call of an identical one.
 
     What hits saved: tokens that were not read and made again, and US dollars as far as prices are known.
     """
@@ -47,7 +47,7 @@ class CacheStats(msgspec.Struct):
 
 
 class ResponseCache:
-    """Answers by key, in memory and in a folder that all processes of the machine share.
+    """Stores answers by key, in memory and in a folder that all processes of the machine share.
 
     Args:
         folder: of the disk level; None keeps answers in memory only.
@@ -70,17 +70,17 @@ class ResponseCache:
     # --- what a person asks
 
     async def volume(self) -> tuple[int, int]:
-        """How much is stored, as (entries, bytes): on disk, or in memory where there is no disk."""
+        """Return how much is stored, as (entries, bytes): on disk, or in memory where there is no disk."""
         disk = self._on_disk()
         return (len(self._memory), self._memory.size) if disk is None else await disk.volume()
 
     @property
     def place(self) -> tuple[Path | None, int]:
-        """(folder, bytes at most); no folder where answers are in memory only."""
+        """The folder and the most bytes in it; the folder is None where answers are in memory only."""
         return self._folder, self._most
 
     async def age(self, chain: Chain, request: CompletionRequest) -> float | None:
-        """Seconds since the answer to a request was stored; None when it is not.
+        """Return the seconds since the answer to a request was stored; None when it is not.
 
         Raises:
             NotCacheable: the request has no key.
@@ -88,15 +88,15 @@ class ResponseCache:
         assert chain.cache is not None, "the route keeps no answers"
         key = cache_key(request, chain.route, chain.answers, chain.cache.namespace)
         fresh, spare = await self.find(key, msgspec.structs.replace(chain.cache, stale_for=inf))
-        found = fresh or spare
-        return None if found is None else self._age(found)
+        entry = fresh or spare
+        return None if entry is None else self._age(entry)
 
     def forget_memory(self) -> None:
         """Empty the memory level; what is on disk stays."""
         self._memory.clear()
 
     async def clear(self, *, route: str | None = None, namespace: str | None = None) -> int:
-        """Forget answers, in all processes within about a second; gives how many went.
+        """Forget answers, in all processes within about a second; returns how many went.
 
         Args:
             route: of this route only; None of all.
@@ -107,16 +107,16 @@ class ResponseCache:
             return _matches(text, route, namespace)
 
         await self.written()
-        found = [key for key in self._memory.keys() if matches(key)]  # noqa: SIM118 - it is no dict
-        for key in found:
+        keys = [key for key in self._memory.keys() if matches(key)]  # noqa: SIM118 - it is no dict
+        for key in keys:
             self._memory.drop(key)
         disk = self._on_disk()
-        return len(found) if disk is None else await disk.clear(matches)
+        return len(keys) if disk is None else await disk.clear(matches)
 
     # --- what the engine asks
 
     async def find(self, key: CacheKey, rules: CacheRules) -> tuple[Entry | None, Entry | None]:
-        """(an entry that is fresh, one that may be served when all else fails)."""
+        """Return an entry that is fresh, and one that may be served when all else fails."""
         text = key.text()
         entry = self._in_memory(text)
         if entry is None or self._age(entry) > rules.ttl:
@@ -133,7 +133,7 @@ class ResponseCache:
         return None, entry if age <= rules.ttl + rules.stale_for else None
 
     def keep(self, key: CacheKey, response: CompletionResponse, rules: CacheRules) -> str:
-        """Store an answer, beside the request; says "stored", or why not."""
+        """Store an answer, beside the request; says "stored", or why it is not."""
         if response.finish_reason not in _COMPLETE:
             return f"not stored: it ended with {response.finish_reason}"
         if response.tool_calls and not rules.store_tool_calls:
@@ -154,19 +154,19 @@ class ResponseCache:
         return "stored"
 
     def saved(self, response: CompletionResponse) -> None:
-        """A hit: count what it saved."""
+        """Count a hit and what it saved."""
         self.stats.hits += 1
         self.stats.input_tokens_saved += response.usage.input_tokens or 0
         self.stats.output_tokens_saved += response.usage.output_tokens or 0
         self.stats.cost_saved += response.cost or 0.0
 
     async def written(self) -> None:
-        """Until what was to be stored is."""
+        """Wait until everything that was to be stored is."""
         while self._writing:
             await asyncio.wait(self._writing)
 
     def adopt(self, folder: Path | None, most: int) -> None:
-        """Another folder or size, from an edit of the file; the memory level goes on."""
+        """Take over another folder or size after an edit of the file; the memory level goes on."""
         if (folder, most) == (self._folder, self._most):
             return
         old, self._disk = self._disk, None
@@ -175,11 +175,12 @@ class ResponseCache:
             self._start(old.aclose())
 
     def on_new_loop(self) -> None:
-        """What was being written went with the old loop."""
+        """Forget what was being written, which went with the old loop."""
         self._writing.clear()
         self._unwritten.clear()
 
     async def aclose(self) -> None:
+        """Wait for what is being written, and close the disk level."""
         await self.written()
         disk, self._disk = self._disk, None
         if disk is not None:
@@ -254,10 +255,10 @@ class ResponseCache:
 
     async def _forget_cleared(self) -> None:
         disk = self._on_disk()
-        at = 0.0 if disk is None else await disk.cleared_at()
-        if self._cleared_at is not None and at != self._cleared_at:
+        cleared_at = 0.0 if disk is None else await disk.cleared_at()
+        if self._cleared_at is not None and cleared_at != self._cleared_at:
             self._memory.clear()
-        self._cleared_at = at
+        self._cleared_at = cleared_at
 
 
 async def _ignored(work: Coroutine[Any, Any, object]) -> None:
@@ -274,5 +275,5 @@ def _matches(text: str, route: str | None, namespace: str | None) -> bool:
 
 
 def served(entry: Entry, *, stale: bool, trace: object) -> CompletionResponse:
-    """The stored answer as the one to this request: all of it is as it was, and it says where it comes from."""
+    """Return the stored answer as the one to this request: unchanged, but saying that it comes from the cache."""
     return replace(entry.response, cached=True, stale=stale, trace=trace)

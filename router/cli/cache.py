@@ -32,8 +32,8 @@ def stats(as_json: bool, path: str) -> int:
     folder, most = router.cache.place
     routes = {name: chain.cache.ttl for name, chain in router.plan.chains.items() if chain.cache is not None}
     if as_json:
-        found = {"entries": entries, "bytes": size, "most": most, "folder": str(folder or ""), "routes": routes}
-        click.echo(json.dumps(found, indent=2))
+        statistics = {"entries": entries, "bytes": size, "most": most, "folder": str(folder or ""), "routes": routes}
+        click.echo(json.dumps(statistics, indent=2))
         return 0
     where = "in memory only, gone with each process" if folder is None else str(folder)
     click.echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}")
@@ -91,8 +91,8 @@ def _router(path: str) -> Router:
     return Router(compile_plan(valid_file(path)))
 
 
-def _answers(number: int) -> str:
-    return f"{number:,} answer{'' if number == 1 else 's'}"
+def _answers(count: int) -> str:
+    return f"{count:,} answer{'' if count == 1 else 's'}"
 
 
 async def _volume(router: Router) -> tuple[int, int]:

@@ -36,8 +36,8 @@ def _print_findings(loaded: LoadResult, path: str) -> None:
         return
     file = loaded.file
     counts = ", ".join(
-        f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
-        for noun, found in (("provider", file.providers), ("model", file.models), ("route", file.routes))
+        f"{len(entries)} {noun}{'' if len(entries) == 1 else 's'}"
+        for noun, entries in (("provider", file.providers), ("model", file.models), ("route", file.routes))
     )
     click.echo(f"{path}: valid: {counts} (revision {loaded.revision})")
     if loaded.disabled:
@@ -53,14 +53,14 @@ def _as_dict(loaded: LoadResult) -> dict[str, Any]:
         "revision": loaded.revision,
         "diagnostics": [
             {
-                "severity": found.severity,
-                "file": found.file,
-                "line": found.line,
-                "column": found.column,
-                "path": found.path,
-                "message": found.message,
+                "severity": diagnostic.severity,
+                "file": diagnostic.file,
+                "line": diagnostic.line,
+                "column": diagnostic.column,
+                "path": diagnostic.path,
+                "message": diagnostic.message,
             }
-            for found in loaded.diagnostics
+            for diagnostic in loaded.diagnostics
         ],
         "disabled": dict(loaded.disabled),
         "notes": [] if loaded.file is None else list(compile_plan(loaded).uncounted),

@@ -48,7 +48,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     except (SignalboxError, TypeError) as error:
         raise Failure(str(error)) from None
     needs = requirements_of(request, streaming=True)
-    look = BalanceContext(
+    balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
         rng=Random(0),
@@ -56,7 +56,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
         max_tokens=needs.max_tokens,
         affinity=needs.affinity,
     )
-    tiers = [_tier(chain, number, needs, request, look) for number in range(len(chain.tiers))]
+    tiers = [_tier(chain, tier_index, needs, request, balance_context) for tier_index in range(len(chain.tiers))]
     cached = cache_of(chain, request)
     if as_json:
         click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached}, indent=2))
@@ -74,13 +74,13 @@ def cache_of(chain: Chain, request: CompletionRequest) -> dict[str, Any] | None:
     rules = chain.cache
     if rules is None:
         return None
-    found: dict[str, Any] = {"ttl": rules.ttl, "stale_for": rules.stale_for if rules.stale_for < inf else None}
+    values: dict[str, Any] = {"ttl": rules.ttl, "stale_for": rules.stale_for if rules.stale_for < inf else None}
     try:
         key = cache_key(request, chain.route, chain.answers, rules.namespace)
     except NotCacheable as error:
-        return found | {"key": None, "why": str(error)}
+        return values | {"key": None, "why": str(error)}
     shown = {name: _short(value) for name, value in parts(request, chain.answers).items()}
-    return found | {"key": key.digest, "namespace": json.loads(key.namespace), "parts": shown}
+    return values | {"key": key.digest, "namespace": json.loads(key.namespace), "parts": shown}
 
 
 def _short(value: Any) -> str:
@@ -121,11 +121,11 @@ def read_request(route: str, request_file: str | None, prompt: str | None) -> Co
 
 
 def _tier(
-    chain: Chain, number: int, needs: Requirements, request: CompletionRequest, look: BalanceContext
+    chain: Chain, tier_index: int, needs: Requirements, request: CompletionRequest, balance_context: BalanceContext
 ) -> dict[str, Any]:
-    tier = chain.tiers[number]
+    tier = chain.tiers[tier_index]
     eligible = [t for t in tier.targets if t.weight > 0 and why_unfit(t, needs, {}) is None]
-    odds = make_balancer(tier.balance).shares(eligible, look) if eligible else []
+    odds = make_balancer(tier.balance).shares(eligible, balance_context) if eligible else []
     offered = [
         {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
         | _cost_bounds(target, needs, request)

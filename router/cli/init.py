@@ -80,11 +80,11 @@ def command(path: str) -> int:
 
 
 def _print_next_steps(path: str, vendors: list[Vendor], models: tuple[str, ...]) -> None:
-    found = [f"{vendor.name} ({vendor.variable})" for vendor in vendors]
+    vendor_names = [f"{vendor.name} ({vendor.variable})" for vendor in vendors]
     if models:
-        found.append(f"an Ollama with {len(models)} model{'s' if len(models) != 1 else ''}")
-    if found:
-        click.echo(f"{path} is written, with {', '.join(found)}")
+        vendor_names.append(f"an Ollama with {len(models)} model{'s' if len(models) != 1 else ''}")
+    if vendor_names:
+        click.echo(f"{path} is written, with {', '.join(vendor_names)}")
         click.echo(f'next: signalbox check {path}; signalbox ask chat "Hello" -f {path}')
         return
     click.echo(

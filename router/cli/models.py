@@ -35,15 +35,15 @@ def command(providers: tuple[str, ...], path: str, as_json: bool) -> int:
         if name not in plan.providers:
             raise Failure(f'no provider is named "{name}"; providers: {", ".join(plan.providers)}')
     asked = [name for name in providers or plan.providers if name not in disabled]
-    found = asyncio.run(_ask(Router(plan), asked))
+    models = asyncio.run(_ask(Router(plan), asked))
     if as_json:
-        click.echo(json.dumps({name: _as_data(answer) for name, answer in found.items()}, indent=2))
+        click.echo(json.dumps({name: _as_data(answer) for name, answer in models.items()}, indent=2))
     else:
-        for name, answer in found.items():
+        for name, answer in models.items():
             _print_models(name, answer)
         for name in disabled & set(providers or plan.providers):
             click.echo(f"{name}: left out, since a variable is not set", err=True)
-    return 1 if any(isinstance(answer, ProviderError) for answer in found.values()) else 0
+    return 1 if any(isinstance(answer, ProviderError) for answer in models.values()) else 0
 
 
 async def _ask(router: Router, names: list[str]) -> dict[str, dict[str, ModelCapabilities] | ProviderError]:
@@ -79,8 +79,8 @@ def _print_models(name: str, answer: dict[str, ModelCapabilities] | ProviderErro
     width = max(map(len, answer), default=0)
     for model, has in answer.items():
         window = format_count(has.context_window) if has.context_window else "-"
-        known = " ".join(flag.replace("json_schema", "schema") for flag in _FLAGS if getattr(has, flag))
-        click.echo(f"  {model:<{width}}  {window:>8}  {_price(has):>15}  {known}".rstrip())
+        flags = " ".join(flag.replace("json_schema", "schema") for flag in _FLAGS if getattr(has, flag))
+        click.echo(f"  {model:<{width}}  {window:>8}  {_price(has):>15}  {flags}".rstrip())
 
 
 def _price(has: ModelCapabilities) -> str:

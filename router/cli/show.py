@@ -27,20 +27,20 @@ def command(route: str | None, path: str) -> int:
     loaded = valid_file(path)
     plan = compile_plan(loaded)
     names = [route] if route else list(loaded.file.routes if loaded.file else ())
-    for number, name in enumerate(names):
+    for index, name in enumerate(names):
         chain = plan.chain(name)
         if chain is None:
             routes = ", ".join(loaded.file.routes) if loaded.file else ""
             raise Failure(f'no route, model or provider/model-id is named "{name}"; routes: {routes}')
-        click.echo("" if number else f"{path}  revision {plan.revision}\n")
+        click.echo("" if index else f"{path}  revision {plan.revision}\n")
         _show(chain, plan, loaded)
     return 0
 
 
 def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     click.secho(chain.route, bold=True)
-    for number, tier in enumerate(chain.tiers):
-        click.echo(f"  tier {number + 1}  {tier_line(tier)}")
+    for tier_index, tier in enumerate(chain.tiers):
+        click.echo(f"  tier {tier_index + 1}  {tier_line(tier)}")
         total = sum(target.weight for target in tier.targets) or 1
         for place, target in enumerate(tier.targets, 1):
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
@@ -73,8 +73,8 @@ def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> N
 
     route = chain.route if chain.route in plan.file.routes else None
     click.echo(f"  {policy}")
-    for key, found in effective(plan.file, policy, route=route).items():
-        _show_value("    ", key, found, loaded)
+    for key, value in effective(plan.file, policy, route=route).items():
+        _show_value("    ", key, value, loaded)
 
 
 def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> None:
@@ -84,14 +84,14 @@ def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> N
     route = chain.route if chain.route in plan.file.routes else None
     model = target.name if target.name in plan.file.models else None
     for policy in _ROUTE_POLICIES:
-        for key, found in effective(plan.file, policy, provider=target.provider, model=model, route=route).items():
-            if found.origin[0] in ("providers", "models"):
-                _show_value("            ", f"{policy}.{key}", found, loaded)
+        for key, value in effective(plan.file, policy, provider=target.provider, model=model, route=route).items():
+            if value.origin[0] in ("providers", "models"):
+                _show_value("            ", f"{policy}.{key}", value, loaded)
 
 
-def _show_value(indent: str, key: str, found: Effective, loaded: LoadResult) -> None:
-    click.echo(f"{indent}{key:<13} {written(key.rpartition('.')[2], found.value):<8}", nl=False)
-    click.secho(f"  {_origin(found.origin, loaded)}", dim=True)
+def _show_value(indent: str, key: str, value: Effective, loaded: LoadResult) -> None:
+    click.echo(f"{indent}{key:<13} {written(key.rpartition('.')[2], value.value):<8}", nl=False)
+    click.secho(f"  {_origin(value.origin, loaded)}", dim=True)
 
 
 def _origin(origin: object, loaded: LoadResult) -> str:

@@ -49,7 +49,7 @@ def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> i
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         click.echo(f"{path} under {scenario_path}")
         click.echo(render(outcome, verdicts, click.style if colour else plain), color=colour)
-    return 0 if all(each.holds for each in verdicts) else 1
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
 def _load(path: str, scenario_path: str) -> tuple[Plan, Scenario]:
@@ -61,16 +61,16 @@ def _load(path: str, scenario_path: str) -> tuple[Plan, Scenario]:
         loaded = load_routes(path)
         _refuse(path, loaded.diagnostics if loaded.file is None else ())
         plan = compile_plan(loaded)
-        found = load_scenario(scenario_path, plan)
+        scenario = load_scenario(scenario_path, plan)
     except UnreadableFile as error:
         hint = "" if Path(error.path).exists() else "; docs/simulate.md has scenarios to begin with"
         raise Failure(f"{error}{hint if error.path == scenario_path else ''}", UNREADABLE) from None
     except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
         raise Failure(f"{path}: {error}", UNREADABLE) from None
-    if found.scenario is None:
-        _refuse(scenario_path, found.diagnostics)
-    assert found.scenario is not None
-    return plan, found.scenario
+    if scenario.scenario is None:
+        _refuse(scenario_path, scenario.diagnostics)
+    assert scenario.scenario is not None
+    return plan, scenario.scenario
 
 
 def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:
@@ -83,13 +83,13 @@ def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:
 
 def _progress(duration: float) -> Callable[[float, int], None]:
     """Tells how far it is, once for each percent."""
-    told = -1
+    percent = -1
 
-    def tell(now: float, requests: int) -> None:
-        nonlocal told
+    def show(now: float, requests: int) -> None:
+        nonlocal percent
         done = min(100, int(now / duration * 100))
-        if done > told:
-            told = done
+        if done > percent:
+            percent = done
             click.echo(f"\rsimulating {done:3}%  {requests:,} requests", nl=False, err=True)
 
-    return tell
+    return show

@@ -46,10 +46,10 @@ def command(name: str | None, as_json: bool, watch: bool, where: Path | None) ->
 
 async def _run(name: str | None, as_json: bool, watch: bool, where: Path | None) -> int:
     while True:
-        snapshots = await _take(name, where)
+        snapshots = await _snapshots(name, where)
         if not snapshots and not watch:
-            what = f'no router named "{name}" runs' if name else "no router runs"
-            raise Failure(f"{what} that this user may watch (see docs/monitor.md)", NOTHING_RUNS)
+            problem = f'no router named "{name}" runs' if name else "no router runs"
+            raise Failure(f"{problem} that this user may watch (see docs/monitor.md)", NOTHING_RUNS)
         if watch and not as_json:
             click.clear()
         for snapshot in snapshots:
@@ -59,7 +59,7 @@ async def _run(name: str | None, as_json: bool, watch: bool, where: Path | None)
         await asyncio.sleep(1)
 
 
-async def _take(name: str | None, where: Path | None) -> list[Snapshot]:
+async def _snapshots(name: str | None, where: Path | None) -> list[Snapshot]:
     from router.monitor.socket.client import SocketFeed, discover
 
     found: list[Snapshot] = []
@@ -98,8 +98,8 @@ def render(snapshot: Snapshot) -> str:
 
 
 def _rejection(reload: ReloadNote) -> list[str]:
-    told = reload.problem or "\n".join(found.render() for found in reload.diagnostics)
-    return told.splitlines()
+    problem = reload.problem or "\n".join(diagnostic.render() for diagnostic in reload.diagnostics)
+    return problem.splitlines()
 
 
 def _provider(provider: ProviderFigures, now: float) -> list[str]:

@@ -52,7 +52,9 @@ class _Row:
 
 
 @dataclass
-class _Story:
+class _Run:
+    """One run of the demo: the router, its vendors, and the answers so far."""
+
     router: Router
     simulator: Simulator
     rows: list[_Row] = field(default_factory=list)
@@ -75,37 +77,37 @@ async def _run() -> None:
             simulator.vendor(name).set(first_token=0.15, tokens_per_second=160)
         urls = {name: simulator.base_url(name) for name in ("openai", "anthropic", "ollama")}
         async with Router.from_text(_ROUTES.format(**urls), env={}) as router:
-            await _tell(_Story(router, simulator))
+            await _print_run(_Run(router, simulator))
 
 
-async def _tell(story: _Story) -> None:
-    _heading("Signalbox demo", f"three simulated vendors at {story.simulator.url}, one routes.yaml over them")
+async def _print_run(run: _Run) -> None:
+    _heading("Signalbox demo", f"three simulated vendors at {run.simulator.url}, one routes.yaml over them")
     _say("Each vendor in its own protocol:")
     for target, prompt in _STEPS:
-        await _ask(story, target, prompt)
+        await _ask(run, target, prompt)
     _heading("A fault", "openai now answers 503; the route chat is [luna], then haiku, then qwen")
-    story.simulator.vendor("openai").set(error_rate=1.0, error="overloaded")
-    await _ask(story, "chat", "Why is the sky blue?")
-    _say(_indent(story.rows[-1].trace.render()))
+    run.simulator.vendor("openai").set(error_rate=1.0, error="overloaded")
+    await _ask(run, "chat", "Why is the sky blue?")
+    _say(_indent(run.rows[-1].trace.render()))
     _heading("Mended", "openai answers again")
-    story.simulator.vendor("openai").mend()
-    story.simulator.vendor("openai").set(first_token=0.15, tokens_per_second=160)
-    await _ask(story, "chat", "What is a signal box?")
-    _summary(story.rows)
+    run.simulator.vendor("openai").mend()
+    run.simulator.vendor("openai").set(first_token=0.15, tokens_per_second=160)
+    await _ask(run, "chat", "What is a signal box?")
+    _summary(run.rows)
 
 
-async def _ask(story: _Story, route: str, prompt: str) -> None:
+async def _ask(run: _Run, route: str, prompt: str) -> None:
     loop = asyncio.get_running_loop()
     began, first = loop.time(), 0.0
     click.secho(f"\n  {route} ", fg="cyan", bold=True, nl=False)
     click.secho(f"{prompt}\n  ", dim=True, nl=False)
     column = 2
-    async with story.router.stream(route, prompt) as stream:
+    async with run.router.stream(route, prompt) as stream:
         async for chunk in stream:
             first = first or loop.time() - began
             column = _write(chunk.text, column)
     click.echo()
-    story.rows.append(_Row(route, stream.response, first, stream.trace))
+    run.rows.append(_Row(route, stream.response, first, stream.trace))
 
 
 def _write(text: str, column: int, width: int = 92) -> int:
@@ -122,7 +124,7 @@ def _write(text: str, column: int, width: int = 92) -> int:
 
 
 def _pieces(text: str) -> list[str]:
-    """Words with the space before them, and line breaks on their own."""
+    """Split a text into words with the space before them, and line breaks on their own."""
     pieces: list[str] = []
     for number, line in enumerate(text.split("\n")):
         if number:

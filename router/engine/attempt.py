@@ -17,7 +17,7 @@ from router.state.lease import Lease
 
 
 async def complete_once(context: RequestContext, target: Target, lease: Lease) -> CompletionResponse:
-    """The whole answer of one target, within its timeouts and the request's deadline; raises ProviderError."""
+    """Make a plain call to one target, within its timeouts and the request's deadline; raises ProviderError."""
     provider = context.providers.of(target, lease.key)
     try:
         response = await bounded(
@@ -36,7 +36,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
 
 
 class OpenedStream:
-    """A stream whose first content is at hand: from here on it is committed to its target.
+    """A stream whose first content is at hand, which commits it to its target.
 
     `first` is that chunk, None for a stream that ended without one; `rest` are those after it. `first_token` is the
     time from the call to it, in seconds.
@@ -59,7 +59,7 @@ class OpenedStream:
 
     @property
     def response(self) -> CompletionResponse:
-        """What came so far."""
+        """The answer so far."""
         return self._source.response
 
     async def aclose(self) -> None:
@@ -71,7 +71,7 @@ class OpenedStream:
 async def open_once(
     context: RequestContext, request: CompletionRequest, provider: Provider, target: Target, lease: Lease
 ) -> OpenedStream:
-    """A stream of one target: returns at its first content (or its end), and holds back what carries none."""
+    """Open a stream of one target; returns at its first content (or its end) and holds back chunks without any."""
     opened = await _open(provider, for_target(request, target), target, context.deadline)
     now = context.clock()
     opened.first_token = now - lease.started
@@ -106,14 +106,14 @@ async def _open(provider: Provider, request: CompletionRequest, target: Target, 
 
 
 def _uncommitted(error: ProviderError) -> ProviderError:
-    """A stream that broke before its first content is a truncated answer: nothing was given out yet."""
+    """Turn the break of a stream before its first content into a truncated answer: nothing was given out yet."""
     if error.code is ErrorCode.STREAM_INTERRUPTED:
         error.code = ErrorCode.PROTOCOL_ERROR
     return error
 
 
 def _refusal(response: CompletionResponse, target: Target) -> ProviderError:
-    """A refusal as an error, for a chain that has a tier for it."""
+    """Make an error of a vendor's refusal, for a chain that has a tier for it."""
     return ProviderError(
         ErrorCode.CONTENT_FILTERED,
         "the answer was refused by the vendor's policy",
@@ -125,7 +125,9 @@ def _refusal(response: CompletionResponse, target: Target) -> ProviderError:
 
 @lru_cache(maxsize=64)
 def _reports_quota(kind: type[Provider]) -> bool:
-    """Asked once for each class: looking into a protocol costs more than all else that follows an answer."""
+    """Say whether a class of providers reports quotas. It is asked once for each class, since looking into a
+    protocol costs more than all else that follows an answer.
+    """
     return issubclass(kind, ReportsQuota)
 
 

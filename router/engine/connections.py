@@ -15,7 +15,7 @@ from router.state.guard import Guard
 
 
 class ProviderPool:
-    """Providers by the identity of their key.
+    """Makes and keeps providers by the identity of their key.
 
     Args:
         given: ready providers by name or by a key's identity, in place of those that the file's settings would make.
@@ -31,7 +31,7 @@ class ProviderPool:
         self._closed = False
 
     def of(self, target: Target, key: Key | None = None) -> Provider:
-        """Of a target, also of one that the file no longer has: a request keeps its plan.
+        """Return the provider of a target, also of one that the file no longer has: a request keeps its plan.
 
         Raises:
             ProviderError: CANCELLED when all were closed.
@@ -40,30 +40,31 @@ class ProviderPool:
         return self.made(key or target.keys[0]) if given is None else given
 
     def named(self, name: str, plan: Plan) -> Provider:
-        """The provider of that name; of a pool, the first key's."""
+        """Return the provider of that name; of a pool of keys, the first key's."""
         given = self._given.get(name)
         return self.made(plan.catalogue.keys[name][0]) if given is None else given
 
     def made(self, key: Key) -> Provider:
-        """The provider of a key, made on first use."""
-        found = self._made.get(key.identity) or self._given.get(key.identity)
-        if found is None:
+        """Return the provider of a key, made on first use."""
+        provider = self._made.get(key.identity) or self._given.get(key.identity)
+        if provider is None:
             if self._closed:
                 raise ProviderError(ErrorCode.CANCELLED, "the router was closed")
             if key.settings is None:
                 raise ValueError(f"{key!r} was not made by a plan")
-            found = self._made[key.identity] = registry.create(key.settings)
-        return found
+            provider = self._made[key.identity] = registry.create(key.settings)
+        return provider
 
     def under_way(self, plan: Plan) -> dict[str, int]:
-        """Calls in flight by the name of the provider."""
+        """Count the calls in flight by the name of the provider."""
         guards = {name: [self._guard(key.identity) for key in keys] for name, keys in plan.catalogue.keys.items()}
         return {
-            name: sum(guard.limits.in_flight for guard in found if guard is not None) for name, found in guards.items()
+            name: sum(guard.limits.in_flight for guard in key_guards if guard is not None)
+            for name, key_guards in guards.items()
         }
 
     def adopt(self, plan: Plan) -> None:
-        """Close those of keys that the plan does not have, each when its last call has ended."""
+        """Close the providers of keys that the plan does not have, each when its last call has ended."""
         self._kept = plan.keys
         for identity in [identity for identity in self._made if identity not in self._kept]:
             guard = self._guard(identity)
@@ -83,15 +84,15 @@ class ProviderPool:
 
     @property
     def open(self) -> int:
-        """Providers whose connections are not closed, those that are being closed included."""
+        """How many providers have connections that are not closed yet."""
         return len(self._made) + len(self._closing)
 
     def on_new_loop(self) -> None:
-        """What was being closed went with the old loop."""
+        """Forget what was being closed, which went with the old loop."""
         self._closing.clear()
 
     async def aclose(self) -> None:
-        """Close them all; calls under way fail at once."""
+        """Close all providers; calls under way fail at once."""
         self._closed = True
         providers = [*self._made.values(), *self._given.values()]
         self._made, self._given = {}, {}

@@ -22,7 +22,7 @@ from router.views.trace import Trace
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, and what it shares with others.
+    """One request while it is routed, and what it shares with others.
 
     Args:
         recorder: told of every attempt and of the end.
@@ -51,7 +51,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     spending: Spending | None = None
 
     def balance_context(self, now: float) -> BalanceContext:
-        """What a balancer may look at."""
+        """Make what a balancer may look at."""
         needs = self.requirements
         return BalanceContext(
             states=self.states,

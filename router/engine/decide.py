@@ -26,16 +26,16 @@ PickHedge = Callable[..., Call | None]  # called with `beside`, the identities o
 
 
 def decide(context: RequestContext) -> Decision:
-    """The walk along a chain; returns why it ended.
+    """Walk along a chain, step by step; returns why the walk ended.
 
     The skips and waits go into the trace; the attempts are written by those who make them.
     """
     chain, progress = context.chain, Progress()
-    for number, tier in enumerate(chain.tiers):
-        if number and not _enters(tier, progress):
+    for tier_index, tier in enumerate(chain.tiers):
+        if tier_index and not _enters(tier, progress):
             continue
-        progress.entered.add(number)
-        pick_next = partial(pick, context, progress, number, set())
+        progress.entered.add(tier_index)
+        pick_next = partial(pick, context, progress, tier_index, set())
         while (call := pick_next()) is not None:
             while True:
                 if note := _no_more_attempts(context, progress):
@@ -46,7 +46,7 @@ def decide(context: RequestContext) -> Decision:
                 if not _retry_stale_connection(context, progress, call, error):
                     break
             if _is_final(error):
-                if not _is_named_later(context, number, error):
+                if not _is_named_later(context, tier_index, error):
                     return End(is_callers_fault=True)
                 break  # only a tier that names this code may go on
     if progress.last is None:
@@ -57,7 +57,7 @@ def decide(context: RequestContext) -> Decision:
 
 
 def hedge_after(context: RequestContext, target: Target) -> float | None:
-    """Seconds until a second target is called beside this one; None: none will be."""
+    """Return the seconds until a second target is called beside this one; None when none will be."""
     rules = context.chain.hedge
     if rules is None:
         return None
@@ -73,18 +73,18 @@ def hedge_after(context: RequestContext, target: Target) -> float | None:
 def _call(
     call: Call, context: RequestContext, progress: Progress, pick_hedge: PickHedge
 ) -> Generator[Step, Outcome, ProviderError | None]:
-    """One call, and while it is slow those beside it; gives the last error, None when one delivered."""
+    """Make one call, and while it is slow others beside it; returns the last error, None when one delivered."""
     progress.attempts += 1
     under_way = [call.target.identity]
     outcome = yield call
     while outcome is not None:
         if isinstance(outcome, Slow):
-            other = _hedge(context, progress, under_way, pick_hedge)
-            if other is None:
+            hedge = _hedge(context, progress, under_way, pick_hedge)
+            if hedge is None:
                 outcome = yield Stay()
                 continue
-            under_way.append(other.target.identity)
-            outcome = yield other
+            under_way.append(hedge.target.identity)
+            outcome = yield hedge
             continue
         assert isinstance(outcome, Failed)
         progress.learn(outcome.call or call, outcome.error)
@@ -95,24 +95,24 @@ def _call(
 
 
 def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pick_hedge: PickHedge) -> Call | None:
-    """The next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
+    """Return the next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
     rules = context.chain.hedge
     if rules is None or len(under_way) > rules.max or _no_more_attempts(context, progress):
         return None
     if not context.hedge_budget.take():
         return None
     if context.retry_budget.take(context.clock()):
-        other = pick_hedge(beside=under_way)
-        if other is not None:
+        hedge = pick_hedge(beside=under_way)
+        if hedge is not None:
             progress.attempts += 1
-            return replace(other, hedge=True)
+            return replace(hedge, hedge=True)
         context.retry_budget.give_back()
     context.hedge_budget.give_back()
     return None
 
 
 def _no_hedge(**_: object) -> None:
-    """There is nobody to call beside."""
+    """Pick nobody to call beside, for calls that are not hedged."""
 
 
 # --- what an error leads to
@@ -125,16 +125,16 @@ def _enters(tier: Tier, progress: Progress) -> bool:
 
 
 def _is_final(error: ProviderError) -> bool:
-    """Whether no other target may have this request, unless a tier names the code."""
+    """Say whether no other target may have this request, unless a tier names the code."""
     return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
 
 
-def _is_named_later(context: RequestContext, number: int, error: ProviderError) -> bool:
-    return any(tier.on is not None and error.code in tier.on for tier in context.chain.tiers[number + 1 :])
+def _is_named_later(context: RequestContext, tier_index: int, error: ProviderError) -> bool:
+    return any(tier.on is not None and error.code in tier.on for tier in context.chain.tiers[tier_index + 1 :])
 
 
 def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
-    """Why no further attempt may be made; "" when one may."""
+    """Say why no further attempt may be made; "" when one may."""
     most = context.chain.retry.max_attempts
     if progress.attempts >= most:
         return f"retry.max_attempts is {most}"
@@ -144,7 +144,9 @@ def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
 
 
 def _retry_stale_connection(context: RequestContext, progress: Progress, call: Call, error: ProviderError) -> bool:
-    """Whether a pooled connection that the server closed as it was used is tried again: same target, without a wait."""
+    """Say whether to try the same target again at once, since the server closed a pooled connection just as it was
+    used.
+    """
     target = call.target
     is_first = len(progress.tried.get(target.identity, ())) == 1
     if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not is_first:
@@ -158,25 +160,25 @@ def _retry_stale_connection(context: RequestContext, progress: Progress, call: C
 
 
 def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
-    """No target was eligible: wait for the first that will be, or probe the breaker that opens soonest."""
+    """Wait for the first target that will be eligible, or probe the breaker that opens soonest: now there is none."""
     later = callable_later(context, progress, progress.entered)
     began = context.clock()
-    for until, number, target, key, reason in sorted(later, key=lambda each: each[:2]):
+    for until, tier_index, target, key, reason in sorted(later, key=lambda option: option[:2]):
         pause = max(0.0, until - context.clock())
         longest = min(target.retry.max_wait + began, context.deadline) - context.clock()
         if reason == "saturated" and longest > 0:
             placed = yield Wait(longest, place=target)
             if not isinstance(placed, Placed):
                 continue
-            call = Call(target, number, placed.key, placed=True)
+            call = Call(target, tier_index, placed.key, placed=True)
         elif reason in ("held", "limited", "over_budget") and pause <= longest:
             context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
             reserved = yield from _in_line(context, target, key, pause, longest)
             if reserved is None:
                 continue
-            call = Call(target, number, key, reserved)
+            call = Call(target, tier_index, key, reserved)
         elif reason == "circuit_open" and not is_probed(context, target, key):
-            call = Call(target, number, key)
+            call = Call(target, tier_index, key)
         else:
             continue
         yield from _call(call, context, progress, _no_hedge)
@@ -187,7 +189,7 @@ def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
 def _in_line(
     context: RequestContext, target: Target, key: Key, pause: float, longest: float
 ) -> Generator[Step, Outcome, tuple[Reserved, Reserved] | None]:
-    """Wait for a limit or a hold, first come, first served: what is reserved now is waited for by those who come later.
+    """Wait for a limit or a hold, first come, first served: those who come later wait for what is reserved now.
 
     None when those before have used more than was expected, and waiting on would take too long.
     """
@@ -208,7 +210,7 @@ def _in_line(
 
 
 def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
-    """No untried target is left: those whose error allows a retry, after the shortest wait."""
+    """Retry targets whose error allows it, after the shortest wait: no untried target is left."""
     if progress.last is not None and _is_final(progress.last):
         return End(is_callers_fault=True)
     needs = context.requirements
@@ -216,7 +218,7 @@ def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
         options = _retries(context, progress, retry)
         if not options:
             return End()
-        pause, number, target, key = min(options, key=lambda option: option[:2])
+        pause, tier_index, target, key = min(options, key=lambda option: option[:2])
         if note := _no_more_attempts(context, progress):
             return End(note)
         if context.clock() + pause >= context.deadline:
@@ -229,7 +231,7 @@ def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
             now = context.clock()
             if context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, now) is not None:
                 continue  # others have used what was left meanwhile
-        error = yield from _call(Call(target, number, key), context, progress, _no_hedge)
+        error = yield from _call(Call(target, tier_index, key), context, progress, _no_hedge)
         if error is None:
             return End()
         if _is_final(error):
@@ -238,10 +240,10 @@ def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
 
 
 def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tuple[float, int, Target, Key]]:
-    """(seconds to wait, tier, target, key) of every target that may be tried again."""
+    """List (seconds to wait, tier, target, key) of every target that may be tried again."""
     options: list[tuple[float, int, Target, Key]] = []
     seen: set[str] = set()
-    for number, tier in enumerate(context.chain.tiers):
+    for tier_index, tier in enumerate(context.chain.tiers):
         for target in tier.targets:
             errors = progress.tried.get(target.identity)
             if not errors or target.weight <= 0 or target.identity in seen:
@@ -252,12 +254,12 @@ def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tu
             for key in target.keys:
                 pause = _pause(context, target, key, errors[-1], retry)
                 if pause <= target.retry.max_wait and breakers_admit(context, target, key):
-                    options.append((pause, number, target, key))
+                    options.append((pause, tier_index, target, key))
     return options
 
 
 def _pause(context: RequestContext, target: Target, key: Key, error: ProviderError, retry: int) -> float:
-    """Seconds until this may be tried again: what the vendor asked for, else the backoff."""
+    """Return the seconds until this may be tried again: what the vendor asked for, else the backoff."""
     held = context.states.held(target, key) - context.clock()
     if held > 0:
         return held  # a Retry-After, or what stands for one

@@ -1,5 +1,6 @@
-"""Who may be called now, and who not and why: what `decide` asks before every step. Nothing here waits or changes
-state, but for the place in line that a balancer's pick takes."""
+"""Says who may be called now, and who not and why: `decide` asks before every step. Nothing here waits or changes
+state, but for the place in line that a balancer's pick takes.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +33,9 @@ _SKIP_CODES = {
 
 
 class Progress(msgspec.Struct):
-    """What a request has seen so far. `tried` has an error for each attempt, `keys` the keys that an error was about,
-    both by the target's identity."""
+    """What a request has seen so far. `tried` has an error for each attempt, and `keys` the keys that an error was
+    about, both by the target's identity.
+    """
 
     tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
@@ -44,7 +46,7 @@ class Progress(msgspec.Struct):
     codes: set[ErrorCode] = set()
 
     def learn(self, call: Call, error: ProviderError) -> None:
-        """A call failed."""
+        """Remember that a call failed, and how."""
         target = call.target
         self.tried.setdefault(target.identity, []).append(error)
         if call.key.number and CONSEQUENCES[error.code].other_key:
@@ -56,7 +58,7 @@ class Progress(msgspec.Struct):
             self.window_floor = max(self.window_floor, window)
 
     def may_try(self, target: Target) -> bool:
-        """Whether it was not tried yet, or only with keys that it may fare better without."""
+        """Say whether a target was not tried yet, or only with keys that it may fare better without."""
         errors = self.tried.get(target.identity)
         if not errors:
             return True
@@ -65,7 +67,7 @@ class Progress(msgspec.Struct):
 
 
 class Later(NamedTuple):
-    """A target and key that could serve, but not now: from when on (the loop's time), and why."""
+    """A target and key that could serve, but not now. `until` is from when on (the loop's time), `reason` why."""
 
     until: float
     tier: int
@@ -75,16 +77,16 @@ class Later(NamedTuple):
 
 
 def pick(
-    context: RequestContext, progress: Progress, number: int, skipped: set[str], beside: Collection[str] = ()
+    context: RequestContext, progress: Progress, tier_index: int, skipped: set[str], beside: Collection[str] = ()
 ) -> Call | None:
-    """The next call in a tier, by its balancer; None when none of its targets may be called.
+    """Return the next call in a tier, by its balancer; None when none of its targets may be called.
 
     Args:
         number: of the tier, from 0.
         skipped: names of targets whose skip is in the trace already.
         beside: identities of targets that are under way.
     """
-    now, tier, needs = context.clock(), context.chain.tiers[number], context.requirements
+    now, tier, needs = context.clock(), context.chain.tiers[tier_index], context.requirements
     prompt, max_tokens = needs.prompt_tokens, needs.max_tokens
 
     def is_eligible(target: Target) -> bool:
@@ -101,7 +103,7 @@ def pick(
             why = refusal.reason, refusal.message
         if target.name not in skipped:
             skipped.add(target.name)
-            context.trace.entries.append(Skip(target.name, number, now - context.began, *why))
+            context.trace.entries.append(Skip(target.name, tier_index, now - context.began, *why))
             if progress.last is None:
                 progress.codes.add(_SKIP_CODES[why[0]])
         return False
@@ -109,18 +111,18 @@ def pick(
     if len(tier.targets) == 1:
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
-        balancer = context.balancers.of(context.chain.route, number, tier.balance)
+        balancer = context.balancers.of(context.chain.route, tier_index, tier.balance)
         target = balancer.pick(tier.targets, is_eligible, context.balance_context(now))
     if target is None:
         return None
     if len(target.keys) == 1:
-        return Call(target, number, target.keys[0])
+        return Call(target, tier_index, target.keys[0])
     without = progress.keys.get(target.identity, ())
-    return Call(target, number, context.states.best_key(target, prompt, max_tokens, now, without))
+    return Call(target, tier_index, context.states.best_key(target, prompt, max_tokens, now, without))
 
 
 def over_budget(context: RequestContext, target: Target, now: float) -> Refusal | None:
-    """Why a budget keeps the target from being called; None when none does."""
+    """Say why a budget keeps the target from being called; None when none does."""
     if context.spending is None:
         return None
     over = context.spending.over((context.chain.budget, target.budget), target)
@@ -141,12 +143,12 @@ def _rough(seconds: float) -> str:
 
 
 def callable_later(context: RequestContext, progress: Progress, tiers: Collection[int]) -> list[Later]:
-    """All targets of these tiers, with each of their keys, that could serve but for the moment."""
+    """List the targets of these tiers, with each of their keys, that could serve but for the moment."""
     now, needs = context.clock(), context.requirements
     later: list[Later] = []
     seen: set[str] = set()
-    for number in sorted(tiers):
-        for target in context.chain.tiers[number].targets:
+    for tier_index in sorted(tiers):
+        for target in context.chain.tiers[tier_index].targets:
             if target.weight <= 0 or target.identity in seen:
                 continue
             seen.add(target.identity)
@@ -158,27 +160,27 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
                     target, key, needs.prompt_tokens, needs.max_tokens, now
                 )
                 if refusal is None:
-                    later.append(Later(now, number, target, key, "limited"))
+                    later.append(Later(now, tier_index, target, key, "limited"))
                 elif refusal.reason != "draining":
-                    later.append(Later(refusal.until, number, target, key, refusal.reason))
+                    later.append(Later(refusal.until, tier_index, target, key, refusal.reason))
     return later
 
 
 def next_try(context: RequestContext) -> float | None:
-    """Seconds until some target of the chain may be called again; None where nobody knows."""
+    """Return the seconds until some target of the chain may be called again; None where nobody knows."""
     later = callable_later(context, Progress(), range(len(context.chain.tiers)))
-    soonest = min((each.until for each in later), default=inf)
+    soonest = min((target.until for target in later), default=inf)
     return None if soonest == inf else max(0.0, soonest - context.clock())
 
 
 def is_probed(context: RequestContext, target: Target, key: Key) -> bool:
-    """Whether a breaker of the target or key has all its probes under way, or was opened by hand."""
+    """Say whether a breaker of the target or key has all its probes under way, or was opened by hand."""
     now = context.clock()
     guards = context.states.guards(target, key)
     return any(guard.breaker.manual for guard in guards) or any(guard.breaker.probing(now) for guard in guards)
 
 
 def breakers_admit(context: RequestContext, target: Target, key: Key) -> bool:
-    """Whether neither breaker, of the target or of the key, stands against a call."""
+    """Say whether both breakers, of the target and of the key, let a call through."""
     now = context.clock()
     return all(guard.breaker.admits(now) for guard in context.states.guards(target, key))

@@ -83,7 +83,7 @@ class Engine:
     def begin(
         self, route: str, messages: Messages, params: Mapping[str, Any]
     ) -> tuple[Chain, CompletionRequest, Trace]:
-        """What a call of an app asks for: checked, and on the plan of this moment.
+        """Check what an app asks for, and begin its request on the plan of this moment.
 
         Raises:
             RuntimeError: the router is closed.
@@ -95,7 +95,7 @@ class Engine:
         return self.chain(route), request, Trace(route, self.plan.revision)
 
     async def complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
-        """One whole answer from the vendors of a chain.
+        """Get one whole answer from the vendors of a chain.
 
         Raises:
             RouteExhausted, ProviderError.
@@ -106,7 +106,7 @@ class Engine:
             return delivery.answered(delivery.value, delivery.at)
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
-        """What holds for a request that begins now."""
+        """Make what holds for a request that begins now."""
         clock = self.enter_loop().time
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
@@ -131,7 +131,7 @@ class Engine:
         )
 
     def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:
-        """A route's allowances of retries and hedges, which all its requests share."""
+        """Return a route's allowances of retries and hedges, which all its requests share."""
         budgets = self._budgets.get(chain.route)
         if budgets is None:
             budgets = self._budgets[chain.route] = RetryBudget(0.0), HedgeBudget(0.0)
@@ -143,7 +143,7 @@ class Engine:
         return budgets
 
     def chain(self, name: str) -> Chain:
-        """The compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
+        """Return the compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
         chain = self.plan.chains.get(name) or self._direct.get(name)
         if chain is None:
             chain = self.plan.chain(name)
@@ -162,7 +162,7 @@ class Engine:
     # --- a new plan, a new loop, the end
 
     def adopt(self, plan: Plan) -> tuple[str, ...]:
-        """The new plan takes over, in one step; what it no longer has ends with its last call.
+        """Let a new plan take over, in one step; what it no longer has ends with its last call.
 
         Gives what people should know of it besides the plan's own differences.
         """
@@ -179,7 +179,7 @@ class Engine:
         return (f"{', '.join(ended)}: no longer",) if ended else ()
 
     def enter_loop(self) -> asyncio.AbstractEventLoop:
-        """The running loop, which the engine belongs to from now on.
+        """Return the running loop, which the engine belongs to from now on.
 
         Raises:
             WrongLoop: it is in use on another one.

@@ -31,7 +31,7 @@ AttemptCall: TypeAlias = Callable[[RequestContext, Target, Lease], Awaitable[T]]
 
 
 class Delivery(Generic[T]):
-    """What a target delivered. Its outcome is reported here, once: to the lease, the trace and the figures.
+    """What a target delivered. It reports its outcome once, to the lease, the trace and the figures.
 
     `value` is the answer, or the stream with its first content at hand; `at` is the loop's time when it came.
     """
@@ -46,7 +46,7 @@ class Delivery(Generic[T]):
         self.at = at
 
     def answered(self, response: CompletionResponse, now: float, first: float | None = None) -> CompletionResponse:
-        """The answer is whole; gives it with what the router knows about it.
+        """Report that the answer is whole; returns it with what the router knows about it.
 
         Args:
             first: of a stream, the seconds from the call to its first content.
@@ -61,17 +61,19 @@ class Delivery(Generic[T]):
         return response
 
     def broke(self, error: ProviderError) -> None:
-        """The stream broke after its first content."""
+        """Report that the stream broke after its first content."""
         _report_failure(self._context, self.call, self.lease, error)
 
     def abandoned(self, answered: int = 0) -> None:
-        """The caller went away after about so many tokens of the answer; nothing, where it was reported already."""
+        """Report that the caller went away after about so many tokens of the answer, unless the outcome was reported
+        already.
+        """
         if self.lease.is_open:
             self.lease.cancelled(self._context.clock(), answered)
 
 
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
-    """The answer with what the router knows about it."""
+    """Return the answer with its route, target, cost and trace."""
     return replace(
         response,
         route=context.chain.route,
@@ -119,7 +121,7 @@ class FailOver(Generic[T]):
             context.recorder.failed(error, now)
 
     async def deliver(self, broken: ProviderError | None = None) -> Delivery[T]:
-        """What the next target delivers.
+        """Return what the next target delivers.
 
         Args:
             broken: why the last delivery is of no use; None the first time.
@@ -145,7 +147,7 @@ class FailOver(Generic[T]):
             raise self._exhausted(end.value) from self._error
 
     async def _try(self, call: Call) -> Delivery[T] | Failed:
-        """One attempt, written into the trace."""
+        """Make one attempt, and write it into the trace."""
         lease = _begin(call, self._context)
         try:
             delivered = await self._attempt(self._context, call.target, lease)
@@ -159,7 +161,7 @@ class FailOver(Generic[T]):
         return self._won(call, lease, delivered)
 
     async def _race(self, first: Call, after: float) -> Delivery[T] | Failed:
-        """One attempt, and others beside it when it is slow; the first to deliver wins, the others are cancelled.
+        """Make one attempt, and others beside it when it is slow; the first to deliver wins, the others are cancelled.
 
         Args:
             after: seconds without a delivery until the next target is called.
@@ -178,18 +180,18 @@ class FailOver(Generic[T]):
                 raise asyncio.CancelledError
 
     async def _first(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]], after: float) -> Delivery[T] | Failed:
-        """What the first to deliver delivers, or how the last one failed; it is taken out of the race."""
+        """Return what the first to deliver delivers, or how the last one failed; it is taken out of the race."""
         patience: float | None = after
         while True:
             done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                other = self._walk.send(Slow())
-                if isinstance(other, Call):
-                    self._launch(other, racing)
+                step = self._walk.send(Slow())
+                if isinstance(step, Call):
+                    self._launch(step, racing)
                 else:
                     patience = None  # nobody else is to be had
                 continue
-            task = next(each for each in racing if each in done)  # the earliest
+            task = next(running for running in racing if running in done)  # the earliest
             call, lease = racing.pop(task)
             try:
                 return self._won(call, lease, task.result())
@@ -268,7 +270,7 @@ class FailOver(Generic[T]):
 
 
 def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
-    """To the lease, the trace and the figures."""
+    """Report a failure to the lease, the trace and the figures."""
     now = context.clock()
     hold = lease.failed(failure, now)
     if hold is not None:
@@ -327,7 +329,9 @@ async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed |
 
 
 def _retry_after(error: ProviderError | None, context: RequestContext) -> float | None:
-    """When the next try makes sense: the vendor's last word, else the first target that may be called again."""
+    """Return the seconds until the next try makes sense: the vendor's last word, else the first target that may be
+    called again.
+    """
     if error is not None and error.retry_after is not None:
         return error.retry_after
     soonest = next_try(context)

@@ -1,4 +1,6 @@
-"""Whether a target can serve a request at all, and a tier after what has happened. Pure: no state, no clock."""
+"""Says whether a target can serve a request at all, and a tier after what has happened. It is pure: no state, no
+clock.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 def why_unfit(
     target: Target, needs: Requirements, windows: Mapping[str, int], window_floor: int = 0
 ) -> tuple[str, str] | None:
-    """Why this target can't serve, as (reason, message), or None. Unknown never excludes.
+    """Say why this target can't serve, as (reason, message); None when it can. What is unknown never excludes a target.
 
     Args:
         windows: context windows learned from errors, by the target's identity.
@@ -54,7 +56,7 @@ def why_unfit(
 
 
 def serves(tier: Tier, codes: set[ErrorCode]) -> bool:
-    """Whether a fallback tier takes over after these codes."""
+    """Say whether a fallback tier takes over after these codes."""
     if tier.on is None:
         return any(falls_back(code) for code in codes)
     return not codes.isdisjoint(tier.on)

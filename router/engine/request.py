@@ -1,4 +1,4 @@
-"""From what an app hands in to one checked request, and what that request asks of a target."""
+"""Makes one checked request of what an app hands in, and says what that request asks of a target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "me
 
 
 def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> CompletionRequest:
-    """A checked request from what an app hands in.
+    """Make a checked request of what an app hands in.
 
     Raises:
         TypeError: a parameter that no request has.
@@ -62,7 +62,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
-    """What the request asks of a target."""
+    """Say what the request asks of a target."""
     size, vision = 0, False
     for message in request.messages:
         size += len(message.text.encode())
@@ -82,14 +82,14 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
 
 
 def _affinity(request: CompletionRequest) -> bytes:
-    """What keeps requests at one target: the caller's word, else the beginning of the prompt."""
+    """Return what keeps requests at one target: the caller's word, else the beginning of the prompt."""
     if request.affinity is not None:
         return request.affinity.encode()
     return request.messages[0].text[:_LEADING].encode()
 
 
 def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
-    """The request as this target gets it: its model id, and its params where the caller said nothing.
+    """Return the request as this target gets it: with its model id, and its params where the caller said nothing.
 
     Raises:
         ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.

@@ -44,7 +44,7 @@ class Stay(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """A call failed. `others` are still under way."""
+    """A call failed; with `others`, more of them are still under way."""
 
     error: ProviderError
     call: Call | None = None
@@ -52,7 +52,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A place was had with this key."""
+    """The request has a place in line with this key."""
 
     key: Key
 

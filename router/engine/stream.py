@@ -44,7 +44,7 @@ class StreamSource(Protocol):
         ...
 
     def chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        """All chunks in order; it is asked for once."""
+        """Yield all chunks in order; it is asked for once."""
         ...
 
 
@@ -73,7 +73,7 @@ class RouterStream:
 
     @property
     def number(self) -> int | None:
-        """Of the request among those of its router, from 1; None until it has ended."""
+        """The number of the request among those of its router, from 1; None until it has ended."""
         recorder = self._source.recorder
         return None if recorder is None else recorder.number or None
 
@@ -101,7 +101,7 @@ class RouterStream:
 
 
 class LiveStream:
-    """The chunks of a stream that is asked of vendors."""
+    """The chunks of a stream that vendors are asked for."""
 
     def __init__(self, engine: Engine, chain: Chain, request: CompletionRequest, trace: Trace) -> None:
         self.chain = chain
@@ -125,7 +125,7 @@ class LiveStream:
         return replace(response, text=self._before + response.text) if self._before else response
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
-        """The chunks as they come; it raises what the request fails with."""
+        """Yield the chunks as they come; raises what the request fails with."""
         context = self._context = self._engine.context(self.chain, self.request, self.trace, streaming=True)
         recorder = self.recorder = context.recorder
         clock = context.clock
@@ -164,7 +164,7 @@ class LiveStream:
     async def _after_break(
         self, failover: FailOver[OpenedStream], interrupted: ProviderError
     ) -> Delivery[OpenedStream]:
-        """The stream that takes over, by the route's policy; raises the interruption when there is none."""
+        """Return the stream that takes over, by the route's policy; raises the interruption when there is none."""
         policy = self.chain.on_stream_break
         if policy == "error":
             raise interrupted
@@ -181,12 +181,12 @@ class LiveStream:
             raise interrupted from nothing_left
 
     def _is_plain(self, partial: CompletionResponse) -> bool:
-        """Whether another model could go on from it: text alone, of no fixed form."""
+        """Say whether another model could go on from the partial answer: it is text alone, of no fixed form."""
         others = partial.tool_calls or partial.thinking or self.request.tools
         return bool(partial.text) and not others and self.request.response_format is None
 
     def _interrupted(self, error: ProviderError) -> ProviderError:
-        """A committed stream that fails is `stream_interrupted`, whatever broke it; the partial answer goes along."""
+        """Make `stream_interrupted` of whatever broke a committed stream; the partial answer goes along."""
         if error.code is not ErrorCode.STREAM_INTERRUPTED:
             error.message = f"{error.message} ({error.code})"
             error.code = ErrorCode.STREAM_INTERRUPTED
@@ -195,6 +195,6 @@ class LiveStream:
 
 
 def _going_on(request: CompletionRequest, text: str, *, prefill: bool) -> CompletionRequest:
-    """The request of the rest of an answer whose beginning is there."""
+    """Make the request for the rest of an answer whose beginning is there."""
     messages = (*request.messages, Message.assistant(text))
     return replace(request, messages=messages if prefill else (*messages, Message.user(GO_ON)))

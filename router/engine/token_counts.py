@@ -1,4 +1,4 @@
-"""Counting tokens for a target: by a tokenizer or an estimate, which learns from what vendors report."""
+"""Counts tokens for a target: by a tokenizer, or by an estimate that learns from what vendors report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from router.plan.target import Target
 
 
 async def count_exact(provider: Provider, target: Target, request: CompletionRequest) -> TokenCount:
-    """As the vendor's own endpoint counts; raises ProviderError, UNSUPPORTED where it has none."""
+    """Count as the vendor's own endpoint does; raises ProviderError, UNSUPPORTED where it has none."""
     if not isinstance(provider, CountsExactly):
         raise ProviderError(
             ErrorCode.UNSUPPORTED, "this kind of provider counts nothing exactly", provider=target.provider
@@ -27,13 +27,13 @@ async def count_exact(provider: Provider, target: Target, request: CompletionReq
 
 
 class TokenCounts:
-    """Counts, corrected by what each target's prompts really cost."""
+    """Token counts, corrected by what each target's prompts really cost."""
 
     def __init__(self) -> None:
         self._learned: dict[str, Learned] = {}
 
     async def of(self, provider: Provider, target: Target, messages: Messages, tools: Sequence[Any]) -> TokenCount:
-        """Nothing is sent; the tokenizer runs in a thread."""
+        """Count a prompt's tokens. Nothing is sent; the tokenizer runs in a thread."""
         count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
         learned = self._learned.get(target.identity)
         count = count if learned is None else learned.corrected(count)
@@ -43,7 +43,7 @@ class TokenCounts:
         return replace(count, tokens=count.tokens + more, exact=False, margin=max(count.margin, COUNTED_MARGIN))
 
     def learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
-        """What a prompt of plain text really cost makes later estimates better."""
+        """Learn from what a prompt of plain text really cost: later estimates are better."""
         if usage.input_tokens is None or request.tools:
             return
         learned = self._learned.get(target.identity)

@@ -57,13 +57,13 @@ def instrument(
     telemetry.listeners = (*telemetry.listeners, listener)
 
     def stop() -> None:
-        telemetry.listeners = tuple(each for each in telemetry.listeners if each is not listener)
+        telemetry.listeners = tuple(other for other in telemetry.listeners if other is not listener)
 
     return stop
 
 
 class _Spans:
-    """Listens to a router."""
+    """Listens to a router, and makes spans and metrics of its requests."""
 
     def __init__(self, telemetry: Telemetry, tracer: trace.Tracer, meter: metrics.Meter) -> None:
         self._telemetry = telemetry
@@ -82,53 +82,58 @@ class _Spans:
             "gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.", _TOKENS
         )
 
-    def began(self, witness: RequestRecorder) -> None:
-        self._around[witness] = context.get_current()
+    def began(self, recorder: RequestRecorder) -> None:
+        """Remember the span that the app was in when the request began."""
+        self._around[recorder] = context.get_current()
 
-    def ended(self, witness: RequestRecorder, response: CompletionResponse | None) -> None:
+    def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None:
         """Make the spans, and record the request."""
-        begin, asked = self._nanoseconds(witness.began), witness.trace
-        about: dict[str, Any] = {
+        begin, request_trace = self._nanoseconds(recorder.began), recorder.trace
+        attributes: dict[str, Any] = {
             "gen_ai.operation.name": "chat",
-            "gen_ai.request.model": asked.route,
-            "signalbox.route": asked.route,
-            "signalbox.revision": asked.revision,
-            "signalbox.attempts": len(asked.attempts),
-            **self._result(witness, response),
+            "gen_ai.request.model": request_trace.route,
+            "signalbox.route": request_trace.route,
+            "signalbox.revision": request_trace.revision,
+            "signalbox.attempts": len(request_trace.attempts),
+            **self._result(recorder, response),
         }
-        if witness.target is not None:
-            about |= {"signalbox.target": witness.target.name} | self._called(witness.target.name)
-            about["gen_ai.request.model"] = witness.target.model
+        if recorder.target is not None:
+            attributes |= {"signalbox.target": recorder.target.name} | self._called(recorder.target.name)
+            attributes["gen_ai.request.model"] = recorder.target.model
         span = self._tracer.start_span(
-            f"chat {asked.route}", self._around.pop(witness, None), SpanKind.INTERNAL, about, start_time=begin
+            f"chat {request_trace.route}",
+            self._around.pop(recorder, None),
+            SpanKind.INTERNAL,
+            attributes,
+            start_time=begin,
         )
-        if witness.code is not None:
-            span.set_status(Status(StatusCode.ERROR, str(witness.code)))
+        if recorder.code is not None:
+            span.set_status(Status(StatusCode.ERROR, str(recorder.code)))
         inside = trace.set_span_in_context(span)
-        for attempt in asked.attempts:
-            self._attempt(attempt, witness, response, inside)
-        span.end(self._nanoseconds(witness.began + witness.seconds))
-        self._record(witness, response, about)
+        for attempt in request_trace.attempts:
+            self._attempt(attempt, recorder, response, inside)
+        span.end(self._nanoseconds(recorder.began + recorder.seconds))
+        self._record(recorder, response, attributes)
 
     def _nanoseconds(self, loop_time: float) -> int:
         return int((loop_time + self._telemetry.offset) * 1e9)
 
     def _called(self, target: str) -> dict[str, Any]:
-        """Provider and model of a target's name."""
-        found = self._telemetry.plan.file.resolve_target(target)
-        if found is None:  # the file has changed meanwhile
+        """Return the attributes for provider and model of a target's name."""
+        resolved = self._telemetry.plan.file.resolve_target(target)
+        if resolved is None:  # the file has changed meanwhile
             return {"gen_ai.provider.name": target.partition("/")[0], "gen_ai.request.model": target}
-        name, model, _ = found
+        name, model, _ = resolved
         kind = self._telemetry.plan.file.providers[name].kind
         vendor = _RENAMED.get(name, name if name in _KNOWN else kind)
         return {"gen_ai.provider.name": vendor, "gen_ai.request.model": model, "signalbox.provider": name}
 
-    def _result(self, witness: RequestRecorder, response: CompletionResponse | None) -> dict[str, Any]:
-        found: dict[str, Any] = {} if witness.code is None else {"error.type": str(witness.code)}
+    def _result(self, recorder: RequestRecorder, response: CompletionResponse | None) -> dict[str, Any]:
+        attributes: dict[str, Any] = {} if recorder.code is None else {"error.type": str(recorder.code)}
         if response is None:
-            return found
+            return attributes
         usage = response.usage
-        told = {
+        values = {
             "gen_ai.response.id": response.id,
             "gen_ai.response.model": response.model or None,
             "gen_ai.response.finish_reasons": [response.finish_reason],
@@ -137,46 +142,48 @@ class _Spans:
             "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens,
             "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
             "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
-            "gen_ai.request.stream": True if witness.first_token is not None else None,
-            "gen_ai.response.time_to_first_chunk": witness.first_token,
-            "signalbox.cost_usd": witness.cost,
-            "signalbox.cached": witness.cached or None,
+            "gen_ai.request.stream": True if recorder.first_token is not None else None,
+            "gen_ai.response.time_to_first_chunk": recorder.first_token,
+            "signalbox.cost_usd": recorder.cost,
+            "signalbox.cached": recorder.cached or None,
         }
-        return found | {key: value for key, value in told.items() if value is not None}
+        return attributes | {key: value for key, value in values.items() if value is not None}
 
     def _attempt(
-        self, attempt: Attempt, witness: RequestRecorder, response: CompletionResponse | None, inside: context.Context
+        self, attempt: Attempt, recorder: RequestRecorder, response: CompletionResponse | None, inside: context.Context
     ) -> None:
-        answers = attempt is witness.trace.answer and witness.code is None
-        about: dict[str, Any] = {"gen_ai.operation.name": "chat", **self._called(attempt.target)}
-        about |= {"signalbox.tier": attempt.tier, "signalbox.hedge": attempt.hedge}
+        answers = attempt is recorder.trace.answer and recorder.code is None
+        attributes: dict[str, Any] = {"gen_ai.operation.name": "chat", **self._called(attempt.target)}
+        attributes |= {"signalbox.tier": attempt.tier, "signalbox.hedge": attempt.hedge}
         if answers:
-            about |= self._result(witness, response)
+            attributes |= self._result(recorder, response)
         elif attempt.code is not None:
-            about["error.type"] = str(attempt.code)
+            attributes["error.type"] = str(attempt.code)
         elif attempt.lost:
-            about["signalbox.lost"] = True
+            attributes["signalbox.lost"] = True
         if attempt.status is not None:
-            about["http.response.status_code"] = attempt.status
+            attributes["http.response.status_code"] = attempt.status
         span = self._tracer.start_span(
-            f"chat {about['gen_ai.request.model']}",
+            f"chat {attributes['gen_ai.request.model']}",
             inside,
             SpanKind.CLIENT,
-            about,
-            start_time=self._nanoseconds(witness.began + attempt.at),
+            attributes,
+            start_time=self._nanoseconds(recorder.began + attempt.at),
         )
         if attempt.code is not None:
             span.set_status(Status(StatusCode.ERROR, attempt.message))
-        seconds = witness.seconds - attempt.at if answers else attempt.seconds
-        span.end(self._nanoseconds(witness.began + attempt.at + seconds))
+        seconds = recorder.seconds - attempt.at if answers else attempt.seconds
+        span.end(self._nanoseconds(recorder.began + attempt.at + seconds))
 
-    def _record(self, witness: RequestRecorder, response: CompletionResponse | None, about: dict[str, Any]) -> None:
+    def _record(
+        self, recorder: RequestRecorder, response: CompletionResponse | None, attributes: dict[str, Any]
+    ) -> None:
         kept = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
-        labels = {key: about[key] for key in (*kept, "error.type", "signalbox.route") if key in about}
-        self._duration.record(witness.seconds, labels)
-        if witness.first_token is not None:
-            self._first.record(witness.first_token, labels)
+        labels = {key: attributes[key] for key in (*kept, "error.type", "signalbox.route") if key in attributes}
+        self._duration.record(recorder.seconds, labels)
+        if recorder.first_token is not None:
+            self._first.record(recorder.first_token, labels)
         if response is not None:
-            for kind, number in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
-                if number is not None:
-                    self._tokens.record(number, {**labels, "gen_ai.token.type": kind})
+            for kind, tokens in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
+                if tokens is not None:
+                    self._tokens.record(tokens, {**labels, "gen_ai.token.type": kind})

@@ -31,13 +31,15 @@ _OUTCOMES = ("succeeded", "failed", "cancelled")
 
 
 class RouterCollector(Collector):
-    """Made by `Router.prometheus()`. Sums of durations are those of the buckets' middles: at most 3.2 % off."""
+    """A collector of a router's figures; `Router.prometheus()` makes it. Sums of durations are those of the buckets'
+    middles: at most 3.2 % off.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: otherwise registering would take a first reading."""
+        """Return nothing: otherwise registering would take a first reading."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -48,7 +50,7 @@ class RouterCollector(Collector):
         yield from _state(snapshot)
 
     def _read(self) -> tuple[Snapshot, GroupTotals]:
-        """On the router's own loop, since it counts there."""
+        """Read the router on its own loop, since it counts there."""
         home = self._subject.loop
         if home is None or not home.is_running() or home is _running_loop():
             return self._taken()
@@ -71,46 +73,53 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _requests(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
     route = ["route"]
-    counts = {each.name: each.figures.totals for each in snapshot.routes}
+    counts = {route_figures.name: route_figures.figures.totals for route_figures in snapshot.routes}
     yield _outcomes("signalbox_requests", "Requests that ended", route, [((name,), of) for name, of in counts.items()])
-    for what, words in (
+    for counter, words in (
         ("retries", "Further attempts at a target that was tried before"),
         ("fallbacks", "Requests answered by a later tier than the first"),
         ("hedges", "Requests for which a second target was called beside a slow one"),
         ("cache_hits", "Requests answered from the cache"),
     ):
-        family = CounterMetricFamily(f"signalbox_{what}", words, labels=route)
-        for name, found in counts.items():
-            family.add_metric([name], getattr(found, what))
+        family = CounterMetricFamily(f"signalbox_{counter}", words, labels=route)
+        for name, counted in counts.items():
+            family.add_metric([name], getattr(counted, counter))
         yield family
     in_flight = GaugeMetricFamily("signalbox_requests_in_flight", "Requests under way", labels=route)
     seconds = HistogramMetricFamily(
         "signalbox_request_seconds", "From a request to the end of its answer", labels=route
     )
-    for each in snapshot.routes:
-        in_flight.add_metric([each.name], each.figures.in_flight)
-        _add_histogram(seconds, [each.name], totals.of(("route", each.name)).latency)
+    for route_figures in snapshot.routes:
+        in_flight.add_metric([route_figures.name], route_figures.figures.in_flight)
+        _add_histogram(seconds, [route_figures.name], totals.of(("route", route_figures.name)).latency)
     yield in_flight
     yield seconds
 
 
 def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
     labels = ["provider", "target"]
-    counts = {(each.provider, each.name): each.figures.totals for each in snapshot.targets}
+    counts = {
+        (target_figures.provider, target_figures.name): target_figures.figures.totals
+        for target_figures in snapshot.targets
+    }
     yield _outcomes("signalbox_attempts", "Attempts that ended", labels, counts.items())
     errors = CounterMetricFamily("signalbox_errors", "Failed attempts by code", labels=[*labels, "code"])
     tokens = CounterMetricFamily("signalbox_tokens", "Tokens by type", labels=[*labels, "type"])
     spent = CounterMetricFamily("signalbox_cost_usd", "US dollars, where prices are known", labels=labels)
-    for key, found in counts.items():
-        for code, number in found.errors.items():
-            errors.add_metric([*key, code], number)
-        tokens.add_metric([*key, "input"], found.input_tokens)
-        tokens.add_metric([*key, "output"], found.output_tokens)
-        spent.add_metric([*key], found.cost)
+    for key, counted in counts.items():
+        for code, failures in counted.errors.items():
+            errors.add_metric([*key, code], failures)
+        tokens.add_metric([*key, "input"], counted.input_tokens)
+        tokens.add_metric([*key, "output"], counted.output_tokens)
+        spent.add_metric([*key], counted.cost)
     yield from (errors, tokens, spent)
     first = HistogramMetricFamily("signalbox_first_token_seconds", "From a call to its first content", labels=labels)
-    for each in snapshot.targets:
-        _add_histogram(first, [each.provider, each.name], totals.target(each.provider, each.model).first_token)
+    for target_figures in snapshot.targets:
+        _add_histogram(
+            first,
+            [target_figures.provider, target_figures.name],
+            totals.target(target_figures.provider, target_figures.model).first_token,
+        )
     yield first
 
 
@@ -118,8 +127,8 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     health = GaugeMetricFamily(
         "signalbox_target_state", "1 for the state that it is in", labels=["provider", "target", "state"]
     )
-    for each in snapshot.targets:
-        health.add_metric([each.provider, each.name, each.health.state], 1)
+    for target in snapshot.targets:
+        health.add_metric([target.provider, target.name, target.health.state], 1)
     yield health
     spent = GaugeMetricFamily("signalbox_budget_spent_usd", "Spent in the current period", labels=["scope", "name"])
     limit = GaugeMetricFamily("signalbox_budget_limit_usd", "The budget of a period", labels=["scope", "name"])
@@ -138,15 +147,15 @@ def _outcomes(
     name: str, words: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], Counts]]
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(name, words, labels=[*labels, "outcome"])
-    for key, found in counts:
+    for key, counted in counts:
         for outcome in _OUTCOMES:
-            family.add_metric([*key, outcome], getattr(found, outcome))
+            family.add_metric([*key, outcome], getattr(counted, outcome))
     return family
 
 
-def _add_histogram(family: HistogramMetricFamily, labels: list[str], found: Mapping[int, int]) -> None:
-    durations = [(sketch.middle(bucket), number) for bucket, number in found.items()]
-    bounds = [(str(bound), sum(number for middle, number in durations if middle <= bound)) for bound in BUCKETS]
-    whole = sum(found.values())
-    total = sum(middle * number for middle, number in durations)
-    family.add_metric(labels, [*bounds, ("+Inf", whole)], total)
+def _add_histogram(family: HistogramMetricFamily, labels: list[str], buckets: Mapping[int, int]) -> None:
+    durations = [(sketch.middle(bucket), count) for bucket, count in buckets.items()]
+    bounds = [(str(bound), sum(count for middle, count in durations if middle <= bound)) for bound in BUCKETS]
+    calls = sum(buckets.values())
+    total = sum(middle * count for middle, count in durations)
+    family.add_metric(labels, [*bounds, ("+Inf", calls)], total)

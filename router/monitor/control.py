@@ -13,7 +13,7 @@ from router.views.commands import ClearCache, Command, Done, Drain, Reload, SetB
 
 
 async def run_command(subject: Subject, command: Command) -> Done:
-    """Do it; what can't be done is said in the result."""
+    """Run a command; what can't be done is said in the result."""
     try:
         return await _run(subject, command)
     except (SignalboxError, ValueError) as error:
@@ -29,8 +29,8 @@ async def _run(subject: Subject, command: Command) -> Done:
             return Done(result.accepted, str(result))
         case SetBreaker(name, action):
             subject.breaker(name, action)
-            what = {"open": "opened", "close": "closed", "reset": "reset"}[action]
-            return Done(True, f"the breaker of {name} is {what}")
+            outcome = {"open": "opened", "close": "closed", "reset": "reset"}[action]
+            return Done(True, f"the breaker of {name} is {outcome}")
         case Drain(name):
             subject.drain(name)
             return Done(True, f"{name} gets no new calls")
@@ -38,8 +38,8 @@ async def _run(subject: Subject, command: Command) -> Done:
             subject.undrain(name)
             return Done(True, f"{name} gets calls again")
         case ClearCache(route):
-            number = await subject.cache.clear(route=route)
-            return Done(True, f"{number} answers{f' of {route}' if route else ''} were forgotten")
+            count = await subject.cache.clear(route=route)
+            return Done(True, f"{count} answers{f' of {route}' if route else ''} were forgotten")
     raise ValueError(f"unknown command {command!r}")
 
 

@@ -31,35 +31,35 @@ class Feed(Protocol):
         ...
 
     def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
-        """The first one at once, then one every so many seconds; a slow reader gets the newest and misses others."""
+        """Yield a snapshot at once, then one every so many seconds; a slow reader gets the newest and misses others."""
         ...
 
     def events(self) -> AsyncGenerator[Event, None]:
-        """The recent events, the oldest first, and then those that happen."""
+        """Yield the recent events, the oldest first, and then those that happen."""
         ...
 
     async def history(self) -> History:
-        """The last five minutes, second by second."""
+        """Return the last five minutes, second by second."""
         ...
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
-        """The recent requests that pass the filter, the newest first."""
+        """Return the recent requests that pass the filter, the newest first."""
         ...
 
     async def trace(self, id: str) -> TraceView | None:
-        """A recent request step by step; None when it is not remembered any more."""
+        """Return a recent request step by step; None when it is not remembered any more."""
         ...
 
     async def chains(self) -> Chains:
-        """The compiled routes; they change only with `Snapshot.revision`."""
+        """Return the compiled routes; they change only with `Snapshot.revision`."""
         ...
 
     async def config(self) -> ConfigView:
-        """The file, its difference from what runs, and the log of revisions."""
+        """Return the file, its difference from what runs, and the log of revisions."""
         ...
 
     async def command(self, command: Command) -> Done:
-        """Do something; with several processes, in all of them. What can't be done says so in the result."""
+        """Run a command; with several processes, in all of them. What can't be done says so in the result."""
         ...
 
     def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:

@@ -13,7 +13,7 @@ from router.views.figures import Health, KeyFigures, LimitUse
 
 
 def target_health(states: States, target: Target, now: float, offset: float) -> Health:
-    """How one target is; its provider's key has a health of its own.
+    """Return the health of one target; its provider's key has a health of its own.
 
     Args:
         now: the loop's time; with `offset` it is the time of day.
@@ -30,18 +30,18 @@ def target_health(states: States, target: Target, now: float, offset: float) -> 
 
 
 def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
-    """The figures of each key of a target's provider."""
-    found = []
-    for number, key in enumerate(target.keys, 1):
+    """Return the figures of each key of a target's provider."""
+    figures = []
+    for index, key in enumerate(target.keys, 1):
         guard = states.find_key(key.identity)
         if guard is None:
-            found.append(KeyFigures(f"key {number}"))
+            figures.append(KeyFigures(f"key {index}"))
             continue
         drained = Health("drained", by_hand=True, why="by hand")
         health = drained if guard.draining else _health(guard, guard.held_until, now, offset)
         limits = tuple(limit_uses(guard.limits, now))
-        found.append(KeyFigures(f"key {number}", health, guard.limits.in_flight, limits))
-    return tuple(found)
+        figures.append(KeyFigures(f"key {index}", health, guard.limits.in_flight, limits))
+    return tuple(figures)
 
 
 def _health(guard: Guard, held_until: float, now: float, offset: float) -> Health:
@@ -54,7 +54,7 @@ def _health(guard: Guard, held_until: float, now: float, offset: float) -> Healt
 
 
 def limit_uses(limits: RateLimits, now: float) -> Iterator[LimitUse]:
-    """The limits of a target or key, and how far each is used up."""
+    """Yield the limits of a target or key, and how far each is used up."""
     rules = limits.rules
     if rules.requests is not None and limits.requests is not None:
         yield LimitUse("requests", rules.requests, _share(limits.requests.used(now)))
@@ -70,5 +70,5 @@ def _share(used: float) -> float:
 
 
 def pressure(limits: tuple[LimitUse, ...]) -> float | None:
-    """How far the tightest limit is used up, 0 to 1; None where there is none."""
+    """Return how far the tightest limit is used up, 0 to 1; None where there is none."""
     return max((limit.pressure for limit in limits), default=None)

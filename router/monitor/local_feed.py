@@ -46,14 +46,14 @@ class LocalFeed:
         return self._subject.snapshot()
 
     def events(self) -> AsyncGenerator[Event, None]:
-        """Leaving the iterator (`aclosing`, or a task's end) ends the following."""
+        """Follow the events; leaving the iterator (`aclosing`, or a task's end) ends it."""
         return _events(self._subject.telemetry, self._subject.loop)
 
     async def history(self) -> History:
         return history_of(await self.seconds_since(0))
 
     async def seconds_since(self, first: int) -> Seconds:
-        """What plots are made from, from this second since 1970 on: those who add up several processes ask for it."""
+        """Return what plots are made from, from this second since 1970 on, for those who add up several processes."""
 
         async def seconds() -> Seconds:
             return await self._subject.report.past.since(first, asyncio.get_running_loop().time())
@@ -82,7 +82,7 @@ class LocalFeed:
         return await self._there(run_command(self._subject, command))
 
     async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
-        """Closing it stops the call upstream."""
+        """Run a prompt; closing the iterator stops the call upstream."""
         home = self._subject.loop
         if home is None or home is asyncio.get_running_loop():
             async with aclosing(run_prompt(self._subject, prompt)) as events:
@@ -102,27 +102,29 @@ class LocalFeed:
 
         running = asyncio.run_coroutine_threadsafe(there(), home)
         try:
-            while (told := await here.get()) is not None:
-                yield told
+            while (received := await here.get()) is not None:
+                yield received
         finally:
             running.cancel()
 
     async def aclose(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: a local feed holds nothing open."""
 
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
         return await _run_on(self._subject.loop, work)
 
 
 async def _run_on(home: asyncio.AbstractEventLoop | None, work: Coroutine[Any, Any, T]) -> T:
-    """Run on the router's loop."""
+    """Run a coroutine on the router's loop."""
     if home is None or home is asyncio.get_running_loop():
         return await work
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, home))
 
 
 async def _events(telemetry: Telemetry, home: asyncio.AbstractEventLoop | None) -> AsyncGenerator[Event, None]:
-    """The recent events and those that happen. It holds no router, so that a dropped one is collected meanwhile."""
+    """Yield the recent events and those that happen. It holds no router, so that a dropped one is collected
+    meanwhile.
+    """
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     waiting: deque[Event] = deque(maxlen=_UNREAD)
 

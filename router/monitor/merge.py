@@ -36,35 +36,41 @@ _COUNTED = tuple(name for name in NUMBERS if name in Counts.__struct_fields__)
 
 
 def merge(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """One snapshot of all.
+    """Make one snapshot of those of all processes.
 
     Args:
         snapshots: one a process, with sketches, of about the same moment.
     """
     if len(snapshots) == 1:
         return snapshots[0]
-    newest = max(snapshots, key=lambda each: each.loaded_at)
-    late = max(snapshots, key=lambda each: each.time)
+    newest = max(snapshots, key=lambda snapshot: snapshot.loaded_at)
+    late = max(snapshots, key=lambda snapshot: snapshot.time)
     # Series are of the 60 seconds before a snapshot: older ones are moved along.
-    behind = [int(late.time) - int(each.time) for each in snapshots]
-    moved = [_moved(each, back) for each, back in zip(snapshots, behind, strict=True)]
-    reloads = [each.last_reload for each in snapshots if each.last_reload is not None]
+    behind = [int(late.time) - int(snapshot.time) for snapshot in snapshots]
+    moved = [_moved(snapshot, back) for snapshot, back in zip(snapshots, behind, strict=True)]
+    reloads = [snapshot.last_reload for snapshot in snapshots if snapshot.last_reload is not None]
     return Snapshot(
         time=late.time,
         name=newest.name,
         path=newest.path,
         revision=newest.revision,
         loaded_at=newest.loaded_at,
-        started_at=min(each.started_at for each in snapshots),
-        watching=all(each.watching for each in snapshots),
+        started_at=min(snapshot.started_at for snapshot in snapshots),
+        watching=all(snapshot.watching for snapshot in snapshots),
         capture=newest.capture,
-        last_reload=max(reloads, key=lambda each: each.time, default=None),
-        figures=_figures([each.figures for each in moved]),
-        providers=_shared(_by_name([each.providers for each in moved], lambda each: each.name, _provider)),
-        routes=_by_name([each.routes for each in moved], lambda each: each.name, _route),
-        cache=_cache([each.cache for each in snapshots]),
-        spending=_by_name([each.spending for each in snapshots], lambda each: f"{each.scope} {each.name}", _spending),
-        by_process=tuple(process for each in moved for process in each.by_process),
+        last_reload=max(reloads, key=lambda reload: reload.time, default=None),
+        figures=_figures([snapshot.figures for snapshot in moved]),
+        providers=_shared(
+            _by_name([snapshot.providers for snapshot in moved], lambda provider: provider.name, _provider)
+        ),
+        routes=_by_name([snapshot.routes for snapshot in moved], lambda route: route.name, _route),
+        cache=_cache([snapshot.cache for snapshot in snapshots]),
+        spending=_by_name(
+            [snapshot.spending for snapshot in snapshots],
+            lambda spending: f"{spending.scope} {spending.name}",
+            _spending,
+        ),
+        by_process=tuple(process for snapshot in moved for process in snapshot.by_process),
     )
 
 
@@ -75,27 +81,27 @@ def _moved(snapshot: Snapshot, back: int) -> Snapshot:
     def move(series: tuple[int, ...]) -> tuple[int, ...]:
         return (*series[back:], *[0] * min(back, len(series)))
 
-    def figures(found: Figures) -> Figures:
+    def move_figures(figures: Figures) -> Figures:
         if back > SILENT:
-            found = replace(found, rate=0.0, tokens_per_second=0.0)
-        return replace(found, series=move(found.series))
+            figures = replace(figures, rate=0.0, tokens_per_second=0.0)
+        return replace(figures, series=move(figures.series))
 
     return replace(
         snapshot,
         by_process=tuple(replace(each, connected=back <= SILENT) for each in snapshot.by_process),
-        figures=figures(snapshot.figures),
+        figures=move_figures(snapshot.figures),
         providers=tuple(
             replace(
                 each,
-                figures=figures(each.figures),
-                targets=tuple(replace(target, figures=figures(target.figures)) for target in each.targets),
+                figures=move_figures(each.figures),
+                targets=tuple(replace(target, figures=move_figures(target.figures)) for target in each.targets),
             )
             for each in snapshot.providers
         ),
         routes=tuple(
             replace(
                 each,
-                figures=figures(each.figures),
+                figures=move_figures(each.figures),
                 flows={name: replace(flow, series=move(flow.series)) for name, flow in each.flows.items()},
             )
             for each in snapshot.routes
@@ -104,85 +110,87 @@ def _moved(snapshot: Snapshot, back: int) -> Snapshot:
 
 
 def _by_name(lists: Iterable[Sequence[T]], name: Callable[[T], str], join: Callable[[list[T]], T]) -> tuple[T, ...]:
-    """Those of one name joined, in the order in which they are first seen."""
-    found: dict[str, list[T]] = {}
-    for each in lists:
-        for one in each:
-            found.setdefault(name(one), []).append(one)
-    return tuple(join(same) if len(same) > 1 else same[0] for same in found.values())
+    """Join the items of one name, in the order in which they are first seen."""
+    groups: dict[str, list[T]] = {}
+    for items in lists:
+        for item in items:
+            groups.setdefault(name(item), []).append(item)
+    return tuple(join(same) if len(same) > 1 else same[0] for same in groups.values())
 
 
-def _figures(found: list[Figures]) -> Figures:
-    window, totals = _counts([each.window for each in found]), _counts([each.totals for each in found])
+def _figures(group: list[Figures]) -> Figures:
+    window, totals = _counts([figures.window for figures in group]), _counts([figures.totals for figures in group])
     done = window.succeeded + window.failed
-    speeds = [(each.stream_speed, each.window.output_tokens) for each in found if each.stream_speed is not None]
+    speeds = [
+        (figures.stream_speed, figures.window.output_tokens) for figures in group if figures.stream_speed is not None
+    ]
     weight = sum(tokens for _, tokens in speeds)
     return Figures(
-        rate=sum(each.rate for each in found),
-        series=_added([each.series for each in found]),
-        in_flight=sum(each.in_flight for each in found),
-        tokens_per_second=sum(each.tokens_per_second for each in found),
+        rate=sum(figures.rate for figures in group),
+        series=_added([figures.series for figures in group]),
+        in_flight=sum(figures.in_flight for figures in group),
+        tokens_per_second=sum(figures.tokens_per_second for figures in group),
         stream_speed=sum(speed * tokens for speed, tokens in speeds) / weight if weight else None,
-        first_token=_quantiles([each.first_token for each in found]),
-        latency=_quantiles([each.latency for each in found]),
+        first_token=_quantiles([figures.first_token for figures in group]),
+        latency=_quantiles([figures.latency for figures in group]),
         error_rate=window.failed / done if done else None,
         leading_code=max(window.errors, key=lambda code: window.errors[code], default=None),
-        cost_per_minute=sum(each.cost_per_minute for each in found),
+        cost_per_minute=sum(figures.cost_per_minute for figures in group),
         window=window,
         totals=totals,
     )
 
 
-def _counts(found: list[Counts]) -> Counts:
+def _counts(group: list[Counts]) -> Counts:
     errors: dict[str, int] = {}
-    for each in found:
-        for code, number in each.errors.items():
-            errors[code] = errors.get(code, 0) + number
-    numbers = {name: sum(getattr(each, name) for each in found) for name in _COUNTED}
-    return Counts(calls=sum(each.calls for each in found), errors=errors, **numbers)
+    for counts in group:
+        for code, count in counts.errors.items():
+            errors[code] = errors.get(code, 0) + count
+    numbers = {name: sum(getattr(counts, name) for counts in group) for name in _COUNTED}
+    return Counts(calls=sum(counts.calls for counts in group), errors=errors, **numbers)
 
 
-def _quantiles(found: list[Quantiles]) -> Quantiles:
-    whole: Sketch = {}
-    for each in found:
-        sketch.add(whole, each.sketch)
-    return quantiles_of(whole)
+def _quantiles(group: list[Quantiles]) -> Quantiles:
+    merged: Sketch = {}
+    for quantiles in group:
+        sketch.add(merged, quantiles.sketch)
+    return quantiles_of(merged)
 
 
 def _added(series: list[tuple[int, ...]]) -> tuple[int, ...]:
-    if all(len(each) == WINDOW for each in series):
+    if all(len(values) == WINDOW for values in series):
         return tuple(map(sum, zip(*series, strict=True)))
     width = max(map(len, series), default=0)
-    return tuple(map(sum, zip(*((*[0] * (width - len(each)), *each) for each in series), strict=True)))
+    return tuple(map(sum, zip(*((*[0] * (width - len(values)), *values) for values in series), strict=True)))
 
 
-def _health(found: list[Health]) -> Health:
-    worst = max(found, key=lambda each: (_WORSE.index(each.state), each.until or 0.0))
-    same = sum(each.state == worst.state for each in found)
-    if same == len(found) or worst.state == "closed":
+def _health(group: list[Health]) -> Health:
+    worst = max(group, key=lambda health: (_WORSE.index(health.state), health.until or 0.0))
+    same = sum(health.state == worst.state for health in group)
+    if same == len(group) or worst.state == "closed":
         return worst
-    return replace(worst, why=f"{worst.why} (in {same} of {len(found)} processes)".strip())
+    return replace(worst, why=f"{worst.why} (in {same} of {len(group)} processes)".strip())
 
 
-def _limits(found: list[tuple[LimitUse, ...]]) -> tuple[LimitUse, ...]:
-    """Each process has its limits to itself: the tightest is shown."""
+def _limits(group: list[tuple[LimitUse, ...]]) -> tuple[LimitUse, ...]:
+    """Join the limits of processes, each of which has them to itself: the tightest is shown."""
     return _by_name(
-        found,
-        lambda each: each.what,
-        lambda same: replace(max(same, key=lambda each: each.pressure), waiting=sum(each.waiting for each in same)),
+        group,
+        lambda limit: limit.what,
+        lambda same: replace(max(same, key=lambda limit: limit.pressure), waiting=sum(limit.waiting for limit in same)),
     )
 
 
-def _tightest(found: Iterable[float | None]) -> float | None:
-    return max((each for each in found if each is not None), default=None)
+def _tightest(pressures: Iterable[float | None]) -> float | None:
+    return max((pressure for pressure in pressures if pressure is not None), default=None)
 
 
 def _shared(providers: tuple[ProviderFigures, ...]) -> tuple[ProviderFigures, ...]:
-    """With the shares of the whole, where each process knew only its own."""
-    whole = sum(provider.figures.window.calls for provider in providers)
+    """Set each one's share of all calls, where each process knew only its share of its own."""
+    calls = sum(provider.figures.window.calls for provider in providers)
 
-    def share(found: Figures) -> float | None:
-        return found.window.calls / whole if whole else None
+    def share(figures: Figures) -> float | None:
+        return figures.window.calls / calls if calls else None
 
     return tuple(
         replace(
@@ -194,61 +202,61 @@ def _shared(providers: tuple[ProviderFigures, ...]) -> tuple[ProviderFigures, ..
     )
 
 
-def _target(found: list[TargetFigures]) -> TargetFigures:
+def _target(group: list[TargetFigures]) -> TargetFigures:
     return replace(
-        found[0],
-        health=_health([each.health for each in found]),
-        pressure=_tightest(each.pressure for each in found),
-        limits=_limits([each.limits for each in found]),
-        figures=_figures([each.figures for each in found]),
+        group[0],
+        health=_health([target.health for target in group]),
+        pressure=_tightest(target.pressure for target in group),
+        limits=_limits([target.limits for target in group]),
+        figures=_figures([target.figures for target in group]),
     )
 
 
-def _key(found: list[KeyFigures]) -> KeyFigures:
+def _key(group: list[KeyFigures]) -> KeyFigures:
     return KeyFigures(
-        found[0].name,
-        _health([each.health for each in found]),
-        sum(each.in_flight for each in found),
-        _limits([each.limits for each in found]),
+        group[0].name,
+        _health([key.health for key in group]),
+        sum(key.in_flight for key in group),
+        _limits([key.limits for key in group]),
     )
 
 
-def _provider(found: list[ProviderFigures]) -> ProviderFigures:
+def _provider(group: list[ProviderFigures]) -> ProviderFigures:
     return replace(
-        found[0],
-        health=_health([each.health for each in found]),
-        pressure=_tightest(each.pressure for each in found),
-        keys=_by_name([each.keys for each in found], lambda each: each.name, _key),
-        targets=_by_name([each.targets for each in found], lambda each: each.name, _target),
-        figures=_figures([each.figures for each in found]),
+        group[0],
+        health=_health([provider.health for provider in group]),
+        pressure=_tightest(provider.pressure for provider in group),
+        keys=_by_name([provider.keys for provider in group], lambda key: key.name, _key),
+        targets=_by_name([provider.targets for provider in group], lambda target: target.name, _target),
+        figures=_figures([provider.figures for provider in group]),
     )
 
 
-def _route(found: list[RouteFigures]) -> RouteFigures:
-    answered = {id(each): each.figures.window.succeeded for each in found}
-    whole = sum(answered.values())
+def _route(group: list[RouteFigures]) -> RouteFigures:
+    answered = {id(route): route.figures.window.succeeded for route in group}
+    total = sum(answered.values())
     flows: dict[str, Flow] = {}
-    for name in dict.fromkeys(name for each in found for name in each.flows):
-        parts = [(each.flows[name], answered[id(each)]) for each in found if name in each.flows]
-        share = sum((flow.share or 0.0) * weight for flow, weight in parts) / whole if whole else None
+    for name in dict.fromkeys(name for route in group for name in route.flows):
+        parts = [(route.flows[name], answered[id(route)]) for route in group if name in route.flows]
+        share = sum((flow.share or 0.0) * weight for flow, weight in parts) / total if total else None
         flows[name] = Flow(name, share, sum(flow.rate for flow, _ in parts), _added([flow.series for flow, _ in parts]))
-    return RouteFigures(found[0].name, _figures([each.figures for each in found]), flows)
+    return RouteFigures(group[0].name, _figures([route.figures for route in group]), flows)
 
 
-def _cache(found: list[CacheFigures]) -> CacheFigures:
-    hits, misses = sum(each.hits for each in found), sum(each.misses for each in found)
-    rates = [each.hit_rate for each in found if each.hit_rate is not None]
+def _cache(group: list[CacheFigures]) -> CacheFigures:
+    hits, misses = sum(cache.hits for cache in group), sum(cache.misses for cache in group)
+    rates = [cache.hit_rate for cache in group if cache.hit_rate is not None]
     return replace(
-        found[0],
-        enabled=any(each.enabled for each in found),
+        group[0],
+        enabled=any(cache.enabled for cache in group),
         hits=hits,
         misses=misses,
-        stale=sum(each.stale for each in found),
-        joined=sum(each.joined for each in found),
-        stored=sum(each.stored for each in found),
+        stale=sum(cache.stale for cache in group),
+        joined=sum(cache.joined for cache in group),
+        stored=sum(cache.stored for cache in group),
         hit_rate=sum(rates) / len(rates) if rates else None,
     )
 
 
-def _spending(found: list[Spending]) -> Spending:
-    return replace(found[0], used=sum(each.used for each in found))
+def _spending(group: list[Spending]) -> Spending:
+    return replace(group[0], used=sum(spending.used for spending in group))

@@ -12,7 +12,7 @@ from router.views.commands import Prompt, PromptChunk, PromptEnd, PromptEvent
 
 
 async def run_prompt(subject: Subject, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
-    """Chunks, and one end, also after an error. Closing it stops the call upstream."""
+    """Yield chunks, and one end, also after an error. Closing it stops the call upstream."""
     clock = asyncio.get_running_loop().time
     began, first = clock(), None
     messages = prompt.messages if isinstance(prompt.messages, str) else list(prompt.messages)

@@ -1,4 +1,4 @@
-"""A snapshot of a router: what was counted, and the state of its breakers, limits and file, as data."""
+"""Makes the snapshots of a router: what was counted, and the state of its breakers, limits and file, as data."""
 
 from __future__ import annotations
 
@@ -69,34 +69,36 @@ class Report:
 
     @property
     def name(self) -> str:
-        """Of the app: the file's name, or the folder's where that is the usual routes.yaml."""
+        """The app's name: that of the file, or of its folder where the file is the usual routes.yaml."""
         if self.path is None:
             return "router"
         return (self.path.parent.name or "router") if self.path.stem == "routes" else self.path.stem
 
     async def reloaded(self, result: ReloadResult) -> None:
-        """The file was seen to change."""
-        at = time.time()
-        what = (result.changes, result.diagnostics, result.problem)
-        self.last_reload = ReloadNote(at, result.accepted, result.revision, *what)
+        """Remember that the file was seen to change, and what came of it."""
+        now = time.time()
+        outcome = (result.changes, result.diagnostics, result.problem)
+        self.last_reload = ReloadNote(now, result.accepted, result.revision, *outcome)
         difference = await asyncio.to_thread(unified, self._running, result.loaded)
-        self.revisions.append(Revision(at, result.revision, result.accepted, *what, difference))
+        self.revisions.append(Revision(now, result.revision, result.accepted, *outcome, difference))
         self.rejected = None if result.accepted else result
         if result.accepted:
-            self.telemetry.loaded_at = at
+            self.telemetry.loaded_at = now
             self._running = result.loaded or self._running
-        self.telemetry.publish(reloaded(result, self.path.name if self.path else "the file", at))
+        self.telemetry.publish(reloaded(result, self.path.name if self.path else "the file", now))
 
     def drained(self, name: str, *, back: bool) -> None:
-        """A person drained a target or provider, or took it back."""
+        """Tell those who watch that a person drained a target or provider, or took it back."""
         file = self.telemetry.plan.file
         target = None if name in file.providers and name not in file.models else name
-        found = None if target is None else file.resolve_target(target)
-        provider = found[0] if found else name
+        resolved = None if target is None else file.resolve_target(target)
+        provider = resolved[0] if resolved else name
         self.telemetry.publish(drained(name, back=back, provider=provider, target=target, time=time.time()))
 
     def config(self) -> ConfigView:
-        """The file as saved, as it runs, and what lies between them. It is made from the text: best in a thread."""
+        """Return the file as saved, as it runs, and what lies between them. It is made from the text: best in a
+        thread.
+        """
         plan = self.telemetry.plan
         running = "" if plan.loaded is None else plan.loaded.shown
         rejected = self.rejected
@@ -113,7 +115,7 @@ class Report:
         )
 
     def snapshot(self, now: float, *, watching: bool, with_sketches: bool = False) -> Snapshot:
-        """At this moment.
+        """Make the snapshot of this moment.
 
         Args:
             now: the loop's time.
@@ -124,7 +126,7 @@ class Report:
         telemetry.resync_clock(now)
         self.windows.read(now)
         making = _Making(self, plan, now, self._states, with_sketches)
-        whole = making.figures(ALL, sum(route.in_flight for route in telemetry.routes.values()))
+        figures = making.figures(ALL, sum(route.in_flight for route in telemetry.routes.values()))
         return Snapshot(
             time=now + telemetry.offset,
             name=self.name,
@@ -135,18 +137,18 @@ class Report:
             watching=watching,
             capture=telemetry.capture,
             last_reload=self.last_reload,
-            figures=whole,
+            figures=figures,
             providers=making.providers(),
             routes=making.routes(),
-            cache=_cache(whole, self.cache),
+            cache=_cache(figures, self.cache),
             spending=tuple(
-                Spending(each.scope, each.name, each.limit, each.usd, each.per, each.resets_at)
-                for each in self._spending.report()
+                Spending(spent.scope, spent.name, spent.limit, spent.usd, spent.per, spent.resets_at)
+                for spent in self._spending.report()
             ),
-            by_process=(self._process(plan, whole, watching),),
+            by_process=(self._process(plan, figures, watching),),
         )
 
-    def _process(self, plan: Plan, whole: Figures, watching: bool) -> Process:
+    def _process(self, plan: Plan, figures: Figures, watching: bool) -> Process:
         moment, spent = time.monotonic(), time.process_time()
         (before, spent_before), self._spent = self._spent, (moment, spent)
         return Process(
@@ -154,16 +156,16 @@ class Report:
             started_at=self.telemetry.started_at,
             revision=plan.revision,
             watching=watching,
-            rate=whole.rate,
-            in_flight=whole.in_flight,
-            totals=whole.totals,
+            rate=figures.rate,
+            in_flight=figures.in_flight,
+            totals=figures.totals,
             memory=_memory(),
             cpu=(spent - spent_before) / (moment - before) if moment > before else None,
         )
 
 
 class _Making:
-    """One snapshot in the making."""
+    """One snapshot while it is made."""
 
     def __init__(self, report: Report, plan: Plan, now: float, states: States, with_sketches: bool) -> None:
         self._telemetry = report.telemetry
@@ -192,12 +194,12 @@ class _Making:
             figures = self.figures(("target", identity), self._in_flight(identity))
             if provider in by_provider and name is not None and figures.totals.calls:
                 model = name.partition("/")[2]
-                found = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
-                by_provider[provider].append(found)
+                target_figures = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
+                by_provider[provider].append(target_figures)
         return tuple(self._provider(name, some.get(name), targets) for name, targets in by_provider.items())
 
     def _strangers(self) -> Iterable[str]:
-        """Targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
+        """List targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
         return [name for kind, name in self._totals.keys if kind == "target" and name not in self._targets]
 
     def _provider(self, name: str, target: Target | None, targets: list[TargetFigures]) -> ProviderFigures:
@@ -240,9 +242,9 @@ class _Making:
         return figures.window.calls / self._attempts if self._attempts else None
 
     def routes(self) -> tuple[RouteFigures, ...]:
-        known = self._telemetry.routes
-        names = [*self._plan.file.routes, *(name for name in known if name not in self._plan.file.routes)]
-        return tuple(self._route(name, known[name].in_flight if name in known else 0) for name in names)
+        recorded = self._telemetry.routes
+        names = [*self._plan.file.routes, *(name for name in recorded if name not in self._plan.file.routes)]
+        return tuple(self._route(name, recorded[name].in_flight if name in recorded else 0) for name in names)
 
     def _route(self, name: str, in_flight: int) -> RouteFigures:
         figures = self.figures(("route", name), in_flight)
@@ -257,7 +259,7 @@ class _Making:
 
 
 def _memory() -> int | None:
-    """Bytes in memory now, where the system tells (proc(5)); elsewhere the most so far."""
+    """Return the bytes in memory now, where the system tells (proc(5)); elsewhere the most so far."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
@@ -266,16 +268,16 @@ def _memory() -> int | None:
 
 
 def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, ...]:
-    """The lines of a unified diff, keys blanked out."""
+    """Return the lines of a unified diff, keys blanked out."""
     if before is None or after is None or before is after:
         return ()
     lines = difflib.unified_diff(before.shown.splitlines(), after.shown.splitlines(), "running", "saved", lineterm="")
     return tuple(lines)
 
 
-def _cache(whole: Figures, cache: ResponseCache | None) -> CacheFigures:
+def _cache(figures: Figures, cache: ResponseCache | None) -> CacheFigures:
     if cache is None:
         return CacheFigures()
-    told, window = cache.stats, whole.window
+    stats, window = cache.stats, figures.window
     rate = window.cache_hits / window.calls if window.calls else None
-    return CacheFigures(True, told.hits, told.misses, told.stale, told.joined, told.stored, rate)
+    return CacheFigures(True, stats.hits, stats.misses, stats.stale, stats.joined, stats.stored, rate)

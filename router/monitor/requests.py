@@ -13,24 +13,24 @@ from router.views.trace import Entry
 
 
 def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
-    """The recent requests that pass the filter, the newest first."""
-    found: list[RequestRecord] = []
+    """Return the recent requests that pass the filter, the newest first."""
+    records: list[RequestRecord] = []
     for ended in _newest_first(telemetry):
-        if len(found) >= limit:
+        if len(records) >= limit:
             break
         record = record_of(telemetry, ended)
         if only is None or passes(record, only):
-            found.append(record)
-    return tuple(found)
+            records.append(record)
+    return tuple(records)
 
 
 def trace_of(telemetry: Telemetry, id: str) -> TraceView | None:
-    """A recent request step by step; None when it is not remembered (any more)."""
+    """Return a recent request step by step; None when it is not remembered (any more)."""
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if _id(telemetry, ended) == id), None)
 
 
 def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
-    """A recent request by its number among the requests of this router; None when it is not remembered."""
+    """Return a recent request by its number among those of this router; None when it is not remembered."""
     return next((_view(telemetry, ended) for ended in _newest_first(telemetry) if ended.number == number), None)
 
 
@@ -48,7 +48,7 @@ def _id(telemetry: Telemetry, ended: RequestRecorder) -> str:
 
 
 def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
-    """The line of a request."""
+    """Make the record of a request that ended."""
     attempts, answer = ended.trace.attempts, ended.trace.answer
     last = answer or (attempts[-1] if attempts else None)
     target = ended.target.name if ended.target else last.target if last else None
@@ -77,12 +77,12 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
 def _provider(telemetry: Telemetry, target: str | None) -> str | None:
     if target is None:
         return None
-    found = telemetry.plan.file.resolve_target(target)
-    return None if found is None else found[0]
+    resolved = telemetry.plan.file.resolve_target(target)
+    return None if resolved is None else resolved[0]
 
 
 def passes(record: RequestRecord, only: RequestFilter) -> bool:
-    """Whether the filter lets it through."""
+    """Say whether the filter lets a record through."""
     for name in ("route", "provider", "target", "code"):
         wanted = getattr(only, name)
         if wanted is not None and getattr(record, name) != wanted:
@@ -91,9 +91,11 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
 
 
 def _entries(ended: RequestRecorder) -> tuple[Entry, ...]:
-    """The trace's, where the attempt of a stream lasts to the stream's end and says when its first content came."""
+    """Return the trace's entries; the attempt of a stream lasts to the stream's end and says when its first content
+    came.
+    """
     answer = ended.trace.answer
     if ended.first_token is None or answer is None:
         return tuple(ended.trace.entries)
-    whole = replace(answer, seconds=ended.seconds - answer.at, first_token=ended.first_token - answer.at)
-    return tuple(whole if entry is answer else entry for entry in ended.trace.entries)
+    whole_answer = replace(answer, seconds=ended.seconds - answer.at, first_token=ended.first_token - answer.at)
+    return tuple(whole_answer if entry is answer else entry for entry in ended.trace.entries)

@@ -25,7 +25,7 @@ _OF_TARGETS = ("timeout", "breaker", "limits")
 
 
 def chains(plan: Plan) -> Chains:
-    """All routes of the file, as people read them."""
+    """Return all routes of the file, as people read them."""
     return Chains(plan.revision, tuple(_chain(plan, plan.chains[name]) for name in plan.file.routes))
 
 
@@ -46,14 +46,14 @@ def _chain(plan: Plan, chain: Chain) -> ChainView:
 
 
 def _tier(plan: Plan, route: str, tier: Tier) -> TierView:
-    whole = sum(target.weight for target in tier.targets) or 1.0
+    total = sum(target.weight for target in tier.targets) or 1.0
     branches = tuple(
         BranchView(
             target.name,
             target.provider,
             target.model,
             target.weight,
-            target.weight / whole,
+            target.weight / total,
             place,
             target.disabled,
             tuple(_of_target(plan, route, target)),
@@ -74,9 +74,9 @@ def _of_target(plan: Plan, route: str, target: Target) -> Iterator[PolicyValue]:
 
 
 def _values(plan: Plan, policy: str, values: dict[str, Effective]) -> Iterator[PolicyValue]:
-    for key, found in values.items():
+    for key, value in values.items():
         name = policy if key == policy else f"{policy}.{key}"
-        yield PolicyValue(name, written(key, found.value), *_origin(plan, found.origin))
+        yield PolicyValue(name, written(key, value.value), *_origin(plan, value.origin))
 
 
 def _origin(plan: Plan, origin: Origin) -> tuple[str, int | None]:
@@ -87,7 +87,7 @@ def _origin(plan: Plan, origin: Origin) -> tuple[str, int | None]:
 
 
 def written(key: str, value: Any) -> str:
-    """A value as a routes.yaml would say it."""
+    """Write a value as a routes.yaml would say it."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -102,7 +102,7 @@ def written(key: str, value: Any) -> str:
 
 
 def _cache(plan: Plan, route: str) -> str | None:
-    """The cache policy in words; None when nothing is cached."""
+    """Say the cache policy in words; None when nothing is cached."""
     values = effective(plan.file, "cache", route=route)
     if values["ttl"].value is None:
         return None

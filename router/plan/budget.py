@@ -18,7 +18,9 @@ _MONDAY = 4 * 86_400.0  # 1970-01-05, in seconds since 1970
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many US dollars in so many seconds. `owner` says whose: "route chat" or "provider openai"."""
+    """A budget of so many US dollars in so many seconds. `owner` says whose it is: "route chat" or "provider
+    openai".
+    """
 
     owner: str
     usd: float
@@ -26,25 +28,25 @@ class Budget:
 
     @property
     def period(self) -> str:
-        """Its length, for people, such as "a day"."""
+        """The length of its period in words, such as "a day"."""
         return _PERIODS.get(self.per) or f"{self.per:g} s"
 
     def began(self, wall: float) -> float:
-        """When the current period began, in seconds since 1970. Months are those of the calendar in UTC."""
+        """Return when the current period began, in seconds since 1970. Months are those of the calendar in UTC."""
         if self.per != _MONTH:
             return wall - (wall - _MONDAY) % self.per
         day = datetime.fromtimestamp(wall, UTC)
         return datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()
 
     def ends(self, began: float) -> float:
-        """When the period that began then ends."""
+        """Return when the period that began then ends."""
         if self.per != _MONTH:
             return began + self.per
         return self.began(began + 32 * 86_400.0)
 
 
 def budget_of(scope: str, name: str, written: BudgetAmount | None) -> Budget | None:
-    """The compiled budget of a route or provider.
+    """Compile the budget of a route or provider.
 
     Args:
         scope: "route" or "provider".

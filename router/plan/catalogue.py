@@ -17,7 +17,7 @@ Rules = TypeVar("Rules")
 
 
 class ProviderCatalogue:
-    """What a file and its providers tell of targets, each thing made once. Providers are made for this only, and never
+    """What a file and its providers say of targets, each thing made once. Providers are made for this only, and never
     connect.
 
     Args:
@@ -28,7 +28,7 @@ class ProviderCatalogue:
         self._file = file
         self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}
         self.settings = settings
-        self.keys = {name: _keys(name, each) for name, each in settings.items()}
+        self.keys = {name: _keys(name, key_settings) for name, key_settings in settings.items()}
         self._made: dict[str, Provider] = {}
 
     def rules(
@@ -40,35 +40,45 @@ class ProviderCatalogue:
         model: str | None = None,
         route: str | None = None,
     ) -> Rules:
-        """What `make` makes of the policy's values; the same for all models that do not say otherwise."""
+        """Return what `make` makes of the policy's values; it is the same for all models that do not say otherwise."""
         if model is not None and not getattr(self._file.models[model], policy).model_fields_set:
             model = None
-        place = policy, provider, model, route
-        if place not in self._rules:
-            self._rules[place] = make(**policy_values(self._file, policy, provider=provider, model=model, route=route))
-        return cast(Rules, self._rules[place])
+        cache_key = policy, provider, model, route
+        if cache_key not in self._rules:
+            self._rules[cache_key] = make(
+                **policy_values(self._file, policy, provider=provider, model=model, route=route)
+            )
+        return cast(Rules, self._rules[cache_key])
 
     def account(self, provider: str) -> str:
-        """What stands for the provider with all that shapes its connection."""
+        """Return what stands for the provider with all that shapes its connection."""
         keys = self.keys[provider]
         if len(keys) == 1:
             return keys[0].identity
         return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
+        """Return what the provider knows of a model."""
         if provider not in self._made:
             self._made[provider] = registry.create(self.settings[provider][0])
         return self._made[provider].capabilities(model)
 
 
 def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:
-    made = []
-    for number, each in enumerate(settings, 1):
-        shape = [each.kind, each.base_url, each.secret, sorted(each.headers.items()), each.proxy, each.verify]
-        shape.append(sorted((key, repr(value)) for key, value in each.options.items()))
+    keys = []
+    for index, key_settings in enumerate(settings, 1):
+        shape = [
+            key_settings.kind,
+            key_settings.base_url,
+            key_settings.secret,
+            sorted(key_settings.headers.items()),
+            key_settings.proxy,
+            key_settings.verify,
+        ]
+        shape.append(sorted((key, repr(value)) for key, value in key_settings.options.items()))
         # A hash, since the key is in it.
-        made.append(Key(f"{provider}:{_digest(shape)}", each, number if len(settings) > 1 else 0))
-    return tuple(made)
+        keys.append(Key(f"{provider}:{_digest(shape)}", key_settings, index if len(settings) > 1 else 0))
+    return tuple(keys)
 
 
 def _digest(shape: object) -> str:
@@ -76,5 +86,6 @@ def _digest(shape: object) -> str:
 
 
 def policy_values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:
+    """Return the effective values of a policy by key."""
     names = {"provider": None, "model": None, "route": None} | where
-    return {key: found.value for key, found in effective(file, policy, **names).items()}
+    return {key: value.value for key, value in effective(file, policy, **names).items()}

@@ -1,4 +1,6 @@
-"""The compiled file: immutable chains of tiers of targets. Made off to the side, swapped in as one reference."""
+"""Compiles a file into a plan: immutable chains of tiers of targets. It is made off to the side and swapped in as
+one reference.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from router.plan.target import Target
 
 
 def compile_plan(loaded: LoadResult) -> Plan:
-    """A plan of a file that loaded without errors."""
+    """Compile a file that loaded without errors into a plan."""
     file = loaded.file
     if file is None:
         raise ValueError("a file with errors can't be compiled")
@@ -47,16 +49,18 @@ def _cache(file: RoutesFile, route: str) -> CacheRules | None:
 
 
 def _answers(tiers: list[Tier]) -> str:
-    """A key that is changed for another, weights, timeouts and the order of targets change no answer."""
-    found = set()
+    """Hash what can change the answers of a chain; another key, weights, timeouts and the order of targets change
+    none.
+    """
+    shapes = set()
     for target in (target for tier in tiers for target in tier.targets):
-        made = target.keys[0].settings
+        settings = target.keys[0].settings
         shape: list[Any] = [target.model, sorted((name, repr(value)) for name, value in target.params.items())]
-        if made is not None:
-            shape += [made.kind, made.base_url, sorted(made.headers.items())]
-            shape.append(sorted((name, repr(value)) for name, value in made.options.items()))
-        found.add(repr(shape))
-    return _digest(sorted(found))
+        if settings is not None:
+            shape += [settings.kind, settings.base_url, sorted(settings.headers.items())]
+            shape.append(sorted((name, repr(value)) for name, value in settings.options.items()))
+        shapes.add(repr(shape))
+    return _digest(sorted(shapes))
 
 
 def _direct(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
@@ -88,7 +92,7 @@ def _add_route(
     on: frozenset[ErrorCode] | None,
     gate: int | None,
 ) -> None:
-    """The tiers of route `name`, with the policies of the route that the app called."""
+    """Add the tiers of route `name`, with the policies of the route that the app called."""
     config = file.routes[name]
     first = len(tiers)
     balance = config.balance or file.defaults.balance or "weighted"
@@ -137,12 +141,12 @@ def _target(
     weight: float = 1.0,
     params: Mapping[str, Any] | None = None,
 ) -> Target:
-    found = file.resolve_target(name)
-    if found is None:
+    resolved = file.resolve_target(name)
+    if resolved is None:
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
-    provider, model_id, model = found
-    known = name if model else None
-    timeout = catalogue.rules("timeout", Timeout, provider=provider, model=known, route=route)
+    provider, model_id, model = resolved
+    file_model = name if model else None
+    timeout = catalogue.rules("timeout", Timeout, provider=provider, model=file_model, route=route)
     return Target(
         name=name,
         provider=provider,
@@ -151,12 +155,12 @@ def _target(
         params={**(model.params if model else {}), **(params or {})},
         timeout=timeout,
         connect=None if timeout.connect == catalogue.settings[provider][0].timeout.connect else timeout.connect,
-        retry=catalogue.rules("retry", RetryRules, provider=provider, model=known, route=route),
+        retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
         capabilities=_capabilities(model, catalogue.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
         account=catalogue.account(provider),
         keys=catalogue.keys[provider],
-        breaker=catalogue.rules("breaker", _breaker, provider=provider, model=known),
+        breaker=catalogue.rules("breaker", _breaker, provider=provider, model=file_model),
         limits=Limits() if model is None else Limits(**model.limits.model_dump()),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
@@ -170,7 +174,7 @@ def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:
 
 
 def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> ModelCapabilities:
-    """The file's own word first, then the provider's."""
+    """Join what is known of a model: the file's own word first, then the provider's."""
     if model is None:
         return catalogue
     said = {key: value for key, value in model.capabilities.model_dump().items() if value is not None}
@@ -182,7 +186,7 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
 
 
 def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
-    """The connection settings of a provider, once for each of its keys."""
+    """Make the connection settings of a provider, once for each of its keys."""
     config = file.providers[name]
     connect = policy_values(file, "timeout", provider=name)["connect"]
     return tuple(

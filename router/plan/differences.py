@@ -1,4 +1,4 @@
-"""What a new plan changes, in words, for the log, the dashboard and `Router.last_reload`."""
+"""Says in words what a new plan changes, for the log, the dashboard and `Router.last_reload`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:
-    """What a new plan changes, one phrase each, such as `chat: mini 70→50, llama 30→50`.
+    """Say what a new plan changes, one phrase each, such as `chat: mini 70→50, llama 30→50`.
 
     Args:
         under_way: calls in flight by the name of the provider.
@@ -30,8 +30,8 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
         elif old.catalogue.account(name) != new.catalogue.account(name):
             draining = f", draining {under_way[name]}" if under_way.get(name) else ""
             keys, more = len(old.catalogue.keys[name]), len(new.catalogue.keys[name])
-            what = "reconnects" if keys == more else f"keys {keys}→{more}"
-            yield f"provider {name} {what}{draining}"
+            change = "reconnects" if keys == more else f"keys {keys}→{more}"
+            yield f"provider {name} {change}{draining}"
     for name, config in new.file.providers.items():
         if name not in old.providers:
             yield f"provider {name} added"
@@ -57,8 +57,8 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
 
 
 def _chain(old: Chain, new: Chain) -> Iterator[str]:
-    for number, (before, after) in enumerate(zip(old.tiers, new.tiers, strict=False), 1):
-        yield from _tier(before, after, "" if number == 1 else f"tier {number} ")
+    for index, (before, after) in enumerate(zip(old.tiers, new.tiers, strict=False), 1):
+        yield from _tier(before, after, "" if index == 1 else f"tier {index} ")
     if len(old.tiers) != len(new.tiers):
         yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
     if old.total != new.total:
@@ -71,10 +71,10 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
-        known = kept.get(target.name, target)
-        if (known.timeout, known.retry, known.params) != (target.timeout, target.retry, target.params):
+        previous = kept.get(target.name, target)
+        if (previous.timeout, previous.retry, previous.params) != (target.timeout, target.retry, target.params):
             yield f"{target.name} timeouts, retries or params"
-        if (known.provider, known.model) != (target.provider, target.model):
+        if (previous.provider, previous.model) != (target.provider, target.model):
             yield f"{target.name} is {target.provider}/{target.model}"
 
 

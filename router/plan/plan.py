@@ -47,6 +47,7 @@ class Chain:
 
     @property
     def targets(self) -> tuple[Target, ...]:
+        """All targets of its tiers, in their order."""
         return tuple(target for tier in self.tiers for target in tier.targets)
 
 
@@ -75,16 +76,17 @@ class Plan:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """All budgets of the file."""
-        found = [self.budget_of(name) for name in self.file.providers]
-        found += [chain.budget for chain in self.chains.values()]
-        return tuple(budget for budget in found if budget is not None)
+        budgets = [self.budget_of(name) for name in self.file.providers]
+        budgets += [chain.budget for chain in self.chains.values()]
+        return tuple(budget for budget in budgets if budget is not None)
 
     def budget_of(self, provider: str) -> Budget | None:
+        """Return the budget of a provider; None when it has none."""
         return budget_of("provider", provider, self.file.providers[provider].budget)
 
     @property
     def uncounted(self) -> tuple[str, ...]:
-        """Budgets that can't count all of their calls, since a price is not known: a sentence each."""
+        """One sentence for each budget that can't count all of its calls, since a price is not known."""
         lacking: dict[str, set[str]] = {}
         for chain in self.chains.values():
             for target in chain.targets:
@@ -98,10 +100,12 @@ class Plan:
         )
 
     def chain(self, name: str) -> Chain | None:
-        """The chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the name."""
-        found = self.chains.get(name)
-        if found is not None:
-            return found
+        """Return the chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the
+        name.
+        """
+        chain = self.chains.get(name)
+        if chain is not None:
+            return chain
         if self.file.resolve_target(name) is None:
             return None
         return self.compile_direct(name)

@@ -6,7 +6,7 @@ from providers.types import Price, Usage
 
 
 def cost(price: Price | None, usage: Usage) -> float | None:
-    """USD for this usage, or None when a price or count that it needs is unknown.
+    """Return the USD for this usage; None when a price or count that it needs is unknown.
 
     Cached tokens are part of `input_tokens` and are charged once, at their own price where it is known.
     """

@@ -11,8 +11,10 @@ from router.config.policies import BUILT_IN
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds and bytes; the names are those of routes.yaml. `stale_for` is how long after `ttl` an answer is still
-    served when the chain is exhausted; infinity is for ever."""
+    """How long answers are kept, in seconds, and how large they may be, in bytes; the names are those of
+    routes.yaml. `stale_for` is how long after `ttl` an answer is still served when the chain is exhausted; infinity
+    is for ever.
+    """
 
     ttl: float
     stale_for: float = 0.0
@@ -45,7 +47,7 @@ class HedgeRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
-    """Seconds and fractions; the names are those of routes.yaml."""
+    """When a breaker opens and closes, in seconds and fractions; the names are those of routes.yaml."""
 
     window: float = BUILT_IN["breaker"]["window"]
     min_calls: int = BUILT_IN["breaker"]["min_calls"]
@@ -61,7 +63,7 @@ class BreakerRules:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rates per second; None is no limit."""
+    """Rates per second and calls at the same time; None is no limit."""
 
     requests: float | None = None
     tokens: float | None = None

@@ -29,7 +29,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Target:
-    """What an attempt needs to know.
+    """One model at one provider, with all that an attempt needs to know.
 
     `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the

@@ -1,4 +1,5 @@
-"""The circuit breaker of one target or provider key. Pure: time comes in as `now`, chance as a `random.Random`.
+"""The circuit breaker of one target or provider key. It is pure: time comes in as `now`, random numbers from a
+`random.Random`.
 
     closed ──(failure rate, failures in a row, or trip)──► open ──(open_for)──► half-open
        ▲                                                    ▲                      │
@@ -26,19 +27,18 @@ _RAMP_START = 0.1
 
 
 class Permit(NamedTuple):
-    """Leave to make one call."""
+    """Permission to make one call."""
 
     generation: int
     number: int = 0  # of the lease, where it is a probe
 
 
 class Breaker:
-    """A circuit breaker, as the module says. `changes` counts the changes of state."""
+    """A circuit breaker, as the module describes it. `changes` counts the changes of state."""
 
     __slots__ = (
         "_bucket",
         "_calls",
-        "_chance",
         "_closed_at",
         "_failed",
         "_in_row",
@@ -47,6 +47,7 @@ class Breaker:
         "_passed",
         "_permit",
         "_reopened",
+        "_rng",
         "_slow",
         "changes",
         "manual",
@@ -57,7 +58,7 @@ class Breaker:
         "why",
     )
 
-    def __init__(self, rules: BreakerRules, chance: random.Random) -> None:
+    def __init__(self, rules: BreakerRules, rng: random.Random) -> None:
         self.rules = rules
         self.state: State = "closed"
         self.until = 0.0  # when an open one turns half-open
@@ -66,7 +67,7 @@ class Breaker:
         self._permit = Permit(0)  # of all calls until the next change, but for probes
         self.why = ""  # it was opened, in words
         self.on_change: Callable[[Breaker], None] | None = None  # called after every change of state
-        self._chance = chance
+        self._rng = rng
         self._reopened = 0
         self._closed_at = -inf
         self._leases: dict[int, float] = {}
@@ -84,7 +85,7 @@ class Breaker:
     # --- admission
 
     def admits(self, now: float) -> bool:
-        """Whether a call may be made now."""
+        """Say whether a call may be made now."""
         if self.state == "closed":
             return True
         if self.state == "open":
@@ -94,7 +95,9 @@ class Breaker:
         return self._free_leases(now) > 0
 
     def acquire(self, now: float) -> Permit:
-        """A permit for a call. Only after `admits`, or to probe an open one early, when nothing else is left."""
+        """Take a permit for a call: only after `admits`, or to probe an open breaker early, when nothing else is
+        left.
+        """
         if self.state == "open" and not self.manual:
             self._half_open()
         if self.state != "half_open":
@@ -104,11 +107,11 @@ class Breaker:
         return Permit(self.changes, self._numbers)
 
     def probing(self, now: float) -> bool:
-        """Whether a half-open one has all its probes under way."""
+        """Say whether a half-open breaker has all its probes under way."""
         return self.state == "half_open" and self._free_leases(now) <= 0
 
     def share(self, now: float) -> float:
-        """The part of its weight that a target gets: less after closing, up to 1 at the end of the ramp."""
+        """Return the part of its weight that a target gets: less after closing, up to 1 at the end of the ramp."""
         passed = now - self._closed_at
         if passed >= self.rules.ramp:
             return 1.0
@@ -117,7 +120,7 @@ class Breaker:
     # --- outcomes
 
     def success(self, permit: Permit, now: float, seconds: float = 0.0) -> None:
-        """A call came back well after so many seconds."""
+        """Count a call that came back well after so many seconds."""
         if permit.generation != self.changes:
             return
         slow = self.rules.slow_threshold is not None and seconds > self.rules.slow_threshold
@@ -137,7 +140,7 @@ class Breaker:
             self._calls[self._turn(now)] += 1
 
     def failure(self, permit: Permit, now: float) -> None:
-        """A call failed in a way that tells against the target."""
+        """Count a call that failed in a way that tells against the target."""
         if permit.generation != self.changes:
             return
         if self.state == "half_open":
@@ -147,7 +150,7 @@ class Breaker:
         self._count(now, failed=True)
 
     def forget(self, permit: Permit) -> None:
-        """A call ended in a way that tells nothing: cancelled, or the caller's own mistake."""
+        """Give back the permit of a call that tells nothing: cancelled, or the caller's own mistake."""
         if permit.generation == self.changes:
             self._leases.pop(permit.number, None)
 
@@ -157,7 +160,7 @@ class Breaker:
             self._reopened += 1
             self._become("open")
             self.until = now + self.rules.max_open_for
-            self._told("it does not mend itself")
+            self._changed("it does not mend itself")
 
     # --- by hand
 
@@ -166,30 +169,30 @@ class Breaker:
         self._become(state)
         self.manual = True
         self.until = inf if state == "open" else 0.0
-        self._told("by hand")
+        self._changed("by hand")
 
     def reset(self) -> None:
-        """Back to the state of a new one."""
+        """Return to the state of a new breaker."""
         self._become("closed")
         self.manual = False
         self._reopened = 0
         self._closed_at = -inf
-        self._told("reset")
+        self._changed("reset")
 
     # --- inside
 
-    def _told(self, why: str = "") -> None:
+    def _changed(self, why: str = "") -> None:
         self.why = why
         if self.on_change is not None:
             self.on_change(self)
 
     def _half_open(self) -> None:
         self._become("half_open")
-        self._told(self.why)
+        self._changed(self.why)
 
     def _free_leases(self, now: float) -> int:
         if self._leases:
-            self._leases = {number: ends for number, ends in self._leases.items() if ends > now}
+            self._leases = {lease: ends for lease, ends in self._leases.items() if ends > now}
         return self.rules.probes - len(self._leases)
 
     def _become(self, state: State) -> None:
@@ -207,22 +210,22 @@ class Breaker:
         # Bounded before the power, which would grow beyond floating point.
         seconds = min(self.rules.max_open_for, self.rules.open_for * 2.0 ** min(self._reopened, 60))
         self._reopened += 1
-        jitter = 1 + self._chance.uniform(-_JITTER, _JITTER)
+        jitter = 1 + self._rng.uniform(-_JITTER, _JITTER)
         self.until = now + min(self.rules.max_open_for, seconds * jitter)
-        self._told(why)
+        self._changed(why)
 
     def _close(self, now: float) -> None:
         self._become("closed")
         self._reopened = 0
         self._closed_at = now
-        self._told()
+        self._changed()
 
     def _count(self, now: float, *, failed: bool) -> None:
-        """A call that failed, or was slow."""
-        place, slow = self._turn(now), not failed
-        self._calls[place] += 1
-        self._failed[place] += failed
-        self._slow[place] += slow
+        """Count a call that failed, or was slow."""
+        index, slow = self._turn(now), not failed
+        self._calls[index] += 1
+        self._failed[index] += failed
+        self._slow[index] += slow
         rules = self.rules
         calls = sum(self._calls)
         enough = calls >= rules.min_calls
@@ -234,12 +237,12 @@ class Breaker:
             self._open(now, f"{sum(self._slow)} of {calls} calls were slow")
 
     def _turn(self, now: float) -> int:
-        """Let the buckets go that are older than the window; gives the place of the current one."""
+        """Let the buckets go that are older than the window; returns the index of the current one."""
         current = int(now * _BUCKETS / self.rules.window)
         if current <= self._bucket:
             return self._bucket % _BUCKETS
-        for number in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):
-            place = number % _BUCKETS
-            self._calls[place] = self._failed[place] = self._slow[place] = 0
+        for bucket in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):
+            index = bucket % _BUCKETS
+            self._calls[index] = self._failed[index] = self._slow[index] = 0
         self._bucket = current
         return current % _BUCKETS

@@ -1,4 +1,4 @@
-"""What is remembered of one target, or of one provider key: breaker, hold, limits, latency."""
+"""What is remembered of one target, or of one provider key: breaker, hold, limits, latency. `States` keeps them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ class Guard:
 
     __slots__ = ("breaker", "draining", "held_until", "limits")
 
-    def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
-        self.breaker = Breaker(rules, chance)
+    def __init__(self, rules: BreakerRules, limits: Limits, rng: random.Random) -> None:
+        self.breaker = Breaker(rules, rng)
         self.limits = RateLimits(limits)
         self.held_until = -inf
         self.draining = False
 
     def hold(self, until: float) -> None:
+        """Give it no call before this time (the loop's), since the vendor asked to wait."""
         self.held_until = max(self.held_until, until)
 
     def is_clear(self, now: float) -> bool:
-        """Whether nothing at all stands against a call: the usual case, which has to be fast."""
+        """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
         return (
             self.breaker.state == "closed" and self.held_until <= now and self.limits.is_unlimited and not self.draining
         )
 
 
 class Pacing:
-    """What one key was told of one target: vendors limit a key's calls of each model."""
+    """What one key was told about one target: vendors limit a key's calls of each model."""
 
     __slots__ = ("held_until", "hits")
 
@@ -46,16 +47,17 @@ class Pacing:
         self.hits = 0  # 429s in a row
 
     def hold(self, until: float) -> None:
+        """Give the target no call with this key before this time (the loop's)."""
         self.held_until = max(self.held_until, until)
 
 
 class TargetState(Guard):
-    """One model at one provider. `pacing` is by the identity of the key that was told to slow down."""
+    """The state of one model at one provider. `pacing` is by the identity of the key that was told to slow down."""
 
     __slots__ = ("answers", "explored", "firsts", "latency", "pacing", "turn", "turns")
 
-    def __init__(self, rules: BreakerRules, limits: Limits, chance: random.Random) -> None:
-        super().__init__(rules, limits, chance)
+    def __init__(self, rules: BreakerRules, limits: Limits, rng: random.Random) -> None:
+        super().__init__(rules, limits, rng)
         self.latency = PeakEwma()
         self.firsts = Recent()  # times to first content of streams
         self.answers = Recent()  # times of plain calls
@@ -65,17 +67,18 @@ class TargetState(Guard):
         self.pacing: dict[str, Pacing] = {}
 
     def paced(self, key: Key) -> Pacing:
+        """Return the pacing of a key at this target, made on first use."""
         return self.pacing.setdefault(key.identity, Pacing())
 
     def held(self, key: Key) -> float:
-        """Until when the vendor asked to wait, as far as this target and key are concerned alone."""
-        told = self.pacing.get(key.identity) if self.pacing else None
-        return self.held_until if told is None else max(self.held_until, told.held_until)
+        """Return until when the vendor asked to wait, for this target and key alone."""
+        pacing = self.pacing.get(key.identity) if self.pacing else None
+        return self.held_until if pacing is None else max(self.held_until, pacing.held_until)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a target gets no call now, and when that ends (the loop's time; infinity: nobody knows)."""
+    """Why a target gets no call now, and until when (the loop's time; infinity where nobody knows)."""
 
     reason: str
     message: str

@@ -1,4 +1,6 @@
-"""How fast a target is: an average for the balancer, quantiles for hedging. Pure: time comes in as `now`."""
+"""Measures how fast a target is: an average for the balancer, quantiles for hedging. It is pure: time comes in as
+`now`.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,23 @@ class PeakEwma:
 
     @property
     def known(self) -> bool:
+        """Whether any latency was seen."""
         return self._at > -inf
 
     def add(self, seconds: float, now: float) -> None:
+        """Take in a latency of so many seconds."""
         weight = exp((self._at - now) / LATENCY_DECAY)  # 0 at first
         mean = self._value * weight * weight + seconds * (1.0 - weight)
         self._value = seconds if seconds > mean else mean
         self._at = now
 
     def value(self, now: float) -> float:
+        """Return the average in seconds, as it has faded until now."""
         return self._value * exp(-(now - self._at) / LATENCY_DECAY) if self.known else 0.0
 
 
 class Recent:
-    """The last hundred times, for their quantiles."""
+    """The last hundred times of a target, for their quantiles."""
 
     __slots__ = ("_seconds",)
 
@@ -42,10 +47,11 @@ class Recent:
         self._seconds: deque[float] = deque(maxlen=_RECENT)
 
     def add(self, seconds: float) -> None:
+        """Take in a time of so many seconds."""
         self._seconds.append(seconds)
 
     def quantile(self, share: float) -> float | None:
-        """The nearest-rank quantile in seconds; None while fewer than 20 times were seen."""
+        """Return the nearest-rank quantile in seconds; None while fewer than 20 times were seen."""
         if len(self._seconds) < _ENOUGH:
             return None
         return sorted(self._seconds)[ceil(share * len(self._seconds)) - 1]

@@ -1,4 +1,4 @@
-"""One call under way: what its outcome means for its target and key."""
+"""One call under way: it says what its outcome means for its target and key. `States.begin` makes it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode
 
 
 class Hold(NamedTuple):
-    """A vendor asked to wait for so many seconds: with one target, or with all that a provider's key is for."""
+    """A vendor's wish to wait for so many seconds: with one target, or with all that a provider's key is for."""
 
     seconds: float
     of_key: bool
 
 
 class Lease:
-    """One call under way. It is ended exactly once, by its outcome."""
+    """One call under way. Its outcome ends it, exactly once."""
 
     __slots__ = ("_charge", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
 
@@ -51,7 +51,7 @@ class Lease:
         self.started = now
 
     def succeeded(self, now: float, usage: Usage | None = None) -> None:
-        """The answer is whole."""
+        """Report that the answer is whole."""
         if self._end():
             (state, guard), (permit, shared) = self._guards, self._permits
             seconds = now - self.started
@@ -62,12 +62,12 @@ class Lease:
             self._settle(now, usage, 0)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
-        """The answer began after so many seconds."""
+        """Report that the answer began after so many seconds."""
         self._state.latency.add(seconds, now)
         (self._state.firsts if streaming else self._state.answers).add(seconds)
 
     def apply_remaining(self, left: RemainingQuota, now: float) -> None:
-        """What the headers of an answer say is left of the vendor's limits."""
+        """Take over what the headers of an answer say is left of the vendor's limits."""
         if left.wait is not None:
             self._state.paced(self.key).hold(now + left.wait)
         for guard in self._guards:
@@ -75,7 +75,7 @@ class Lease:
                 return  # the headers are about the narrower of the two
 
     def failed(self, error: ProviderError, now: float) -> Hold | None:
-        """The call failed; the error's code says what that means for target and key.
+        """Report that the call failed; the error's code says what that means for target and key.
 
         Gives the hold that begins with it; None where none does, or one was running already.
         """
@@ -111,14 +111,14 @@ class Lease:
         return not self._ended
 
     def cancelled(self, now: float, answered: int = 0) -> None:
-        """The caller went away, after so many tokens of the answer: that tells nothing."""
+        """Report that the caller went away after so many tokens of the answer; that says nothing about the target."""
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
                 guard.breaker.forget(permit)
             self._settle(now, None, answered)
 
     def lost(self, now: float, *, streaming: bool) -> None:
-        """Another target was faster: that counts as nothing, but it took at least so long."""
+        """Report that another target was faster; that counts as nothing, but the call took at least so long."""
         if not self._ended:
             self.first_token(now - self.started, now, streaming=streaming)
             self.cancelled(now)
@@ -156,12 +156,12 @@ class Lease:
         state, guard = self._guards
         if state.limits.is_unlimited and guard.limits.is_unlimited:
             return
-        given, made = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
-        used = None if given is None or made is None else given + made
+        input_tokens, output_tokens = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
+        used = None if input_tokens is None or output_tokens is None else input_tokens + output_tokens
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
-            guard.limits.settle(reserved, used, made, now)
+            guard.limits.settle(reserved, used, output_tokens, now)
 
 
 def rough_tokens(text: str) -> int:
-    """About how many tokens a text has, for what no vendor counted."""
+    """Estimate the tokens of a text, for what no vendor counted."""
     return len(text) // 4

@@ -37,11 +37,11 @@ returning usd
 
 
 def folder() -> Path:
-    """Where the ledger is: `SIGNALBOX_STATE_DIR`, else the user's state folder of the system."""
+    """Return the folder of the ledger: `SIGNALBOX_STATE_DIR`, else the user's state folder of the system."""
     from platformdirs import user_state_path  # here: only those with a budget need it
 
-    told = os.environ.get("SIGNALBOX_STATE_DIR")
-    return Path(told) if told else user_state_path("signalbox")
+    configured = os.environ.get("SIGNALBOX_STATE_DIR")
+    return Path(configured) if configured else user_state_path("signalbox")
 
 
 class Ledger:
@@ -63,7 +63,7 @@ class Ledger:
         spending.changed = self._soon
 
     def load(self) -> None:
-        """Learn what was spent before. It blocks: for the start, when no loop runs yet."""
+        """Learn what was spent before. It blocks: it is for the start, when no loop runs yet."""
         amounts = self._pending()
         self._apply(amounts, self._write(amounts))
 
@@ -74,7 +74,7 @@ class Ledger:
             self._apply(amounts, await asyncio.to_thread(self._write, amounts))
 
     async def aclose(self) -> None:
-        """Write what is left."""
+        """Write what is not on disk yet."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -84,11 +84,11 @@ class Ledger:
             await self.flush()
 
     def on_new_loop(self) -> None:
-        """What was under way went with the old loop."""
+        """Forget what was under way, which went with the old loop."""
         self._timer = self._flushing = None
 
     def _soon(self) -> None:
-        """Something was spent: write it within a second, beside the requests."""
+        """Write what was spent within a second, beside the requests."""
         if self._timer is None and self._flushing is None:
             self._timer = asyncio.get_running_loop().call_later(EVERY, self._begin)
 
@@ -113,7 +113,7 @@ class Ledger:
                 account.spent = total + account.pending
 
     def _write(self, amounts: list[_Amount]) -> list[float]:
-        """Add the amounts; gives the sums over all processes, nothing when the disk fails."""
+        """Add the amounts; returns the sums over all processes, nothing when the disk fails."""
         try:
             with self._lock, closing(self._connected()) as database, database:
                 database.execute(_TABLE)
@@ -139,7 +139,7 @@ class Ledger:
 
 
 class _Amount(NamedTuple):
-    """What one account spent in a period and is not on disk yet."""
+    """The amount that one account spent in a period and that is not on disk yet."""
 
     account: BudgetAccount
     began: float

@@ -1,4 +1,4 @@
-"""What a vendor allows: token buckets of requests and of tokens, and calls at the same time."""
+"""Keeps calls within what a vendor allows: token buckets of requests and of tokens, and calls at the same time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROUNDING = 1e-9
 
 
 class Entry:
-    """So much was, or will be, taken at a moment of the loop's clock."""
+    """An amount that was, or will be, taken at a moment of the loop's clock."""
 
     __slots__ = ("amount", "at")
 
@@ -32,7 +32,7 @@ class Entry:
 
 
 class Rate:
-    """So much in a time: a token bucket against bursts, and never more than a minute's worth in any minute.
+    """An amount in a time: a token bucket against bursts, and never more than a minute's worth in any minute.
 
     The bucket alone would let its own capacity through on top of a minute's allowance.
     """
@@ -45,17 +45,17 @@ class Rate:
         self.change(per_second)
 
     def change(self, per_second: float) -> None:
-        """Another rate; what the last minute had still counts."""
+        """Take over another rate; what the last minute had still counts."""
         self.per_second = per_second
         self._most = max(1.0, per_second * _MINUTE)
         self._bucket = TokenBucket(per_second, max(1.0, per_second * _TENTH_OF_A_MINUTE))
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds until so much more may be taken, after all that is reserved already."""
+        """Return the seconds until so much more may be taken, after all that is reserved already."""
         return max(self._bucket.wait_for(amount, now), self._room(amount, now) - now)
 
     def _room(self, amount: float, now: float) -> float:
-        """The moment from which the last minute has room for it, behind all that is reserved."""
+        """Return the moment from which the last minute has room for it, behind all that is reserved."""
         log = self._log
         while log and log[0].at <= now - _MINUTE:
             self._sum -= log.popleft().amount
@@ -65,7 +65,7 @@ class Rate:
         return max(log[-1].at, self._freed(self._sum + min(amount, self._most), log, now))
 
     def _freed(self, amount: float, log: Iterable[Entry], now: float) -> float:
-        """When enough of a log has left the last minute for `amount` to be within the limit."""
+        """Return when enough of a log has left the last minute for `amount` to be within the limit."""
         moment = now
         for entry in log:
             if amount <= self._most + _ROUNDING:
@@ -75,7 +75,7 @@ class Rate:
         return moment
 
     def take(self, amount: float, now: float) -> Entry:
-        """Reserve it for the first moment that allows it."""
+        """Reserve an amount for the first moment that allows it."""
         entry = Entry(now + self.wait(amount, now), amount)
         self._bucket.take(amount, now)
         self._log.append(entry)
@@ -83,16 +83,18 @@ class Rate:
         return entry
 
     def early(self, entry: Entry, now: float) -> float:
-        """Seconds that a reservation has to wait still, when those before it used more than they had reserved."""
-        recent = (each for each in self._log if each.at > now - _MINUTE)
-        before = list(takewhile(lambda each: each is not entry, recent))
-        amount = sum(each.amount for each in before) + min(entry.amount, self._most)
+        """Return the seconds that a reservation has to wait still, when those before it used more than they had
+        reserved.
+        """
+        recent = (earlier for earlier in self._log if earlier.at > now - _MINUTE)
+        before = list(takewhile(lambda earlier: earlier is not entry, recent))
+        amount = sum(earlier.amount for earlier in before) + min(entry.amount, self._most)
         moment = self._freed(amount, before, now)
         entry.at = max(entry.at, moment)
         return moment - now
 
     def correct(self, entry: Entry, amount: float, now: float) -> None:
-        """What was reserved turned out to be so much; 0 when it was not used at all."""
+        """Correct a reservation to what it turned out to be; 0 when it was not used at all."""
         more = amount - entry.amount
         if more > 0:
             self._bucket.take(more, now)
@@ -103,18 +105,18 @@ class Rate:
             self._sum += more
 
     def used(self, now: float) -> float:
-        """How far it is used up: 0 is free, 1 and more is none left."""
+        """Return how far it is used up: 0 is free, 1 and more is none left."""
         bucket = self._bucket
         self._room(0.0, now)
         return max(1 - bucket.available(now) / bucket.capacity, self._sum / self._most)
 
     def tighten(self, left: float, now: float) -> None:
-        """The vendor says so much is left."""
+        """Take over how much the vendor says is left."""
         self._bucket.take(max(0.0, self._bucket.available(now) - left), now)
 
 
 class Reserved(NamedTuple):
-    """A call's worth of an allowance."""
+    """What one call has taken of the limits."""
 
     request: Entry | None = None
     tokens: Entry | None = None
@@ -141,7 +143,7 @@ class RateLimits:
         self.change(limits)
 
     def change(self, limits: Limits) -> None:
-        """New limits; what is the same goes on as it was."""
+        """Take over new limits; what is the same goes on as it was."""
         self._requests = _changed(self._requests, limits.requests)
         self._tokens = _changed(self._tokens, limits.tokens)
         self.rules = limits
@@ -159,7 +161,7 @@ class RateLimits:
 
     @property
     def waiting(self) -> int:
-        """Calls in line for a place."""
+        """The number of calls in line for a place."""
         return len(self._waiting)
 
     @property
@@ -169,20 +171,20 @@ class RateLimits:
         return most is not None and (self.in_flight >= most or bool(self._waiting))
 
     def expected(self, prompt: float, max_tokens: int | None) -> float:
-        """Tokens to reserve for a prompt of so many tokens."""
+        """Return the tokens to reserve for a prompt of so many tokens."""
         if self._tokens is None:
             return 0.0
         return prompt + (self._mean_answer if max_tokens is None else max_tokens)
 
     def wait(self, tokens: float, now: float) -> float:
-        """Seconds until a call of so many tokens is allowed."""
+        """Return the seconds until a call of so many tokens is allowed."""
         return max(
             0.0 if self._requests is None else self._requests.wait(1.0, now),
             0.0 if self._tokens is None else self._tokens.wait(tokens, now),
         )
 
     def take(self, tokens: float, now: float) -> Reserved:
-        """Reserve; later calls wait for what is taken beyond the limit."""
+        """Reserve a call's worth; later calls wait for what is taken beyond the limit."""
         if self._requests is None and self._tokens is None:
             return NOTHING
         return Reserved(
@@ -191,13 +193,13 @@ class RateLimits:
         )
 
     def early(self, reserved: Reserved, now: float) -> float:
-        """Seconds that a reserved call has to wait still."""
+        """Return the seconds that a reserved call has to wait still."""
         pairs = ((self._requests, reserved.request), (self._tokens, reserved.tokens))
         waits = [rate.early(entry, now) for rate, entry in pairs if rate is not None and entry is not None]
         return max(waits, default=0.0)
 
     def give_back(self, reserved: Reserved, now: float) -> None:
-        """The call was not made."""
+        """Give back the reservation of a call that was not made."""
         if self._requests is not None and reserved.request is not None:
             self._requests.correct(reserved.request, 0.0, now)
         if self._tokens is not None and reserved.tokens is not None:
@@ -211,17 +213,18 @@ class RateLimits:
             self._tokens.correct(reserved.tokens, used, now)
 
     def tighten(self, requests: float | None, tokens: float | None, now: float) -> bool:
-        """The vendor says so much is left; False when this has no limit of that kind."""
-        told = False
+        """Take over how much the vendor says is left; False when this has no limit of that kind."""
+        applied = False
         for rate, left in ((self._requests, requests), (self._tokens, tokens)):
             if rate is not None and left is not None:
-                told = True
+                applied = True
                 rate.tighten(left, now)
-        return told
+        return applied
 
     # --- places
 
     def acquire_slot(self) -> None:
+        """Take a place for a call that begins."""
         self.in_flight += 1
 
     def release_slot(self) -> None:

@@ -1,16 +1,16 @@
-"""How long to wait before the same target again, and how often at all."""
+"""Says how long to wait before the same target is tried again, and how often a route may."""
 
 from __future__ import annotations
 
 import random
 
 
-def full_jitter(retry: int, base: float, cap: float, chance: random.Random) -> float:
-    """Seconds before retry number `retry` (0 is the first): `uniform(0, min(cap, base · 2^retry))`.
+def full_jitter(retry: int, base: float, cap: float, rng: random.Random) -> float:
+    """Return the seconds before retry number `retry` (0 is the first): `uniform(0, min(cap, base · 2^retry))`.
 
     The formula is "full jitter" of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
     """
-    return chance.uniform(0.0, min(cap, base * 2.0**retry))
+    return rng.uniform(0.0, min(cap, base * 2.0**retry))
 
 
 class RetryBudget:
@@ -31,12 +31,12 @@ class RetryBudget:
         self._at: float | None = None
 
     def request(self, now: float) -> None:
-        """A request of the route begins."""
+        """Count a request of the route that begins."""
         self._flow(now)
         self._level += self.share
 
     def take(self, now: float) -> bool:
-        """Whether one more try is in it."""
+        """Take one more try from the budget; False when there is none left."""
         self._flow(now)
         if self._level < 1.0:
             return False
@@ -44,7 +44,7 @@ class RetryBudget:
         return True
 
     def give_back(self) -> None:
-        """The try was not made after all."""
+        """Give back a try that was not made after all."""
         self._level += 1.0
 
     def _flow(self, now: float) -> None:
@@ -76,16 +76,16 @@ class HedgeBudget:
         self._level = 1.0
 
     def request(self) -> None:
-        """A request of the route begins."""
+        """Count a request of the route that begins."""
         self._level = min(self._MOST, self._level + self.share)
 
     def take(self) -> bool:
-        """Whether one more hedge is in it."""
+        """Take one more hedge from the budget; False when there is none left."""
         if self._level < 1.0:
             return False
         self._level -= 1.0
         return True
 
     def give_back(self) -> None:
-        """The hedge was not called after all."""
+        """Give back a hedge that was not called after all."""
         self._level += 1.0

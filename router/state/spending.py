@@ -1,4 +1,4 @@
-"""What was spent, against the budgets of the file: one more reason to leave a target alone.
+"""Adds up what was spent, against the budgets of the file: one more reason to leave a target alone.
 
 A budget's period is a fixed one of the calendar in UTC: an hour begins at :00, a day at midnight, a week on Monday.
 What a call will cost is reserved when it begins and corrected when it ends, so that calls under way count.
@@ -34,11 +34,11 @@ class Spent:
 
 
 def _nothing() -> None:
-    """Budgets that nobody keeps."""
+    """Do nothing after a charge: nobody keeps these budgets on disk."""
 
 
 class BudgetAccount:
-    """What one budget has left."""
+    """One budget, and what is spent of it in the current period."""
 
     __slots__ = ("began", "budget", "pending", "reserved", "spent")
 
@@ -57,15 +57,17 @@ class BudgetAccount:
 
     @property
     def ends(self) -> float:
+        """When the current period ends, in seconds since 1970."""
         return self.budget.ends(self.began)
 
     @property
     def is_empty(self) -> bool:
+        """Whether nothing is left of the budget."""
         return self.spent + self.reserved >= self.budget.usd
 
 
 class Charge:
-    """What one call costs the budgets that it counts for."""
+    """The cost of one call to the budgets that it counts for."""
 
     __slots__ = ("_expected", "_price", "_prompt", "_spending", "accounts")
 
@@ -81,7 +83,7 @@ class Charge:
             account.reserved += self._expected
 
     def settle(self, usage: Usage | None, answered: int) -> None:
-        """The call has ended.
+        """Replace what was reserved by what the call has cost, now that it has ended.
 
         Args:
             usage: what the vendor counted; None where it did not say.
@@ -122,7 +124,8 @@ class Spending:
             self.accounts[budget.owner] = account
 
     def over(self, budgets: Iterable[Budget | None], target: Target) -> tuple[BudgetAccount, float] | None:
-        """A budget that the target must not use any more, and the seconds until its next period; None: there is none.
+        """Return a budget that the target must not use any more, and the seconds until its next period; None when there
+        is none.
 
         A target whose price is known to be nothing is never over budget.
         """
@@ -142,9 +145,9 @@ class Spending:
     def begin_charge(
         self, budgets: Iterable[Budget | None], target: Target, prompt: int, max_tokens: int | None
     ) -> Charge | None:
-        """For a call that begins now; None when it counts for no budget."""
-        found = [self.accounts.get(budget.owner) for budget in budgets if budget is not None]
-        accounts = tuple(account for account in found if account is not None)
+        """Reserve the cost of a call that begins now; None when it counts for no budget."""
+        kept = [self.accounts.get(budget.owner) for budget in budgets if budget is not None]
+        accounts = tuple(account for account in kept if account is not None)
         if not accounts:
             return None
         answer = _USUAL_ANSWER if max_tokens is None else max_tokens
@@ -161,12 +164,12 @@ class Spending:
         self.changed()
 
     def report(self) -> tuple[Spent, ...]:
-        """All budgets as they are now."""
+        """Return all budgets as they are now."""
         wall = self._wall()
-        found = []
+        budgets = []
         for account in self.accounts.values():
             account.turn(wall)
             scope, _, name = account.budget.owner.partition(" ")
             budget = account.budget
-            found.append(Spent(scope, name, account.spent, budget.usd, budget.per, account.ends))
-        return tuple(found)
+            budgets.append(Spent(scope, name, account.spent, budget.usd, budget.per, account.ends))
+        return tuple(budgets)

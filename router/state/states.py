@@ -23,38 +23,40 @@ UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key witho
 
 
 def _nobody(identity: str, breaker: Breaker) -> None:
-    """Nobody wants to know of changes."""
+    """Ignore a change of state, where nobody asks for it."""
 
 
 class States:
-    """All that is remembered, by identity.
+    """Keeps all that is remembered of targets and keys, by identity.
 
     Args:
         changed: called with the identity of a target or key and its breaker when that has changed its state.
     """
 
-    def __init__(self, chance: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
-        self._chance = chance
+    def __init__(self, rng: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
+        self._rng = rng
         self._changed = changed or _nobody
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
 
     def target(self, target: Target) -> TargetState:
-        found = self._targets.get(target.identity)
-        if found is None:
-            found = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._chance)
-            found.breaker.on_change = partial(self._changed, target.identity)
-        return found
+        """Return the state of a target, made on first use."""
+        state = self._targets.get(target.identity)
+        if state is None:
+            state = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._rng)
+            state.breaker.on_change = partial(self._changed, target.identity)
+        return state
 
     def key_guard(self, target: Target, key: Key) -> Guard:
-        """The guard of a provider key, which all targets of the provider share; made on first use."""
-        found = self._keys.get(key.identity)
-        if found is None:
-            found = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._chance)
-            found.breaker.on_change = partial(self._changed, key.identity)
-        return found
+        """Return the guard of a provider key, which all targets of the provider share; it is made on first use."""
+        guard = self._keys.get(key.identity)
+        if guard is None:
+            guard = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._rng)
+            guard.breaker.on_change = partial(self._changed, key.identity)
+        return guard
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
+        """Return the state of the target and the guard of the key."""
         return self.target(target), self.key_guard(target, key)
 
     def adopt(self, targets: Iterable[Target], keys: frozenset[str]) -> tuple[str, ...]:
@@ -102,7 +104,7 @@ class States:
     def refusal_for_target(
         self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
     ) -> Refusal | None:
-        """Why the target gets no call now; None when it may.
+        """Say why the target gets no call now; None when it may.
 
         Args:
             without: the identities of keys that are not to be used.
@@ -114,26 +116,26 @@ class States:
         for key in keys:
             if key.identity in without:
                 continue
-            found = self.refusal_for_key(target, key, prompt, max_tokens, now)
-            if found is None:
+            refusal = self.refusal_for_key(target, key, prompt, max_tokens, now)
+            if refusal is None:
                 return None
-            if soonest is None or found.until < soonest.until:
-                soonest = found
+            if soonest is None or refusal.until < soonest.until:
+                soonest = refusal
         return soonest
 
     def refusal_for_key(
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> Refusal | None:
-        """Why the target gets no call with this key now; None when it may."""
+        """Say why the target gets no call with this key now; None when it may."""
         state, guard = self.target(target), self.key_guard(target, key)
         if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
-        for each, whose in ((state, ""), (guard, _whose(key))):
-            if not each.breaker.admits(now):
-                until = each.breaker.until if each.breaker.state == "open" else now
-                if each.breaker.manual:
+        for guarded, whose in ((state, ""), (guard, _whose(key))):
+            if not guarded.breaker.admits(now):
+                until = guarded.breaker.until if guarded.breaker.state == "open" else now
+                if guarded.breaker.manual:
                     when = "opened by hand"
                 else:
                     when = f"tried again in {until - now:.3g} s" if until > now else "a probe is under way"
@@ -143,7 +145,7 @@ class States:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
         if state.limits.full or guard.limits.full:
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
-        wait = max(each.limits.wait(each.limits.expected(prompt, max_tokens), now) for each in (state, guard))
+        wait = max(guarded.limits.wait(guarded.limits.expected(prompt, max_tokens), now) for guarded in (state, guard))
         if wait > 0:
             return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
         return None
@@ -151,14 +153,14 @@ class States:
     def best_key(
         self, target: Target, prompt: float, max_tokens: int | None, now: float, without: Container[str] = ()
     ) -> Key:
-        """Of the keys that may be used, the one with the fewest calls under way; else the one that may be soonest."""
+        """Return the usable key with the fewest calls under way; when none is usable, the one that may be soonest."""
         keys = target.keys
         state = self.target(target)
 
         def order(key: Key) -> tuple[float, int, int]:
-            found = self.refusal_for_key(target, key, prompt, max_tokens, now)
+            refusal = self.refusal_for_key(target, key, prompt, max_tokens, now)
             busy = self.key_guard(target, key).limits.in_flight
-            return (-inf if found is None else found.until), busy, state.turns.get(key.identity, 0)
+            return (-inf if refusal is None else refusal.until), busy, state.turns.get(key.identity, 0)
 
         best = min([key for key in keys if key.identity not in without] or keys, key=order)
         state.turn += 1  # among equals the one that was idle longest
@@ -166,7 +168,7 @@ class States:
         return best
 
     def held(self, target: Target, key: Key) -> float:
-        """Until when the vendor asked to wait."""
+        """Return until when the vendor asked to wait."""
         state, guard = self.guards(target, key)
         return max(state.held(key), guard.held_until)
 
@@ -188,11 +190,11 @@ class States:
         return key
 
     async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
-        """At whichever key has one first."""
+        """Wait at all keys, and take the place of whichever has one first."""
         limits_by_key = {key: self.key_guard(target, key).limits for key in target.keys}
         free = [key for key, allowance in limits_by_key.items() if not allowance.full]
         if free:
-            key = min(free, key=lambda each: limits_by_key[each].in_flight)
+            key = min(free, key=lambda candidate: limits_by_key[candidate].in_flight)
             limits_by_key[key].acquire_slot()
             return key
         loop = asyncio.get_running_loop()
@@ -221,12 +223,14 @@ class States:
         return _reserve(self.target(target).limits, self.key_guard(target, key).limits, prompt, max_tokens, now)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
-        """Seconds that a reserved call has to wait still, when those before it used more than was expected."""
+        """Return the seconds that a reserved call has to wait still, when those before it used more than was
+        expected.
+        """
         pairs = zip(self.guards(target, key), reserved, strict=True)
         return max(guard.limits.early(taken, now) for guard, taken in pairs)
 
     def give_back(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> None:
-        """A reserved call was not made."""
+        """Give back the reservations of a call that was not made."""
         for guard, taken in zip(self.guards(target, key), reserved, strict=True):
             guard.limits.give_back(taken, now)
 
@@ -242,7 +246,7 @@ class States:
         placed: bool = False,
         charge: Charge | None = None,
     ) -> Lease:
-        """A call is made now.
+        """Begin a call now, and return its lease.
 
         Args:
             reserved: what was taken from the limits for it already; None takes it now.
@@ -260,18 +264,19 @@ class States:
         return Lease(guards, key, reserved, now, charge)
 
     def find_target(self, identity: str) -> TargetState | None:
-        """The state of a target by its identity; None when it has not been used."""
+        """Return the state of a target by its identity; None when it has not been used."""
         return self._targets.get(identity)
 
     def find_key(self, identity: str) -> Guard | None:
-        """The guard of a provider key; None when it has not been used."""
+        """Return the guard of a provider key; None when it has not been used."""
         return self._keys.get(identity)
 
     def share(self, target: Target, now: float) -> float:
-        """The part of its weight that a target gets."""
+        """Return the part of its weight that a target gets."""
         return self.target(target).breaker.share(now)
 
     def in_flight(self, target: Target) -> int:
+        """Count the calls of a target that are under way."""
         return self.target(target).limits.in_flight
 
 

@@ -1,7 +1,7 @@
 """What is counted: plain numbers that are cheap to raise, and to add up later.
 
-A cell counts for one route and one target of it (or for a route's requests as such). It writes into a slot, which
-stands for at most one second; closed slots are added up by whoever reads, and by nobody when nobody does.
+A `CallCounter` counts for one route and one target of it (or for a route's requests as such). It writes into a bucket,
+which stands for at most one second; closed buckets are added up by whoever reads, and by nobody when nobody does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NUMBERS = (
 
 
 class Totals:
-    """Counts and sketches of a time."""
+    """The counts and sketches of a period."""
 
     __slots__ = (*NUMBERS, "errors", "first_token", "latency")
 
@@ -51,20 +51,22 @@ class Totals:
 
     @property
     def calls(self) -> int:
+        """How many calls ended, however they did."""
         return self.succeeded + self.failed + self.cancelled
 
     def add(self, other: Totals) -> None:
+        """Add the counts and sketches of another."""
         self._numbers(other, 1)
-        for code, number in other.errors.items():
-            self.errors[code] = self.errors.get(code, 0) + number
+        for code, count in other.errors.items():
+            self.errors[code] = self.errors.get(code, 0) + count
         sketch.add(self.first_token, other.first_token)
         sketch.add(self.latency, other.latency)
 
     def subtract(self, other: Totals) -> None:
         """Take away what was added before."""
         self._numbers(other, -1)
-        for code, number in other.errors.items():
-            self.errors[code] -= number
+        for code, count in other.errors.items():
+            self.errors[code] -= count
         sketch.subtract(self.first_token, other.first_token)
         sketch.subtract(self.latency, other.latency)
         if not self.calls:
@@ -87,20 +89,20 @@ class Totals:
         self.stream_seconds += sign * other.stream_seconds
 
     def counts(self) -> Counts:
-        """The counts as data."""
-        errors = {code: number for code, number in self.errors.items() if number}
+        """Return the counts as data."""
+        errors = {code: count for code, count in self.errors.items() if count}
         numbers = {name: getattr(self, name) for name in Counts.__struct_fields__ if name not in ("calls", "errors")}
         return Counts(calls=self.calls, errors=errors, **numbers)
 
 
 def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
-    """A sketch as data."""
+    """Return the quantiles of a sketch as data."""
     p50, p90, p95, p99 = sketch.quantiles(buckets, 0.5, 0.9, 0.95, 0.99)
     return Quantiles(sum(buckets.values()), p50, p90, p95, p99, dict(buckets) if with_sketch else {})
 
 
 class Bucket(Totals):
-    """What a cell counted until `ends` (loop time), or until someone read it.
+    """What one counter counted until `ends` (loop time), or until someone read it.
 
     Durations are kept as they come, since that is quick, and are sorted into the sketches when it is closed: `plain` of
     whole answers; of streams the `firsts` to the first token and the `wholes`.
@@ -119,7 +121,7 @@ class Bucket(Totals):
         self.wholes = array("d")
 
     def close(self) -> None:
-        """It is not written any more."""
+        """Sort the durations into the sketches; the bucket is not written any more."""
         self.closed = True
         self.ends = -inf
         if self.counter.kind == "answers":
@@ -138,8 +140,9 @@ class Bucket(Totals):
 class CallCounter:
     """Counts for one route and one target of it.
 
-    `answers` cells count requests that their first attempt answered, which are a call of the route and one of the
-    target at the same time; `attempts` cells count the other attempts, `requests` cells the other requests.
+    Counters of the kind `answers` count requests that their first attempt answered, which are a call of the route and
+    one of the target at the same time; those of the kind `attempts` count the other attempts, `requests` the other
+    requests.
     """
 
     __slots__ = ("bucket", "identity", "kind", "provider", "route", "total")
@@ -149,5 +152,5 @@ class CallCounter:
         self.route = route
         self.provider = provider
         self.identity = identity
-        self.total = Totals()  # of all closed slots
+        self.total = Totals()  # of all closed buckets
         self.bucket = Bucket(self, 0, -inf)

@@ -1,4 +1,4 @@
-"""Events as sentences: what people read in the dashboard's log and in the application's own."""
+"""Makes events: the sentences that people read in the dashboard's log and in the application's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Change(NamedTuple):
 def breaker_changed(
     change: Change, *, provider: str, target: str | None, code: str | None, now: float, time: float
 ) -> Event:
-    """A breaker took another state.
+    """Make the event of a breaker that took another state.
 
     Args:
         target: None where the provider's key is meant, which all its targets share.
@@ -47,13 +47,13 @@ def breaker_changed(
 
 
 def held(name: str, seconds: float, code: str, *, provider: str, target: str | None, time: float) -> Event:
-    """A vendor asked to wait."""
+    """Make the event of a vendor that asked to wait."""
     sentence = f"{name} is held for {_seconds(seconds)}: {code}"
     return Event(time, "hold", sentence, "warning", provider, target, fields={"seconds": seconds, "code": code})
 
 
 def reloaded(result: ReloadResult, path: str, time: float) -> Event:
-    """A change of the file was seen."""
+    """Make the event of a change of the file."""
     fields = {"revision": result.revision, "accepted": result.accepted, "changes": list(result.changes)}
     if result.accepted:
         sentence = f"revision {result.revision[:8]} loaded: {'; '.join(result.changes) or 'nothing that shows'}"
@@ -68,7 +68,7 @@ def reloaded(result: ReloadResult, path: str, time: float) -> Event:
 
 
 def drained(name: str, *, back: bool, provider: str, target: str | None, time: float) -> Event:
-    """A person drained a target or provider, or took it `back`."""
+    """Make the event of a person who drained a target or provider, or took it `back`."""
     sentence = f"{name} gets calls again" if back else f"{name} is being drained"
     return Event(time, "drain", sentence, "info" if back else "warning", provider, target)
 

@@ -1,4 +1,6 @@
-"""Five minutes of whole seconds, for plots. A second that is over is added up once, when it is first asked for."""
+"""Keeps five minutes of whole seconds, for plots. A second that is over is added up once, when it is first asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ _AT_ONCE = 10  # seconds that are added up before others get a turn
 
 
 class Point(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One second of a route, a provider, or all. The sketches are as in `router.telemetry.sketch`."""
+    """One second of a route, a provider, or everything. The sketches are as in `router.telemetry.sketch`."""
 
     calls: int = 0
     failed: int = 0
@@ -37,21 +39,21 @@ class Seconds(Struct, frozen=True):
 
 
 class Past:
-    """Remembers what was added up."""
+    """Remembers the seconds that were added up."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._rows: dict[int, Row] = {}
 
     async def since(self, first: int, now: float) -> Seconds:
-        """The whole seconds from `first` on that are kept. Others get their turn while it works."""
+        """Return the whole seconds from `first` on that are kept. Other tasks get their turn while it works."""
         telemetry = self._telemetry
         telemetry.close_buckets()
         end = int(now + telemetry.offset)
         first = max(first, end - KEPT)
         for old in [second for second in self._rows if second < end - KEPT]:
             del self._rows[old]
-        work = [each for each in (*telemetry.older, *telemetry.recent) if first <= each[0] < end]
+        work = [entry for entry in (*telemetry.older, *telemetry.recent) if first <= entry[0] < end]
         done = 0
         for second, buckets in work:
             if second not in self._rows:
@@ -70,27 +72,28 @@ def _row(buckets: Iterable[Bucket]) -> Row:
             if key[0] != "target":
                 sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
     return {
-        name: Point(each.calls, each.failed, each.cost, each.first_token, each.latency) for name, each in sums.items()
+        name: Point(totals.calls, totals.failed, totals.cost, totals.first_token, totals.latency)
+        for name, totals in sums.items()
     }
 
 
 def add_rows(rows: dict[int, Row], more: Mapping[int, Row]) -> None:
     """Add another process's seconds to these."""
     for second, row in more.items():
-        mine = rows.setdefault(second, {})
+        points = rows.setdefault(second, {})
         for name, point in row.items():
-            mine[name] = _added(mine[name], point) if name in mine else point
+            points[name] = _added(points[name], point) if name in points else point
 
 
-def _added(one: Point, other: Point) -> Point:
-    first, whole = dict(one.first_token), dict(one.latency)
+def _added(point: Point, other: Point) -> Point:
+    first, latency = dict(point.first_token), dict(point.latency)
     sketch.add(first, other.first_token)
-    sketch.add(whole, other.latency)
-    return Point(one.calls + other.calls, one.failed + other.failed, one.cost + other.cost, first, whole)
+    sketch.add(latency, other.latency)
+    return Point(point.calls + other.calls, point.failed + other.failed, point.cost + other.cost, first, latency)
 
 
 def history_of(seconds: Seconds) -> History:
-    """As plots show it: every second of the last 300 has its place, calls or not."""
+    """Make the history that plots show: every second of the last 300 has its place, calls or not."""
     names = {name for row in seconds.rows.values() for name in row}
     order = range(seconds.end - KEPT, seconds.end)
     columns = {name: [seconds.rows.get(second, {}).get(name) for second in order] for name in names | {"all"}}
@@ -105,25 +108,25 @@ def history_of(seconds: Seconds) -> History:
 
 
 def _of(kind: str, samples: Mapping[str, Samples]) -> dict[str, Samples]:
-    return {name.removeprefix(kind): found for name, found in sorted(samples.items()) if name.startswith(kind)}
+    return {name.removeprefix(kind): columns for name, columns in sorted(samples.items()) if name.startswith(kind)}
 
 
 def _samples(points: list[Point | None]) -> Samples:
     first = [_p50_p95(None if point is None else point.first_token) for point in points]
-    whole = [_p50_p95(None if point is None else point.latency) for point in points]
+    latency = [_p50_p95(None if point is None else point.latency) for point in points]
     return Samples(
         calls=tuple(0 if point is None else point.calls for point in points),
         errors=tuple(0 if point is None else point.failed for point in points),
         cost=tuple(0.0 if point is None else point.cost for point in points),
         first_token_p50=tuple(p50 for p50, _ in first),
         first_token_p95=tuple(p95 for _, p95 in first),
-        latency_p50=tuple(p50 for p50, _ in whole),
-        latency_p95=tuple(p95 for _, p95 in whole),
+        latency_p50=tuple(p50 for p50, _ in latency),
+        latency_p95=tuple(p95 for _, p95 in latency),
     )
 
 
-def _p50_p95(found: Mapping[int, int] | None) -> tuple[float | None, float | None]:
-    if not found:
+def _p50_p95(buckets: Mapping[int, int] | None) -> tuple[float | None, float | None]:
+    if not buckets:
         return None, None
-    p50, p95 = sketch.quantiles(found, 0.5, 0.95)
+    p50, p95 = sketch.quantiles(buckets, 0.5, 0.95)
     return p50, p95

@@ -1,4 +1,4 @@
-"""What the engine tells while it works: cheap to tell, and nobody waits for it.
+"""Records what the engine does while it works: it is cheap to call, and nobody waits for it.
 
 A request has a `RequestRecorder`. The plain case, a request that its first attempt answers, is one write into one
 bucket; all else costs a little more. Figures are made from the buckets only when somebody reads them (`windows`).
@@ -36,7 +36,7 @@ EVENTS = 500
 NEWS = 1.0  # seconds: a shorter hold is no event
 PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
-_MANY = 50  # slots of one second, which are added up by provider when they leave the window
+_MANY = 50  # buckets of one second, which are added up by provider when they leave the window
 
 Capture = Literal["off", "preview", "full"]
 
@@ -44,9 +44,13 @@ Capture = Literal["off", "preview", "full"]
 class Listener(Protocol):
     """An exporter. Its methods are called on the loop, between the steps of a request, and must be quick."""
 
-    def began(self, witness: RequestRecorder) -> None: ...
+    def began(self, recorder: RequestRecorder) -> None:
+        """Notice that a request begins."""
+        ...
 
-    def ended(self, witness: RequestRecorder, response: CompletionResponse | None) -> None: ...
+    def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None:
+        """Notice that a request ended; `response` is None when it failed."""
+        ...
 
 
 # How a plain request is remembered: as little as can be, since the rest would stay out of every processor's cache.
@@ -55,7 +59,7 @@ Plain: TypeAlias = tuple[int, str, "Route", Target, float, float, float, float |
 
 
 class Route:
-    """What is known of a route's requests: how many are under way, and its cells."""
+    """What is known of a route's requests: how many are under way, and its counters."""
 
     __slots__ = ("answers", "attempts", "in_flight", "name", "requests")
 
@@ -67,7 +71,7 @@ class Route:
         self.requests = CallCounter("requests", name)
 
     def counter(self, counters: dict[str, CallCounter], kind: str, target: Target) -> CallCounter:
-        """A new one of these."""
+        """Make a counter of this kind for a target, and keep it in `counters`."""
         counter = counters[target.identity] = CallCounter(kind, self.name, target.provider, target.identity)
         return counter
 
@@ -86,7 +90,7 @@ class Telemetry:
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.listeners: tuple[Listener, ...] = ()
         self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
-        self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the slots of each second of the window
+        self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the buckets of each second of the window
         self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
         self.adopt(plan)
@@ -94,13 +98,13 @@ class Telemetry:
         self.ended = 0  # requests that were remembered so far
 
     def adopt(self, plan: Plan) -> None:
-        """This plan runs from now on."""
+        """Follow a new plan, which runs from now on."""
         self.plan = plan
-        told = plan.file.telemetry
-        self.capture = "off" if told is None or told.capture is None else told.capture
+        settings = plan.file.telemetry
+        self.capture = "off" if settings is None or settings.capture is None else settings.capture
 
     def bind_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The router runs on this loop now."""
+        """Follow the clock of the loop that the router runs on now."""
         self.label = f"{os.getpid()}.{secrets.token_hex(2)}"
         self.offset = time.time() - loop.time()
         self.virtual = abs(time.monotonic() - loop.time()) > 1
@@ -112,7 +116,7 @@ class Telemetry:
             self.offset += drift
 
     def recorder(self, trace: Trace, request: CompletionRequest, now: float) -> RequestRecorder:
-        """Of a request that begins. Nothing of the request is kept, unless the file says so."""
+        """Make the recorder of a request that begins. Nothing of the request is kept, unless the file says so."""
         route = self.routes.get(trace.route)
         if route is None:
             name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
@@ -120,13 +124,13 @@ class Telemetry:
         return RequestRecorder(self, route, trace, None if self.capture == "off" else request, now)
 
     def changed(self, identity: str, breaker: Breaker) -> None:
-        """A breaker took another state. It is told a little later, when the failure that did it is known."""
+        """Publish that a breaker took another state, a little later, when the failure that did it is known."""
         change = Change(breaker.state, breaker.manual, breaker.why, breaker.until)
-        asyncio.get_running_loop().call_soon(self._tell_change, identity, change)
+        asyncio.get_running_loop().call_soon(self._publish_change, identity, change)
 
-    def _tell_change(self, identity: str, change: Change) -> None:
+    def _publish_change(self, identity: str, change: Change) -> None:
         now = asyncio.get_running_loop().time()
-        target = next((each for each in self.plan.targets if each.identity == identity), None)
+        target = next((known for known in self.plan.targets if known.identity == identity), None)
         provider, name = names_of(identity)
         self.publish(
             breaker_changed(
@@ -140,7 +144,7 @@ class Telemetry:
         )
 
     def note_failure(self, target: Target, code: str) -> None:
-        """The last one of this target and its provider's key."""
+        """Remember the code of the last failure of this target and its provider's key."""
         self._codes[target.identity] = code
         for key in target.keys:
             self._codes[key.identity] = code
@@ -150,17 +154,17 @@ class Telemetry:
         self.events.append(event)
         # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
         log.info("%s", event.sentence)
-        for hear in tuple(self.subscribers):
-            hear(event)
+        for on_event in tuple(self.subscribers):
+            on_event(event)
 
-    # --- slots
+    # --- buckets
 
     def bucket(self, counter: CallCounter, now: float) -> Bucket:
-        """The one that a cell writes into now."""
+        """Return the bucket that a counter writes into now."""
         return self.next_bucket(counter, now) if now >= counter.bucket.ends else counter.bucket
 
     def next_bucket(self, counter: CallCounter, now: float) -> Bucket:
-        """A new slot for a cell whose last one is over."""
+        """Make a new bucket for a counter whose last one is over."""
         self._close(counter.bucket)
         second = int(now + self.offset)
         if not self.recent or self.recent[-1][0] < second:
@@ -171,7 +175,7 @@ class Telemetry:
         return bucket
 
     def close_buckets(self) -> None:
-        """Close all slots, so that they can be read; what comes goes into new ones."""
+        """Close all buckets, so that they can be read; what comes goes into new ones."""
         for _, buckets in self.recent:
             for bucket in buckets:
                 self._close(bucket)
@@ -192,26 +196,27 @@ class Telemetry:
 
 
 def names_of(identity: str) -> tuple[str, str | None]:
-    """The provider, and `provider/model-id` where it is a target's identity and not a key's."""
+    """Return the provider, and `provider/model-id` where it is a target's identity and not a key's."""
     provider, _, rest = identity.partition(":")
     _, is_target, model = rest.partition("/")
     return provider, f"{provider}/{model}" if is_target else None
 
 
 def _by_provider(buckets: list[Bucket]) -> list[Bucket]:
-    """Many slots of one second as a few: plots tell providers and routes apart, but no targets."""
-    found: dict[tuple[str, str, str], Bucket] = {}
+    """Merge many buckets of one second into a few: plots tell providers and routes apart, but no targets."""
+    merged: dict[tuple[str, str, str], Bucket] = {}
     for bucket in buckets:
         counter = bucket.counter
         key = (counter.kind, counter.route, counter.provider)
-        if key not in found:
-            found[key] = Bucket(CallCounter(*key), bucket.second, bucket.ends)
-        found[key].add(bucket)
-    return list(found.values())
+        if key not in merged:
+            merged[key] = Bucket(CallCounter(*key), bucket.second, bucket.ends)
+        merged[key].add(bucket)
+    return list(merged.values())
 
 
 class RequestRecorder:
-    """Sees one request: told of every attempt that comes to nothing, and once how the request ended. It is remembered.
+    """Records one request: each attempt that comes to nothing, and once how the request ended. The request is
+    remembered.
 
     Args:
         request: kept for `captured`; None where the file says nothing of capture.
@@ -251,7 +256,7 @@ class RequestRecorder:
     def answered(
         self, target: Target, started: float, now: float, response: CompletionResponse, first: float | None = None
     ) -> None:
-        """The answer is whole.
+        """Record that the answer is whole.
 
         Args:
             started: when the attempt that gave it began; `now` and this on the loop's clock.
@@ -280,7 +285,7 @@ class RequestRecorder:
         if telemetry.listeners:
             self._fill(target, now, usage, cost, response.cached)
             self.first_token = None if first is None else first + started - self.began
-            self._tell_end(response)
+            self._notify_ended(response)
 
     def _fill(self, target: Target | None, now: float, usage: Usage | None, cost: float | None, cached: bool) -> None:
         self.target, self.usage, self.cost, self.cached = target, usage, cost, cached
@@ -295,29 +300,29 @@ class RequestRecorder:
             self.captured = _captured(telemetry.capture, self._request, response)
             self._request = None
         telemetry.requests.append(self)
-        self._tell_end(response)
+        self._notify_ended(response)
 
-    def _tell_end(self, response: CompletionResponse | None) -> None:
+    def _notify_ended(self, response: CompletionResponse | None) -> None:
         for listener in self._telemetry.listeners:
             listener.ended(self, response)
 
     @classmethod
     def remembered(cls, telemetry: Telemetry, row: RequestRecorder | Plain) -> RequestRecorder:
-        """What became of a request, however it is remembered."""
+        """Return what became of a request, however it is remembered."""
         if isinstance(row, RequestRecorder):
             return row
         number, revision, route, target, began, started, now, first, usage, cost = row
         trace = Trace(route.name, revision)
         trace.seconds = now - began
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
-        found = cls(telemetry, Route(route.name), trace, None, began)
-        found.number = number
-        found._fill(target, now, usage, cost, False)
-        found.first_token = None if first is None else first + started - began
-        return found
+        recorder = cls(telemetry, Route(route.name), trace, None, began)
+        recorder.number = number
+        recorder._fill(target, now, usage, cost, False)
+        recorder.first_token = None if first is None else first + started - began
+        return recorder
 
     def answered_from_cache(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
-        """Answered without a call: from the cache, or by the call of another request that asked the same.
+        """Record an answer without a call: from the cache, or by the call of another request that asked the same.
 
         Args:
             after_failure: the request's own call failed, and was counted so; the answer is a stale one.
@@ -334,7 +339,7 @@ class RequestRecorder:
         self._end(response)
 
     def failed(self, error: BaseException, now: float) -> None:
-        """The request ended without an answer: by an error, or because its caller went away."""
+        """Record that the request ended without an answer: by an error, or because its caller went away."""
         if self.number:
             return
         bucket = self._telemetry.bucket(self._route.requests, now)
@@ -353,7 +358,7 @@ class RequestRecorder:
         self._end(None)
 
     def attempt_failed(self, target: Target, error: ProviderError, now: float) -> None:
-        """One attempt failed; another may follow. A stream that breaks is one as well."""
+        """Record that one attempt failed; another may follow. A stream that breaks is one as well."""
         for bucket in self._attempt(target, now):
             bucket.errors[error.code] = bucket.errors.get(error.code, 0) + 1
             if bucket.counter.kind == "attempts":
@@ -362,7 +367,9 @@ class RequestRecorder:
         self._telemetry.note_failure(target, error.code)
 
     def held(self, target: Target, seconds: float, code: str, now: float, *, of_key: bool) -> None:
-        """A vendor asked to wait, with a target or with all that a provider's key is for; short waits are no news."""
+        """Record that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits
+        are no event.
+        """
         if seconds >= NEWS:
             name = target.provider if of_key else target.name
             wall = now + self._telemetry.offset
@@ -371,7 +378,9 @@ class RequestRecorder:
             )
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = None) -> None:
-        """One attempt was given up: its caller went away, or another one was faster and this cost USD for nothing."""
+        """Record that one attempt was given up: its caller went away, or another one was faster and this cost USD
+        for nothing.
+        """
         self._abandoned(target, now, cost or 0.0)
 
     def _abandoned(self, target: Target, now: float, cost: float = 0.0) -> None:
@@ -383,7 +392,7 @@ class RequestRecorder:
     def _answered_after_retry(
         self, target: Target, started: float, now: float, first: float | None, response: CompletionResponse
     ) -> None:
-        """An answer that did not come at the first attempt: the attempt's figures and the request's differ."""
+        """Record an answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
         self._fill(target, now, response.usage, response.cost, response.cached)
         self.first_token = None if first is None else first + before
@@ -399,7 +408,7 @@ class RequestRecorder:
         self._end(response)
 
     def _attempt(self, target: Target, now: float) -> tuple[Bucket, Bucket]:
-        """One attempt more: the slots of the target's and the route's part in it."""
+        """Count one more attempt; returns the buckets of the target's and the route's part in it."""
         route, telemetry = self._route, self._telemetry
         counter = route.attempts.get(target.identity) or route.counter(route.attempts, "attempts", target)
         buckets = telemetry.bucket(counter, now), telemetry.bucket(route.requests, now)
@@ -411,16 +420,16 @@ class RequestRecorder:
         return buckets
 
 
-def _answer(bucket: Bucket, whole: float, first: float | None, usage: Usage, cost: float | None) -> None:
+def _answer(bucket: Bucket, seconds: float, first: float | None, usage: Usage, cost: float | None) -> None:
     bucket.succeeded += 1
     if first is None:
-        bucket.plain.append(whole)
+        bucket.plain.append(seconds)
     else:
         bucket.firsts.append(first)
-        bucket.wholes.append(whole)
-        if usage.output_tokens and whole > first:
+        bucket.wholes.append(seconds)
+        if usage.output_tokens and seconds > first:
             bucket.stream_tokens += usage.output_tokens
-            bucket.stream_seconds += whole - first
+            bucket.stream_seconds += seconds - first
     if usage.input_tokens is not None:
         bucket.input_tokens += usage.input_tokens
     if usage.output_tokens is not None:

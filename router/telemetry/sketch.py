@@ -36,14 +36,14 @@ def count(sketch: Sketch, durations: array[float]) -> None:
 
 def add(sketch: Sketch, other: Mapping[int, int]) -> None:
     """Add another sketch to this one."""
-    for bucket, number in other.items():
-        sketch[bucket] = sketch.get(bucket, 0) + number
+    for bucket, count in other.items():
+        sketch[bucket] = sketch.get(bucket, 0) + count
 
 
 def subtract(sketch: Sketch, other: Mapping[int, int]) -> None:
     """Take away what was added before."""
-    for bucket, number in other.items():
-        left = sketch[bucket] - number
+    for bucket, count in other.items():
+        left = sketch[bucket] - count
         if left:
             sketch[bucket] = left
         else:
@@ -52,8 +52,8 @@ def subtract(sketch: Sketch, other: Mapping[int, int]) -> None:
 
 def lower(bucket: int) -> float:
     """The least duration of a bucket, in seconds."""
-    found: float = struct.unpack("d", struct.pack("q", bucket << _SHIFT))[0]
-    return found
+    bound: float = struct.unpack("d", struct.pack("q", bucket << _SHIFT))[0]
+    return bound
 
 
 def middle(bucket: int) -> float:
@@ -66,12 +66,12 @@ def quantiles(sketch: Mapping[int, int], *shares: float) -> list[float | None]:
     total = sum(sketch.values())
     if not total:
         return [None for _ in shares]
-    found: list[float | None] = []
+    values: list[float | None] = []
     buckets = iter(sorted(sketch.items()))
     passed, bucket = 0, 0
     for share in shares:
         while passed < share * total or not passed:
-            bucket, number = next(buckets)
-            passed += number
-        found.append(middle(bucket))
-    return found
+            bucket, count = next(buckets)
+            passed += count
+        values.append(middle(bucket))
+    return values

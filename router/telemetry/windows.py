@@ -1,4 +1,5 @@
-"""The last minute, added up for providers, targets, routes and all: made from the slots, and only while somebody reads.
+"""The last minute, added up for providers, targets, routes and all: made from the buckets, and only while somebody
+reads.
 
 Reading adds what is new and takes away what is too old, so that it costs by what happened since, not by the window.
 """
@@ -20,7 +21,7 @@ ALL: Key = ("all", "")
 
 
 def groups_of(counter: CallCounter) -> tuple[Key, ...]:
-    """What a cell's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
+    """Return what a counter's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
     asked: tuple[Key, ...] = (ALL, ("route", counter.route))
     called: tuple[Key, ...] = (("provider", counter.provider), ("target", counter.identity))
     return {"requests": asked, "attempts": called, "answers": asked + called}[counter.kind]
@@ -37,18 +38,20 @@ class Window:
         self.output: dict[int, int] = {}  # tokens of answers
 
     def add(self, bucket: Bucket) -> None:
+        """Add a bucket that has come into the last minute."""
         self.sums.add(bucket)
         self.calls[bucket.second] = self.calls.get(bucket.second, 0) + bucket.calls
         self.output[bucket.second] = self.output.get(bucket.second, 0) + bucket.output_tokens
 
     def subtract(self, bucket: Bucket) -> None:
+        """Take away a bucket that has left the last minute."""
         self.sums.subtract(bucket)
         self.calls.pop(bucket.second, None)
         self.output.pop(bucket.second, None)
 
 
 class Windows:
-    """All of them. `flows` count the answers from a route to a target."""
+    """The windows of all groups. `flows` count the answers from a route to a target."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
@@ -60,7 +63,7 @@ class Windows:
         self.flows: dict[tuple[str, str], Window] = {}
 
     def read(self, now: float) -> None:
-        """Bring all up to now (loop time)."""
+        """Bring all windows up to now (loop time)."""
         telemetry = self._telemetry
         telemetry.close_buckets()
         second = int(now + telemetry.offset)
@@ -71,24 +74,24 @@ class Windows:
             for bucket in self._seen.popleft()[1]:
                 for window in self._windows(bucket.counter):
                     window.subtract(bucket)
-        known = self._seen[-1] if self._seen else (0, [])
+        newest = self._seen[-1] if self._seen else (0, [])
         for moment, buckets in telemetry.recent:
-            if moment < max(first, known[0]):
+            if moment < max(first, newest[0]):
                 continue
-            if moment > known[0]:
-                known = (moment, [])
-                self._seen.append(known)
-            for bucket in buckets[len(known[1]) :]:
-                known[1].append(bucket)
+            if moment > newest[0]:
+                newest = (moment, [])
+                self._seen.append(newest)
+            for bucket in buckets[len(newest[1]) :]:
+                newest[1].append(bucket)
                 for window in self._windows(bucket.counter):
                     window.add(bucket)
 
     def _windows(self, counter: CallCounter) -> Iterator[Window]:
         for key in groups_of(counter):
-            found = self.groups.get(key)
-            if found is None:
-                found = self.groups[key] = Window()
-            yield found
+            window = self.groups.get(key)
+            if window is None:
+                window = self.groups[key] = Window()
+            yield window
         if counter.kind != "requests":
             flow = self.flows.get((counter.route, counter.identity))
             if flow is None:
@@ -96,12 +99,12 @@ class Windows:
             yield flow
 
     def sums(self, key: Key) -> Totals:
-        """The sums of a group's window."""
-        found = self.groups.get(key)
-        return found.sums if found is not None else Totals()
+        """Return the sums of a group's window."""
+        window = self.groups.get(key)
+        return window.sums if window is not None else Totals()
 
     def figures(self, key: Key, now: float, total: Totals, in_flight: int, *, with_sketches: bool = False) -> Figures:
-        """A group's figures as data.
+        """Return a group's figures as data.
 
         Args:
             total: since the start.
@@ -128,7 +131,7 @@ class Windows:
         )
 
     def flow(self, route: str, identity: str, name: str, now: float, *, of: int) -> Flow:
-        """What ran from a route to a target; its share is of so many answers."""
+        """Return what ran from a route to a target; its share is of so many answers."""
         window = self.flows[route, identity]
         second = int(now + self._telemetry.offset)
         share = window.sums.succeeded / of if of else None
@@ -147,7 +150,7 @@ def _rate(by_second: dict[int, int], second: int, span: int) -> float:
 
 
 def series(by_second: dict[int, int], second: int) -> tuple[int, ...]:
-    """The values of the 60 whole seconds before this one, the oldest first."""
+    """Return the values of the 60 whole seconds before this one, the oldest first."""
     return tuple(by_second.get(past, 0) for past in range(second - WINDOW, second))
 
 
@@ -163,14 +166,15 @@ class GroupTotals:
                     self._sums.setdefault(key, Totals()).add(counter.total)
 
     def target(self, provider: str, model: str) -> Totals:
-        """The sums of a target, whatever connections it has had."""
-        found = Totals()
+        """Return the sums of a target, whatever connections it has had."""
+        totals = Totals()
         for (kind, identity), sums in self._sums.items():
             if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):
-                found.add(sums)
-        return found
+                totals.add(sums)
+        return totals
 
     def of(self, key: Key) -> Totals:
+        """Return the sums of a group."""
         return self._sums.get(key) or Totals()
 
     @property

@@ -95,7 +95,7 @@ class Trace:
     @property
     def answer(self) -> Attempt | None:
         """The attempt that delivered last; it may have broken since."""
-        return next((each for each in reversed(self.attempts) if each.code is None and not each.lost), None)
+        return next((attempt for attempt in reversed(self.attempts) if attempt.code is None and not attempt.lost), None)
 
     @property
     def skips(self) -> tuple[Skip, ...]:

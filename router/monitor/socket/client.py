@@ -1,4 +1,4 @@
-"""The side of the socket that watches: finds the routers of this user, and adds up the processes of one app."""
+"""The side of the socket that watches: it finds the routers of this user, and adds up the processes of one app."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ SCAN = 1.0  # seconds between two looks for processes that came
 
 
 async def discover(where: Path | None = None) -> tuple[Running, ...]:
-    """The routers of this user that can be watched now. Sockets of dead processes are removed.
+    """List the routers of this user that can be watched now. Sockets of dead processes are removed.
 
     Args:
         where: the folder of the sockets, or one socket (`telemetry.monitor` of the file); None takes the usual folder.
     """
-    found: dict[tuple[str, str | None, int], list[Connection]] = {}
+    apps: dict[tuple[str, str | None, int], list[Connection]] = {}
     connections = await asyncio.gather(*(_try(path) for path in _paths(where)))
     for connection in connections:
         if connection is not None:
-            found.setdefault(_app(connection.hello), []).append(connection)
+            apps.setdefault(_app(connection.hello), []).append(connection)
     running = [
         Running(
             name,
             path,
-            tuple(each.hello.pid for each in same),
-            tuple(str(each.path) for each in same),
-            max(same, key=lambda each: each.hello.started_at).hello.revision,
+            tuple(process.hello.pid for process in same),
+            tuple(str(process.path) for process in same),
+            max(same, key=lambda process: process.hello.started_at).hello.revision,
         )
-        for (name, path, _), same in found.items()
+        for (name, path, _), same in apps.items()
     ]
     for connection in connections:
         if connection is not None:
@@ -62,7 +62,7 @@ def _paths(where: Path | None) -> list[Path]:
 
 
 def _app(hello: protocol.Hello) -> tuple[str, str | None, int]:
-    """What the processes of one app have in common; a router made from text stands alone."""
+    """Return what the processes of one app have in common; a router made from text stands alone."""
     return hello.name, hello.path, 0 if hello.path is not None else hello.pid
 
 
@@ -77,7 +77,7 @@ async def _try(path: Path) -> Connection | None:
 
 
 class SocketFeed:
-    """See `router.monitor.feed.Feed`: all processes of one app, those included that come later.
+    """A `Feed` (`router.monitor.feed`) of all processes of one app, those included that come later.
 
     It belongs to the event loop that it is first used on.
 
@@ -105,11 +105,11 @@ class SocketFeed:
     # --- connections
 
     async def _living(self) -> list[Connection]:
-        """The connections, made on first use. Raises FeedLost when there are none."""
+        """Return the connections, made on first use. Raises FeedLost when there are none."""
         if self._keeper is None and not self._closed:
             await self._scan()
             self._keeper = asyncio.get_running_loop().create_task(self._keep())
-        living = [each for each in self._connections.values() if not each.gone]
+        living = [connection for connection in self._connections.values() if not connection.gone]
         if not living:
             raise FeedLost(f"no process of {self.name} answers")
         return living
@@ -159,7 +159,7 @@ class SocketFeed:
         several = False
         try:
             while True:
-                living = {each.path: each for each in await self._living_or_none()}
+                living = {process.path: process for process in await self._living_or_none()}
                 alike, several = several == (len(living) > 1), len(living) > 1  # only several need the sketches
                 for path in [path for path, task in readers.items() if path not in living or task.done() or not alike]:
                     readers.pop(path).cancel()
@@ -190,7 +190,7 @@ class SocketFeed:
             return []
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """The events of all processes, in the order in which they arrive."""
+        """Yield the events of all processes, in the order in which they arrive."""
         queue: asyncio.Queue[Event] = asyncio.Queue(1000)
         readers: dict[Path, asyncio.Task[None]] = {}
         try:
@@ -214,61 +214,66 @@ class SocketFeed:
     # --- what is asked for
 
     async def history(self) -> History:
-        whole: dict[int, Row] = {}
+        rows: dict[int, Row] = {}
         end = 0
         for connection in await self._living():
             kept = self._past.setdefault(connection.path, {})
             ask = partial(protocol.SecondsSince, since=self._ends.get(connection.path, 0))
-            found: Seconds = await connection.once(ask, Seconds)
-            kept.update(found.rows)
-            self._ends[connection.path] = found.end
-            for old in [second for second in kept if second < found.end - KEPT]:
+            seconds: Seconds = await connection.once(ask, Seconds)
+            kept.update(seconds.rows)
+            self._ends[connection.path] = seconds.end
+            for old in [second for second in kept if second < seconds.end - KEPT]:
                 del kept[old]
-            end = max(end, found.end)
-            add_rows(whole, kept)
-        return history_of(Seconds(end, whole))
+            end = max(end, seconds.end)
+            add_rows(rows, kept)
+        return history_of(Seconds(end, rows))
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
-        found: list[RequestRecord] = []
+        records: list[RequestRecord] = []
         for connection in await self._living():
-            found += await connection.once(partial(protocol.Requests, only=only, limit=limit), list[RequestRecord])
-        return tuple(sorted(found, key=lambda each: each.time + each.seconds, reverse=True)[:limit])
+            records += await connection.once(partial(protocol.Requests, only=only, limit=limit), list[RequestRecord])
+        return tuple(sorted(records, key=lambda record: record.time + record.seconds, reverse=True)[:limit])
 
     async def trace(self, id: str) -> TraceView | None:
         label = id.rpartition("-")[0]
         for connection in await self._living():
             if connection.hello.label == label:
-                found: TraceView | None = await connection.once(partial(protocol.TraceOf, request=id), TraceView | None)
-                return found
+                trace_view: TraceView | None = await connection.once(
+                    partial(protocol.TraceOf, request=id), TraceView | None
+                )
+                return trace_view
         return None
 
     async def chains(self) -> Chains:
-        found: Chains = await (await self._newest()).once(protocol.ChainsNow, Chains)
-        return found
+        view: Chains = await (await self._newest()).once(protocol.ChainsNow, Chains)
+        return view
 
     async def config(self) -> ConfigView:
-        found: ConfigView = await (await self._newest()).once(protocol.ConfigNow, ConfigView)
-        return found
+        view: ConfigView = await (await self._newest()).once(protocol.ConfigNow, ConfigView)
+        return view
 
     async def _newest(self) -> Connection:
-        return max(await self._living(), key=lambda each: each.hello.started_at)
+        return max(await self._living(), key=lambda connection: connection.hello.started_at)
 
     async def command(self, command: Command) -> Done:
         living = await self._living()
         answers: list[Done | BaseException] = await asyncio.gather(
-            *(each.once(partial(protocol.Run, command=command), Done) for each in living), return_exceptions=True
+            *(connection.once(partial(protocol.Run, command=command), Done) for connection in living),
+            return_exceptions=True,
         )
-        results = [each if isinstance(each, Done) else Done(False, str(each)) for each in answers]
-        failed = [each for each in results if not each.ok]
+        results = [answer if isinstance(answer, Done) else Done(False, str(answer)) for answer in answers]
+        failed = [result for result in results if not result.ok]
         if not failed or len(failed) == len(results):
             return results[0]
-        pids = ", ".join(str(each.hello.pid) for each, result in zip(living, results, strict=True) if not result.ok)
+        pids = ", ".join(
+            str(connection.hello.pid) for connection, result in zip(living, results, strict=True) if not result.ok
+        )
         return Done(
             False, f"done in {len(results) - len(failed)} of {len(results)} processes; {pids}: {failed[0].message}"
         )
 
     async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
-        """In one of the processes. Closing it stops the call upstream."""
+        """Run a prompt in one of the processes; closing the iterator stops the call upstream."""
         connection = await self._newest()
         asking = connection.stream(partial(protocol.RunPrompt, prompt=prompt), PromptEvent, lossless=True)
         async with aclosing(asking) as events:
@@ -281,8 +286,8 @@ async def _keep_newest(
 ) -> None:
     ask = partial(protocol.Snapshots, every=every, sketches=sketches)
     try:
-        async with aclosing(connection.stream(ask, Snapshot)) as found:
-            async for snapshot in found:
+        async with aclosing(connection.stream(ask, Snapshot)) as snapshots:
+            async for snapshot in snapshots:
                 newest[connection.path] = snapshot
                 fresh.set()
     except FeedLost:
@@ -292,8 +297,8 @@ async def _keep_newest(
 
 async def _pass_on(connection: Connection, queue: asyncio.Queue[Event]) -> None:
     try:
-        async with aclosing(connection.stream(protocol.Events, Event)) as found:
-            async for event in found:
+        async with aclosing(connection.stream(protocol.Events, Event)) as events:
+            async for event in events:
                 await queue.put(event)
     except FeedLost:
         pass

@@ -1,4 +1,4 @@
-"""One connection to one process that is watched."""
+"""One connection to one watched process; `SocketFeed` has one for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEPT = 64  # answers that may wait for their reader
 
 
 class Connection:
-    """Made by `connect`. What was asked ends with `FeedLost` when the process goes away."""
+    """A connection, made by `connect`. What was asked ends with `FeedLost` when the process goes away."""
 
     def __init__(self, path: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.path = path
@@ -63,7 +63,7 @@ class Connection:
     async def stream(
         self, ask: Callable[[int], protocol.Asked], type: Any, *, lossless: bool = False
     ) -> AsyncGenerator[Any, None]:
-        """The values that come for this question; leaving it tells the process to stop.
+        """Yield the values that come for a question; leaving it tells the process to stop.
 
         Args:
             ask: makes the question, given its id.
@@ -73,12 +73,12 @@ class Connection:
         Raises:
             FeedLost: the process went away, or refused.
         """
-        number = next(self._numbers)
-        queue = self._waiting[number] = asyncio.Queue(0 if lossless else _KEPT)
+        question_id = next(self._numbers)
+        queue = self._waiting[question_id] = asyncio.Queue(0 if lossless else _KEPT)
         decoder = msgspec.json.Decoder(type)
         ended = False
         try:
-            self._send(ask(number))
+            self._send(ask(question_id))
             while True:
                 answer = None if self.gone and queue.empty() else await queue.get()
                 if answer is None:
@@ -91,22 +91,22 @@ class Connection:
                 if ended:
                     return
         finally:
-            del self._waiting[number]
+            del self._waiting[question_id]
             if not ended and not self.gone:
-                self._send(protocol.Stop(number))
+                self._send(protocol.Stop(question_id))
 
     async def once(self, ask: Callable[[int], protocol.Asked], type: Any) -> Any:
-        """The one value that comes for this question; None where it has none."""
-        number = next(self._numbers)
-        queue = self._waiting[number] = asyncio.Queue(_KEPT)
+        """Return the one value that comes for a question; None where it has none."""
+        question_id = next(self._numbers)
+        queue = self._waiting[question_id] = asyncio.Queue(_KEPT)
         try:
-            self._send(ask(number))
+            self._send(ask(question_id))
             async with asyncio.timeout(ANSWER):
                 answer = None if self.gone else await queue.get()
         except TimeoutError:
             answer = None
         finally:
-            del self._waiting[number]
+            del self._waiting[question_id]
         if answer is None:
             raise FeedLost(f"the process {self.hello.pid} does not answer")
         if answer.error is not None:
@@ -125,22 +125,22 @@ class Connection:
 
 
 async def connect(path: Path) -> Connection:
-    """A connection to the router behind a socket.
+    """Connect to the router behind a socket.
 
     Raises:
         ConnectionRefusedError: nobody listens there any more.
         FeedLost: it belongs to another user, says no hello in time, or speaks another version.
         OSError
     """
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.setblocking(False)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
     try:
-        made.connect(os.fspath(path))  # on this kind of socket it is at once
-        if not is_same_user(made):
+        sock.connect(os.fspath(path))  # on this kind of socket it is at once
+        if not is_same_user(sock):
             raise FeedLost(f"{path} belongs to another user")
-        reader, writer = await asyncio.open_unix_connection(sock=made, limit=_LONGEST_LINE)
+        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=_LONGEST_LINE)
     except BaseException:
-        made.close()
+        sock.close()
         raise
     connection = Connection(path, reader, writer)
     try:

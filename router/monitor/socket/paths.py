@@ -24,18 +24,18 @@ _NAME = 32  # bytes of a name, at most
 
 
 class SocketUnavailable(Exception):
-    """There can be no socket here, and why."""
+    """There can be no socket here; the message says why."""
 
 
 def folder() -> Path:
-    """The folder of the sockets, made on demand by `make_folder`.
+    """Return the folder of the sockets, which `make_folder` makes on demand.
 
     Where the usual one has so long a path that no socket fits in, it is one in the folder for temporary files, named
     after the user and the usual one.
     """
-    told = os.environ.get(FOLDER)
-    if told:
-        usual = Path(told).absolute()
+    configured = os.environ.get(FOLDER)
+    if configured:
+        usual = Path(configured).absolute()
     else:
         import platformdirs  # here: only routers that are watched, and those who watch, need it
 
@@ -55,31 +55,31 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise SocketUnavailable(f"{path} is not a folder of this user; {FOLDER} names another")
-        if stat.S_IMODE(found.st_mode) & 0o077:
+        if stat.S_IMODE(status.st_mode) & 0o077:
             path.chmod(0o700)
     except OSError as error:
         raise SocketUnavailable(f"{path} can't be made ({error.strerror}); {FOLDER} names another") from None
 
 
-def listen(told: str | None) -> tuple[socket.socket, Path]:
-    """A listening socket for this process that only this user may connect to, and where it is.
+def listen(configured: str | None) -> tuple[socket.socket, Path]:
+    """Open a listening socket for this process that only this user may connect to; returns it and its path.
 
     Args:
-        told: its path, where the file names one; a second process of the app takes `<path>.<pid>`. None takes a name in
-            `folder()`.
+        configured: the socket's path, where the file names one; a second process of the app takes `<path>.<pid>`.
+            None takes a name in `folder()`.
 
     Raises:
         SocketUnavailable: there is no place for one, and why.
     """
-    if told is None:
+    if configured is None:
         where = folder()
         make_folder(where)
         clean_up(where)
         return _bind(where / f"{os.getpid()}-{secrets.token_hex(4)}.sock")
-    path = Path(told).expanduser().absolute()
+    path = Path(configured).expanduser().absolute()
     if not path.parent.is_dir():
         raise SocketUnavailable(f"telemetry.monitor: {path.parent} is not a folder")
     remove_if_dead(path)
@@ -96,24 +96,24 @@ def _bind(path: Path) -> tuple[socket.socket, Path]:
         raise SocketUnavailable(
             f"telemetry.monitor: the path {path} has over {LONGEST} bytes, which no socket can have"
         )
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # It gets its name when it listens: a socket that does not yet would be removed by whoever looks for dead ones.
     unready = path.with_name(f".{secrets.token_hex(4)}")
     try:
-        made.bind(os.fspath(unready))
+        sock.bind(os.fspath(unready))
         unready.chmod(0o600)  # before anybody can connect, which takes `listen`
-        made.listen(64)
+        sock.listen(64)
         os.link(unready, path)  # not renamed: that would take the place of another process's
     except FileExistsError:
-        made.close()
+        sock.close()
         raise
     except OSError as error:
-        made.close()
+        sock.close()
         raise SocketUnavailable(f"no socket can be made at {path} ({error.strerror})") from None
     finally:
         unready.unlink(missing_ok=True)
-    made.setblocking(False)
-    return made, path
+    sock.setblocking(False)
+    return sock, path
 
 
 def clean_up(where: Path) -> None:
@@ -123,7 +123,7 @@ def clean_up(where: Path) -> None:
 
 
 def sockets(where: Path) -> list[Path]:
-    """All that lie there, the living and the dead."""
+    """List all sockets that lie in the folder, the living and the dead."""
     try:
         return sorted(where.glob("*.sock"))
     except OSError:
@@ -150,17 +150,18 @@ def remove_if_dead(path: Path) -> bool:
 
 
 def is_same_user(connected: socket.socket) -> bool:
-    """Whether the process at the other end belongs to this user, as the system says.
+    """Say whether the process at the other end belongs to this user, by the system's word.
 
     Linux: SO_PEERCRED (unix(7)); macOS and the BSDs: LOCAL_PEERCRED (unix(4)). Elsewhere the folder alone protects.
     """
     if hasattr(socket, "SO_PEERCRED"):
-        found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        _, uid, _ = struct.unpack("3i", found)
+        credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _, uid, _ = struct.unpack("3i", credentials)
         return bool(uid == os.getuid())
     try:
-        found = connected.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred begins with version and uid
+        # SOL_LOCAL, LOCAL_PEERCRED: struct xucred begins with version and uid
+        credentials = connected.getsockopt(0, 1, 76)
     except OSError:
         return True
-    _, uid = struct.unpack_from("2I", found)
+    _, uid = struct.unpack_from("2I", credentials)
     return bool(uid == os.getuid())

@@ -34,8 +34,8 @@ _OFTEN = 0.1  # seconds between two snapshots, at least
 
 def start(subject: Subject) -> asyncio.Task[None] | None:
     """Open the socket of a router on the running loop; None where there are none, or its file wants none."""
-    told = subject.plan.file.telemetry
-    where = "auto" if told is None or told.monitor is None else told.monitor
+    settings = subject.plan.file.telemetry
+    where = "auto" if settings is None or settings.monitor is None else settings.monitor
     if where == "off" or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
         return None
     loop = asyncio.get_running_loop()
@@ -54,12 +54,12 @@ class Monitor:
 
     Args:
         subject: held weakly, so that a dropped router is collected.
-        told: the socket's path, where the file names one.
+        configured: the socket's path; None takes one in the usual folder.
     """
 
-    def __init__(self, subject: Subject, told: str | None = None) -> None:
+    def __init__(self, subject: Subject, configured: str | None = None) -> None:
         self._subject = weakref.ref(subject)
-        self._told = told
+        self._configured = configured
         self._connections: set[_Connection] = set()
         self._encoded: dict[bool, tuple[float, bytes]] = {}  # the newest snapshot, by whether it has sketches
         self.path: Path | None = None
@@ -68,14 +68,14 @@ class Monitor:
     async def serve(self) -> None:
         """Listen until cancelled."""
         try:
-            listening, self.path = listen(self._told)
+            listening, self.path = listen(self._configured)
         except SocketUnavailable as error:
             self.failed = str(error)
             log.warning("this router can't be watched: %s", error)
             return
         forget = weakref.finalize(self, _remove, self.path, os.getpid())
         try:
-            server = await asyncio.start_unix_server(self._come, sock=listening, limit=protocol.LONGEST_LINE)
+            server = await asyncio.start_unix_server(self._on_client, sock=listening, limit=protocol.LONGEST_LINE)
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
@@ -86,7 +86,7 @@ class Monitor:
             listening.close()
             forget()
 
-    async def _come(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _on_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         subject = self._subject()
         connected: socket.socket = writer.get_extra_info("socket")
         if subject is None or not is_same_user(connected):
@@ -108,20 +108,20 @@ class Monitor:
             connection.drop("")
 
     def subject(self) -> Subject:
-        """The router. Raises LookupError when it is gone."""
+        """Return the router. Raises LookupError when it is gone."""
         subject = self._subject()
         if subject is None:
             raise LookupError("this router is gone")
         return subject
 
     def feed(self) -> LocalFeed:
-        """Made anew for each question, so that none of them keeps the router alive."""
+        """Make a feed for one question, so that none of them keeps the router alive."""
         return LocalFeed(self.subject())
 
     def snapshot(self, now: float, *, sketches: bool, fresh: bool) -> bytes:
-        """As JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
-        made, encoded = self._encoded.get(sketches, (-1.0, b""))
-        if fresh or not encoded or now - made >= _OFTEN * 0.9:
+        """Return a snapshot as JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
+        made_at, encoded = self._encoded.get(sketches, (-1.0, b""))
+        if fresh or not encoded or now - made_at >= _OFTEN * 0.9:
             encoded = protocol.encoder.encode(self.subject().snapshot(with_sketches=sketches))
             self._encoded[sketches] = now, encoded
         return encoded
@@ -133,7 +133,7 @@ def _remove(path: Path, made_by: int) -> None:
 
 
 class _Connection:
-    """One client."""
+    """The connection of one client, and what it has asked."""
 
     def __init__(self, monitor: Monitor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._monitor = monitor
@@ -146,15 +146,22 @@ class _Connection:
     # --- the client's lines
 
     def greet(self, subject: Subject) -> None:
-        told, report = subject.telemetry, subject.report
+        """Send the first line, which says who serves."""
+        telemetry, report = subject.telemetry, subject.report
         path = None if report.path is None else str(report.path)
         hello = protocol.Hello(
-            protocol.VERSION, os.getpid(), told.label, report.name, path, subject.plan.revision, told.started_at
+            protocol.VERSION,
+            os.getpid(),
+            telemetry.label,
+            report.name,
+            path,
+            subject.plan.revision,
+            telemetry.started_at,
         )
         self._write(protocol.encoder.encode(hello))
 
     async def run(self) -> None:
-        """Until the client leaves, or sends what makes no sense."""
+        """Serve until the client leaves, or sends what makes no sense."""
         while True:
             try:
                 line = await self._reader.readline()
@@ -168,9 +175,9 @@ class _Connection:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 self.refuse(f"this is no line of the protocol: {error}")
                 return
-            self._take(ask)
+            self._on_line(ask)
 
-    def _take(self, ask: protocol.Asked) -> None:
+    def _on_line(self, ask: protocol.Asked) -> None:
         before = self._running.pop(ask.id, None)
         if before is not None:
             before.cancel()
@@ -223,14 +230,14 @@ class _Connection:
     async def _snapshots(self, ask: protocol.Snapshots) -> None:
         every, fresh = max(_OFTEN, ask.every), True
         while True:
-            if self._may_send():
+            if self._can_send():
                 raw = msgspec.Raw(self._monitor.snapshot(self._clock(), sketches=ask.sketches, fresh=fresh))
                 self._answer(protocol.Answer(ask.id, raw))
                 fresh = False
             await asyncio.sleep(every)
 
-    def _may_send(self) -> bool:
-        """Whether the last snapshot is out; a client that has not read for long is dropped."""
+    def _can_send(self) -> bool:
+        """Say whether the last snapshot is out; a client that has not read for long is dropped."""
         now = self._clock()
         if not self._writer.transport.get_write_buffer_size():
             self._stuck_since = None
