@@ -56,6 +56,8 @@ async def serving(
                     await answer(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
+        except asyncio.CancelledError:  # the server ends; what is unsent would keep the connection open
+            writer.transport.abort()
         finally:
             server.ended.set()
             writer.close()
