@@ -5,14 +5,11 @@ A subclass says how a request is written and how an answer is read; it makes no 
 
 from __future__ import annotations
 
-import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from providers.accumulate import as_chunks
 from providers.answers import checked
@@ -25,10 +22,18 @@ from providers.schemas.adapt import adapted
 from providers.schemas.rules import GENERIC, VendorSchemas
 from providers.schemas.way_back import DecoderBack, way_back
 from providers.settings import ProviderSettings
+from providers.stream_reading import (
+    LineDecoder,
+    StreamDecoder,
+    StreamState,
+    beginning,
+    is_stream,
+    read_chunks,
+    with_left_out,
+)
 from providers.surrogates import encode_json
 from providers.timeouts import bounded, timed
 from providers.transport.headers import remaining_quota
-from providers.transport.lines import SSEDecoder
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -45,35 +50,6 @@ if TYPE_CHECKING:
 
 _ERROR_BYTES = 256 * 1024  # of an error's body that are read
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
-
-
-# How a stream of server-sent events begins: with a field or a comment.
-_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")
-_BOM = b"\xef\xbb\xbf"
-_UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*[a-z]{0,5}[ ]*")  # with more of it, one may tell
-
-
-class StreamDecoder(Protocol):
-    """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the protocol's own end came: nothing after it is read."""
-        ...
-
-    def feed(self, event: Any) -> StreamChunk | None: ...
-
-    def finish(self) -> StreamChunk: ...
-
-    def response(self) -> CompletionResponse: ...
-
-
-class LineDecoder(Protocol):
-    """Cuts bytes into events (server-sent events, or lines of JSON)."""
-
-    def feed(self, data: bytes) -> Any: ...
-
-    def flush(self) -> Any: ...
 
 
 class HttpProvider(ABC):
@@ -157,7 +133,7 @@ class HttpProvider(ABC):
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
         """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
-        state = _StreamState(CompletionResponse(model=request.model, provider=self.name))
+        state = StreamState(CompletionResponse(model=request.model, provider=self.name))
         chunks: AsyncIterator[StreamChunk] = self._stream(request, state)
         if self._has_timeouts:
             chunks = timed(chunks, self.settings.timeout, provider=self.name, model=request.model)
@@ -235,30 +211,25 @@ class HttpProvider(ABC):
         timeout = self.settings.timeout
         return not (timeout.first_token is None and timeout.idle is None and timeout.total is None)
 
-    def _is_stream(self, response: HttpResponse, start: bytes) -> bool:
-        """Told by how the body begins, where that and the content type contradict each other."""
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in self.whole_types:
-            return _EVENTS.match(start) is not None
-        return type(self).line_decoder is not SSEDecoder or start.removeprefix(_BOM)[:1] not in (b"{", b"[", b"<")
-
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
             response, left_out = await self._open(request, stream=False)
             try:
-                return _told(self._whole(await response.read(), response, request), left_out)
+                return with_left_out(self._whole(await response.read(), response, request), left_out)
             finally:
                 await response.aclose()
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
-    async def _stream(self, request: CompletionRequest, state: _StreamState) -> AsyncIterator[StreamChunk]:
+    async def _stream(self, request: CompletionRequest, state: StreamState) -> AsyncIterator[StreamChunk]:
         try:
             response, state.left_out = await self._open(request, stream=True)
             try:
-                start = await _beginning(response)
-                if self._is_stream(response, start):
-                    async with aclosing(self._chunks(start, response, request, state)) as chunks:
+                start = await beginning(response)
+                if is_stream(response, start, type(self).line_decoder, self.whole_types):
+                    state.decoder = self._stream_decoder(request, _request_id(response))
+                    lines = type(self).line_decoder()
+                    async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return
@@ -268,35 +239,7 @@ class HttpProvider(ABC):
             finally:
                 await response.aclose()
         except ProviderError as error:
-            raise self._finished(self._broken(error, state), request)  # noqa: B904 - the same error, completed
-
-    async def _chunks(
-        self, data: bytes, response: HttpResponse, request: CompletionRequest, state: _StreamState
-    ) -> AsyncGenerator[StreamChunk, None]:
-        """The chunks of a stream whose first bytes are `data`."""
-        decoder = state.decoder = self._stream_decoder(request, _request_id(response))
-        lines = type(self).line_decoder()
-        feed = decoder.feed
-        broken: ProviderError | None = None
-        while data and not decoder.ended:
-            for event in lines.feed(data):
-                chunk = feed(event)
-                if chunk is not None:
-                    state.committed = state.committed or chunk.has_content
-                    yield chunk
-                if decoder.ended:
-                    break
-            else:
-                try:
-                    data = await response.read_some()
-                except ProviderError as error:
-                    broken, data = error, b""
-        rest, failure = _rest(decoder, lines, response, request, broken)
-        for chunk in rest:
-            state.committed = state.committed or chunk.has_content
-            yield chunk
-        if failure is not None:
-            raise failure
+            raise self._finished(state.failure(error), request)  # noqa: B904 - the same error, completed
 
     def _stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream, which gives names and arguments as the caller knows them."""
@@ -390,16 +333,6 @@ class HttpProvider(ABC):
         back = way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
-    def _broken(self, error: ProviderError, state: _StreamState) -> ProviderError:
-        """After content was given out every failure is an interrupted stream, with what came so far."""
-        if not state.committed:
-            return error
-        if error.code is not ErrorCode.STREAM_INTERRUPTED:
-            error.message = f"the stream broke: {error.code}: {error.message}"
-            error.code = ErrorCode.STREAM_INTERRUPTED
-        error.partial = state.response()
-        return error
-
     def _finished(self, error: ProviderError, request: CompletionRequest) -> ProviderError:
         """Complete the error with our names, and take the key out of all its texts."""
         error.provider = error.provider or self.name
@@ -412,62 +345,6 @@ class HttpProvider(ABC):
             if value is not None:
                 setattr(error, text, scrub(value, secret))
         return error
-
-
-class _StreamState:
-    """What is known of a stream while it runs."""
-
-    __slots__ = ("_empty", "committed", "decoder", "left_out", "whole")
-
-    def __init__(self, empty: CompletionResponse) -> None:
-        self._empty = empty
-        self.decoder: StreamDecoder | None = None
-        self.whole: CompletionResponse | None = None
-        self.committed = False
-        self.left_out: tuple[str, ...] = ()
-
-    def response(self) -> CompletionResponse:
-        if self.whole is not None:
-            return _told(self.whole, self.left_out)
-        return self._empty if self.decoder is None else _told(self.decoder.response(), self.left_out)
-
-
-def _rest(
-    decoder: StreamDecoder,
-    lines: LineDecoder,
-    response: HttpResponse,
-    request: CompletionRequest,
-    broken: ProviderError | None,
-) -> tuple[list[StreamChunk], ProviderError | None]:
-    """The last chunks of a stream whose bytes are over, and what it failed with.
-
-    A connection that broke after the protocol's own end, or after a finish reason, is no failure.
-    """
-    rest: list[StreamChunk] = []
-    try:
-        if not decoder.ended:
-            # One event at most: some servers leave out the blank line after it.
-            rest = [chunk for event in lines.flush() if (chunk := decoder.feed(event)) is not None]
-        last = decoder.finish()
-        response.finish()
-        checked(decoder.response(), request)
-    except ProviderError as error:
-        return rest, broken or error
-    return [*rest, last], None
-
-
-async def _beginning(response: HttpResponse) -> bytes:
-    """The first bytes of a body that tell what it is; some servers send blank lines while they prepare an answer."""
-    start = b""
-    while data := await response.read_some():
-        start = (start + data).lstrip()
-        if not _UNSURE.fullmatch(start):
-            break
-    return start
-
-
-def _told(answer: CompletionResponse, left_out: tuple[str, ...]) -> CompletionResponse:
-    return msgspec.structs.replace(answer, left_out=left_out) if left_out else answer
 
 
 async def _error_body(response: HttpResponse) -> bytes:

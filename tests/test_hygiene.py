@@ -45,7 +45,16 @@ def test_the_public_face() -> None:
         assert getattr(router, name) is not None
 
 
+LONG = {
+    "router/config/schema.py": "the file's language: one model a key, in the order of the reference",
+    "router/telemetry/recorder.py": "the counting of a request is one table of what happens when, on the hot path",
+    "providers/anthropic/encode.py": "one request, part by part, to one wire",
+}
+
+
 def test_files_have_one_subject() -> None:
-    """No source file outgrows 500 lines."""
+    """No source file outgrows 400 lines without a reason; what is no longer so long needs none."""
     sources = [path for package in ("providers", "router", "tui") for path in (ROOT / package).rglob("*.py")]
-    assert {str(path): n for path in sources if (n := len(path.read_text().splitlines())) > 500} == {}
+    sizes = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in sources}
+    assert {path for path, lines in sizes.items() if lines > 400} == LONG.keys()
+    assert max(sizes.values()) < 500

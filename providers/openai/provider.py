@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from providers import catalog
-from providers.http_provider import HttpProvider, StreamDecoder
+from providers.http_provider import HttpProvider
 from providers.openai import chat_decode as chat
 from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.responses_encode import encode as encode_responses
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
+from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
 

@@ -1,0 +1,163 @@
+"""Reading a streamed body: whether it is one, its chunks in order, where it ends, and what a break means.
+
+`HttpProvider` sends the request and uses this for the answer; the wire formats are the decoders' business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from providers.answers import checked
+from providers.errors import ErrorCode, ProviderError
+from providers.transport.lines import SSEDecoder
+from providers.types import CompletionRequest, CompletionResponse, StreamChunk
+
+if TYPE_CHECKING:
+    from providers.transport.http import HttpResponse
+
+# How a stream of server-sent events begins: with a field or a comment.
+_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")
+_BOM = b"\xef\xbb\xbf"
+_UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*[a-z]{0,5}[ ]*")  # with more of it, one may tell
+
+
+class StreamDecoder(Protocol):
+    """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the protocol's own end came: nothing after it is read."""
+        ...
+
+    def feed(self, event: Any) -> StreamChunk | None: ...
+
+    def finish(self) -> StreamChunk: ...
+
+    def response(self) -> CompletionResponse: ...
+
+
+class LineDecoder(Protocol):
+    """Cuts bytes into events (server-sent events, or lines of JSON)."""
+
+    def feed(self, data: bytes) -> Any: ...
+
+    def flush(self) -> Any: ...
+
+
+class StreamState:
+    """What is known of a stream while it runs."""
+
+    __slots__ = ("_empty", "committed", "decoder", "left_out", "whole")
+
+    def __init__(self, empty: CompletionResponse) -> None:
+        self._empty = empty
+        self.decoder: StreamDecoder | None = None
+        self.whole: CompletionResponse | None = None
+        self.committed = False
+        self.left_out: tuple[str, ...] = ()
+
+    def response(self) -> CompletionResponse:
+        """The answer so far."""
+        if self.whole is not None:
+            return with_left_out(self.whole, self.left_out)
+        return self._empty if self.decoder is None else with_left_out(self.decoder.response(), self.left_out)
+
+    def failure(self, error: ProviderError) -> ProviderError:
+        """After content was given out every failure is an interrupted stream, with what came so far."""
+        if not self.committed:
+            return error
+        if error.code is not ErrorCode.STREAM_INTERRUPTED:
+            error.message = f"the stream broke: {error.code}: {error.message}"
+            error.code = ErrorCode.STREAM_INTERRUPTED
+        error.partial = self.response()
+        return error
+
+
+def is_stream(
+    response: HttpResponse, start: bytes, line_decoder: Callable[[], LineDecoder], whole_types: frozenset[str]
+) -> bool:
+    """Whether a body that begins so is a stream: told by its beginning, where that and the content type disagree.
+
+    Args:
+        whole_types: content types of answers that are no stream.
+    """
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in whole_types:
+        return _EVENTS.match(start) is not None
+    return line_decoder is not SSEDecoder or start.removeprefix(_BOM)[:1] not in (b"{", b"[", b"<")
+
+
+async def beginning(response: HttpResponse) -> bytes:
+    """The first bytes of a body that tell what it is; some servers send blank lines while they prepare an answer."""
+    start = b""
+    while data := await response.read_some():
+        start = (start + data).lstrip()
+        if not _UNSURE.fullmatch(start):
+            break
+    return start
+
+
+async def read_chunks(
+    data: bytes, lines: LineDecoder, response: HttpResponse, request: CompletionRequest, state: StreamState
+) -> AsyncGenerator[StreamChunk, None]:
+    """The chunks of a stream whose first bytes are `data`; `state.decoder` reads them.
+
+    Raises:
+        ProviderError: what the stream failed with, as it is; see `StreamState.failure`.
+    """
+    decoder = state.decoder
+    assert decoder is not None, "the caller sets it"
+    feed = decoder.feed
+    broken: ProviderError | None = None
+    while data and not decoder.ended:
+        for event in lines.feed(data):
+            chunk = feed(event)
+            if chunk is not None:
+                state.committed = state.committed or chunk.has_content
+                yield chunk
+            if decoder.ended:
+                break
+        else:
+            try:
+                data = await response.read_some()
+            except ProviderError as error:
+                broken, data = error, b""
+    rest, failure = _rest(decoder, lines, response, request, broken)
+    for chunk in rest:
+        state.committed = state.committed or chunk.has_content
+        yield chunk
+    if failure is not None:
+        raise failure
+
+
+def _rest(
+    decoder: StreamDecoder,
+    lines: LineDecoder,
+    response: HttpResponse,
+    request: CompletionRequest,
+    broken: ProviderError | None,
+) -> tuple[list[StreamChunk], ProviderError | None]:
+    """The last chunks of a stream whose bytes are over, and what it failed with.
+
+    A connection that broke after the protocol's own end, or after a finish reason, is no failure.
+    """
+    rest: list[StreamChunk] = []
+    try:
+        if not decoder.ended:
+            # One event at most: some servers leave out the blank line after it.
+            rest = [chunk for event in lines.flush() if (chunk := decoder.feed(event)) is not None]
+        last = decoder.finish()
+        response.finish()
+        checked(decoder.response(), request)
+    except ProviderError as error:
+        return rest, broken or error
+    return [*rest, last], None
+
+
+def with_left_out(answer: CompletionResponse, left_out: tuple[str, ...]) -> CompletionResponse:
+    """The answer, which tells the names of what was not sent."""
+    return msgspec.structs.replace(answer, left_out=left_out) if left_out else answer
