@@ -56,6 +56,8 @@ class Delivery(Generic[T]):
             lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
         lease.succeeded(now, response.usage)
         context.token_counts.learn(target, context.request, response.usage)
+        if response.left_out:
+            context.trace.note_left_out(response.left_out)
         response = with_routing_info(response, context, target)
         context.recorder.answered(target, lease.started, now, response, first)
         return response

@@ -266,7 +266,7 @@ class RequestRecorder:
         if self.number:
             return
         usage, cost = response.usage, response.cost
-        if len(self.trace.entries) > 1 or self._request is not None:
+        if len(self.trace.entries) > 1 or self._request is not None or response.left_out:
             self._answered_after_retry(target, started, now, first, response)
             return
         route, telemetry = self._route, self._telemetry

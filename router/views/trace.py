@@ -14,7 +14,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
 
     `first_token` is the time from the call to the first content of a stream, in seconds. `key` is the number of the API
     key where the provider has several. A `hedge` was called beside a slow one; who `lost` was cancelled since another
-    was faster, and `cost` is what its prompt costs at least, in USD.
+    was faster, and `cost` is what its prompt costs at least, in USD. `left_out` are fields without meaning for the
+    answer that were not sent, since the vendor refuses them.
     """
 
     target: str
@@ -30,6 +31,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     hedge: bool = False
     lost: bool = False
     cost: float | None = None
+    left_out: tuple[str, ...] = ()
 
     def line(self) -> str:
         """One line for people: target, code, milliseconds, the vendor's message."""
@@ -39,7 +41,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         key = f" (key {self.key})" if self.key else ""
         hedge = "  (hedge)" if self.hedge else ""
         price = f"  ${self.cost:.6f} or more" if self.cost else ""
-        return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{detail}"
+        without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
+        return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{without}{detail}"
 
 
 class Skip(msgspec.Struct, frozen=True, tag=True):
@@ -96,6 +99,14 @@ class Trace:
     def answer(self) -> Attempt | None:
         """The attempt that delivered last; it may have broken since."""
         return next((attempt for attempt in reversed(self.attempts) if attempt.code is None and not attempt.lost), None)
+
+    def note_left_out(self, names: tuple[str, ...]) -> None:
+        """Write into the attempt that answered what was not sent, since its vendor refuses it."""
+        answer = self.answer
+        self.entries = [
+            msgspec.structs.replace(answer, left_out=names) if answer is not None and entry is answer else entry
+            for entry in self.entries
+        ]
 
     @property
     def skips(self) -> tuple[Skip, ...]:

@@ -90,4 +90,5 @@ async def test_what_was_left_out_is_told() -> None:
     async with vendor(refused, (200, CHAT)) as (url, seen), Router.from_text(routes(url), env={}, seed=1) as router:
         replies = [await router.complete("chat", "hi", seed=3) for _ in range(3)]
     assert [(reply.target, reply.left_out) for reply in replies] == [("first/m", ("seed",))] * 3
+    assert all("without seed" in reply.trace.render() for reply in replies)
     assert ["seed" in body for body in seen] == [True, False, False, False]
