@@ -16,7 +16,7 @@ from router.router import Router
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.schema import Scenario, Traffic
-from router.simulate.vendors import CHARACTERS, World
+from router.simulate.vendors import CHARACTERS, SimulatedVendors
 from router.state.spending import Spent
 from router.testing import run
 from router.views.trace import Attempt, Skip, Trace
@@ -74,8 +74,8 @@ class _Simulation:
         self._bin = scenario.duration / BINS
         self._clock: Callable[[], float] = float  # 0.0 until the loop runs
         names = list(dict.fromkeys(line.route for line in scenario.traffic))
-        self._world = World(plan, names, scenario, seed)
-        self._router = Router(plan, seed=seed, providers=self._world.providers, wall_clock=self._wall_clock)
+        self._vendors = SimulatedVendors(plan, names, scenario, seed)
+        self._router = Router(plan, seed=seed, providers=self._vendors.providers, wall_clock=self._wall_clock)
         self._routes = {name: RouteCount() for name in names}
         self._targets: dict[str, TargetCount] = {}
         self._places: dict[str, tuple[str, str]] = {}  # (provider, model id) by the name of a target
@@ -146,7 +146,7 @@ class _Simulation:
             if self._progress is not None:
                 self._progress(self._clock(), sum(route.requests for route in self._routes.values()))
 
-    async def _arrivals(self, line: Traffic, chance: Random) -> None:
+    async def _arrivals(self, line: Traffic, rng: Random) -> None:
         """Poisson arrivals by thinning: candidates at the highest rate, each kept with the odds of its moment.
 
         Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
@@ -156,12 +156,12 @@ class _Simulation:
         highest = max(line.rate.values())
         steady = len(line.rate) == 1
         now = line.start
-        while (now := now + chance.expovariate(highest)) < end and self._fault is None:
-            if not steady and chance.random() * highest >= line.rate_at(now):
+        while (now := now + rng.expovariate(highest)) < end and self._fault is None:
+            if not steady and rng.random() * highest >= line.rate_at(now):
                 continue
             await asyncio.sleep(now - loop.time())
-            prompt, answer = (max(1, round(spread.draw(chance))) for spread in (line.prompt, line.answer))
-            session = None if line.sessions is None else f"session {chance.randrange(line.sessions)}"
+            prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
+            session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
             self._start(self._request(line, prompt, answer, session))
 
     def _start(self, request: Coroutine[Any, Any, None]) -> None:
@@ -256,7 +256,7 @@ class _Simulation:
     # --- the end
 
     def outcome(self, took: float) -> Outcome:
-        bills, priced = self._world.bills(), self._world.priced()
+        bills, priced = self._vendors.bills(), self._vendors.priced()
         opened = {history.name: history.opened for history in self._watch.histories if history.key_of is None}
         for name, count in self._targets.items():
             place = self._places[name]

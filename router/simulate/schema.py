@@ -50,12 +50,12 @@ class _Spread(Section):
             raise ValueError("p50 is more than p95" if self.p50 else "p50 must be more than 0")
         return self
 
-    def draw(self, chance: Random) -> float:
+    def draw(self, rng: Random) -> float:
         """One value."""
         if self.p50 is not None and self.p95 is not None:
-            return self.p50 * math.exp(chance.gauss(0.0, 1.0) * math.log(self.p95 / self.p50) / _Z95)
+            return self.p50 * math.exp(rng.gauss(0.0, 1.0) * math.log(self.p95 / self.p50) / _Z95)
         if self.min is not None and self.max is not None:
-            return chance.uniform(self.min, self.max)
+            return rng.uniform(self.min, self.max)
         return self.always or 0.0
 
 

@@ -64,11 +64,11 @@ class _Model:
     limits: list[tuple[str, VendorLimits]]  # each with who shares it
     price: Price | None
     step: float  # seconds between two pieces of a stream, where its tokens are not slower
-    chance: Random
+    rng: Random
     bills: dict[str, Bill] = field(default_factory=dict)  # by route
 
 
-class World:
+class SimulatedVendors:
     """All vendors of a plan under a scenario.
 
     Args:
@@ -124,7 +124,7 @@ def _bucket(rate: float | None) -> TokenBucket | None:
     return None if rate is None else TokenBucket(rate, max(1.0, rate * _MINUTE))
 
 
-def _model(same: list[Target], scenario: Scenario, chance: Random) -> _Model:
+def _model(same: list[Target], scenario: Scenario, rng: Random) -> _Model:
     """What is written for the model itself first, by any of its names, then for its provider, then for all."""
     target = same[0]
     _, place, provider = names_of(target)
@@ -149,7 +149,7 @@ def _model(same: list[Target], scenario: Scenario, chance: Random) -> _Model:
         limits=_limited(said, place),
         price=target.capabilities.price,
         step=_SLOWEST_GAP * min(math.inf if each.timeout.idle is None else each.timeout.idle for each in same),
-        chance=chance,
+        rng=rng,
     )
 
 
@@ -203,9 +203,9 @@ class _Call:
 class SimulatedProvider:
     """One key at one vendor."""
 
-    def __init__(self, world: World, name: str, key: str) -> None:
+    def __init__(self, vendors: SimulatedVendors, name: str, key: str) -> None:
         self.name = name
-        self._world = world
+        self._vendors = vendors
         self._key = key
 
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
@@ -252,8 +252,8 @@ class SimulatedProvider:
 
     async def _taken_on(self, request: CompletionRequest) -> _Call:
         """The call as it will go; raises what it fails with before any content."""
-        model = self._world.model(self.name, request.model)
-        chance = model.chance
+        model = self._vendors.model(self.name, request.model)
+        rng = model.rng
         sizes = request.metadata or {}
         given = sum(len(message.text) for message in request.messages if message.role == "assistant") // CHARACTERS
         prompt, answer = int(sizes.get("prompt", 1)) + given, max(1, int(sizes.get("answer", 1)) - given)
@@ -265,18 +265,18 @@ class SimulatedProvider:
             raise self._error(ErrorCode.CONNECTION_FAILED, request.model, phase="connect")
         elif event is not None and fault not in MANNERS:
             await self._fail(ErrorCode(event.fault), model, request.model, slow, event.retry_after)
-        wait = self._world.allowed(model, self._key, prompt + answer, asyncio.get_running_loop().time())
+        wait = self._vendors.allowed(model, self._key, prompt + answer, asyncio.get_running_loop().time())
         if wait > 0:
             await self._fail(ErrorCode.RATE_LIMITED, model, request.model, slow, float(math.ceil(wait)))
-        if model.errors and chance.random() < model.errors:
+        if model.errors and rng.random() < model.errors:
             await self._fail(model.error, model, request.model, slow, None)
-        limit = answer if fault is None else chance.randint(1, max(1, answer - 1))
-        first = model.first_token.draw(chance) * slow
+        limit = answer if fault is None else rng.randint(1, max(1, answer - 1))
+        first = model.first_token.draw(rng) * slow
         now = asyncio.get_running_loop().time()
         return _Call(model, str(sizes.get("route", "")), prompt, limit, now, first, model.speed / slow, fault)
 
     async def _fail(self, code: ErrorCode, model: _Model, name: str, slow: float, retry_after: float | None) -> None:
-        await asyncio.sleep(ERROR_AFTER.draw(model.chance) * slow)
+        await asyncio.sleep(ERROR_AFTER.draw(model.rng) * slow)
         raise self._error(code, name, retry_after=retry_after)
 
     async def _ends(self, call: _Call, model: str) -> None:
@@ -318,7 +318,7 @@ def _fate(model: _Model, now: float) -> tuple[float, Event | None]:
     """How many times slower a call is that begins now, and what else befalls it."""
     slow = 1.0
     for event in model.events:
-        if event.is_on(now) and (event.share >= 1 or model.chance.random() < event.share):
+        if event.is_on(now) and (event.share >= 1 or model.rng.random() < event.share):
             if event.fault != "slow":
                 return slow, event
             slow *= event.times
