@@ -140,8 +140,9 @@ class Bucket(Totals):
 class CallCounter:
     """Counts for one route and one target of it.
 
-    Counters of the kind `answers` count requests that their first attempt answered, which are a call of the route and one of the
-    target at the same time; those of the kind `attempts` count the other attempts, `requests` the other requests.
+    Counters of the kind `answers` count requests that their first attempt answered, which are a call of the route and
+    one of the target at the same time; those of the kind `attempts` count the other attempts, `requests` the other
+    requests.
     """
 
     __slots__ = ("bucket", "identity", "kind", "provider", "route", "total")
