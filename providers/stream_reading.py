@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # How a stream of server-sent events begins: with a field or a comment.
 _EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")
 _BOM = b"\xef\xbb\xbf"
+LATE = 5.0  # seconds that the end of a whole answer is waited for
 _UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*[a-z]{0,5}[ ]*")  # with more of it, one may tell
 
 
@@ -31,6 +33,11 @@ class StreamDecoder(Protocol):
     @property
     def ended(self) -> bool:
         """Whether the protocol's own end came: nothing after it is read."""
+        ...
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the answer is whole, so that only counts and the end itself are still due."""
         ...
 
     def feed(self, event: Any) -> StreamChunk | None: ...
@@ -123,7 +130,9 @@ async def read_chunks(
                 break
         else:
             try:
-                data = await response.read_some()
+                data = await (_late(response) if decoder.may_end else response.read_some())
+            except TimeoutError:  # some servers keep the connection and say nothing more
+                data = b""
             except ProviderError as error:
                 broken, data = error, b""
     rest, failure = _rest(decoder, lines, response, request, broken)
@@ -132,6 +141,12 @@ async def read_chunks(
         yield chunk
     if failure is not None:
         raise failure
+
+
+async def _late(response: HttpResponse) -> bytes:
+    """What comes after a whole answer: its counts and its end; raises TimeoutError where nothing does."""
+    async with asyncio.timeout(LATE):
+        return await response.read_some()
 
 
 def _rest(

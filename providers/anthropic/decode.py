@@ -279,6 +279,11 @@ class MessagesStreamDecoder:
             told.pop("output_tokens", None)
         self._counts.update(told)
 
+    @property
+    def may_end(self) -> bool:
+        """Whether a finish reason came: only counts and the end itself are still due."""
+        return self._stop_reason is not None
+
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.
 

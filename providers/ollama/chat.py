@@ -294,6 +294,11 @@ class ChatStreamDecoder:
         self._kept(text, thinking, deltas)
         return StreamChunk(text, thinking, deltas)
 
+    @property
+    def may_end(self) -> bool:
+        """Whether a finish reason came: only counts and the end itself are still due."""
+        return self.ended
+
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.
 

@@ -260,6 +260,11 @@ class ChatStreamDecoder:
         """The error that an error event stands for."""
         return self._named(classify(None, data, provider=self._provider, model=self._model))
 
+    @property
+    def may_end(self) -> bool:
+        """Whether a finish reason came: only counts and the end itself are still due."""
+        return self._finish is not None
+
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.
 

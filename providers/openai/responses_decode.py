@@ -365,6 +365,11 @@ class ResponsesStreamDecoder:
             return None
         return answer.repeated(answer.item(whole[0], payload), text)
 
+    @property
+    def may_end(self) -> bool:
+        """Whether a finish reason came: only counts and the end itself are still due."""
+        return self.ended
+
     def finish(self) -> StreamChunk:
         """The last chunk, at the end of the body.
 

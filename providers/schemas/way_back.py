@@ -23,6 +23,9 @@ class Decoder(Protocol):
     @property
     def ended(self) -> bool: ...
 
+    @property
+    def may_end(self) -> bool: ...
+
     def feed(self, event: Any) -> StreamChunk | None: ...
 
     def finish(self) -> StreamChunk: ...
@@ -86,6 +89,11 @@ class DecoderBack:
     def ended(self) -> bool:
         """Whether the protocol's own end has come."""
         return self._decoder.ended
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the answer is whole, so that only counts and the end itself are still due."""
+        return self._decoder.may_end
 
     def finish(self) -> StreamChunk:
         return self._back.chunk(self._decoder.finish())

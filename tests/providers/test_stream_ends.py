@@ -134,6 +134,27 @@ async def ask(settings: dict[str, Any], url: str, *, times: int = 1) -> tuple[li
         await provider.aclose()
 
 
+SILENT = {
+    "chat": WIRES["chat"][:2],
+    "anthropic": (
+        {"kind": "anthropic"},
+        events(block(0, "text", "Hello"), {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+    ),
+}
+
+
+@pytest.mark.parametrize("wire", SILENT)
+async def test_a_finished_answer_waits_for_no_end_that_never_comes(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finish reason, and then an open connection that says nothing: the answer is whole after a short while."""
+    monkeypatch.setattr("providers.stream_reading.LATE", 0.0)
+    settings, body = SILENT[wire]
+    async with server(body, "open") as (url, _):
+        chunks, answer = await ask(settings, url)
+    assert "".join(chunk.text for chunk in chunks) == answer.text == "Hello"
+    assert answer.finish_reason == "stop"
+    assert chunks[-1].done
+
+
 @pytest.mark.parametrize("afterwards", AFTERWARDS)
 @pytest.mark.parametrize("wire", WIRES)
 async def test_what_comes_after_the_end_changes_nothing(wire: str, afterwards: str) -> None:
