@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from router.config.units import format_duration
 from router.plan.budget import Budget
 from router.plan.plan import Chain, Plan, Tier
-
-if TYPE_CHECKING:
-    pass
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class Struct(msgspec.Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """How a target or a provider is: what its lamp shows on the dashboard.
+    """How a target or a provider is now.
 
     `until` is when an open one is tried again, or when a hold ends; None: nobody knows. `by_hand`: a person opened,
     closed or drained it, and it stays so until it is reset. `why` is for people, such as "5 failures in a row

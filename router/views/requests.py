@@ -1,19 +1,11 @@
-"""What a dashboard asks for beside the live figures: the compiled chains, five minutes of seconds, events, requests,
-the file and its revisions. The conventions are those of `snapshot`.
+"""Requests that ended, as anybody sees them: the line of each, its steps, and the filter for a list of them. The
+conventions are those of `router.views.figures`.
 """
 
 from __future__ import annotations
 
 from router.views.figures import Struct
 from router.views.trace import Entry
-
-# --- the compiled chains: they change only with the revision
-
-
-# --- five minutes of seconds
-
-
-# --- events and requests
 
 
 class RequestRecord(Struct, frozen=True):
@@ -68,9 +60,3 @@ class RequestFilter(Struct, frozen=True):
     code: str | None = None
     slow: float | None = None
     failed: bool = False
-
-
-# --- the file
-
-
-# --- finding routers
