@@ -1,6 +1,6 @@
 """The live figures of a router: immutable data, the same from this process and from another one.
 
-With `views` and `commands` beside it this is all that a dashboard sees.
+With the other modules of `router.views` this is all that a dashboard sees; `router.monitor.report` makes it.
 
 Times are wall-clock seconds since 1970 (`time`, `…_at`, `until`), durations are seconds, money is US dollars. Names of
 error codes are those of `providers.errors.ErrorCode`. None is unknown, or not seen yet; it is never a 0.
