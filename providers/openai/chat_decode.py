@@ -62,7 +62,7 @@ def decode(
         thinking += thought
     refusal = as_str(message.get("refusal"))
     calls = ToolCallAssembler()
-    if len(message) > 2:  # more than a role and a text
+    if not _OF_CALLS.isdisjoint(message):
         calls.attach_beside(as_dict(message.get("extra_content")))
         for place, entry in enumerate(_calls_in(message)):  # whole, so that the places in the list are their indexes
             add_call(calls, place, entry)
@@ -80,6 +80,9 @@ def decode(
         request_id=request_id,
         raw=body,
     )
+
+
+_OF_CALLS = frozenset({"tool_calls", "function_call", "extra_content"})
 
 
 def _calls_in(message: dict[str, Any]) -> list[Any]:
