@@ -14,6 +14,8 @@ from providers.simulator import Simulator
 from tests.support.command import signalbox, start
 from tests.support.vendors import KEY, routes
 
+pytestmark = pytest.mark.slow  # each starts the command as a process of its own
+
 
 @pytest.fixture
 def folder(tmp_path: Path, simulator: Simulator) -> Path:

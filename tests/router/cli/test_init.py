@@ -18,6 +18,8 @@ from router.cli.init import VENDORS, file_of
 from router.config import load_text
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow  # each starts the command as a process of its own
+
 
 def init(path: Path | str, **env: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
