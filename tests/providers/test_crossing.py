@@ -15,6 +15,8 @@ from providers.types import CompletionRequest, CompletionResponse, Message, Tool
 from tests.support.refusing_vendor import ANSWER, SAID, Refused, Vendor
 from tests.support.refusing_vendors import VENDORS
 
+pytestmark = pytest.mark.slow
+
 WEATHER = Tool("weather", "tells it", {"type": "object", "properties": {"city": {"type": "string"}}})
 # What of its own first turn a vendor has to see again: its reasoning, or what stands for it.
 SEEN_AGAIN = {

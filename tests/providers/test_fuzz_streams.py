@@ -20,6 +20,8 @@ from providers.openai.responses_decode import ResponsesStreamDecoder
 from providers.transport.lines import NDJSONDecoder, SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, Message
 
+pytestmark = pytest.mark.slow
+
 REQUEST = CompletionRequest(model="m", messages=(Message.user("hi"),))
 WORDS = ["Under", "stood", ": 7 \u00b0C", ' "so"', "\n{}", " end."]
 TEXT = "".join(WORDS)

@@ -257,6 +257,7 @@ def plan(text: str) -> Plan:
     return compile_plan(load_text(text, env={}))
 
 
+@pytest.mark.slow
 async def test_several_edits_while_one_drains(simulator: Simulator, tmp_path: Path) -> None:
     """A provider that goes, comes back and goes again while a stream runs there is closed when the stream has ended."""
     path = tmp_path / "routes.yaml"

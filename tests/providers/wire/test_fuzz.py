@@ -16,6 +16,8 @@ from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_
 from providers.wire.reading import BadRequest
 from providers.wire.responses_tools import client_tools
 
+pytestmark = pytest.mark.slow
+
 # The names and words that the protocols know, so that most of what is made up is nearly right.
 FIELDS = re.findall(
     r"\S+",

@@ -226,6 +226,7 @@ async def test_a_broken_disk_is_one_warning(
     assert str(folder) in caplog.messages[0]
 
 
+@pytest.mark.slow
 async def test_a_locked_database_holds_nobody_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Reads go on beside a writer of another process; a write that finds no room is given up."""
     router, fake = opened(tmp_path)

@@ -232,6 +232,7 @@ async def test_the_window_moves_and_the_totals_stay() -> None:
     assert world.router.snapshot().figures.totals.calls == 120
 
 
+@pytest.mark.slow
 @story
 @pytest.mark.slow
 async def test_an_hour_of_many_targets_stays_small() -> None:
