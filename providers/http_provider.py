@@ -244,7 +244,7 @@ class HttpProvider(ABC):
     def _stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream, which gives names and arguments as the caller knows them."""
         decoder = self.stream_decoder(request, request_id)
-        back = way_back(request, self.schema_rules)
+        back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
         return decoder if back is None else DecoderBack(decoder, back)
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
@@ -255,7 +255,8 @@ class HttpProvider(ABC):
         """
         if self._validates:
             validate(request)
-        request = adapted(request, self.schema_rules)
+        if not _says_words_alone(request):
+            request = adapted(request, self.schema_rules)
         refusals = self._refused.of(request.model)
         edited = False  # what was said before was changed
         for repeats in range(_REPEATS + 1):
@@ -330,7 +331,7 @@ class HttpProvider(ABC):
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
         answer = checked(self.decode(body, request, request_id), request)
-        back = way_back(request, self.schema_rules)
+        back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
     def _finished(self, error: ProviderError, request: CompletionRequest) -> ProviderError:
@@ -361,6 +362,12 @@ async def _error_body(response: HttpResponse) -> bytes:
     except ProviderError:
         return b""
     return b"".join(parts)[:_ERROR_BYTES]
+
+
+def _says_words_alone(request: CompletionRequest) -> bool:
+    """Whether a request has no tool, schema or call, as most: nothing of it has to be adapted, or given back."""
+    messages = request.messages
+    return not request.tools and request.response_format is None and len(messages) == 1 and not messages[0].tool_calls
 
 
 def _request_id(response: HttpResponse) -> str | None:
