@@ -13,6 +13,8 @@ from providers import classify, context_errors, error_body, error_waits, refused
 from providers.classify import scrub
 from tests.support.scripted import Vendor
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32 * 1024
 
 

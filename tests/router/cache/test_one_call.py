@@ -11,6 +11,8 @@ from providers import FakeProvider
 from providers.fake import Reply
 from router import Router
 
+pytestmark = pytest.mark.slow
+
 
 def shop(folder: Path, vendor: FakeProvider) -> Router:
     text = f"""

@@ -17,6 +17,8 @@ from router.simulate.schema import json_schema
 from tests.support.command import environment, signalbox
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCENARIOS = ROOT / "docs" / "scenarios"
 ROUTES = """\
 providers: {a: {kind: openai, api_key: "${A_KEY}"}, b: {kind: anthropic, api_key: "${B_KEY}"}}
