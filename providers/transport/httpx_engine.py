@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from providers.transport.engine import RawResponse, joined
+from providers.transport.engine import KEEP_ALIVE, RawResponse, joined
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
@@ -27,7 +27,7 @@ class HttpxEngine:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
-        extensions = {"timeout": {"connect": connect}}
+        extensions = {"timeout": {"connect": connect}, "trace": _keep_alive}
         request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
         try:
             return _HttpxAnswer(await self._transport.handle_async_request(request))
@@ -36,6 +36,18 @@ class HttpxEngine:
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+
+async def _keep_alive(event: str, info: Mapping[str, Any]) -> None:
+    """Let a new connection notice when the other side is gone. httpcore tells of it; transports of other makes do not.
+
+    https://www.encode.io/httpcore/extensions/ (trace, network_stream)
+    """
+    if event == "connection.connect_tcp.complete":
+        made = info["return_value"].get_extra_info("socket")
+        for option in KEEP_ALIVE if made is not None else ():
+            with suppress(OSError):  # a socket of another family
+                made.setsockopt(*option)
 
 
 # h11's words for a connection that was closed too early (its `_readers.py` and httpcore's `http11.py`).

@@ -34,11 +34,12 @@ _SKIP_CODES = {
 
 class Progress(msgspec.Struct):
     """What a request has seen so far. `tried` has an error for each attempt, and `keys` the keys that an error was
-    about, both by the target's identity.
+    about, both by the target's identity; `renewed` are the targets that were called again on a new connection.
     """
 
     tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
+    renewed: set[str] = set()
     entered: set[int] = set()  # tiers
     attempts: int = 0
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more

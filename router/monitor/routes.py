@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from providers.timeouts import NAMES
 from router.config.policies import Effective, Origin, effective
 from router.config.units import format_duration, format_percent, format_rate, format_size
 from router.plan.plan import Chain, Plan, Tier
@@ -13,7 +14,7 @@ from router.views.routes import BranchView, Chains, ChainView, PolicyValue, Tier
 
 _DURATIONS = frozenset(
     {
-        *("connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"),
+        *(*NAMES, "backoff", "max_backoff", "max_wait"),
         *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "stale_if_error"),
     }
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.types import RemainingQuota, Usage
 from router.plan.target import Key
@@ -74,14 +76,17 @@ class Lease:
             if guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
-    def failed(self, error: ProviderError, now: float) -> Hold | None:
-        """Report that the call failed; the error's code says what that means for target and key.
+    def failed(self, error: ProviderError, now: float, *, is_evidence: bool = True) -> Hold | None:
+        """Report that the call failed; the error's code says what that means for target and key, unless the failure
+        is no evidence about them.
 
         Gives the hold that begins with it; None where none does, or one was running already.
         """
         if not self._end():
             return None
         meant = CONSEQUENCES[error.code]
+        if not is_evidence:
+            meant = replace(meant, breaker="none")
         state, key = self._guards
         if meant.breaker == "failure":
             state.breaker.failure(self._permits[0], now)
