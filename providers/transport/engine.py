@@ -29,7 +29,7 @@ KEEP_ALIVE: tuple[tuple[int, int, int], ...] = (
 
 
 class StaleConnection(httpx.ReadError):
-    """A connection of the pool was closed just as it was used, before any byte of an answer: RFC 9112, section 9.3.1."""
+    """A connection of the pool was closed just as it was used, before any byte of an answer (RFC 9112, 9.3.1)."""
 
 
 class RawResponse(Protocol):
