@@ -320,6 +320,21 @@ def test_a_targets_own_timeout_is_evidence(limit: str, streamed: bool, level: st
     test()
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+def test_total_is_never_evidence(streamed: bool) -> None:
+    """What was left of it when a call began is chance, whoever has written it."""
+
+    @story
+    async def test() -> None:
+        text = HASTY.replace("LIMIT", "").replace("defaults: {", "defaults: {timeout: {total: 2s}, ")
+        world = World(text, a=lambda _: Hang())
+        state = world.router.states.target(world.router.chain("hasty").targets[0])
+        await _fails(world.router, "hasty", streamed, 12, None)
+        assert state.breaker.state == "closed"
+
+    test()
+
+
 @story
 async def test_a_probe_that_was_not_waited_for_leaves_the_place_to_others() -> None:
     """A half-open breaker neither opens again nor stays blocked for it."""

@@ -167,6 +167,32 @@ async def test_a_pool_that_died_costs_no_answer() -> None:
         await made.aclose()
 
 
+async def test_one_dead_connection_is_not_replaced_by_another() -> None:
+    """Connections of a pool die together, unseen until they are used: the request goes on a new one for certain."""
+    used: set[asyncio.StreamWriter] = set()
+    everybody = asyncio.Event()
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if writer in used:
+            writer.transport.abort()
+            return
+        used.add(writer)
+        if len(used) == 5:
+            everybody.set()
+        await everybody.wait()
+        writer.write(HEAD + BODY)
+
+    async with serving(once) as server:
+        made = router(server, "aiohttp")
+        await asyncio.gather(*(ask(made, False) for _ in range(5)))
+        for number in (1, 2):
+            reply = await ask(made, False)
+            assert [attempt.code for attempt in reply.trace.attempts][-1] is None
+            assert len(reply.trace.attempts) <= 2
+            assert len(server.requests) <= 5 + 2 * number
+        await made.aclose()
+
+
 async def test_silent_connections_are_kept_alive(carrier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain answer takes minutes in which nothing is sent: TCP says that both sides are there."""
     options: list[tuple[int, ...]] = []
