@@ -135,7 +135,7 @@ class _Sessions:
         self._context = context
         self._fresh: aiohttp.ClientSession | None = None
         self._distrusted_until = -inf
-        self.pooled = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_CONNECTION, **self._shared()))
+        self.pooled = _session(_Connector(keepalive_timeout=_IDLE_CONNECTION, ssl=context))
 
     def distrust(self) -> None:
         """Take note that a connection of the pool was dead."""
@@ -146,11 +146,8 @@ class _Sessions:
         if self._distrusted_until == -inf or asyncio.get_running_loop().time() >= self._distrusted_until:
             return self.pooled
         if self._fresh is None:
-            self._fresh = _session(aiohttp.TCPConnector(limit=0, force_close=True, **self._shared()))
+            self._fresh = _session(_Connector(force_close=True, ssl=self._context))
         return self._fresh
-
-    def _shared(self) -> dict[str, Any]:
-        return {"ssl": self._context, "socket_factory": _socket}
 
     async def close(self) -> None:
         await self.pooled.close()
@@ -166,8 +163,15 @@ async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[_Sessions, Non
         await sessions.close()
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections that know of their use, and notice when the other side is gone."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(limit=0, socket_factory=_socket, **more)
+        self._factory = partial(cast(type[ResponseHandler], _Connection), loop=self._loop)
+
+
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    connector._factory = partial(cast(type[ResponseHandler], _Connection), loop=asyncio.get_running_loop())
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

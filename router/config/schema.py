@@ -18,7 +18,6 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -180,45 +179,25 @@ def key(description: str, default: Any = None, **more: Any) -> Any:
     return Field(default, description=description, **more)
 
 
-_NO_LIMIT = frozenset(
-    ("", "none", "no", "null", "~", "never", "false", "true", "disabled", "inf", "infinite", "unlimited")
-)
-
-
 def _limit(value: Any) -> float | str:
-    """A duration, or `off`: the one word for no limit."""
-    if isinstance(value, str) and value == "off":
-        return "off"
-    value = _scalar(value)
-    text = "null" if value is None else str(value).strip().lower()
-    if text == "off" or text.lstrip("-+.") in _NO_LIMIT or re.fullmatch(r"0+(\.0*)?|-[0-9.]+", text):
-        raise PydanticCustomError("no_limit", "no limit is written as off; else a duration, such as 5s, is expected")
-    seconds = units.duration(value)
-    if not seconds > 0:
-        raise ValueError("this must be more than 0; no limit is written as off")
-    return seconds
+    try:
+        return units.limit(_scalar(value))
+    except units.OtherWordForOff as error:
+        raise PydanticCustomError("no_limit", str(error)) from None
 
 
 _LIMIT = _written(r"^off$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "5s", "2m", "off")
-Limit = Annotated[float | Literal["off"], BeforeValidator(_limit), _LIMIT]
+Limit = Annotated[float | Literal["off"] | None, BeforeValidator(_limit), _LIMIT]  # None: not written
 
 
 class TimeoutPolicy(Section):
     """How long to wait, in seconds, or `off`."""
 
-    connect: Limit | None = key("How long a connection may take; off: as long as it takes.")
-    first_token: Limit | None = key("Of a stream: how long until its first content.")
-    idle: Limit | None = key("Of a stream: how long between two pieces with content; keep-alives stretch it to 10m.")
-    answer: Limit | None = key("Of a plain call: how long one target may take for the whole answer.")
-    total: Limit | None = key(
-        "The deadline of the whole request, over all attempts; of a stream until its first content."
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _said(cls, value: Any) -> Any:
-        """A key without a value would pass for one that is not written."""
-        return _limit(value) if value is None else value
+    connect: Limit = key("How long a connection may take; off: as long as it takes.")
+    first_token: Limit = key("Of a stream: how long until its first content.")
+    idle: Limit = key("Of a stream: how long between two pieces with content; keep-alives stretch it to 10m.")
+    answer: Limit = key("Of a plain call: how long one target may take for the whole answer.")
+    total: Limit = key("The deadline of the request, over all attempts; of a stream: until its first content.")
 
 
 class RetryPolicy(Section):
