@@ -97,6 +97,15 @@ def _verify(value: Any) -> bool | str:
     return value
 
 
+def _proxy(value: Any) -> str | Literal[False]:
+    value = _scalar(value)
+    if value is False or value == "off":
+        return False
+    if value is True or not isinstance(value, str):
+        raise ValueError("this must be an http:// or https:// address, or off for a direct connection")
+    return _url(value)
+
+
 def _hedge_after(value: Any) -> float | str:
     return "p95" if value == "p95" else float(_positive(units.duration)(value))
 
@@ -165,6 +174,9 @@ Url = Annotated[str, BeforeValidator(_url)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Number = Annotated[float, BeforeValidator(_not_negative)]
 Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
+
+
+_PROXY = WithJsonSchema({"type": ["string", "boolean"], "examples": ["http://proxy.example:3128", "off"]})
 
 
 class Section(BaseModel):
@@ -313,6 +325,15 @@ def _keep_alive(value: Any) -> str | int:
 _KEEP_ALIVE = WithJsonSchema({"type": ["string", "integer"], "examples": ["5m", 300, -1]})
 
 
+class ClientCertificateConfig(Section):
+    """What a provider's servers are shown in TLS; a path alone is `cert`."""
+
+    cert: Text = Field(description="A PEM file: the certificate, and those that it builds upon.")
+    password: Secret | None = key("What the key is locked with.")
+    # The last, since it hides the function of this name.
+    key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
+
+
 class ProviderConfig(Section):
     """A connection to a vendor or server."""
 
@@ -321,10 +342,14 @@ class ProviderConfig(Section):
     api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
     api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
     headers: dict[str, Text] = key("Sent with every request.", {}, repr=False)
-    proxy: Url | None = key("An HTTP proxy.", repr=False)
-    verify: Annotated[bool | str, BeforeValidator(_verify)] = key(
-        "Check TLS certificates; or the path of a CA bundle.", True
+    proxy: Annotated[str | Literal[False], BeforeValidator(_proxy), _PROXY] | None = key(
+        "An HTTP proxy, or off. Else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide.", repr=False
     )
+    verify: Annotated[bool | str, BeforeValidator(_verify)] = key(
+        "Check TLS certificates; or the path of a CA bundle. Else REQUESTS_CA_BUNDLE and SSL_CERT_FILE decide.", True
+    )
+    client_cert: ClientCertificateConfig | None = key("The certificate that its servers ask for (mutual TLS).")
+    unix_socket: Text | None = key("The path of a socket of this machine, in place of base_url's host.")
     when_unset: Literal["error", "disable"] = key(
         "What an unset variable does: reject the file, or disable this provider.", "error"
     )
