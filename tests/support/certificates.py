@@ -28,6 +28,7 @@ class Certificates:
 
 def make_certificates(folder: Path) -> Certificates:
     """Make them by the openssl command, skipping the test where there is none of version 3 or later."""
+
     def openssl(*args: str) -> str:
         return subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True, text=True).stdout
 
