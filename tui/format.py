@@ -36,6 +36,14 @@ def rate(value: float | None) -> str:
     return UNKNOWN if value is None else number(value) if value >= 99.95 else f"{value:.1f}"
 
 
+def allowance(per_second: float, period: float) -> str:
+    """Return what a limit allows in a period of so many seconds: 500/min, 1k/d, 1 in 2 s."""
+    for length, unit in ((1, "s"), (60, "min"), (3600, "h"), (86_400, "d")):
+        if period == length:
+            return f"{number(round(per_second * period, 6))}/{unit}"
+    return f"{number(round(per_second * period, 6))} in {span(period)}"
+
+
 def count(value: int | None) -> str:
     """Return a whole number such as 12,345, shortened from a million on."""
     return UNKNOWN if value is None else f"{value:,}" if value < 1_000_000 else number(value)

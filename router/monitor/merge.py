@@ -176,7 +176,7 @@ def _limits(group: list[tuple[LimitUse, ...]]) -> tuple[LimitUse, ...]:
     """Join the limits of processes, each of which has them to itself: the tightest is shown."""
     return _by_name(
         group,
-        lambda limit: limit.what,
+        lambda limit: f"{limit.what} {limit.period}",
         lambda same: replace(max(same, key=lambda limit: limit.pressure), waiting=sum(limit.waiting for limit in same)),
     )
 

@@ -112,12 +112,15 @@ class Figures(Struct, frozen=True):
 
 
 class LimitUse(Struct, frozen=True):
-    """One limit in use. `limit` is per second for requests and tokens; `pressure` is 0 (free) to 1 (used up)."""
+    """One limit in use. `limit` is per second for requests and tokens, and holds in any `period` of so many seconds;
+    `pressure` is 0 (free) to 1 (used up).
+    """
 
     what: Literal["requests", "tokens", "in_flight"]
     limit: float
     pressure: float
     waiting: int = 0  # calls in line for a place
+    period: float = 60.0
 
 
 class KeyFigures(Struct, frozen=True):

@@ -68,7 +68,7 @@ def _pair(title: str, text: str) -> Content:
 
 def _limit(limit: LimitUse) -> Content:
     style = BAD if limit.pressure > 0.95 else WARN if limit.pressure > 0.8 else MUTED
-    most = f"{limit.limit:g}" if limit.what == "in_flight" else f"{as_text.number(limit.limit * 60)}/min"
+    most = f"{limit.limit:g}" if limit.what == "in_flight" else as_text.allowance(limit.limit, limit.period)
     waiting = f", {limit.waiting} in line" if limit.waiting else ""
     return Content.assemble(
         (f"{_WHAT[limit.what]:<13}", FAINT),
