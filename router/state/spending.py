@@ -323,8 +323,8 @@ class Spending:
             scope, _, name = account.budget.owner.partition(" ")
             budget, spent = account.budget, account.spent
             unknown = account.unpriced or account.period.unknown
-            usd = None if unknown and not spent else spent
+            usd = None if unknown and not spent else round(spent, 10)
             at_least = unknown and usd is not None
-            estimated = account.period.estimated
+            estimated = round(account.period.estimated, 10)
             budgets.append(Spent(scope, name, usd, budget.usd, budget.per, account.ends, at_least, estimated))
         return tuple(budgets)

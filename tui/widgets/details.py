@@ -51,7 +51,7 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     yield from _errors(shown.figures.window)
     totals = shown.figures.totals
     yield _pair("so far", f"{as_text.count(totals.calls)} calls, {as_text.count(totals.failed)} failed")
-    yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.dollars(totals.cost)}")
+    yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.cost_of(totals)}")
     if spent := as_text.spent(snapshot, "provider", shown.name):
         yield _pair("budget", spent)
 
