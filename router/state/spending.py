@@ -22,7 +22,9 @@ from router.plan.target import Target
 
 log = logging.getLogger("signalbox.spending")
 
-PATIENCE = 0.25  # seconds that a request waits for the ledger at most; then it goes on by what is known
+PATIENCE = 1.0  # seconds that a request waits for the ledger; then a share of what is left is spent without it
+_TRIES = 5  # times that it does
+_LENT = 16  # the share: this part, in so many seconds
 _FIRST_ANSWER = 4096  # tokens reserved at most for an answer of unknown length while none has been seen
 _FADING = 0.2  # of the way back to shorter answers, with each of them
 _ANSWERS = 1024  # targets whose answers are remembered
@@ -82,6 +84,7 @@ class BudgetAccount:
     """
 
     __slots__ = (
+        "_lent_at",
         "_periods",
         "began",
         "budget",
@@ -101,6 +104,7 @@ class BudgetAccount:
         self.reserved = 0.0
         self.expected = 0.0  # what the last call was expected to cost
         self.waiting = 0  # requests that wait for a grant
+        self._lent_at = -inf
         self.idle = 0  # exchanges since a request asked for it
         self.unpriced = False  # whether the plan has targets that it can't count, since their price is not known
         self.began = budget.began(wall)
@@ -153,6 +157,14 @@ class BudgetAccount:
         if period.grant == inf or self.is_used_up:
             return False
         return period.pending + self.reserved >= period.grant or time.monotonic() > period.grant_ends
+
+    def lend(self) -> None:
+        """Go on without a grant for a while, where the ledger does not answer: with a small share of what is left."""
+        now, period = time.monotonic(), self.period
+        if self.is_short and now - self._lent_at >= PATIENCE:
+            self._lent_at = now
+            period.grant = period.pending + self.reserved + (self.budget.usd - period.spent - self.reserved) / _LENT
+            period.grant_ends = now + PATIENCE
 
     @property
     def is_empty(self) -> bool:
@@ -257,18 +269,25 @@ class Spending:
             account.idle = 0
             account.waiting += 1
         try:
-            async with asyncio.timeout(PATIENCE):
-                while short := [account for account in accounts if account.is_short]:
-                    await self.keeper.sync()
-                    if all(account.is_short and account.period.free <= 0 for account in short):
-                        return
-        except TimeoutError:
-            for account in accounts:
-                if account.is_short:
-                    account.period.grant = inf  # the disk is slow: go on by what is known, until it answers
+            for _ in range(_TRIES):
+                try:
+                    async with asyncio.timeout(PATIENCE):
+                        await self._granted(accounts)
+                    return
+                except TimeoutError:
+                    for account in accounts:
+                        account.lend()
         finally:
             for account in accounts:
                 account.waiting -= 1
+
+    async def _granted(self, accounts: list[BudgetAccount]) -> None:
+        """Exchange until none of these is short, or nothing more is to be had for them."""
+        assert self.keeper is not None
+        while short := [account for account in accounts if account.is_short]:
+            await self.keeper.sync()
+            if all(account.is_short and account.period.free <= 0 for account in short):
+                return
 
     def begin_charge(
         self, budgets: Iterable[Budget | None], target: Target, prompt: int, max_tokens: int | None
