@@ -26,14 +26,9 @@ def dollars(usd: float | None, *, at_least: bool = False) -> str:
             return f"${_three(usd / size)}{unit}{more}"
     if usd >= 0.0995:
         return f"${usd:.2f}{more}"
-    if usd >= 0.00995:
-        whole, last = f"{usd:.3f}"[:-1], f"{usd:.3f}"[-1]
-        return f"${whole}{last.strip('0')}{more}"
-    if usd >= 0.00095:
-        return f"${usd:.4f}{more}"
-    places = 2 - floor(log10(usd))  # three digits that count
-    text = f"{usd:.{places}f}".rstrip("0")
-    return f"${text:0<6}{more}"
+    # Below ten cents the digits that count: three at most, and no zeros at their end.
+    places = 3 if usd >= 0.00995 else 4 if usd >= 0.00095 else 2 - floor(log10(usd))
+    return f"${f'{usd:.{places}f}'.rstrip('0')}{more}"
 
 
 def exact_dollars(usd: float) -> str:
