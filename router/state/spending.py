@@ -303,8 +303,8 @@ class Spending:
 
     def _expected_answer(self, target: Target, max_tokens: int | None) -> int:
         """Return the tokens to reserve for an answer: what bounds it, else what the target's answers are like."""
-        bound = max_tokens if max_tokens is not None else target.params.get("max_tokens")
-        if isinstance(bound, int):
+        bound = target.bound(max_tokens)
+        if bound is not None:
             return bound
         known = target.capabilities.max_output_tokens
         seen = self._answers.get(target.identity, _FIRST_ANSWER)
