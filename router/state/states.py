@@ -148,7 +148,9 @@ class States:
         bound = target.bound(max_tokens)
         wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
         if wait > 0:
-            return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
+            return Refusal(
+                "limited", f"the limit allows the next call in {wait:.{3 if wait < 1000 else 6}g} s", now + wait
+            )
         return None
 
     def best_key(
@@ -290,6 +292,10 @@ def _reserve(
         own.take(own.expected(prompt, max_tokens), now, at),
         shared.take(shared.expected(prompt, max_tokens), now, at),
     )
+
+
+def _rough(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
 
 
 def _whose(key: Key) -> str:

@@ -26,9 +26,10 @@ def dollars(usd: float | None, *, at_least: bool = False) -> str:
             return f"${_three(usd / size)}{unit}{more}"
     if usd >= 0.0995:
         return f"${usd:.2f}{more}"
-    # Below ten cents the digits that count: three at most, and no zeros at their end.
-    places = 3 if usd >= 0.00995 else 4 if usd >= 0.00095 else 2 - floor(log10(usd))
-    return f"${f'{usd:.{places}f}'.rstrip('0')}{more}"
+    if usd >= 0.00095:
+        return f"${usd:.{3 if usd >= 0.00995 else 4}f}{more}"
+    text = f"{usd:.{2 - floor(log10(usd))}f}".rstrip("0")  # the digits that count, three at most
+    return f"${text:0<6}{more}"
 
 
 def exact_dollars(usd: float) -> str:

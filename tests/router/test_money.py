@@ -63,7 +63,7 @@ def snapshot_after(
         (0.0004, "$0.0004"),
         (0.0012, "$0.0012"),
         (0.021, "$0.021"),
-        (0.03, "$0.03"),
+        (0.03, "$0.030"),
         (1.239, "$1.24"),
         (999.999, "$1.00k"),
         (1240.0, "$1.24k"),
@@ -165,10 +165,10 @@ def test_a_window_that_has_passed_leaves_nothing() -> None:
 def test_status_shows_a_dash() -> None:
     shown = render(snapshot_after())
     assert "–/min" in shown
-    assert "budget of route chat: – of $20" in shown
+    assert "budget of route chat: – of $20.00" in shown
     assert "$0" not in shown
     assert "$0.12+/min" in render(snapshot_after(PRICED, others=1))
-    assert "budget of route chat: $0 of $20" in render(snapshot_after(FREE))
+    assert "budget of route chat: $0 of $20.00" in render(snapshot_after(FREE))
 
 
 def test_failures_that_cost_nothing_are_known_to() -> None:
