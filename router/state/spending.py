@@ -58,6 +58,9 @@ class Keeper(Protocol):
     async def sync(self) -> None:
         """Exchange it now; returns when that is done."""
 
+    def look(self) -> None:
+        """Learn what others spent, beside all else, for those who look on."""
+
 
 class Period:
     """What is spent in one period of a budget."""
@@ -334,7 +337,11 @@ class Spending:
             self.keeper.soon()
 
     def report(self) -> tuple[Spent, ...]:
-        """Return all budgets as they are now."""
+        """Return all budgets as they are now, as far as known; what others spent meanwhile is learned for the next
+        time.
+        """
+        if self.keeper is not None:
+            self.keeper.look()
         wall = self._wall()
         budgets = []
         for account in self.accounts.values():

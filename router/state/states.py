@@ -148,9 +148,7 @@ class States:
         bound = target.bound(max_tokens)
         wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
         if wait > 0:
-            return Refusal(
-                "limited", f"the limit allows the next call in {wait:.{3 if wait < 1000 else 6}g} s", now + wait
-            )
+            return Refusal("limited", f"the limit allows the next call in {_rough(wait)} s", now + wait)
         return None
 
     def best_key(
