@@ -328,7 +328,7 @@ class Spending:
             if usd is None:
                 account.period.unknown = True
                 continue
-            period, amount = account.period, exact(usd)
+            period, amount = account.period, exact(max(0.0, usd))
             period.spent += amount
             period.pending += amount
             if estimated:
