@@ -169,8 +169,6 @@ class Lease:
 
     def _settle(self, now: float, response: CompletionResponse | None, *, whole: bool = False) -> None:
         """Settle for a prompt that was read and so much of an answer; what the vendor did not count is estimated."""
-        if self._charge is None and self._guards[0].limits.is_unlimited and self._guards[1].limits.is_unlimited:
-            return
         counted = Usage() if response is None else response.usage
         prompt, answer = counted.input_tokens, counted.output_tokens
         if whole and prompt is not None and answer is not None:
@@ -184,7 +182,10 @@ class Lease:
     def _settle_as(self, now: float, usage: Usage, *, estimated: bool) -> None:
         if self._charge is not None:
             self._charge.settle(usage, estimated=estimated)
-        prompt, answer = max(0, usage.input_tokens or 0), max(0, usage.output_tokens or 0)
+        state, guard = self._guards
+        if state.limits.is_unlimited and guard.limits.is_unlimited:
+            return
+        prompt, answer = usage.input_tokens or 0, usage.output_tokens or 0
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
             guard.limits.settle(reserved, prompt + answer, now)
             if not estimated and answer:

@@ -83,11 +83,10 @@ CALL = ToolCall("1", "f" * 4, {"a": 1}, "a" * 36)
         (Reply(TEXT, usage=NO_USAGE), READ + 100),
         (Reply(TEXT, usage=Usage(700, None)), 700 + 100),
         (Reply(TEXT, usage=Usage(None, 300)), READ + 300),
-        (Reply(TEXT, usage=Usage(-1, -1)), 0),  # nonsense gives nothing back
         (Reply("", tool_calls=(CALL,), usage=NO_USAGE), READ + 10),
         (Reply("", thinking=TEXT, finish_reason="length", usage=NO_USAGE), READ + 100),
     ],
-    ids=["told", "told nothing", "told the prompt", "told the answer", "told nonsense", "tool call", "thinking"],
+    ids=["told", "told nothing", "told the prompt", "told the answer", "tool call", "thinking"],
 )
 def test_an_answer(ask: Ask, step: Step, tokens: int) -> None:
     """What no vendor told is estimated, never free."""
