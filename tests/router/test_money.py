@@ -20,6 +20,7 @@ from router.cli import group
 from router.cli.status import render
 from router.monitor.merge import merge
 from router.plan.pricing import cost, exact, is_known
+from router.telemetry.buckets import Bucket, CallCounter, Totals
 from router.testing import run
 from router.views.figures import Counts, Snapshot
 from router.views.money import UNKNOWN, dollars, exact_dollars
@@ -102,6 +103,22 @@ def test_sums_leave_no_rest(amounts: list[float], chance: object) -> None:
         total -= part
         assert total >= 0
     assert total == 0
+
+
+@given(st.lists(st.lists(st.floats(0, 0.01), max_size=9), min_size=1, max_size=20))
+def test_what_leaves_a_window_leaves_no_rest(seconds: list[list[float]]) -> None:
+    window, counter, buckets = Totals(), CallCounter("answers", "chat"), []
+    for second, costs in enumerate(seconds):
+        bucket = Bucket(counter, second, second + 1.0)
+        for usd in costs:
+            bucket.cost += usd
+        bucket.close()
+        buckets.append(bucket)
+        window.add(bucket)
+    for bucket in buckets:
+        window.subtract(bucket)
+        assert window.cost >= 0
+    assert window.cost == 0
 
 
 @pytest.mark.parametrize(
