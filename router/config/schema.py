@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema, model_validator
 
 from router.config.values import (
+    Allowances,
     Code,
     Count,
     CountOrZero,
@@ -24,7 +25,6 @@ from router.config.values import (
     Number,
     Percent,
     ProxyUrl,
-    Rate,
     Secret,
     Size,
     Text,
@@ -107,10 +107,10 @@ def _ordered(low: float | None, high: float | None, low_name: str, high_name: st
 
 
 class LimitsPolicy(Section):
-    """What the vendor allows; rates are per second once read."""
+    """What the vendor allows. Several rates side by side all hold, each in any window of its own period."""
 
-    requests: Rate | None = key("Requests in a period, such as 500/min.")
-    tokens: Rate | None = key("Tokens in a period, such as 200k/min.")
+    requests: Allowances | None = key("Requests in a period, such as 500/min, or a list such as [60/min, 1000/d].")
+    tokens: Allowances | None = key("Tokens in a period, such as 200k/min, or a list of such rates.")
     in_flight: Count | None = key("Requests at the same time.")
 
 

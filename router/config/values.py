@@ -9,7 +9,7 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from providers.errors import CONSEQUENCES, ErrorCode
@@ -165,10 +165,13 @@ Size = Annotated[
     BeforeValidator(_positive(units.size)),
     _written(r"^[0-9.]+\s*([KMG]i?)?B$|\$\{", "512KB", "1MB", "1GB"),
 ]
-Rate = Annotated[
-    float,
-    BeforeValidator(_positive(units.rate)),
-    _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min"),
+_RATE = _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min")
+Rate = Annotated[float, BeforeValidator(_positive(units.rate)), _RATE]
+_RATE_LIST = {"type": "array", "items": _RATE.json_schema, "minItems": 1, "examples": [["60/min", "1000/d"]]}
+Allowances = Annotated[
+    tuple[units.Allowance, ...],
+    PlainValidator(units.allowances),
+    WithJsonSchema({"anyOf": [_RATE.json_schema, _RATE_LIST]}),
 ]
 Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
 Count = Annotated[
