@@ -33,7 +33,7 @@ from providers.stream_reading import (
 )
 from providers.surrogates import encode_json
 from providers.timeouts import bounded, for_call, timed
-from providers.transport.headers import remaining_quota
+from providers.transport.headers import TELLING, remaining_quota
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -41,6 +41,7 @@ from providers.types import (
     ModelCapabilities,
     RemainingQuota,
     StreamChunk,
+    Timeout,
     TokenCount,
 )
 from providers.validation import validate
@@ -81,7 +82,7 @@ class HttpProvider(ABC):
 
     @abstractmethod
     def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
-        """Read a plain answer; raises ProviderError when it is none."""
+        """Read a plain answer; raises ProviderError when it is none, or carries an error (`error_in`)."""
 
     @abstractmethod
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
@@ -126,7 +127,7 @@ class HttpProvider(ABC):
         Raises:
             ProviderError: whatever failed.
         """
-        call, timeout = self._complete(request), for_call(self.settings.timeout, request.timeout)
+        call, timeout = self._complete(request), self._timeout_of(request)
         if timeout.answer is None and timeout.total is None:
             return await call
         return await bounded(call, timeout, provider=self.name, model=request.model)
@@ -135,7 +136,7 @@ class HttpProvider(ABC):
         """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
         state = StreamState(CompletionResponse(model=request.model, provider=self.name))
         chunks: AsyncIterator[StreamChunk] = self._stream(request, state)
-        timeout = for_call(self.settings.timeout, request.timeout)
+        timeout = self._timeout_of(request)
         if not (timeout.first_token is None and timeout.idle is None and timeout.total is None):
             chunks = timed(chunks, timeout, provider=self.name, model=request.model, heard=state.heard)
         return ChunkStream(chunks, state.response, state.heard)
@@ -185,10 +186,7 @@ class HttpProvider(ABC):
         """One small question beside the chat; gives the decoded answer."""
         try:
             response = await self._send(method, path, body, request)
-            try:
-                data = await response.read()
-            finally:
-                await response.aclose()
+            data = await response.read()
             try:
                 return parse_json(data)
             except ValueError:
@@ -207,13 +205,15 @@ class HttpProvider(ABC):
 
     # --- how it is done
 
+    def _timeout_of(self, request: CompletionRequest) -> Timeout:
+        timeout = self.settings.timeout
+        return for_call(timeout, request.timeout) if request.timeout else timeout
+
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
             response, left_out = await self._open(request, stream=False)
-            try:
-                return with_left_out(self._whole(await response.read(), response, request), left_out)
-            finally:
-                await response.aclose()
+            answer = self._whole(await response.read(), response, request)
+            return with_left_out(answer, left_out) if left_out else answer
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
@@ -253,7 +253,7 @@ class HttpProvider(ABC):
             validate(request)
         if not _says_words_alone(request):
             request = adapted(request, self.schema_rules)
-        refusals = self._refused.of(request.model)
+        refusals = self._refused.get(request.model, ())
         edited = False  # what was said before was changed
         for repeats in range(_REPEATS + 1):
             path, body = self.encode(request, stream=stream)
@@ -284,9 +284,10 @@ class HttpProvider(ABC):
             connect=request.timeout.get("connect") if request.timeout else None,
         )
         if 200 <= response.status < 300:
-            told = remaining_quota(response.headers, time.time())
-            if told is not None:
-                self._quotas[request.model] = told
+            if not TELLING.isdisjoint(response.headers):
+                told = remaining_quota(response.headers, time.time())
+                if told is not None:
+                    self._quotas[request.model] = told
             return response
         try:
             raise classify(
@@ -322,11 +323,16 @@ class HttpProvider(ABC):
                 request_id=request_id,
                 body_excerpt=error.body_excerpt,
             ) from None
-        if error_in(body):
+        try:
+            answer = self.decode(body, request, request_id)
+        except ProviderError:
+            if not error_in(body):
+                raise
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
-            )
-        answer = checked(self.decode(body, request, request_id), request)
+            ) from None
+        if not answer.text or answer.finish_reason == "error":  # else it is an answer
+            checked(answer, request)
         back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
