@@ -158,6 +158,11 @@ def _without_credentials(text: str) -> str:
     return _CREDENTIAL.sub(lambda match: "*" * len(match[0]), text)
 
 
+def has_credential(text: str) -> bool:
+    """Whether something in it has the form of a key."""
+    return _CREDENTIAL.search(text) is not None
+
+
 def _blank(match: re.Match[str]) -> str:
     value = match["value"]
     # Names of variables are no secret and help the reader; anything else beside an api_key may be one.
