@@ -14,6 +14,7 @@ from router.config.diagnostics import has_credential
 from router.config.files import Contents, NoContent
 
 MAX_SECRET_BYTES = 64 * 1024
+MAX_FILLED_IN = 16 * 1024 * 1024  # characters of all values of a file, whatever its variables hold
 _TOKEN = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(r"[\w .,+=@:~/\\-]{1,255}")
@@ -66,6 +67,8 @@ class Interpolator:
         self._env = env
         self._folder = folder
         self._contents = contents or Contents()
+        self._left = MAX_FILLED_IN
+        self._expanded: dict[str, str | ValueError] = {}  # an alias repeats a text
         self.resolved: dict[str, str] = {}
 
     def expand(self, text: str) -> str:
@@ -75,9 +78,24 @@ class Interpolator:
             Unset: a variable is not set (or empty), or a file cannot be read.
             ValueError: a `${` that is not one of the known forms.
         """
-        return _TOKEN.sub(self._replace, text)
+        if text not in self._expanded:
+            try:
+                self._expanded[text] = _TOKEN.sub(self._replace, text)
+            except ValueError as error:
+                self._expanded[text] = error
+        made = self._expanded[text]
+        if isinstance(made, ValueError):
+            raise made.with_traceback(None)
+        return made
 
     def _replace(self, match: re.Match[str]) -> str:
+        value = self._value(match)
+        self._left -= len(value)
+        if self._left < 0:
+            raise ValueError(f"over {MAX_FILLED_IN >> 20} MiB once variables are filled in; the file is without bound")
+        return value
+
+    def _value(self, match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"
         inside = match[1]
