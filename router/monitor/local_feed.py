@@ -15,6 +15,7 @@ from router.monitor.prompts import run_prompt
 from router.monitor.subject import Subject
 from router.telemetry.history import Seconds, history_of
 from router.telemetry.recorder import Telemetry
+from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
 from router.views.figures import Snapshot
@@ -39,11 +40,16 @@ class LocalFeed:
 
     async def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
         while True:
-            yield await self._there(self._snapshot())
+            yield await self._there(self.snapshot())
             await asyncio.sleep(every)
 
-    async def _snapshot(self) -> Snapshot:
-        return self._subject.snapshot()
+    async def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
+        """Make a snapshot on the router's loop, where others get their turn meanwhile."""
+        subject = self._subject
+        if subject.loop is None:
+            return subject.snapshot(with_sketches=with_sketches)
+        making = subject.report.making(subject.loop.time(), watching=subject.watching, with_sketches=with_sketches)
+        return await in_turns(making)
 
     def events(self) -> AsyncGenerator[Event, None]:
         """Follow the events; leaving the iterator (`aclosing`, or a task's end) ends it."""

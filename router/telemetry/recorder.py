@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from providers.errors import ErrorCode, ProviderError
@@ -36,6 +36,7 @@ EVENTS = 500
 NEWS = 1.0  # seconds: a shorter hold is no event
 PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
+_UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
 _MANY = 50  # buckets of one second, which are added up by provider when they leave the window
 
 Capture = Literal["off", "preview", "full"]
@@ -92,6 +93,7 @@ class Telemetry:
         self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the buckets of each second of the window
         self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
+        self.unsummed: list[Bucket] | None = None  # closed since the totals were read; None while nobody reads them
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
         self.adopt(plan)
         self._codes: dict[str, str] = {}  # of the last failure of targets and provider keys
@@ -165,7 +167,7 @@ class Telemetry:
 
     def next_bucket(self, counter: CallCounter, now: float) -> Bucket:
         """Make a new bucket for a counter whose last one is over."""
-        self._close(counter.bucket)
+        self.close_bucket(counter.bucket)
         second = int(now + self.offset)
         if not self.recent or self.recent[-1][0] < second:
             self.recent.append((second, []))
@@ -174,23 +176,35 @@ class Telemetry:
         self.recent[-1][1].append(bucket)
         return bucket
 
+    def counters(self) -> Iterator[CallCounter]:
+        """Yield all that count."""
+        for route in self.routes.values():
+            yield route.requests
+            yield from route.answers.values()
+            yield from route.attempts.values()
+
     def close_buckets(self) -> None:
         """Close all buckets, so that they can be read; what comes goes into new ones."""
-        for _, buckets in self.recent:
-            for bucket in buckets:
-                self._close(bucket)
+        for counter in self.counters():
+            if not counter.bucket.closed:
+                self.close_bucket(counter.bucket)
 
-    def _close(self, bucket: Bucket) -> None:
+    def close_bucket(self, bucket: Bucket) -> None:
+        """Close one bucket, and add it to what its counter counted."""
         if not bucket.closed:
             bucket.close()
             bucket.counter.total.add(bucket)
+            if self.unsummed is not None:
+                self.unsummed.append(bucket)
 
     def _age(self, second: int) -> None:
         while self.recent[0][0] <= second - WINDOW - 2:
             past, buckets = self.recent.popleft()
             for bucket in buckets:
-                self._close(bucket)
+                self.close_bucket(bucket)
             self.older.append((past, buckets if len(buckets) <= _MANY else _by_provider(buckets)))
+        if self.unsummed is not None and len(self.unsummed) > _UNSUMMED:
+            self.unsummed = None
         while self.older and self.older[0][0] < second - KEPT:
             self.older.popleft()
 
