@@ -61,7 +61,7 @@ class Report:
         self.windows = Windows(telemetry)
         self.totals = GroupTotals(telemetry)
         self.last_made: dict[object, object] = {}  # parts of the last snapshot
-        self._targets: tuple[Plan | None, Mapping[str, Target]] = (None, {})
+        self._targets: tuple[Plan | None, dict[str, Target]] = (None, {})
         self.past = Past(telemetry)
         self.path: Path | None = None
         self.cache: ResponseCache | None = None  # where a route keeps answers, from the first such request on
@@ -162,7 +162,7 @@ class Report:
             by_process=(self._process(plan, figures, watching),),
         )
 
-    def targets_of(self, plan: Plan) -> Mapping[str, Target]:
+    def targets_of(self, plan: Plan) -> dict[str, Target]:
         """Return the targets of a plan by identity; a file has them once for each route."""
         if self._targets[0] is not plan:
             self.last_made.clear()
@@ -283,20 +283,23 @@ class _Making:
 
     def routes(self) -> Generator[None, None, tuple[RouteFigures, ...]]:
         recorded = self._telemetry.routes
-        made = []
+        made: list[RouteFigures] = []
         names = dict.fromkeys((*self._plan.file.routes, *recorded))
         for number, name in enumerate(names):
-            made.append(self._route(name, recorded[name].in_flight if name in recorded else 0))
             if number % _AT_ONCE == 0:
                 yield
+            route = yield from self._route(name, recorded[name].in_flight if name in recorded else 0)
+            made.append(route)
         return tuple(made)
 
-    def _route(self, name: str, in_flight: int) -> RouteFigures:
+    def _route(self, name: str, in_flight: int) -> Generator[None, None, RouteFigures]:
         figures = self.figures(("route", name), in_flight)
         windows = self._windows.flows.get(name, {})
         answered = sum(window.sums.succeeded for window in windows.values())
         flows = {}
-        for identity in windows:
+        for number, identity in enumerate(tuple(windows)):
+            if number % _AT_ONCE == 0:
+                yield
             target = self._targets.get(identity)
             shown = names_of(identity)[1] or identity if target is None else target.name
             flows[shown] = self._windows.flow(name, identity, shown, self._now, of=answered)

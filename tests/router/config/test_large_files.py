@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from providers import registry
 from router.config import load_text
 from router.plan.compile import compile_plan
+from tests.support.counting import functions_entered
 
 HEAD = "providers: {a: {kind: ollama}}\n"
 
@@ -43,27 +42,10 @@ def test_installed_packages_are_looked_through_once(scans: list[object]) -> None
     assert len(scans) == 1
 
 
-@contextmanager
-def counted() -> Iterator[Callable[[], int]]:
-    """How many Python functions are entered meanwhile: work that does not depend on the machine."""
-    calls = 0
-
-    def on_event(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(on_event)
-    try:
-        yield lambda: calls
-    finally:
-        sys.setprofile(before)
-
-
 def work(text: str) -> int:
-    with counted() as calls:
+    with functions_entered() as entered:
         load_text(text, env={"FOO": "x"}).shown  # noqa: B018  # it is made when it is asked for
-        return calls()
+        return entered()
 
 
 SHAPES: dict[str, Callable[[int], str]] = {
@@ -119,6 +101,7 @@ def nested(first: str, made: Callable[[str], str]) -> str:
         nested("{x: 1}", lambda names: f"{{<<: [{names}]}}"),
         f"a: &a {'x' * 100_000}\nb: [{'*a, ' * 5000}]\n",
     ],
+    ids=["lists", "merges", "text"],
 )
 def test_what_grows_without_bound_is_refused(text: str) -> None:
     """Aliases of aliases, and a long text that is repeated."""
