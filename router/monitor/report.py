@@ -9,9 +9,9 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
@@ -208,9 +208,9 @@ class _Making:
 
     def _same(self, key: tuple[str, str], made: T) -> T:
         """Return what the last snapshot had under this key, if it is equal: to see it, nobody has to compare."""
-        last = self._last.get((*key, self._with_sketches))
+        last: Any = self._last.get((*key, self._with_sketches))
         if last == made:
-            return cast(T, last)
+            return last  # type: ignore[no-any-return]  # it was put there under this key
         self._last[(*key, self._with_sketches)] = made
         return made
 

@@ -15,7 +15,7 @@ from router.telemetry import sketch
 from router.telemetry.buckets import Bucket, CallCounter, Totals, quantiles_of
 from router.telemetry.recorder import Telemetry, names_of
 from router.telemetry.sketch import Sketch
-from router.views.figures import WINDOW, Figures, Flow
+from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
 
 RATE = 10  # seconds that rates look back
 AT_ONCE = 30  # buckets that are added up at a step: some tenths of a millisecond
@@ -34,17 +34,19 @@ def groups_of(counter: CallCounter) -> tuple[Key, ...]:
 class Window:
     """The last minute of one group. `version` counts its changes."""
 
-    __slots__ = ("calls", "output", "sums", "version")
+    __slots__ = ("_summed", "calls", "output", "sums", "version")
 
     def __init__(self) -> None:
         self.sums = Totals()
         self.calls: dict[int, int] = {}  # by second
         self.output: dict[int, int] = {}  # tokens of answers
         self.version = 0
+        self._summed: dict[bool, tuple[Quantiles, Quantiles, Counts]] = {}
 
     def add(self, bucket: Bucket) -> None:
         """Add a bucket that has come into the last minute."""
         self.version += 1
+        self._summed.clear()
         self.sums.add(bucket)
         self.calls[bucket.second] = self.calls.get(bucket.second, 0) + bucket.calls
         self.output[bucket.second] = self.output.get(bucket.second, 0) + bucket.output_tokens
@@ -52,9 +54,20 @@ class Window:
     def subtract(self, bucket: Bucket) -> None:
         """Take away a bucket that has left the last minute."""
         self.version += 1
+        self._summed.clear()
         self.sums.subtract(bucket)
         self.calls.pop(bucket.second, None)
         self.output.pop(bucket.second, None)
+
+    def summed(self, with_sketches: bool) -> tuple[Quantiles, Quantiles, Counts]:
+        """Return the quantiles to the first token and to the end, and the counts; they stay until the next change."""
+        made = self._summed.get(with_sketches)
+        if made is None:
+            sums = self.sums
+            first = quantiles_of(sums.first_token, with_sketch=with_sketches)
+            latency = quantiles_of(sums.latency, with_sketch=with_sketches)
+            made = self._summed[with_sketches] = first, latency, sums.counts()
+        return made
 
 
 class Windows:
@@ -152,19 +165,20 @@ class Windows:
     def _made(self, window: Window, second: int, total: GroupTotal, in_flight: int, with_sketches: bool) -> Figures:
         sums, span = window.sums, self._span(second)
         done = sums.succeeded + sums.failed
+        first_token, latency, counts = window.summed(with_sketches)
         return Figures(
             rate=_rate(window.calls, second, span),
             series=series(window.calls, second),
             in_flight=in_flight,
             tokens_per_second=_rate(window.output, second, span),
             stream_speed=sums.stream_tokens / sums.stream_seconds if sums.stream_seconds > 1e-9 else None,
-            first_token=quantiles_of(sums.first_token, with_sketch=with_sketches),
-            latency=quantiles_of(sums.latency, with_sketch=with_sketches),
+            first_token=first_token,
+            latency=latency,
             error_rate=sums.failed / done if done else None,
             leading_code=max(sums.errors, key=lambda code: sums.errors[code]) if any(sums.errors.values()) else None,
             cost_per_minute=sums.cost * 60 / min(WINDOW, self._age(second)),
-            window=sums.counts(),
-            totals=total.sums.counts(),
+            window=counts,
+            totals=total.counts(),
         )
 
     def flow(self, route: str, identity: str, name: str, now: float, *, of: int) -> Flow:
@@ -217,16 +231,24 @@ def series(by_second: dict[int, int], second: int) -> tuple[int, ...]:
 class GroupTotal:
     """Everything of one group since the start. `version` counts its changes."""
 
-    __slots__ = ("sums", "version")
+    __slots__ = ("_counts", "sums", "version")
 
     def __init__(self) -> None:
         self.sums = Totals()
         self.version = 0
+        self._counts: Counts | None = None
 
     def add(self, more: Totals) -> None:
         """Add what was counted."""
         self.sums.add(more)
         self.version += 1
+        self._counts = None
+
+    def counts(self) -> Counts:
+        """Return the counts as data; they stay until the next change."""
+        if self._counts is None:
+            self._counts = self.sums.counts()
+        return self._counts
 
 
 _NO_TOTAL = GroupTotal()
