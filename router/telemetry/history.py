@@ -5,7 +5,7 @@ for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from router.telemetry import sketch
@@ -15,7 +15,7 @@ from router.telemetry.windows import ALL, groups_of
 from router.views.figures import KEPT, Struct
 from router.views.history import History, Samples
 
-_AT_ONCE = 10  # seconds that are added up before others get a turn
+_AT_ONCE = 30  # buckets that are added up before others get a turn
 
 
 class Point(Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -48,33 +48,39 @@ class Past:
     async def since(self, first: int, now: float) -> Seconds:
         """Return the whole seconds from `first` on that are kept. Other tasks get their turn while it works."""
         telemetry = self._telemetry
-        telemetry.close_buckets()
         end = int(now + telemetry.offset)
         first = max(first, end - KEPT)
         for old in [second for second in self._rows if second < end - KEPT]:
             del self._rows[old]
-        work = [entry for entry in (*telemetry.older, *telemetry.recent) if first <= entry[0] < end]
-        done = 0
-        for second, buckets in work:
-            if second not in self._rows:
-                self._rows[second] = _row(buckets)
-                done += 1
-                if done % _AT_ONCE == 0:
+        for second, buckets in telemetry.seconds():
+            if first <= second < end and second not in self._rows:
+                adding = _Adding()
+                for start in range(0, len(buckets), _AT_ONCE):
+                    for bucket in buckets[start : start + _AT_ONCE]:
+                        telemetry.close_bucket(bucket)
+                        adding.add(bucket)
                     await asyncio.sleep(0)
+                self._rows[second] = adding.row()
         rows = {second: row for second, row in self._rows.items() if first <= second < end}
         return Seconds(end, rows)
 
 
-def _row(buckets: Iterable[Bucket]) -> Row:
-    sums: dict[str, Totals] = {}
-    for bucket in buckets:
+class _Adding:
+    """One second while it is added up."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Totals] = {}
+
+    def add(self, bucket: Bucket) -> None:
         for key in groups_of(bucket.counter):
             if key[0] != "target":
-                sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
-    return {
-        name: Point(totals.calls, totals.failed, totals.cost, totals.first_token, totals.latency)
-        for name, totals in sums.items()
-    }
+                self._sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
+
+    def row(self) -> Row:
+        return {
+            name: Point(totals.calls, totals.failed, totals.cost, totals.first_token, totals.latency)
+            for name, totals in self._sums.items()
+        }
 
 
 def add_rows(rows: dict[int, Row], more: Mapping[int, Row]) -> None:

@@ -37,9 +37,10 @@ NEWS = 1.0  # seconds: a shorter hold is no event
 PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
 _UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
-_MANY = 50  # buckets of one second, which are added up by provider when they leave the window
+_AT_ONCE = 30  # buckets that are merged at a step, when their second leaves the window
 
 Capture = Literal["off", "preview", "full"]
+Merged: TypeAlias = dict[tuple[str, str, str], Bucket]  # by kind, route and provider
 
 
 class Listener(Protocol):
@@ -92,6 +93,7 @@ class Telemetry:
         self.listeners: tuple[Listener, ...] = ()
         self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the buckets of each second of the window
+        self.leaving: deque[tuple[int, list[Bucket], Merged]] = deque()  # those that are being merged
         self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
         self.unsummed: list[Bucket] | None = None  # closed since the totals were read; None while nobody reads them
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
@@ -172,6 +174,8 @@ class Telemetry:
         if not self.recent or self.recent[-1][0] < second:
             self.recent.append((second, []))
             self._age(second)
+        if self.leaving:
+            self._merge()
         bucket = counter.bucket = Bucket(counter, self.recent[-1][0], second + 1 - self.offset)
         self.recent[-1][1].append(bucket)
         return bucket
@@ -199,14 +203,32 @@ class Telemetry:
 
     def _age(self, second: int) -> None:
         while self.recent[0][0] <= second - WINDOW - 2:
-            past, buckets = self.recent.popleft()
-            for bucket in buckets:
-                self.close_bucket(bucket)
-            self.older.append((past, buckets if len(buckets) <= _MANY else _by_provider(buckets)))
+            self.leaving.append((*self.recent.popleft(), {}))
         if self.unsummed is not None and len(self.unsummed) > _UNSUMMED:
             self.unsummed = None
         while self.older and self.older[0][0] < second - KEPT:
             self.older.popleft()
+
+    def _merge(self) -> None:
+        """Merge some buckets of the oldest second that leaves the window: many at once would hold a request."""
+        past, buckets, merged = self.leaving[0]
+        for bucket in buckets[-_AT_ONCE:]:
+            self.close_bucket(bucket)
+            counter = bucket.counter
+            key = (counter.kind, counter.route, counter.provider)
+            if key not in merged:  # plots tell providers and routes apart, but no targets
+                merged[key] = Bucket(CallCounter(*key), past, bucket.ends)
+                merged[key].closed = True  # it only adds up
+            merged[key].add(bucket)
+        del buckets[-_AT_ONCE:]
+        if not buckets:
+            self.leaving.popleft()
+            self.older.append((past, list(merged.values())))
+
+    def seconds(self) -> list[tuple[int, list[Bucket]]]:
+        """Return the buckets of all seconds that are kept, the oldest first; some may still be written."""
+        leaving = [(past, [*merged.values(), *buckets]) for past, buckets, merged in self.leaving]
+        return [*self.older, *leaving, *((second, list(buckets)) for second, buckets in self.recent)]
 
 
 def names_of(identity: str) -> tuple[str, str | None]:
@@ -214,18 +236,6 @@ def names_of(identity: str) -> tuple[str, str | None]:
     provider, _, rest = identity.partition(":")
     _, is_target, model = rest.partition("/")
     return provider, f"{provider}/{model}" if is_target else None
-
-
-def _by_provider(buckets: list[Bucket]) -> list[Bucket]:
-    """Merge many buckets of one second into a few: plots tell providers and routes apart, but no targets."""
-    merged: dict[tuple[str, str, str], Bucket] = {}
-    for bucket in buckets:
-        counter = bucket.counter
-        key = (counter.kind, counter.route, counter.provider)
-        if key not in merged:
-            merged[key] = Bucket(CallCounter(*key), bucket.second, bucket.ends)
-        merged[key].add(bucket)
-    return list(merged.values())
 
 
 class RequestRecorder:

@@ -89,6 +89,28 @@ def test_no_step_is_long() -> None:
     run(story())
 
 
+def test_no_request_pays_for_what_others_did() -> None:
+    """The one after which a busy second leaves the window does a little of what that takes, and so do the next."""
+
+    async def story() -> None:
+        async with Router.from_text(FILE, env={}) as router:
+            await busy(router)
+            usual = await entered_by_a_call(router)
+            await asyncio.sleep(70)
+            for _ in range(100):
+                assert await entered_by_a_call(router) < usual + AT_MOST
+                await asyncio.sleep(1)
+            assert sum((await router.feed().history()).total.calls) == TARGETS + 101
+
+    run(story())
+
+
+async def entered_by_a_call(router: Router) -> int:
+    with functions_entered() as entered:
+        await router.complete("r0", "hi")
+        return entered()
+
+
 def test_a_snapshot_that_goes_by_steps_is_a_snapshot() -> None:
     """Whatever is called, counted and asked between its steps: in the end all counts are right."""
 
