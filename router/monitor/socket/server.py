@@ -24,6 +24,7 @@ from router.monitor.socket import protocol
 from router.monitor.socket.encoding import SnapshotEncoder
 from router.monitor.socket.paths import SocketUnavailable, is_same_user, listen
 from router.monitor.subject import Subject
+from router.telemetry.history import Seconds
 from router.turns import in_turns
 
 log = logging.getLogger("signalbox.monitor")
@@ -32,6 +33,7 @@ CLIENTS = 32  # at the same time
 QUESTIONS = 64  # of one client that are answered at the same time; a dashboard has about ten
 UNSENT = 1024 * 1024  # bytes that may wait for a client to read
 PATIENCE = 30.0  # seconds in which a client has to read something
+_ROWS = 10  # seconds of a plot that are written at once
 _OFTEN = 0.1  # seconds between two snapshots, at least
 
 
@@ -147,6 +149,16 @@ class Monitor:
         return encoded
 
 
+async def _written(seconds: Seconds) -> Seconds:
+    """The same with its rows as JSON: five minutes of many routes take long to write, so others get their turn."""
+    rows: dict[int, Any] = {}
+    for number, (second, row) in enumerate(seconds.rows.items()):
+        rows[second] = msgspec.Raw(protocol.encoder.encode(row))
+        if number % _ROWS == 0:
+            await asyncio.sleep(0)
+    return replace(seconds, rows=rows)
+
+
 def _remove(path: Path, made_by: int) -> None:
     if os.getpid() == made_by:  # not in a fork of it
         path.unlink(missing_ok=True)
@@ -247,7 +259,7 @@ class _Connection:
             case protocol.TraceOf():
                 value = await feed.trace(ask.request)
             case protocol.SecondsSince():
-                value = await feed.seconds_since(ask.since)
+                value = await _written(await feed.seconds_since(ask.since))
             case protocol.ChainsNow():
                 value = await feed.chains()
             case protocol.ConfigNow():
