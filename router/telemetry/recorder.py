@@ -104,6 +104,7 @@ class Telemetry:
     def adopt(self, plan: Plan) -> None:
         """Follow a new plan, which runs from now on."""
         self.plan = plan
+        self._names: dict[str, str] | None = None  # of targets by identity, where somebody needs them
         settings = plan.file.telemetry
         self.capture = "off" if settings is None or settings.capture is None else settings.capture
 
@@ -134,13 +135,14 @@ class Telemetry:
 
     def _publish_change(self, identity: str, change: Change) -> None:
         now = asyncio.get_running_loop().time()
-        target = next((known for known in self.plan.targets if known.identity == identity), None)
+        if self._names is None:
+            self._names = {target.identity: target.name for target in reversed(self.plan.targets)}  # the first counts
         provider, name = names_of(identity)
         self.publish(
             breaker_changed(
                 change,
                 provider=provider,
-                target=name if target is None else target.name,
+                target=self._names.get(identity, name),
                 code=self._codes.get(identity),
                 now=now,
                 time=now + self.offset,
