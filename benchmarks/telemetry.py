@@ -99,7 +99,7 @@ def _best(event: Any) -> float:
 
 
 async def snapshot(targets: int) -> tuple[float, float, float, int]:
-    """Seconds of CPU for one snapshot of a busy router, made and encoded four times a second; of the longest step that a
+    """Seconds of CPU for one snapshot of a busy router, made and encoded; of the longest step that a
     feed takes at once; of a snapshot in which nothing changed; and the bytes.
     """
     names = [f"m{number}" for number in range(targets)]
