@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping
 from typing import TypeAlias
 
 from router.telemetry import sketch
-from router.telemetry.buckets import Bucket, Totals
+from router.telemetry.buckets import Bucket, Totals, known_cost
 from router.telemetry.recorder import Telemetry
 from router.telemetry.windows import ALL, groups_of
 from router.views.figures import KEPT, Struct
@@ -23,7 +23,7 @@ class Point(Struct, frozen=True, array_like=True, omit_defaults=True):
 
     calls: int = 0
     failed: int = 0
-    cost: float = 0.0
+    cost: float | None = 0.0
     first_token: Mapping[int, int] = {}
     latency: Mapping[int, int] = {}
 
@@ -77,10 +77,12 @@ class _Adding:
                 self._sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
 
     def row(self) -> Row:
-        return {
-            name: Point(totals.calls, totals.failed, totals.cost, totals.first_token, totals.latency)
-            for name, totals in self._sums.items()
-        }
+        return {name: _point(totals) for name, totals in self._sums.items()}
+
+
+def _point(totals: Totals) -> Point:
+    cost = known_cost(totals.cost, totals.unpriced)
+    return Point(totals.calls, totals.failed, cost, totals.first_token, totals.latency)
 
 
 def add_rows(rows: dict[int, Row], more: Mapping[int, Row]) -> None:
@@ -95,7 +97,10 @@ def _added(point: Point, other: Point) -> Point:
     first, latency = dict(point.first_token), dict(point.latency)
     sketch.add(first, other.first_token)
     sketch.add(latency, other.latency)
-    return Point(point.calls + other.calls, point.failed + other.failed, point.cost + other.cost, first, latency)
+    # One may have cost nothing that is known: what the other has cost stands, unless that is nothing as well.
+    known = (point.cost or 0.0) + (other.cost or 0.0)
+    cost = known if known or None not in (point.cost, other.cost) else None
+    return Point(point.calls + other.calls, point.failed + other.failed, cost, first, latency)
 
 
 def making_history(seconds: Seconds) -> Generator[None, None, History]:

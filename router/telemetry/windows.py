@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from router.telemetry import sketch
-from router.telemetry.buckets import Bucket, CallCounter, Totals, quantiles_of
+from router.telemetry.buckets import Bucket, CallCounter, Totals, known_cost, quantiles_of
 from router.telemetry.recorder import Telemetry, names_of
 from router.telemetry.sketch import Sketch
 from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
@@ -166,6 +166,7 @@ class Windows:
         sums, span = window.sums, self._span(second)
         done = sums.succeeded + sums.failed
         first_token, latency, counts = window.summed(with_sketches)
+        cost = known_cost(sums.cost, sums.unpriced)
         return Figures(
             rate=_rate(window.calls, second, span),
             series=series(window.calls, second),
@@ -176,7 +177,7 @@ class Windows:
             latency=latency,
             error_rate=sums.failed / done if done else None,
             leading_code=max(sums.errors, key=lambda code: sums.errors[code]) if any(sums.errors.values()) else None,
-            cost_per_minute=sums.cost * 60 / min(WINDOW, self._age(second)),
+            cost_per_minute=None if cost is None else cost * 60 / min(WINDOW, self._age(second)),
             window=counts,
             totals=total.counts(),
         )
