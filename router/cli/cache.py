@@ -9,6 +9,7 @@ import click
 
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest
+from router.cache.store import Stored
 from router.cli.common import Failure, file_option, valid_file
 from router.cli.explain import cache_of, print_cache, read_request
 from router.config.units import format_duration, format_size
@@ -77,12 +78,14 @@ def why(route: str, request_file: str, path: str) -> int:
     if cached is None or chain.cache is None:
         click.echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
         return 0
-    age = None if cached["key"] is None else asyncio.run(_age(router, chain, request))
-    if age is None:
+    stored = None if cached["key"] is None else asyncio.run(_stored(router, chain, request))
+    if stored is None:
         click.echo("the answer is not stored")
     else:
-        state = "is stored" if age <= chain.cache.ttl else "is stored, but has expired"
-        click.echo(f"the answer {state}; it is {format_duration(round(age))} old")
+        state = "is stored" if stored.age <= stored.lasts else "is stored, but has expired"
+        click.echo(f"the answer {state}; it is {format_duration(round(stored.age))} old")
+        if stored.by_fallback:
+            click.echo(f"  a fallback made it: it lasts {format_duration(stored.lasts)} (cache.fallback_ttl)")
     print_cache(cached)
     return 0
 
@@ -105,6 +108,6 @@ async def _clear(router: Router, route: str | None, namespace: str | None) -> in
         return await router.cache.clear(route=route, namespace=namespace)
 
 
-async def _age(router: Router, chain: Chain, request: CompletionRequest) -> float | None:
+async def _stored(router: Router, chain: Chain, request: CompletionRequest) -> Stored | None:
     async with router:
-        return await router.cache.age(chain, request)
+        return await router.cache.stored(chain, request)

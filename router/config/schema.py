@@ -106,6 +106,12 @@ def _stale(value: Any) -> float | bool:
     return value if isinstance(value, bool) else units.duration(value)
 
 
+def _none_or_duration(value: Any) -> float:
+    """A duration, of which 0 needs no unit."""
+    value = _scalar(value)
+    return 0.0 if value == 0 and not isinstance(value, bool) else units.duration(value)
+
+
 def _budget(value: Any) -> Any:
     usd, per = units.budget(value)
     return {"usd": usd, "per": per}
@@ -255,6 +261,7 @@ class HedgePolicy(Section):
     budget: Percent | None = key("Hedges, as a share of the route's requests.")
 
 
+_NONE_OR_DURATION = WithJsonSchema({"anyOf": [{"const": 0}, {"type": "string", "examples": ["1m", "5m", "0s"]}]})
 _STALE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "examples": ["1h", "1d"]}]})
 
 
@@ -262,6 +269,9 @@ class CachePolicy(Section):
     """Serves an identical request from the cache."""
 
     ttl: Duration | None = key("How long an answer is served.")
+    fallback_ttl: Annotated[float, BeforeValidator(_none_or_duration), _NONE_OR_DURATION] | None = key(
+        "How long an answer is served that a fallback made because a target before it failed; 0 keeps none of them."
+    )
     stale_if_error: Annotated[float | bool, BeforeValidator(_stale), _STALE] | None = key(
         "Serve an expired answer when the chain is exhausted: true, or for how long after it expired."
     )
