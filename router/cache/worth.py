@@ -34,9 +34,7 @@ def is_by_fallback(trace: Trace) -> bool:
     its answer is the one that the file wants.
     """
     answer = trace.answer
-    if answer is None or answer.tier == 0:
-        return False
-    return any(
+    return answer is not None and any(
         entry.tier < answer.tier and _may_pass(entry) for entry in trace.entries if isinstance(entry, Attempt | Skip)
     )
 

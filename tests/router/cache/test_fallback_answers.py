@@ -150,6 +150,18 @@ def test_another_target_of_the_same_tier_is_no_fallback() -> None:
     run(main())
 
 
+def test_nor_is_it_in_a_later_tier() -> None:
+    """The prompt is too long for the first tier, and one of the second fails: the other one there is its equal."""
+    file = FILE.replace("[small, c/other]", "[small]").replace("to: b/m", "targets: [c/m, b/m], balance: ordered")
+
+    async def main() -> None:
+        reply = await Shop(file=file).ask(prompt="word " * 500)
+        assert [attempt.target for attempt in reply.trace.attempts] == ["c/m", "b/m"]
+        assert (reply.text, reply.trace.cache) == ("from b", "stored")
+
+    run(main())
+
+
 def test_a_stream_that_began_anew_at_a_fallback() -> None:
     """It broke in the middle: the whole answer is the fallback's."""
 
