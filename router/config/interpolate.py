@@ -51,11 +51,13 @@ class Interpolator:
     Args:
         env: the variables.
         folder: where relative `${file:…}` paths start.
+        files: what stands for files, as they are written, that are not read.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path, files: Mapping[str, str] | None = None) -> None:
         self._env = env
         self._folder = folder
+        self._files = files or {}
         self.resolved: dict[str, str] = {}
 
     def expand(self, text: str) -> str:
@@ -89,6 +91,8 @@ class Interpolator:
         raise Unset(name, f"the variable {name} {state} (set it, or give a default: ${{{name}:-…}})")
 
     def _file(self, written: str) -> str:
+        if written in self._files:
+            return self._files[written]
         path = self._folder / Path(written).expanduser()
         self.resolved[f"file:{written}"] = ""
         if not path.is_file():

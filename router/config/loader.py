@@ -64,20 +64,28 @@ def load(path: str | Path, *, env: Mapping[str, str] | None = None) -> LoadResul
     """
     where = Path(path)
     text = read_text(where)
-    return _load(text, name=str(path), env=env, folder=where.parent, path=where)
+    variables = Interpolator(os.environ if env is None else env, where.parent)
+    return _load(text, name=str(path), variables=variables, path=where)
 
 
 def load_text(
-    text: str, *, name: str = "routes.yaml", env: Mapping[str, str] | None = None, folder: Path | None = None
+    text: str,
+    *,
+    name: str = "routes.yaml",
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> LoadResult:
-    """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`.
+    """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`. What stands in `files`, as it
+    is written, is not read.
 
     Raises:
         UnreadableFile: over 1 MiB, or not text.
     """
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UnreadableFile(name, "larger than 1 MiB; a routes file is small: is this the right file?")
-    return _load(text.removeprefix("\ufeff"), name=name, env=env, folder=folder or Path(), path=None)
+    variables = Interpolator(os.environ if env is None else env, folder or Path(), files)
+    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None)
 
 
 def read_text(path: Path) -> str:
@@ -102,9 +110,8 @@ def read_text(path: Path) -> str:
     return text
 
 
-def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, path: Path | None) -> LoadResult:
+def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -> LoadResult:
     findings = Findings(name, text)
-    variables = Interpolator(os.environ if env is None else env, folder)
     root = read_yaml(text, findings)
     file: RoutesFile | None = None
     origins: dict[tuple[str | int, ...], Place] = {}

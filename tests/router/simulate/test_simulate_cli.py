@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["outage", "peak", "slow"])
+@pytest.mark.parametrize("name", ["outage", "peak", "slow", "cache"])
 @pytest.mark.slow
 async def test_the_worked_scenarios_hold(name: str) -> None:
     """Each in docs/ runs without a key and holds; a pipe gets the report alone, without colour."""
