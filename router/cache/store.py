@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,9 +16,10 @@ from msgspec.structs import replace
 from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import BadEntry, Entry, decode, encode
 from router.cache.key import CacheKey, cache_key
-from router.cache.memory import Memory
+from router.cache.memory import MOST_BYTES, Memory
 from router.cache.worth import is_by_fallback, why_not_stored
 from router.config.units import format_duration
+from router.errors import CacheUnavailable
 
 if TYPE_CHECKING:
     from router.cache.disk import Disk
@@ -28,6 +30,7 @@ log = logging.getLogger("signalbox.cache")
 
 MEMORY_ONLY = "memory"  # the `path` of a cache that is not on disk
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
+COUNT_EVERY = 5.0  # seconds between two counts of what is on disk, while somebody watches
 LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
 
 
@@ -64,9 +67,16 @@ class ResponseCache:
         folder: of the disk level; None keeps answers in memory only.
         most: bytes on disk.
         wall: seconds since 1970; answers outlive the process.
+        tell: called with the folder, and what has become of it (`disk.Tell`).
     """
 
-    def __init__(self, folder: Path | None, most: int, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        most: int,
+        wall: Callable[[], float],
+        tell: Callable[[Path, str, str], None] = lambda folder, state, why: None,
+    ) -> None:
         self.stats = CacheStats()
         self._wall = wall
         self._memory = Memory()
@@ -75,15 +85,48 @@ class ResponseCache:
         self._disk: Disk | None = None
         self._writing: set[asyncio.Task[None]] = set()
         self._unwritten: dict[str, Entry] = {}  # large ones, until they are in memory
+        self._tell = tell
+        self._counted: tuple[int, int] | None = None  # what was on disk, as (entries, bytes)
+        self._counted_at = -inf
         self._looked_at = -inf
         self._cleared_at: float | None = None
 
     # --- what a person asks
 
     async def volume(self) -> tuple[int, int]:
-        """Return how much is stored, as (entries, bytes): on disk, or in memory where there is no disk."""
+        """Return how much is stored, as (entries, bytes): on disk, or in memory where there is no disk.
+
+        Raises:
+            CacheUnavailable: the disk has failed.
+        """
         disk = self._on_disk()
-        return (len(self._memory), self._memory.size) if disk is None else await disk.volume()
+        if disk is None:
+            return len(self._memory), self._memory.size
+        self._counted = await disk.volume()
+        if self._counted is None:
+            raise CacheUnavailable(f"what is stored in {disk.folder} can't be counted now: {disk.trouble}")
+        return self._counted
+
+    def last_volume(self) -> tuple[int, int] | None:
+        """Return what `volume` would, as far as it is known, at once; the disk is asked beside, every few seconds."""
+        if self._folder is None:
+            return len(self._memory), self._memory.size
+        try:
+            now = asyncio.get_running_loop().time()
+        except RuntimeError:  # nobody could wait for the disk
+            return self._counted
+        if self._disk is not None and now - self._counted_at >= COUNT_EVERY:
+            self._counted_at = now
+            self._start(self._count(self._disk))
+        return self._counted
+
+    async def _count(self, disk: Disk) -> None:
+        self._counted = await disk.volume()
+
+    @property
+    def most(self) -> int:
+        """The most bytes that are kept: on disk, or in memory where there is no disk."""
+        return MOST_BYTES if self._folder is None else self._most
 
     @property
     def place(self) -> tuple[Path | None, int]:
@@ -114,6 +157,9 @@ class ResponseCache:
         Args:
             route: of this route only; None of all.
             namespace: of this namespace only, be it the route's or a request's; None of all.
+
+        Raises:
+            CacheUnavailable: the disk has failed, so that only the answers in memory are forgotten.
         """
 
         def matches(text: str) -> bool:
@@ -124,7 +170,12 @@ class ResponseCache:
         for key in keys:
             self._memory.drop(key)
         disk = self._on_disk()
-        return len(keys) if disk is None else await disk.clear(matches)
+        if disk is None:
+            return len(keys)
+        gone = await disk.clear(matches)
+        if gone is None:
+            raise CacheUnavailable(f"what is stored in {disk.folder} can't be forgotten now: {disk.trouble}")
+        return gone
 
     # --- what the engine asks
 
@@ -186,6 +237,7 @@ class ResponseCache:
             return
         old, self._disk = self._disk, None
         self._folder, self._most = folder, most
+        self._counted, self._counted_at = None, -inf
         if old is not None:
             self._start(old.aclose())
 
@@ -210,7 +262,7 @@ class ResponseCache:
         if self._disk is None and self._folder is not None:
             from router.cache.disk import Disk  # here: it loads diskcache
 
-            self._disk = Disk(self._folder, self._most)
+            self._disk = Disk(self._folder, self._most, partial(self._tell, self._folder))
         return self._disk
 
     def _in_memory(self, text: str) -> Entry | None:

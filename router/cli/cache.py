@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import click
 
@@ -13,9 +15,12 @@ from router.cache.store import Stored
 from router.cli.common import Failure, file_option, valid_file
 from router.cli.explain import cache_of, print_cache, read_request
 from router.config.units import format_duration, format_size
+from router.errors import CacheUnavailable
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain
 from router.router import Router
+
+T = TypeVar("T")
 
 
 @click.group("cache")
@@ -29,7 +34,7 @@ def command() -> None:
 def stats(as_json: bool, path: str) -> int:
     """How many answers are stored, and where."""
     router = _router(path)
-    entries, size = asyncio.run(_volume(router))
+    entries, size = _asked(_volume(router))
     folder, most = router.cache.place
     routes = {name: chain.cache.ttl for name, chain in router.plan.chains.items() if chain.cache is not None}
     if as_json:
@@ -57,7 +62,7 @@ def clear(route: str | None, namespace: str | None, path: str) -> int:
             router.chain(route)
         except SignalboxError as error:
             raise Failure(str(error)) from None
-    gone = asyncio.run(_clear(router, route, namespace))
+    gone = _asked(_clear(router, route, namespace))
     click.echo(f"{_answers(gone)} forgotten")
     return 0
 
@@ -92,6 +97,13 @@ def why(route: str, request_file: str, path: str) -> int:
 
 def _router(path: str) -> Router:
     return Router(compile_plan(valid_file(path)))
+
+
+def _asked(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except CacheUnavailable as error:
+        raise Failure(str(error)) from None
 
 
 def _answers(count: int) -> str:

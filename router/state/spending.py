@@ -37,6 +37,10 @@ def _nothing() -> None:
     """Do nothing after a charge: nobody keeps these budgets on disk."""
 
 
+def _unwatched(account: BudgetAccount) -> None:
+    """Tell nobody of a budget."""
+
+
 class BudgetAccount:
     """One budget, and what is spent of it in the current period."""
 
@@ -103,12 +107,14 @@ class Spending:
     Args:
         wall: the wall clock, in seconds since 1970: budgets outlive the process.
 
-    `changed` is called after every charge, for what keeps them on disk.
+    `changed` is called after every charge, for what keeps them on disk; `watch` with each budget that is asked for or
+    charged, for who tells of them.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
         self.changed: Callable[[], None] = _nothing
+        self.watch: Callable[[BudgetAccount], None] = _unwatched
         self.accounts: dict[str, BudgetAccount] = {}
 
     def adopt(self, plan: Plan) -> None:
@@ -138,6 +144,7 @@ class Spending:
                 continue
             wall = self._wall()
             account.turn(wall)
+            self.watch(account)
             if account.is_empty:
                 return account, account.ends - wall
         return None
@@ -161,6 +168,7 @@ class Spending:
             account.turn(wall)
             account.spent += usd
             account.pending += usd
+            self.watch(account)
         self.changed()
 
     def report(self) -> tuple[Spent, ...]:
