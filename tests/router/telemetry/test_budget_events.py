@@ -59,15 +59,17 @@ def test_each_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         await spend(router, 3)
         anew = ("good", "the budget of provider a begins anew: $1.00 an hour")
         assert told(router) == [*nearly, used_up, anew]
+        event = router.telemetry.events[-1]
+        assert (event.provider, event.route, event.fields["state"]) == ("a", None, "anew")
         await asyncio.sleep(3600)
         await spend(router, 1)
         assert len(told(router)) == 3, "nothing was told of the last period"
-        event = router.telemetry.events[-1]
-        assert (event.provider, event.route, event.fields["state"]) == ("a", None, "anew")
+        await spend(router, 6)
+        assert told(router)[3:] == nearly
 
     with caplog.at_level(logging.INFO, "signalbox.events"):
         run(main())
-    assert len([message for message in caplog.messages if message.startswith("the budget of")]) == 3
+    assert len([message for message in caplog.messages if message.startswith("the budget of")]) == 4
 
 
 def test_what_is_used_up_at_once_was_never_nearly_so() -> None:
