@@ -30,7 +30,9 @@ _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)(?
 # What stands for a variable: an address, which is as good a key as any; where that does not fit, a word, such as the
 # name of a host; then a number, such as a port.
 _STAND_INS = ("http://simulated.invalid/{name}", "simulated-{number}", "{number}", "true")
-_CONNECTION = frozenset({"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "options"})
+_CONNECTION = frozenset(
+    {"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "client_cert", "unix_socket", "options"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,14 @@ async def ask(router: Router, prompt: str) -> None:
     await router.cache.written()
 
 
-async def broken(folder: Path) -> None:
+def broken(folder: Path) -> None:
     """Put a file in the folder's place."""
-    await asyncio.to_thread(shutil.rmtree, folder, True)
+    shutil.rmtree(folder, ignore_errors=True)
     folder.write_text("no folder")
+
+
+def mended(folder: Path) -> None:
+    folder.unlink()
 
 
 def told(router: Router) -> list[str]:
@@ -56,7 +60,7 @@ def told(router: Router) -> list[str]:
 
 async def test_off_and_on_again_are_told_once(folder: Path) -> None:
     """However many requests come meanwhile; each as a sentence with the folder and the reason."""
-    await broken(folder)
+    broken(folder)
     async with opened(folder) as router:
         for number in range(5):
             await ask(router, f"prompt {number}")
@@ -64,7 +68,7 @@ async def test_off_and_on_again_are_told_once(folder: Path) -> None:
         event = router.telemetry.events[-1]
         assert event.sentence == f"answers can't be kept in {folder} for now: {event.fields['why']}"
         assert "Not a directory" in event.sentence
-        folder.unlink()
+        mended(folder)
         for number in range(5):
             await ask(router, f"another {number}")
         assert told(router) == ["off", "on"]
@@ -75,9 +79,9 @@ async def test_what_comes_and_goes_does_not_flood(folder: Path) -> None:
     """Troubles within a minute of the last one are not told, nor is their end."""
     async with opened(folder) as router:
         for number in range(4):
-            await broken(folder)
+            broken(folder)
             await ask(router, f"broken {number}")
-            folder.unlink()
+            mended(folder)
             await ask(router, f"well {number}")
     assert told(router).count("off") == told(router).count("on") == 1
 
@@ -94,7 +98,7 @@ async def test_a_folder_that_vanishes_is_told(folder: Path) -> None:
 
 async def test_what_is_not_forgotten_is_not_said_to_be(folder: Path) -> None:
     """From Python, from the dashboard and from the command: the disk has failed, and how many it has nobody knows."""
-    await broken(folder)
+    broken(folder)
     async with opened(folder) as router:
         await ask(router, "one")
         with pytest.raises(CacheUnavailable, match=f"what is stored in {folder} can't be forgotten now: .+"):
@@ -125,7 +129,7 @@ async def test_the_figures_are_what_is_stored(folder: Path) -> None:
         assert (cache.folder, cache.entries, cache.max_bytes) == (str(folder), 2, 1_000_000_000)
         assert cache.bytes is not None
         assert cache.bytes > 1000
-        await broken(folder)
+        broken(folder)
         router.snapshot()
         await router.cache.written()
         assert router.snapshot().cache.entries is None, "not known is not 0"

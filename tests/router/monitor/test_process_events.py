@@ -41,11 +41,12 @@ async def test_they_come_and_go(folder: Path, caplog: pytest.LogCaptureFixture) 
     path = folder / "routes.yaml"
     path.write_text("providers: {a: {kind: fake}}\nroutes: {chat: a/m}\n")
     told: list[Event] = []
+    heard = told.append
 
     async def follow(feed: SocketFeed) -> None:
         async with aclosing(feed.events()) as events:
             async for event in events:
-                told.append(event)
+                heard(event)
 
     def processes() -> list[tuple[str, str, int | None]]:
         return [(event.level, event.sentence, event.pid) for event in told if event.kind == "process"]
