@@ -92,6 +92,8 @@ connection = st.one_of(
     st.just({"api_keys": ["${A_KEY}", "${B_KEY}", "${file:key.txt}"]}),
     st.just({"base_url": "https://${HOST}:${PORT}/v1", "verify": "${CA}", "headers": {"X-Key": "${A_KEY}"}}),
     st.just({"base_url": "${URL}", "proxy": "http://user:${A_KEY}@${HOST}:${PORT}", "verify": "${FLAG}"}),
+    st.just({"unix_socket": "/run/${HOST}.sock", "api_key": "${B_KEY}"}),
+    st.just({"client_cert": {"cert": "${CA}", "key": "${file:key.txt}"}, "proxy": "off"}),
     st.just({"api_key": "${MISSING}", "when_unset": "disable"}),
     st.just({"api_key": "${MISSING:-none}"}),
     st.just({}),
