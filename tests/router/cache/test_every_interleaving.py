@@ -15,7 +15,7 @@ from itertools import chain, count
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from providers import ErrorCode, FakeProvider, ProviderError, ProviderSettings
@@ -51,10 +51,10 @@ class Vendor(FakeProvider):
             raise
         finally:
             self.asked.remove(told)
-        self.ended["answered"] += 1
 
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
         await self._turn()
+        self.ended["answered"] += 1
         return CompletionResponse(text=self.text, finish_reason="stop", usage=Usage(1, 1), model="m", provider="a")
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
@@ -64,11 +64,18 @@ class Vendor(FakeProvider):
     async def _pieces(self, gathered: Accumulator) -> AsyncIterator[StreamChunk]:
         await self._turn()
         half = len(self.text) // 2
+        begin = StreamChunk(text=self.text[:half])
         end = StreamChunk(text=self.text[half:], finish_reason="stop", usage=Usage(1, 1), done=True)
-        for chunk in (StreamChunk(text=self.text[:half]), end):
-            gathered.add(chunk)
-            yield chunk
+        gathered.add(begin)
+        try:
+            yield begin
             await asyncio.sleep(0)
+        except (asyncio.CancelledError, GeneratorExit):
+            self.ended["left"] += 1
+            raise
+        self.ended["answered"] += 1
+        gathered.add(end)
+        yield end
 
 
 def a_router(folder: Path | str, vendor: Vendor) -> Router:
@@ -194,6 +201,7 @@ picks = st.lists(st.integers(0, 11), max_size=150)
 @pytest.mark.parametrize("size", [5, 50_000], ids=["small", "large"])
 @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
 @settings(max_examples=150)
+@example(askers=[False, False, True], picks=[0, 2, 8])  # a stream that is left between its pieces
 @given(askers=askers, picks=picks)
 def test_one_call(on_disk: bool, size: int, askers: list[bool], picks: list[int]) -> None:
     """Plain requests and streams, leaders that leave, a vendor that fails: never two answers for one question."""
