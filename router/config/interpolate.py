@@ -61,12 +61,20 @@ class Interpolator:
         env: the variables.
         folder: where relative `${file:…}` paths start.
         contents: where the files are read; None reads them now.
+        files: what stands for files, as they are written, that are not read.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path, contents: Contents | None = None) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        folder: Path,
+        contents: Contents | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
         self._env = env
         self._folder = folder
-        self._contents = contents or Contents()
+        self.contents = contents or Contents()
+        self._files = files or {}
         self._left = MAX_FILLED_IN
         self._expanded: dict[str, str | ValueError] = {}  # an alias repeats a text
         self.resolved: dict[str, str] = {}
@@ -118,10 +126,12 @@ class Interpolator:
 
     def _file(self, written: str) -> str:
         """The text of a secret file. What is told of a bad one never has its content, nor what may be a pasted key."""
+        if written in self._files:
+            return self._files[written]
         name = f"the file {written}" if is_path(written) else "the file that this ${file:…} names"
         self.resolved[f"file:{written}"] = ""
         try:
-            content = self._contents.of(self._folder / os.path.expanduser(written))
+            content = self.contents.of(self._folder / os.path.expanduser(written))
         except NoContent as error:
             reason = f"there is no file {written}" if is_path(written) else f"{name} is not there"
             raise Unset(name, reason if error.missing else f"{name}: {error.reason}") from None

@@ -71,22 +71,28 @@ def load(path: str | Path, *, env: Mapping[str, str] | None = None, contents: Co
     """
     where = Path(path)
     contents = contents or Contents()
-    text = _text(where, contents)
-    return _load(text, name=str(path), env=env, folder=where.parent, path=where, contents=contents)
+    variables = Interpolator(os.environ if env is None else env, where.parent, contents)
+    return _load(_text(where, contents), name=str(path), variables=variables, path=where)
 
 
 def load_text(
-    text: str, *, name: str = "routes.yaml", env: Mapping[str, str] | None = None, folder: Path | None = None
+    text: str,
+    *,
+    name: str = "routes.yaml",
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> LoadResult:
-    """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`.
+    """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`. What stands in `files`, as it
+    is written, is not read.
 
     Raises:
         UnreadableFile: over 1 MiB, or not text.
     """
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UnreadableFile(name, f"{TOO_LARGE}; {_HINT}")
-    text = text.removeprefix("\ufeff")
-    return _load(text, name=name, env=env, folder=folder or Path(), path=None, contents=Contents())
+    variables = Interpolator(os.environ if env is None else env, folder or Path(), Contents(), files)
+    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None)
 
 
 def read_text(path: Path) -> str:
@@ -109,12 +115,9 @@ def _text(path: Path, contents: Contents) -> str:
     return text
 
 
-def _load(
-    text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, path: Path | None, contents: Contents
-) -> LoadResult:
+def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -> LoadResult:
     findings = Findings(name, text)
     _hide_pasted(text, findings)
-    variables = Interpolator(os.environ if env is None else env, folder, contents)
     root = read_yaml(text, findings)
     file: RoutesFile | None = None
     origins: dict[tuple[str | int, ...], Place] = {}
@@ -137,7 +140,7 @@ def _load(
         path=path,
         disabled=disabled,
         findings=findings,
-        marks=contents.marks_of_asked(),
+        marks=variables.contents.marks_of_asked(),
     )
 
 

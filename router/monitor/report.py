@@ -328,4 +328,17 @@ def _cache(figures: Figures, cache: ResponseCache | None) -> CacheFigures:
         return CacheFigures()
     stats, window = cache.stats, figures.window
     rate = window.cache_hits / window.calls if window.calls else None
-    return CacheFigures(True, stats.hits, stats.misses, stats.stale, stats.joined, stats.stored, rate)
+    folder, volume = cache.place[0], cache.last_volume()
+    return CacheFigures(
+        True,
+        stats.hits,
+        stats.misses,
+        stats.stale,
+        stats.joined,
+        stats.stored,
+        rate,
+        folder=None if folder is None else str(folder),
+        entries=None if volume is None else volume[0],
+        bytes=None if volume is None else volume[1],
+        max_bytes=cache.most,
+    )
