@@ -8,6 +8,7 @@ from typing import Any, TypeGuard, get_type_hints
 
 import msgspec
 
+from providers.header_names import authenticates, belongs_to_connection
 from providers.spelling import did_you_mean
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings
@@ -45,6 +46,7 @@ class _Rules:
                     self._error(node, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=node.key_at)
         for node in self._providers.values():
             self._provider(node)
+            self._headers(node)
         for node in self._models.values():
             self._model(node)
         for name, node in self._routes.items():
@@ -93,6 +95,13 @@ class _Rules:
             if str(item.value) in keys[:number]:
                 self._error(item, "the same key is in the pool twice")
 
+    def _headers(self, provider: Node) -> None:
+        for name, header in _entries(provider.get("headers")).items():
+            if belongs_to_connection(name):
+                self._error(
+                    header, f'the header "{name}" cannot be set: it belongs to the connection', at=header.key_at
+                )
+
     def _model(self, node: Node) -> None:
         self._params(node)
         provider = node.get("provider")
@@ -110,6 +119,10 @@ class _Rules:
                     node, f'no parameter is named "{name}"{near}; a vendor\'s own go in extra_body', at=node.key_at
                 )
                 continue
+            for header in _entries(node) if name == "extra_headers" else ():
+                if belongs_to_connection(header) or authenticates(header):
+                    text = f'the header "{header}" goes along with no call; a key belongs under its provider'
+                    self._error(node.value[header], text, at=node.value[header].key_at)
             try:
                 msgspec.convert(node.data(), _PARAMS[name])
             except msgspec.ValidationError as error:
