@@ -82,7 +82,7 @@ def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> N
     from router.config import effective
 
     route = chain.route if chain.route in plan.file.routes else None
-    model = target.name if target.name in plan.file.models else None
+    model = target.ref if target.ref in plan.file.models else None
     for policy in _ROUTE_POLICIES:
         for key, value in effective(plan.file, policy, provider=target.provider, model=model, route=route).items():
             if value.origin[0] in ("providers", "models"):

@@ -140,7 +140,7 @@ class _Rules:
             self._tier(item)
 
     def _tier(self, owner: Node) -> None:
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()  # a model, and the params that it gets here
         weights: list[float] = []
         for target in _items(owner.get("targets")):
             self._params(target)
@@ -148,9 +148,11 @@ class _Rules:
             weights.append(_weight(weight))
             if model is None or not isinstance(model.value, str) or model.unset:
                 continue
-            if model.value in seen:
+            params = target.get("params")
+            what = model.value, repr(None if params is None else params.data())
+            if what in seen:
                 self._error(model, f'"{shown(model.value)}" is in this tier twice')
-            seen.add(model.value)
+            seen.add(what)
             self._target(model, routes_too=False)
         if weights and not any(weights):
             targets = owner.value["targets"]

@@ -27,7 +27,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         recorder: told of every attempt and of the end.
         clock: the loop's time in seconds; `began`, when the request did, and `deadline` are on it.
-        windows: context windows learned from errors, by the target's identity.
+        windows: context windows learned from errors, by `Target.model_identity`.
         retry_budget: shared by all requests of the route; `hedge_budget` likewise.
         spending: None where the file has no budget.
     """

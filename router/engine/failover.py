@@ -107,6 +107,7 @@ class FailOver(Generic[T]):
         self._discard = discard
         self._walk = decide(context)
         self._error: ProviderError | None = None
+        self._delivered: Call | None = None
 
     def __enter__(self) -> Self:
         self._context.retry_budget.request(self._context.began)
@@ -135,7 +136,7 @@ class FailOver(Generic[T]):
         context = self._context
         self._error = broken
         try:
-            step = next(self._walk) if broken is None else self._walk.send(Failed(broken))
+            step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
                 if not isinstance(step, Call):
                     step = self._walk.send(await _wait(step, context))
@@ -143,6 +144,7 @@ class FailOver(Generic[T]):
                 after = None if context.chain.hedge is None else hedge_after(context, step.target)
                 delivered = await (self._try(step) if after is None else self._race(step, after))
                 if not isinstance(delivered, Failed):
+                    self._delivered = delivered.call
                     return delivered
                 step = self._walk.send(delivered)
         except StopIteration as end:
@@ -293,7 +295,7 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
     )
     context.recorder.attempt_failed(call.target, failure, now)
     if failure.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and failure.context_window:
-        context.windows[call.target.identity] = failure.context_window
+        context.windows[call.target.model_identity] = failure.context_window
 
 
 def _begin(call: Call, context: RequestContext) -> Lease:

@@ -114,11 +114,11 @@ def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
         spent.add_metric([*key], counted.cost)
     yield from (errors, tokens, spent)
     first = HistogramMetricFamily("signalbox_first_token_seconds", "From a call to its first content", labels=labels)
-    for target_figures in snapshot.targets:
+    for target_figures in {(target.provider, target.name): target for target in snapshot.targets}.values():
         _add_histogram(
             first,
             [target_figures.provider, target_figures.name],
-            totals.target(target_figures.provider, target_figures.model).first_token,
+            totals.target(target_figures.provider, target_figures.model, target_figures.name).first_token,
         )
     yield first
 

@@ -64,7 +64,7 @@ def _tier(plan: Plan, route: str, tier: Tier) -> TierView:
 
 
 def _of_target(plan: Plan, route: str, target: Target) -> Iterator[PolicyValue]:
-    model = target.name if target.name in plan.file.models else None
+    model = target.ref if target.ref in plan.file.models else None
     for policy in _OF_TARGETS:
         # A connection's limits are its provider's; what else a target has may come from its route as well.
         level = route if policy == "timeout" else None

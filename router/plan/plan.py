@@ -99,6 +99,14 @@ class Plan:
             for owner, names in lacking.items()
         )
 
+    def called(self, name: str) -> tuple[str, str] | None:
+        """Return provider and model id of a target's name; None when nothing has it any more."""
+        chain = None if name in self.file.routes else self.chains.get(name)
+        if chain is not None:
+            return chain.targets[0].provider, chain.targets[0].model
+        resolved = self.file.resolve_target(name)
+        return None if resolved is None else resolved[:2]
+
     def chain(self, name: str) -> Chain | None:
         """Return the chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the
         name.

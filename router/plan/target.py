@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +12,8 @@ from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Timeout
 from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, Limits, RetryRules
+
+_LONGEST_LABEL = 60  # characters
 
 NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
 
@@ -31,14 +35,17 @@ class Key:
 class Target:
     """One model at one provider, with all that an attempt needs to know.
 
-    `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
+    `ref` is the model's name in the file, or `provider/model-id`; `name` tells apart where a route gives it params of
+    its own: `mini (thinking=low)`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
     model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here.
     `connect` is in seconds, where it is not its provider's own. `identity` is what it is, whatever
-    route names it: its state outlives every edit that leaves this unchanged.
+    route names it: the model at its account with its params. Its state outlives every edit that leaves this unchanged.
+    `model_identity` is the same without params: what all targets of a model share.
     """
 
     name: str
+    ref: str = ""
     provider: str
     model: str
     weight: float = 1.0
@@ -56,12 +63,16 @@ class Target:
     budget: Budget | None = None
 
     identity: str = field(init=False)
+    model_identity: str = field(init=False)
     lacks: frozenset[str] = field(init=False)  # what it is known not to do
 
     def __post_init__(self) -> None:
         # Made once: every request asks for it many times.
         account = self.account or self.provider
-        object.__setattr__(self, "identity", f"{account}/{self.model}")
+        object.__setattr__(self, "ref", self.ref or self.name)
+        object.__setattr__(self, "model_identity", f"{account}/{self.model}")
+        variant = f"~{digest(sorted_params(self.params))}" if self.params else ""
+        object.__setattr__(self, "identity", f"{account}{variant}/{self.model}")
         lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
         object.__setattr__(self, "lacks", lacks)
         if not self.keys:
@@ -69,3 +80,26 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"
+
+
+def digest(shape: object) -> str:
+    """Hash what something is made of; there may be a key in it."""
+    return hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def sorted_params(params: Mapping[str, Any]) -> str:
+    """Write params so that their order does not count."""
+    return json.dumps(params, sort_keys=True, default=repr)
+
+
+def label(ref: str, params: Mapping[str, Any]) -> str:
+    """Name a model with the params that a route gives it, such as `mini (thinking=low)`."""
+    if not params:
+        return ref
+    flat = {
+        f"{name}.{key}" if key else name: value
+        for name, inner in params.items()
+        for key, value in (inner.items() if isinstance(inner, Mapping) and inner else (("", inner),))
+    }
+    text = ", ".join(f"{name}={value}" for name, value in sorted(flat.items()))
+    return f"{ref} ({text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + '…'})"

@@ -202,6 +202,11 @@ def names_of(identity: str) -> tuple[str, str | None]:
     return provider, f"{provider}/{model}" if is_target else None
 
 
+def variant_of(identity: str) -> str:
+    """Return what tells apart a target's identity from those of the same model with other params; "" without any."""
+    return identity.partition("/")[0].partition("~")[2]
+
+
 def _by_provider(buckets: list[Bucket]) -> list[Bucket]:
     """Merge many buckets of one second into a few: plots tell providers and routes apart, but no targets."""
     merged: dict[tuple[str, str, str], Bucket] = {}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from router.telemetry.buckets import Bucket, CallCounter, Totals, quantiles_of
-from router.telemetry.recorder import Telemetry, names_of
+from router.telemetry.recorder import Telemetry, names_of, variant_of
 from router.views.figures import WINDOW, Figures, Flow
 
 RATE = 10  # seconds that rates look back
@@ -159,17 +159,21 @@ class GroupTotals:
 
     def __init__(self, telemetry: Telemetry) -> None:
         telemetry.close_buckets()
+        self._plan = telemetry.plan
         self._sums: dict[Key, Totals] = {}
         for route in telemetry.routes.values():
             for counter in (*route.answers.values(), *route.attempts.values(), route.requests):
                 for key in groups_of(counter):
                     self._sums.setdefault(key, Totals()).add(counter.total)
 
-    def target(self, provider: str, model: str) -> Totals:
+    def target(self, provider: str, model: str, name: str) -> Totals:
         """Return the sums of a target, whatever connections it has had."""
+        chain = self._plan.chains.get(name)
+        variant = "" if chain is None else variant_of(chain.targets[0].identity)
         totals = Totals()
         for (kind, identity), sums in self._sums.items():
-            if kind == "target" and names_of(identity) == (provider, f"{provider}/{model}"):
+            is_model = kind == "target" and names_of(identity) == (provider, f"{provider}/{model}")
+            if is_model and variant_of(identity) == variant:
                 totals.add(sums)
         return totals
 
