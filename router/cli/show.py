@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from router.config import LoadResult
     from router.config.policies import Effective
     from router.plan.target import Target
-from router.monitor.routes import written
+from router.monitor.routes import route_values, written
 
 _ROUTE_POLICIES = ("timeout", "retry")
 
@@ -69,11 +69,8 @@ def target_line(target: Target, share: str) -> str:
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:
-    from router.config import effective
-
-    route = chain.route if chain.route in plan.file.routes else None
     click.echo(f"  {policy}")
-    for key, value in effective(plan.file, policy, route=route).items():
+    for key, value in route_values(plan, chain, policy).items():
         _show_value("    ", key, value, loaded)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
 from router.config.interpolate import Expanded, Interpolator, Unset
+from router.config.reach import warn_of_unreached
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.shorthand import expand_shorthand
@@ -116,6 +117,8 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
         expand_shorthand(root)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
+        if file is not None and not findings.failed:
+            warn_of_unreached(file, root, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),

@@ -160,7 +160,7 @@ def _is_named_later(context: RequestContext, tier_index: int, error: ProviderErr
 
 def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
     """Say why no further attempt may be made; "" when one may."""
-    most = context.chain.retry.max_attempts
+    most = context.chain.max_attempts
     if progress.attempts >= most:
         return f"retry.max_attempts is {most}"
     if progress.last is None:
@@ -212,7 +212,7 @@ def _wait_and_call(context: RequestContext, progress: Progress) -> Generator[Ste
             return End(is_callers_fault=True)
         return None
     # While this one waited, others may have taken what was to be had, or somebody else have come back.
-    return None if vain < progress.vain <= context.chain.retry.max_attempts else End(note)
+    return None if vain < progress.vain <= context.chain.max_attempts else End(note)
 
 
 def _wait_for(

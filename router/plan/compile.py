@@ -15,12 +15,13 @@ from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
 from router.config import LoadResult, RoutesFile
+from router.config.names import target_name
 from router.config.schema import ModelConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, RetryRules
-from router.plan.target import Target, digest, label
+from router.plan.target import Target, digest
 
 
 def compile_plan(loaded: LoadResult) -> Plan:
@@ -32,7 +33,9 @@ def compile_plan(loaded: LoadResult) -> Plan:
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
-    chains |= {label(ref.model, ref.params): _direct(file, catalogue, ref.model, ref.params) for ref in _variants(file)}
+    chains |= {
+        target_name(ref.model, ref.params): _direct(file, catalogue, ref.model, ref.params) for ref in _variants(file)
+    }
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
     return Plan(loaded.revision, file, chains, settings, catalogue, partial(_direct, file, catalogue), loaded)
 
@@ -159,7 +162,7 @@ def _target(
     file_model = name if model else None
     timeout = catalogue.rules("timeout", Timeout, provider=provider, model=file_model, route=route)
     return Target(
-        name=label(name, params or {}),
+        name=target_name(name, params or {}),
         ref=name,
         provider=provider,
         model=model_id,

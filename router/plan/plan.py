@@ -14,6 +14,8 @@ from router.plan.catalogue import ProviderCatalogue
 from router.plan.rules import CacheRules, HedgeRules, RetryRules
 from router.plan.target import Target
 
+_LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tier:
@@ -40,10 +42,17 @@ class Chain:
     cache: CacheRules | None = None
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
+    max_attempts: int = field(init=False)  # of one request
 
     def __post_init__(self) -> None:
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         object.__setattr__(self, "names_refusals", named)
+        object.__setattr__(self, "max_attempts", self.retry.max_attempts or self._enough())
+
+    def _enough(self) -> int:
+        """Count the attempts that reach every target, with all further tries that its policy allows."""
+        tries = {target.identity: 1 + target.retry.same_target for target in self.targets}
+        return max(_LEAST_ATTEMPTS, sum(tries.values()))
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -13,8 +13,6 @@ from providers.types import ModelCapabilities, Timeout
 from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, Limits, RetryRules
 
-_LONGEST_LABEL = 60  # characters
-
 NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
 
 
@@ -90,16 +88,3 @@ def digest(shape: object) -> str:
 def sorted_params(params: Mapping[str, Any]) -> str:
     """Write params so that their order does not count."""
     return json.dumps(params, sort_keys=True, default=repr)
-
-
-def label(ref: str, params: Mapping[str, Any]) -> str:
-    """Name a model with the params that a route gives it, such as `mini (thinking=low)`."""
-    if not params:
-        return ref
-    flat = {
-        f"{name}.{key}" if key else name: value
-        for name, inner in params.items()
-        for key, value in (inner.items() if isinstance(inner, Mapping) and inner else (("", inner),))
-    }
-    text = ", ".join(f"{name}={value}" for name, value in sorted(flat.items()))
-    return f"{ref} ({text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + '…'})"
