@@ -10,6 +10,9 @@ SignalboxError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from providers.errors import CONSEQUENCES, USEFULNESS, ErrorCode, SignalboxError
 from router.views.trace import Attempt, Skip, Trace
 
@@ -46,13 +49,26 @@ class WrongLoop(SignalboxError):
     """The router belongs to another event loop that is still running."""
 
 
+# What a skip counts as when nobody was called: for the `on` of a later tier, and as the code of the error. Of several
+# reasons the first of these counts, which passes soonest: whoever waits for it has a target again.
+SKIP_CODES: Mapping[str, ErrorCode] = MappingProxyType(
+    {
+        "saturated": ErrorCode.RATE_LIMITED,
+        "limited": ErrorCode.RATE_LIMITED,
+        "held": ErrorCode.RATE_LIMITED,
+        "circuit_open": ErrorCode.OVERLOADED,
+        "draining": ErrorCode.OVERLOADED,
+        "over_budget": ErrorCode.QUOTA_EXHAUSTED,
+        "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+        "unsupported": ErrorCode.UNSUPPORTED,
+        "disabled": ErrorCode.AUTHENTICATION,
+    }
+)
+
+
 def _code_of_skips(skips: tuple[Skip, ...]) -> ErrorCode:
     reasons = {skip.reason for skip in skips}
-    if reasons == {"too_small"}:
-        return ErrorCode.CONTEXT_LENGTH_EXCEEDED
-    if "over_budget" in reasons:
-        return ErrorCode.QUOTA_EXHAUSTED
-    return ErrorCode.UNSUPPORTED if "unsupported" in reasons else ErrorCode.OVERLOADED
+    return next((code for reason, code in SKIP_CODES.items() if reason in reasons), ErrorCode.OVERLOADED)
 
 
 def _count(count: int, noun: str) -> str:

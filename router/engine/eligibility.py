@@ -14,23 +14,10 @@ from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from router.engine.context import RequestContext
 from router.engine.needs import why_unfit
 from router.engine.steps import Call
+from router.errors import SKIP_CODES
 from router.plan.target import Key, Target
 from router.state.guard import Refusal
 from router.views.trace import Skip
-
-# What a skip counts as when a tier is left without one attempt, so that `on` can name it.
-_SKIP_CODES = {
-    "disabled": ErrorCode.AUTHENTICATION,
-    "unsupported": ErrorCode.UNSUPPORTED,
-    "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-    "circuit_open": ErrorCode.OVERLOADED,
-    "draining": ErrorCode.OVERLOADED,
-    "held": ErrorCode.RATE_LIMITED,
-    "limited": ErrorCode.RATE_LIMITED,
-    "over_budget": ErrorCode.QUOTA_EXHAUSTED,
-    "saturated": ErrorCode.RATE_LIMITED,
-}
-
 
 AGAIN = "again"  # why a target that was called already may be called later, where others have a skip's reason
 
@@ -130,7 +117,7 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
             progress.skipped.add((tier_index, target.name))
             context.trace.entries.append(Skip(target.name, tier_index, now - context.began, *why))
             if progress.last is None:
-                progress.codes.add(_SKIP_CODES[why[0]])
+                progress.codes.add(SKIP_CODES[why[0]])
         return False
 
     if len(tier.targets) == 1:
