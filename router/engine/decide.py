@@ -48,7 +48,7 @@ def decide(context: RequestContext) -> Decision:
         end = yield from _call_all(context, progress)
         if end is None:
             end = yield from _wait_and_call(context, progress)
-    return end
+    return replace(end, tiers=frozenset(progress.entered))
 
 
 def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Outcome, End | None]:

@@ -184,9 +184,9 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
     return later
 
 
-def next_try(context: RequestContext) -> float | None:
-    """Return the seconds until some target of the chain may be called again; None where nobody knows."""
-    later = callable_later(context, Progress(), range(len(context.chain.tiers)))
+def next_try(context: RequestContext, tiers: Collection[int]) -> float | None:
+    """Return the seconds until some target of these tiers may be called again; None where nobody knows."""
+    later = callable_later(context, Progress(), tiers)
     soonest = min((target.until for target in later), default=inf)
     return None if soonest == inf else max(0.0, soonest - context.clock())
 

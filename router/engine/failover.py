@@ -7,7 +7,7 @@ commits. What differs is one function, `AttemptCall`; everything else is shared.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
@@ -269,7 +269,7 @@ class FailOver(Generic[T]):
             self._error.trace = context.trace
             return self._error
         return RouteExhausted(
-            context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context)
+            context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context, end.tiers)
         )
 
 
@@ -332,11 +332,11 @@ async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed |
     return None
 
 
-def _retry_after(error: ProviderError | None, context: RequestContext) -> float | None:
+def _retry_after(error: ProviderError | None, context: RequestContext, tiers: Collection[int]) -> float | None:
     """Return the seconds until the next try makes sense: the vendor's last word, else the first target that may be
     called again.
     """
     if error is not None and error.retry_after is not None:
         return error.retry_after
-    soonest = next_try(context)
+    soonest = next_try(context, tiers)
     return soonest if soonest else None
