@@ -55,6 +55,7 @@ class Consequence(msgspec.Struct, frozen=True):
     `hold`: "none", "retry_after", "quota" (Retry-After, else 5 minutes) or "rate" (Retry-After or the
     reset header, else backoff).
     `other_key`: another key of the same provider may fare better.
+    `read`: the vendor has read the prompt by then, and counts it; any other failure costs nothing.
     """
 
     http_status: int
@@ -63,6 +64,7 @@ class Consequence(msgspec.Struct, frozen=True):
     breaker: Literal["none", "failure", "open_target", "open_key"] = "none"
     hold: Literal["none", "retry_after", "quota", "rate"] = "none"
     other_key: bool = False
+    read: bool = False
 
 
 CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
@@ -70,7 +72,7 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.INVALID_REQUEST: Consequence(400, fallback="no"),
         ErrorCode.CONTEXT_LENGTH_EXCEEDED: Consequence(400, fallback="larger_window"),
         ErrorCode.REQUEST_TOO_LARGE: Consequence(413),
-        ErrorCode.CONTENT_FILTERED: Consequence(400, fallback="if_named"),
+        ErrorCode.CONTENT_FILTERED: Consequence(400, fallback="if_named", read=True),
         ErrorCode.UNSUPPORTED: Consequence(400),
         ErrorCode.AUTHENTICATION: Consequence(401, breaker="open_key", other_key=True),
         ErrorCode.PERMISSION_DENIED: Consequence(403, breaker="open_target", other_key=True),
@@ -79,11 +81,11 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.RATE_LIMITED: Consequence(429, retry="if_short", hold="rate", other_key=True),
         ErrorCode.OVERLOADED: Consequence(503, retry="backoff", breaker="failure", hold="retry_after"),
         ErrorCode.SERVER_ERROR: Consequence(500, retry="backoff", breaker="failure"),
-        ErrorCode.TIMEOUT: Consequence(504, breaker="failure"),
+        ErrorCode.TIMEOUT: Consequence(504, breaker="failure", read=True),
         ErrorCode.CONNECTION_FAILED: Consequence(502, retry="at_once", breaker="failure"),
-        ErrorCode.PROTOCOL_ERROR: Consequence(502, breaker="failure"),
-        ErrorCode.STREAM_INTERRUPTED: Consequence(502, fallback="stream_policy", breaker="failure"),
-        ErrorCode.CANCELLED: Consequence(499, fallback="no"),
+        ErrorCode.PROTOCOL_ERROR: Consequence(502, breaker="failure", read=True),
+        ErrorCode.STREAM_INTERRUPTED: Consequence(502, fallback="stream_policy", breaker="failure", read=True),
+        ErrorCode.CANCELLED: Consequence(499, fallback="no", read=True),
     }
 )
 

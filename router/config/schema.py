@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     PrivateAttr,
     SecretStr,
     WithJsonSchema,
@@ -143,10 +144,13 @@ Size = Annotated[
     BeforeValidator(_positive(units.size)),
     _written(r"^[0-9.]+\s*([KMG]i?)?B$|\$\{", "512KB", "1MB", "1GB"),
 ]
-Rate = Annotated[
-    float,
-    BeforeValidator(_positive(units.rate)),
-    _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min"),
+_RATE = _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min")
+Rate = Annotated[float, BeforeValidator(_positive(units.rate)), _RATE]
+_RATE_LIST = {"type": "array", "items": _RATE.json_schema, "minItems": 1, "examples": [["60/min", "1000/d"]]}
+Allowances = Annotated[
+    tuple[units.Allowance, ...],
+    PlainValidator(units.allowances),
+    WithJsonSchema({"anyOf": [_RATE.json_schema, _RATE_LIST]}),
 ]
 Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
 Count = Annotated[
@@ -237,10 +241,10 @@ def _ordered(low: float | None, high: float | None, low_name: str, high_name: st
 
 
 class LimitsPolicy(Section):
-    """What the vendor allows; rates are per second once read."""
+    """What the vendor allows. Several rates side by side all hold, each in any window of its own period."""
 
-    requests: Rate | None = key("Requests in a period, such as 500/min.")
-    tokens: Rate | None = key("Tokens in a period, such as 200k/min.")
+    requests: Allowances | None = key("Requests in a period, such as 500/min, or a list such as [60/min, 1000/d].")
+    tokens: Allowances | None = key("Tokens in a period, such as 200k/min, or a list of such rates.")
     in_flight: Count | None = key("Requests at the same time.")
 
 

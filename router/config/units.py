@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from router.config.interpolate import shown
 
@@ -39,6 +40,18 @@ _AMOUNT = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
 _RATE = re.compile(rf"({_NUMBER}\s*[kM]?)\s*/\s*([a-z]+)")
 _PERCENT = re.compile(rf"({_NUMBER})\s*%")
 _BUDGET = re.compile(rf"\$\s*({_NUMBER})\s*/\s*([a-z]+)")
+
+
+class Allowance(NamedTuple):
+    """So much in any `period` of that many seconds: `250/d` is (250, 86400)."""
+
+    amount: float
+    period: float
+
+    @property
+    def per_second(self) -> float:
+        """The same as a mean flow."""
+        return self.amount / self.period
 
 
 def duration(value: object) -> float:
@@ -73,13 +86,35 @@ def size(value: object) -> int:
 
 def rate(value: object) -> float:
     """Per second, of `500/min`, `200k/min`, `10/s`, `5k/h`, `1M/d`. Raises ValueError."""
+    amount, period = _rate(value)
+    return float(amount / period)
+
+
+def allowances(value: object) -> tuple[Allowance, ...]:
+    """One rate or a list of them, each with its own period: `500/min`, `[60/min, 1000/d]`. Raises ValueError.
+
+    Less than one in a period is one in a longer period: `0.5/s` is one in two seconds.
+    """
+    written = value if isinstance(value, list | tuple) else [value]
+    if not written:
+        raise ValueError("a list of rates needs one at least, such as [60/min, 1000/d]")
+    found = []
+    for amount, period in map(_rate, written):
+        if amount <= 0:
+            raise ValueError("this must be more than 0")
+        scale = min(Decimal(1), amount)
+        found.append(Allowance(float(amount / scale), float(period / scale)))
+    return tuple(found)
+
+
+def _rate(value: object) -> tuple[Decimal, Decimal]:
     if _is_number(value):
         raise ValueError(f"a rate needs a period: write {shown(value)}/min or {shown(value)}/s")
     form = "a rate, such as 10/s, 500/min, 200k/min or 5k/h"
     found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is not {form}")
-    return float(_amount(found[1], COUNTS, form) / _period(found[2], value, form))
+    return _amount(found[1], COUNTS, form), _period(found[2], value, form)
 
 
 def percent(value: object) -> float:
@@ -129,6 +164,16 @@ def format_rate(per_second: float) -> str:
         if float((amount := round(_decimal(per_second) * seconds, 9)) / seconds) == per_second
     ]
     return min(exact, key=lambda pair: len(pair[0]))[0] if exact else f"{_plain(_decimal(per_second))}/s"
+
+
+def format_allowance(allowance: Allowance) -> str:
+    """An allowance as it is written, such as `500/min`; `1 in 2 s` where no period has its length."""
+    for unit, seconds in PERIODS.items():
+        if float(seconds) == allowance.period:
+            amount = _decimal(allowance.amount)
+            whole = amount == amount.to_integral_value()
+            return f"{format_count(int(amount)) if whole else _plain(amount)}/{unit}"
+    return f"{_plain(_decimal(allowance.amount))} in {format_duration(allowance.period)}"
 
 
 def format_percent(fraction: float) -> str:

@@ -31,6 +31,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         raise _uncommitted(error) from None
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and response.finish_reason == "content_filter":
+        lease.seen = response
         raise _refusal(response, target)
     return response
 
@@ -78,6 +79,7 @@ async def open_once(
     lease.first_token(opened.first_token, now, streaming=True)
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
+        lease.seen = opened.response
         await opened.aclose()
         raise _refusal(opened.response, target)
     return opened

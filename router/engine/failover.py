@@ -54,7 +54,7 @@ class Delivery(Generic[T]):
         context, lease, target = self._context, self.lease, self.call.target
         if first is None:
             lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
-        lease.succeeded(now, response.usage)
+        lease.succeeded(now, response)
         context.token_counts.learn(target, context.request, response.usage)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
@@ -66,12 +66,10 @@ class Delivery(Generic[T]):
         """Report that the stream broke after its first content."""
         _report_failure(self._context, self.call, self.lease, error)
 
-    def abandoned(self, answered: int = 0) -> None:
-        """Report that the caller went away after about so many tokens of the answer, unless the outcome was reported
-        already.
-        """
+    def abandoned(self, partial: CompletionResponse | None = None) -> None:
+        """Report that the caller went away after so much of the answer, unless the outcome was reported already."""
         if self.lease.is_open:
-            self.lease.cancelled(self._context.clock(), answered)
+            self.lease.cancelled(self._context.clock(), partial)
 
 
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
@@ -135,6 +133,8 @@ class FailOver(Generic[T]):
         """
         context = self._context
         self._error = broken
+        if context.spending is not None and context.spending.keeper is not None:
+            await context.spending.ready((context.chain.budget, *(target.budget for target in context.chain.targets)))
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:

@@ -176,7 +176,7 @@ def _target(
         account=catalogue.account(provider),
         keys=catalogue.keys[provider],
         breaker=catalogue.rules("breaker", _breaker, provider=provider, model=file_model),
-        limits=Limits() if model is None else Limits(**model.limits.model_dump()),
+        limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
     )

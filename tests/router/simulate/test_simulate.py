@@ -243,7 +243,7 @@ def test_other_variables_come_from_the_environment(tmp_path: Any) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text('providers: {a: {kind: openai, limits: {requests: "${RATE}"}}}\nroutes: {chat: a/m}\n')
     loaded = load_routes(path, env={"RATE": "60/min"})
-    assert compile_plan(loaded).chains["chat"].targets[0].key_limits.requests == 1.0
+    assert compile_plan(loaded).chains["chat"].targets[0].key_limits.requests == ((60.0, 60.0),)
     assert "RATE is not set" in load_routes(path, env={}).diagnostics[0].message
 
 

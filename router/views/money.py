@@ -1,0 +1,48 @@
+"""US dollars as text, for all that shows any."""
+
+from __future__ import annotations
+
+from math import floor, log10
+
+UNKNOWN = "–"
+_NOTHING = 5e-10  # USD: less is a rest of rounding
+
+
+def dollars(usd: float | None, *, at_least: bool = False) -> str:
+    """Return US dollars as $0, $0.000012, $0.0004, $0.021, $1.24, $1.24k; a dash for what is unknown.
+
+    Nothing is shown as $0 but what is known to be nothing.
+
+    Args:
+        at_least: there are amounts beside it that nobody knows.
+    """
+    if usd is None:
+        return UNKNOWN
+    more = "+" if at_least else ""
+    if abs(usd) < _NOTHING:
+        return UNKNOWN if at_least else "$0"
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if usd >= size * 0.9995:
+            return f"${_three(usd / size)}{unit}{more}"
+    if usd >= 0.0995:
+        return f"${usd:.2f}{more}"
+    if usd >= 0.00995:
+        whole, last = f"{usd:.3f}"[:-1], f"{usd:.3f}"[-1]
+        return f"${whole}{last.strip('0')}{more}"
+    if usd >= 0.00095:
+        return f"${usd:.4f}{more}"
+    places = 2 - floor(log10(usd))  # three digits that count
+    text = f"{usd:.{places}f}".rstrip("0")
+    return f"${text:0<6}{more}"
+
+
+def exact_dollars(usd: float) -> str:
+    """Return an amount that somebody wrote, as it was written: $20, $0.03, $1.5."""
+    text = f"{usd:,.10f}".rstrip("0").rstrip(".")
+    return f"${text}"
+
+
+def _three(value: float) -> str:
+    if value == int(value):
+        return str(int(value))
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
