@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from router.engine.context import RequestContext
-from router.engine.eligibility import Progress, breakers_admit, callable_later, is_probed, pick
+from router.engine.eligibility import Progress, breakers_admit, callable_later, next_probe, pick
 from router.engine.needs import serves
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
 from router.plan.plan import Tier
@@ -177,7 +177,9 @@ def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
             if reserved is None:
                 continue
             call = Call(target, tier_index, key, reserved)
-        elif reason == "circuit_open" and not is_probed(context, target, key):
+        elif reason == "circuit_open" and pause <= max(0.0, longest):
+            if not (yield from _probe_in_turn(context, target, key, longest)):
+                continue
             call = Call(target, tier_index, key)
         else:
             continue
@@ -204,6 +206,21 @@ def _in_line(
         if pause > longest:
             states.give_back(target, key, reserved, context.clock())
             return None
+
+
+def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: float) -> Generator[Step, Outcome, bool]:
+    """Wait until an open breaker may be probed, or another's probe has closed it; says whether to call now."""
+    needs = context.requirements
+    pause = next_probe(context, target, key) - context.clock()
+    while pause > 0:
+        if pause > longest:
+            return False
+        context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
+        yield Wait(pause)
+        longest -= pause
+        pause = next_probe(context, target, key) - context.clock()
+    refusal = context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
+    return refusal is None or refusal.reason == "circuit_open"
 
 
 # --- the same targets again
