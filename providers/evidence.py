@@ -53,7 +53,8 @@ _FEATURE = (
     r"(?:features?|beta|previews?|web[ _]search|file[ _]search|code[ _](?:interpreter|execution)|computer[ _]use"
     r"|image[ _]generation|fine[- ]?tun\w{1,4}|batch(?:es)?|streaming|stream|reasoning summar(?:y|ies)"
     r"|(?:service|priority)[ _]tier|priority|flex|prompt cach\w{1,4}|tools?|tool use|functions?"
-    r"|structured outputs?|vision|audio|zero data retention|logprobs|citations|search|grounding|mcp|long context|1m context|fast mode)"
+    r"|structured outputs?|vision|audio|zero data retention|logprobs|citations|search"
+    r"|grounding|mcp|long context|1m context|fast mode)"
 )
 _BAD = r"(?:incorrect|invalid|wrong|missing|expired|malformed|revoked|disabled|unknown|unrecogni[sz]ed|unusable|no|bad)"
 _KEY = (

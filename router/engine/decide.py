@@ -22,6 +22,8 @@ from router.state.limits import Reserved
 from router.state.retries import full_jitter
 from router.views.trace import Pause
 
+_ROUNDING = 1e-6  # seconds that are no wait: what is left of one by the rounding of floating point
+
 PickHedge = Callable[..., Call | None]  # called with `beside`, the identities of targets under way
 
 
@@ -212,7 +214,7 @@ def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: f
     """Wait until an open breaker may be probed, or another's probe has closed it; says whether to call now."""
     needs = context.requirements
     pause = next_probe(context, target, key) - context.clock()
-    while pause > 0:
+    while pause > _ROUNDING:
         if pause > longest:
             return False
         context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
