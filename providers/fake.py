@@ -17,7 +17,7 @@ import msgspec
 
 from providers.accumulate import Accumulator, as_chunks
 from providers.base import ChunkStream
-from providers.errors import ErrorCode, ProviderError
+from providers.errors import PLAIN_WORDS, ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.types import (
     CompletionRequest,
@@ -54,10 +54,14 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """A failure after `delay` seconds."""
+    """A failure after `delay` seconds.
+
+    A router reads in the `message` what a refusal is about, as it does with a vendor's. Without one, AUTHENTICATION is
+    about the key and MODEL_NOT_FOUND about the model, and PERMISSION_DENIED says nothing.
+    """
 
     code: ErrorCode
-    message: str = "scripted failure"
+    message: str = ""
     delay: float = 0.0
     retry_after: float | None = None
     context_window: int | None = None
@@ -156,9 +160,12 @@ class FakeProvider:
             yield chunk
 
     def _error(self, step: Fail, model: str) -> ProviderError:
+        says = "scripted failure"
+        if step.code in (ErrorCode.AUTHENTICATION, ErrorCode.MODEL_NOT_FOUND):
+            says += f": {PLAIN_WORDS[step.code]}"
         return ProviderError(
             step.code,
-            step.message,
+            step.message or says,
             provider=self.name,
             model=model,
             status=step.status,

@@ -21,7 +21,7 @@ from router.engine.eligibility import (
     Progress,
     breakers_admit,
     callable_later,
-    is_probed,
+    next_probe,
     pick,
 )
 from router.engine.needs import serves
@@ -31,6 +31,8 @@ from router.plan.target import Key, Target
 from router.state.limits import Reserved
 from router.state.retries import full_jitter
 from router.views.trace import Pause
+
+_ROUNDING = 1e-6  # seconds that are no wait: what is left of one by the rounding of floating point
 
 PickHedge = Callable[..., Call | None]  # called with `beside`, the identities of targets under way
 
@@ -238,8 +240,8 @@ def _wait_for(
         if reserved is not None:
             return Call(target, tier_index, key, reserved)
         progress.vain += 1
-    if reason == "circuit_open" and progress.last is None and not is_probed(context, target, key):
-        return Call(target, tier_index, key)
+    if reason == "circuit_open" and progress.last is None and pause <= max(0.0, longest):
+        return Call(target, tier_index, key) if (yield from _probe_in_turn(context, target, key, longest)) else None
     return None
 
 
@@ -268,6 +270,21 @@ def _in_line(
         if pause > longest:
             states.give_back(target, key, reserved, context.clock())
             return None
+
+
+def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: float) -> Generator[Step, Outcome, bool]:
+    """Wait until an open breaker may be probed, or another's probe has closed it; says whether to call now."""
+    needs = context.requirements
+    pause = next_probe(context, target, key) - context.clock()
+    while pause > _ROUNDING:
+        if pause > longest:
+            return False
+        context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
+        yield Wait(pause)
+        longest -= pause
+        pause = next_probe(context, target, key) - context.clock()
+    refusal = context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
+    return refusal is None or refusal.reason == "circuit_open"
 
 
 # --- the same targets again

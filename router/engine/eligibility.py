@@ -181,6 +181,8 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
                 )
                 if refusal is None:
                     later.append(Later(now, tier_index, target, key, "limited"))
+                elif refusal.reason == "circuit_open":  # where nothing else is left it is probed before its time
+                    later.append(Later(next_probe(context, target, key), tier_index, target, key, refusal.reason))
                 elif refusal.reason != "draining":
                     later.append(Later(refusal.until, tier_index, target, key, refusal.reason))
     return later
@@ -193,11 +195,10 @@ def next_try(context: RequestContext, tiers: Collection[int]) -> float | None:
     return None if soonest == inf else max(0.0, soonest - context.clock())
 
 
-def is_probed(context: RequestContext, target: Target, key: Key) -> bool:
-    """Say whether a breaker of the target or key has all its probes under way, or was opened by hand."""
+def next_probe(context: RequestContext, target: Target, key: Key) -> float:
+    """Return from when on an open breaker of the target or key may be probed (the loop's time)."""
     now = context.clock()
-    guards = context.states.guards(target, key)
-    return any(guard.breaker.manual for guard in guards) or any(guard.breaker.probing(now) for guard in guards)
+    return max(guard.breaker.next_probe(now) for guard in context.states.guards(target, key))
 
 
 def breakers_admit(context: RequestContext, target: Target, key: Key) -> bool:

@@ -276,7 +276,7 @@ class FailOver(Generic[T]):
 def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
     """Report a failure to the lease, the trace and the figures."""
     now = context.clock()
-    hold = lease.failed(failure, now)
+    hold = lease.failed(failure, now, context.request)
     if hold is not None:
         context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
     context.trace.entries.append(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from providers.errors import CONSEQUENCES, ProviderError
-from providers.types import CompletionResponse, RemainingQuota, Usage
+from providers.errors import CONSEQUENCES, Consequence, ProviderError
+from providers.evidence import Concern
+from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, Usage
 from router.plan.target import Key
+from router.state.evidence import concern_for, marks
 from router.state.guard import _FAILURE_COUNTS_AS, Guard, Pacing, TargetState
 from router.state.limits import Reserved
 from router.state.spending import Charge
@@ -64,8 +67,11 @@ class Lease:
             seconds = now - self.started
             state.breaker.success(permit, now, seconds)
             guard.breaker.success(shared, now, seconds)
+            guard.limited = None
             if state.pacing:
-                state.paced(self.key).hits = 0
+                paced = state.paced(self.key)
+                paced.hits = 0
+                paced.doubt.clear()
             self._settle(now, response, whole=True)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
@@ -81,8 +87,9 @@ class Lease:
             if guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
-    def failed(self, error: ProviderError, now: float) -> Hold | None:
-        """Report that the call failed; the error's code says what that means for target and key.
+    def failed(self, error: ProviderError, now: float, request: CompletionRequest) -> Hold | None:
+        """Report that the call failed; the error's code, and the vendor's words, say what that means for target and
+        key.
 
         Gives the hold that begins with it; None where none does, or one was running already.
         """
@@ -100,13 +107,10 @@ class Lease:
             key.breaker.failure(self._permits[1], now)
         else:
             key.breaker.forget(self._permits[1])
-        if meant.breaker == "open_key":
-            key.breaker.trip(now)
-        elif meant.breaker == "open_target" and meant.other_key and self.key.number:
-            self._state.paced(self.key).hold(now + state.breaker.rules.max_open_for)  # the other keys may be let in
-        elif meant.breaker == "open_target":
-            state.breaker.trip(now)
-        hold = self._hold(error, now)
+        about = concern_for(error, request)
+        if meant.breaker in ("open_target", "open_key") and about != "request":
+            self._refused(meant, about, now, request)
+        hold = None if about == "request" else self._hold(error, about, now)
         if error.phase == "connect":
             self._settle_unsent(now)
         elif meant.read:
@@ -141,12 +145,24 @@ class Lease:
             guard.limits.release_slot()
         return True
 
-    def _hold(self, error: ProviderError, now: float) -> Hold | None:
+    def _refused(self, meant: Consequence, about: Concern | None, now: float, request: CompletionRequest) -> None:
+        state, guard = self._guards
+        seen = marks(request) if about is None else None
+        if about == "key" or (about is None and meant.breaker == "open_key"):
+            guard.breaker.refusal(self._permits[1], now, seen)
+        elif meant.other_key and self.key.number:  # the other keys may be let in
+            paced, seconds = state.paced(self.key), state.breaker.rules.max_open_for
+            if seen is None or paced.doubt.confirmed_by(seen, now, seconds):
+                paced.hold(now + seconds)
+        else:
+            state.breaker.refusal(self._permits[0], now, seen)
+
+    def _hold(self, error: ProviderError, about: Concern | None, now: float) -> Hold | None:
         state, (_, key) = self._state, self._guards
         meant, asked = CONSEQUENCES[error.code].hold, error.retry_after
         held: Guard | Pacing
         if meant == "quota":
-            held, seconds = key, QUOTA_HOLD if asked is None else asked
+            held, seconds = state.paced(self.key), QUOTA_HOLD if asked is None else asked
         elif meant == "retry_after" and asked is not None:
             held, seconds = state, asked
         elif meant == "rate":
@@ -156,9 +172,24 @@ class Lease:
             seconds = wait if asked is None else asked
         else:
             return None
+        if about == "key" and meant != "retry_after":
+            held = key
+        elif about is None and meant != "retry_after":
+            both = self._both_limited(now + seconds)
+            if both > key.held_until:
+                held.hold(now + seconds)
+                held, seconds = key, both - now
         is_new = held.held_until <= now
         held.hold(now + seconds)
         return Hold(seconds, of_key=held is key) if is_new else None
+
+    def _both_limited(self, until: float) -> float:
+        """Return until when this target and another one of the key are held by limits of which nobody said whose they
+        are: so long they are taken for the key's. Minus infinity where no other is.
+        """
+        state, key = self._guards
+        before, key.limited = key.limited, (state, until)
+        return -inf if before is None or before[0] is state else min(before[1], until)
 
     def _settle_unsent(self, now: float) -> None:
         """Give everything back: the vendor never got the call."""
