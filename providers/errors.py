@@ -47,8 +47,8 @@ class Consequence(msgspec.Struct, frozen=True):
 
     `http_status`: what a server answers with that tells this failure to its client (RFC 9110; 499 is nginx's). The
     vendors differ in two of them: `providers.wire` says where.
-    `retry`: the same target again — "no", "backoff", "at_once" (first without a wait, then with
-    backoff) or "if_short" (only a Retry-After within `retry.max_wait`, when nothing else is eligible).
+    `retry`: the same target again — "no", "backoff" or "if_short" (only a Retry-After within
+    `retry.max_wait`, when nothing else is eligible).
     `fallback`: the next target — "no", "yes", "larger_window", "if_named" (only where `on` names it),
     or "stream_policy" (`on_stream_break` decides).
     `breaker`: "none", "failure", "open_target" or "open_key": both open at once where the vendor's words are about the
@@ -60,7 +60,7 @@ class Consequence(msgspec.Struct, frozen=True):
     """
 
     http_status: int
-    retry: Literal["no", "backoff", "at_once", "if_short"] = "no"
+    retry: Literal["no", "backoff", "if_short"] = "no"
     fallback: Literal["no", "yes", "larger_window", "if_named", "stream_policy"] = "yes"
     breaker: Literal["none", "failure", "open_target", "open_key"] = "none"
     hold: Literal["none", "retry_after", "quota", "rate"] = "none"
@@ -83,7 +83,7 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.OVERLOADED: Consequence(503, retry="backoff", breaker="failure", hold="retry_after"),
         ErrorCode.SERVER_ERROR: Consequence(500, retry="backoff", breaker="failure"),
         ErrorCode.TIMEOUT: Consequence(504, breaker="failure", read=True),
-        ErrorCode.CONNECTION_FAILED: Consequence(502, retry="at_once", breaker="failure"),
+        ErrorCode.CONNECTION_FAILED: Consequence(502, retry="backoff", breaker="failure"),
         ErrorCode.PROTOCOL_ERROR: Consequence(502, breaker="failure", read=True),
         ErrorCode.STREAM_INTERRUPTED: Consequence(502, fallback="stream_policy", breaker="failure", read=True),
         ErrorCode.CANCELLED: Consequence(499, fallback="no", read=True),
@@ -131,7 +131,8 @@ class ProviderError(SignalboxError):
     `retry_after` is in seconds. `context_window` and `prompt_tokens` are filled when a context-length
     error names them. `body_excerpt` is cut and scrubbed of the key. `partial` is the answer so far
     when a committed stream broke. `phase` tells what a timeout or connection failure hit
-    ("connect", "first_token", "idle", "total", "read").
+    ("connect", "first_token", "idle", "answer", "total", "read"). `stale_connection`
+    says that an old connection was closed before any byte of the answer came, so that the request may be sent again.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class ProviderError(SignalboxError):
         context_window: int | None = None,
         prompt_tokens: int | None = None,
         phase: str | None = None,
+        stale_connection: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -165,6 +167,7 @@ class ProviderError(SignalboxError):
         self.context_window = context_window
         self.prompt_tokens = prompt_tokens
         self.phase = phase
+        self.stale_connection = stale_connection
         self.partial: CompletionResponse | None = None
         self.trace: Any = None  # a router's trace of the request, where one raised this
 

@@ -54,7 +54,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """A failure after `delay` seconds.
+    """A failure after `delay` seconds; the other fields are those of the `ProviderError`.
 
     A router reads in the `message` what a refusal is about, as it does with a vendor's. Without one, AUTHENTICATION is
     about the key and MODEL_NOT_FOUND about the model, and PERMISSION_DENIED says nothing.
@@ -67,6 +67,7 @@ class Fail(msgspec.Struct, frozen=True):
     context_window: int | None = None
     status: int | None = None
     phase: str | None = None
+    stale_connection: bool = False
 
 
 class Hang(msgspec.Struct, frozen=True):
@@ -172,6 +173,7 @@ class FakeProvider:
             retry_after=step.retry_after,
             context_window=step.context_window,
             phase=step.phase,
+            stale_connection=step.stale_connection,
         )
 
 

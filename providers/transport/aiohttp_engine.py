@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
+from contextvars import ContextVar
+from functools import partial
+from math import inf
+from typing import Any, cast
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
-from providers.transport.engine import RawResponse, joined
+from providers.transport.engine import KEEP_ALIVE, RawResponse, StaleConnection, joined
 
 _READ_BUFFER = 256 * 1024
 _MAX_HEADER = 64 * 1024
 _LARGE = 1024 * 1024
 _IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
+_DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 _KEPT = 64  # URLs, and timeouts, that are kept ready
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed session.
@@ -44,8 +51,8 @@ class AiohttpEngine:
         self._proxy = proxy
         self._verify = verify
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._keeper: AsyncGenerator[aiohttp.ClientSession, None] | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._keeper: AsyncGenerator[_Sessions, None] | None = None
+        self._sessions: _Sessions | None = None
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._answers: set[_AiohttpAnswer] = set()  # that are being read
@@ -53,11 +60,12 @@ class AiohttpEngine:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
-        session = self._session
-        if session is None or session.closed or asyncio.get_running_loop() is not self._loop:
-            session = await self._open()
+        sessions = self._sessions
+        if sessions is None or sessions.pooled.closed or asyncio.get_running_loop() is not self._loop:
+            sessions = await self._open()
+        _connection.set(None)
         try:
-            answer = await session.request(
+            answer = await sessions.current().request(
                 method,
                 self._url(url),
                 # A large body as a file, which aiohttp sends piece by piece in place of holding up the loop.
@@ -68,21 +76,25 @@ class AiohttpEngine:
                 timeout=self._timeout(connect),
             )
         except _FAILURES as error:
-            raise _as_httpx(error) from error
+            used, failure = _connection.get(), _as_httpx(error)
+            if used is not None and used.was_stale and isinstance(failure, httpx.ReadError):
+                sessions.distrust()
+                raise StaleConnection(str(failure)) from error
+            raise failure from error
         return _AiohttpAnswer(answer, self._answers)
 
     async def aclose(self) -> None:
-        keeper, self._keeper, self._session = self._keeper, None, None
+        keeper, self._keeper, self._sessions = self._keeper, None, None
         for answer in tuple(self._answers):
             answer.abort()  # a closed session does not wake those who read from it
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
 
-    async def _open(self) -> aiohttp.ClientSession:
+    async def _open(self) -> _Sessions:
         self._loop = asyncio.get_running_loop()
         self._keeper = _pool(self._ssl())
-        self._session = await anext(self._keeper)
-        return self._session
+        self._sessions = await anext(self._keeper)
+        return self._sessions
 
     def _ssl(self) -> ssl.SSLContext | bool:
         if not isinstance(self._verify, str):
@@ -113,9 +125,54 @@ class AiohttpEngine:
         return found
 
 
-async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[aiohttp.ClientSession, None]:
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_CONNECTION, ssl=context)
-    session = aiohttp.ClientSession(
+class _Sessions:
+    """A session with a pool, and one whose connections are used once.
+
+    Connections of a pool die together, when a server restarts: after the first has, new ones are made for a moment.
+    """
+
+    def __init__(self, context: ssl.SSLContext | bool) -> None:
+        self._context = context
+        self._fresh: aiohttp.ClientSession | None = None
+        self._distrusted_until = -inf
+        self.pooled = _session(_Connector(keepalive_timeout=_IDLE_CONNECTION, ssl=context))
+
+    def distrust(self) -> None:
+        """Take note that a connection of the pool was dead."""
+        self._distrusted_until = asyncio.get_running_loop().time() + _DISTRUST
+
+    def current(self) -> aiohttp.ClientSession:
+        """The session for a request that begins now."""
+        if self._distrusted_until == -inf or asyncio.get_running_loop().time() >= self._distrusted_until:
+            return self.pooled
+        if self._fresh is None:
+            self._fresh = _session(_Connector(force_close=True, ssl=self._context))
+        return self._fresh
+
+    async def close(self) -> None:
+        await self.pooled.close()
+        if self._fresh is not None:
+            await self._fresh.close()
+
+
+async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[_Sessions, None]:
+    sessions = _Sessions(context)
+    try:
+        yield sessions
+    finally:
+        await sessions.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections that know of their use, and notice when the other side is gone."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(limit=0, socket_factory=_socket, **more)
+        self._factory = partial(cast(type[ResponseHandler], _Connection), loop=self._loop)
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # it would unpack all of what came at once
@@ -123,10 +180,39 @@ async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[aiohttp.Client
         max_line_size=_MAX_HEADER,
         max_field_size=_MAX_HEADER,
     )
-    try:
-        yield session
-    finally:
-        await session.close()
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket of the kind that was looked up, which notices when the other side is gone."""
+    made = socket.socket(*address[:3])
+    for option in KEEP_ALIVE:
+        made.setsockopt(*option)
+    return made
+
+
+class _Connection(ResponseHandler):
+    """A connection that knows whether it came out of the pool, and whether any of the answer has come."""
+
+    _requests = 0
+    _heard = False
+
+    @property
+    def was_stale(self) -> bool:
+        """Whether an earlier request used it as well, and this one got not a byte."""
+        return self._requests > 1 and not self._heard
+
+    def set_response_params(self, **params: Any) -> None:  # called before each request, in its task
+        self._requests += 1
+        self._heard = False
+        _connection.set(self)
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        super().data_received(data)
+
+
+_connection: ContextVar[_Connection | None] = ContextVar("connection", default=None)  # of the task's last request
 
 
 class _AiohttpAnswer:

@@ -21,6 +21,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from providers.errors import CONSEQUENCES, ErrorCode
 from router.config import units
@@ -182,13 +183,25 @@ def key(description: str, default: Any = None, **more: Any) -> Any:
     return Field(default, description=description, **more)
 
 
-class TimeoutPolicy(Section):
-    """How long to wait, in seconds."""
+def _limit(value: Any) -> float | str:
+    try:
+        return units.limit(_scalar(value))
+    except units.OtherWordForOff as error:
+        raise PydanticCustomError("no_limit", str(error)) from None
 
-    connect: Duration | None = key("How long a connection may take.")
-    first_token: Duration | None = key("How long until the first content (a plain call: the answer).")
-    idle: Duration | None = key("How long between two chunks with content.")
-    total: Duration | None = key("The deadline of the whole request, over all attempts.")
+
+_LIMIT = _written(r"^off$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "5s", "2m", "off")
+Limit = Annotated[float | Literal["off"] | None, BeforeValidator(_limit), _LIMIT]  # None: not written
+
+
+class TimeoutPolicy(Section):
+    """How long to wait, in seconds, or `off`."""
+
+    connect: Limit = key("How long a connection may take; off: as long as it takes.")
+    first_token: Limit = key("Of a stream: how long until its first content.")
+    idle: Limit = key("Of a stream: how long between two pieces with content; keep-alives stretch it to 10m.")
+    answer: Limit = key("Of a plain call: how long one target may take for the whole answer.")
+    total: Limit = key("The deadline of the request, over all attempts; of a stream: until its first content.")
 
 
 class RetryPolicy(Section):

@@ -35,6 +35,9 @@ _PERIOD_WORDS = {"sec": "s", "second": "s", "minute": "min", "hour": "h", "day":
 # A month is one of the calendar; these are the seconds of a mean one.
 BUDGET_PERIODS = {**PERIODS, "w": Decimal(604_800), "month": Decimal(2_629_746)}
 
+_MEANS_OFF = frozenset(
+    ("", "none", "no", "null", "~", "never", "false", "true", "disabled", "inf", "infinite", "unlimited")
+)
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _AMOUNT = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
 _RATE = re.compile(rf"({_NUMBER}\s*[kM]?)\s*/\s*([a-z]+)")
@@ -63,6 +66,26 @@ def duration(value: object) -> float:
     if _is_number(value):
         raise ValueError(f"a duration needs a unit: write {shown(value)}s or {shown(value)}ms")
     return float(_amount(value, DURATIONS, "a duration, such as 250ms, 5s, 2m, 1h or 1d"))
+
+
+class OtherWordForOff(ValueError):
+    """Somebody means no limit and says so in another way than the language does."""
+
+    def __init__(self) -> None:
+        super().__init__("no limit is written as off; else a duration, such as 5s, is expected")
+
+
+def limit(value: object) -> float | str:
+    """A duration above 0, or `off`: the one word for no limit. Raises ValueError."""
+    if value == "off":
+        return "off"
+    text = "null" if value is None else str(value).strip().lower()
+    if text == "off" or text.lstrip("-+.") in _MEANS_OFF or re.fullmatch(r"0+(\.0*)?|-[0-9.]+", text):
+        raise OtherWordForOff
+    seconds = duration(value)
+    if not seconds > 0:
+        raise ValueError("this must be more than 0; no limit is written as off")
+    return seconds
 
 
 def count(value: object) -> int:

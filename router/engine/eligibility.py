@@ -33,13 +33,14 @@ class Failure(NamedTuple):
 
 class Progress(msgspec.Struct):
     """What a request has seen so far. `tried` has a failure for each attempt, and `keys` the keys that an error was
-    about, both by the target's identity.
+    about, both by the target's identity; `renewed` are the targets that were called again on a new connection.
 
     `attempts` are those at a model: a key that is refused is none, as if it had been skipped.
     """
 
     tried: dict[str, list[Failure]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
+    renewed: set[str] = set()
     entered: set[int] = set()  # tiers
     skipped: set[tuple[int, str]] = set()  # (tier, target) whose skip is in the trace already
     attempts: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from providers.timeouts import NAMES
 from router.config.policies import Effective, Origin, effective
 from router.config.units import format_allowance, format_duration, format_percent, format_size
 from router.plan.plan import Chain, Plan, Tier
@@ -14,7 +15,7 @@ from router.views.routes import BranchView, Chains, ChainView, PolicyValue, Tier
 
 _DURATIONS = frozenset(
     {
-        *("connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"),
+        *(*NAMES, "backoff", "max_backoff", "max_wait"),
         *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "stale_if_error"),
     }
 )

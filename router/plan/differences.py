@@ -102,4 +102,4 @@ def _dollars(budget: Budget | None) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "none" if value is None else format_duration(value)
+    return "off" if value is None else format_duration(value)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Timeout
@@ -37,9 +37,10 @@ class Target:
     its own: `mini (thinking=low)`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
     model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here.
-    `connect` is in seconds, where it is not its provider's own. `identity` is what it is, whatever
-    route names it: the model at its account with its params. Its state outlives every edit that leaves this unchanged.
-    `model_identity` is the same without params: what all targets of a model share.
+    `usual` are the timeouts that it has on any route that says nothing of them. `connect` is in seconds, where it is
+    not its provider's own. `identity` is what it is, whatever route names it: the model at its account with its params.
+    Its state outlives every edit that leaves this unchanged. `model_identity` is the same without params: what all
+    targets of a model share.
     """
 
     name: str
@@ -49,8 +50,9 @@ class Target:
     weight: float = 1.0
     params: Mapping[str, Any] = field(default_factory=dict)
     timeout: Timeout = field(default_factory=Timeout)
+    usual: Timeout = field(default_factory=Timeout)
     retry: RetryRules = field(default_factory=RetryRules)
-    connect: float | None = None
+    connect: float | Literal["off"] | None = None
     capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
     disabled: bool = False
     account: str = ""

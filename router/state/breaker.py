@@ -25,7 +25,7 @@ from router.state.evidence import Doubt, Marks
 State = Literal["closed", "open", "half_open"]
 
 _BUCKETS = 10
-_LONGEST_LEASE = 120.0  # seconds; no longer than a request may take by default
+_LONGEST_LEASE = 120.0  # seconds; after that another probe may be sent
 _JITTER = 0.1
 _RAMP_START = 0.1
 _PACE = 1.0  # seconds between two probes that are made because nothing else is left

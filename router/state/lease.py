@@ -87,15 +87,19 @@ class Lease:
             if guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
-    def failed(self, error: ProviderError, now: float, request: CompletionRequest) -> Hold | None:
+    def failed(
+        self, error: ProviderError, now: float, request: CompletionRequest, *, is_evidence: bool = True
+    ) -> Hold | None:
         """Report that the call failed; the error's code, and the vendor's words, say what that means for target and
-        key.
+        key, unless the failure is no evidence about them.
 
         Gives the hold that begins with it; None where none does, or one was running already.
         """
         if not self._end():
             return None
         meant = CONSEQUENCES[error.code]
+        if not is_evidence:
+            meant = replace(meant, breaker="none")
         state, key = self._guards
         if meant.breaker == "failure":
             state.breaker.failure(self._permits[0], now)
