@@ -10,7 +10,8 @@ SignalboxError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from providers.errors import CONSEQUENCES, USEFULNESS, ErrorCode, SignalboxError
@@ -39,6 +40,27 @@ class RouteExhausted(SignalboxError):
         if self.retry_after is not None:
             lines.append(f"  try again in {self.retry_after:.3g} s")
         return "\n".join(lines)
+
+
+def give_trace(error: BaseException, trace: Trace) -> None:
+    """Let an error tell what happened to its request, as `error.trace`.
+
+    A `CancelledError` has it as well: whoever gave up may ask what it waited for.
+    """
+    error.trace = trace  # type: ignore[attr-defined]  # every exception takes attributes
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[None]:
+    """Give every error that leaves this the trace of its request, unless it has that of the call behind it."""
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if getattr(error, "trace", None) is None:
+            give_trace(error, trace)
+        raise
 
 
 class UnknownRoute(SignalboxError):

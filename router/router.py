@@ -17,6 +17,7 @@ from router.engine.engine import Engine
 from router.engine.request import Messages, build_request
 from router.engine.stream import LiveStream, RouterStream
 from router.engine.token_counts import count_exact
+from router.errors import tracing
 from router.monitor.control import set_breaker, set_draining
 from router.monitor.report import Report
 from router.plan.compile import compile_plan
@@ -132,10 +133,13 @@ class Router:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
         chain, request, trace = self._engine.begin(route, messages, params)
-        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
-        if cached is None:
+        if cache == "use" and chain.cache is None:
             return await self._engine.complete(chain, request, trace)
-        return await cached.complete(chain, request, trace, cache)
+        with tracing(trace):
+            cached = self._cache_for(chain, cache, trace)
+            if cached is None:
+                return await self._engine.complete(chain, request, trace)
+            return await cached.complete(chain, request, trace, cache)
 
     def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
         """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
@@ -145,7 +149,8 @@ class Router:
         """
         chain, request, trace = self._engine.begin(route, messages, params)
         live = LiveStream(self._engine, chain, request, trace)
-        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
+        with tracing(trace):
+            cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
         return RouterStream(live if cached is None else cached.stream(live, cache))
 
     def _cache_for(self, chain: Chain, control: CacheControl, trace: Any) -> CachedRequests | None:

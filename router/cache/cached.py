@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
+from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import CacheKey, NotCacheable, cache_key
@@ -22,7 +23,7 @@ from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
-from router.errors import RouteExhausted
+from router.errors import RouteExhausted, tracing
 from router.plan.plan import Chain, Plan
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
@@ -151,7 +152,8 @@ class CachedRequests:
 
         def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
-            trace.cache = self.cache.keep(key, response, chain.cache)
+            with harmless:
+                trace.cache = self.cache.keep(key, response, chain.cache)
 
         def on_end() -> None:
             if self._calls.get(flight) is joined:
@@ -235,6 +237,12 @@ class CachedStream:
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
         """Yield the chunks as they come; raises what the request fails with."""
+        with tracing(self.trace):
+            async with aclosing(self._chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
         clock = self._requests.enter_loop().time
         began = clock()
         lookup = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)

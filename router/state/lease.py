@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, Consequence, ProviderError
 from providers.evidence import Concern
+from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, Usage
+from router.plan.pricing import plausible
 from router.plan.target import Key
 from router.state.evidence import concern_for, marks
 from router.state.guard import _FAILURE_COUNTS_AS, Guard, Pacing, TargetState
@@ -37,7 +39,10 @@ class Lease:
     what the vendor counted where it says so.
     """
 
-    __slots__ = ("_charge", "_ended", "_guards", "_permits", "_prompt", "_reserved", "_state", "key", "seen", "started")
+    __slots__ = (
+        *("_charge", "_ended", "_guards", "_permits", "_prompt", "_reserved", "_state"),
+        *("key", "seen", "started", "used"),
+    )
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Lease:
         self._prompt = prompt
         self._charge = charge
         self.seen: CompletionResponse | None = None  # an answer that was had but is not to be given out
+        self.used: Usage | None = None  # once it has ended: what was counted, or else estimated
         self._ended = False
         self.key = key
         self.started = now
@@ -197,14 +203,16 @@ class Lease:
 
     def _settle_unsent(self, now: float) -> None:
         """Give everything back: the vendor never got the call."""
+        self.used = Usage(0, 0)
         if self._charge is not None:
-            self._charge.settle(Usage(0, 0), estimated=False)
+            with harmless:
+                self._charge.settle(self.used, estimated=False)
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
             guard.limits.give_back(reserved, now)
 
     def _settle(self, now: float, response: CompletionResponse | None, *, whole: bool = False) -> None:
         """Settle for a prompt that was read and so much of an answer; what the vendor did not count is estimated."""
-        counted = Usage() if response is None else response.usage
+        counted = Usage() if response is None else plausible(response.usage)
         prompt, answer = counted.input_tokens, counted.output_tokens
         if whole and prompt is not None and answer is not None:
             self._settle_as(now, counted, estimated=False)
@@ -215,8 +223,10 @@ class Lease:
         self._settle_as(now, replace(counted, input_tokens=prompt, output_tokens=answer), estimated=True)
 
     def _settle_as(self, now: float, usage: Usage, *, estimated: bool) -> None:
+        self.used = usage
         if self._charge is not None:
-            self._charge.settle(usage, estimated=estimated)
+            with harmless:
+                self._charge.settle(usage, estimated=estimated)
         state, guard = self._guards
         if state.limits.is_unlimited and guard.limits.is_unlimited:
             return
