@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from contextvars import ContextVar
-from functools import partial
-from math import inf
-from typing import Any, cast
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
-from providers.transport.engine import KEEP_ALIVE, RawResponse, StaleConnection, joined
+from providers.settings import ClientCertificate
+from providers.transport.aiohttp_sessions import Sessions
+from providers.transport.engine import RawResponse, StaleConnection, joined
+from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
+from providers.transport.tls import tls
 
-_READ_BUFFER = 256 * 1024
-_MAX_HEADER = 64 * 1024
 _LARGE = 1024 * 1024
-_IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
-_DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 _KEPT = 64  # URLs, and timeouts, that are kept ready
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed session.
@@ -45,14 +40,24 @@ class AiohttpEngine:
     Args:
         proxy: an HTTP proxy's URL.
         verify: check certificates; a string is the path of a CA bundle.
+        client_cert: shown to servers that ask for a certificate.
+        unix_socket: the path of a socket that is connected to, whatever the URLs' host.
     """
 
-    def __init__(self, *, proxy: str | None = None, verify: bool | str = True) -> None:
+    def __init__(
+        self,
+        *,
+        proxy: str | None = None,
+        verify: bool | str = True,
+        client_cert: ClientCertificate | None = None,
+        unix_socket: str | None = None,
+    ) -> None:
         self._proxy = proxy
-        self._verify = verify
+        self._tls = verify, client_cert
+        self._unix_socket = unix_socket
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._keeper: AsyncGenerator[_Sessions, None] | None = None
-        self._sessions: _Sessions | None = None
+        self._keeper: AsyncGenerator[Sessions, None] | None = None
+        self._sessions: Sessions | None = None
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._answers: set[_AiohttpAnswer] = set()  # that are being read
@@ -63,7 +68,6 @@ class AiohttpEngine:
         sessions = self._sessions
         if sessions is None or sessions.pooled.closed or asyncio.get_running_loop() is not self._loop:
             sessions = await self._open()
-        _connection.set(None)
         try:
             answer = await sessions.current().request(
                 method,
@@ -76,9 +80,8 @@ class AiohttpEngine:
                 timeout=self._timeout(connect),
             )
         except _FAILURES as error:
-            used, failure = _connection.get(), _as_httpx(error)
-            if used is not None and used.was_stale and isinstance(failure, httpx.ReadError):
-                sessions.distrust()
+            failure = _as_httpx(error, url)
+            if isinstance(failure, httpx.ReadError) and sessions.found_stale():
                 raise StaleConnection(str(failure)) from error
             raise failure from error
         return _AiohttpAnswer(answer, self._answers)
@@ -90,19 +93,14 @@ class AiohttpEngine:
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
 
-    async def _open(self) -> _Sessions:
-        self._loop = asyncio.get_running_loop()
-        self._keeper = _pool(self._ssl())
-        self._sessions = await anext(self._keeper)
+    async def _open(self) -> Sessions:
+        context = await asyncio.to_thread(tls, *self._tls)  # it reads hundreds of certificates
+        loop = asyncio.get_running_loop()
+        if self._sessions is None or self._sessions.pooled.closed or self._loop is not loop:  # else another was first
+            self._loop = loop
+            self._keeper = _pool(context, self._unix_socket)
+            self._sessions = await anext(self._keeper)
         return self._sessions
-
-    def _ssl(self) -> ssl.SSLContext | bool:
-        if not isinstance(self._verify, str):
-            return self._verify
-        try:
-            return ssl.create_default_context(cafile=self._verify)
-        except OSError as error:  # ssl.SSLError is one
-            raise httpx.ConnectError(f"the CA bundle {self._verify} cannot be loaded: {error.strerror}") from error
 
     def _url(self, url: str) -> URL:
         found = self._urls.get(url)
@@ -125,94 +123,12 @@ class AiohttpEngine:
         return found
 
 
-class _Sessions:
-    """A session with a pool, and one whose connections are used once.
-
-    Connections of a pool die together, when a server restarts: after the first has, new ones are made for a moment.
-    """
-
-    def __init__(self, context: ssl.SSLContext | bool) -> None:
-        self._context = context
-        self._fresh: aiohttp.ClientSession | None = None
-        self._distrusted_until = -inf
-        self.pooled = _session(_Connector(keepalive_timeout=_IDLE_CONNECTION, ssl=context))
-
-    def distrust(self) -> None:
-        """Take note that a connection of the pool was dead."""
-        self._distrusted_until = asyncio.get_running_loop().time() + _DISTRUST
-
-    def current(self) -> aiohttp.ClientSession:
-        """The session for a request that begins now."""
-        if self._distrusted_until == -inf or asyncio.get_running_loop().time() >= self._distrusted_until:
-            return self.pooled
-        if self._fresh is None:
-            self._fresh = _session(_Connector(force_close=True, ssl=self._context))
-        return self._fresh
-
-    async def close(self) -> None:
-        await self.pooled.close()
-        if self._fresh is not None:
-            await self._fresh.close()
-
-
-async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[_Sessions, None]:
-    sessions = _Sessions(context)
+async def _pool(context: ssl.SSLContext | bool, path: str | None) -> AsyncGenerator[Sessions, None]:
+    sessions = Sessions(context, path)
     try:
         yield sessions
     finally:
         await sessions.close()
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Makes connections that know of their use, and notice when the other side is gone."""
-
-    def __init__(self, **more: Any) -> None:
-        super().__init__(limit=0, socket_factory=_socket, **more)
-        self._factory = partial(cast(type[ResponseHandler], _Connection), loop=self._loop)
-
-
-def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,  # it would unpack all of what came at once
-        read_bufsize=_READ_BUFFER,
-        max_line_size=_MAX_HEADER,
-        max_field_size=_MAX_HEADER,
-    )
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket of the kind that was looked up, which notices when the other side is gone."""
-    made = socket.socket(*address[:3])
-    for option in KEEP_ALIVE:
-        made.setsockopt(*option)
-    return made
-
-
-class _Connection(ResponseHandler):
-    """A connection that knows whether it came out of the pool, and whether any of the answer has come."""
-
-    _requests = 0
-    _heard = False
-
-    @property
-    def was_stale(self) -> bool:
-        """Whether an earlier request used it as well, and this one got not a byte."""
-        return self._requests > 1 and not self._heard
-
-    def set_response_params(self, **params: Any) -> None:  # called before each request, in its task
-        self._requests += 1
-        self._heard = False
-        _connection.set(self)
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        self._heard = True
-        super().data_received(data)
-
-
-_connection: ContextVar[_Connection | None] = ContextVar("connection", default=None)  # of the task's last request
 
 
 class _AiohttpAnswer:
@@ -260,15 +176,24 @@ class _AiohttpAnswer:
             self._answer.content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
 
 
-def _as_httpx(error: Exception) -> httpx.HTTPError:
-    """What the failure is in httpx's terms; raises it again when it is none of the network's."""
+def _as_httpx(error: Exception, url: str = "") -> httpx.HTTPError:
+    """What the failure is in httpx's terms; raises it again when it is none of the network's.
+
+    Args:
+        url: what was asked for, while there was no answer yet.
+    """
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
-        return _bad_answer(error)
+        return _bad_answer(error, url)
     if isinstance(error, TimeoutError):
         # aiohttp's text holds the whole URL, whose query may hold a secret.
-        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
+        hint = "" if not url.startswith("https:") or URL(url).port == 443 else f"; {SPEAKS_HTTP}"
+        return httpx.ConnectTimeout(f"no connection in time (timeout.connect){hint}")
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return httpx.ProxyError(f"the proxy {error.host}:{error.port} can't be reached: {_text(error)}")
+    if isinstance(error, UnixClientConnectorError):
+        return httpx.ConnectError(f"the socket {error.path}: {_text(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return httpx.ConnectError(_text(error))
+        return httpx.ConnectError(reason(error) or "no connection")
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return httpx.ReadError("the server closed the connection without an answer")
     if isinstance(error, aiohttp.ClientConnectionError | OSError):
@@ -280,16 +205,20 @@ def _as_httpx(error: Exception) -> httpx.HTTPError:
     raise error
 
 
-def _bad_answer(error: aiohttp.ClientResponseError | aiohttp.ClientPayloadError) -> httpx.HTTPError:
+def _bad_answer(error: aiohttp.ClientResponseError | aiohttp.ClientPayloadError, url: str) -> httpx.HTTPError:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return httpx.ProxyError(f"the proxy answers {error.status} {error.message}")
     if isinstance(error, aiohttp.ClientResponseError):
-        return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}")
+        hint = f"; {SPEAKS_TLS}" if url.startswith("http:") and _TLS_ALERT in error.message else ""
+        return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}{hint}")
     cause = error.__cause__
     if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
         return httpx.RemoteProtocolError("the answer's chunked encoding is broken")
     return httpx.ReadError("the connection broke before the answer was complete")
 
 
+_TLS_ALERT = r"\x15\x03"  # how a record of TLS with an alert begins, as aiohttp shows it (RFC 8446, section 5.1)
+
+
 def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return reason(error) or str(error) or type(error).__name__

@@ -320,6 +320,21 @@ def test_a_targets_own_timeout_is_evidence(limit: str, streamed: bool, level: st
     test()
 
 
+@pytest.mark.parametrize(("limit", "state"), [("1s", "closed"), ("3s", "open"), ("off", "open")])
+def test_a_route_that_does_not_wait_for_connections(limit: str, state: str) -> None:
+    """The same, for target and key."""
+
+    @story
+    async def test() -> None:
+        world = World(HASTY.replace("LIMIT", f"connect: {limit}"), a=lambda _: Fail(ErrorCode.TIMEOUT, phase="connect"))
+        target = world.router.chain("hasty").targets[0]
+        await _fails(world.router, "hasty", False, 5, None)
+        states = {guard.breaker.state for guard in world.router.states.guards(target, target.keys[0])}
+        assert states == {state}
+
+    test()
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 def test_total_is_never_evidence(streamed: bool) -> None:
     """What was left of it when a call began is chance, whoever has written it."""

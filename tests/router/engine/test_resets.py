@@ -45,7 +45,7 @@ def router(server: Server, carrier: str, *, spare: Server | None = None) -> Rout
     fallbacks = "[]" if spare is None else "[b/m]"
     text = (
         f"providers:\n{providers}\nroutes: {{chat: {{targets: [a/m], fallbacks: {fallbacks}}}}}\n"
-        "defaults: {retry: {backoff: 1ms, max_backoff: 1ms}}\n"
+        "defaults: {timeout: {connect: 1m}, retry: {backoff: 1ms, max_backoff: 1ms}}\n"
     )
     given: dict[str, Any] = {}
     if carrier == "httpx":
