@@ -12,7 +12,6 @@ from rich.cells import cell_len, set_cell_size
 from router.views.figures import Counts, Figures, Snapshot
 from router.views.money import UNKNOWN as UNKNOWN
 from router.views.money import dollars as dollars
-from router.views.money import exact_dollars
 
 _LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below each other stay apart
 
@@ -105,7 +104,7 @@ def spent(snapshot: Snapshot, scope: str, name: str) -> str | None:
     """Return how much of its budget a route or provider has spent; None without a budget."""
     for budget in snapshot.spending:
         if budget.scope == scope and budget.name == name:
-            return f"{dollars(budget.used, at_least=budget.at_least)} of {exact_dollars(budget.limit)}"
+            return f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     return None
 
 

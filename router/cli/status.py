@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from router.cli.common import Failure
-from router.views.money import dollars, exact_dollars
+from router.views.money import dollars
 
 if TYPE_CHECKING:
     from router.views.figures import (
@@ -129,7 +129,7 @@ def _route(route: RouteFigures) -> str:
 
 
 def _budget(budget: Spending, now: float) -> str:
-    used = f"{dollars(budget.used, at_least=budget.at_least)} of {exact_dollars(budget.limit)}"
+    used = f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     left = "" if budget.resets_at is None else f", begins anew in {_duration(max(0.0, budget.resets_at - now))}"
     return f"  $ budget of {budget.scope} {budget.name}: {used}{left}"
 

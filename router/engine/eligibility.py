@@ -17,7 +17,7 @@ from router.engine.steps import Call
 from router.errors import SKIP_CODES
 from router.plan.target import Key, Target
 from router.state.guard import Refusal
-from router.views.money import dollars, exact_dollars
+from router.views.money import exact_dollars
 from router.views.trace import Skip
 
 AGAIN = "again"  # why a target that was called already may be called later, where others have a skip's reason
@@ -144,7 +144,7 @@ def over_budget(context: RequestContext, target: Target, now: float) -> Refusal 
         return None
     account, seconds = over
     budget = account.budget
-    used = f"{dollars(account.spent)} of {exact_dollars(budget.usd)} {budget.period}"
+    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(budget.usd)} {budget.period}"
     how = "is used up" if account.is_used_up else "is granted to other processes"
     message = f"the budget of {budget.owner} {how} ({used}); it begins anew in {_rough(seconds)}"
     return Refusal("over_budget", message, now + seconds)

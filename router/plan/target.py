@@ -78,6 +78,11 @@ class Target:
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
 
+    def bound(self, max_tokens: int | None) -> int | None:
+        """Return the most tokens of an answer: what the request says, else the model's `params`; None for no bound."""
+        bound = self.params.get("max_tokens") if max_tokens is None else max_tokens
+        return bound if isinstance(bound, int) else None
+
     def __repr__(self) -> str:
         return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"
 

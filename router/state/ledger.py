@@ -27,6 +27,7 @@ from router.state.spending import BudgetAccount, Period, Spending
 log = logging.getLogger("signalbox.spending")
 
 EVERY = 1.0  # seconds between two exchanges
+LOOK = 2.0  # the same, for those who only look
 HELD = 10.0  # seconds that a grant holds without an exchange
 _IDLE = 5  # exchanges without a request, after which a grant is given back
 _SHARE = 16  # a process that asks for little is granted this part of what is left
@@ -82,6 +83,8 @@ class Ledger:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._failing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exchanged = 0.0  # when, on the clock of the machine
         spending.keeper = self
         for account in spending.accounts.values():
             account.share()
@@ -104,8 +107,19 @@ class Ledger:
         assert self._flushing is not None
         await asyncio.wait([self._flushing])
 
+    def look(self) -> None:
+        """Learn what others spent, for those who look on; that is done every two seconds at most."""
+        if self._loop is None or self._flushing is not None or time.monotonic() - self._exchanged < LOOK:
+            return
+        try:
+            if asyncio.get_running_loop() is self._loop:
+                self._begin()
+        except RuntimeError:
+            return  # who asks is on no loop
+
     async def aclose(self) -> None:
         """Write what is not on disk yet, and give back what was granted."""
+        self._loop = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -123,7 +137,8 @@ class Ledger:
     def soon(self) -> None:
         """Exchange within a second, beside the requests."""
         if self._timer is None and self._flushing is None:
-            self._timer = asyncio.get_running_loop().call_later(EVERY, self._begin)
+            self._loop = asyncio.get_running_loop()
+            self._timer = self._loop.call_later(EVERY, self._begin)
 
     @property
     def _is_due(self) -> bool:
@@ -162,6 +177,7 @@ class Ledger:
         return amounts
 
     def _apply(self, amounts: list[_Amount], sums: list[_Sum]) -> None:
+        self._exchanged = time.monotonic()
         if not sums:
             for amount in amounts:
                 amount.period.grant = inf  # on in memory

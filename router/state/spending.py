@@ -22,7 +22,9 @@ from router.plan.target import Target
 
 log = logging.getLogger("signalbox.spending")
 
-PATIENCE = 0.25  # seconds that a request waits for the ledger at most; then it goes on by what is known
+PATIENCE = 1.0  # seconds that a request waits for the ledger; then a share of what is left is spent without it
+_TRIES = 5  # times that it does
+_LENT = 16  # the share: this part, in so many seconds
 _FIRST_ANSWER = 4096  # tokens reserved at most for an answer of unknown length while none has been seen
 _FADING = 0.2  # of the way back to shorter answers, with each of them
 _ANSWERS = 1024  # targets whose answers are remembered
@@ -56,6 +58,9 @@ class Keeper(Protocol):
     async def sync(self) -> None:
         """Exchange it now; returns when that is done."""
 
+    def look(self) -> None:
+        """Learn what others spent, beside all else, for those who look on."""
+
 
 class Period:
     """What is spent in one period of a budget."""
@@ -82,6 +87,7 @@ class BudgetAccount:
     """
 
     __slots__ = (
+        "_lent_at",
         "_periods",
         "began",
         "budget",
@@ -101,6 +107,7 @@ class BudgetAccount:
         self.reserved = 0.0
         self.expected = 0.0  # what the last call was expected to cost
         self.waiting = 0  # requests that wait for a grant
+        self._lent_at = -inf
         self.idle = 0  # exchanges since a request asked for it
         self.unpriced = False  # whether the plan has targets that it can't count, since their price is not known
         self.began = budget.began(wall)
@@ -153,6 +160,14 @@ class BudgetAccount:
         if period.grant == inf or self.is_used_up:
             return False
         return period.pending + self.reserved >= period.grant or time.monotonic() > period.grant_ends
+
+    def lend(self) -> None:
+        """Go on without a grant for a while, where the ledger does not answer: with a small share of what is left."""
+        now, period = time.monotonic(), self.period
+        if self.is_short and now - self._lent_at >= PATIENCE:
+            self._lent_at = now
+            period.grant = period.pending + self.reserved + (self.budget.usd - period.spent - self.reserved) / _LENT
+            period.grant_ends = now + PATIENCE
 
     @property
     def is_empty(self) -> bool:
@@ -257,18 +272,25 @@ class Spending:
             account.idle = 0
             account.waiting += 1
         try:
-            async with asyncio.timeout(PATIENCE):
-                while short := [account for account in accounts if account.is_short]:
-                    await self.keeper.sync()
-                    if all(account.is_short and account.period.free <= 0 for account in short):
-                        return
-        except TimeoutError:
-            for account in accounts:
-                if account.is_short:
-                    account.period.grant = inf  # the disk is slow: go on by what is known, until it answers
+            for _ in range(_TRIES):
+                try:
+                    async with asyncio.timeout(PATIENCE):
+                        await self._granted(accounts)
+                    return
+                except TimeoutError:
+                    for account in accounts:
+                        account.lend()
         finally:
             for account in accounts:
                 account.waiting -= 1
+
+    async def _granted(self, accounts: list[BudgetAccount]) -> None:
+        """Exchange until none of these is short, or nothing more is to be had for them."""
+        assert self.keeper is not None
+        while short := [account for account in accounts if account.is_short]:
+            await self.keeper.sync()
+            if all(account.is_short and account.period.free <= 0 for account in short):
+                return
 
     def begin_charge(
         self, budgets: Iterable[Budget | None], target: Target, prompt: int, max_tokens: int | None
@@ -284,8 +306,8 @@ class Spending:
 
     def _expected_answer(self, target: Target, max_tokens: int | None) -> int:
         """Return the tokens to reserve for an answer: what bounds it, else what the target's answers are like."""
-        bound = max_tokens if max_tokens is not None else target.params.get("max_tokens")
-        if isinstance(bound, int):
+        bound = target.bound(max_tokens)
+        if bound is not None:
             return bound
         known = target.capabilities.max_output_tokens
         seen = self._answers.get(target.identity, _FIRST_ANSWER)
@@ -306,7 +328,7 @@ class Spending:
             if usd is None:
                 account.period.unknown = True
                 continue
-            period, amount = account.period, exact(usd)
+            period, amount = account.period, exact(max(0.0, usd))
             period.spent += amount
             period.pending += amount
             if estimated:
@@ -315,7 +337,11 @@ class Spending:
             self.keeper.soon()
 
     def report(self) -> tuple[Spent, ...]:
-        """Return all budgets as they are now."""
+        """Return all budgets as they are now, as far as known; what others spent meanwhile is learned for the next
+        time.
+        """
+        if self.keeper is not None:
+            self.keeper.look()
         wall = self._wall()
         budgets = []
         for account in self.accounts.values():

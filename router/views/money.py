@@ -26,13 +26,9 @@ def dollars(usd: float | None, *, at_least: bool = False) -> str:
             return f"${_three(usd / size)}{unit}{more}"
     if usd >= 0.0995:
         return f"${usd:.2f}{more}"
-    if usd >= 0.00995:
-        whole, last = f"{usd:.3f}"[:-1], f"{usd:.3f}"[-1]
-        return f"${whole}{last.strip('0')}{more}"
     if usd >= 0.00095:
-        return f"${usd:.4f}{more}"
-    places = 2 - floor(log10(usd))  # three digits that count
-    text = f"{usd:.{places}f}".rstrip("0")
+        return f"${usd:.{3 if usd >= 0.00995 else 4}f}{more}"
+    text = f"{usd:.{2 - floor(log10(usd))}f}".rstrip("0")  # the digits that count, three at most
     return f"${text:0<6}{more}"
 
 

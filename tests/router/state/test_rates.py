@@ -137,6 +137,17 @@ def test_who_leaves_the_line_holds_nobody_up() -> None:
     assert rate.early(first, HOUR) == 0
 
 
+def test_a_whole_line_that_leaves_is_forgotten() -> None:
+    """The next one has the first turn, not the one after theirs."""
+    rate = Rate(Allowance(1, HOUR))
+    rate.take(1.0, 0.0, 0.0)
+    waiting = [rate.take(1.0, 1.0, 1.0 + rate.wait(1.0, 1.0)) for _ in range(3)]
+    assert rate.wait(1.0, 1.0) == pytest.approx(4 * HOUR - 1)
+    for entry in waiting:
+        rate.correct(entry, 0.0, 2.0)
+    assert rate.wait(1.0, 2.0) == pytest.approx(HOUR - 2)
+
+
 def test_several_rates_side_by_side() -> None:
     """`[60/min, 100/h]`: the minute smooths, and the hour ends it."""
     limits = RateLimits(Limits(requests=allowances(["60/min", "100/h"])))
