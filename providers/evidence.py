@@ -1,4 +1,4 @@
-"""What a vendor's refusal or limit tells of: its key, its model, or no more than the request that met it.
+"""What a vendor's refusal, limit or failure tells of: its key, its model, or no more than the request that met it.
 
 A breaker or a hold takes a target from everybody, so it needs evidence about the target. A code is none: a 403 is
 said of a key, of a model, of one request's file and of words that a firewall does not like. The vendor's own words tell
@@ -20,6 +20,7 @@ Concern: TypeAlias = Literal["key", "model", "request"]
 
 _REFUSED = frozenset({E.AUTHENTICATION, E.PERMISSION_DENIED, E.MODEL_NOT_FOUND})
 _LIMITED = frozenset({E.QUOTA_EXHAUSTED, E.RATE_LIMITED})
+_FAILED = frozenset({E.SERVER_ERROR, E.OVERLOADED, E.TIMEOUT})
 
 
 class Row(NamedTuple):
@@ -184,6 +185,20 @@ ROWS: tuple[Row, ...] = (
         "model",
         "the key has no access to the model",
     ),
+    # --- failures
+    Row(
+        _FAILED,
+        any_of(
+            r"tool_use_failed|json_validate_failed|failed_generation|malformed[_ ]function[_ ]call",
+            r"unexpected[_ ]tool[_ ]call",
+            r"conversation_locked|operating on this conversation|\bmcp\b|external connector|tool list",
+            r"\b(?:download|fetch|retriev)\w{0,4} (?:\w{1,12} ){0,4}?"
+            r"(?:image|file|url|document|media|video|audio)s?\b(?!\w)",
+        ),
+        "request",
+        "a tool call or format that the model got wrong, a conversation that is in use, a link or MCP server of the "
+        "request",
+    ),
     # --- limits
     Row(
         _LIMITED,
@@ -245,9 +260,12 @@ ROWS: tuple[Row, ...] = (
 )
 
 
+_SPOKEN = frozenset(code for row in ROWS for code in row.codes)
+
+
 def concern(error: ProviderError) -> Concern | None:
-    """Say what a refusal or a limit tells of; None where the vendor's words decide nothing, or the code is another."""
-    if error.code not in _REFUSED and error.code not in _LIMITED:
+    """Say what a failure tells of; None where the vendor's words decide nothing, or the code is of another kind."""
+    if error.code not in _SPOKEN:
         return None
     said = " ".join(filter(None, (f"http {error.status}", error.vendor_code, error.vendor_type, error.message)))
     said = said[:TEXT_CHARS].lower().replace("\u2019", "'")

@@ -34,6 +34,9 @@ from providers.types import (
 __all__ = ["Fail", "FakeProvider", "Hang", "Reply"]
 
 
+_SCRIPTED = "scripted failure"
+
+
 class Reply(msgspec.Struct, frozen=True):
     """An answer: `delay` seconds to the first token, then one chunk of `chunk_size` characters every `every` seconds.
 
@@ -61,7 +64,7 @@ class Fail(msgspec.Struct, frozen=True):
     """
 
     code: ErrorCode
-    message: str = ""
+    message: str = _SCRIPTED
     delay: float = 0.0
     retry_after: float | None = None
     context_window: int | None = None
@@ -160,12 +163,12 @@ class FakeProvider:
             yield chunk
 
     def _error(self, step: Fail, model: str) -> ProviderError:
-        says = "scripted failure"
-        if step.code in (ErrorCode.AUTHENTICATION, ErrorCode.MODEL_NOT_FOUND):
+        says = step.message
+        if says == _SCRIPTED and step.code in (ErrorCode.AUTHENTICATION, ErrorCode.MODEL_NOT_FOUND):
             says += f": {PLAIN_WORDS[step.code]}"
         return ProviderError(
             step.code,
-            step.message or says,
+            says,
             provider=self.name,
             model=model,
             status=step.status,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from providers.errors import CONSEQUENCES, Consequence, ErrorCode, ProviderError
 from providers.evidence import Concern
 from providers.types import CompletionRequest, RemainingQuota, Usage
@@ -89,6 +91,9 @@ class Lease:
         if not self._end():
             return None
         meant = CONSEQUENCES[error.code]
+        about = concern_for(error, request)
+        if about == "request":
+            meant = replace(meant, breaker="none", hold="none")
         state, key = self._guards
         if meant.breaker == "failure":
             state.breaker.failure(self._permits[0], now)
@@ -100,10 +105,9 @@ class Lease:
             key.breaker.failure(self._permits[1], now)
         else:
             key.breaker.forget(self._permits[1])
-        about = concern_for(error, request)
-        if meant.breaker in ("open_target", "open_key") and about != "request":
+        if meant.breaker in ("open_target", "open_key"):
             self._refused(meant, about, now, request)
-        hold = None if about == "request" else self._hold(error, about, now)
+        hold = self._hold(error, meant, about, now)
         partial = error.partial
         begun = error.code in _CHARGED and error.phase != "connect"
         self._settle(now, None, -1 if not begun else 0 if partial is None else rough_tokens(partial.text))
@@ -147,24 +151,24 @@ class Lease:
         else:
             state.breaker.refusal(self._permits[0], now, seen)
 
-    def _hold(self, error: ProviderError, about: Concern | None, now: float) -> Hold | None:
+    def _hold(self, error: ProviderError, meant: Consequence, about: Concern | None, now: float) -> Hold | None:
         state, (_, key) = self._state, self._guards
-        meant, asked = CONSEQUENCES[error.code].hold, error.retry_after
+        asked = error.retry_after
         held: Guard | Pacing
-        if meant == "quota":
+        if meant.hold == "quota":
             held, seconds = state.paced(self.key), QUOTA_HOLD if asked is None else asked
-        elif meant == "retry_after" and asked is not None:
+        elif meant.hold == "retry_after" and asked is not None:
             held, seconds = state, asked
-        elif meant == "rate":
+        elif meant.hold == "rate":
             held = pacing = state.paced(self.key)
             wait = min(LONGEST_RATE_HOLD, RATE_HOLD * 2.0 ** min(pacing.hits, 10))
             pacing.hits += 1
             seconds = wait if asked is None else asked
         else:
             return None
-        if about == "key" and meant != "retry_after":
+        if about == "key":
             held = key
-        elif about is None and meant != "retry_after":
+        elif about is None and meant.hold != "retry_after":
             both = self._both_limited(now + seconds)
             if both > key.held_until:
                 held.hold(now + seconds)

@@ -358,7 +358,33 @@ def test_what_a_limit_is_about(about: str | None, status: int, body: Any) -> Non
     assert concern(error) == about
 
 
+FAILED: list[tuple[str | None, int, Any]] = [
+    ("request", 400, err("Failed to call a function. See 'failed_generation'.", code="tool_use_failed")),
+    ("request", 400, err("Failed to validate JSON.", code="json_validate_failed")),
+    (
+        "request",
+        409,
+        err("Another process is currently operating on this conversation. Please retry in a few seconds."),
+    ),
+    ("request", 424, err("Error retrieving tool list from MCP server: 'x'. Http status code: 424 (Failed Dependency)")),
+    ("request", 500, err("Timeout while downloading https://x/y.png: failed to download image")),
+    (None, 409, {}),
+    (None, 424, {}),
+    (None, 500, err("The server had an error while processing your request.")),
+    (None, 503, err("The model is overloaded. Please try again later.")),
+    (None, 504, {}),
+]
+
+
+@pytest.mark.parametrize(("about", "status", "body"), FAILED, ids=[str(case[2])[:70] for case in FAILED])
+def test_what_a_failure_is_about(about: str | None, status: int, body: Any) -> None:
+    """What one request's tools, links or conversation met is no failure of the server."""
+    error = said(status, body)
+    assert error.code in {ErrorCode.SERVER_ERROR, ErrorCode.OVERLOADED}
+    assert concern(error) == about
+
+
 def test_other_codes_are_about_nothing() -> None:
     """What a breaker counts without words, and what it never counts."""
-    assert concern(ProviderError(ErrorCode.SERVER_ERROR, "invalid API key")) is None
+    assert concern(ProviderError(ErrorCode.CONNECTION_FAILED, "invalid API key")) is None
     assert concern(ProviderError(ErrorCode.INVALID_REQUEST, "the model does not exist")) is None

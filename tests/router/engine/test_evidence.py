@@ -55,6 +55,8 @@ ONE_REQUEST = {
     "feature": Fail(REFUSED, "Web search is not enabled for this organization", status=403),
     "country": Fail(REFUSED, "Country, region, or territory not supported", status=403),
     "legal": Fail(REFUSED, "Unavailable", status=451),
+    "tool call": Fail(ErrorCode.SERVER_ERROR, "tool_use_failed: Failed to call a function", status=400),
+    "link": Fail(ErrorCode.SERVER_ERROR, "Timeout while fetching the image url", status=500),
     "mcp": Fail(ErrorCode.AUTHENTICATION, "401 from MCP server: tool access denied", status=401),
 }
 
@@ -64,7 +66,7 @@ def test_what_one_request_is_refused_for_takes_no_target_from_others(step: Step)
     """Twenty requests of several people are refused; they fail over, and nobody else is sent away."""
 
     async def main() -> None:
-        town = Town(spoilt(step))
+        town = Town(spoilt(step), more="defaults: {retry: {same_target: 0}}\n")
         for number in range(20):
             assert await town.ask(f"bad {number}", affinity=f"person {number}") == "b"
         assert await town.ask("innocent", "alone") == "a"
