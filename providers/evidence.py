@@ -70,10 +70,21 @@ _ACCOUNT = (
 ROWS: tuple[Row, ...] = (
     # --- refusals
     Row(
+        _REFUSED,
+        any_of(
+            r"\b(?:your|user'?s?|this|current|the requested) (?:\w{1,12} )?(?:location|region)",
+            r"countr(?:y|ies)\b|territor|geograph|jurisdiction|\bembargo|\bsanction",
+            r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
+        ),
+        "request",
+        "where the request comes from (country, region, law)",
+    ),
+    Row(
         frozenset({E.MODEL_NOT_FOUND}),
         any_of(
             r"^http 410|model[_-]not[_-](?:found|available|supported)|model_decommissioned|deploymentnotfound",
-            r"no endpoints found|no (?:\w{1,12} )?providers (?:are )?available|\bmodel: [\w./: -]{1,100}$",
+            r"模型不存在|modelnotopen|no endpoints found|no (?:\w{1,12} )?providers (?:are )?available",
+            r"\bmodel: [\w./: -]{1,100}$",
             NO_MODEL.pattern,
         ),
         "model",
@@ -92,6 +103,10 @@ ROWS: tuple[Row, ...] = (
             r"authentication (?:fails|failed|parameter|error)|unregistered callers|user not found|invalid username",
             r"(?:didn't|did not|must|need to|please) provide (?:an?|your|the) (?:valid )?(?:api )?(?:key|token)",
             r"must be a member of an organi[sz]ation|missing scopes?: (?:model\.request|api\.(?:model|responses|chat))",
+            r"insufficient (?:authentication )?scopes|principal does not have access",
+            r"does not match resource tenant",
+            r"oauth[^.]{0,40}?not (?:currently )?(?:allowed|supported)|requests from referer",
+            r"key has an? [\w ]{1,30}restriction",
             r"request signature|signature (?:expired|does ?n[o']t match|mismatch)",
             r"无效的令牌|令牌(?:已过期|状态不可用)|(?:api ?key|身份验证|鉴权)[^.]{0,12}?(?:无效|错误|失败|过期)",
         ),
@@ -125,20 +140,12 @@ ROWS: tuple[Row, ...] = (
             r"\bip (?:address(?:es)? )?(?:[^.]|\.\d){0,60}?(?:not (?:allowed|authori[sz]ed|permitted|in\b)"
             r"|white ?-?list|allow ?-?list|blocked)",
             r"(?:api|service)\b[^.]{0,80}?(?:has not been used in project|is disabled|not been enabled)",
-            r"virtual network|private endpoint|public (?:network )?access is",
-            r"requests to this api [^ ]{0,200} ?(?:method [^ ]{0,200} )?are blocked|terms of service[^.]{0,40}accept",
+            r"requires billing|not authorized to invoke this api|virtual network|private endpoint",
+            r"public (?:network )?access is|requests to this api [^ ]{0,200} ?(?:method [^ ]{0,200} )?are blocked",
+            r"terms of service[^.]{0,40}accept",
         ),
         "key",
         "the account, organization or project of the key is closed, or the key's network or API not admitted",
-    ),
-    Row(
-        _REFUSED,
-        any_of(
-            r"\b(?:location|country|countries|region|territory|geograph\w{1,8}|jurisdiction|embargo\w{0,4}|sanction\w{0,3})\b",
-            r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
-        ),
-        "request",
-        "where the request comes from (country, region, law)",
     ),
     Row(
         _REFUSED,
@@ -178,7 +185,8 @@ ROWS: tuple[Row, ...] = (
             r"\b(?:access|permissions?|allowed|authori[sz]ed|entitled|enabled|permitted|verified|subscription|plan)\b"
             r"[^.]{0,80}?\b(?:models?|deployments?)\b",
             r"\b(?:models?|deployments?)\b(?:[^.]|\.\b){0,100}?\b(?:access|permission|allowed|denied|forbidden|disabled"
-            r"|enabled|authori[sz]ed|restricted|verified|subscription|plan|upgrade|gated|(?:not|isn't) available)",
+            r"|enabled|authori[sz]ed|restricted|verified|subscription|plan|upgrade|gated|blocked"
+            r"|private|activated|purchased|eligible|(?:not|isn't) available)",
             r"(?:key|team|project|user|org)_model_access_denied|/models/|no endpoints found",
             NO_MODEL.pattern,
         ),
@@ -213,6 +221,12 @@ ROWS: tuple[Row, ...] = (
         "key",
         "a quota whose name says nothing of a model",
         "body",
+    ),
+    Row(
+        _LIMITED,
+        re.compile(r"only afford|fewer max_tokens|prompt tokens limit exceeded|\bend[ _-]?user\b|\bcustomer\b"),
+        "request",
+        "more than is left, asked for by one request, or a limit of the end user whom it names",
     ),
     Row(
         _LIMITED,

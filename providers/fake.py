@@ -59,8 +59,9 @@ class Reply(msgspec.Struct, frozen=True):
 class Fail(msgspec.Struct, frozen=True):
     """A failure after `delay` seconds.
 
-    A router reads in the `message` what a refusal is about, as it does with a vendor's. Without one, AUTHENTICATION is
-    about the key and MODEL_NOT_FOUND about the model, and PERMISSION_DENIED says nothing.
+    A router reads in the `message` what a refusal or a limit is about, as it does with a vendor's. Without one,
+    AUTHENTICATION and QUOTA_EXHAUSTED are about the key, MODEL_NOT_FOUND about the model, and PERMISSION_DENIED and
+    RATE_LIMITED say nothing.
     """
 
     code: ErrorCode
@@ -164,7 +165,7 @@ class FakeProvider:
 
     def _error(self, step: Fail, model: str) -> ProviderError:
         says = step.message
-        if says == _SCRIPTED and step.code in (ErrorCode.AUTHENTICATION, ErrorCode.MODEL_NOT_FOUND):
+        if says == _SCRIPTED and step.code in PLAIN_WORDS and step.code is not ErrorCode.PERMISSION_DENIED:
             says += f": {PLAIN_WORDS[step.code]}"
         return ProviderError(
             step.code,
