@@ -340,6 +340,20 @@ def test_a_request_waits_for_the_next_probe_and_is_served() -> None:
 
 
 @story
+async def test_probes_before_their_time_leave_the_time_as_it_was() -> None:
+    """Both are down and probed all the while; when one is back, the other is not shut out for minutes for that."""
+    town = Town(
+        lambda _: Fail(ErrorCode.SERVER_ERROR) if now() < 30 else Reply("a"),
+        lambda _: Fail(ErrorCode.SERVER_ERROR) if now() < 25 else Reply("b"),
+        more="defaults: {retry: {max_wait: 0s, same_target: 0}}\n",
+    )
+    results = await at_rate(10, 70, lambda: town.ask("hi"))
+    later = [answer for began, _, answer in results if began > 26.5]
+    assert not any(isinstance(answer, RouteExhausted) for answer in later)
+    assert later[-1] == "a"
+
+
+@story
 async def test_a_probe_is_no_licence_for_more_than_the_limits() -> None:
     """Those who waited for it keep to `in_flight` when the breaker has closed."""
     served: list[float] = []
