@@ -165,8 +165,17 @@ def test_words_about_key_or_model_open_at_once(step: Step, also: str | None) -> 
     run(main())
 
 
-@pytest.mark.parametrize("header", ["Authorization", "x-api-key", "api-key", "X-Goog-Api-Key", "OpenAI-Organization"])
-def test_a_tenants_own_key_is_no_evidence(header: str) -> None:
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"extra_headers": {"OpenAI-Organization": "tenants-own"}},
+        {"extra_headers": {"OpenAI-Project": "tenants-own"}},
+        {"extra_headers": {"X-Workspace": "tenants-own"}},
+        {"extra_body": {"api_key": "tenants-own"}},
+    ],
+    ids=str,
+)
+def test_a_tenants_own_account_is_no_evidence(own: dict[str, Any]) -> None:
     """A key or account that came with one call: whatever is said of it, ours is used on."""
     steps = [
         Fail(ErrorCode.AUTHENTICATION, "Incorrect API key provided", status=401),
@@ -178,10 +187,24 @@ def test_a_tenants_own_key_is_no_evidence(header: str) -> None:
 
     async def main() -> None:
         for step in steps:
-            town = Town(lambda request, step=step: step if request.extra_headers else Reply("fine"))  # type: ignore[misc]  # a default binds it
+            town = Town(
+                lambda request, step=step: step if request.extra_headers or request.extra_body else Reply("fine")
+            )  # type: ignore[misc]  # a default binds it
             for number in range(3):
-                assert await town.ask(f"mine {number}", extra_headers={header: "tenants-own"}) == "b"
+                assert await town.ask(f"mine {number}", **own) == "b"
             assert await town.ask("innocent", "alone") == "a"
+
+    run(main())
+
+
+def test_a_cache_key_is_no_account() -> None:
+    """What only has such a name: the refusal of our key counts at once."""
+
+    async def main() -> None:
+        town = Town(lambda _: Fail(ErrorCode.AUTHENTICATION, "Incorrect API key provided", status=401))
+        for fields in ({"prompt_cache_key": "k"}, {"safety_identifier": "i"}):
+            assert await town.ask("hi", extra_body=fields, extra_headers={"Idempotency-Key": "1"}) == "b"
+        assert town.calls() == 1
 
     run(main())
 
