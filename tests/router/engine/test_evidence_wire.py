@@ -90,10 +90,10 @@ LIMITS: dict[str, tuple[Any, str]] = {
     "gemini's model": (gemini("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), "second"),
     "gemini's project": (gemini("GenerateRequestsPerDayPerProject"), "last"),
     "openai's model": (
-        {"error": {"message": "Rate limit reached for first in organization o on requests per day"}},
+        {"error": {"message": "Rate limit reached for first in organization o. Try again in 60s."}},
         "second",
     ),
-    "the account": ({"error": {"message": "Rate limit reached for your account"}}, "last"),
+    "the account": ({"error": {"message": "Rate limit reached for your account. Try again in 60s."}}, "last"),
     "no money": ({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}, "last"),
 }
 
