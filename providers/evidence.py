@@ -57,7 +57,7 @@ _FEATURE = (
     r"|structured outputs?|vision|audio|zero data retention|logprobs|citations|search"
     r"|grounding|mcp|long context|1m context|fast mode)"
 )
-_BAD = r"(?:incorrect|invalid|wrong|missing|expired|malformed|revoked|disabled|unknown|unrecogni[sz]ed|unusable|no|bad)"
+_BAD = r"(?:incorrect|invalid|wrong|missing|expired|malformed|revoked|disabled|unknown|unrecogni[sz]ed|unusable|bad)"
 _KEY = (
     r"(?:(?:x-|virtual |subscription |secret |access |proxy |auth\w{0,12} |security |bearer |oauth |jwt |api )?"
     r"(?:api[-_ ]?)?(?:key|token|jwt|credentials?|secret|authentication|authorization|apikey)\b"
@@ -68,7 +68,20 @@ _ACCOUNT = (
 )
 
 ROWS: tuple[Row, ...] = (
-    # --- refusals
+    # --- refusals and failures
+    Row(
+        _FAILED | _REFUSED,
+        any_of(
+            r"tool_use_failed|json_validate_failed|failed_generation|malformed[_ ]function[_ ]call",
+            r"unexpected[_ ]tool[_ ]call",
+            r"conversation_locked|operating on this conversation|\bmcp\b|external connector|tool list",
+            r"\b(?:download|fetch|retriev)\w{0,4} (?:\w{1,12} ){0,4}?"
+            r"(?:image|file|url|document|media|video|audio)s?\b(?!\w)",
+        ),
+        "request",
+        "a tool call or format that the model got wrong, a conversation that is in use, a link or MCP server of the "
+        "request",
+    ),
     Row(
         _REFUSED,
         any_of(
@@ -98,6 +111,7 @@ ROWS: tuple[Row, ...] = (
             r"(?:not valid|invalid|expired|incorrect|missing|revoked|disabled|blocked|deleted|inactive|leaked|suspended"
             r"|deactivated|unusable|reported|not (?:found|recogni[sz]ed|provided|active))",
             rf"\b{_KEY} (?:expired|invalid|not found|not valid|revoked|required|expected|missing)\b",
+            r"\bno (?:api[-_ ]?key|token|credentials)\b",
             r"no (?:\w{1,10} )?(?:auth(?:entication|orization)?|credentials?) (?:\w{1,12} )?"
             r"(?:found|provided|header)|check the api-key|carry the api secret",
             r"authentication (?:fails|failed|parameter|error)|unregistered callers|user not found|invalid username",
@@ -192,20 +206,6 @@ ROWS: tuple[Row, ...] = (
         ),
         "model",
         "the key has no access to the model",
-    ),
-    # --- failures
-    Row(
-        _FAILED,
-        any_of(
-            r"tool_use_failed|json_validate_failed|failed_generation|malformed[_ ]function[_ ]call",
-            r"unexpected[_ ]tool[_ ]call",
-            r"conversation_locked|operating on this conversation|\bmcp\b|external connector|tool list",
-            r"\b(?:download|fetch|retriev)\w{0,4} (?:\w{1,12} ){0,4}?"
-            r"(?:image|file|url|document|media|video|audio)s?\b(?!\w)",
-        ),
-        "request",
-        "a tool call or format that the model got wrong, a conversation that is in use, a link or MCP server of the "
-        "request",
     ),
     # --- limits
     Row(
