@@ -117,6 +117,7 @@ PLAIN_WORDS: Mapping[ErrorCode, str] = MappingProxyType(
         ErrorCode.AUTHENTICATION: "invalid API key",
         ErrorCode.PERMISSION_DENIED: "this key has no access to the model",
         ErrorCode.MODEL_NOT_FOUND: "model not found",
+        ErrorCode.QUOTA_EXHAUSTED: "the account's credit is used up",
     }
 )
 

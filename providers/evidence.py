@@ -1,4 +1,4 @@
-"""What a vendor's refusal or limit tells of: its key, its model, or no more than the request that met it.
+"""What a vendor's refusal, limit or failure tells of: its key, its model, or no more than the request that met it.
 
 A breaker or a hold takes a target from everybody, so it needs evidence about the target. A code is none: a 403 is
 said of a key, of a model, of one request's file and of words that a firewall does not like. The vendor's own words tell
@@ -20,6 +20,7 @@ Concern: TypeAlias = Literal["key", "model", "request"]
 
 _REFUSED = frozenset({E.AUTHENTICATION, E.PERMISSION_DENIED, E.MODEL_NOT_FOUND})
 _LIMITED = frozenset({E.QUOTA_EXHAUSTED, E.RATE_LIMITED})
+_FAILED = frozenset({E.SERVER_ERROR, E.OVERLOADED, E.TIMEOUT})
 
 
 class Row(NamedTuple):
@@ -56,7 +57,7 @@ _FEATURE = (
     r"|structured outputs?|vision|audio|zero data retention|logprobs|citations|search"
     r"|grounding|mcp|long context|1m context|fast mode)"
 )
-_BAD = r"(?:incorrect|invalid|wrong|missing|expired|malformed|revoked|disabled|unknown|unrecogni[sz]ed|unusable|no|bad)"
+_BAD = r"(?:incorrect|invalid|wrong|missing|expired|malformed|revoked|disabled|unknown|unrecogni[sz]ed|unusable|bad)"
 _KEY = (
     r"(?:(?:x-|virtual |subscription |secret |access |proxy |auth\w{0,12} |security |bearer |oauth |jwt |api )?"
     r"(?:api[-_ ]?)?(?:key|token|jwt|credentials?|secret|authentication|authorization|apikey)\b"
@@ -67,12 +68,36 @@ _ACCOUNT = (
 )
 
 ROWS: tuple[Row, ...] = (
-    # --- refusals
+    # --- refusals and failures
+    Row(
+        _FAILED | _REFUSED,
+        any_of(
+            r"tool_use_failed|json_validate_failed|failed_generation|malformed[_ ]function[_ ]call",
+            r"unexpected[_ ]tool[_ ]call",
+            r"conversation_locked|operating on this conversation|\bmcp\b|external connector|tool list",
+            r"\b(?:download|fetch|retriev)\w{0,4} (?:\w{1,12} ){0,4}?"
+            r"(?:image|file|url|document|media|video|audio)s?\b(?!\w)",
+        ),
+        "request",
+        "a tool call or format that the model got wrong, a conversation that is in use, a link or MCP server of the "
+        "request",
+    ),
+    Row(
+        _REFUSED,
+        any_of(
+            r"\b(?:your|user'?s?|this|current|the requested) (?:\w{1,12} )?(?:location|region)",
+            r"countr(?:y|ies)\b|territor|geograph|jurisdiction|\bembargo|\bsanction",
+            r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
+        ),
+        "request",
+        "where the request comes from (country, region, law)",
+    ),
     Row(
         frozenset({E.MODEL_NOT_FOUND}),
         any_of(
             r"^http 410|model[_-]not[_-](?:found|available|supported)|model_decommissioned|deploymentnotfound",
-            r"no endpoints found|no (?:\w{1,12} )?providers (?:are )?available|\bmodel: [\w./: -]{1,100}$",
+            r"模型不存在|modelnotopen|no endpoints found|no (?:\w{1,12} )?providers (?:are )?available",
+            r"\bmodel: [\w./: -]{1,100}$",
             NO_MODEL.pattern,
         ),
         "model",
@@ -86,11 +111,16 @@ ROWS: tuple[Row, ...] = (
             r"(?:not valid|invalid|expired|incorrect|missing|revoked|disabled|blocked|deleted|inactive|leaked|suspended"
             r"|deactivated|unusable|reported|not (?:found|recogni[sz]ed|provided|active))",
             rf"\b{_KEY} (?:expired|invalid|not found|not valid|revoked|required|expected|missing)\b",
+            r"\bno (?:api[-_ ]?key|token|credentials)\b",
             r"no (?:\w{1,10} )?(?:auth(?:entication|orization)?|credentials?) (?:\w{1,12} )?"
             r"(?:found|provided|header)|check the api-key|carry the api secret",
             r"authentication (?:fails|failed|parameter|error)|unregistered callers|user not found|invalid username",
             r"(?:didn't|did not|must|need to|please) provide (?:an?|your|the) (?:valid )?(?:api )?(?:key|token)",
             r"must be a member of an organi[sz]ation|missing scopes?: (?:model\.request|api\.(?:model|responses|chat))",
+            r"insufficient (?:authentication )?scopes|principal does not have access",
+            r"does not match resource tenant",
+            r"oauth[^.]{0,40}?not (?:currently )?(?:allowed|supported)|requests from referer",
+            r"key has an? [\w ]{1,30}restriction",
             r"request signature|signature (?:expired|does ?n[o']t match|mismatch)",
             r"无效的令牌|令牌(?:已过期|状态不可用)|(?:api ?key|身份验证|鉴权)[^.]{0,12}?(?:无效|错误|失败|过期)",
         ),
@@ -124,20 +154,12 @@ ROWS: tuple[Row, ...] = (
             r"\bip (?:address(?:es)? )?(?:[^.]|\.\d){0,60}?(?:not (?:allowed|authori[sz]ed|permitted|in\b)"
             r"|white ?-?list|allow ?-?list|blocked)",
             r"(?:api|service)\b[^.]{0,80}?(?:has not been used in project|is disabled|not been enabled)",
-            r"virtual network|private endpoint|public (?:network )?access is",
-            r"requests to this api [^ ]{0,200} ?(?:method [^ ]{0,200} )?are blocked|terms of service[^.]{0,40}accept",
+            r"requires billing|not authorized to invoke this api|virtual network|private endpoint",
+            r"public (?:network )?access is|requests to this api [^ ]{0,200} ?(?:method [^ ]{0,200} )?are blocked",
+            r"terms of service[^.]{0,40}accept",
         ),
         "key",
         "the account, organization or project of the key is closed, or the key's network or API not admitted",
-    ),
-    Row(
-        _REFUSED,
-        any_of(
-            r"\b(?:location|country|countries|region|territory|geograph\w{1,8}|jurisdiction|embargo\w{0,4}|sanction\w{0,3})\b",
-            r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
-        ),
-        "request",
-        "where the request comes from (country, region, law)",
     ),
     Row(
         _REFUSED,
@@ -177,7 +199,8 @@ ROWS: tuple[Row, ...] = (
             r"\b(?:access|permissions?|allowed|authori[sz]ed|entitled|enabled|permitted|verified|subscription|plan)\b"
             r"[^.]{0,80}?\b(?:models?|deployments?)\b",
             r"\b(?:models?|deployments?)\b(?:[^.]|\.\b){0,100}?\b(?:access|permission|allowed|denied|forbidden|disabled"
-            r"|enabled|authori[sz]ed|restricted|verified|subscription|plan|upgrade|gated|(?:not|isn't) available)",
+            r"|enabled|authori[sz]ed|restricted|verified|subscription|plan|upgrade|gated|blocked"
+            r"|private|activated|purchased|eligible|(?:not|isn't) available)",
             r"(?:key|team|project|user|org)_model_access_denied|/models/|no endpoints found",
             NO_MODEL.pattern,
         ),
@@ -198,6 +221,12 @@ ROWS: tuple[Row, ...] = (
         "key",
         "a quota whose name says nothing of a model",
         "body",
+    ),
+    Row(
+        _LIMITED,
+        re.compile(r"only afford|fewer max_tokens|prompt tokens limit exceeded|\bend[ _-]?user\b|\bcustomer\b"),
+        "request",
+        "more than is left, asked for by one request, or a limit of the end user whom it names",
     ),
     Row(
         _LIMITED,
@@ -245,9 +274,12 @@ ROWS: tuple[Row, ...] = (
 )
 
 
+_SPOKEN = frozenset(code for row in ROWS for code in row.codes)
+
+
 def concern(error: ProviderError) -> Concern | None:
-    """Say what a refusal or a limit tells of; None where the vendor's words decide nothing, or the code is another."""
-    if error.code not in _REFUSED and error.code not in _LIMITED:
+    """Say what a failure tells of; None where the vendor's words decide nothing, or the code is of another kind."""
+    if error.code not in _SPOKEN:
         return None
     said = " ".join(filter(None, (f"http {error.status}", error.vendor_code, error.vendor_type, error.message)))
     said = said[:TEXT_CHARS].lower().replace("\u2019", "'")

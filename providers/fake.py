@@ -34,6 +34,9 @@ from providers.types import (
 __all__ = ["Fail", "FakeProvider", "Hang", "Reply"]
 
 
+_SCRIPTED = "scripted failure"
+
+
 class Reply(msgspec.Struct, frozen=True):
     """An answer: `delay` seconds to the first token, then one chunk of `chunk_size` characters every `every` seconds.
 
@@ -56,12 +59,13 @@ class Reply(msgspec.Struct, frozen=True):
 class Fail(msgspec.Struct, frozen=True):
     """A failure after `delay` seconds; the other fields are those of the `ProviderError`.
 
-    A router reads in the `message` what a refusal is about, as it does with a vendor's. Without one, AUTHENTICATION is
-    about the key and MODEL_NOT_FOUND about the model, and PERMISSION_DENIED says nothing.
+    A router reads in the `message` what a refusal or a limit is about, as it does with a vendor's. Without one,
+    AUTHENTICATION and QUOTA_EXHAUSTED are about the key, MODEL_NOT_FOUND about the model, and PERMISSION_DENIED and
+    RATE_LIMITED say nothing.
     """
 
     code: ErrorCode
-    message: str = ""
+    message: str = _SCRIPTED
     delay: float = 0.0
     retry_after: float | None = None
     context_window: int | None = None
@@ -161,12 +165,12 @@ class FakeProvider:
             yield chunk
 
     def _error(self, step: Fail, model: str) -> ProviderError:
-        says = "scripted failure"
-        if step.code in (ErrorCode.AUTHENTICATION, ErrorCode.MODEL_NOT_FOUND):
+        says = step.message
+        if says == _SCRIPTED and step.code in PLAIN_WORDS and step.code is not ErrorCode.PERMISSION_DENIED:
             says += f": {PLAIN_WORDS[step.code]}"
         return ProviderError(
             step.code,
-            step.message or says,
+            says,
             provider=self.name,
             model=model,
             status=step.status,

@@ -85,7 +85,7 @@ class Breaker:
         self._pace = _PACE
         self._paced_until = -inf
         self._doubt: Doubt | None = None
-        self._early = False  # probed before its time, which is done one at a time
+        self._early = False  # probed before its time: one at a time, and a failure leaves the time as it was
         self._clear()
 
     def _clear(self) -> None:
@@ -197,10 +197,9 @@ class Breaker:
     def trip(self, now: float) -> None:
         """Open at once, for as long as it ever stays open: a wrong key does not mend itself."""
         if not self.manual:
-            self._reopened += 1
-            self._become("open")
-            self.until = now + self.rules.max_open_for
-            self._paced_until = now + self._pace
+            if not self._opens_again(now, self._pace):
+                self._reopened += 1
+                self.until = now + self.rules.max_open_for
             self._pace = min(2 * self._pace, self.rules.max_open_for)
             self._changed("it does not mend itself")
 
@@ -251,14 +250,26 @@ class Breaker:
     def _open(self, now: float, why: str) -> None:
         if self.manual:
             return
-        self._become("open")
-        # Bounded before the power, which would grow beyond floating point.
-        seconds = min(self.rules.max_open_for, self.rules.open_for * 2.0 ** min(self._reopened, 60))
-        self._reopened += 1
-        jitter = 1 + self._rng.uniform(-_JITTER, _JITTER)
-        self.until = now + min(self.rules.max_open_for, seconds * jitter)
-        self._paced_until = now + _PACE
+        if not self._opens_again(now, min(_PACE, self.rules.open_for)):
+            # Bounded before the power, which would grow beyond floating point.
+            seconds = min(self.rules.max_open_for, self.rules.open_for * 2.0 ** min(self._reopened, 60))
+            self._reopened += 1
+            jitter = 1 + self._rng.uniform(-_JITTER, _JITTER)
+            self.until = now + min(self.rules.max_open_for, seconds * jitter)
         self._changed(why)
+
+    def _opens_again(self, now: float, pace: float) -> bool:
+        """Open, after a call; says whether that was a probe before its time, which leaves the time as it was.
+
+        Args:
+            pace: seconds until the next such probe.
+        """
+        early = self._early
+        self._become("open")
+        self._paced_until = now + pace
+        if early:
+            self.until = max(self.until, self._paced_until)
+        return early
 
     def _close(self, now: float) -> None:
         self._become("closed")

@@ -9,29 +9,30 @@ from __future__ import annotations
 import re
 from math import inf
 
-from providers.errors import ProviderError
+from providers.errors import CONSEQUENCES, ProviderError
 from providers.evidence import Concern, concern
 from providers.types import CompletionRequest
 
 Marks = frozenset[int]  # hashes of what can be the cause of a refusal, in a request
 
+# Names of headers and fields with which a request brings a key or an account of its own, and those that choose a model.
 _OWN_ACCOUNT = re.compile(
-    r"auth|api-?key|access-?key|subscription-?key|(?:^|-)(?:key|token)$|cookie|credential|secret"
-    r"|organi[sz]ation|project|workspace"
+    r"auth$|authori[sz]ation|^key$|^token$|(?:api|access|subscription|master|virtual|secret)-?key"
+    r"|(?:api|auth|access|bearer|session|security)-?token|cookie|credential|secret|organi[sz]ation|project|workspace"
 )
+_OWN_MODEL = frozenset({"model", "models", "provider"})
 
 
 def concern_for(error: ProviderError, request: CompletionRequest) -> Concern | None:
-    """Say what a refusal or limit tells of: the key, the model, or this request alone; None where nobody knows.
+    """Say what a failure tells of: the key, the model, or this request alone; None where nobody knows.
 
     What comes to a request with a key, an account or a model of its own is no evidence about ours.
     """
-    if request.extra_headers and any(_OWN_ACCOUNT.search(name.lower()) for name in request.extra_headers):
-        return "request"
+    fields, headers = request.extra_body or {}, request.extra_headers or {}
+    if any(_OWN_ACCOUNT.search(name.lower().replace("_", "-")) for name in (*headers, *fields)):
+        return "request" if CONSEQUENCES[error.code].breaker != "failure" else concern(error)
     about = concern(error)
-    if about == "model" and request.extra_body is not None and "model" in request.extra_body:
-        return "request"
-    return about
+    return "request" if about == "model" and not _OWN_MODEL.isdisjoint(fields) else about
 
 
 def marks(request: CompletionRequest) -> Marks:

@@ -104,6 +104,9 @@ class Lease:
         if not self._end():
             return None
         meant = CONSEQUENCES[error.code]
+        about = concern_for(error, request)
+        if about == "request":
+            meant = replace(meant, breaker="none", hold="none")
         if not is_evidence:
             meant = replace(meant, breaker="none")
         state, key = self._guards
@@ -117,10 +120,9 @@ class Lease:
             key.breaker.failure(self._permits[1], now)
         else:
             key.breaker.forget(self._permits[1])
-        about = concern_for(error, request)
-        if meant.breaker in ("open_target", "open_key") and about != "request":
+        if meant.breaker in ("open_target", "open_key"):
             self._refused(meant, about, now, request)
-        hold = None if about == "request" else self._hold(error, about, now)
+        hold = self._hold(error, meant, about, now)
         if error.phase == "connect":
             self._settle_unsent(now)
         elif meant.read:
@@ -167,24 +169,24 @@ class Lease:
         else:
             state.breaker.refusal(self._permits[0], now, seen)
 
-    def _hold(self, error: ProviderError, about: Concern | None, now: float) -> Hold | None:
+    def _hold(self, error: ProviderError, meant: Consequence, about: Concern | None, now: float) -> Hold | None:
         state, (_, key) = self._state, self._guards
-        meant, asked = CONSEQUENCES[error.code].hold, error.retry_after
+        asked = error.retry_after
         held: Guard | Pacing
-        if meant == "quota":
+        if meant.hold == "quota":
             held, seconds = state.paced(self.key), QUOTA_HOLD if asked is None else asked
-        elif meant == "retry_after" and asked is not None:
+        elif meant.hold == "retry_after" and asked is not None:
             held, seconds = state, asked
-        elif meant == "rate":
+        elif meant.hold == "rate":
             held = pacing = state.paced(self.key)
             wait = min(LONGEST_RATE_HOLD, RATE_HOLD * 2.0 ** min(pacing.hits, 10))
             pacing.hits += 1
             seconds = wait if asked is None else asked
         else:
             return None
-        if about == "key" and meant != "retry_after":
+        if about == "key":
             held = key
-        elif about is None and meant != "retry_after":
+        elif about is None and meant.hold != "retry_after":
             both = self._both_limited(now + seconds)
             if both > key.held_until:
                 held.hold(now + seconds)

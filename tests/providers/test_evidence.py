@@ -82,6 +82,22 @@ KEY: list[tuple[int, Any]] = [
     (403, err("Access denied due to Virtual Network/Firewall rules.", code="403")),
     (403, err("Public access is disabled. Please configure private endpoint.", code="403")),
     (401, err("无效的令牌", type="new_api_error")),
+    (401, err("身份验证失败。", code="1000")),
+    (401, "<html><head><title>401 Authorization Required</title></head><body>openresty</body></html>"),
+    (403, err("Request had insufficient authentication scopes.", status="PERMISSION_DENIED")),
+    (403, err("Requests from referer <empty> are blocked.", status="PERMISSION_DENIED")),
+    (
+        403,
+        err(
+            "This API method requires billing to be enabled. Please enable it on project #1.",
+            status="PERMISSION_DENIED",
+        ),
+    ),
+    (401, err("Principal does not have access to API/Operation.", code="PermissionDenied")),
+    (403, {"message": "Your account is not authorized to invoke this API operation."}),
+    (403, claude("OAuth authentication is currently not allowed for this organization.", "permission_error")),
+    (403, {"error": {"message": "API key is currently blocked: leaked"}}),
+    (401, {"error": {"code": "AuthenticationError", "message": "The API key format is incorrect."}}),
 ]
 
 MODEL: list[tuple[int, Any]] = [
@@ -123,6 +139,17 @@ MODEL: list[tuple[int, Any]] = [
         ),
     ),
     (404, err("gpt-4o-mini does not exist")),
+    (403, err("The model `x` is blocked at the organization level. The admin can enable this model.")),
+    (404, err("Model not found, inaccessible, and/or not deployed")),
+    (404, err("Your account 1 has not activated the model doubao.", code="ModelNotOpen")),
+    (403, {"code": "AccessDenied.Unpurchased", "message": "Access to model denied. Are you eligible for using it?"}),
+    (
+        400,
+        err(
+            "Unable to access model x. Please visit our page to see the list of supported models.",
+            code="model_not_available",
+        ),
+    ),
     (403, err("Access to gpt-4o-mini is denied")),
 ]
 
@@ -131,6 +158,9 @@ REQUEST: list[tuple[int, Any]] = [
     (403, err("CachedContent not found (or permission denied)", status="PERMISSION_DENIED")),
     (403, err("You do not have access to the organization's container cntr_1")),
     (403, err("Access to vector store vs_1 is denied")),
+    (403, err("You have no authorization to access this file")),
+    (401, err("Authentication required for the MCP server x: token expired")),
+    (401, err("Failed to fetch the image: 401 Unauthorized, missing token")),
     (403, err("You do not have access to this assistant.")),
     (404, err("Thread thread_1 could not be located", type="not_found_error")),
     (403, err("Unable to download image from https://x: 403 Forbidden")),
@@ -174,6 +204,8 @@ REQUEST: list[tuple[int, Any]] = [
     (403, {"error": {"message": "Blocked by guardrail pii-detector", "type": "guardrail_violation"}}),
     (403, {"statusCode": 403, "message": "Request failed content safety check."}),
     (403, {"error": "Prompt injection detected"}),
+    (403, err("The request is prohibited due to a violation of provider Terms Of Service.", code=403)),
+    (403, err("This model is not available in your region.", code=403)),
     (403, {"detail": "Your prompt violates our usage policy"}),
     (403, err("Request was blocked by your organization's data loss prevention policy")),
 ]
@@ -302,7 +334,10 @@ LIMITS: list[tuple[str | None, int, Any]] = [
     ),
     ("key", 400, claude("Your credit balance is too low to access the Anthropic API.", "invalid_request_error")),
     ("key", 402, err("Insufficient Balance")),
-    ("key", 402, err("This request requires more credits, or fewer max_tokens.")),
+    ("request", 402, err("This request requires more credits, or fewer max_tokens. You can only afford 4000.")),
+    ("request", 402, err("Prompt tokens limit exceeded: 5000 > 3000. To increase, visit us and upgrade.")),
+    ("request", 429, err("ExceededBudget: End User=abc over budget. Spend=1.2, Budget=1.0", type="budget_exceeded")),
+    ("key", 403, err("Key limit exceeded (total limit). Manage it at https://x", code=403)),
     (
         "key",
         429,
@@ -358,7 +393,33 @@ def test_what_a_limit_is_about(about: str | None, status: int, body: Any) -> Non
     assert concern(error) == about
 
 
+FAILED: list[tuple[str | None, int, Any]] = [
+    ("request", 400, err("Failed to call a function. See 'failed_generation'.", code="tool_use_failed")),
+    ("request", 400, err("Failed to validate JSON.", code="json_validate_failed")),
+    (
+        "request",
+        409,
+        err("Another process is currently operating on this conversation. Please retry in a few seconds."),
+    ),
+    ("request", 424, err("Error retrieving tool list from MCP server: 'x'. Http status code: 424 (Failed Dependency)")),
+    ("request", 500, err("Timeout while downloading https://x/y.png: failed to download image")),
+    (None, 409, {}),
+    (None, 424, {}),
+    (None, 500, err("The server had an error while processing your request.")),
+    (None, 503, err("The model is overloaded. Please try again later.")),
+    (None, 504, {}),
+]
+
+
+@pytest.mark.parametrize(("about", "status", "body"), FAILED, ids=[str(case[2])[:70] for case in FAILED])
+def test_what_a_failure_is_about(about: str | None, status: int, body: Any) -> None:
+    """What one request's tools, links or conversation met is no failure of the server."""
+    error = said(status, body)
+    assert error.code in {ErrorCode.SERVER_ERROR, ErrorCode.OVERLOADED}
+    assert concern(error) == about
+
+
 def test_other_codes_are_about_nothing() -> None:
     """What a breaker counts without words, and what it never counts."""
-    assert concern(ProviderError(ErrorCode.SERVER_ERROR, "invalid API key")) is None
+    assert concern(ProviderError(ErrorCode.CONNECTION_FAILED, "invalid API key")) is None
     assert concern(ProviderError(ErrorCode.INVALID_REQUEST, "the model does not exist")) is None

@@ -55,6 +55,8 @@ ONE_REQUEST = {
     "feature": Fail(REFUSED, "Web search is not enabled for this organization", status=403),
     "country": Fail(REFUSED, "Country, region, or territory not supported", status=403),
     "legal": Fail(REFUSED, "Unavailable", status=451),
+    "tool call": Fail(ErrorCode.SERVER_ERROR, "tool_use_failed: Failed to call a function", status=400),
+    "link": Fail(ErrorCode.SERVER_ERROR, "Timeout while fetching the image url", status=500),
     "mcp": Fail(ErrorCode.AUTHENTICATION, "401 from MCP server: tool access denied", status=401),
 }
 
@@ -64,7 +66,7 @@ def test_what_one_request_is_refused_for_takes_no_target_from_others(step: Step)
     """Twenty requests of several people are refused; they fail over, and nobody else is sent away."""
 
     async def main() -> None:
-        town = Town(spoilt(step))
+        town = Town(spoilt(step), more="defaults: {retry: {same_target: 0}}\n")
         for number in range(20):
             assert await town.ask(f"bad {number}", affinity=f"person {number}") == "b"
         assert await town.ask("innocent", "alone") == "a"
@@ -163,9 +165,18 @@ def test_words_about_key_or_model_open_at_once(step: Step, also: str | None) -> 
     run(main())
 
 
-@pytest.mark.parametrize("header", ["OpenAI-Organization", "OpenAI-Project", "X-Workspace"])
-def test_a_tenants_own_key_is_no_evidence(header: str) -> None:
-    """An account that came with one call: whatever is said of it, ours is used on."""
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"extra_headers": {"OpenAI-Organization": "tenants-own"}},
+        {"extra_headers": {"OpenAI-Project": "tenants-own"}},
+        {"extra_headers": {"X-Workspace": "tenants-own"}},
+        {"extra_body": {"api_key": "tenants-own"}},
+    ],
+    ids=str,
+)
+def test_a_tenants_own_account_is_no_evidence(own: dict[str, Any]) -> None:
+    """A key or account that came with one call: whatever is said of it, ours is used on."""
     steps = [
         Fail(ErrorCode.AUTHENTICATION, "Incorrect API key provided", status=401),
         Fail(REFUSED, "Your account has been suspended", status=403),
@@ -176,10 +187,24 @@ def test_a_tenants_own_key_is_no_evidence(header: str) -> None:
 
     async def main() -> None:
         for step in steps:
-            town = Town(lambda request, step=step: step if request.extra_headers else Reply("fine"))  # type: ignore[misc]  # a default binds it
+            town = Town(
+                lambda request, step=step: step if request.extra_headers or request.extra_body else Reply("fine")
+            )  # type: ignore[misc]  # a default binds it
             for number in range(3):
-                assert await town.ask(f"mine {number}", extra_headers={header: "tenants-own"}) == "b"
+                assert await town.ask(f"mine {number}", **own) == "b"
             assert await town.ask("innocent", "alone") == "a"
+
+    run(main())
+
+
+def test_a_cache_key_is_no_account() -> None:
+    """What only has such a name: the refusal of our key counts at once."""
+
+    async def main() -> None:
+        town = Town(lambda _: Fail(ErrorCode.AUTHENTICATION, "Incorrect API key provided", status=401))
+        for fields in ({"prompt_cache_key": "k"}, {"safety_identifier": "i"}):
+            assert await town.ask("hi", extra_body=fields, extra_headers={"Idempotency-Key": "1"}) == "b"
+        assert town.calls() == 1
 
     run(main())
 
@@ -335,6 +360,20 @@ def test_a_request_waits_for_the_next_probe_and_is_served() -> None:
         assert now() <= 22.6
 
     run(main())
+
+
+@story
+async def test_probes_before_their_time_leave_the_time_as_it_was() -> None:
+    """Both are down and probed all the while; when one is back, the other is not shut out for minutes for that."""
+    town = Town(
+        lambda _: Fail(ErrorCode.SERVER_ERROR) if now() < 30 else Reply("a"),
+        lambda _: Fail(ErrorCode.SERVER_ERROR) if now() < 25 else Reply("b"),
+        more="defaults: {retry: {max_wait: 0s, same_target: 0}}\n",
+    )
+    results = await at_rate(10, 70, lambda: town.ask("hi"))
+    later = [answer for began, _, answer in results if began > 26.5]
+    assert not any(isinstance(answer, RouteExhausted) for answer in later)
+    assert later[-1] == "a"
 
 
 @story
