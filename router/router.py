@@ -133,12 +133,10 @@ class Router:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
         chain, request, trace = self._engine.begin(route, messages, params)
-        if cache == "use" and chain.cache is None:
+        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
+        if cached is None:
             return await self._engine.complete(chain, request, trace)
         with tracing(trace):
-            cached = self._cache_for(chain, cache, trace)
-            if cached is None:
-                return await self._engine.complete(chain, request, trace)
             return await cached.complete(chain, request, trace, cache)
 
     def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
@@ -149,15 +147,15 @@ class Router:
         """
         chain, request, trace = self._engine.begin(route, messages, params)
         live = LiveStream(self._engine, chain, request, trace)
-        with tracing(trace):
-            cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
+        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
         return RouterStream(live if cached is None else cached.stream(live, cache))
 
     def _cache_for(self, chain: Chain, control: CacheControl, trace: Any) -> CachedRequests | None:
         """Return what answers the request out of the cache; None for one that goes past it."""
         from router.cache.cached import skips_cache  # here: only routers with a cache need it
 
-        return None if skips_cache(chain, control, trace) else self._caching()
+        with tracing(trace):
+            return None if skips_cache(chain, control, trace) else self._caching()
 
     def _caching(self) -> CachedRequests:
         if self._cached is None:
