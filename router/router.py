@@ -17,7 +17,6 @@ from router.engine.engine import Engine
 from router.engine.request import Messages, build_request
 from router.engine.stream import LiveStream, RouterStream
 from router.engine.token_counts import count_exact
-from router.errors import tracing
 from router.monitor.control import set_breaker, set_draining
 from router.monitor.report import Report
 from router.plan.compile import compile_plan
@@ -136,8 +135,7 @@ class Router:
         cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
         if cached is None:
             return await self._engine.complete(chain, request, trace)
-        with tracing(trace):
-            return await cached.complete(chain, request, trace, cache)
+        return await cached.complete(chain, request, trace, cache)
 
     def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
         """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
@@ -154,8 +152,7 @@ class Router:
         """Return what answers the request out of the cache; None for one that goes past it."""
         from router.cache.cached import skips_cache  # here: only routers with a cache need it
 
-        with tracing(trace):
-            return None if skips_cache(chain, control, trace) else self._caching()
+        return None if skips_cache(chain, control, trace) else self._caching()
 
     def _caching(self) -> CachedRequests:
         if self._cached is None:

@@ -23,7 +23,7 @@ from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
-from router.errors import RouteExhausted, tracing
+from router.errors import RouteExhausted, give_trace, tracing
 from router.plan.plan import Chain, Plan
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
@@ -60,6 +60,12 @@ class CachedRequests:
         self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl
     ) -> CompletionResponse:
         """Answer from the cache, from an identical request under way, or by a call."""
+        with tracing(trace):
+            return await self._complete(chain, request, trace, control)
+
+    async def _complete(
+        self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl
+    ) -> CompletionResponse:
         clock = self._engine.enter_loop().time
         began = clock()
         lookup = await self.lookup(chain, request, trace, control)
@@ -200,7 +206,9 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
         RouteExhausted: only a cached answer is wanted, and the route keeps none.
     """
     if control not in get_args(CacheControl):
-        raise ValueError(f'cache="{control}" is not known; it is one of {", ".join(get_args(CacheControl))}')
+        error = ValueError(f'cache="{control}" is not known; it is one of {", ".join(get_args(CacheControl))}')
+        give_trace(error, trace)
+        raise error
     if control == "skip":
         trace.cache = "skipped, as asked" if chain.cache is not None else ""
         return True
