@@ -180,4 +180,4 @@ def _cost_text(offer: dict[str, Any]) -> str:
     least, most = offer["cost_least"], offer["cost_most"]
     if least is None:
         return f"  cost {UNKNOWN}"
-    return f"  {dollars(least)} or more" if most is None else f"  {dollars(least)} to {dollars(most)}"
+    return f"  {dollars(least, fine=True)} " + ("or more" if most is None else f"to {dollars(most, fine=True)}")

@@ -143,7 +143,7 @@ def _summary(rows: list[_Row]) -> None:
     )
     for row in rows:
         answer = row.response
-        cost = dollars(answer.cost)
+        cost = dollars(answer.cost, fine=True)
         tokens = "-" if answer.usage.output_tokens is None else str(answer.usage.output_tokens)
         click.echo(
             f"  {row.asked:<8}{answer.provider + '/' + answer.model:<30}{len(row.trace.attempts):>8}"

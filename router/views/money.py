@@ -8,13 +8,14 @@ UNKNOWN = "–"
 _NOTHING = 5e-10  # USD: less is a rest of rounding
 
 
-def dollars(usd: float | None, *, at_least: bool = False) -> str:
+def dollars(usd: float | None, *, at_least: bool = False, fine: bool = False) -> str:
     """Return US dollars as $0, $0.000012, $0.0004, $0.021, $1.24, $1.24k; a dash for what is unknown.
 
     Nothing is shown as $0 but what is known to be nothing.
 
     Args:
         at_least: there are amounts beside it that nobody knows.
+        fine: three digits that count of what is below ten cents, where one answer's price is what it is about.
     """
     if usd is None:
         return UNKNOWN
@@ -26,10 +27,9 @@ def dollars(usd: float | None, *, at_least: bool = False) -> str:
             return f"${_three(usd / size)}{unit}{more}"
     if usd >= 0.0995:
         return f"${usd:.2f}{more}"
-    if usd >= 0.00095:
-        return f"${usd:.{3 if usd >= 0.00995 else 4}f}{more}"
-    text = f"{usd:.{2 - floor(log10(usd))}f}".rstrip("0")  # the digits that count, three at most
-    return f"${text:0<6}{more}"
+    if fine or usd < 0.00005:
+        return f"${f'{usd:.{2 - floor(log10(usd))}f}'.rstrip('0')}{more}"  # the digits that count, three at most
+    return f"${usd:.{3 if usd >= 0.00995 else 4}f}{more}"
 
 
 def exact_dollars(usd: float) -> str:

@@ -42,7 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
         hedge = "  (hedge)" if self.hedge else ""
-        price = f"  {dollars(self.cost)} or more" if self.lost or self.cost else ""
+        price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
         return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{without}{detail}"
 

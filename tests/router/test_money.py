@@ -60,7 +60,8 @@ def snapshot_after(
         (-3e-18, "$0"),
         (5.5e-17, "$0"),
         (0.0000012, "$0.0000012"),
-        (0.000608, "$0.000608"),
+        (0.000608, "$0.0006"),
+        (0.00006, "$0.0001"),
         (0.0004, "$0.0004"),
         (0.0012, "$0.0012"),
         (0.021, "$0.021"),
@@ -72,6 +73,15 @@ def snapshot_after(
 )
 def test_amounts(usd: float | None, text: str) -> None:
     assert dollars(usd) == text
+
+
+def test_the_price_of_one_answer_has_three_digits() -> None:
+    assert [dollars(usd, fine=True) for usd in (0.000608, 0.0384, 0.00001, 1.5)] == [
+        "$0.000608",
+        "$0.0384",
+        "$0.00001",
+        "$1.50",
+    ]
 
 
 def test_what_is_at_least_so_much() -> None:

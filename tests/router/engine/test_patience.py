@@ -292,6 +292,7 @@ def test_an_impatient_route_is_no_evidence_for_a_patient_one(limit: str, streame
         state = world.router.states.target(world.router.chain("hasty").targets[0])
         await _fails(world.router, "hasty", streamed, 12, {limit: 2} if per_call else None)
         assert state.breaker.state == "closed"
+        assert state.latency.known == (limit == "idle")  # which cuts a stream after its first content
         answer = await (read(world.router, "patient") if streamed else world.router.complete("patient", "hi"))
         assert answer.text == "slowly"
 
