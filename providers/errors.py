@@ -51,9 +51,10 @@ class Consequence(msgspec.Struct, frozen=True):
     `retry.max_wait`, when nothing else is eligible).
     `fallback`: the next target — "no", "yes", "larger_window", "if_named" (only where `on` names it),
     or "stream_policy" (`on_stream_break` decides).
-    `breaker`: "none", "failure", "open_target" or "open_key" (both open at once).
+    `breaker`: "none", "failure", "open_target" or "open_key": both open at once where the vendor's words are about the
+    model or the key (`providers.evidence`), else when a second, different request meets the same.
     `hold`: "none", "retry_after", "quota" (Retry-After, else 5 minutes) or "rate" (Retry-After or the
-    reset header, else backoff).
+    reset header, else backoff); of the target or of the key, by the vendor's words.
     `other_key`: another key of the same provider may fare better.
     `read`: the vendor has read the prompt by then, and counts it; any other failure costs nothing.
     """
@@ -108,6 +109,16 @@ USEFULNESS: tuple[ErrorCode, ...] = (
     ErrorCode.PROTOCOL_ERROR,
     ErrorCode.CONNECTION_FAILED,
     ErrorCode.CANCELLED,
+)
+
+# What these codes say where there is no vendor to say it: in fakes and simulations.
+PLAIN_WORDS: Mapping[ErrorCode, str] = MappingProxyType(
+    {
+        ErrorCode.AUTHENTICATION: "invalid API key",
+        ErrorCode.PERMISSION_DENIED: "this key has no access to the model",
+        ErrorCode.MODEL_NOT_FOUND: "model not found",
+        ErrorCode.QUOTA_EXHAUSTED: "the account's credit is used up",
+    }
 )
 
 

@@ -16,6 +16,7 @@ from providers.answers import checked
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json, scrub
 from providers.errors import ErrorCode, ProviderError
+from providers.harmless import harmless
 from providers.lenient_json import as_dict, as_list, as_str
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted
@@ -284,9 +285,10 @@ class HttpProvider(ABC):
             connect=request.timeout.get("connect") if request.timeout else None,
         )
         if 200 <= response.status < 300:
-            told = remaining_quota(response.headers, time.time())
-            if told is not None:
-                self._quotas[request.model] = told
+            with harmless:
+                told = remaining_quota(response.headers, time.time())
+                if told is not None:
+                    self._quotas[request.model] = told
             return response
         try:
             raise classify(

@@ -6,9 +6,11 @@ turn that made it) and the ranges that all vendors share.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 
 from providers.coerce import invalid
+from providers.header_names import authenticates, belongs_to_connection
 from providers.surrogates import is_whole
 from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Timeout, Tool
 
@@ -39,6 +41,8 @@ def validate(request: CompletionRequest) -> None:
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
     _check_numbers(request)
+    if request.extra_headers:
+        _check_headers(request.extra_headers)
     for name in ("affinity", "namespace"):
         value = getattr(request, name)
         if value is not None and not (isinstance(value, str) and is_whole(value)):
@@ -83,6 +87,22 @@ def _check_numbers(request: CompletionRequest) -> None:
         invalid(f"max_tokens: a whole number of at least 0 is expected, not {limit!r}")
     if request.seed is not None and type(request.seed) is not int:
         invalid(f"seed: a whole number is expected, not {request.seed!r}")
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """No value is shown: it may be a key."""
+    if not isinstance(headers, Mapping):
+        invalid(f"extra_headers: names and values are expected, not {type(headers).__name__}")
+    for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            invalid(f"extra_headers: the name and the value of {name!r} have to be strings")
+        if belongs_to_connection(name):
+            invalid(f"extra_headers: {name!r} cannot be set: it belongs to the connection")
+        if authenticates(name):
+            invalid(
+                f"extra_headers: {name!r} is a credential, and a request may go to several vendors; "
+                "a key belongs to one provider, as its api_key (or under its headers)"
+            )
 
 
 def _check_messages(messages: tuple[Message, ...]) -> None:

@@ -17,6 +17,7 @@ from typing import Literal
 import httpx
 
 from providers.errors import ErrorCode, ProviderError
+from providers.header_names import belongs_to_connection
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
 from providers.transport.engine import HttpEngine, RawResponse, StaleConnection
@@ -31,12 +32,6 @@ _RETRIED = frozenset({408, 409, 429})
 _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
 _REDIRECTS = range(300, 400)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
-# These belong to the connection (RFC 9110, section 7.6.1; RFC 9112, section 6): set by hand, they would end the body
-# elsewhere than we do, or send the request to another host.
-_OF_THE_CONNECTION = frozenset(
-    {"content-length", "transfer-encoding", "host", "connection", "upgrade", "keep-alive", "te", "trailer", "expect"}
-    | {"proxy-connection", "proxy-authenticate", "proxy-authorization", "http2-settings"}
-)
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -160,8 +155,10 @@ class HttpClient:
     ) -> None:
         self._name = settings.name
         self._base = _base_url(settings.base_url or default_base_url, settings.name)
-        self._headers = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers, **settings.headers}
-        _check(self._headers, ErrorCode.AUTHENTICATION, self._name)
+        own = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers}
+        _check(own, ErrorCode.AUTHENTICATION, self._name)
+        _check(settings.headers, ErrorCode.AUTHENTICATION, self._name)
+        self._headers = _merged(own, settings.headers)
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
@@ -218,7 +215,7 @@ class HttpClient:
         within = self._connect if connect is None else None if connect == "off" else connect
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
-            sent = {**sent, **headers}
+            sent = _merged(sent, headers)
         if body is not None:
             sent = {**sent, "content-type": "application/json"}
         for retry in range(self._retries + 1):
@@ -292,13 +289,18 @@ def _check(headers: Mapping[str, str], code: ErrorCode, name: str) -> None:
     """Refuse what would break the request, or smuggle a header into it; the value, perhaps a key, is not shown."""
     for header, value in headers.items():
         named = isinstance(header, str) and _HEADER_NAME.fullmatch(header)
-        if named and header.lower() in _OF_THE_CONNECTION:
+        if isinstance(header, str) and belongs_to_connection(header):
             what = f"the header {header!r} cannot be set: it belongs to the connection"
             raise ProviderError(ErrorCode.INVALID_REQUEST, what, provider=name)
         if not (named and isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
             raise ProviderError(
                 code, f"the header {header!r} cannot be sent: only printable ASCII is allowed", provider=name
             )
+
+
+def _merged(own: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Join headers, each of them once: their names are compared without case."""
+    return {name.lower(): value for headers in (own, more) for name, value in headers.items()}
 
 
 def _wait(answer: HttpResponse, retry: int) -> float | None:

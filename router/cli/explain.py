@@ -16,6 +16,7 @@ from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
 from router.cli.common import Failure, file_option, valid_file
+from router.config.reach import unreached
 from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
@@ -58,6 +59,10 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
         affinity=needs.affinity,
     )
     tiers = [_tier(chain, tier_index, needs, request, balance_context) for tier_index in range(len(chain.tiers))]
+    file = router.plan.file
+    for number, names in (unreached(file, route, chain.max_attempts) if route in file.routes else {}).items():
+        for offer in tiers[number]["offered"]:
+            offer["unreached"] = offer["target"] in names
     cached = cache_of(chain, request)
     if as_json:
         click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached}, indent=2))
@@ -167,14 +172,14 @@ def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, A
         for offer in tier["offered"]:
             where = f"{offer['provider']}/{offer['model']}"
             named = "" if offer["target"] == where else f"  {where}"
-            click.echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}")
+            late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
+            click.echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}{late}")
         for skip in tier["skipped"]:
             click.echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
         if not tier["offered"]:
             click.echo("     --   nobody here can serve this request")
-    rules = chain.retry
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
-    click.echo(f"  at most {rules.max_attempts} attempts within {total}")
+    click.echo(f"  at most {chain.max_attempts} attempts within {total}")
 
 
 def _cost_text(offer: dict[str, Any]) -> str:

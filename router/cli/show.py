@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from router.config import LoadResult
     from router.config.policies import Effective
     from router.plan.target import Target
-from router.monitor.routes import written
+from router.monitor.routes import route_values, written
 
 _ROUTE_POLICIES = ("timeout", "retry")
 
@@ -70,11 +70,8 @@ def target_line(target: Target, share: str) -> str:
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:
-    from router.config import effective
-
-    route = chain.route if chain.route in plan.file.routes else None
     click.echo(f"  {policy}")
-    for key, value in effective(plan.file, policy, route=route).items():
+    for key, value in route_values(plan, chain, policy).items():
         _show_value("    ", key, value, loaded)
 
 
@@ -83,7 +80,7 @@ def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> N
     from router.config import effective
 
     route = chain.route if chain.route in plan.file.routes else None
-    model = target.name if target.name in plan.file.models else None
+    model = target.ref if target.ref in plan.file.models else None
     for policy in _ROUTE_POLICIES:
         for key, value in effective(plan.file, policy, provider=target.provider, model=model, route=route).items():
             if value.origin[0] in ("providers", "models"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
+from router.config.reach import warn_of_unreached
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.shorthand import expand_shorthand
@@ -130,6 +131,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
         if file is not None and not findings.failed:
+            warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,

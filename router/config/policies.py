@@ -15,7 +15,7 @@ Origin = Literal["built in"] | tuple[str | int, ...]
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "timeout": {name: getattr(Timeout(), name) for name in NAMES},
     "retry": {
-        "max_attempts": 4,
+        "max_attempts": None,  # as many as the chain can use
         "same_target": 1,
         "backoff": 0.25,
         "max_backoff": 8.0,

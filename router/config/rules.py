@@ -11,6 +11,7 @@ from typing import Any, TypeGuard, get_type_hints
 
 import msgspec
 
+from providers.header_names import authenticates, belongs_to_connection
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings
 from router.config.interpolate import Expanded, shown
@@ -49,6 +50,7 @@ class _Rules:
                     self._error(node, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=node.key_at)
         for node in self._providers.values():
             self._provider(node)
+            self._headers(node)
         for node in self._models.values():
             self._model(node)
         for name, node in self._routes.items():
@@ -101,6 +103,13 @@ class _Rules:
                 self._error(item, "the same key is in the pool twice")
             keys.add(str(item.value))
 
+    def _headers(self, provider: Node) -> None:
+        for name, header in _entries(provider.get("headers")).items():
+            if belongs_to_connection(name):
+                self._error(
+                    header, f'the header "{name}" cannot be set: it belongs to the connection', at=header.key_at
+                )
+
     def _connection(self, node: Node) -> None:
         base_url, unix_socket = node.get("base_url"), node.get("unix_socket")
         if unix_socket is not None and not (base_url and str(base_url.value).startswith("http://")):
@@ -130,6 +139,10 @@ class _Rules:
                     node, f'no parameter is named "{name}"{near}; a vendor\'s own go in extra_body', at=node.key_at
                 )
                 continue
+            for header in _entries(node) if name == "extra_headers" else ():
+                if belongs_to_connection(header) or authenticates(header):
+                    text = f'the header "{header}" goes along with no call; a key belongs under its provider'
+                    self._error(node.value[header], text, at=node.value[header].key_at)
             try:
                 msgspec.convert(node.data(), _PARAMS[name])
             except msgspec.ValidationError as error:
@@ -147,7 +160,7 @@ class _Rules:
             self._tier(item)
 
     def _tier(self, owner: Node) -> None:
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()  # a model, and the params that it gets here
         weights: list[float] = []
         for target in _items(owner.get("targets")):
             self._params(target)
@@ -155,9 +168,11 @@ class _Rules:
             weights.append(_weight(weight))
             if model is None or not isinstance(model.value, str) or model.unset:
                 continue
-            if model.value in seen:
+            params = target.get("params")
+            what = model.value, repr(None if params is None else params.data())
+            if what in seen:
                 self._error(model, f'"{shown(model.value)}" is in this tier twice')
-            seen.add(model.value)
+            seen.add(what)
             self._target(model, routes_too=False)
         if weights and not any(weights):
             targets = owner.value["targets"]

@@ -63,7 +63,9 @@ class TimeoutPolicy(Section):
 class RetryPolicy(Section):
     """How often and how fast to try again."""
 
-    max_attempts: Count | None = key("Attempts of one request over its whole chain.")
+    max_attempts: Count | None = key(
+        "Attempts of one request over its whole chain; default: one for each target and each retry, at least 4."
+    )
     same_target: CountOrZero | None = key("Further tries on the target that failed, before the next one.")
     backoff: Wait | None = key("The first wait; it doubles with each try, with full jitter.")
     max_backoff: Wait | None = key("The longest wait between two tries.")

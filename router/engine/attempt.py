@@ -8,6 +8,7 @@ from typing import cast
 
 from providers.base import ChunkStream, Provider, ReportsQuota
 from providers.errors import ErrorCode, ProviderError
+from providers.harmless import harmless
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.engine.context import RequestContext
@@ -76,7 +77,8 @@ async def open_once(
     opened = await _open(context, provider, for_target(request, target), target)
     now = context.clock()
     opened.first_token = now - lease.started
-    lease.first_token(opened.first_token, now, streaming=True)
+    with harmless:
+        lease.first_token(opened.first_token, now, streaming=True)
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
         lease.seen = opened.response
@@ -138,7 +140,9 @@ def _reports_quota(kind: type[Provider]) -> bool:
 
 def _apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
     """Take over what the answer says is left of the vendor's limits."""
-    if _reports_quota(type(provider)):
+    with harmless:
+        if not _reports_quota(type(provider)):
+            return
         quota = cast(ReportsQuota, provider).remaining_quota(target.model)
         if quota is not None:
             lease.apply_remaining(quota, context.clock())

@@ -21,7 +21,7 @@ from router.engine.context import RequestContext
 from router.engine.failover import FailOver
 from router.engine.request import Messages, build_request, requirements_of
 from router.engine.token_counts import TokenCounts
-from router.errors import UnknownRoute, WrongLoop
+from router.errors import UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
@@ -91,10 +91,15 @@ class Engine:
             RuntimeError: the router is closed.
             TypeError, ProviderError, UnknownRoute: it makes no sense.
         """
-        if self.closed:
-            raise RuntimeError("this router is closed")
-        request = build_request(route, messages, params)
-        return self.chain(route), request, Trace(route, self.plan.revision)
+        trace = Trace(route, self.plan.revision)
+        try:
+            if self.closed:
+                raise RuntimeError("this router is closed")
+            request = build_request(route, messages, params)
+            return self.chain(route), request, trace
+        except Exception as error:
+            give_trace(error, trace)
+            raise
 
     async def complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
         """Get one whole answer from the vendors of a chain.
@@ -109,7 +114,11 @@ class Engine:
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""
-        clock = self.enter_loop().time
+        try:
+            clock = self.enter_loop().time
+        except WrongLoop as error:
+            give_trace(error, trace)
+            raise
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)

@@ -44,7 +44,7 @@ class TokenCounts:
 
     def learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
         """Learn from what a prompt of plain text really cost: later estimates are better."""
-        if usage.input_tokens is None or request.tools:
+        if not usage.input_tokens or request.tools:  # none at all teaches nothing
             return
         learned = self._learned.get(target.identity)
         if learned is None:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from router.monitor.subject import Subject
 from router.telemetry import sketch
+from router.telemetry.recorder import variant_of
 from router.telemetry.sketch import Sketch
 from router.views.figures import Counts, Snapshot
 
@@ -31,7 +32,7 @@ PATIENCE = 10.0  # seconds that a scrape waits for the router's loop
 _OUTCOMES = ("succeeded", "failed", "cancelled")
 
 
-_Reading: TypeAlias = tuple[Snapshot, dict[str, Sketch], dict[str, Sketch]]
+_Reading: TypeAlias = tuple[Snapshot, dict[str, Sketch], dict[tuple[str, str], Sketch]]
 
 
 class RouterCollector(Collector):
@@ -66,8 +67,16 @@ class RouterCollector(Collector):
 
     def _taken(self) -> _Reading:
         snapshot = self._subject.snapshot()
-        totals = self._subject.report.totals
-        return snapshot, totals.latencies(), totals.first_tokens()
+        totals, chains = self._subject.report.totals, self._subject.plan.chains
+        sketches = totals.first_tokens()
+        first_tokens: dict[tuple[str, str], Sketch] = {}
+        for target in snapshot.targets:
+            chain = chains.get(target.name)
+            variant = "" if chain is None else variant_of(chain.targets[0].identity)
+            first_tokens[target.provider, target.name] = sketches.get(
+                (f"{target.provider}/{target.model}", variant), {}
+            )
+        return snapshot, totals.latencies(), first_tokens
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -102,7 +111,7 @@ def _requests(snapshot: Snapshot, latencies: dict[str, Sketch]) -> Iterator[Metr
     yield seconds
 
 
-def _attempts(snapshot: Snapshot, first_tokens: dict[str, Sketch]) -> Iterator[Metric]:
+def _attempts(snapshot: Snapshot, first_tokens: dict[tuple[str, str], Sketch]) -> Iterator[Metric]:
     labels = ["provider", "target"]
     counts = {
         (target_figures.provider, target_figures.name): target_figures.figures.totals
@@ -121,11 +130,11 @@ def _attempts(snapshot: Snapshot, first_tokens: dict[str, Sketch]) -> Iterator[M
             spent.add_metric([*key], counted.cost)
     yield from (errors, tokens, spent)
     first = HistogramMetricFamily("signalbox_first_token_seconds", "From a call to its first content", labels=labels)
-    for target_figures in snapshot.targets:
+    for target_figures in {(target.provider, target.name): target for target in snapshot.targets}.values():
         _add_histogram(
             first,
             [target_figures.provider, target_figures.name],
-            first_tokens.get(f"{target_figures.provider}/{target_figures.model}", {}),
+            first_tokens.get((target_figures.provider, target_figures.name), {}),
         )
     yield first
 

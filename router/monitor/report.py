@@ -98,8 +98,8 @@ class Report:
         """Tell those who watch that a person drained a target or provider, or took it back."""
         file = self.telemetry.plan.file
         target = None if name in file.providers and name not in file.models else name
-        resolved = None if target is None else file.resolve_target(target)
-        provider = resolved[0] if resolved else name
+        called = None if target is None else self.telemetry.plan.called(target)
+        provider = called[0] if called else name
         self.telemetry.publish(drained(name, back=back, provider=provider, target=target, time=time.time()))
 
     def config(self) -> ConfigView:

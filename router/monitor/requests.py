@@ -83,8 +83,8 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
 def _provider(telemetry: Telemetry, target: str | None) -> str | None:
     if target is None:
         return None
-    resolved = telemetry.plan.file.resolve_target(target)
-    return None if resolved is None else resolved[0]
+    called = telemetry.plan.called(target)
+    return None if called is None else called[0]
 
 
 def passes(record: RequestRecord, only: RequestFilter) -> bool:

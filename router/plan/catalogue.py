@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -10,7 +9,7 @@ from providers.base import Provider
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities
 from router.config import RoutesFile, effective
-from router.plan.target import Key
+from router.plan.target import Key, digest
 
 Rules = TypeVar("Rules")
 
@@ -61,7 +60,7 @@ class ProviderCatalogue:
         keys = self.keys[provider]
         if len(keys) == 1:
             return keys[0].identity
-        return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
+        return f"{provider}:{digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
         """Return what the provider knows of a model."""
@@ -86,12 +85,8 @@ def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, .
         ]
         shape.append(sorted((key, repr(value)) for key, value in key_settings.options.items()))
         # A hash, since the key is in it.
-        keys.append(Key(f"{provider}:{_digest(shape)}", key_settings, index if len(settings) > 1 else 0))
+        keys.append(Key(f"{provider}:{digest(shape)}", key_settings, index if len(settings) > 1 else 0))
     return tuple(keys)
-
-
-def _digest(shape: object) -> str:
-    return hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def policy_values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:

@@ -31,9 +31,12 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRules:
-    """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests."""
+    """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests.
 
-    max_attempts: int = BUILT_IN["retry"]["max_attempts"]
+    `max_attempts` is what is written; None leaves it to the chain (`Chain.max_attempts`).
+    """
+
+    max_attempts: int | None = BUILT_IN["retry"]["max_attempts"]
     same_target: int = BUILT_IN["retry"]["same_target"]
     backoff: float = BUILT_IN["retry"]["backoff"]
     max_backoff: float = BUILT_IN["retry"]["max_backoff"]

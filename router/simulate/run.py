@@ -99,6 +99,7 @@ class _Simulation:
         self._routes = {name: RouteCount() for name in names}
         self._targets: dict[str, TargetCount] = {}
         self._places: dict[str, tuple[str, str]] = {}  # (provider, model id) by the name of a target
+        self._identities: dict[str, str] = {}  # the first name of each target
         self._same: dict[str, TargetCount] = {}  # by every name, also a second one of the same target
         self._watch = Watch(scenario.duration)
         for name in names:
@@ -113,12 +114,11 @@ class _Simulation:
         for target in self._router.chain(route).targets:
             if target.name in self._same:
                 continue
-            place = target.provider, target.model
-            known = next((name for name, other in self._places.items() if other == place), None)
-            if known is not None:
+            known = self._identities.setdefault(target.identity, target.name)
+            if known != target.name:
                 self._same[target.name] = self._targets[known]
                 continue
-            self._places[target.name] = place
+            self._places[target.name] = target.provider, target.model
             self._same[target.name] = self._targets[target.name] = TargetCount()
             self._watch.add(states.target(target).breaker, BreakerHistory(target.name))
             for key in target.keys:

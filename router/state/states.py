@@ -39,12 +39,15 @@ class States:
         self._changed = changed or _nobody
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
+        self._limits: dict[str, RateLimits] = {}  # by what the model is, without params
 
     def target(self, target: Target) -> TargetState:
         """Return the state of a target, made on first use."""
         state = self._targets.get(target.identity)
         if state is None:
             state = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._rng)
+            # A vendor limits its model, whatever the params; how well it serves is a matter of both.
+            state.limits = self._limits.setdefault(target.model_identity, state.limits)
             state.breaker.on_change = partial(self._changed, target.identity)
         return state
 
@@ -100,6 +103,8 @@ class States:
                     guard.draining = False
                     if guard.breaker.manual:
                         guard.breaker.reset()
+        in_use = {id(state.limits) for state in self._targets.values()}
+        self._limits = {model: limits for model, limits in self._limits.items() if id(limits) in in_use}
         return tuple(dict.fromkeys(ended))
 
     def refusal_for_target(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from providers.errors import ErrorCode, ProviderError
+from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.plan.target import Target
 from router.telemetry.buckets import Bucket, CallCounter
@@ -161,7 +162,8 @@ class Telemetry:
         # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
         log.info("%s", event.sentence)
         for on_event in tuple(self.subscribers):
-            on_event(event)
+            with harmless:
+                on_event(event)
 
     # --- buckets
 
@@ -240,6 +242,11 @@ def names_of(identity: str) -> tuple[str, str | None]:
     return provider, f"{provider}/{model}" if is_target else None
 
 
+def variant_of(identity: str) -> str:
+    """Return what tells apart a target's identity from those of the same model with other params; "" without any."""
+    return identity.partition("/")[0].partition("~")[2]
+
+
 class RequestRecorder:
     """Records one request: each attempt that comes to nothing, and once how the request ended. The request is
     remembered.
@@ -277,23 +284,31 @@ class RequestRecorder:
         route.in_flight += 1
         if telemetry.listeners:
             for listener in telemetry.listeners:
-                listener.began(self)
+                with harmless:
+                    listener.began(self)
 
     def answered(
-        self, target: Target, started: float, now: float, response: CompletionResponse, first: float | None = None
+        self,
+        target: Target,
+        started: float,
+        now: float,
+        response: CompletionResponse,
+        cost: float | None,
+        first: float | None = None,
     ) -> None:
         """Record that the answer is whole.
 
         Args:
             started: when the attempt that gave it began; `now` and this on the loop's clock.
-            response: with its usage and cost.
+            response: with its usage, and the cost of all that was paid for it.
+            cost: of the attempt that gave it, in USD.
             first: of a stream, the seconds from `started` to its first content.
         """
         if self.number:
             return
-        usage, cost = response.usage, response.cost
+        usage = response.usage
         if len(self.trace.entries) > 1 or self._request is not None or response.left_out:
-            self._answered_after_retry(target, started, now, first, response)
+            self._answered_after_retry(target, started, now, first, response, cost)
             return
         route, telemetry = self._route, self._telemetry
         counter = route.answers.get(target.identity)
@@ -330,7 +345,8 @@ class RequestRecorder:
 
     def _notify_ended(self, response: CompletionResponse | None) -> None:
         for listener in self._telemetry.listeners:
-            listener.ended(self, response)
+            with harmless:
+                listener.ended(self, response)
 
     @classmethod
     def remembered(cls, telemetry: Telemetry, row: RequestRecorder | Plain) -> RequestRecorder:
@@ -379,13 +395,16 @@ class RequestRecorder:
                 bucket.errors[code] = bucket.errors.get(code, 0) + 1
         if self.target is not None:
             self._abandoned(self.target, now)
-        self._fill(self.target, now, None, None, False)
+        self._fill(self.target, now, None, self.trace.wasted or None, False)
         self.code = code
         self._end(None)
 
-    def attempt_failed(self, target: Target, error: ProviderError, now: float) -> None:
-        """Record that one attempt failed; another may follow. A stream that breaks is one as well."""
+    def attempt_failed(self, target: Target, error: ProviderError, now: float, cost: float | None = None) -> None:
+        """Record that one attempt failed, which cost USD all the same; another may follow. A stream that breaks is one
+        as well.
+        """
         for bucket in self._attempt(target, now):
+            bucket.cost += cost or 0.0
             bucket.errors[error.code] = bucket.errors.get(error.code, 0) + 1
             if bucket.counter.kind == "attempts":
                 bucket.failed += 1
@@ -417,7 +436,13 @@ class RequestRecorder:
                 bucket.cancelled += 1
 
     def _answered_after_retry(
-        self, target: Target, started: float, now: float, first: float | None, response: CompletionResponse
+        self,
+        target: Target,
+        started: float,
+        now: float,
+        first: float | None,
+        response: CompletionResponse,
+        cost: float | None,
     ) -> None:
         """Record an answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
@@ -427,9 +452,7 @@ class RequestRecorder:
         fallback = answer is not None and answer.tier > 0
         for bucket in self._attempt(target, now):
             wait = before if bucket.counter.kind == "requests" else 0.0
-            _answer(
-                bucket, now - started + wait, None if first is None else first + wait, response.usage, response.cost
-            )
+            _answer(bucket, now - started + wait, None if first is None else first + wait, response.usage, cost)
             bucket.fallbacks += fallback
             bucket.hedges += self.hedged
         self._end(response)

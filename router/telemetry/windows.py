@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from router.telemetry import sketch
 from router.telemetry.buckets import Bucket, CallCounter, Totals, known_cost, quantiles_of
-from router.telemetry.recorder import Telemetry, names_of
+from router.telemetry.recorder import Telemetry, names_of, variant_of
 from router.telemetry.sketch import Sketch
 from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
 
@@ -302,13 +302,13 @@ class GroupTotals:
         """Copy the sketches of whole answers, by route."""
         return {name: dict(group.sums.latency) for (kind, name), group in self._groups.items() if kind == "route"}
 
-    def first_tokens(self) -> dict[str, Sketch]:
-        """Copy the sketches of first tokens, by `provider/model-id`, whatever connections a target has had."""
-        found: dict[str, Sketch] = {}
+    def first_tokens(self) -> dict[tuple[str, str], Sketch]:
+        """Copy the sketches of first tokens by `provider/model-id` and variant, whatever connections there were."""
+        found: dict[tuple[str, str], Sketch] = {}
         for (kind, identity), group in self._groups.items():
             name = names_of(identity)[1] if kind == "target" else None
             if name is not None:
-                sketch.add(found.setdefault(name, {}), group.sums.first_token)
+                sketch.add(found.setdefault((name, variant_of(identity)), {}), group.sums.first_token)
         return found
 
     def of(self, key: Key) -> GroupTotal:

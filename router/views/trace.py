@@ -15,8 +15,9 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
 
     `first_token` is the time from the call to the first content of a stream, in seconds. `key` is the number of the API
     key where the provider has several. A `hedge` was called beside a slow one; who `lost` was cancelled since another
-    was faster, and `cost` is what its prompt costs at least, in USD. `left_out` are fields without meaning for the
-    answer that were not sent, since the vendor refuses them.
+    was faster. `cost` is what a call that came to nothing costs all the same, in USD: by what the vendor counted, else
+    its prompt and what came of the answer at least; None where the price is not known. `left_out` are fields without
+    meaning for the answer that were not sent, since the vendor refuses them.
     """
 
     target: str
@@ -41,7 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
         hedge = "  (hedge)" if self.hedge else ""
-        price = f"  {dollars(self.cost, fine=True)} or more" if self.lost else ""
+        price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
         return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{without}{detail}"
 
@@ -100,6 +101,14 @@ class Trace:
     def answer(self) -> Attempt | None:
         """The attempt that delivered last; it may have broken since."""
         return next((attempt for attempt in reversed(self.attempts) if attempt.code is None and not attempt.lost), None)
+
+    @property
+    def wasted(self) -> float | None:
+        """USD for the calls that came to nothing: broken streams, failures after the vendor began, hedges that lost.
+        None where one was paid at a price that is not known.
+        """
+        costs = [attempt.cost for attempt in self.attempts if attempt.code is not None or attempt.lost]
+        return None if None in costs else sum(cost for cost in costs if cost)
 
     def note_left_out(self, names: tuple[str, ...]) -> None:
         """Write into the attempt that answered what was not sent, since its vendor refuses it."""
