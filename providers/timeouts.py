@@ -6,7 +6,7 @@ Used by a provider on its own and by the router, so that each name means one thi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from math import inf
 from typing import TypeVar
 
@@ -56,11 +56,15 @@ async def timed(
     provider: str,
     model: str,
     deadline: float | None = None,
+    failure: Callable[[Exception], ProviderError] | None = None,
 ) -> AsyncGenerator[StreamChunk, None]:
     """The same chunks, bounded by all three timeouts.
 
     Only content counts as progress: pings and role chunks do not re-arm a timer. Time that the consumer
     spends between two chunks does not count as idle.
+
+    Args:
+        failure: makes the error of whatever else `chunks` raises; None lets it through.
 
     Raises:
         ProviderError: TIMEOUT with the phase that ran out.
@@ -72,6 +76,7 @@ async def timed(
     phase = "first_token"
     until = inf if timeout.first_token is None else since + timeout.first_token
     watchdog = _Watchdog(loop)
+    failed: ProviderError | None = None
     try:
         while True:
             watchdog.watch(min(end, until))
@@ -83,6 +88,11 @@ async def timed(
                 if not watchdog.struck:
                     raise
                 raise _expired(phase if until < end else "total", timeout, provider, model) from None
+            except Exception as error:
+                if failure is None:
+                    raise
+                failed = failure(error)
+                break
             watchdog.rest()
             if chunk.has_content:
                 yield chunk
@@ -97,6 +107,8 @@ async def timed(
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
+    if failed is not None:  # outside, so that what it came of does not hang on it
+        raise failed
 
 
 class _Watchdog:

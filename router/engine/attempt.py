@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import cast
 
 from providers.base import ChunkStream, Provider, ReportsQuota
 from providers.errors import ErrorCode, ProviderError
+from providers.foreign import failure_of
 from providers.timeouts import bounded, timed
-from providers.types import CompletionRequest, CompletionResponse, StreamChunk
+from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, StreamChunk
 from router.engine.context import RequestContext
 from router.engine.request import for_target
 from router.plan.target import Target
@@ -18,8 +20,9 @@ from router.state.lease import Lease
 
 async def complete_once(context: RequestContext, target: Target, lease: Lease) -> CompletionResponse:
     """Make a plain call to one target, within its timeouts and the request's deadline; raises ProviderError."""
-    provider = context.providers.of(target, lease.key)
+    failed: ProviderError | None = None
     try:
+        provider = context.providers.of(target, lease.key)
         response = await bounded(
             provider.complete(for_target(context.request, target)),
             target.timeout,
@@ -27,8 +30,12 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
             model=target.model,
             deadline=context.deadline,
         )
-    except ProviderError as error:
-        raise _uncommitted(error) from None
+        if not isinstance(response, CompletionResponse):
+            raise TypeError(f"complete() gave {type(response).__name__} in place of a CompletionResponse")
+    except Exception as error:
+        failed = _uncommitted(_failure(error, target, lease))
+    if failed is not None:  # outside, so that what it came of does not hang on it
+        raise failed
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and response.finish_reason == "content_filter":
         raise _refusal(response, target)
@@ -72,7 +79,7 @@ async def open_once(
     context: RequestContext, request: CompletionRequest, provider: Provider, target: Target, lease: Lease
 ) -> OpenedStream:
     """Open a stream of one target; returns at its first content (or its end) and holds back chunks without any."""
-    opened = await _open(provider, for_target(request, target), target, context.deadline)
+    opened = await _open(provider, for_target(request, target), target, lease, context.deadline)
     now = context.clock()
     opened.first_token = now - lease.started
     lease.first_token(opened.first_token, now, streaming=True)
@@ -83,15 +90,25 @@ async def open_once(
     return opened
 
 
-async def _open(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> OpenedStream:
-    source = provider.stream(request)
-    chunks = timed(
-        aiter(source),
-        target.timeout,
-        provider=target.provider,
-        model=target.model,
-        deadline=deadline,
-    )
+async def _open(
+    provider: Provider, request: CompletionRequest, target: Target, lease: Lease, deadline: float
+) -> OpenedStream:
+    failure = partial(_failure, target=target, lease=lease)
+    failed: ProviderError | None = None
+    try:
+        source = provider.stream(request)
+        chunks = timed(
+            aiter(source),
+            target.timeout,
+            provider=target.provider,
+            model=target.model,
+            deadline=deadline,
+            failure=failure,
+        )
+    except Exception as error:
+        failed = failure(error)
+    if failed is not None:
+        raise failed
     try:
         async for chunk in chunks:
             if chunk.has_content or chunk.done:
@@ -99,10 +116,16 @@ async def _open(provider: Provider, request: CompletionRequest, target: Target, 
     except BaseException as error:
         await chunks.aclose()
         await source.aclose()
-        if isinstance(error, ProviderError):
-            raise _uncommitted(error) from None
-        raise
+        if not isinstance(error, Exception):
+            raise
+        failed = _uncommitted(failure(error))
+    if failed is not None:
+        raise failed
     return OpenedStream(source, chunks, None, target)
+
+
+def _failure(error: Exception, target: Target, lease: Lease) -> ProviderError:
+    return failure_of(error, lease.key.settings, provider=target.provider, model=target.model)
 
 
 def _uncommitted(error: ProviderError) -> ProviderError:
@@ -134,6 +157,8 @@ def _reports_quota(kind: type[Provider]) -> bool:
 def _apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
     """Take over what the answer says is left of the vendor's limits."""
     if _reports_quota(type(provider)):
-        quota = cast(ReportsQuota, provider).remaining_quota(target.model)
-        if quota is not None:
+        quota: RemainingQuota | None = None
+        with suppress(Exception):  # the answer is here: what is known besides cannot fail it
+            quota = cast(ReportsQuota, provider).remaining_quota(target.model)
+        if isinstance(quota, RemainingQuota):
             lease.apply_remaining(quota, context.clock())

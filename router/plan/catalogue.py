@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from providers import registry
@@ -58,10 +59,13 @@ class ProviderCatalogue:
         return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
-        """Return what the provider knows of a model."""
-        if provider not in self._made:
-            self._made[provider] = registry.create(self.settings[provider][0])
-        return self._made[provider].capabilities(model)
+        """Return what the provider knows of a model; a provider that fails at that knows nothing."""
+        found: object = None
+        with suppress(Exception):  # of a kind that is not ours; its calls will tell what is wrong with it
+            if provider not in self._made:
+                self._made[provider] = registry.create(self.settings[provider][0])
+            found = self._made[provider].capabilities(model)
+        return found if isinstance(found, ModelCapabilities) else ModelCapabilities()
 
 
 def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:
