@@ -72,17 +72,6 @@ def secrets_of(settings: ProviderSettings) -> Iterator[str]:
         yield from _of_url(url or "")
 
 
-def hidden_url(url: str) -> str:
-    """The URL as it may be shown: without its user, its password, and the values of its query."""
-    rest, mark, query = url.partition("?")
-    scheme, slashes, place = rest.partition("://")
-    authority, slash, path = place.partition("/")
-    _, at, host = authority.rpartition("@")
-    names = "&".join(f"{pair.partition('=')[0]}=***" if "=" in pair else "***" for pair in query.split("&"))
-    shown = f"{scheme}{slashes}{'***@' if at else ''}{host}{slash}{path}"
-    return f"{shown}?{names}" if mark else shown
-
-
 def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
     for name, value in headers.items():
         if isinstance(name, str) and isinstance(value, str) and name.lower() not in _OPEN_HEADERS:

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PrivateAttr,
     SecretStr,
     WithJsonSchema,
@@ -22,8 +23,9 @@ from pydantic import (
 )
 
 from providers.errors import CONSEQUENCES, ErrorCode
+from providers.settings import hidden_url
 from router.config import units
-from router.config.interpolate import Expanded, shown
+from router.config.interpolate import Expanded, as_written, shown
 from router.config.yaml_reader import core_scalar
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
@@ -88,6 +90,10 @@ def _url(value: Any) -> str:
     if not good or text != text.strip():
         raise ValueError("this must be an http:// or https:// address")
     return text
+
+
+def _hidden(values: dict[str, Any]) -> dict[str, str]:
+    return dict.fromkeys(values, "**********")
 
 
 def _verify(value: Any) -> bool | str:
@@ -161,7 +167,11 @@ CountOrZero = Annotated[
 ]
 Text = Annotated[str, BeforeValidator(_text)]
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
-Url = Annotated[str, BeforeValidator(_url)]
+# A URL may hold a password or a key, a header or an option of an installed kind may be one: no dump has them.
+Url = Annotated[str, BeforeValidator(_url), PlainSerializer(hidden_url, when_used="unless-none")]
+Headers = Annotated[dict[str, Text], PlainSerializer(_hidden)]
+Options = Annotated[dict[str, Any], PlainSerializer(_hidden)]
+Params = Annotated[dict[str, Any], PlainSerializer(as_written)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Number = Annotated[float, BeforeValidator(_not_negative)]
 Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
@@ -320,7 +330,7 @@ class ProviderConfig(Section):
     base_url: Url | None = key("The API's root, for another server than the vendor's own.", repr=False)
     api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
     api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
-    headers: dict[str, Text] = key("Sent with every request.", {}, repr=False)
+    headers: Headers = key("Sent with every request.", {}, repr=False)
     proxy: Url | None = key("An HTTP proxy.", repr=False)
     verify: Annotated[bool | str, BeforeValidator(_verify)] = key(
         "Check TLS certificates; or the path of a CA bundle.", True
@@ -335,7 +345,7 @@ class ProviderConfig(Section):
     keep_alive: Annotated[str | int, BeforeValidator(_keep_alive), _KEEP_ALIVE] | None = key(
         "Kind ollama: how long a model stays loaded."
     )
-    own_options: dict[str, Any] = key("Settings of an installed kind.", {}, alias="options", repr=False)
+    own_options: Options = key("Settings of an installed kind.", {}, alias="options", repr=False)
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
@@ -396,7 +406,7 @@ class ModelConfig(Section):
 
     provider: Text = Field(description="A provider of this file.")
     id: Text = Field(description="The model's name at the vendor.")
-    params: dict[str, Any] = key("Defaults for the call, such as max_tokens or temperature.", {})
+    params: Params = key("Defaults for the call, such as max_tokens or temperature.", {})
     price: PriceConfig | None = key("US dollars per million tokens.")
     context_window: Count | None = key("Tokens that fit, prompt and answer.")
     capabilities: CapabilitiesConfig = key("What the model can do.", CapabilitiesConfig())
@@ -411,7 +421,7 @@ class TargetRef(Section):
 
     model: Text = Field(description="A model of this file, or provider/model-id.")
     weight: Number = key("Its share of the load.", 1.0)
-    params: dict[str, Any] = key("Defaults for the call, over those of the model.", {})
+    params: Params = key("Defaults for the call, over those of the model.", {})
 
 
 Targets = Annotated[tuple[TargetRef, ...], Field(min_length=1)]

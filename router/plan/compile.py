@@ -15,6 +15,7 @@ from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
 from router.config import LoadResult, RoutesFile
+from router.config.interpolate import plain
 from router.config.schema import ModelConfig, SlowCall
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, _digest, policy_values
@@ -152,7 +153,7 @@ def _target(
         provider=provider,
         model=model_id,
         weight=weight,
-        params={**(model.params if model else {}), **(params or {})},
+        params=plain({**(model.params if model else {}), **(params or {})}),
         timeout=timeout,
         connect=None if timeout.connect == catalogue.settings[provider][0].timeout.connect else timeout.connect,
         retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
@@ -199,7 +200,7 @@ def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
             timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
             proxy=config.proxy,
             verify=config.verify,
-            options={**(config.options or {}), "max_retries": 0, "validate": False},
+            options={**plain(config.options or {}), "max_retries": 0, "validate": False},
         )
         for key in config.api_keys or (config.api_key,)
     )
