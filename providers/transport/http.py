@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import httpx
 
+from providers.addresses import basic_auth, check_url
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
@@ -135,9 +136,12 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._name = settings.name
-        self._base = _base_url(settings.base_url or default_base_url, settings.name)
-        self._headers = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers, **settings.headers}
-        _check(self._headers, ErrorCode.AUTHENTICATION, self._name)
+        self._base, login = _base_url(settings.base_url or default_base_url, settings.name)
+        own = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox"}
+        self._headers = own | login
+        for more in (headers, settings.headers):
+            _check(more, ErrorCode.AUTHENTICATION, self._name)
+            self._headers |= _by_name(more)
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
@@ -171,7 +175,7 @@ class HttpClient:
         sent = self._headers
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
-            sent = {**sent, **headers}
+            sent = {**sent, **_by_name(headers)}
         if body is not None:
             sent = {**sent, "content-type": "application/json"}
         for retry in range(self._retries + 1):
@@ -224,23 +228,28 @@ class HttpClient:
     def _url(self, path: str) -> str:
         found = self._urls.get(path)
         if found is None:
-            base, (route, _, query) = self._base, path.partition("?")
-            queries = "&".join(part for part in (base.query.decode(), query) if part)
-            raw = base.path.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
-            found = self._urls[path] = str(base.copy_with(raw_path=raw.encode()))
+            (root, _, own), (route, _, query) = self._base.raw_path.decode().partition("?"), path.partition("?")
+            queries = "&".join(part for part in (own, query) if part)
+            raw = root.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
+            found = self._urls[path] = str(self._base.copy_with(raw_path=raw.encode()))
         return found
 
 
-def _base_url(text: str, name: str) -> httpx.URL:
+def _base_url(text: str, name: str) -> tuple[httpx.URL, dict[str, str]]:
+    """The URL without a user and password, and the header that they are sent in."""
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:  # the text is not shown: it may hold a password
-        raise ProviderError(
-            ErrorCode.CONNECTION_FAILED, "base_url is no URL of http or https", provider=name, phase="connect"
-        )
-    return url
+        parts = check_url(text)
+        login = basic_auth(parts)
+        url = httpx.URL(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    except (httpx.InvalidURL, ValueError):  # the text is not shown: it may hold a password
+        what = "base_url is no URL of http or https"
+        raise ProviderError(ErrorCode.CONNECTION_FAILED, what, provider=name, phase="connect") from None
+    return url, {} if login is None else {"authorization": login}
+
+
+def _by_name(headers: Mapping[str, str]) -> dict[str, str]:
+    """In lower case, so that a header replaces the one of its name however that is spelled (RFC 9110, section 5.1)."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _check(headers: Mapping[str, str], code: ErrorCode, name: str) -> None:

@@ -88,10 +88,18 @@ class _Rules:
                 self._error(dialect, f'dialect "{dialect.value}" needs a base_url, such as {url}')
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
+        self._one_login(node)
         keys = [str(item.value) for item in _items(node.get("api_keys"))]
         for number, item in enumerate(_items(node.get("api_keys"))):
             if str(item.value) in keys[:number]:
                 self._error(item, "the same key is in the pool twice")
+
+    def _one_login(self, node: Node) -> None:
+        url = node.get("base_url")
+        has_key = node.get("api_key") is not None or node.get("api_keys") is not None
+        if has_key and url is not None and isinstance(url.value, str) and "@" in url.value.partition("?")[0]:
+            text = "its user and password are not sent, since the key takes their place in Authorization: take one out"
+            self._findings.add(url.place, url.path, text, severity="warning")
 
     def _model(self, node: Node) -> None:
         self._params(node)

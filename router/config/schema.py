@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -22,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from providers.addresses import check_url
 from providers.errors import CONSEQUENCES, ErrorCode
 from providers.settings import hidden_url
 from router.config import units
@@ -82,13 +82,7 @@ def _not_negative(value: Any) -> float:
 
 def _url(value: Any) -> str:
     text = _text(value)
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good or text != text.strip():
-        raise ValueError("this must be an http:// or https:// address")
+    check_url(text)
     return text
 
 
