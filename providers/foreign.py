@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from providers.errors import ErrorCode, ProviderError
+from providers.printable import printable
 from providers.scrub import Scrubber
 from providers.settings import ProviderSettings
 
@@ -33,7 +34,7 @@ def failure_of(error: Exception, settings: ProviderSettings | None, *, provider:
     text = f"the provider failed: {type(error).__name__}: {_text(error)}"
     if settings is not None:
         text = Scrubber(settings)(text)
-    return ProviderError(code, f"{text}{_place(error)}", provider=provider, model=model)
+    return ProviderError(code, printable(f"{text}{_place(error)}"), provider=provider, model=model)
 
 
 def _text(error: Exception) -> str:

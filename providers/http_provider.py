@@ -20,6 +20,7 @@ from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.error_body import NAME_CHARS, name
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import as_dict, as_list, as_str
+from providers.printable import printable
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -348,7 +349,7 @@ class HttpProvider(ABC):
         for text in ("message", "body_excerpt", "vendor_type", "vendor_code", "request_id"):
             value = getattr(error, text)
             if value is not None:
-                setattr(error, text, self._scrub(value, request.extra_headers))
+                setattr(error, text, printable(self._scrub(value, request.extra_headers)))
         error.args = (error.message,)
         if error.partial is not None:
             error.partial = self._clean(error.partial, request)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from providers.errors import ProviderError, SignalboxError
+from router.cli.terminal import echo
 from router.errors import RouteExhausted
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Failure(click.ClickException):
         setattr(self, "exit_code", code)  # noqa: B010 - click declares it as a class variable
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"signalbox: {self.format_message()}", err=True)
+        echo(f"signalbox: {self.format_message()}", err=True)
 
 
 def load_file(path: str) -> LoadResult:
@@ -48,7 +49,7 @@ def valid_file(path: str) -> LoadResult:
     loaded = load_file(path)
     if loaded.file is None:
         for diagnostic in loaded.diagnostics:
-            click.echo(diagnostic.render(), err=True)
+            echo(diagnostic.render(), err=True)
         raise Failure(f"{path} has errors; nothing was done", INVALID)
     return loaded
 

@@ -16,6 +16,7 @@ from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
 from router.cli.common import Failure, file_option, valid_file
+from router.cli.terminal import echo, echo_json
 from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
@@ -59,7 +60,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     tiers = [_tier(chain, tier_index, needs, request, balance_context) for tier_index in range(len(chain.tiers))]
     cached = cache_of(chain, request)
     if as_json:
-        click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached}, indent=2))
+        echo_json({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached})
     else:
         _print_plan(route, router.revision, chain, tiers)
         if cached is not None:
@@ -90,16 +91,16 @@ def _short(value: Any) -> str:
 
 def print_cache(cached: dict[str, Any]) -> None:
     """What `cache_of` found, for people."""
-    click.echo(f"  cache: {format_duration(cached['ttl'])}")
+    echo(f"  cache: {format_duration(cached['ttl'])}")
     if cached["key"] is None:
-        click.echo(f"    no key: {cached['why']}")
+        echo(f"    no key: {cached['why']}")
         return
-    click.echo(f"    key {cached['key'][:16]}… of")
+    echo(f"    key {cached['key'][:16]}… of")
     for name, value in cached["parts"].items():
-        click.echo(f"      {name:<14} {value}")
+        echo(f"      {name:<14} {value}")
     namespaces = [name for name in cached["namespace"] if name is not None]
     if namespaces:
-        click.echo(f"      {'namespace':<14} {', '.join(namespaces)}")
+        echo(f"      {'namespace':<14} {', '.join(namespaces)}")
 
 
 def read_request(route: str, request_file: str | None, prompt: str | None) -> CompletionRequest:
@@ -153,21 +154,21 @@ def _cost_bounds(target: Target, needs: Requirements, request: CompletionRequest
 
 
 def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
-    click.echo(f"{route}  revision {revision}  (nothing is sent)")
+    echo(f"{route}  revision {revision}  (nothing is sent)")
     for number, tier in enumerate(tiers):
         when = "first" if number == 0 else "then" if tier["on"] is None else f"only on {', '.join(tier['on'])}"
-        click.echo(f"  {when}  ({tier['balance']})" if len(tier["offered"]) > 1 else f"  {when}")
+        echo(f"  {when}  ({tier['balance']})" if len(tier["offered"]) > 1 else f"  {when}")
         for offer in tier["offered"]:
             where = f"{offer['provider']}/{offer['model']}"
             named = "" if offer["target"] == where else f"  {where}"
-            click.echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}")
+            echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}")
         for skip in tier["skipped"]:
-            click.echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
+            echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
         if not tier["offered"]:
-            click.echo("     --   nobody here can serve this request")
+            echo("     --   nobody here can serve this request")
     rules = chain.retry
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
-    click.echo(f"  at most {rules.max_attempts} attempts within {total}")
+    echo(f"  at most {rules.max_attempts} attempts within {total}")
 
 
 def _cost_text(offer: dict[str, Any]) -> str:

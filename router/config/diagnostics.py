@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from providers.errors import SignalboxError
+from providers.printable import one_line, printable
 
 Path_ = tuple[str | int, ...]
 
@@ -105,7 +106,7 @@ class Findings:
         *,
         severity: Literal["error", "warning"] = "error",
     ) -> None:
-        self._found[severity, at, _shortened(dotted(path)), _shortened(message)] = None
+        self._found[severity, at, one_line(_shortened(dotted(path))), printable(_shortened(message))] = None
 
     @property
     def failed(self) -> bool:
@@ -133,7 +134,7 @@ class Findings:
         text = _KEY_VALUE.sub(_blank, text)
         if line in below_secrets:
             text = _ENTRY.sub(_blank, text)
-        return _without_credentials(text)
+        return one_line(_without_credentials(text))
 
 
 def _lines_of_secrets(lines: list[str]) -> frozenset[int]:

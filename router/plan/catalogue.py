@@ -59,11 +59,11 @@ class ProviderCatalogue:
         return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
-        """Return what the provider knows of a model; a provider that fails at that knows nothing."""
+        """Return what the provider knows of a model; one that fails at that, of a kind not ours, knows nothing."""
+        if provider not in self._made:
+            self._made[provider] = registry.create(self.settings[provider][0])
         found: object = None
-        with suppress(Exception):  # of a kind that is not ours; its calls will tell what is wrong with it
-            if provider not in self._made:
-                self._made[provider] = registry.create(self.settings[provider][0])
+        with suppress(Exception):
             found = self._made[provider].capabilities(model)
         return found if isinstance(found, ModelCapabilities) else ModelCapabilities()
 

@@ -8,11 +8,11 @@ import hmac
 import secrets
 import socket
 
-import click
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from router.cli.common import Failure
+from router.cli.terminal import echo
 
 try:
     from textual_serve.server import Server
@@ -31,7 +31,7 @@ def serve(command: str, port: int) -> int:
         port: The port on loopback; 0 takes a free one.
     """
     server = Guarded(command, free_port(port))
-    click.echo(f"The dashboard is at {server.public_url}/?key={server.key}\nCtrl-C ends it; the router goes on.")
+    echo(f"The dashboard is at {server.public_url}/?key={server.key}\nCtrl-C ends it; the router goes on.")
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()
     return 0
