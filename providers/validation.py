@@ -6,12 +6,15 @@ turn that made it) and the ranges that all vendors share.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from providers.coerce import invalid
 from providers.surrogates import is_whole
 from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _THINKING = frozenset({"off", "low", "medium", "high"})
+_MAPPINGS = ("extra_body", "extra_headers", "metadata")
 _CHOICES = frozenset({"auto", "none", "required"})
 # parameter: least, greatest
 _RANGES: tuple[tuple[str, float, float], ...] = (
@@ -36,6 +39,10 @@ def validate(request: CompletionRequest) -> None:
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
     _check_numbers(request)
+    for name in _MAPPINGS:
+        value = getattr(request, name)
+        if value is not None and not isinstance(value, Mapping):
+            invalid(f"{name}: a dict is expected, not {type(value).__name__}")
     for name in ("affinity", "namespace"):
         value = getattr(request, name)
         if value is not None and not (isinstance(value, str) and is_whole(value)):

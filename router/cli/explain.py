@@ -15,7 +15,7 @@ from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
-from router.cli.common import Failure, file_option, valid_file
+from router.cli.common import Failure, file_option, not_empty, valid_file, without_line_end
 from router.cli.terminal import echo, echo_json
 from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
@@ -113,7 +113,7 @@ def read_request(route: str, request_file: str | None, prompt: str | None) -> Co
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{request_file} can't be read: {error}", 2) from None
     if not text.lstrip().startswith("{"):
-        return build_request(route, text, {})
+        return build_request(route, not_empty(without_line_end(text), "prompt"), {})
     try:
         body = json.loads(text)
     except ValueError as error:

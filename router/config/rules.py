@@ -12,6 +12,7 @@ from providers.spelling import did_you_mean
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings
 from router.config.interpolate import Expanded, shown
+from router.config.key_forms import remedy
 from router.config.schema import KIND_OF_OPTION
 from router.config.yaml_reader import Node, core_scalar
 
@@ -63,14 +64,15 @@ class _Rules:
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
-        from providers.registry import known_kinds, remedy
+        from providers.registry import known_kinds
+        from providers.registry import remedy as kind_instead
 
         kind = node.get("kind")
         if kind is None or not isinstance(kind.value, str) or kind.unset:
             return
         known = known_kinds()
         if kind.value not in known:
-            near = remedy(kind.value) or self._near(kind.value, known)
+            near = kind_instead(kind.value) or self._near(kind.value, known)
             text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(known)}'
             self._error(kind, text)
         for option, owner in KIND_OF_OPTION.items():
@@ -89,6 +91,7 @@ class _Rules:
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
         self._one_login(node)
+        self._no_keys(node)
         keys = [str(item.value) for item in _items(node.get("api_keys"))]
         for number, item in enumerate(_items(node.get("api_keys"))):
             if str(item.value) in keys[:number]:
@@ -100,6 +103,13 @@ class _Rules:
         if has_key and url is not None and isinstance(url.value, str) and "@" in url.value.partition("?")[0]:
             text = "its user and password are not sent, since the key takes their place in Authorization: take one out"
             self._findings.add(url.place, url.path, text, severity="warning")
+
+    def _no_keys(self, node: Node) -> None:
+        for item in (node.get("api_key"), *_items(node.get("api_keys"))):
+            if item is not None and type(item.value) is str and not item.unset:  # as it is written, without a variable
+                told = remedy(item.value, str(node.path[-1]))
+                if told is not None:
+                    self._error(item, told)
 
     def _model(self, node: Node) -> None:
         self._params(node)
