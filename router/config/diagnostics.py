@@ -22,8 +22,8 @@ MAX_SOURCE = 1000  # characters of a line that is shown
 # the text itself is searched. Blanking too much costs a glance at the file, too little costs a key: only a list of
 # variables ends where it ends, and what follows it is shown.
 _SECRET_NAME = (
-    r"(?:[\w.-]*(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]*"
-    r"|(?!first_token\b)[\w.-]*[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
+    r"(?:[\w.-]{0,60}(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]{0,60}"
+    r"|(?!first_token\b)[\w.-]{0,60}[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
 )
 _KEY_VALUE = re.compile(
     rf"""(?P<head>(?<![\w.-]){_SECRET_NAME}["']?\s*:\s*)"""

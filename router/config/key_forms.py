@@ -8,10 +8,10 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_.]{0,100}"
 # A variable: of a shell ($NAME, $(NAME), %NAME%, $env:NAME), LiteLLM (os.environ/NAME), Python, Node, Jinja, Mustache,
 # GitHub Actions, opencode ({env:NAME}); or its name alone.
 _VARIABLE = re.compile(
-    r"\$?\(?\s*\$?\{{0,3}\s*(?i:(?:os\.environ|process\.env|env|environ|secrets?|vault)\s*(?:://|[./:\[]))?"
-    rf"\s*({_NAME})\s*[\}}\]]{{0,3}}\)?"
+    r"\$?\(?\s{0,4}\$?\{{0,3}\s{0,4}(?i:(?:os\.environ|process\.env|env|environ|secrets?|vault)\s{0,4}(?:://|[./:\[]))?"
+    rf"\s{{0,4}}({_NAME})\s{{0,4}}[\}}\]]{{0,3}}\)?"
     rf"|%({_NAME})%"
-    rf"|os\.(?:environ|getenv|environ\.get)\s*[\[(]\s*[\"']?({_NAME})[\"']?\s*[\])]"
+    rf"|os\.(?:environ|getenv|environ\.get)\s{{0,4}}[\[(]\s{{0,4}}[\"']?({_NAME})[\"']?\s{{0,4}}[\])]"
 )
 _MARKED = re.compile(r"[$({%]|(?:os\.|process\.env|env|environ|secrets?|vault)[./:\[]|os\.", re.IGNORECASE)
 _LIKE_A_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|SECRET)")

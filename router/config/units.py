@@ -35,10 +35,10 @@ _PERIOD_WORDS = {"sec": "s", "second": "s", "minute": "min", "hour": "h", "day":
 BUDGET_PERIODS = {**PERIODS, "w": Decimal(604_800), "month": Decimal(2_629_746)}
 
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
-_AMOUNT = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
-_RATE = re.compile(rf"({_NUMBER}\s*[kM]?)\s*/\s*([a-z]+)")
-_PERCENT = re.compile(rf"({_NUMBER})\s*%")
-_BUDGET = re.compile(rf"\$\s*({_NUMBER})\s*/\s*([a-z]+)")
+_AMOUNT = re.compile(rf"({_NUMBER})\s{{0,9}}([A-Za-z]*)")
+_RATE = re.compile(rf"({_NUMBER}\s{{0,9}}[kM]?)\s{{0,9}}/\s{{0,9}}([a-z]+)")
+_PERCENT = re.compile(rf"({_NUMBER})\s{{0,9}}%")
+_BUDGET = re.compile(rf"\$\s{{0,9}}({_NUMBER})\s{{0,9}}/\s{{0,9}}([a-z]+)")
 
 
 def duration(value: object) -> float:
