@@ -104,7 +104,7 @@ def _pattern(secrets: Iterable[str]) -> re.Pattern[str]:
     found |= {form for secret in found for form in _in_base64(secret)}
     ways = [_written(secret) for secret in sorted(found, key=len, reverse=True)]
     ways += [_written(secret[:_BEGINNING]) + r"[\w%+/=.~*-]*" for secret in sorted(found) if len(secret) > _BEGINNING]
-    return re.compile("|".join(ways))
+    return re.compile("|".join(ways), re.IGNORECASE)
 
 
 def _in_base64(secret: str) -> Iterator[str]:
@@ -126,4 +126,4 @@ def _ways(char: str) -> str:
     in_json = "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
     ways = {char, escaped, f"\\{char}", html.escape(char), f"&#{ord(char)};"} | ({"+"} if char == " " else set())
     exact = [re.escape(way) for way in sorted(ways, key=len, reverse=True)]
-    return f"(?:{'|'.join(exact)}|(?i:{re.escape(quoted)}|{re.escape(in_json)}))"
+    return f"(?:{'|'.join(exact)}|{re.escape(quoted)}|{re.escape(in_json)})"
