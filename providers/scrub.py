@@ -64,12 +64,15 @@ class Scrubber:
 
 
 def secrets_of(settings: ProviderSettings) -> Iterator[str]:
-    """The key, the values of headers, and the passwords and queries of URLs."""
+    """The key, the values of headers, the passwords and queries of URLs, and that of a certificate."""
     if settings.secret:
         yield settings.secret
+    if settings.client_cert is not None and settings.client_cert.secret:
+        yield settings.client_cert.secret
     yield from _of_headers(settings.headers)
     for url in (settings.base_url, settings.proxy):
-        yield from _of_url(url or "")
+        if isinstance(url, str):
+            yield from _of_url(url)
 
 
 def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:

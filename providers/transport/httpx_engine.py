@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from providers.transport.engine import RawResponse, joined
+from providers.transport.failures import reason
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
@@ -59,8 +60,8 @@ def _exact(error: Exception) -> httpx.HTTPError:
         return httpx.ReadError(f"the connection broke: {text}")
     if kind is httpx.ConnectTimeout and not text:
         return httpx.ConnectTimeout("no connection in time (timeout.connect)")
-    if issubclass(kind, httpx.NetworkError) and not text:
-        return kind("the connection was closed")
+    if issubclass(kind, httpx.NetworkError):
+        return kind(reason(error) or text or "the connection was closed")
     return kind(text or type(error).__name__)
 
 
