@@ -26,7 +26,8 @@ _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self' {websocket}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_OTHER_HOSTS = re.compile(r"<link\b[^>]*?https?://[^>]*>\s*")  # textual-serve's page loads its font from elsewhere
+# textual-serve's page loads its font from elsewhere.
+_OTHER_HOSTS = re.compile(r"<link\b[^<>]{0,500}?https?://[^<>]{0,500}>\s{0,9}")
 _HEAD = """<head>
     <meta charset="utf-8" />
     <title>signalbox</title>
