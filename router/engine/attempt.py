@@ -25,7 +25,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         provider = context.providers.of(target, lease.key)
         response = await bounded(
             provider.complete(for_target(context.request, target)),
-            target.timeout,
+            context.timeout_of(target),
             provider=target.provider,
             model=target.model,
             deadline=context.deadline,
@@ -38,6 +38,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         raise failed
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and response.finish_reason == "content_filter":
+        lease.seen = response
         raise _refusal(response, target)
     return response
 
@@ -79,19 +80,20 @@ async def open_once(
     context: RequestContext, request: CompletionRequest, provider: Provider, target: Target, lease: Lease
 ) -> OpenedStream:
     """Open a stream of one target; returns at its first content (or its end) and holds back chunks without any."""
-    opened = await _open(provider, for_target(request, target), target, lease, context.deadline)
+    opened = await _open(context, provider, for_target(request, target), target, lease)
     now = context.clock()
     opened.first_token = now - lease.started
     lease.first_token(opened.first_token, now, streaming=True)
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
+        lease.seen = opened.response
         await opened.aclose()
         raise _refusal(opened.response, target)
     return opened
 
 
 async def _open(
-    provider: Provider, request: CompletionRequest, target: Target, lease: Lease, deadline: float
+    context: RequestContext, provider: Provider, request: CompletionRequest, target: Target, lease: Lease
 ) -> OpenedStream:
     failure = partial(_failure, target=target, lease=lease)
     failed: ProviderError | None = None
@@ -99,10 +101,11 @@ async def _open(
         source = provider.stream(request)
         chunks = timed(
             aiter(source),
-            target.timeout,
+            context.timeout_of(target),
             provider=target.provider,
             model=target.model,
-            deadline=deadline,
+            deadline=context.deadline,
+            heard=source.heard,
             failure=failure,
         )
     except Exception as error:

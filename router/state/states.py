@@ -12,6 +12,7 @@ from functools import partial
 from math import inf
 
 from router.cleanup import to_the_end
+from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key, Target
 from router.state.breaker import Breaker
 from router.state.guard import Guard, Refusal, TargetState
@@ -69,18 +70,18 @@ class States:
         """
         targets = list(targets)
         kept = set(keys)
-        for target in targets:
+        # A file has most targets and keys many times, on which nothing differs: once is enough, and quick.
+        for target in {target.identity: target for target in targets}.values():
             kept.add(target.identity)
-            if target.identity in self._targets:
-                state = self._targets[target.identity]
-                state.breaker.rules = target.breaker
-                state.limits.change(target.limits)
-                state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
-                state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
-            for key in target.keys:
-                if key.identity in self._keys:
-                    self._keys[key.identity].breaker.rules = target.breaker
-                    self._keys[key.identity].limits.change(target.key_limits)
+            state = self._targets.get(target.identity)
+            if state is not None:
+                _follow(state, target.breaker, target.limits)
+                if state.pacing or state.turns:
+                    state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
+                    state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
+        owners = {key.identity: target for target in targets for key in target.keys}
+        for identity in owners.keys() & self._keys.keys():
+            _follow(self._keys[identity], owners[identity].breaker, owners[identity].key_limits)
         names = {target.identity: target.name for target in reversed(targets)}
         names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
         ended: list[str] = []
@@ -145,9 +146,10 @@ class States:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
         if state.limits.full or guard.limits.full:
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
-        wait = max(guarded.limits.wait(guarded.limits.expected(prompt, max_tokens), now) for guarded in (state, guard))
+        bound = target.bound(max_tokens)
+        wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
         if wait > 0:
-            return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
+            return Refusal("limited", f"the limit allows the next call in {_rough(wait)} s", now + wait)
         return None
 
     def best_key(
@@ -220,7 +222,9 @@ class States:
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> tuple[Reserved, Reserved]:
         """Take a call's worth from the limits of target and key, to be waited for; `begin` does so for a call now."""
-        return _reserve(self.target(target).limits, self.key_guard(target, key).limits, prompt, max_tokens, now)
+        own, shared, bound = self.target(target).limits, self.key_guard(target, key).limits, target.bound(max_tokens)
+        wait = max(limits.wait(limits.expected(prompt, bound), now) for limits in (own, shared))
+        return _reserve(own, shared, prompt, bound, now, now + wait)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
         """Return the seconds that a reserved call has to wait still, when those before it used more than was
@@ -257,11 +261,11 @@ class States:
         if reserved is None:
             reserved = UNLIMITED
             if not (state.limits.is_unlimited and guard.limits.is_unlimited):
-                reserved = _reserve(state.limits, guard.limits, prompt, max_tokens, now)
+                reserved = _reserve(state.limits, guard.limits, prompt, target.bound(max_tokens), now, now)
         if not placed:
             state.limits.acquire_slot()
             guard.limits.acquire_slot()
-        return Lease(guards, key, reserved, now, charge)
+        return Lease(guards, key, reserved, now, prompt, charge)
 
     def find_target(self, identity: str) -> TargetState | None:
         """Return the state of a target by its identity; None when it has not been used."""
@@ -280,10 +284,23 @@ class States:
         return self.target(target).limits.in_flight
 
 
+def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
+    guard.breaker.rules = breaker
+    if guard.limits.rules != limits:
+        guard.limits.change(limits)
+
+
 def _reserve(
-    own: RateLimits, shared: RateLimits, prompt: float, max_tokens: int | None, now: float
+    own: RateLimits, shared: RateLimits, prompt: float, max_tokens: int | None, now: float, at: float
 ) -> tuple[Reserved, Reserved]:
-    return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
+    return (
+        own.take(own.expected(prompt, max_tokens), now, at),
+        shared.take(shared.expected(prompt, max_tokens), now, at),
+    )
+
+
+def _rough(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
 
 
 def _whose(key: Key) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from providers.errors import ErrorCode
 from providers.printable import one_line
+from router.views.money import dollars
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
@@ -41,7 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
         hedge = "  (hedge)" if self.hedge else ""
-        price = f"  ${self.cost:.6f} or more" if self.cost else ""
+        price = f"  {dollars(self.cost, fine=True)} or more" if self.lost else ""
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
         took = f"{self.seconds * 1000:.0f} ms"
         return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{without}{detail}")

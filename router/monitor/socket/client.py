@@ -15,7 +15,8 @@ from router.monitor.merge import merge
 from router.monitor.socket import protocol
 from router.monitor.socket.connection import Connection, connect
 from router.monitor.socket.paths import folder, remove_if_dead, sockets
-from router.telemetry.history import Row, Seconds, add_rows, history_of
+from router.telemetry.history import Row, Seconds, add_rows, making_history
+from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
 from router.views.figures import KEPT, Snapshot
@@ -226,7 +227,7 @@ class SocketFeed:
                 del kept[old]
             end = max(end, seconds.end)
             add_rows(rows, kept)
-        return history_of(Seconds(end, rows))
+        return await in_turns(making_history(Seconds(end, rows)))
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         records: list[RequestRecord] = []
