@@ -16,6 +16,7 @@ from providers.types import CompletionRequest, FilePart, ImagePart, Message, Tex
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _THINKING = frozenset({"off", "low", "medium", "high"})
+_MAPPINGS = ("extra_body", "extra_headers", "metadata")
 _TIMEOUTS = Timeout.__struct_fields__
 _CHOICES = frozenset({"auto", "none", "required"})
 # parameter: least, greatest
@@ -41,12 +42,7 @@ def validate(request: CompletionRequest) -> None:
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
     _check_numbers(request)
-    if request.extra_headers:
-        _check_headers(request.extra_headers)
-    for name in ("affinity", "namespace"):
-        value = getattr(request, name)
-        if value is not None and not (isinstance(value, str) and is_whole(value)):
-            invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")
+    _check_more(request)
     if request.stop and not all(isinstance(text, str) and text for text in request.stop):
         invalid("stop: every stop sequence has to be a string with at least one character")
     thinking = request.thinking
@@ -62,6 +58,20 @@ def validate(request: CompletionRequest) -> None:
         and not (isinstance(wanted, dict) and isinstance(wanted.get("schema"), dict))
     ):
         invalid('response_format: "json", or a dict with "name" and "schema" (a JSON Schema) is expected')
+
+
+def _check_more(request: CompletionRequest) -> None:
+    """Check what goes beside the messages."""
+    for name in _MAPPINGS:
+        value = getattr(request, name)
+        if value is not None and not isinstance(value, Mapping):
+            invalid(f"{name}: a dict is expected, not {type(value).__name__}")
+    if request.extra_headers:
+        _check_headers(request.extra_headers)
+    for name in ("affinity", "namespace"):
+        value = getattr(request, name)
+        if value is not None and not (isinstance(value, str) and is_whole(value)):
+            invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")
 
 
 def _check_timeout(timeout: object) -> None:

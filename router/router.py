@@ -50,8 +50,7 @@ class Router:
     Args:
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
-        providers: ready providers by name (or by the identity of one of its keys), in place of those that the file's
-            settings would make.
+        providers: ready ones by name (or by a key's identity), in place of those that the file's settings would make.
         wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
     """
@@ -65,6 +64,8 @@ class Router:
         wall_clock: Callable[[], float] = time.time,
         monitor: bool = True,
     ) -> None:
+        if not isinstance(plan, Plan):
+            raise TypeError("Router() takes a compiled Plan: for a file use Router.from_yaml(path)")
         self._engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
         self._report = Report(self._engine.telemetry, self._engine.states, self._engine.spending)
         self._monitored = monitor

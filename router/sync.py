@@ -28,6 +28,10 @@ class SyncRouter:
     """
 
     def __init__(self, router: Router) -> None:
+        if not isinstance(router, Router):
+            raise TypeError(
+                f"SyncRouter() takes a Router, not {type(router).__name__}: for a file use SyncRouter.from_yaml(path)"
+            )
         self._router = router
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -16,6 +16,7 @@ from typing import Literal
 
 import httpx
 
+from providers.addresses import basic_auth, check_url
 from providers.errors import ErrorCode, ProviderError
 from providers.header_names import belongs_to_connection
 from providers.settings import ProviderSettings
@@ -154,11 +155,12 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._name = settings.name
-        self._base = _base_url(settings.base_url or default_base_url, settings.name)
-        own = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers}
-        _check(own, ErrorCode.AUTHENTICATION, self._name)
-        _check(settings.headers, ErrorCode.AUTHENTICATION, self._name)
-        self._headers = _merged(own, settings.headers)
+        self._base, login = _base_url(settings.base_url or default_base_url, settings.name)
+        own = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox"}
+        self._headers = own | login
+        for more in (headers, settings.headers):
+            _check(more, ErrorCode.AUTHENTICATION, self._name)
+            self._headers |= _by_name(more)
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
@@ -215,7 +217,7 @@ class HttpClient:
         within = self._connect if connect is None else None if connect == "off" else connect
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
-            sent = _merged(sent, headers)
+            sent = {**sent, **_by_name(headers)}
         if body is not None:
             sent = {**sent, "content-type": "application/json"}
         for retry in range(self._retries + 1):
@@ -266,23 +268,28 @@ class HttpClient:
     def _url(self, path: str) -> str:
         found = self._urls.get(path)
         if found is None:
-            base, (route, _, query) = self._base, path.partition("?")
-            queries = "&".join(part for part in (base.query.decode(), query) if part)
-            raw = base.path.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
-            found = self._urls[path] = str(base.copy_with(raw_path=raw.encode()))
+            (root, _, own), (route, _, query) = self._base.raw_path.decode().partition("?"), path.partition("?")
+            queries = "&".join(part for part in (own, query) if part)
+            raw = root.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
+            found = self._urls[path] = str(self._base.copy_with(raw_path=raw.encode()))
         return found
 
 
-def _base_url(text: str, name: str) -> httpx.URL:
+def _base_url(text: str, name: str) -> tuple[httpx.URL, dict[str, str]]:
+    """The URL without a user and password, and the header that they are sent in."""
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:  # the text is not shown: it may hold a password
-        raise ProviderError(
-            ErrorCode.CONNECTION_FAILED, "base_url is no URL of http or https", provider=name, phase="connect"
-        )
-    return url
+        parts = check_url(text)
+        login = basic_auth(parts)
+        url = httpx.URL(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    except (httpx.InvalidURL, ValueError):  # the text is not shown: it may hold a password
+        what = "base_url is no URL of http or https"
+        raise ProviderError(ErrorCode.CONNECTION_FAILED, what, provider=name, phase="connect") from None
+    return url, {} if login is None else {"authorization": login}
+
+
+def _by_name(headers: Mapping[str, str]) -> dict[str, str]:
+    """In lower case, so that a header replaces the one of its name however that is spelled (RFC 9110, section 5.1)."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _check(headers: Mapping[str, str], code: ErrorCode, name: str) -> None:
@@ -296,11 +303,6 @@ def _check(headers: Mapping[str, str], code: ErrorCode, name: str) -> None:
             raise ProviderError(
                 code, f"the header {header!r} cannot be sent: only printable ASCII is allowed", provider=name
             )
-
-
-def _merged(own: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """Join headers, each of them once: their names are compared without case."""
-    return {name.lower(): value for headers in (own, more) for name, value in headers.items()}
 
 
 def _wait(answer: HttpResponse, retry: int) -> float | None:

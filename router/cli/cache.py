@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from providers.types import CompletionRequest
 from router.cache.store import Stored
 from router.cli.common import Failure, file_option, valid_file
 from router.cli.explain import cache_of, print_cache, read_request
+from router.cli.terminal import echo, echo_json
 from router.config.units import format_duration, format_size
 from router.errors import CacheUnavailable
 from router.plan.compile import compile_plan
@@ -39,14 +39,14 @@ def stats(as_json: bool, path: str) -> int:
     routes = {name: chain.cache.ttl for name, chain in router.plan.chains.items() if chain.cache is not None}
     if as_json:
         statistics = {"entries": entries, "bytes": size, "most": most, "folder": str(folder or ""), "routes": routes}
-        click.echo(json.dumps(statistics, indent=2))
+        echo_json(statistics)
         return 0
     where = "in memory only, gone with each process" if folder is None else str(folder)
-    click.echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}")
+    echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}")
     for name, ttl in routes.items():
-        click.echo(f"  {name}  for {format_duration(ttl)}")
+        echo(f"  {name}  for {format_duration(ttl)}")
     if not routes:
-        click.echo("  no route of this file keeps answers: add `cache: {ttl: 1h}` to one")
+        echo("  no route of this file keeps answers: add `cache: {ttl: 1h}` to one")
     return 0
 
 
@@ -63,7 +63,7 @@ def clear(route: str | None, namespace: str | None, path: str) -> int:
         except SignalboxError as error:
             raise Failure(str(error)) from None
     gone = _asked(_clear(router, route, namespace))
-    click.echo(f"{_answers(gone)} forgotten")
+    echo(f"{_answers(gone)} forgotten")
     return 0
 
 
@@ -81,16 +81,16 @@ def why(route: str, request_file: str, path: str) -> int:
         raise Failure(str(error)) from None
     cached = cache_of(chain, request)
     if cached is None or chain.cache is None:
-        click.echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
+        echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
         return 0
     stored = None if cached["key"] is None else asyncio.run(_stored(router, chain, request))
     if stored is None:
-        click.echo("the answer is not stored")
+        echo("the answer is not stored")
     else:
         state = "is stored" if stored.age <= stored.lasts else "is stored, but has expired"
-        click.echo(f"the answer {state}; it is {format_duration(round(stored.age))} old")
+        echo(f"the answer {state}; it is {format_duration(round(stored.age))} old")
         if stored.by_fallback:
-            click.echo(f"  a fallback made it: it lasts {format_duration(stored.lasts)} (cache.fallback_ttl)")
+            echo(f"  a fallback made it: it lasts {format_duration(stored.lasts)} (cache.fallback_ttl)")
     print_cache(cached)
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router.cli.common import UNREADABLE, Failure
+from router.cli.terminal import echo, echo_json, style
 from router.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> i
             click.echo("\r\x1b[K", nl=False, err=True)
     verdicts = judge(outcome)
     if as_json:
-        click.echo(json.dumps(as_dict(outcome, verdicts), indent=2))
+        echo_json(as_dict(outcome, verdicts))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        click.echo(f"{path} under {scenario_path}")
-        click.echo(render(outcome, verdicts, click.style if colour else plain), color=colour)
+        echo(f"{path} under {scenario_path}")
+        echo(render(outcome, verdicts, style if colour else plain), color=colour)
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
@@ -73,7 +73,7 @@ def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:
     if not diagnostics:
         return
     for diagnostic in diagnostics:
-        click.echo(diagnostic.render(), err=True)
+        echo(diagnostic.render(), err=True)
     raise Failure(f"{path} has errors; nothing was simulated", UNREADABLE)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from providers.errors import SignalboxError
+from providers.printable import one_line, printable
 
 Path_ = tuple[str | int, ...]
 
@@ -23,8 +24,8 @@ _LEAST = 4  # characters of a secret that is blanked out: a shorter one would bl
 # the text itself is searched. Blanking too much costs a glance at the file, too little costs a key: only a list of
 # variables ends where it ends, and what follows it is shown.
 _SECRET_NAME = (
-    r"(?:[\w.-]*(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]*"
-    r"|(?!first_token\b)[\w.-]*[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
+    r"(?:[\w.-]{0,60}(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]{0,60}"
+    r"|(?!first_token\b)[\w.-]{0,60}[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
 )
 _KEY_VALUE = re.compile(
     rf"""(?P<head>(?<![\w.-]){_SECRET_NAME}["']?\s*:\s*)"""
@@ -37,7 +38,7 @@ _SECRET_BLOCK = re.compile(
 )
 _ENTRY = re.compile(r"""(?P<head>\s*(?:-\s+)*(?:[\w.-]+\s*:\s+(?=["']?\$\{[A-Za-z_0-9]+\}["']?$))?)(?P<value>\S.*)""")
 _CREDENTIAL = re.compile(
-    r"(?<=://)[^/@\s]+(?=@)|(?<=bearer )\s*[^\s$\"']+|\bg?sk[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
+    r"(?<=://)[^@\s]{1,300}(?=@)|(?<=bearer )\s*[^\s$\"']+|\bg?sk[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
     r"|(?<=token=)[^&\s\"']+",
     re.IGNORECASE,
 )
@@ -136,7 +137,9 @@ class Findings:
         below_secrets: frozenset[int],
     ) -> Diagnostic:
         source = self._source(at[0], below_secrets)
-        return Diagnostic(severity, self.name, *at, _shortened(dotted(path)), _shortened(message), source)
+        return Diagnostic(
+            severity, self.name, *at, one_line(_shortened(dotted(path))), printable(_shortened(message)), source
+        )
 
     def shown(self) -> str:
         """The whole text, keys blanked out."""
@@ -151,7 +154,7 @@ class Findings:
         text = _KEY_VALUE.sub(_blank, text)
         if line in below_secrets:
             text = _ENTRY.sub(_blank, text)
-        return _without_credentials(text)
+        return one_line(_without_credentials(text))
 
 
 class _Secrets:

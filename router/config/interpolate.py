@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from router.config.diagnostics import has_credential
 from router.config.files import Contents, NoContent
@@ -47,6 +48,27 @@ class Expanded(str):
         made.written = written
         made.plain = plain
         return made
+
+    def __repr__(self) -> str:
+        return repr(self.written)
+
+
+def plain(value: Any) -> Any:
+    """A value with what was filled in, as plain text: what is sent has no other."""
+    return _each_text(value, str)
+
+
+def as_written(value: Any) -> Any:
+    """A value as the file writes it, without what variables held."""
+    return _each_text(value, shown)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _each_text(inner, change) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def shown(value: object) -> str:

@@ -207,6 +207,8 @@ def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[st
             findings.add(node.at, node.path, str(error))
             node.unset = True
         else:
+            if text == written and "${" not in written:
+                continue  # a dollar sign by itself: nothing was filled in
             node.value = Expanded.of(text, written, plain=node.plain)
             if node.plain and "params" in node.path[2:]:  # no model of ours reads these: the value decides its type
                 typed = core_scalar(text)

@@ -15,6 +15,7 @@ from providers.header_names import authenticates, belongs_to_connection
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings
 from router.config.interpolate import Expanded, shown
+from router.config.key_forms import remedy
 from router.config.schema import KIND_OF_OPTION
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
@@ -71,14 +72,15 @@ class _Rules:
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
-        from providers.registry import is_known, remedy
+        from providers.registry import is_known
+        from providers.registry import remedy as kind_instead
 
         kind = node.get("kind")
         if kind is None or not isinstance(kind.value, str) or kind.unset:
             return
         known = is_known(kind.value, lambda: self._kinds)
         if not known:
-            near = remedy(kind.value) or self._spelling.near(kind.value, self._kinds)
+            near = kind_instead(kind.value) or self._spelling.near(kind.value, self._kinds)
             text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(self._kinds)}'
             self._error(kind, text)
         for option, owner in KIND_OF_OPTION.items():
@@ -97,6 +99,8 @@ class _Rules:
         self._connection(node)
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
+        self._one_login(node)
+        self._no_keys(node)
         keys: set[str] = set()
         for item in _items(node.get("api_keys")):
             if str(item.value) in keys:
@@ -109,6 +113,20 @@ class _Rules:
                 self._error(
                     header, f'the header "{name}" cannot be set: it belongs to the connection', at=header.key_at
                 )
+
+    def _one_login(self, node: Node) -> None:
+        url = node.get("base_url")
+        has_key = node.get("api_key") is not None or node.get("api_keys") is not None
+        if has_key and url is not None and isinstance(url.value, str) and "@" in url.value.partition("?")[0]:
+            text = "its user and password are not sent, since the key takes their place in Authorization: take one out"
+            self._findings.add(url.place, url.path, text, severity="warning")
+
+    def _no_keys(self, node: Node) -> None:
+        for item in (node.get("api_key"), *_items(node.get("api_keys"))):
+            if item is not None and type(item.value) is str and not item.unset:  # as it is written, without a variable
+                told = remedy(item.value, str(node.path[-1]))
+                if told is not None:
+                    self._error(item, told)
 
     def _connection(self, node: Node) -> None:
         base_url, unix_socket = node.get("base_url"), node.get("unix_socket")

@@ -20,10 +20,13 @@ from router.config.values import (
     DurationOrZero,
     Flag,
     FlagOrPath,
+    Headers,
     HedgeDelay,
     KeepAlive,
     Limit,
     Number,
+    Options,
+    Params,
     Percent,
     ProxyUrl,
     Secret,
@@ -185,7 +188,7 @@ class ProviderConfig(Section):
     base_url: Url | None = key("The API's root, for another server than the vendor's own.", repr=False)
     api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
     api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
-    headers: dict[str, Text] = key("Sent with every request.", {}, repr=False)
+    headers: Headers = key("Sent with every request.", {}, repr=False)
     proxy: ProxyUrl | None = key(
         "An HTTP proxy, or off. Else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide.", repr=False
     )
@@ -202,7 +205,7 @@ class ProviderConfig(Section):
     version: Text | None = key("Kind anthropic: the anthropic-version header.")
     num_ctx: Count | None = key("Kind ollama: the context window to load models with.")
     keep_alive: KeepAlive | None = key("Kind ollama: how long a model stays loaded.")
-    own_options: dict[str, Any] = key("Settings of an installed kind.", {}, alias="options", repr=False)
+    own_options: Options = key("Settings of an installed kind.", {}, alias="options", repr=False)
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
@@ -263,7 +266,7 @@ class ModelConfig(Section):
 
     provider: Text = Field(description="A provider of this file.")
     id: Text = Field(description="The model's name at the vendor.")
-    params: dict[str, Any] = key("Defaults for the call, such as max_tokens or temperature.", {})
+    params: Params = key("Defaults for the call, such as max_tokens or temperature.", {})
     price: PriceConfig | None = key("US dollars per million tokens.")
     context_window: Count | None = key("Tokens that fit, prompt and answer.")
     capabilities: CapabilitiesConfig = key("What the model can do.", CapabilitiesConfig())
@@ -278,7 +281,7 @@ class TargetRef(Section):
 
     model: Text = Field(description="A model of this file, or provider/model-id.")
     weight: Number = key("Its share of the load.", 1.0)
-    params: dict[str, Any] = key("Defaults for the call, over those of the model.", {})
+    params: Params = key("Defaults for the call, over those of the model.", {})
 
 
 Targets = Annotated[tuple[TargetRef, ...], Field(min_length=1)]

@@ -12,7 +12,9 @@ from math import inf
 from typing import Any
 
 from providers.base import Provider
+from providers.coerce import invalid
 from providers.spelling import did_you_mean
+from providers.surrogates import is_whole
 from providers.types import CompletionRequest, CompletionResponse
 from router.balance.strategies import Balancers
 from router.engine.attempt import complete_once
@@ -156,9 +158,18 @@ class Engine:
         return budgets
 
     def chain(self, name: str) -> Chain:
-        """Return the compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
+        """Return the compiled chain of a route, a model or `provider/model-id`.
+
+        Raises:
+            UnknownRoute: nothing has that name.
+            ProviderError: INVALID_REQUEST, it is no name at all.
+        """
+        if not isinstance(name, str):
+            invalid(f"route: a name is expected, not {type(name).__name__}")
         chain = self.plan.chains.get(name) or self._direct.get(name)
         if chain is None:
+            if not is_whole(name):
+                invalid("route: a name of whole characters is expected (it may hold no lone surrogate)")
             chain = self.plan.chain(name)
             if chain is None:
                 raise UnknownRoute(self._unknown(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from providers.base import Provider
@@ -63,10 +64,13 @@ class ProviderCatalogue:
         return f"{provider}:{digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
-        """Return what the provider knows of a model."""
+        """Return what the provider knows of a model; one that fails at that, of a kind not ours, knows nothing."""
         if provider not in self._made:
             self._made[provider] = self._create(self.settings[provider][0])
-        return self._made[provider].capabilities(model)
+        found: object = None
+        with suppress(Exception):
+            found = self._made[provider].capabilities(model)
+        return found if isinstance(found, ModelCapabilities) else ModelCapabilities()
 
 
 def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:

@@ -17,6 +17,7 @@ from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
 from router.config import LoadResult, RoutesFile
+from router.config.interpolate import plain
 from router.config.names import target_name
 from router.config.schema import ModelConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
@@ -173,7 +174,7 @@ def _target(
         provider=provider,
         model=model_id,
         weight=weight,
-        params={**(model.params if model else {}), **(params or {})},
+        params=plain({**(model.params if model else {}), **(params or {})}),
         timeout=timeout,
         usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
         connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),
@@ -235,7 +236,7 @@ def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
             verify=config.verify,
             client_cert=None if config.client_cert is None else ClientCertificate(**dict(config.client_cert)),
             unix_socket=config.unix_socket,
-            options={**(config.options or {}), "max_retries": 0, "validate": False},
+            options={**plain(config.options or {}), "max_retries": 0, "validate": False},
         )
         for key in config.api_keys or (config.api_key,)
     )

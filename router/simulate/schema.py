@@ -226,8 +226,8 @@ class Bound(NamedTuple):
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
-_BOUND = re.compile(r"\s*(<=|>=|<|>)\s*(.+?)\s*")
-_RANGE = re.compile(r"\s*(\S.*?)\s+(?:-|to)\s+(\S.*?)\s*")
+_BOUND = re.compile(r"\s{0,9}(<=|>=|<|>)\s{0,9}(\S.{0,60}?)\s{0,9}")
+_RANGE = re.compile(r"\s{0,9}(\S.{0,60}?)\s{1,9}(?:-|to)\s{1,9}(\S.{0,60}?)\s{0,9}")
 
 
 def _bound(read: Any, some: str, more: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from providers.errors import ErrorCode
+from providers.printable import one_line
 from router.views.money import dollars
 
 
@@ -44,7 +45,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         hedge = "  (hedge)" if self.hedge else ""
         price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
-        return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{without}{detail}"
+        took = f"{self.seconds * 1000:.0f} ms"
+        return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{without}{detail}")
 
 
 class Skip(msgspec.Struct, frozen=True, tag=True):
@@ -58,7 +60,7 @@ class Skip(msgspec.Struct, frozen=True, tag=True):
 
     def line(self) -> str:
         """One line for people: target and reason."""
-        return f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}"
+        return one_line(f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}")
 
 
 class Pause(msgspec.Struct, frozen=True, tag=True):
@@ -70,7 +72,7 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
 
     def line(self) -> str:
         """One line for people: milliseconds and target."""
-        return f"waited {self.seconds * 1000:.0f} ms before {self.target} again"
+        return one_line(f"waited {self.seconds * 1000:.0f} ms before {self.target} again")
 
 
 Entry: TypeAlias = Attempt | Skip | Pause
@@ -126,7 +128,7 @@ class Trace:
     def render(self) -> str:
         """The trace for people: a headline and one line an entry."""
         cache = f"  cache: {self.cache}" if self.cache else ""
-        lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        lines = [f"route {one_line(self.route)}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
