@@ -5,6 +5,7 @@ SignalboxError
 ├── RouteExhausted           every target that could serve was tried or skipped
 ├── UnknownRoute             no route, model or provider/model-id of that name
 ├── WrongLoop                used from a second event loop while the first still runs
+├── RouterClosed             used after it was closed, or closed while the call was under way
 └── ConfigError, UnreadableFile    the file (router.config)
 """
 
@@ -44,6 +45,16 @@ class UnknownRoute(SignalboxError):
 
 class WrongLoop(SignalboxError):
     """The router belongs to another event loop that is still running."""
+
+
+class RouterClosed(SignalboxError, RuntimeError):
+    """The router is closed, or a stream belongs to another process; the message says which."""
+
+
+ONE_A_PROCESS = (
+    "a router can't be pickled or copied: it has connections and an event loop of its own. "
+    "Make one in each process, from the file: Router.from_yaml(path), or SyncRouter.from_yaml(path)"
+)
 
 
 def _code_of_skips(skips: tuple[Skip, ...]) -> ErrorCode:

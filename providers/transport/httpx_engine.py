@@ -7,6 +7,7 @@ which a router would not try again; what h11 says of it tells the two apart.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,16 +18,27 @@ from providers.transport.engine import RawResponse, joined
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
+_WITHOUT_CONNECTIONS = httpx.MockTransport | httpx.ASGITransport
+_OF_THE_PARENT = (
+    "the transport that was handed in has connections of the process that this one was forked from; "
+    "hand in one that was made here"
+)
+
 
 class HttpxEngine:
     """Calls the transport directly; httpx's client with its cookies, redirects and auth is not in between."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
+        self._used_in: int | None = None  # the process
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
+        process = os.getpid()
+        if self._used_in not in (None, process) and not isinstance(self._transport, _WITHOUT_CONNECTIONS):
+            raise httpx.ConnectError(_OF_THE_PARENT)
+        self._used_in = process
         extensions = {"timeout": {"connect": connect}}
         request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
         try:
@@ -35,7 +47,8 @@ class HttpxEngine:
             raise _exact(error) from error
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        if self._used_in in (None, os.getpid()):
+            await self._transport.aclose()
 
 
 # h11's words for a connection that was closed too early (its `_readers.py` and httpcore's `http11.py`).

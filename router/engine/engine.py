@@ -21,7 +21,7 @@ from router.engine.context import RequestContext
 from router.engine.failover import FailOver
 from router.engine.request import Messages, build_request, requirements_of
 from router.engine.token_counts import TokenCounts
-from router.errors import UnknownRoute, WrongLoop
+from router.errors import RouterClosed, UnknownRoute, WrongLoop
 from router.plan.plan import Chain, Plan
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
@@ -86,11 +86,11 @@ class Engine:
         """Check what an app asks for, and begin its request on the plan of this moment.
 
         Raises:
-            RuntimeError: the router is closed.
+            RouterClosed: the router is closed.
             TypeError, ProviderError, UnknownRoute: it makes no sense.
         """
         if self.closed:
-            raise RuntimeError("this router is closed")
+            raise RouterClosed("this router is closed")
         request = build_request(route, messages, params)
         return self.chain(route), request, Trace(route, self.plan.revision)
 
