@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 
 import diskcache
 
+from providers import forks
+
 log = logging.getLogger("signalbox.cache")
 
 T = TypeVar("T")
@@ -161,9 +163,13 @@ class Disk:
     async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[Any], T], otherwise: T) -> T:
         if time.monotonic() < self._off_until:
             return otherwise
-        return await asyncio.get_running_loop().run_in_executor(thread, self._tried, work, otherwise)
+        return await asyncio.get_running_loop().run_in_executor(thread, self._whole, work, otherwise)
 
     # --- in a thread
+
+    def _whole(self, work: Callable[[Any], T], otherwise: T) -> T:
+        with forks.whole:  # a fork in the middle would leave SQLite's locks held in the child
+            return self._tried(work, otherwise)
 
     def _tried(self, work: Callable[[Any], T], otherwise: T) -> T:
         try:

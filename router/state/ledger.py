@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from providers import forks
 from router.state.spending import BudgetAccount, Spending
 
 log = logging.getLogger("signalbox.spending")
@@ -115,7 +116,7 @@ class Ledger:
     def _write(self, amounts: list[_Amount]) -> list[float]:
         """Add the amounts; returns the sums over all processes, nothing when the disk fails."""
         try:
-            with self._lock, closing(self._connected()) as database, database:
+            with forks.whole, self._lock, closing(self._connected()) as database, database:
                 database.execute(_TABLE)
                 oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT
                 database.execute("delete from spent where began < ?", (oldest,))
