@@ -128,6 +128,8 @@ class SyncRouter:
             if self._closed:
                 raise RouterClosed("this router is closed")
             if self._thread is None or not self._thread.is_alive:
+                if self._thread is not None:
+                    self._thread.join()  # something ended it: its loop comes to an end before another begins
                 self._thread = LoopThread(self._router.aclose)
                 self._finalizer = weakref.finalize(self, self._thread.end)
                 self._finalizer.atexit = False

@@ -15,7 +15,12 @@ from tests.support.scripts import run
 pytestmark = pytest.mark.slow
 
 # How a forked child ends: with all that Python does at the end, or without, as multiprocessing's do.
-ENDS = ("sys.exit()", "os._exit(0)", "router.close(); sys.exit()", "del router, stream, chunks; gc.collect(); sys.exit()")
+ENDS = (
+    "sys.exit()",
+    "os._exit(0)",
+    "router.close(); sys.exit()",
+    "del router, stream, chunks; gc.collect(); sys.exit()",
+)
 
 SYNC = """
 import gc, os, sys
@@ -107,7 +112,9 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize(("program", "child", "again"), [(BETWEEN_LOOPS, 2, 3), (IN_A_LOOP, 2, 3)], ids=["between loops", "in a loop"])
+@pytest.mark.parametrize(
+    ("program", "child", "again"), [(BETWEEN_LOOPS, 2, 3), (IN_A_LOOP, 2, 3)], ids=["between loops", "in a loop"]
+)
 async def test_a_child_uses_an_async_router_on_a_loop_of_its_own(program: str, child: int, again: int) -> None:
     """Its figures begin anew, and its parent's go on."""
     async with prompted() as (_, routes):
