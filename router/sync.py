@@ -37,7 +37,7 @@ class SyncRouter:
         self._closed = False
         self._lock = threading.Lock()
         self._thread: LoopThread | None = None
-        self._finalizer: weakref.finalize[[], Self] | None = None  # ends the thread of one that is dropped
+        self._finalizer: weakref.finalize[[], SyncRouter] | None = None  # ends the thread of one that is dropped
         forks.tell(self, SyncRouter._in_child)
 
     def _in_child(self) -> None:

@@ -51,7 +51,7 @@ router.close()
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_child_has_connections_of_its_own_and_leaves_its_parents_alone(end: str) -> None:
-    """Also a stream that runs at the fork: the child can't read it, and however the child ends, the parent's goes on."""
+    """Also a stream that runs at the fork: the child can't read it, and the parent's goes on however the child ends."""
     async with prompted() as (_, routes):
         printed = await run(SYNC.format(routes=routes, end=end))
     assert printed.splitlines() == [

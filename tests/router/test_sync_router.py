@@ -234,6 +234,6 @@ router.close()
 
 @pytest.mark.slow
 async def test_threads_that_die_take_nothing_along() -> None:
-    """One that was reading a stream ends it upstream; the loop's own releases who waits, and another takes its place."""
+    """One that was reading a stream ends it upstream; the loop's own releases who waits, and is replaced."""
     async with prompted() as (_, routes):
         assert (await run(DYING.format(routes=routes))).startswith("released\nconnection ")

@@ -33,5 +33,6 @@ async def run(code: str | Path, *args: str, folder: Path | None = None, patience
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert process.returncode == 0 and not said, f"{process.returncode}\n{said.decode()}\n{out.decode()}"
+    ended = process.returncode, said.decode()
+    assert ended == (0, ""), f"{ended[0]}\n{ended[1]}\n{out.decode()}"
     return out.decode()
