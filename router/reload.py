@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from providers.errors import SignalboxError
+from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.monitor.report import Report
 from router.plan.compile import compile_plan
@@ -149,7 +150,6 @@ async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
 
 def follow(path: Path, owner: Reloadable) -> asyncio.Task[None]:
     """Reload on every change, in a task of the running loop; an owner that is dropped is collected, and ends it."""
-    loop = asyncio.get_running_loop()
     reference = weakref.ref(owner)
 
     async def changed() -> None:
@@ -157,14 +157,9 @@ def follow(path: Path, owner: Reloadable) -> asyncio.Task[None]:
         if alive is not None:
             await alive.reload()
 
-    task = loop.create_task(watch(path, changed))
-    weakref.finalize(owner, _stop, loop, task)
+    task = asyncio.get_running_loop().create_task(watch(path, changed))
+    end_with(owner, task)
     return task
-
-
-def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
 
 
 def reload_on_hangup(router: Reloadable, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
