@@ -15,7 +15,7 @@ from providers.errors import SignalboxError
 from providers.settings import ProviderSettings
 from providers.spelling import did_you_mean
 
-__all__ = ["UnknownKind", "create", "known_kinds", "register"]
+__all__ = ["UnknownKind", "create", "known_kinds", "preload", "register"]
 
 Factory = Callable[[ProviderSettings], Provider]
 
@@ -57,6 +57,13 @@ def create(settings: ProviderSettings) -> Provider:
         UnknownKind: with the list of the known kinds and the nearest of them.
     """
     return _factory(settings.kind)(settings)
+
+
+def preload(kind: str) -> None:
+    """Import all that a provider of this kind will need; one that imports more at its first call has a `preload`."""
+    more = getattr(_factory(kind), "preload", None)
+    if more is not None:
+        more()
 
 
 def _factory(kind: str) -> Factory:

@@ -19,6 +19,7 @@ from router.engine.engine import Engine
 from router.monitor.report import Report
 from router.monitor.subject import Subject
 from router.plan.plan import Plan
+from router.preload import preload
 from router.reload import FileFollower
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ class Parts:
         """Follow the file that the plan was made from."""
         self.report.path, self._env, self._watch = path, env, watch
         self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending)
+
+    def preload(self) -> None:
+        """Import what the first request would have to."""
+        preload(self.engine.plan, watched=self._watch, monitored=self._monitored)
 
     def start(self, subject: Subject) -> None:
         """Start the watcher and the monitor's socket on a new loop: they belong to one."""

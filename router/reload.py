@@ -11,7 +11,7 @@ import signal
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from providers.errors import SignalboxError
 from router.cleanup import end_with
@@ -20,7 +20,11 @@ from router.monitor.report import Report
 from router.plan.compile import compile_plan
 from router.plan.differences import differences
 from router.plan.plan import Plan
+from router.preload import preload
 from router.views.file import ReloadResult
+
+if TYPE_CHECKING:
+    from router.config import LoadResult
 
 DEBOUNCE = 0.05  # seconds, in which the several events of one save become one
 _RESTART = 1.0  # seconds after which a watcher that broke is started anew
@@ -87,7 +91,7 @@ class FileFollower:
             was_rejected = self.last is not None and not self.last.accepted
             return ReloadResult(True, revision) if was_rejected else None
         try:
-            plan = await asyncio.to_thread(compile_plan, loaded)
+            plan = await asyncio.to_thread(_compiled, loaded)
         except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
             return ReloadResult(False, revision, problem=str(error), loaded=loaded)
         result = self._swap(plan)
@@ -111,6 +115,12 @@ class FileFollower:
         if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
             watcher.cancel()
             await asyncio.wait([watcher])
+
+
+def _compiled(loaded: LoadResult) -> Plan:
+    plan = compile_plan(loaded)
+    preload(plan, watched=False, monitored=False)  # a kind that is new
+    return plan
 
 
 class Reloadable(Protocol):

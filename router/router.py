@@ -106,6 +106,7 @@ class Router:
         router = cls(_accepted(load(str(path), env=env)), seed=seed, **more)
         router._parts.follow(Path(path).absolute(), env, watch=watch)
         router._parts.open_ledger()
+        router._parts.preload()
         return router
 
     @classmethod
@@ -115,7 +116,9 @@ class Router:
         """Make a router on the text of a routes.yaml; raises `ConfigError` like `from_yaml`."""
         from router.config import load_text
 
-        return cls(_accepted(load_text(text, env=env)), seed=seed, **more)
+        router = cls(_accepted(load_text(text, env=env)), seed=seed, **more)
+        router._parts.preload()
+        return router
 
     # --- requests
 

@@ -23,7 +23,7 @@ async def test_it_is_collected_whenever_it_was_closed(tmp_path: Path) -> None:
                 await asyncio.sleep(0.0002)
 
     tasks = asyncio.all_tasks()
-    for turns in range(80):
+    for turns in range(24):
         await use(turns)
     assert asyncio.all_tasks() == tasks
     gc.collect()
