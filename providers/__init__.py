@@ -4,7 +4,7 @@ from providers import registry
 from providers.base import ChunkStream, CountsExactly, ListsModels, Provider, ReportsQuota, SupportsPrefill
 from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.fake import FakeProvider
-from providers.settings import ProviderSettings
+from providers.settings import ClientCertificate, ProviderSettings
 from providers.tokens import count_tokens
 from providers.types import (
     CompletionRequest,
@@ -29,6 +29,7 @@ from providers.types import (
 
 __all__ = [
     "ChunkStream",
+    "ClientCertificate",
     "CompletionRequest",
     "CompletionResponse",
     "CountsExactly",

@@ -15,7 +15,7 @@ from providers.errors import SignalboxError
 from providers.settings import ProviderSettings
 from providers.spelling import did_you_mean
 
-__all__ = ["UnknownKind", "create", "known_kinds", "preload", "register"]
+__all__ = ["UnknownKind", "create", "known_kinds", "register"]
 
 Factory = Callable[[ProviderSettings], Provider]
 

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from providers.types import Timeout
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """What a client shows of itself in TLS.
+
+    Args:
+        cert: the path of a PEM file with the certificate and those that it builds upon.
+        key: the path of its private key; None where `cert` has it too.
+        password: what the key is locked with.
+    """
+
+    cert: str
+    key: str | None = None
+    password: SecretStr | str | None = field(default=None, repr=False)
+
+    @property
+    def secret(self) -> str | None:
+        """The password in the clear."""
+        if self.password is None or isinstance(self.password, str):
+            return self.password
+        return self.password.get_secret_value()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +45,10 @@ class ProviderSettings:
         api_key: a plain string is wrapped at once, so that no repr shows it.
         headers: sent with every request.
         timeout: seconds, see `Timeout`.
-        proxy: an HTTP proxy's URL.
-        verify: check TLS certificates; a string is the path of a CA bundle.
+        proxy: an HTTP proxy's URL; None takes what HTTPS_PROXY and the like say, False none at all.
+        verify: check TLS certificates; a string is the path of a CA bundle. True honours REQUESTS_CA_BUNDLE.
+        client_cert: shown to servers that ask for a certificate.
+        unix_socket: the path of a socket of this machine that is connected to in place of base_url's host.
         options: the kind's own settings; all HTTP kinds know `max_retries` and `validate` (a router retries
             and checks requests itself: 0 and False there).
     """
@@ -35,8 +59,10 @@ class ProviderSettings:
     api_key: SecretStr | str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: Timeout = field(default_factory=Timeout)
-    proxy: str | None = None
+    proxy: str | Literal[False] | None = None
     verify: bool | str = True
+    client_cert: ClientCertificate | None = None
+    unix_socket: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

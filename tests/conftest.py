@@ -51,7 +51,7 @@ def every_carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """Requests are carried by ours over aiohttp, and by httpx's own transport, as one that an app hands in."""
     if request.param == "httpx":
 
-        def carried(*, proxy: str | None, verify: bool | str) -> HttpxEngine:
+        def carried(*, proxy: str | None, verify: bool | str, **_: object) -> HttpxEngine:
             return HttpxEngine(httpx.AsyncHTTPTransport(verify=verify, proxy=proxy))
 
         monkeypatch.setattr("providers.transport.http.AiohttpEngine", carried)

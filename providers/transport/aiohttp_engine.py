@@ -14,11 +14,15 @@ from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
 import httpx
+from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
 from providers import forks
+from providers.settings import ClientCertificate
 from providers.transport.engine import RawResponse, joined
+from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
+from providers.transport.tls import tls
 
 _READ_BUFFER = 256 * 1024
 _MAX_HEADER = 64 * 1024
@@ -40,11 +44,21 @@ class AiohttpEngine:
     Args:
         proxy: an HTTP proxy's URL.
         verify: check certificates; a string is the path of a CA bundle.
+        client_cert: shown to servers that ask for a certificate.
+        unix_socket: the path of a socket that is connected to, whatever the URLs' host.
     """
 
-    def __init__(self, *, proxy: str | None = None, verify: bool | str = True) -> None:
+    def __init__(
+        self,
+        *,
+        proxy: str | None = None,
+        verify: bool | str = True,
+        client_cert: ClientCertificate | None = None,
+        unix_socket: str | None = None,
+    ) -> None:
         self._proxy = proxy
-        self._verify = verify
+        self._tls = verify, client_cert
+        self._unix_socket = unix_socket
         self._loop: asyncio.AbstractEventLoop | None = None
         self._keeper: AsyncGenerator[aiohttp.ClientSession, None] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -71,7 +85,7 @@ class AiohttpEngine:
                 timeout=self._timeout(connect),
             )
         except _FAILURES as error:
-            raise _as_httpx(error) from error
+            raise _as_httpx(error, url) from error
         return _AiohttpAnswer(answer, self._answers)
 
     async def aclose(self) -> None:
@@ -89,18 +103,13 @@ class AiohttpEngine:
         self._answers.clear()
 
     async def _open(self) -> aiohttp.ClientSession:
-        self._loop = asyncio.get_running_loop()
-        self._keeper = _pool(self._ssl())
-        self._session = await anext(self._keeper)
+        context = await asyncio.to_thread(tls, *self._tls)  # it reads hundreds of certificates
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._session.closed or self._loop is not loop:  # else another call was first
+            self._loop = loop
+            self._keeper = _pool(context, self._unix_socket)
+            self._session = await anext(self._keeper)
         return self._session
-
-    def _ssl(self) -> ssl.SSLContext | bool:
-        if not isinstance(self._verify, str):
-            return self._verify
-        try:
-            return ssl.create_default_context(cafile=self._verify)
-        except OSError as error:  # ssl.SSLError is one
-            raise httpx.ConnectError(f"the CA bundle {self._verify} cannot be loaded: {error.strerror}") from error
 
     def _url(self, url: str) -> URL:
         found = self._urls.get(url)
@@ -123,8 +132,12 @@ class AiohttpEngine:
         return found
 
 
-async def _pool(context: ssl.SSLContext | bool) -> AsyncGenerator[aiohttp.ClientSession, None]:
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_CONNECTION, ssl=context)
+async def _pool(context: ssl.SSLContext | bool, path: str | None) -> AsyncGenerator[aiohttp.ClientSession, None]:
+    connector: aiohttp.BaseConnector
+    if path is None:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_CONNECTION, ssl=context)
+    else:
+        connector = aiohttp.UnixConnector(path, limit=0, keepalive_timeout=_IDLE_CONNECTION)
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -189,15 +202,24 @@ class _AiohttpAnswer:
             self._answer.content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
 
 
-def _as_httpx(error: Exception) -> httpx.HTTPError:
-    """What the failure is in httpx's terms; raises it again when it is none of the network's."""
+def _as_httpx(error: Exception, url: str = "") -> httpx.HTTPError:
+    """What the failure is in httpx's terms; raises it again when it is none of the network's.
+
+    Args:
+        url: what was asked for, while there was no answer yet.
+    """
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
-        return _bad_answer(error)
+        return _bad_answer(error, url)
     if isinstance(error, TimeoutError):
         # aiohttp's text holds the whole URL, whose query may hold a secret.
-        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
+        hint = "" if not url.startswith("https:") or URL(url).port == 443 else f"; {SPEAKS_HTTP}"
+        return httpx.ConnectTimeout(f"no connection in time (timeout.connect){hint}")
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return httpx.ProxyError(f"the proxy {error.host}:{error.port} can't be reached: {_text(error)}")
+    if isinstance(error, UnixClientConnectorError):
+        return httpx.ConnectError(f"the socket {error.path}: {_text(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return httpx.ConnectError(_text(error))
+        return httpx.ConnectError(reason(error) or "no connection")
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return httpx.ReadError("the server closed the connection without an answer")
     if isinstance(error, aiohttp.ClientConnectionError | OSError):
@@ -209,16 +231,20 @@ def _as_httpx(error: Exception) -> httpx.HTTPError:
     raise error
 
 
-def _bad_answer(error: aiohttp.ClientResponseError | aiohttp.ClientPayloadError) -> httpx.HTTPError:
+def _bad_answer(error: aiohttp.ClientResponseError | aiohttp.ClientPayloadError, url: str) -> httpx.HTTPError:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return httpx.ProxyError(f"the proxy answers {error.status} {error.message}")
     if isinstance(error, aiohttp.ClientResponseError):
-        return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}")
+        hint = f"; {SPEAKS_TLS}" if url.startswith("http:") and _TLS_ALERT in error.message else ""
+        return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}{hint}")
     cause = error.__cause__
     if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
         return httpx.RemoteProtocolError("the answer's chunked encoding is broken")
     return httpx.ReadError("the connection broke before the answer was complete")
 
 
+_TLS_ALERT = r"\x15\x03"  # how a record of TLS with an alert begins, as aiohttp shows it (RFC 8446, section 5.1)
+
+
 def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return reason(error) or str(error) or type(error).__name__

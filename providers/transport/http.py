@@ -7,6 +7,7 @@ requests (`providers.transport.aiohttp_engine`).
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 import time
@@ -18,6 +19,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
 from providers.transport.engine import HttpEngine, RawResponse
+from providers.transport.environment import proxy_of
 from providers.transport.headers import retry_after
 from providers.transport.httpx_engine import HttpxEngine
 from providers.transport.unpack import Unpacker
@@ -122,7 +124,8 @@ class HttpClient:
 
     Raises:
         ProviderError: AUTHENTICATION when a header cannot be sent, such as a key with a line end behind it;
-            CONNECTION_FAILED when the base URL is none of http or https; INVALID_REQUEST for a header of the
+            CONNECTION_FAILED when the base URL, or the proxy that a variable names, is none of http or https;
+            INVALID_REQUEST for a header of the
             connection, such as Content-Length.
     """
 
@@ -141,11 +144,33 @@ class HttpClient:
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
-        self._carrier: HttpEngine = (
-            AiohttpEngine(proxy=settings.proxy, verify=settings.verify) if given is None else HttpxEngine(given)
-        )
+        self._carrier: HttpEngine = HttpxEngine(given) if given is not None else self._made(settings)
         self._urls: dict[str, str] = {}
         self._where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
+
+    def _made(self, settings: ProviderSettings) -> HttpEngine:
+        path = settings.unix_socket
+        if path is not None and self._base.scheme == "https":
+            what = "unix_socket takes plain HTTP: base_url must begin with http://, such as http://localhost/v1"
+            raise ProviderError(ErrorCode.CONNECTION_FAILED, what, provider=self._name, phase="connect")
+        return AiohttpEngine(
+            proxy=None if path else self._proxy(settings.proxy),
+            verify=settings.verify,
+            client_cert=settings.client_cert,
+            unix_socket=path,
+        )
+
+    def _proxy(self, given: str | bool | None) -> str | None:
+        if isinstance(given, str):
+            return given
+        found = None if given is False else proxy_of(self._base.scheme, self._base.host, self._base.port, os.environ)
+        if found is None:
+            return None
+        name, proxy = found
+        if not proxy.startswith(("http://", "https://")):  # the text is not shown: it may hold a password
+            what = f"{name} names no HTTP proxy; give one by proxy: http://…, or say proxy: off"
+            raise ProviderError(ErrorCode.CONNECTION_FAILED, what, provider=self._name, phase="connect")
+        return proxy
 
     async def open(
         self,

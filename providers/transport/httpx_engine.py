@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from providers.transport.engine import RawResponse, joined
+from providers.transport.failures import reason
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
@@ -60,8 +61,8 @@ def _exact(error: Exception) -> Exception:
         return httpx.ReadError(f"the connection broke: {error}")
     if isinstance(error, httpx.ConnectTimeout) and not str(error):
         return httpx.ConnectTimeout("no connection in time (timeout.connect)")
-    if isinstance(error, httpx.NetworkError) and not str(error):
-        return type(error)("the connection was closed")
+    if isinstance(error, httpx.NetworkError):
+        return type(error)(reason(error) or str(error) or "the connection was closed")
     if isinstance(error, RuntimeError) and "loop is closed" in str(error):
         return httpx.ReadError("the transport that was handed in has connections of an event loop that is closed")
     return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeGuard, get_type_hints
@@ -86,12 +87,25 @@ class _Rules:
             url = DIALECTS[dialect.value].base_url
             if "{" in url and dialect.value != "generic":
                 self._error(dialect, f'dialect "{dialect.value}" needs a base_url, such as {url}')
+        self._connection(node)
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
         keys = [str(item.value) for item in _items(node.get("api_keys"))]
         for number, item in enumerate(_items(node.get("api_keys"))):
             if str(item.value) in keys[:number]:
                 self._error(item, "the same key is in the pool twice")
+
+    def _connection(self, node: Node) -> None:
+        base_url, unix_socket = node.get("base_url"), node.get("unix_socket")
+        if unix_socket is not None and not (base_url and str(base_url.value).startswith("http://")):
+            text = "unix_socket takes plain HTTP: add base_url: http://localhost/v1, or the path that the server has"
+            self._error(unix_socket, text, at=unix_socket.key_at)
+        certificate = node.get("client_cert")
+        for file in (node.get("verify"), *(certificate and certificate.get(name) for name in ("cert", "key"))):
+            path = file and not file.unset and isinstance(file.value, str) and core_scalar(file.value)
+            if file and isinstance(path, str) and re.search(r"[./\\]", path) and not os.path.exists(path):
+                text = f"there is no file {shown(file.value)} here: calls would fail"
+                self._findings.add(file.place, file.path, text, severity="warning")
 
     def _model(self, node: Node) -> None:
         self._params(node)

@@ -6,165 +6,35 @@ policy None means "not written"; `router.config.effective` merges the levels.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    WithJsonSchema,
-    model_validator,
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema, model_validator
+
+from router.config.values import (
+    Code,
+    Count,
+    CountOrZero,
+    Duration,
+    DurationOrFlag,
+    Flag,
+    FlagOrPath,
+    HedgeDelay,
+    KeepAlive,
+    Number,
+    Percent,
+    ProxyUrl,
+    Rate,
+    Secret,
+    Size,
+    Text,
+    Url,
+    Version,
+    Wait,
+    read_budget,
 )
-
-from providers.errors import CONSEQUENCES, ErrorCode
-from router.config import units
-from router.config.interpolate import Expanded, shown
-from router.config.yaml_reader import core_scalar
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
-
-
-def _scalar(value: Any) -> Any:
-    """What an unquoted variable gave may be a number or a boolean; other text stays text."""
-    return core_scalar(value) if isinstance(value, Expanded) and value.plain else value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("this must be text" + ("; put it in quotes" if _is_scalar(value) else ""))
-    return str(value)
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is not None and not isinstance(value, dict | list)
-
-
-def _flag(value: Any) -> bool:
-    value = _scalar(value)
-    if not isinstance(value, bool):
-        raise ValueError("this must be true or false")
-    return value
-
-
-def _number(value: Any) -> float:
-    value = _scalar(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("this must be a number")
-    if not abs(value) < 1e15:
-        raise ValueError("this must be a finite number")
-    return float(value)
-
-
-def _positive(read: Any) -> Any:
-    def positive(value: Any) -> Any:
-        found = read(value)
-        if not found > 0:
-            raise ValueError("this must be more than 0")
-        return found
-
-    return positive
-
-
-def _not_negative(value: Any) -> float:
-    number = _number(value)
-    if number < 0:
-        raise ValueError("this must not be below 0")
-    return number
-
-
-def _url(value: Any) -> str:
-    text = _text(value)
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good or text != text.strip():
-        raise ValueError("this must be an http:// or https:// address")
-    return text
-
-
-def _verify(value: Any) -> bool | str:
-    value = _scalar(value)
-    if not isinstance(value, bool | str) or value in ("yes", "no", "on", "off"):
-        raise ValueError("this must be true, false, or the path of a CA bundle")
-    return value
-
-
-def _hedge_after(value: Any) -> float | str:
-    return "p95" if value == "p95" else float(_positive(units.duration)(value))
-
-
-def _stale(value: Any) -> float | bool:
-    value = _scalar(value)
-    return value if isinstance(value, bool) else units.duration(value)
-
-
-def _budget(value: Any) -> Any:
-    usd, per = units.budget(value)
-    return {"usd": usd, "per": per}
-
-
-def _version(value: Any) -> int:
-    if _scalar(value) != 1 or isinstance(value, bool):
-        raise ValueError(f'version "{shown(value)}" is not known; this Signalbox reads version 1')
-    return 1
-
-
-def _code(value: Any) -> str:
-    text = _text(value)
-    if text == "any":
-        return text
-    if text not in list(ErrorCode):
-        from providers.spelling import did_you_mean
-
-        near = did_you_mean(text, ["any", *ErrorCode])
-        raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: any, {", ".join(ErrorCode)}')
-    if CONSEQUENCES[ErrorCode(text)].fallback == "no":
-        raise ValueError(f"{shown(value)} never falls back: it would fail at every target")
-    return text
-
-
-def _written(form: str, *examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": form, "examples": list(examples)})
-
-
-_DURATION = _written(r"^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "250ms", "5s", "2m", "1h", "1d")
-Duration = Annotated[float, BeforeValidator(_positive(units.duration)), _DURATION]
-Wait = Annotated[float, BeforeValidator(units.duration), _DURATION]
-Size = Annotated[
-    int,
-    BeforeValidator(_positive(units.size)),
-    _written(r"^[0-9.]+\s*([KMG]i?)?B$|\$\{", "512KB", "1MB", "1GB"),
-]
-Rate = Annotated[
-    float,
-    BeforeValidator(_positive(units.rate)),
-    _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min"),
-]
-Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
-Count = Annotated[
-    int,
-    BeforeValidator(_positive(units.count)),
-    WithJsonSchema({"type": ["integer", "string"], "minimum": 1, "examples": [4, "32k", "1.5M"]}),
-]
-CountOrZero = Annotated[
-    int,
-    BeforeValidator(units.count),
-    WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "examples": [0, 1]}),
-]
-Text = Annotated[str, BeforeValidator(_text)]
-Secret = Annotated[SecretStr, BeforeValidator(_text)]
-Url = Annotated[str, BeforeValidator(_url)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Number = Annotated[float, BeforeValidator(_not_negative)]
-Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
 
 
 class Section(BaseModel):
@@ -242,27 +112,21 @@ class LimitsPolicy(Section):
     in_flight: Count | None = key("Requests at the same time.")
 
 
-_HEDGE = _written(r"^p95$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "p95", "500ms")
-
-
 class HedgePolicy(Section):
     """Calls a second target when the first is slow; the first to deliver wins."""
 
-    after: Annotated[float | Literal["p95"], BeforeValidator(_hedge_after), _HEDGE] | None = key(
+    after: HedgeDelay | None = key(
         "When to call the second: a duration, or p95 of the target's recent times to first token."
     )
     max: Count | None = key("How many further targets one request may call.")
     budget: Percent | None = key("Hedges, as a share of the route's requests.")
 
 
-_STALE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "examples": ["1h", "1d"]}]})
-
-
 class CachePolicy(Section):
     """Serves an identical request from the cache."""
 
     ttl: Duration | None = key("How long an answer is served.")
-    stale_if_error: Annotated[float | bool, BeforeValidator(_stale), _STALE] | None = key(
+    stale_if_error: DurationOrFlag | None = key(
         "Serve an expired answer when the chain is exhausted: true, or for how long after it expired."
     )
     store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
@@ -279,7 +143,7 @@ class BudgetAmount(Section):
 
 Budget = Annotated[
     BudgetAmount,
-    BeforeValidator(_budget),
+    BeforeValidator(read_budget),
     WithJsonSchema({"type": ["string", "object"], "examples": ["$20/d", "$1.50/h", {"usd": "20/day"}]}),
 ]
 
@@ -297,20 +161,13 @@ class Defaults(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
 
 
-_GO_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
+class ClientCertificateConfig(Section):
+    """What a provider's servers are shown in TLS; a path alone is `cert`."""
 
-
-def _keep_alive(value: Any) -> str | int:
-    """As Ollama reads it: seconds, or a duration of Go. https://docs.ollama.com/api/generate (keep_alive)"""
-    value = _scalar(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or not _GO_DURATION.fullmatch(value):
-        raise ValueError("this must be a duration, such as 5m or 1h30m, a number of seconds, or -1 for ever")
-    return str(value)
-
-
-_KEEP_ALIVE = WithJsonSchema({"type": ["string", "integer"], "examples": ["5m", 300, -1]})
+    cert: Text = Field(description="A PEM file: the certificate, and those that it builds upon.")
+    password: Secret | None = key("What the key is locked with.")
+    # The last, since it hides the function of this name.
+    key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
 
 
 class ProviderConfig(Section):
@@ -321,10 +178,14 @@ class ProviderConfig(Section):
     api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
     api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
     headers: dict[str, Text] = key("Sent with every request.", {}, repr=False)
-    proxy: Url | None = key("An HTTP proxy.", repr=False)
-    verify: Annotated[bool | str, BeforeValidator(_verify)] = key(
-        "Check TLS certificates; or the path of a CA bundle.", True
+    proxy: ProxyUrl | None = key(
+        "An HTTP proxy, or off. Else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide.", repr=False
     )
+    verify: FlagOrPath = key(
+        "Check TLS certificates; or the path of a CA bundle. Else REQUESTS_CA_BUNDLE and SSL_CERT_FILE decide.", True
+    )
+    client_cert: ClientCertificateConfig | None = key("The certificate that its servers ask for (mutual TLS).")
+    unix_socket: Text | None = key("The path of a socket of this machine, in place of base_url's host.")
     when_unset: Literal["error", "disable"] = key(
         "What an unset variable does: reject the file, or disable this provider.", "error"
     )
@@ -332,9 +193,7 @@ class ProviderConfig(Section):
     dialect: Text | None = key("Kind openai: whose variant of the protocol the server speaks.")
     version: Text | None = key("Kind anthropic: the anthropic-version header.")
     num_ctx: Count | None = key("Kind ollama: the context window to load models with.")
-    keep_alive: Annotated[str | int, BeforeValidator(_keep_alive), _KEEP_ALIVE] | None = key(
-        "Kind ollama: how long a model stays loaded."
-    )
+    keep_alive: KeepAlive | None = key("Kind ollama: how long a model stays loaded.")
     own_options: dict[str, Any] = key("Settings of an installed kind.", {}, alias="options", repr=False)
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
@@ -465,7 +324,7 @@ class Telemetry(Section):
 class RoutesFile(Section):
     """A whole routes.yaml."""
 
-    version: Annotated[int, BeforeValidator(_version)] = key("The version of this language: 1.", 1)
+    version: Version = key("The version of this language: 1.", 1)
     defaults: Defaults = key("Policies for everything.", Defaults())
     providers: Annotated[dict[str, ProviderConfig], Field(min_length=1)] = Field(
         description="Connections to vendors and servers, by name."

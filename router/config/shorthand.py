@@ -1,4 +1,4 @@
-"""Rewrites the short forms of routes to the long one, each value keeping its place in the file."""
+"""Rewrites the short forms to the long one, each value keeping its place in the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from router.config.yaml_reader import Node
 
 
 def expand_shorthand(root: Node) -> None:
-    """`chat: mini`, `[a, b]` and `{a: 70}` become lists of targets; fallback items become mappings."""
+    """`chat: mini`, `[a, b]` and `{a: 70}` become lists of targets; fallback items and client_cert become mappings."""
+    providers = root.get("providers")
+    if providers is not None and isinstance(providers.value, dict):
+        for provider in providers.value.values():
+            certificate = provider.get("client_cert")
+            if certificate is not None and isinstance(certificate.value, str):
+                provider.value["client_cert"] = _mapping(certificate, cert=certificate)
     routes = root.get("routes")
     if routes is None or not isinstance(routes.value, dict):
         return

@@ -67,6 +67,7 @@ class ProviderCatalogue:
 def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:
     keys = []
     for index, key_settings in enumerate(settings, 1):
+        certificate = key_settings.client_cert
         shape = [
             key_settings.kind,
             key_settings.base_url,
@@ -74,6 +75,8 @@ def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, .
             sorted(key_settings.headers.items()),
             key_settings.proxy,
             key_settings.verify,
+            certificate and (certificate.cert, certificate.key, certificate.secret),
+            key_settings.unix_socket,
         ]
         shape.append(sorted((key, repr(value)) for key, value in key_settings.options.items()))
         # A hash, since the key is in it.

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorCode
-from providers.settings import ProviderSettings
+from providers.settings import ClientCertificate, ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.schema import ModelConfig, SlowCall
@@ -199,6 +199,8 @@ def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
             timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
             proxy=config.proxy,
             verify=config.verify,
+            client_cert=None if config.client_cert is None else ClientCertificate(**dict(config.client_cert)),
+            unix_socket=config.unix_socket,
             options={**(config.options or {}), "max_retries": 0, "validate": False},
         )
         for key in config.api_keys or (config.api_key,)

@@ -24,7 +24,9 @@ from router.simulate.schema import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROUTE
 _NEEDS = "duration and traffic"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-)?")
 _SECRET_FILE = re.compile(r"\$\{file:[^}]*\}")
-_CONNECTION = frozenset({"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "options"})
+_CONNECTION = frozenset(
+    {"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "client_cert", "unix_socket", "options"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from providers.errors import ErrorCode
 from providers.spelling import did_you_mean
 from router.config import units
 from router.config.json_schema import DIALECT, clean
-from router.config.schema import Count, Duration, Flag, Rate, Section, Text, Wait, key
+from router.config.schema import Section, key
+from router.config.values import Count, Duration, Flag, Rate, Text, Wait
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 LONGEST = 7 * 86400.0  # seconds that a scenario may last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,11 +28,15 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    answer: bytes | Handler, *, requests: int = 100, bound: socket.socket | None = None
+    answer: bytes | Handler,
+    *,
+    requests: int = 100,
+    bound: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """Answers each request with `answer`, and closes a connection after `requests` of them.
 
-    `bound` is a socket that listens, and stays open; None makes one.
+    `bound` is a socket that listens, and stays open; None makes one. With `tls` it speaks that.
     """
     server = Server()
     tasks: set[asyncio.Task[Any]] = set()
@@ -64,7 +69,7 @@ async def serving(
             tasks.discard(task)
 
     own = socket.create_server(("127.0.0.1", 0)) if bound is None else bound.dup()
-    listener = await asyncio.start_server(handle, sock=own)
+    listener = await asyncio.start_server(handle, sock=own, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

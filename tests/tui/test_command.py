@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -70,11 +71,35 @@ async def test_the_browser_needs_the_key_that_was_printed(served: Guarded) -> No
 
 async def test_other_pages_and_names_are_refused_even_with_the_key(served: Guarded) -> None:
     """A page of another site must not drive it, nor one that gave this address a name of its own."""
-    cookie = {"Cookie": f"signalbox={served.key}"}
+    cookie = {"Cookie": f"signalbox-{served.port}={served.key}"}
     async with httpx.AsyncClient(base_url=served.public_url, headers=cookie) as client:
         assert (await client.get("/")).status_code == 200
         assert (await client.get("/", headers={"Origin": "http://evil.example"})).status_code == 403
         assert (await client.get("/", headers={"Host": f"evil.example:{served.port}"})).status_code == 403
+
+
+async def test_the_page_loads_nothing_from_other_hosts(served: Guarded) -> None:
+    """Its title and font are here, and a policy forbids the rest."""
+    async with httpx.AsyncClient(base_url=served.public_url) as client:
+        await client.get(f"/?key={served.key}")
+        page = await client.get("/")
+        assert "<title>signalbox</title>" in page.text
+        addresses = set(re.findall(r"""(?:href|src)=["']([^"']+)""", page.text))
+        assert addresses
+        assert all(address.startswith(f"http://127.0.0.1:{served.port}/static/") for address in addresses)
+        assert "googleapis" not in page.text
+        assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+        for address in (*addresses, "/static/fonts/RobotoMono-VariableFont_wght.ttf"):
+            assert (await client.get(address)).status_code == 200
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"\xc3\xa9", b"", b'"', b"a" * 4000])
+async def test_a_cookie_of_any_bytes_is_refused(served: Guarded, value: bytes) -> None:
+    """As any other that is wrong."""
+    cookie = b"signalbox-%d=" % served.port + value
+    async with httpx.AsyncClient(base_url=served.public_url) as client:
+        assert (await client.get("/", headers=[(b"Cookie", cookie)])).status_code == 403
+        assert (await client.get(b"/?key=%ff%fe".decode())).status_code == 403
 
 
 def test_a_port_in_use_is_said_with_a_way_out() -> None:

@@ -40,10 +40,10 @@ def _on_web(what: str | None, where: Path | None, port: int) -> int:
 
     again = [sys.executable, "-m", "router.cli", "dash", *(["--socket", str(where)] if where else [])]
     if what is None or not is_file(what):
-        return serve(shlex.join([*again, *([what] if what else [])]), port)
+        return serve(shlex.join([*again, *([what] if what else [])]), port, "ends it; the router goes on")
     valid_file(what)
     with RouterThread(lambda: Router.from_yaml(what)) as thread:
-        return serve(shlex.join([*again, thread.value.feed().name]), port)
+        return serve(shlex.join([*again, thread.value.feed().name]), port, "ends it, and the router with it")
 
 
 def is_file(what: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hmac
+import re
 import secrets
 import socket
 
@@ -20,18 +21,34 @@ except ImportError:
     raise Failure("--web needs the extra `web`: pip install 'llm-signalbox[web]'") from None
 
 HOST = "127.0.0.1"
-_COOKIE = "signalbox"
+# Nothing of another host is loaded, whatever the page says; what the page has inside it runs.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self' {websocket}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_OTHER_HOSTS = re.compile(r"<link\b[^>]*?https?://[^>]*>\s*")  # textual-serve's page loads its font from elsewhere
+_HEAD = """<head>
+    <meta charset="utf-8" />
+    <title>signalbox</title>
+    <style>
+      @font-face {
+        font-family: "Roboto Mono";
+        font-weight: 100 700;
+        src: url("/static/fonts/RobotoMono-VariableFont_wght.ttf");
+      }
+    </style>"""
 
 
-def serve(command: str, port: int) -> int:
+def serve(command: str, port: int, end: str) -> int:
     """Serve the dashboard until Ctrl-C, and return the exit code.
 
     Args:
         command: What each session of a browser runs, in a terminal of its own.
         port: The port on loopback; 0 takes a free one.
+        end: What Ctrl-C does.
     """
     server = Guarded(command, free_port(port))
-    click.echo(f"The dashboard is at {server.public_url}/?key={server.key}\nCtrl-C ends it; the router goes on.")
+    click.echo(f"The dashboard is at {server.public_url}/?key={server.key}\nCtrl-C {end}.")
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()
     return 0
@@ -61,6 +78,7 @@ class Guarded(Server):
     def __init__(self, command: str, port: int) -> None:
         super().__init__(command, HOST, port, title="signalbox")
         self.key = secrets.token_urlsafe(16)
+        self._cookie = f"signalbox-{port}"  # a browser's cookies know no ports
 
     def initialize_logging(self) -> None:
         """Log nothing: the terminal shows the address alone."""
@@ -81,12 +99,22 @@ class Guarded(Server):
             raise web.HTTPForbidden(text=f"signalbox: this is for http://{here} only\n")
         if _is(request.query.get("key"), self.key) and request.path == "/":
             answer = web.HTTPSeeOther("/")
-            answer.set_cookie(_COOKIE, self.key, httponly=True, samesite="Strict")
+            answer.set_cookie(self._cookie, self.key, httponly=True, samesite="Strict")
             raise answer
-        if not _is(request.cookies.get(_COOKIE), self.key):
+        if not _is(request.cookies.get(self._cookie), self.key):
             raise web.HTTPForbidden(text="signalbox: open the whole address that `signalbox dash --web` has printed\n")
         return await handler(request)
 
+    async def handle_index(self, request: web.Request) -> web.Response:
+        """Serve textual-serve's page with a title, its font from here, and nothing from other hosts."""
+        page = await super().handle_index(request)
+        assert isinstance(page, web.Response)  # of a template
+        page.text = _OTHER_HOSTS.sub("", page.text or "").replace("<head>", _HEAD, 1)
+        websocket = f"ws://{HOST}:{self.port}"
+        page.headers["Content-Security-Policy"] = _POLICY.format(websocket=websocket)
+        page.headers["Referrer-Policy"] = "no-referrer"
+        return page
+
 
 def _is(given: str | None, key: str) -> bool:
-    return given is not None and hmac.compare_digest(given.encode(), key.encode())
+    return given is not None and hmac.compare_digest(given.encode(errors="replace"), key.encode())

@@ -28,6 +28,7 @@ from router.monitor.subject import Subject
 log = logging.getLogger("signalbox.monitor")
 
 CLIENTS = 32  # at the same time
+QUESTIONS = 64  # of one client that are answered at the same time; a dashboard has about ten
 UNSENT = 1024 * 1024  # bytes that may wait for a client to read
 PATIENCE = 30.0  # seconds in which a client has to read something
 _OFTEN = 0.1  # seconds between two snapshots, at least
@@ -88,7 +89,7 @@ class Monitor:
             writer.transport.abort()
             return
         connection = _Connection(self, reader, writer)
-        if len(self._connections) >= CLIENTS:
+        if len(self._connections) >= CLIENTS and not self._make_room():
             connection.refuse(f"{CLIENTS} clients are connected already")
             return
         self._connections.add(connection)
@@ -101,6 +102,16 @@ class Monitor:
         finally:
             self._connections.discard(connection)
             connection.drop("")
+
+    def _make_room(self) -> bool:
+        """Drop the client that has asked nothing for the longest, so that who only holds a place keeps nobody out."""
+        idle = [connection for connection in self._connections if connection.idle_since is not None]
+        if not idle:
+            return False
+        longest = min(idle, key=lambda connection: connection.idle_since or 0.0)
+        self._connections.discard(longest)
+        longest.drop("others need its place, and it asks nothing")
+        return True
 
     def subject(self) -> Subject:
         """Return the router. Raises LookupError when it is gone."""
@@ -137,6 +148,7 @@ class _Connection:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._clock = asyncio.get_running_loop().time
         self._stuck_since: float | None = None
+        self.idle_since: float | None = self._clock()  # None while it has a question open
 
     # --- the client's lines
 
@@ -171,6 +183,7 @@ class _Connection:
                 self.refuse(f"this is no line of the protocol: {error}")
                 return
             self._on_line(ask)
+            await asyncio.sleep(0)  # a reader with more in hand would not wait: others have their turn
 
     def _on_line(self, ask: protocol.Asked) -> None:
         before = self._running.pop(ask.id, None)
@@ -179,12 +192,19 @@ class _Connection:
         if isinstance(ask, protocol.Stop):
             self._answer(protocol.Answer(ask.id, end=True))
             return
+        if len(self._running) >= QUESTIONS:
+            error = f"{QUESTIONS} questions are open already; stop one first"
+            self._answer(protocol.Answer(ask.id, error=error, end=True))
+            return
+        self.idle_since = None
         task = self._running[ask.id] = asyncio.get_running_loop().create_task(self._serve(ask))
         task.add_done_callback(lambda done: self._done(ask.id, done))
 
     def _done(self, id: int, task: asyncio.Task[None]) -> None:
         if self._running.get(id) is task:
             del self._running[id]
+        if not self._running:
+            self.idle_since = self._clock()
 
     async def _serve(self, ask: protocol.Asked) -> None:
         try:

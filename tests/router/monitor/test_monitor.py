@@ -322,6 +322,9 @@ async def test_more_clients_than_anybody_needs_are_refused(monkeypatch: pytest.M
     monkeypatch.setattr(server, "CLIENTS", 2)
     async with watched() as (_, path):
         clients = [await connect(path) for _ in range(2)]
+        for client in clients:
+            client.send(ask="snapshots", id=1, every=60)
+            assert (await client.line())["id"] == 1
         reader, writer = await asyncio.open_unix_connection(path)
         assert b"2 clients are connected already" in await reader.read()
         writer.close()

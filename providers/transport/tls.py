@@ -1,0 +1,50 @@
+"""Certificates: whom a connection trusts, and by what it shows who it is."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+import httpx
+
+from providers.settings import ClientCertificate
+from providers.transport.environment import ca_bundle_of
+
+
+def tls(verify: bool | str, certificate: ClientCertificate | None) -> ssl.SSLContext | bool:
+    """How to speak TLS: True for the usual way, False for no check of the server, or a context.
+
+    Args:
+        verify: check the server's certificate; a string is the path of a CA bundle, or of a folder of CAs as
+            OpenSSL hashes it, which stand in place of the system's.
+        certificate: shown to the server where it asks for one.
+
+    Raises:
+        httpx.ConnectError: a file that can't be read; its content is not told.
+    """
+    bundle = verify if isinstance(verify, str) else ca_bundle_of(os.environ) if verify else None
+    if bundle is None and certificate is None:
+        return bool(verify)
+    try:
+        folder = bundle is not None and os.path.isdir(bundle)
+        context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+    except OSError as error:  # ssl.SSLError is one
+        raise httpx.ConnectError(f"the CA bundle {bundle} cannot be loaded: {_reason(error)}") from None
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        try:
+            # A password as text, so that a key that is locked without one fails in place of asking the terminal.
+            context.load_cert_chain(certificate.cert, certificate.key, certificate.secret or "")
+        except OSError as error:
+            raise httpx.ConnectError(
+                f"the client certificate {certificate.cert} cannot be loaded: {_reason(error)}"
+            ) from None
+    return context
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "it is not PEM, the key is another's, or the password is wrong"
+    return error.strerror or type(error).__name__

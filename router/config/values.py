@@ -1,0 +1,198 @@
+"""What a value of routes.yaml may look like: one type for each form, which `router.config.schema` gives to its keys.
+
+Each reads the file's form and gives what the engine counts in: seconds, numbers a second, fractions.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, SecretStr, WithJsonSchema
+
+from providers.errors import CONSEQUENCES, ErrorCode
+from router.config import units
+from router.config.interpolate import Expanded, shown
+from router.config.yaml_reader import core_scalar
+
+_GO_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
+
+
+def _scalar(value: Any) -> Any:
+    """What an unquoted variable gave may be a number or a boolean; other text stays text."""
+    return core_scalar(value) if isinstance(value, Expanded) and value.plain else value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("this must be text" + ("; put it in quotes" if _is_scalar(value) else ""))
+    return str(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is not None and not isinstance(value, dict | list)
+
+
+def _flag(value: Any) -> bool:
+    value = _scalar(value)
+    if not isinstance(value, bool):
+        raise ValueError("this must be true or false")
+    return value
+
+
+def _number(value: Any) -> float:
+    value = _scalar(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("this must be a number")
+    if not abs(value) < 1e15:
+        raise ValueError("this must be a finite number")
+    return float(value)
+
+
+def _positive(read: Any) -> Any:
+    def positive(value: Any) -> Any:
+        found = read(value)
+        if not found > 0:
+            raise ValueError("this must be more than 0")
+        return found
+
+    return positive
+
+
+def _not_negative(value: Any) -> float:
+    number = _number(value)
+    if number < 0:
+        raise ValueError("this must not be below 0")
+    return number
+
+
+def _url(value: Any) -> str:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or text != text.strip():
+        raise ValueError("this must be an http:// or https:// address")
+    return text
+
+
+def _verify(value: Any) -> bool | str:
+    value = _scalar(value)
+    if not isinstance(value, bool | str) or value in ("yes", "no", "on", "off"):
+        raise ValueError("this must be true, false, or the path of a CA bundle")
+    return value
+
+
+def _proxy(value: Any) -> str | Literal[False]:
+    value = _scalar(value)
+    if value is False or value == "off":
+        return False
+    if value is True or not isinstance(value, str):
+        raise ValueError("this must be an http:// or https:// address, or off for a direct connection")
+    return _url(value)
+
+
+def _hedge_after(value: Any) -> float | str:
+    return "p95" if value == "p95" else float(_positive(units.duration)(value))
+
+
+def _stale(value: Any) -> float | bool:
+    value = _scalar(value)
+    return value if isinstance(value, bool) else units.duration(value)
+
+
+def read_budget(value: Any) -> Any:
+    """An amount for a period, as `BudgetAmount` takes it."""
+    usd, per = units.budget(value)
+    return {"usd": usd, "per": per}
+
+
+def _version(value: Any) -> int:
+    if _scalar(value) != 1 or isinstance(value, bool):
+        raise ValueError(f'version "{shown(value)}" is not known; this Signalbox reads version 1')
+    return 1
+
+
+def _code(value: Any) -> str:
+    text = _text(value)
+    if text == "any":
+        return text
+    if text not in list(ErrorCode):
+        from providers.spelling import did_you_mean
+
+        near = did_you_mean(text, ["any", *ErrorCode])
+        raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: any, {", ".join(ErrorCode)}')
+    if CONSEQUENCES[ErrorCode(text)].fallback == "no":
+        raise ValueError(f"{shown(value)} never falls back: it would fail at every target")
+    return text
+
+
+def _keep_alive(value: Any) -> str | int:
+    """As Ollama reads it: seconds, or a duration of Go. https://docs.ollama.com/api/generate (keep_alive)"""
+    value = _scalar(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not _GO_DURATION.fullmatch(value):
+        raise ValueError("this must be a duration, such as 5m or 1h30m, a number of seconds, or -1 for ever")
+    return str(value)
+
+
+def _written(form: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": form, "examples": list(examples)})
+
+
+_DURATION = _written(r"^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "250ms", "5s", "2m", "1h", "1d")
+Duration = Annotated[float, BeforeValidator(_positive(units.duration)), _DURATION]
+Wait = Annotated[float, BeforeValidator(units.duration), _DURATION]
+Size = Annotated[
+    int,
+    BeforeValidator(_positive(units.size)),
+    _written(r"^[0-9.]+\s*([KMG]i?)?B$|\$\{", "512KB", "1MB", "1GB"),
+]
+Rate = Annotated[
+    float,
+    BeforeValidator(_positive(units.rate)),
+    _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min"),
+]
+Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
+Count = Annotated[
+    int,
+    BeforeValidator(_positive(units.count)),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 1, "examples": [4, "32k", "1.5M"]}),
+]
+CountOrZero = Annotated[
+    int,
+    BeforeValidator(units.count),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "examples": [0, 1]}),
+]
+Text = Annotated[str, BeforeValidator(_text)]
+Secret = Annotated[SecretStr, BeforeValidator(_text)]
+Url = Annotated[str, BeforeValidator(_url)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Number = Annotated[float, BeforeValidator(_not_negative)]
+Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
+Version = Annotated[int, BeforeValidator(_version)]
+FlagOrPath = Annotated[bool | str, BeforeValidator(_verify)]
+ProxyUrl = Annotated[
+    str | Literal[False],
+    BeforeValidator(_proxy),
+    WithJsonSchema({"type": ["string", "boolean"], "examples": ["http://proxy.example:3128", "off"]}),
+]
+HedgeDelay = Annotated[
+    float | Literal["p95"],
+    BeforeValidator(_hedge_after),
+    _written(r"^p95$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "p95", "500ms"),
+]
+DurationOrFlag = Annotated[
+    float | bool,
+    BeforeValidator(_stale),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "examples": ["1h", "1d"]}]}),
+]
+KeepAlive = Annotated[
+    str | int,
+    BeforeValidator(_keep_alive),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["5m", 300, -1]}),
+]
