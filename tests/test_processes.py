@@ -31,7 +31,9 @@ FILES = {
 }
 CELERY = """
 broker_url = "filesystem://"
-broker_transport_options = {"data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control"}
+broker_transport_options = {
+    "data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control", "polling_interval": 0.05
+}
 result_backend = "file://results"
 broker_connection_retry_on_startup = True
 """
