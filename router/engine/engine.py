@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -29,7 +30,8 @@ from router.state.states import States
 from router.telemetry.recorder import Telemetry
 from router.views.trace import Trace
 
-_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
+_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
+_AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
 
 
 class Engine:
@@ -67,6 +69,7 @@ class Engine:
         self._windows: dict[str, int] = {}
         self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
         self._direct: dict[str, Chain] = {}
+        self._planned = _identities(plan)
         self.adopters: list[Callable[[Plan], Iterable[str] | None]] = [
             self.telemetry.adopt,
             self._adopt_routes,
@@ -144,15 +147,38 @@ class Engine:
 
     def chain(self, name: str) -> Chain:
         """Return the compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
-        chain = self.plan.chains.get(name) or self._direct.get(name)
+        chain = self.plan.chains.get(name)
         if chain is None:
-            chain = self.plan.chain(name)
-            if chain is None:
-                raise UnknownRoute(self._unknown(name))
-            if len(self._direct) >= _DIRECT_CHAINS:
-                self._direct.pop(next(iter(self._direct)))
-            self._direct[name] = chain
+            chain = self._direct.pop(name, None) or self._compiled(name)
+            self._direct[name] = chain  # at the end: those before it were used longer ago
         return chain
+
+    def _compiled(self, name: str) -> Chain:
+        chain = self.plan.chain(name)
+        if chain is None:
+            raise UnknownRoute(self._unknown(name))
+        if len(self._direct) >= _DIRECT_CHAINS:
+            self._make_room()
+        return chain
+
+    def _make_room(self) -> None:
+        """Forget the direct names that were used longest ago, and their targets: any model id makes one.
+
+        One in use stays: its calls under way, breaker, hold and limits go on.
+        """
+        now = 0.0 if self.loop is None else self.loop.time()
+        for name in list(islice(self._direct, _AT_A_TIME)):
+            chain = self._direct.pop(name)
+            target = chain.targets[0]
+            if target.identity in self._planned:
+                continue
+            if not self.states.forget(target, now):
+                self._direct[name] = chain
+                continue
+            self._budgets.pop(name, None)
+            self._windows.pop(target.identity, None)
+            self.token_counts.forget(target)
+            self.balancers.forget(name)
 
     def _unknown(self, name: str) -> str:
         routes = ", ".join(self.plan.file.routes) or "none"
@@ -170,6 +196,7 @@ class Engine:
         return tuple(note for adopt in self.adopters for note in adopt(plan) or ())
 
     def _adopt_routes(self, plan: Plan) -> None:
+        self._planned = _identities(plan)
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budgets for route, budgets in self._budgets.items() if route in plan.chains}
 
@@ -201,3 +228,7 @@ class Engine:
         """Close all connections; calls under way fail at once."""
         self.closed = True
         await self.providers.aclose()
+
+
+def _identities(plan: Plan) -> frozenset[str]:
+    return frozenset(target.identity for target in plan.targets)

@@ -106,6 +106,15 @@ class Breaker:
         self._leases[self._numbers] = now + min(_LONGEST_LEASE, self.rules.max_open_for)
         return Permit(self.changes, self._numbers)
 
+    def is_idle(self, now: float) -> bool:
+        """Say whether nothing of it matters now: no failure is counted, and it is not open, or a probe is due."""
+        if self.manual:
+            return False
+        if self.state == "closed":
+            self._turn(now)
+            return not any(self._failed)
+        return not self._leases and now >= self.until
+
     def probing(self, now: float) -> bool:
         """Say whether a half-open breaker has all its probes under way."""
         return self.state == "half_open" and self._free_leases(now) <= 0

@@ -221,6 +221,11 @@ class RateLimits:
                 rate.tighten(left, now)
         return applied
 
+    def is_idle(self, now: float) -> bool:
+        """Say whether no call is under way or in line, and nothing of the limits is used up."""
+        rates = (rate for rate in (self._requests, self._tokens) if rate is not None)
+        return not (self.in_flight or self._waiting) and all(rate.used(now) < _ROUNDING for rate in rates)
+
     # --- places
 
     def acquire_slot(self) -> None:

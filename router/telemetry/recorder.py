@@ -36,6 +36,7 @@ EVENTS = 500
 NEWS = 1.0  # seconds: a shorter hold is no event
 PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
+_TARGETS = 2048  # of one route that are told apart
 _MANY = 50  # buckets of one second, which are added up by provider when they leave the window
 
 Capture = Literal["off", "preview", "full"]
@@ -71,7 +72,17 @@ class Route:
         self.requests = CallCounter("requests", name)
 
     def counter(self, counters: dict[str, CallCounter], kind: str, target: Target) -> CallCounter:
-        """Make a counter of this kind for a target, and keep it in `counters`."""
+        """Make a counter of this kind for a target, and keep it in `counters`. The oldest of too many go into one."""
+        while len(counters) >= _TARGETS:
+            oldest = counters.pop(next(iter(counters)))
+            rest = f"{oldest.identity.partition('/')[0]}/other"
+            if oldest.identity != rest:
+                kept = counters.pop(rest, None) or CallCounter(kind, self.name, oldest.provider, rest)
+                kept.total.add(oldest.total)
+                oldest.total = kept.total  # for its buckets that are not closed yet
+            else:
+                kept = oldest
+            counters[kept.identity] = kept
         counter = counters[target.identity] = CallCounter(kind, self.name, target.provider, target.identity)
         return counter
 
@@ -145,6 +156,8 @@ class Telemetry:
 
     def note_failure(self, target: Target, code: str) -> None:
         """Remember the code of the last failure of this target and its provider's key."""
+        if len(self._codes) >= _TARGETS:
+            del self._codes[next(iter(self._codes))]
         self._codes[target.identity] = code
         for key in target.keys:
             self._codes[key.identity] = code

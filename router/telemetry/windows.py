@@ -15,6 +15,7 @@ from router.telemetry.recorder import Telemetry, names_of
 from router.views.figures import WINDOW, Figures, Flow
 
 RATE = 10  # seconds that rates look back
+_MANY = 4096  # windows, beyond which those that are empty are dropped
 
 Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", name) or ("target", identity)
 ALL: Key = ("all", "")
@@ -74,6 +75,9 @@ class Windows:
             for bucket in self._seen.popleft()[1]:
                 for window in self._windows(bucket.counter):
                     window.subtract(bucket)
+        if len(self.groups) + len(self.flows) > _MANY:  # any model id makes some
+            self.groups = {key: window for key, window in self.groups.items() if window.calls}
+            self.flows = {key: window for key, window in self.flows.items() if window.calls}
         newest = self._seen[-1] if self._seen else (0, [])
         for moment, buckets in telemetry.recent:
             if moment < max(first, newest[0]):
