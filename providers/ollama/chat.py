@@ -227,11 +227,11 @@ class ChatStreamDecoder:
             payload = _decode_json(line)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             line = line.strip().removeprefix(b"data:").lstrip()  # a gateway that speaks in server-sent events
+            if is_keep_alive(line):
+                return None
             try:
                 payload = parse_json(line)
             except ValueError:
-                if is_keep_alive(line):
-                    return None
                 raise self._fault(ErrorCode.PROTOCOL_ERROR, "a line of the stream is no JSON") from None
         if payload is None:
             return None

@@ -25,6 +25,7 @@ from providers.transport.httpx_engine import HttpxEngine
 from providers.transport.unpack import Unpacker
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
+PIECE = 4 * 1024  # bytes of a stream that are given at a time; its worst lines cost 5 µs for 4 of them
 _RETRIED = frozenset({408, 409, 429})
 _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
 _REDIRECTS = range(300, 400)
@@ -41,7 +42,7 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 class HttpResponse:
     """An answer whose body is still to be read. `headers` have lower-case names."""
 
-    __slots__ = ("_answer", "_name", "_unpacker", "headers", "status")
+    __slots__ = ("_answer", "_at", "_came", "_name", "_unpacker", "headers", "status")
 
     def __init__(self, answer: RawResponse, name: str) -> None:
         self._answer = answer
@@ -49,6 +50,8 @@ class HttpResponse:
         self.status = answer.status
         self.headers = answer.headers
         self._unpacker: Unpacker | None = None
+        self._came = b""  # more than a piece, of which it is given up to `_at`
+        self._at = 0
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes.
@@ -64,7 +67,7 @@ class HttpResponse:
         parts: list[bytes] = []
         size = 0
         try:
-            while data := await self.read_some():
+            while data := await self._some():
                 parts.append(data)
                 size += len(data)
                 if size > MAX_BODY:
@@ -84,7 +87,24 @@ class HttpResponse:
         self._answer.finish()
 
     async def read_some(self) -> bytes:
-        """The next bytes of the body, unpacked; empty at its end. Raises like `chunks`."""
+        """The next bytes of the body, unpacked, at most 4 KiB; empty at its end. Raises like `chunks`.
+
+        What came at once is given in pieces, between which other tasks, and timeouts, have their turn.
+        """
+        if self._came:
+            await asyncio.sleep(0)
+        else:
+            data = await self._some()
+            if len(data) <= PIECE:
+                return data
+            self._came, self._at = data, 0
+        piece = self._came[self._at : self._at + PIECE]
+        self._at += PIECE
+        if self._at >= len(self._came):
+            self._came = b""
+        return piece
+
+    async def _some(self) -> bytes:
         if "content-encoding" not in self.headers:
             return await self._packed()
         try:

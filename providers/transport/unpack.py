@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 PIECE = 64 * 1024  # bytes that are unpacked at a time
-_FREE = 16 * 1024 * 1024  # bytes that any body may unpack to
+_FREE = 2 * 1024 * 1024  # bytes that any body may unpack to
 _RATIO = 200  # bytes unpacked for each that came; JSON packs to a tenth, the same event over and over to a hundredth
 _GZIP = 16 + zlib.MAX_WBITS
 

@@ -42,9 +42,6 @@ async def serving(
     tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         server.connections += 1
         try:
             for _ in range(requests):
@@ -65,11 +62,15 @@ async def serving(
             writer.transport.abort()
         finally:
             server.ended.set()
-            writer.close()
-            tasks.discard(task)
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(handle(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # also where it is cancelled before it begins
 
     own = socket.create_server(("127.0.0.1", 0)) if bound is None else bound.dup()
-    listener = await asyncio.start_server(handle, sock=own, ssl=tls)
+    listener = await asyncio.start_server(accept, sock=own, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
@@ -78,3 +79,4 @@ async def serving(
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # connections are closed in the loop's next turn
