@@ -110,7 +110,8 @@ class Parts:
     def _make_ledger(self) -> Ledger:
         from router.state.ledger import Ledger, folder  # here: only those with a budget need it
 
-        self._ledger = Ledger(str(self.report.path), folder() / "spending.sqlite3", self.engine.spending)
+        assert self.report.path is not None
+        self._ledger = Ledger(self.report.path, folder() / "spending.sqlite3", self.engine.spending)
         self.engine.on_new_loop.append(self._ledger.on_new_loop)
         return self._ledger
 
