@@ -260,8 +260,8 @@ class RateLimits:
 
     def is_idle(self, now: float) -> bool:
         """Say whether no call is under way or in line, and nothing of the limits is used up."""
-        rates = (rate for rate in (self._requests, self._tokens) if rate is not None)
-        return not (self.in_flight or self._waiting) and all(rate.used(now) < _ROUNDING for rate in rates)
+        busy = self.in_flight or self._waiting
+        return not busy and all(rate.used(now) < 1e-9 for rate in (*self.requests, *self.tokens))  # but for rounding
 
     # --- places
 
