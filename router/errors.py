@@ -4,6 +4,7 @@ SignalboxError
 ├── ProviderError            one call failed in a way that no other target can mend (providers.errors)
 ├── RouteExhausted           every target that could serve was tried or skipped
 ├── UnknownRoute             no route, model or provider/model-id of that name
+├── CacheUnavailable         the folder of cached answers can't be used now
 ├── WrongLoop                used from a second event loop while the first still runs
 ├── RouterClosed             used after it was closed, or closed while the call was under way
 └── ConfigError, UnreadableFile    the file (router.config)
@@ -45,6 +46,10 @@ class UnknownRoute(SignalboxError):
 
 class WrongLoop(SignalboxError):
     """The router belongs to another event loop that is still running."""
+
+
+class CacheUnavailable(SignalboxError):
+    """The folder of cached answers can't be asked now; the message says why. Requests go on without it."""
 
 
 class RouterClosed(SignalboxError, RuntimeError):

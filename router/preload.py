@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import suppress
 from importlib import import_module
 
 from providers import forks, registry
@@ -26,7 +25,5 @@ def preload(plan: Plan, *, watched: bool, monitored: bool) -> None:
             import_module("router.cache.disk")
         if watched:
             import_module("watchfiles")
-            with suppress(ImportError):  # it is no public name
-                import_module("anyio._backends._asyncio")  # which watchfiles needs when it begins
         if monitored and hasattr(socket, "AF_UNIX") and sys.platform != "win32":
             import_module("router.monitor.socket.server")

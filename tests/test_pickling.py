@@ -23,7 +23,7 @@ from providers.settings import ProviderSettings
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk, Tool, ToolCall, Usage
 from providers.wire.reading import BadRequest
 from router import ConfigError, RouteExhausted, Router, SyncRouter, UnknownRoute, UnreadableFile, WrongLoop
-from router.errors import RouterClosed
+from router.errors import CacheUnavailable, RouterClosed
 from router.views.trace import Trace
 
 FILE = "providers: {a: {kind: fake}, b: {kind: fake}}\nroutes: {chat: {targets: [a/x], fallbacks: [b/y]}}\n"
@@ -104,6 +104,7 @@ ERRORS: dict[type[SignalboxError], Callable[[], SignalboxError]] = {
     UnknownRoute: lambda: UnknownRoute("no such route"),
     WrongLoop: lambda: WrongLoop("another loop"),
     RouterClosed: lambda: RouterClosed("closed"),
+    CacheUnavailable: lambda: CacheUnavailable("no such folder"),
     ConfigError: _config_error,
     UnreadableFile: lambda: UnreadableFile("routes.yaml", "no such file"),
 }

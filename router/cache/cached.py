@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from msgspec.structs import replace
@@ -24,6 +26,7 @@ from router.engine.engine import Engine
 from router.engine.stream import LiveStream
 from router.errors import RouteExhausted
 from router.plan.plan import Chain, Plan
+from router.telemetry.events import cache_changed
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
 
@@ -50,10 +53,13 @@ class CachedRequests:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock)
+        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock, self._tell)
         self._calls: dict[Flight, SharedCall] = {}
         engine.adopters.append(self.adopt)
         engine.on_new_loop.append(self.on_new_loop)
+
+    def _tell(self, folder: Path, state: str, why: str) -> None:
+        self._engine.telemetry.publish(cache_changed(str(folder), state, why, time.time()))
 
     async def complete(
         self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router.cli.common import INVALID, load_file
+from router.config.diagnostics import MAX_TOLD
 from router.plan.compile import compile_plan
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def _print_findings(loaded: LoadResult, path: str) -> None:
         click.echo(diagnostic.render(), err=True)
     if loaded.file is None:
         errors = sum(1 for diagnostic in loaded.diagnostics if diagnostic.severity == "error")
-        click.echo(f"{path}: {errors} error{'s' if errors != 1 else ''}", err=True)
+        many = f"over {MAX_TOLD}" if len(loaded.diagnostics) > MAX_TOLD else errors
+        click.echo(f"{path}: {many} error{'s' if errors != 1 else ''}", err=True)
         return
     file = loaded.file
     counts = ", ".join(

@@ -75,7 +75,11 @@ def cache_of(chain: Chain, request: CompletionRequest) -> dict[str, Any] | None:
     rules = chain.cache
     if rules is None:
         return None
-    values: dict[str, Any] = {"ttl": rules.ttl, "stale_for": rules.stale_for if rules.stale_for < inf else None}
+    values: dict[str, Any] = {
+        "ttl": rules.ttl,
+        "fallback_ttl": rules.lasts(by_fallback=True) if len(chain.tiers) > 1 else None,
+        "stale_for": rules.stale_for if rules.stale_for < inf else None,
+    }
     try:
         key = cache_key(request, chain.route, chain.answers, rules.namespace)
     except NotCacheable as error:
@@ -91,7 +95,9 @@ def _short(value: Any) -> str:
 
 def print_cache(cached: dict[str, Any]) -> None:
     """What `cache_of` found, for people."""
-    click.echo(f"  cache: {format_duration(cached['ttl'])}")
+    kept, by_fallback = cached["ttl"], cached["fallback_ttl"]
+    shorter = "" if by_fallback in (None, kept) else f"; {format_duration(by_fallback)} where a fallback stood in"
+    click.echo(f"  cache: {format_duration(kept)}{shorter}")
     if cached["key"] is None:
         click.echo(f"    no key: {cached['why']}")
         return

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from providers.errors import SignalboxError
 from router.cli.common import UNREADABLE, Failure
-from router.plan.compile import compile_plan
 from router.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -55,18 +53,16 @@ def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> i
 def _load(path: str, scenario_path: str) -> tuple[Plan, Scenario]:
     """Both files, free of errors."""
     from router.config import UnreadableFile
-    from router.simulate.scenario import load_routes, load_scenario
+    from router.simulate.scenario import compile_simulated, load_routes, load_scenario
 
     try:
         loaded = load_routes(path)
         _refuse(path, loaded.diagnostics if loaded.file is None else ())
-        plan = compile_plan(loaded)
+        plan = compile_simulated(loaded)
         scenario = load_scenario(scenario_path, plan)
     except UnreadableFile as error:
         hint = "" if Path(error.path).exists() else "; docs/simulate.md has scenarios to begin with"
         raise Failure(f"{error}{hint if error.path == scenario_path else ''}", UNREADABLE) from None
-    except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
-        raise Failure(f"{path}: {error}", UNREADABLE) from None
     if scenario.scenario is None:
         _refuse(scenario_path, scenario.diagnostics)
     assert scenario.scenario is not None

@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "hedge": {"after": None, "max": 1, "budget": 0.05},
     "cache": {
         "ttl": None,
+        "fallback_ttl": 300.0,
         "stale_if_error": None,
         "store_tool_calls": True,
         "max_entry": 1_000_000,

@@ -17,6 +17,7 @@ from router.config.values import (
     CountOrZero,
     Duration,
     DurationOrFlag,
+    DurationOrZero,
     Flag,
     FlagOrPath,
     HedgeDelay,
@@ -128,6 +129,9 @@ class CachePolicy(Section):
     """Serves an identical request from the cache."""
 
     ttl: Duration | None = key("How long an answer is served.")
+    fallback_ttl: DurationOrZero | None = key(
+        "How long an answer is served that a fallback made because a target before it failed; 0 keeps none of them."
+    )
     stale_if_error: DurationOrFlag | None = key(
         "Serve an expired answer when the chain is exhausted: true, or for how long after it expired."
     )

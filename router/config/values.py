@@ -112,6 +112,11 @@ def _stale(value: Any) -> float | bool:
     return value if isinstance(value, bool) else units.duration(value)
 
 
+def _none_or_duration(value: Any) -> float:
+    value = _scalar(value)
+    return 0.0 if value == 0 and not isinstance(value, bool) else units.duration(value)
+
+
 def read_budget(value: Any) -> Any:
     """An amount for a period, as `BudgetAmount` takes it."""
     usd, per = units.budget(value)
@@ -201,6 +206,11 @@ HedgeDelay = Annotated[
     float | Literal["p95"],
     BeforeValidator(_hedge_after),
     _written(r"^p95$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "p95", "500ms"),
+]
+DurationOrZero = Annotated[
+    float,
+    BeforeValidator(_none_or_duration),
+    WithJsonSchema({"anyOf": [{"const": 0}, {"type": "string", "examples": ["1m", "5m", "0s"]}]}),
 ]
 DurationOrFlag = Annotated[
     float | bool,

@@ -27,6 +27,7 @@ from router.plan.plan import Chain, Plan
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
+from router.telemetry.budgets import BudgetNews
 from router.telemetry.recorder import Telemetry
 from router.views.trace import Trace
 
@@ -64,6 +65,7 @@ class Engine:
         self.providers = ProviderPool(providers or {}, self.states.find_key)
         self.token_counts = TokenCounts()
         self.spending = Spending(wall_clock)
+        self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}

@@ -15,7 +15,7 @@ from router.views.routes import BranchView, Chains, ChainView, PolicyValue, Tier
 _DURATIONS = frozenset(
     {
         *(*NAMES, "backoff", "max_backoff", "max_wait"),
-        *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "stale_if_error"),
+        *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "fallback_ttl", "stale_if_error"),
     }
 )
 _PERCENTAGES = frozenset({"budget", "failure_rate"})

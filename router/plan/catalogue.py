@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from providers import registry
 from providers.base import Provider
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities
@@ -22,10 +21,17 @@ class ProviderCatalogue:
 
     Args:
         settings: of each provider by name, once for each of its keys.
+        create: makes a provider.
     """
 
-    def __init__(self, file: RoutesFile, settings: Mapping[str, tuple[ProviderSettings, ...]]) -> None:
+    def __init__(
+        self,
+        file: RoutesFile,
+        settings: Mapping[str, tuple[ProviderSettings, ...]],
+        create: Callable[[ProviderSettings], Provider],
+    ) -> None:
         self._file = file
+        self._create = create
         self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}
         self.settings = settings
         self.keys = {name: _keys(name, key_settings) for name, key_settings in settings.items()}
@@ -60,7 +66,7 @@ class ProviderCatalogue:
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
         """Return what the provider knows of a model."""
         if provider not in self._made:
-            self._made[provider] = registry.create(self.settings[provider][0])
+            self._made[provider] = self._create(self.settings[provider][0])
         return self._made[provider].capabilities(model)
 
 

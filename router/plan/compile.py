@@ -4,13 +4,15 @@ one reference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from typing import Any, Literal
 
 import msgspec
 
+from providers import registry
+from providers.base import Provider
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
@@ -23,12 +25,16 @@ from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, Retr
 from router.plan.target import Target
 
 
-def compile_plan(loaded: LoadResult) -> Plan:
-    """Compile a file that loaded without errors into a plan."""
+def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provider] = registry.create) -> Plan:
+    """Compile a file that loaded without errors into a plan.
+
+    Args:
+        create: makes the providers that are asked for what they know of their models.
+    """
     file = loaded.file
     if file is None:
         raise ValueError("a file with errors can't be compiled")
-    catalogue = ProviderCatalogue(file, {name: _settings(file, name) for name in file.providers})
+    catalogue = ProviderCatalogue(file, {name: _settings(file, name) for name in file.providers}, create)
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}

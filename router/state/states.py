@@ -12,6 +12,7 @@ from functools import partial
 from math import inf
 
 from router.cleanup import to_the_end
+from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key, Target
 from router.state.breaker import Breaker
 from router.state.guard import Guard, Refusal, TargetState
@@ -77,18 +78,18 @@ class States:
         """
         targets = list(targets)
         kept = set(keys)
-        for target in targets:
+        # A file has most targets and keys many times, on which nothing differs: once is enough, and quick.
+        for target in {target.identity: target for target in targets}.values():
             kept.add(target.identity)
-            if target.identity in self._targets:
-                state = self._targets[target.identity]
-                state.breaker.rules = target.breaker
-                state.limits.change(target.limits)
-                state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
-                state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
-            for key in target.keys:
-                if key.identity in self._keys:
-                    self._keys[key.identity].breaker.rules = target.breaker
-                    self._keys[key.identity].limits.change(target.key_limits)
+            state = self._targets.get(target.identity)
+            if state is not None:
+                _follow(state, target.breaker, target.limits)
+                if state.pacing or state.turns:
+                    state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
+                    state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
+        owners = {key.identity: target for target in targets for key in target.keys}
+        for identity in owners.keys() & self._keys.keys():
+            _follow(self._keys[identity], owners[identity].breaker, owners[identity].key_limits)
         names = {target.identity: target.name for target in reversed(targets)}
         names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
         ended: list[str] = []
@@ -289,6 +290,12 @@ class States:
     def in_flight(self, target: Target) -> int:
         """Count the calls of a target that are under way."""
         return self.target(target).limits.in_flight
+
+
+def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
+    guard.breaker.rules = breaker
+    if guard.limits.rules != limits:
+        guard.limits.change(limits)
 
 
 def _reserve(
