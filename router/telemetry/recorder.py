@@ -81,7 +81,8 @@ class Route:
             if oldest.identity != rest:
                 kept = counters.pop(rest, None) or CallCounter(kind, self.name, oldest.provider, rest)
                 kept.total.add(oldest.total)
-                oldest.total = kept.total  # for its buckets that are not closed yet
+                if not oldest.bucket.closed:
+                    oldest.bucket.counter = kept
             else:
                 kept = oldest
             counters[kept.identity] = kept

@@ -275,15 +275,21 @@ class GroupTotals:
         self._telemetry = telemetry
         self._groups: dict[Key, GroupTotal] = {}
         self._to_sum: deque[CallCounter] = deque()
+        self._most = _MANY  # groups, beyond which all is summed anew: counters of many targets went into one meanwhile
 
     def reading(self) -> Iterator[None]:
         """Bring all sums up to now, some at a step; others may read between the steps."""
+        anew = len(self._groups) > self._most
+        if anew:
+            self._telemetry.unsummed = None
         for number, counter in enumerate(tuple(self._telemetry.counters())):
             self._telemetry.close_bucket(counter.bucket)
             if number % AT_ONCE == 0:
                 yield
         while self._step():
             yield
+        if anew:
+            self._most = max(_MANY, 2 * len(self._groups))
 
     def _step(self) -> bool:
         telemetry = self._telemetry
