@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -123,7 +124,28 @@ PLAIN_WORDS: Mapping[ErrorCode, str] = MappingProxyType(
 
 
 class SignalboxError(Exception):
-    """Base of every error that Signalbox raises on purpose."""
+    """Base of every error that Signalbox raises on purpose.
+
+    All can be pickled and copied, with what they know, their notes and their cause. A cause that can't be pickled is
+    replaced by one with its text. What was suppressed by `from None` does not go along: it may hold a key.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        chain = {"__cause__": _portable(self.__cause__), "__suppress_context__": self.__suppress_context__}
+        return _again, (type(self), self.args), {**self.__dict__, **chain}
+
+
+def _again(kind: type[SignalboxError], args: tuple[Any, ...]) -> SignalboxError:
+    """Make an error whose attributes are then set, whatever its class is made from."""
+    return kind.__new__(kind, *args)
+
+
+def _portable(cause: BaseException | None) -> BaseException | None:
+    try:
+        pickle.loads(pickle.dumps(cause))
+    except Exception:  # whatever a class of somebody else raises: many can't be made again from their arguments
+        return SignalboxError(f"{type(cause).__name__}: {cause}")
+    return cause
 
 
 class ProviderError(SignalboxError):

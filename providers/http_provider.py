@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
@@ -213,6 +214,12 @@ class HttpProvider(ABC):
         """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
+
+    @staticmethod
+    def preload() -> None:
+        """Import what carries the requests, which takes some tenths of a second."""
+        import_module("providers.transport.http")
+        import_module("encodings.idna")  # which a host's look-up needs
 
     # --- how it is done
 

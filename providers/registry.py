@@ -69,6 +69,13 @@ def create(settings: ProviderSettings) -> Provider:
     return _factory(settings.kind)(settings)
 
 
+def preload(kind: str) -> None:
+    """Import all that a provider of this kind will need; one that imports more at its first call has a `preload`."""
+    more = getattr(_factory(kind), "preload", None)
+    if more is not None:
+        more()
+
+
 def _factory(kind: str) -> Factory:
     if kind in _registered:
         return _registered[kind]

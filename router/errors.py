@@ -6,6 +6,7 @@ SignalboxError
 ├── UnknownRoute             no route, model or provider/model-id of that name
 ├── CacheUnavailable         the folder of cached answers can't be used now
 ├── WrongLoop                used from a second event loop while the first still runs
+├── RouterClosed             used after it was closed, or closed while the call was under way
 └── ConfigError, UnreadableFile    the file (router.config)
 """
 
@@ -75,6 +76,15 @@ class WrongLoop(SignalboxError):
 class CacheUnavailable(SignalboxError):
     """The folder of cached answers can't be asked now; the message says why. Requests go on without it."""
 
+
+class RouterClosed(SignalboxError, RuntimeError):
+    """The router is closed, or a stream belongs to another process; the message says which."""
+
+
+ONE_A_PROCESS = (
+    "a router can't be pickled or copied: it has connections and an event loop of its own. "
+    "Make one in each process, from the file: Router.from_yaml(path), or SyncRouter.from_yaml(path)"
+)
 
 # What a skip counts as when nobody was called: for the `on` of a later tier, and as the code of the error. Of several
 # reasons the first of these counts, which passes soonest: whoever waits for it has a target again.

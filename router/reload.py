@@ -12,7 +12,7 @@ import signal
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from router.config.files import Contents
 from router.engine.engine import Engine
@@ -20,7 +20,12 @@ from router.folders import Folders
 from router.monitor.report import Report
 from router.plan.compile import compile_plan
 from router.plan.differences import differences
+from router.plan.plan import Plan
+from router.preload import preload
 from router.views.file import ReloadResult
+
+if TYPE_CHECKING:
+    from router.config import LoadResult
 
 DEBOUNCE = 0.05  # seconds between two looks that find the same before it counts as saved
 PATIENCE = 1.0  # seconds that a save may take
@@ -128,7 +133,7 @@ class FileFollower:
             was_rejected = self.last is not None and not self.last.accepted
             return ReloadResult(True, old.revision) if was_rejected else None
         try:
-            plan = await asyncio.to_thread(compile_plan, loaded)
+            plan = await asyncio.to_thread(_compiled, loaded)
         except Exception as error:  # a kind of provider that refuses its settings; an app's own may raise anything
             return ReloadResult(False, old.revision, problem=str(error) or type(error).__name__, loaded=loaded)
         under_way = self._engine.providers.under_way(old)
@@ -151,6 +156,12 @@ class FileFollower:
         if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
             watcher.cancel()
             await asyncio.wait([watcher])
+
+
+def _compiled(loaded: LoadResult) -> Plan:
+    plan = compile_plan(loaded)
+    preload(plan, watched=False, monitored=False)  # a kind that is new
+    return plan
 
 
 async def _keep_up(following: weakref.ref[FileFollower], path: Path) -> None:

@@ -8,6 +8,7 @@ what h11 says of it tells the two apart.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -20,16 +21,27 @@ from providers.transport.failures import reason
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
+_WITHOUT_CONNECTIONS = httpx.MockTransport | httpx.ASGITransport
+_OF_THE_PARENT = (
+    "the transport that was handed in has connections of the process that this one was forked from; "
+    "hand in one that was made here"
+)
+
 
 class HttpxEngine:
     """Calls the transport directly; httpx's client with its cookies, redirects and auth is not in between."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
+        self._used_in: int | None = None  # the process
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
+        process = os.getpid()
+        if self._used_in not in (None, process) and not isinstance(self._transport, _WITHOUT_CONNECTIONS):
+            raise httpx.ConnectError(_OF_THE_PARENT)
+        self._used_in = process
         call = _Call()
         _call.set(call)
         extensions = {"timeout": {"connect": connect}, "trace": call.trace}
@@ -43,7 +55,8 @@ class HttpxEngine:
             raise exact from error
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        if self._used_in in (None, os.getpid()):
+            await self._transport.aclose()
 
 
 class _Call:

@@ -177,6 +177,10 @@ class Balancers:
             kept = self._made[route, tier_index] = strategy, make_balancer(strategy)
         return kept[1]
 
+    def forget(self, name: str) -> None:
+        """Forget the balancer of a direct name, which has one tier."""
+        self._made.pop((name, 0), None)
+
     def adopt(self, plan: Plan) -> None:
         """Forget the balancers of tiers that a new plan no longer has."""
         kept = {(chain.route, tier_index) for chain in plan.chains.values() for tier_index in range(len(chain.tiers))}

@@ -21,6 +21,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import diskcache
 
+from providers import forks
+
 log = logging.getLogger("signalbox.cache")
 
 T = TypeVar("T")
@@ -180,7 +182,7 @@ class Disk:
     async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[Any], T], otherwise: T) -> T:
         if time.monotonic() < self._off_until:
             return otherwise
-        found = await asyncio.get_running_loop().run_in_executor(thread, self._tried, work, otherwise)
+        found = await asyncio.get_running_loop().run_in_executor(thread, self._whole, work, otherwise)
         self._report()
         return found
 
@@ -198,6 +200,10 @@ class Disk:
             self._tell("off", trouble)
 
     # --- in a thread
+
+    def _whole(self, work: Callable[[Any], T], otherwise: T) -> T:
+        with forks.whole:  # a fork in the middle would leave SQLite's locks held in the child
+            return self._tried(work, otherwise)
 
     def _tried(self, work: Callable[[Any], T], otherwise: T) -> T:
         try:

@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -23,7 +24,7 @@ from router.engine.context import RequestContext
 from router.engine.failover import FailOver
 from router.engine.request import Messages, build_request, requirements_of
 from router.engine.token_counts import TokenCounts
-from router.errors import UnknownRoute, WrongLoop, give_trace
+from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
@@ -32,7 +33,8 @@ from router.telemetry.budgets import BudgetNews
 from router.telemetry.recorder import Telemetry
 from router.views.trace import Trace
 
-_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
+_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
+_AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
 
 
 class Engine:
@@ -71,6 +73,7 @@ class Engine:
         self._windows: dict[str, int] = {}
         self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
         self._direct: dict[str, Chain] = {}
+        self._planned = _identities(plan)
         self.adopters: list[Callable[[Plan], Iterable[str] | None]] = [
             self.telemetry.adopt,
             self._adopt_routes,
@@ -90,13 +93,13 @@ class Engine:
         """Check what an app asks for, and begin its request on the plan of this moment.
 
         Raises:
-            RuntimeError: the router is closed.
+            RouterClosed: the router is closed.
             TypeError, ProviderError, UnknownRoute: it makes no sense.
         """
         trace = Trace(route, self.plan.revision)
         try:
             if self.closed:
-                raise RuntimeError("this router is closed")
+                raise RouterClosed("this router is closed")
             request = build_request(route, messages, params)
             return self.chain(route), request, trace
         except Exception as error:
@@ -166,17 +169,40 @@ class Engine:
         """
         if not isinstance(name, str):
             invalid(f"route: a name is expected, not {type(name).__name__}")
-        chain = self.plan.chains.get(name) or self._direct.get(name)
+        chain = self.plan.chains.get(name)
         if chain is None:
-            if not is_whole(name):
-                invalid("route: a name of whole characters is expected (it may hold no lone surrogate)")
-            chain = self.plan.chain(name)
-            if chain is None:
-                raise UnknownRoute(self._unknown(name))
-            if len(self._direct) >= _DIRECT_CHAINS:
-                self._direct.pop(next(iter(self._direct)))
-            self._direct[name] = chain
+            chain = self._direct.pop(name, None) or self._compiled(name)
+            self._direct[name] = chain  # at the end: those before it were used longer ago
         return chain
+
+    def _compiled(self, name: str) -> Chain:
+        if not is_whole(name):
+            invalid("route: a name of whole characters is expected (it may hold no lone surrogate)")
+        chain = self.plan.chain(name)
+        if chain is None:
+            raise UnknownRoute(self._unknown(name))
+        if len(self._direct) >= _DIRECT_CHAINS:
+            self._make_room()
+        return chain
+
+    def _make_room(self) -> None:
+        """Forget the direct names that were used longest ago, and their targets: any model id makes one.
+
+        One in use stays: its calls under way, breaker, hold and limits go on.
+        """
+        now = 0.0 if self.loop is None else self.loop.time()
+        for name in list(islice(self._direct, _AT_A_TIME)):
+            chain = self._direct.pop(name)
+            target = chain.targets[0]
+            if target.identity in self._planned:
+                continue
+            if not self.states.forget(target, now):
+                self._direct[name] = chain
+                continue
+            self._budgets.pop(name, None)
+            self._windows.pop(target.identity, None)
+            self.token_counts.forget(target)
+            self.balancers.forget(name)
 
     def _unknown(self, name: str) -> str:
         routes = ", ".join(self.plan.file.routes) or "none"
@@ -194,6 +220,7 @@ class Engine:
         return tuple(note for adopt in self.adopters for note in adopt(plan) or ())
 
     def _adopt_routes(self, plan: Plan) -> None:
+        self._planned = _identities(plan)
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budgets for route, budgets in self._budgets.items() if route in plan.chains}
 
@@ -225,6 +252,10 @@ class Engine:
         """Close all connections; calls under way fail at once."""
         self.closed = True
         await self.providers.aclose()
+
+
+def _identities(plan: Plan) -> frozenset[str]:
+    return frozenset(target.identity for target in plan.targets)
 
 
 def _total(chain: Chain, request: CompletionRequest) -> float:

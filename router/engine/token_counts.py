@@ -51,3 +51,7 @@ class TokenCounts:
             learned = self._learned[target.identity] = Learned()
         if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)
+
+    def forget(self, target: Target) -> None:
+        """Forget what was learned of a target."""
+        self._learned.pop(target.identity, None)

@@ -132,6 +132,15 @@ class Breaker:
             return now + _PACE  # nobody knows how long those take that are under way
         return now
 
+    def is_idle(self, now: float) -> bool:
+        """Say whether nothing of it matters now: no failure is counted, and it is not open, or a probe is due."""
+        if self.manual:
+            return False
+        if self.state == "closed":
+            self._turn(now)
+            return not any(self._failed)
+        return not self._leases and now >= self.until
+
     def share(self, now: float) -> float:
         """Return the part of its weight that a target gets: less after closing, up to 1 at the end of the ramp."""
         passed = now - self._closed_at

@@ -69,6 +69,15 @@ class TargetState(Guard):
         self.turns: dict[str, int] = {}  # by the identity of the key: when it was used last
         self.pacing: dict[str, Pacing] = {}
 
+    def is_idle(self, now: float) -> bool:
+        """Say whether it is as if it had never been used, but for how fast it was."""
+        return (
+            not self.draining
+            and self.breaker.is_idle(now)
+            and self.limits.is_idle(now)
+            and max(self.held_until, *(pacing.held_until for pacing in self.pacing.values()), -inf) <= now
+        )
+
     def paced(self, key: Key) -> Pacing:
         """Return the pacing of a key at this target, made on first use."""
         return self.pacing.setdefault(key.identity, Pacing())

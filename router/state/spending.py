@@ -243,6 +243,13 @@ class Spending:
             account.unpriced = budget.owner in uncounted
             self.accounts[budget.owner] = account
 
+    def inherit(self, parent: Spending) -> None:
+        """Know what was spent when the process was forked; what is not on disk yet, the parent writes."""
+        for owner, account in self.accounts.items():
+            known = parent.accounts.get(owner)
+            if known is not None and known.began == account.began:
+                account.period.spent = known.period.spent
+
     def over(self, budgets: Iterable[Budget | None], target: Target) -> tuple[BudgetAccount, float] | None:
         """Return a budget that the target must not use any more, and the seconds until its next period; None when there
         is none.

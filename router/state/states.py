@@ -59,6 +59,14 @@ class States:
             guard.breaker.on_change = partial(self._changed, key.identity)
         return guard
 
+    def forget(self, target: Target, now: float) -> bool:
+        """Forget a target that nothing stands against, and that has no call under way; True when it is gone."""
+        state = self._targets.get(target.identity)
+        if state is not None and not state.is_idle(now):
+            return False
+        self._targets.pop(target.identity, None)
+        return True
+
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         """Return the state of the target and the guard of the key."""
         return self.target(target), self.key_guard(target, key)

@@ -37,6 +37,7 @@ EVENTS = 500
 NEWS = 1.0  # seconds: a shorter hold is no event
 PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
+_TARGETS = 2048  # of one route that are told apart
 _UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
 _AT_ONCE = 30  # buckets that are merged at a step, when their second leaves the window
 
@@ -74,7 +75,18 @@ class Route:
         self.requests = CallCounter("requests", name)
 
     def counter(self, counters: dict[str, CallCounter], kind: str, target: Target) -> CallCounter:
-        """Make a counter of this kind for a target, and keep it in `counters`."""
+        """Make a counter of this kind for a target, and keep it in `counters`. The oldest of too many go into one."""
+        while len(counters) >= _TARGETS:
+            oldest = counters.pop(next(iter(counters)))
+            rest = f"{oldest.identity.partition('/')[0]}/other"
+            if oldest.identity != rest:
+                kept = counters.pop(rest, None) or CallCounter(kind, self.name, oldest.provider, rest)
+                kept.total.add(oldest.total)
+                if not oldest.bucket.closed:
+                    oldest.bucket.counter = kept
+            else:
+                kept = oldest
+            counters[kept.identity] = kept
         counter = counters[target.identity] = CallCounter(kind, self.name, target.provider, target.identity)
         return counter
 
@@ -152,6 +164,8 @@ class Telemetry:
 
     def note_failure(self, target: Target, code: str) -> None:
         """Remember the code of the last failure of this target and its provider's key."""
+        if len(self._codes) >= _TARGETS:
+            del self._codes[next(iter(self._codes))]
         self._codes[target.identity] = code
         for key in target.keys:
             self._codes[key.identity] = code

@@ -18,6 +18,7 @@ from router.telemetry.sketch import Sketch
 from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
 
 RATE = 10  # seconds that rates look back
+_MANY = 4096  # windows, beyond which those that are empty are dropped
 AT_ONCE = 30  # buckets that are added up at a step: some tenths of a millisecond
 
 Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", name) or ("target", identity)
@@ -106,6 +107,7 @@ class Windows:
             del left[-AT_ONCE:]
             if not left:
                 self._seen.popleft()
+                self._drop_empty()
             return True
         for moment, buckets in self._telemetry.recent:
             if moment < first or (self._seen and moment < self._seen[-1][0]):
@@ -122,6 +124,17 @@ class Windows:
             if unread:
                 return True
         return False
+
+    def _drop_empty(self) -> None:
+        """Drop the windows that are empty, when there are many: any model id makes some."""
+        if len(self.groups) > _MANY:
+            self.groups = {key: window for key, window in self.groups.items() if window.calls}
+            self.flows = {
+                route: {identity: window for identity, window in flows.items() if window.calls}
+                for route, flows in self.flows.items()
+            }
+            self._figures.clear()
+            self._flow_figures.clear()
 
     def _windows(self, counter: CallCounter) -> Iterator[Window]:
         for key in groups_of(counter):
@@ -262,15 +275,21 @@ class GroupTotals:
         self._telemetry = telemetry
         self._groups: dict[Key, GroupTotal] = {}
         self._to_sum: deque[CallCounter] = deque()
+        self._most = _MANY  # groups, beyond which all is summed anew: counters of many targets went into one meanwhile
 
     def reading(self) -> Iterator[None]:
         """Bring all sums up to now, some at a step; others may read between the steps."""
+        anew = len(self._groups) > self._most
+        if anew:
+            self._telemetry.unsummed = None
         for number, counter in enumerate(tuple(self._telemetry.counters())):
             self._telemetry.close_bucket(counter.bucket)
             if number % AT_ONCE == 0:
                 yield
         while self._step():
             yield
+        if anew:
+            self._most = max(_MANY, 2 * len(self._groups))
 
     def _step(self) -> bool:
         telemetry = self._telemetry

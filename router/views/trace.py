@@ -142,5 +142,18 @@ class Trace:
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trace) and self.__getstate__() == other.__getstate__()
+
+    def __hash__(self) -> int:
+        return hash((self.route, self.revision))  # the rest still grows
+
     def __repr__(self) -> str:
         return f"<Trace {self.route}: {len(self.attempts)} attempts, {len(self.skips)} skips>"

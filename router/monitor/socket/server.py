@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from router.cleanup import end_with
 from router.monitor.local_feed import LocalFeed
 from router.monitor.socket import protocol
 from router.monitor.socket.encoding import SnapshotEncoder
@@ -43,15 +44,9 @@ def start(subject: Subject) -> asyncio.Task[None] | None:
     where = "auto" if settings is None or settings.monitor is None else settings.monitor
     if where == "off" or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
         return None
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(Monitor(subject, None if where == "auto" else where).serve())
-    weakref.finalize(subject, _cancel, loop, task)
+    task = asyncio.get_running_loop().create_task(Monitor(subject, None if where == "auto" else where).serve())
+    end_with(subject, task)
     return task
-
-
-def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
 
 
 class Monitor:
