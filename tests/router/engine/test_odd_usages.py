@@ -129,7 +129,7 @@ async def test_over_all_wires(wire: str, count: Any, streamed: bool) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("count", [*ODD, object()], ids=repr)
+@pytest.mark.parametrize("count", [*ODD, object()], ids=[*map(repr, ODD), "object()"])
 def test_of_an_apps_own_provider(count: Any, streamed: bool) -> None:
     """What no decoder has looked at."""
 
