@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 TOOLS := .venv-tools
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus pictures
+.PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus pictures runs
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -51,6 +51,9 @@ corpus: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.support.pictures
+
+runs: $(VENV)/.dev
+	$(BIN)/python -m tests.support.simulated_runs
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare
