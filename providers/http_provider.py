@@ -18,7 +18,7 @@ from providers.accumulate import as_chunks
 from providers.answers import checked
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
-from providers.error_body import NAME_CHARS, name
+from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.lenient_json import as_dict, as_list, as_str
@@ -301,10 +301,12 @@ class HttpProvider(ABC):
         )
         if 200 <= response.status < 300:
             if not TELLING.isdisjoint(response.headers):
-                with harmless:
+                try:
                     told = remaining_quota(response.headers, time.time())
                     if told is not None:
                         self._quotas[request.model] = told
+                except Exception as error:
+                    harmless.note(error)
             return response
         try:
             raise classify(
@@ -403,4 +405,5 @@ def _says_words_alone(request: CompletionRequest) -> bool:
 
 
 def _request_id(response: HttpResponse) -> str | None:
-    return name(response.headers.get("x-request-id") or response.headers.get("request-id"))
+    found = response.headers.get("x-request-id") or response.headers.get("request-id")
+    return found[:NAME_CHARS] if found else None

@@ -191,14 +191,16 @@ def _load(name: str, path: Path) -> Callable[[str], int] | None:
 def _total(messages: Sequence[Message], count: Callable[[str], int]) -> int:
     total = _PER_REPLY
     for message in messages:
-        total += _PER_MESSAGE + count(message.role) + count(message.text)
+        total += _PER_MESSAGE + count(message.role)
         if message.name is not None:
             total += _PER_NAME + count(message.name)
         for call in message.tool_calls:
             total += _PER_MESSAGE + count(call.name)
             total += count(call.raw_arguments or as_json(call.arguments or {}))
-        if not isinstance(message.content, str):
-            total += sum(_media(part) for part in message.content)
+        if isinstance(message.content, str):
+            total += count(message.content)
+        else:
+            total += count(message.text) + sum(_media(part) for part in message.content)
     return total
 
 

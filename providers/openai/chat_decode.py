@@ -112,7 +112,7 @@ def decode(
     """
     try:
         answer = msgspec.convert(body, _Plain)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeError, RecursionError):
         answer = None
     if answer is None or think_tags:
         return decode_leniently(body, provider=provider, model=model, request_id=request_id, think_tags=think_tags)

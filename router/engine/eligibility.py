@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from router.balance.balancer import BalanceContext
 from router.engine.context import RequestContext
 from router.engine.needs import why_unfit
 from router.engine.steps import Call
@@ -126,7 +127,15 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
         balancer = context.balancers.of(context.chain.route, tier_index, tier.balance)
-        target = balancer.pick(tier.targets, is_eligible, context.balance_context(now))
+        situation = BalanceContext(
+            states=context.states,
+            now=now,
+            rng=context.rng,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            affinity=needs.affinity,
+        )
+        target = balancer.pick(tier.targets, is_eligible, situation)
     if target is None:
         return None
     if len(target.keys) == 1:

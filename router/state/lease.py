@@ -83,14 +83,14 @@ class Lease:
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
         """Report that the answer began after so many seconds."""
         self._state.latency.add(seconds, now)
-        (self._state.firsts if streaming else self._state.answers).add(seconds)
+        (self._state.firsts if streaming else self._state.answers).append(seconds)
 
     def apply_remaining(self, left: RemainingQuota, now: float) -> None:
         """Take over what the headers of an answer say is left of the vendor's limits."""
         if left.wait is not None:
             self._state.paced(self.key).hold(now + left.wait)
         for guard in self._guards:
-            if guard.limits.tighten(left.requests, left.tokens, now):
+            if not guard.limits.is_unlimited and guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
     def failed(

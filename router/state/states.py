@@ -142,7 +142,7 @@ class States:
     ) -> Refusal | None:
         """Say why the target gets no call with this key now; None when it may."""
         state, guard = self.target(target), self.key_guard(target, key)
-        if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
+        if _is_clear(state, now) and _is_clear(guard, now) and not state.pacing:
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
@@ -301,6 +301,13 @@ def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
     guard.breaker.rules = breaker
     if guard.limits.rules != limits:
         guard.limits.change(limits)
+
+
+def _is_clear(guard: Guard, now: float) -> bool:
+    """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
+    return (
+        guard.breaker.state == "closed" and guard.held_until <= now and guard.limits.is_unlimited and not guard.draining
+    )
 
 
 def _reserve(
