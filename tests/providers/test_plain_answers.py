@@ -50,7 +50,8 @@ PLACES: tuple[tuple[Any, ...], ...] = (
 )
 GONE = object()
 VALUES: tuple[Any, ...] = (
-    *(GONE, None, True, False, "", "null", "stop", "length", "tool_calls", "error", "x", " ", "STOP", "9", "\ud800", [], {}),
+    *(GONE, None, True, False, "", "null", "stop", "length", "tool_calls", "error", "x", " ", "STOP", "9", [], {}),
+    "\ud800",
     *(0, 1, 7, -1, 9.0, 9.5, 10**12, 10**12 + 1, 10**30, [None], [1], {"error": ""}, {"cached_tokens": None}),
     {"usage": {"prompt_tokens": 5, "completion_tokens": 5}},
     {"error": {"message": "no"}},
