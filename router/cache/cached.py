@@ -164,8 +164,10 @@ class CachedRequests:
 
         def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
-            with harmless:
+            try:
                 trace.cache = self.cache.keep(key, response, chain.cache)
+            except Exception as error:
+                harmless.note(error)
 
         def on_end() -> None:
             if self._calls.get(flight) is joined:

@@ -183,7 +183,7 @@ class ResponseCache:
         """Return an entry that is fresh, and one that may be served when all else fails."""
         text = key.text()
         entry = self._in_memory(text)
-        if entry is None or self._age(entry) > rules.lasts(entry.by_fallback):
+        if self._folder is not None and (entry is None or self._age(entry) > rules.lasts(entry.by_fallback)):
             on_disk = await self._from_disk(text)
             # What was stored while the disk was asked is in memory: nobody may miss it, or make the same call again.
             known = [each for each in (self._in_memory(text), on_disk) if each is not None]
