@@ -55,18 +55,21 @@ class Delivery(Generic[T]):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        with harmless:
-            if first is None:
-                lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
-        with harmless:
-            lease.succeeded(now, response)
-        with harmless:
+        try:
+            lease.succeeded(now, response, plain=first is None)
+        except Exception as error:
+            harmless.note(error)
+        try:
             context.token_counts.learn(target, context.request, response.usage)
+        except Exception as error:
+            harmless.note(error)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
-        with harmless:
+        try:
             own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
             context.recorder.answered(target, lease.started, now, response, own, first)
+        except Exception as error:
+            harmless.note(error)
         return response
 
     def broke(self, error: ProviderError) -> None:
@@ -104,9 +107,11 @@ def _cost(target: Target, usage: Usage | None) -> float | None:
         return None
     if not usage.input_tokens and not usage.output_tokens and usage.input_tokens is usage.output_tokens is not None:
         return 0.0  # at any price
-    with harmless:
+    try:
         return cost(target.capabilities.price, usage)
-    return None
+    except Exception as error:
+        harmless.note(error)
+        return None
 
 
 class FailOver(Generic[T]):

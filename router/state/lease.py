@@ -66,8 +66,8 @@ class Lease:
         self.key = key
         self.started = now
 
-    def succeeded(self, now: float, response: CompletionResponse | None = None) -> None:
-        """Report that the answer is whole."""
+    def succeeded(self, now: float, response: CompletionResponse | None = None, *, plain: bool = False) -> None:
+        """Report that the answer is whole; a `plain` one began with that. Of a stream `first_token` told when it began."""
         if self._end():
             (state, guard), (permit, shared) = self._guards, self._permits
             seconds = now - self.started
@@ -79,6 +79,8 @@ class Lease:
                 paced.hits = 0
                 paced.doubt.clear()
             self._settle(now, response, whole=True)
+            if plain:
+                self.first_token(seconds, now, streaming=False)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
         """Report that the answer began after so many seconds."""
