@@ -27,13 +27,21 @@ class ChunkStream:
     Args:
         chunks: where the chunks come from; closed by `aclose()` when it has that method.
         response: gives the answer accumulated so far.
+        heard: gives the loop's time of the vendor's last sign of life, such as a keep-alive that is no chunk; None
+            where that is not known.
     """
 
-    __slots__ = ("_chunks", "_response")
+    __slots__ = ("_chunks", "_response", "heard")
 
-    def __init__(self, chunks: AsyncIterator[StreamChunk], response: Callable[[], CompletionResponse]) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterator[StreamChunk],
+        response: Callable[[], CompletionResponse],
+        heard: Callable[[], float] | None = None,
+    ) -> None:
         self._chunks = chunks
         self._response = response
+        self.heard = heard
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
         return self._chunks

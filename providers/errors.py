@@ -47,22 +47,24 @@ class Consequence(msgspec.Struct, frozen=True):
 
     `http_status`: what a server answers with that tells this failure to its client (RFC 9110; 499 is nginx's). The
     vendors differ in two of them: `providers.wire` says where.
-    `retry`: the same target again — "no", "backoff", "at_once" (first without a wait, then with
-    backoff) or "if_short" (only a Retry-After within `retry.max_wait`, when nothing else is eligible).
+    `retry`: the same target again — "no", "backoff" or "if_short" (only a Retry-After within
+    `retry.max_wait`, when nothing else is eligible).
     `fallback`: the next target — "no", "yes", "larger_window", "if_named" (only where `on` names it),
     or "stream_policy" (`on_stream_break` decides).
     `breaker`: "none", "failure", "open_target" or "open_key" (both open at once).
     `hold`: "none", "retry_after", "quota" (Retry-After, else 5 minutes) or "rate" (Retry-After or the
     reset header, else backoff).
     `other_key`: another key of the same provider may fare better.
+    `read`: the vendor has read the prompt by then, and counts it; any other failure costs nothing.
     """
 
     http_status: int
-    retry: Literal["no", "backoff", "at_once", "if_short"] = "no"
+    retry: Literal["no", "backoff", "if_short"] = "no"
     fallback: Literal["no", "yes", "larger_window", "if_named", "stream_policy"] = "yes"
     breaker: Literal["none", "failure", "open_target", "open_key"] = "none"
     hold: Literal["none", "retry_after", "quota", "rate"] = "none"
     other_key: bool = False
+    read: bool = False
 
 
 CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
@@ -70,7 +72,7 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.INVALID_REQUEST: Consequence(400, fallback="no"),
         ErrorCode.CONTEXT_LENGTH_EXCEEDED: Consequence(400, fallback="larger_window"),
         ErrorCode.REQUEST_TOO_LARGE: Consequence(413),
-        ErrorCode.CONTENT_FILTERED: Consequence(400, fallback="if_named"),
+        ErrorCode.CONTENT_FILTERED: Consequence(400, fallback="if_named", read=True),
         ErrorCode.UNSUPPORTED: Consequence(400),
         ErrorCode.AUTHENTICATION: Consequence(401, breaker="open_key", other_key=True),
         ErrorCode.PERMISSION_DENIED: Consequence(403, breaker="open_target", other_key=True),
@@ -79,11 +81,11 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.RATE_LIMITED: Consequence(429, retry="if_short", hold="rate", other_key=True),
         ErrorCode.OVERLOADED: Consequence(503, retry="backoff", breaker="failure", hold="retry_after"),
         ErrorCode.SERVER_ERROR: Consequence(500, retry="backoff", breaker="failure"),
-        ErrorCode.TIMEOUT: Consequence(504, breaker="failure"),
-        ErrorCode.CONNECTION_FAILED: Consequence(502, retry="at_once", breaker="failure"),
-        ErrorCode.PROTOCOL_ERROR: Consequence(502, breaker="failure"),
-        ErrorCode.STREAM_INTERRUPTED: Consequence(502, fallback="stream_policy", breaker="failure"),
-        ErrorCode.CANCELLED: Consequence(499, fallback="no"),
+        ErrorCode.TIMEOUT: Consequence(504, breaker="failure", read=True),
+        ErrorCode.CONNECTION_FAILED: Consequence(502, retry="backoff", breaker="failure"),
+        ErrorCode.PROTOCOL_ERROR: Consequence(502, breaker="failure", read=True),
+        ErrorCode.STREAM_INTERRUPTED: Consequence(502, fallback="stream_policy", breaker="failure", read=True),
+        ErrorCode.CANCELLED: Consequence(499, fallback="no", read=True),
     }
 )
 
@@ -119,7 +121,8 @@ class ProviderError(SignalboxError):
     `retry_after` is in seconds. `context_window` and `prompt_tokens` are filled when a context-length
     error names them. `body_excerpt` is cut and scrubbed of the key. `partial` is the answer so far
     when a committed stream broke. `phase` tells what a timeout or connection failure hit
-    ("connect", "first_token", "idle", "total", "read").
+    ("connect", "first_token", "idle", "answer", "total", "read"). `stale_connection`
+    says that an old connection was closed before any byte of the answer came, so that the request may be sent again.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class ProviderError(SignalboxError):
         context_window: int | None = None,
         prompt_tokens: int | None = None,
         phase: str | None = None,
+        stale_connection: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -153,6 +157,7 @@ class ProviderError(SignalboxError):
         self.context_window = context_window
         self.prompt_tokens = prompt_tokens
         self.phase = phase
+        self.stale_connection = stale_connection
         self.partial: CompletionResponse | None = None
         self.trace: Any = None  # a router's trace of the request, where one raised this
 

@@ -54,7 +54,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """A failure after `delay` seconds."""
+    """A failure after `delay` seconds; the other fields are those of the `ProviderError`."""
 
     code: ErrorCode
     message: str = "scripted failure"
@@ -63,6 +63,7 @@ class Fail(msgspec.Struct, frozen=True):
     context_window: int | None = None
     status: int | None = None
     phase: str | None = None
+    stale_connection: bool = False
 
 
 class Hang(msgspec.Struct, frozen=True):
@@ -165,6 +166,7 @@ class FakeProvider:
             retry_after=step.retry_after,
             context_window=step.context_window,
             phase=step.phase,
+            stale_connection=step.stale_connection,
         )
 
 

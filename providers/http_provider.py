@@ -32,7 +32,7 @@ from providers.stream_reading import (
     with_left_out,
 )
 from providers.surrogates import encode_json
-from providers.timeouts import bounded, timed
+from providers.timeouts import bounded, for_call, timed
 from providers.transport.headers import remaining_quota
 from providers.types import (
     CompletionRequest,
@@ -126,18 +126,19 @@ class HttpProvider(ABC):
         Raises:
             ProviderError: whatever failed.
         """
-        call = self._complete(request)
-        if not self._has_timeouts:
+        call, timeout = self._complete(request), for_call(self.settings.timeout, request.timeout)
+        if timeout.answer is None and timeout.total is None:
             return await call
-        return await bounded(call, self.settings.timeout, provider=self.name, model=request.model)
+        return await bounded(call, timeout, provider=self.name, model=request.model)
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
         """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
         state = StreamState(CompletionResponse(model=request.model, provider=self.name))
         chunks: AsyncIterator[StreamChunk] = self._stream(request, state)
-        if self._has_timeouts:
-            chunks = timed(chunks, self.settings.timeout, provider=self.name, model=request.model)
-        return ChunkStream(chunks, state.response)
+        timeout = for_call(self.settings.timeout, request.timeout)
+        if not (timeout.first_token is None and timeout.idle is None and timeout.total is None):
+            chunks = timed(chunks, timeout, provider=self.name, model=request.model, heard=state.heard)
+        return ChunkStream(chunks, state.response, state.heard)
 
     async def count_exact(self, request: CompletionRequest) -> TokenCount:
         """The tokens of a request's prompt, tools and images included, as the vendor's own endpoint counts them.
@@ -206,11 +207,6 @@ class HttpProvider(ABC):
 
     # --- how it is done
 
-    @property
-    def _has_timeouts(self) -> bool:
-        timeout = self.settings.timeout
-        return not (timeout.first_token is None and timeout.idle is None and timeout.total is None)
-
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
             response, left_out = await self._open(request, stream=False)
@@ -225,7 +221,7 @@ class HttpProvider(ABC):
         try:
             response, state.left_out = await self._open(request, stream=True)
             try:
-                start = await beginning(response)
+                start = await beginning(response, state)
                 if is_stream(response, start, type(self).line_decoder, self.whole_types):
                     state.decoder = self._stream_decoder(request, _request_id(response))
                     lines = type(self).line_decoder()
@@ -285,7 +281,7 @@ class HttpProvider(ABC):
             path,
             None if body is None else encode_json(body),
             headers=dict(request.extra_headers or {}),
-            connect=request.connect_timeout,
+            connect=request.timeout.get("connect") if request.timeout else None,
         )
         if 200 <= response.status < 300:
             told = remaining_quota(response.headers, time.time())

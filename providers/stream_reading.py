@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -58,10 +59,11 @@ class LineDecoder(Protocol):
 class StreamState:
     """What is known of a stream while it runs."""
 
-    __slots__ = ("_empty", "committed", "decoder", "left_out", "whole")
+    __slots__ = ("_empty", "_heard", "committed", "decoder", "left_out", "whole")
 
     def __init__(self, empty: CompletionResponse) -> None:
         self._empty = empty
+        self._heard = -inf
         self.decoder: StreamDecoder | None = None
         self.whole: CompletionResponse | None = None
         self.committed = False
@@ -72,6 +74,15 @@ class StreamState:
         if self.whole is not None:
             return with_left_out(self.whole, self.left_out)
         return self._empty if self.decoder is None else with_left_out(self.decoder.response(), self.left_out)
+
+    def note_life(self, data: bytes) -> None:
+        """Take note of a line that came whole, a keep-alive or whatever it says; a byte now and then is no life."""
+        if b"\n" in data or b"\r" in data:
+            self._heard = asyncio.get_running_loop().time()
+
+    def heard(self) -> float:
+        """The loop's time of the vendor's last sign of life."""
+        return self._heard
 
     def failure(self, error: ProviderError) -> ProviderError:
         """After content was given out every failure is an interrupted stream, with what came so far."""
@@ -98,10 +109,11 @@ def is_stream(
     return line_decoder is not SSEDecoder or start.removeprefix(_BOM)[:1] not in (b"{", b"[", b"<")
 
 
-async def beginning(response: HttpResponse) -> bytes:
+async def beginning(response: HttpResponse, state: StreamState) -> bytes:
     """The first bytes of a body that tell what it is; some servers send blank lines while they prepare an answer."""
     start = b""
     while data := await response.read_some():
+        state.note_life(data)
         start = (start + data).lstrip()
         if not _UNSURE.fullmatch(start):
             break
@@ -131,6 +143,7 @@ async def read_chunks(
         else:
             try:
                 data = await (_late(response) if decoder.may_end else response.read_some())
+                state.note_life(data)
             except TimeoutError:  # some servers keep the connection and say nothing more
                 data = b""
             except ProviderError as error:

@@ -1,4 +1,4 @@
-"""The three timeouts that a caller feels: first token, idle and total.
+"""The timeouts that a caller feels: of a stream `first_token` and `idle`, of a plain call `answer`, of both `total`.
 
 Used by a provider on its own and by the router, so that each name means one thing. `connect` is the transport's.
 """
@@ -6,26 +6,47 @@ Used by a provider on its own and by the router, so that each name means one thi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from math import inf
-from typing import TypeVar
+from typing import Literal, TypeVar
+
+from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
 from providers.types import StreamChunk, Timeout
 
 T = TypeVar("T")
 
+NAMES: tuple[str, ...] = Timeout.__struct_fields__
+KEPT_ALIVE = 600.0  # seconds of silence that keep-alives may stretch a timeout to: models think, and wait in queues
+PATIENT = 60.0  # seconds: a shorter first_token is a wish to go on soon, and no keep-alive stretches it
+
 _MEANING = {
-    "first_token": "no answer within {limit:g} s (timeout.first_token)",
+    "first_token": "no content within {limit:g} s (timeout.first_token)",
     "idle": "no further content for {limit:g} s (timeout.idle)",
+    "answer": "no answer within {limit:g} s (timeout.answer)",
     "total": "the whole call took longer than {limit:g} s (timeout.total)",
 }
+
+
+def for_call(timeout: Timeout, own: Mapping[str, float | Literal["off"]] | None) -> Timeout:
+    """The timeouts of one call: what it says itself, else what is configured."""
+    if not own:
+        return timeout
+    return replace(timeout, **{name: None if limit == "off" else limit for name, limit in own.items()})
+
+
+def is_shorter(timeout: Timeout, usual: Timeout, name: str) -> bool:
+    """Whether one of the timeouts leaves less time than usual."""
+    limit: float | None = getattr(timeout, name)
+    most: float | None = getattr(usual, name)
+    return limit is not None and (most is None or limit < most)
 
 
 async def bounded(
     call: Awaitable[T], timeout: Timeout, *, provider: str, model: str, deadline: float | None = None
 ) -> T:
-    """Await a plain call within `first_token` and `total`.
+    """Await a plain call within `answer` and `total`.
 
     Args:
         deadline: the loop's time at which `total` ends, when it began before this call.
@@ -35,16 +56,15 @@ async def bounded(
     """
     now = asyncio.get_running_loop().time()
     end = _deadline(timeout, now, deadline)
-    first = now + (inf if timeout.first_token is None else timeout.first_token)
-    when = min(end, first)
+    until = now + (inf if timeout.answer is None else timeout.answer)
     watchdog = _Watchdog(asyncio.get_running_loop())
-    watchdog.watch(when)
+    watchdog.watch(min(end, until))
     try:
         return await call
     except asyncio.CancelledError:
         if not watchdog.struck:
             raise
-        raise _expired("first_token" if first < end else "total", timeout, provider, model) from None
+        raise _expired("answer" if until < end else "total", timeout, provider, model) from None
     finally:
         watchdog.close()
 
@@ -56,11 +76,17 @@ async def timed(
     provider: str,
     model: str,
     deadline: float | None = None,
+    heard: Callable[[], float] | None = None,
 ) -> AsyncGenerator[StreamChunk, None]:
-    """The same chunks, bounded by all three timeouts.
+    """The same chunks, bounded by `first_token` and `idle`, and by `total` before the first content.
 
-    Only content counts as progress: pings and role chunks do not re-arm a timer. Time that the consumer
-    spends between two chunks does not count as idle.
+    Only content is progress. A chunk without any is a sign of life, as are those that `heard` tells of: it stretches
+    `idle`, and a `first_token` that is not shorter than `PATIENT`, to `KEPT_ALIVE` at most. Time that the consumer
+    spends between two chunks does not count.
+
+    Args:
+        deadline: the loop's time at which `total` ends, when it began before this call.
+        heard: gives the loop's time at which the vendor gave its last sign of life.
 
     Raises:
         ProviderError: TIMEOUT with the phase that ran out.
@@ -69,9 +95,16 @@ async def timed(
     clock, following = loop.time, aiter(chunks).__anext__
     since = clock()
     end = _deadline(timeout, since, deadline)
-    phase = "first_token"
-    until = inf if timeout.first_token is None else since + timeout.first_token
-    watchdog = _Watchdog(loop)
+    phase, limit = "first_token", inf if timeout.first_token is None else timeout.first_token
+    longest = limit if limit < PATIENT else max(limit, KEPT_ALIVE)
+    until = since + limit
+    sign = -inf  # of life, when it came last
+
+    def stretched() -> float:
+        last = sign if heard is None else max(sign, heard())
+        return min(end, max(until, min(since + longest, last + limit)))
+
+    watchdog = _Watchdog(loop, stretched)
     try:
         while True:
             watchdog.watch(min(end, until))
@@ -82,16 +115,23 @@ async def timed(
             except asyncio.CancelledError:
                 if not watchdog.struck:
                     raise
-                raise _expired(phase if until < end else "total", timeout, provider, model) from None
+                over = stretched()
+                silence = clock() - since if over > until else None
+                raise _expired("total" if over >= end else phase, timeout, provider, model, silence) from None
             watchdog.rest()
             if chunk.has_content:
                 yield chunk
-                phase = "idle"
-                until = inf if timeout.idle is None else clock() + timeout.idle
+                if phase != "idle":
+                    phase, limit, end = "idle", inf if timeout.idle is None else timeout.idle, inf
+                    longest = max(limit, KEPT_ALIVE)
+                since = clock()
+                until = since + limit
             else:
                 given = clock()
                 yield chunk
-                until += clock() - given
+                sign = clock()
+                since += sign - given
+                until = since + limit
     finally:
         watchdog.close()
         close = getattr(chunks, "aclose", None)
@@ -104,12 +144,16 @@ class _Watchdog:
 
     One timer serves a whole stream: while chunks come, moving the moment costs an assignment, where
     `asyncio.timeout` would set up and take down a timer for each chunk.
+
+    Args:
+        stretched: asked when the time is up: gives the moment that it really ends.
     """
 
-    __slots__ = ("_cancelling", "_fired", "_loop", "_set_to", "_task", "_timer", "_when")
+    __slots__ = ("_cancelling", "_fired", "_loop", "_set_to", "_stretched", "_task", "_timer", "_when")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, stretched: Callable[[], float] | None = None) -> None:
         self._loop = loop
+        self._stretched = stretched
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
@@ -151,7 +195,10 @@ class _Watchdog:
         self._timer, self._set_to = None, inf
         if self._task is None:
             return  # the consumer has its turn; the next wait sets the timer again
-        if self._loop.time() < self._when:
+        now = self._loop.time()
+        if now >= self._when and self._stretched is not None:
+            self._when = self._stretched()
+        if now < self._when:
             self._set()
         else:
             self._fired = True
@@ -164,8 +211,14 @@ def _deadline(timeout: Timeout, now: float, deadline: float | None) -> float:
     return inf if timeout.total is None else now + timeout.total
 
 
-def _expired(phase: str, timeout: Timeout, provider: str, model: str) -> ProviderError:
+def _expired(phase: str, timeout: Timeout, provider: str, model: str, silence: float | None = None) -> ProviderError:
+    """What a call that ran out of time fails with; `silence` is how long keep-alives stretched it."""
     limit: float | None = getattr(timeout, phase)
-    # Without a limit of its own a call ends at the deadline that it was handed.
-    text = "the call's deadline passed (timeout.total)" if limit is None else _MEANING[phase].format(limit=limit)
+    if limit is None:
+        # Without a limit of its own a call ends at the deadline that it was handed.
+        text = "the call's deadline passed (timeout.total)"
+    elif silence is not None and phase != "total":
+        text = f"nothing but keep-alives for {silence:.4g} s (timeout.{phase})"
+    else:
+        text = _MEANING[phase].format(limit=limit)
     return ProviderError(ErrorCode.TIMEOUT, text, provider=provider, model=model, phase=phase)

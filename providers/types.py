@@ -163,7 +163,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
     "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
     "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
-    `connect_timeout` is in seconds, for a new connection.
+    `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off".
     """
 
     model: str
@@ -183,7 +183,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     affinity: str | None = None
     namespace: str | None = None
-    connect_timeout: float | None = None
+    timeout: dict[str, float | Literal["off"]] | None = None
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
@@ -316,14 +316,16 @@ class TokenCount(Struct, frozen=True):
 class Timeout(Struct, frozen=True, kw_only=True):
     """Seconds; None is no limit.
 
-    `connect` bounds the connection, `first_token` the time to the first content (for a plain call:
-    to the answer), `idle` the time between chunks with content, `total` the whole call.
+    `connect` bounds the connection. A stream has `first_token` for its first content and `idle` between contents, a
+    plain call `answer`, from the request to the whole answer. `total` bounds the whole request, tries and waits
+    included; of a stream what comes before its first content: a stream that goes on is never cut.
     """
 
     connect: float | None = 3.0
-    first_token: float | None = 30.0
-    idle: float | None = 30.0
-    total: float | None = 120.0
+    first_token: float | None = 60.0
+    idle: float | None = 60.0
+    answer: float | None = 600.0
+    total: float | None = 600.0
 
 
 class RemainingQuota(Struct, frozen=True):

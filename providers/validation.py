@@ -6,12 +6,15 @@ turn that made it) and the ranges that all vendors share.
 
 from __future__ import annotations
 
+from math import inf
+
 from providers.coerce import invalid
 from providers.surrogates import is_whole
-from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Tool
+from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Timeout, Tool
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _THINKING = frozenset({"off", "low", "medium", "high"})
+_TIMEOUTS = Timeout.__struct_fields__
 _CHOICES = frozenset({"auto", "none", "required"})
 # parameter: least, greatest
 _RANGES: tuple[tuple[str, float, float], ...] = (
@@ -46,6 +49,8 @@ def validate(request: CompletionRequest) -> None:
     named = isinstance(thinking, str) and thinking in _THINKING
     if thinking is not None and not named and not (type(thinking) is int and thinking > 0):
         invalid('thinking: "off", "low", "medium", "high" or a number of tokens above 0 is expected')
+    if request.timeout is not None:
+        _check_timeout(request.timeout)
     wanted = request.response_format
     if (
         wanted is not None
@@ -53,6 +58,17 @@ def validate(request: CompletionRequest) -> None:
         and not (isinstance(wanted, dict) and isinstance(wanted.get("schema"), dict))
     ):
         invalid('response_format: "json", or a dict with "name" and "schema" (a JSON Schema) is expected')
+
+
+def _check_timeout(timeout: object) -> None:
+    if not isinstance(timeout, dict):
+        invalid(f'timeout: a dict such as {{"total": 30}} is expected, with some of {", ".join(_TIMEOUTS)}')
+    for name, limit in timeout.items():
+        if name not in _TIMEOUTS:
+            invalid(f"timeout: {name!r} is none of {', '.join(_TIMEOUTS)}")
+        is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+        if limit != "off" and not (is_number and 0 < limit < inf):
+            invalid(f'timeout[{name!r}]: seconds above 0, or "off", are expected, not {limit!r}')
 
 
 def _check_numbers(request: CompletionRequest) -> None:

@@ -238,7 +238,7 @@ class Router:
         if self._ledger is None and self._follower is not None and self._engine.spending.accounts:
             from router.state.ledger import Ledger, folder  # here: only those with a budget need it
 
-            self._ledger = Ledger(str(self._follower.path), folder() / "spending.sqlite3", self._engine.spending)
+            self._ledger = Ledger(self._follower.path, folder() / "spending.sqlite3", self._engine.spending)
             self._engine.on_new_loop.append(self._ledger.on_new_loop)
             self._ledger.load()
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from router.views.figures import Snapshot
+from router.views.figures import Counts, Figures, Snapshot
+from router.views.money import UNKNOWN as UNKNOWN
+from router.views.money import dollars as dollars
 
-UNKNOWN = "–"
 _LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below each other stay apart
 
 
@@ -34,6 +35,14 @@ def _three(value: float) -> str:
 def rate(value: float | None) -> str:
     """Return a number a second, with one decimal below 100, so that it does not jump about."""
     return UNKNOWN if value is None else number(value) if value >= 99.95 else f"{value:.1f}"
+
+
+def allowance(per_second: float, period: float) -> str:
+    """Return what a limit allows in a period of so many seconds: 500/min, 1k/d, 1 in 2 s."""
+    for length, unit in ((1, "s"), (60, "min"), (3600, "h"), (86_400, "d")):
+        if period == length:
+            return f"{number(round(per_second * period, 6))}/{unit}"
+    return f"{number(round(per_second * period, 6))} in {span(period)}"
 
 
 def count(value: int | None) -> str:
@@ -74,15 +83,14 @@ def percent(share: float | None) -> str:
     return f"{share * 100:.1f} %" if 0 < share < 0.0995 else f"{share * 100:.0f} %"
 
 
-def dollars(value: float | None) -> str:
-    """Return US dollars as $0, $0.0004, $0.021, $1.24, $1.24k."""
-    if value is None:
-        return UNKNOWN
-    if value == 0:
-        return "$0"
-    if value < 0.1:
-        return f"${value:.4f}" if value < 0.01 else f"${value:.3f}"
-    return f"${value:.2f}" if value < 1000 else f"${number(value)}"
+def cost_of(counts: Counts) -> str:
+    """Return what calls have cost in US dollars: with a + where some of it is not known, a dash where nothing is."""
+    return dollars(counts.cost, at_least=counts.unpriced > 0)
+
+
+def cost_per_minute(figures: Figures) -> str:
+    """Return what calls cost in a minute."""
+    return dollars(figures.cost_per_minute, at_least=figures.window.unpriced > 0)
 
 
 def paid(cost: float | None, *, cached: bool) -> str:
@@ -96,7 +104,7 @@ def spent(snapshot: Snapshot, scope: str, name: str) -> str | None:
     """Return how much of its budget a route or provider has spent; None without a budget."""
     for budget in snapshot.spending:
         if budget.scope == scope and budget.name == name:
-            return f"{dollars(budget.used)} of {dollars(budget.limit)}"
+            return f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     return None
 
 

@@ -19,14 +19,12 @@ from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
 from providers.settings import ClientCertificate
-from providers.transport.engine import RawResponse, joined
+from providers.transport.aiohttp_sessions import Sessions
+from providers.transport.engine import RawResponse, StaleConnection, joined
 from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
 from providers.transport.tls import tls
 
-_READ_BUFFER = 256 * 1024
-_MAX_HEADER = 64 * 1024
 _LARGE = 1024 * 1024
-_IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 _KEPT = 64  # URLs, and timeouts, that are kept ready
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed session.
@@ -58,8 +56,8 @@ class AiohttpEngine:
         self._tls = verify, client_cert
         self._unix_socket = unix_socket
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._keeper: AsyncGenerator[aiohttp.ClientSession, None] | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._keeper: AsyncGenerator[Sessions, None] | None = None
+        self._sessions: Sessions | None = None
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._answers: set[_AiohttpAnswer] = set()  # that are being read
@@ -67,11 +65,11 @@ class AiohttpEngine:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
-        session = self._session
-        if session is None or session.closed or asyncio.get_running_loop() is not self._loop:
-            session = await self._open()
+        sessions = self._sessions
+        if sessions is None or sessions.pooled.closed or asyncio.get_running_loop() is not self._loop:
+            sessions = await self._open()
         try:
-            answer = await session.request(
+            answer = await sessions.current().request(
                 method,
                 self._url(url),
                 # A large body as a file, which aiohttp sends piece by piece in place of holding up the loop.
@@ -82,24 +80,27 @@ class AiohttpEngine:
                 timeout=self._timeout(connect),
             )
         except _FAILURES as error:
-            raise _as_httpx(error, url) from error
+            failure = _as_httpx(error, url)
+            if isinstance(failure, httpx.ReadError) and sessions.found_stale():
+                raise StaleConnection(str(failure)) from error
+            raise failure from error
         return _AiohttpAnswer(answer, self._answers)
 
     async def aclose(self) -> None:
-        keeper, self._keeper, self._session = self._keeper, None, None
+        keeper, self._keeper, self._sessions = self._keeper, None, None
         for answer in tuple(self._answers):
             answer.abort()  # a closed session does not wake those who read from it
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
 
-    async def _open(self) -> aiohttp.ClientSession:
+    async def _open(self) -> Sessions:
         context = await asyncio.to_thread(tls, *self._tls)  # it reads hundreds of certificates
         loop = asyncio.get_running_loop()
-        if self._session is None or self._session.closed or self._loop is not loop:  # else another call was first
+        if self._sessions is None or self._sessions.pooled.closed or self._loop is not loop:  # else another was first
             self._loop = loop
             self._keeper = _pool(context, self._unix_socket)
-            self._session = await anext(self._keeper)
-        return self._session
+            self._sessions = await anext(self._keeper)
+        return self._sessions
 
     def _url(self, url: str) -> URL:
         found = self._urls.get(url)
@@ -122,24 +123,12 @@ class AiohttpEngine:
         return found
 
 
-async def _pool(context: ssl.SSLContext | bool, path: str | None) -> AsyncGenerator[aiohttp.ClientSession, None]:
-    connector: aiohttp.BaseConnector
-    if path is None:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_CONNECTION, ssl=context)
-    else:
-        connector = aiohttp.UnixConnector(path, limit=0, keepalive_timeout=_IDLE_CONNECTION)
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,  # it would unpack all of what came at once
-        read_bufsize=_READ_BUFFER,
-        max_line_size=_MAX_HEADER,
-        max_field_size=_MAX_HEADER,
-    )
+async def _pool(context: ssl.SSLContext | bool, path: str | None) -> AsyncGenerator[Sessions, None]:
+    sessions = Sessions(context, path)
     try:
-        yield session
+        yield sessions
     finally:
-        await session.close()
+        await sessions.close()
 
 
 class _AiohttpAnswer:

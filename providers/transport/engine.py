@@ -5,8 +5,31 @@ Both engines, aiohttp and a handed-in httpx transport, tell their failures by ht
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from typing import Protocol
+
+import httpx
+
+# For `setsockopt`. A plain answer may take minutes in which nothing is sent, and the routers on the way forget silent
+# connections (after 240 s and 350 s at two large clouds); a side that has vanished is noticed after two minutes.
+KEEP_ALIVE: tuple[tuple[int, int, int], ...] = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (
+            ("TCP_KEEPIDLE", 60),
+            ("TCP_KEEPALIVE", 60),  # as macOS calls it
+            ("TCP_KEEPINTVL", 15),
+            ("TCP_KEEPCNT", 4),
+        )
+        if hasattr(socket, name)
+    ),
+)
+
+
+class StaleConnection(httpx.ReadError):
+    """A connection of the pool was closed just as it was used, before any byte of an answer (RFC 9112, 9.3.1)."""
 
 
 class RawResponse(Protocol):

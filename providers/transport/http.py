@@ -12,13 +12,14 @@ import random
 import re
 import time
 from collections.abc import AsyncGenerator, Mapping
+from typing import Literal
 
 import httpx
 
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
-from providers.transport.engine import HttpEngine, RawResponse
+from providers.transport.engine import HttpEngine, RawResponse, StaleConnection
 from providers.transport.environment import proxy_of
 from providers.transport.headers import retry_after
 from providers.transport.httpx_engine import HttpxEngine
@@ -199,14 +200,14 @@ class HttpClient:
         body: bytes | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        connect: float | None = None,
+        connect: float | Literal["off"] | None = None,
     ) -> HttpResponse:
         """Send a request and return when the answer's headers are here.
 
         Args:
             path: under the base URL, with a query or none.
             body: JSON.
-            connect: seconds that a new connection may take; None takes the settings' own.
+            connect: seconds that a new connection may take, or "off"; None takes the settings' own.
 
         Raises:
             ProviderError: CONNECTION_FAILED, TIMEOUT (phase "connect") or PROTOCOL_ERROR; also for a redirect, which
@@ -214,6 +215,7 @@ class HttpClient:
                 call that cannot be sent.
         """
         sent = self._headers
+        within = self._connect if connect is None else None if connect == "off" else connect
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
             sent = {**sent, **headers}
@@ -222,7 +224,7 @@ class HttpClient:
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
-                answer = await self._send(method, path, body, sent, connect)
+                answer = await self._send(method, path, body, sent, within)
             except ProviderError as error:
                 if last or error.code is not ErrorCode.CONNECTION_FAILED:
                     raise
@@ -243,9 +245,7 @@ class HttpClient:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], connect: float | None
     ) -> HttpResponse:
         try:
-            answer = await self._carrier.send(
-                method, self._url(path), headers, body, self._connect if connect is None else connect
-            )
+            answer = await self._carrier.send(method, self._url(path), headers, body, connect)
         except httpx.HTTPError as error:
             raise _failure(error, self._name, self._where) from None
         response = HttpResponse(answer, self._name)
@@ -328,4 +328,4 @@ def _failure(error: httpx.HTTPError, name: str, where: str) -> ProviderError:
     elif isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
         code = ErrorCode.PROTOCOL_ERROR
     text = f"{where}: {error}" if where else str(error)
-    return ProviderError(code, text, provider=name, phase=phase)
+    return ProviderError(code, text, provider=name, phase=phase, stale_connection=isinstance(error, StaleConnection))

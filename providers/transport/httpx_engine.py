@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
 
-from providers.transport.engine import RawResponse, joined
+from providers.transport.engine import KEEP_ALIVE, RawResponse, StaleConnection, joined
 from providers.transport.failures import reason
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
@@ -28,15 +29,77 @@ class HttpxEngine:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
-        extensions = {"timeout": {"connect": connect}}
+        call = _Call()
+        _call.set(call)
+        extensions = {"timeout": {"connect": connect}, "trace": call.trace}
         request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
         try:
             return _HttpxAnswer(await self._transport.handle_async_request(request))
         except (httpx.HTTPError, RuntimeError) as error:
-            raise _exact(error) from error
+            exact = _exact(error)
+            if call.was_stale and isinstance(exact, httpx.NetworkError):
+                raise StaleConnection(str(exact)) from error
+            raise exact from error
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+
+class _Call:
+    """One request, as httpcore's events tell of it; transports of other makes say nothing, and are not stale.
+
+    https://www.encode.io/httpcore/extensions/ (trace, network_stream)
+    """
+
+    __slots__ = ("_is_http1", "_is_new", "heard", "listens")
+
+    def __init__(self) -> None:
+        self._is_http1 = False  # HTTP/2 carries others on the same connection
+        self._is_new = False
+        self.listens = False  # its connection is one whose bytes are heard of
+        self.heard = False
+
+    @property
+    def was_stale(self) -> bool:
+        """Whether an earlier request used its connection as well, and this one got not a byte."""
+        return self._is_http1 and self.listens and not self._is_new and not self.heard
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_headers.started":
+            self._is_http1 = True
+        elif event.startswith("connection.connect_") and event.endswith(".complete"):
+            self._is_new = True
+            _keep_alive(info["return_value"])
+            _listen(info["return_value"])
+        elif event.endswith("start_tls.complete"):
+            _listen(info["return_value"])
+
+
+_call: ContextVar[_Call | None] = ContextVar("call", default=None)  # that the task makes
+
+
+def _keep_alive(stream: Any) -> None:
+    """Let a new connection notice when the other side is gone."""
+    made = stream.get_extra_info("socket")
+    for option in KEEP_ALIVE if made is not None else ():
+        with suppress(OSError):  # a socket of another family
+            made.setsockopt(*option)
+
+
+def _listen(stream: Any) -> None:
+    """Let the call that reads from a connection know that something came."""
+    read = stream.read
+
+    async def heard(*args: Any, **more: Any) -> bytes:
+        call = _call.get()
+        if call is not None:
+            call.listens = True
+        data: bytes = await read(*args, **more)
+        if data and call is not None:
+            call.heard = True
+        return data
+
+    stream.read = heard
 
 
 # h11's words for a connection that was closed too early (its `_readers.py` and httpcore's `http11.py`).

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from msgspec.structs import replace
 
@@ -32,6 +32,9 @@ CacheControl = Literal["use", "skip", "refresh", "only"]
 _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a thread
 
 
+Flight: TypeAlias = tuple[CacheKey, frozenset[tuple[str, object]]]  # what is asked, and the request's own timeouts
+
+
 class Found(NamedTuple):
     """What the cache has for a request. `key` is None when the request has none; `spare` may be served when all else
     fails.
@@ -48,7 +51,7 @@ class CachedRequests:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock)
-        self._calls: dict[CacheKey, SharedCall] = {}
+        self._calls: dict[Flight, SharedCall] = {}
         engine.adopters.append(self.adopt)
         engine.on_new_loop.append(self.on_new_loop)
 
@@ -66,7 +69,7 @@ class CachedRequests:
         call = partial(self._engine.complete, chain, request, trace)
         if lookup.key is None:
             return await call()
-        shared, is_first = self.join(lookup.key, chain, trace, lambda shared: shared.run(call))
+        shared, is_first = self.join(lookup.key, chain, request, trace, lambda shared: shared.run(call))
         recorder = None if is_first else self.recorder(trace, request, began)  # the first one's call has its own
         try:
             response = await shared.result()
@@ -128,12 +131,18 @@ class CachedRequests:
         return Found(None)
 
     def join(
-        self, key: CacheKey, chain: Chain, trace: Trace, start: Callable[[SharedCall], SharedCall]
+        self,
+        key: CacheKey,
+        chain: Chain,
+        request: CompletionRequest,
+        trace: Trace,
+        start: Callable[[SharedCall], SharedCall],
     ) -> tuple[SharedCall, bool]:
         """Join the call that all identical requests wait for; says whether this request has begun it. It has to be
-        left.
+        left. Who has timeouts of their own waits with their like: one's haste is not for others.
         """
-        under_way = self._calls.get(key)
+        flight = key, _own_timeouts(request)
+        under_way = self._calls.get(flight)
         if under_way is not None:
             self.cache.stats.joined += 1
             trace.cache = "joined"
@@ -145,12 +154,12 @@ class CachedRequests:
             trace.cache = self.cache.keep(key, response, chain.cache)
 
         def on_end() -> None:
-            if self._calls.get(key) is joined:
-                del self._calls[key]
+            if self._calls.get(flight) is joined:
+                del self._calls[flight]
 
         joined = SharedCall(on_answer, on_end)
         joined.join()
-        self._calls[key] = start(joined)
+        self._calls[flight] = start(joined)
         return joined, True
 
     def hit(self, entry: Entry, trace: Trace) -> CompletionResponse:
@@ -196,6 +205,10 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
     if chain.cache is None and control == "only":
         raise RouteExhausted(chain.route, trace, note='the route keeps no answers (cache="only")')
     return chain.cache is None
+
+
+def _own_timeouts(request: CompletionRequest) -> frozenset[tuple[str, object]]:
+    return frozenset(request.timeout.items()) if request.timeout else frozenset()
 
 
 class CachedStream:
@@ -254,7 +267,9 @@ class CachedStream:
     async def _joined(self, key: CacheKey, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
         """From the call that all identical requests share; what it fails with may leave the spare to be served."""
         chain, clock = self._live.chain, asyncio.get_running_loop().time
-        shared, is_first = self._requests.join(key, chain, self.trace, lambda shared: shared.stream(self._live))
+        shared, is_first = self._requests.join(
+            key, chain, self._live.request, self.trace, lambda shared: shared.stream(self._live)
+        )
         self._shared = shared
         recorder = None if is_first else self._record(began)
         try:

@@ -13,7 +13,7 @@ import msgspec
 
 from providers.types import CompletionRequest, Message
 
-LEFT_OUT = frozenset({"model", "messages", "affinity", "namespace", "connect_timeout", "metadata"})
+LEFT_OUT = frozenset({"model", "messages", "affinity", "namespace", "timeout", "metadata"})
 _PARTS = tuple(name for name in CompletionRequest.__struct_fields__ if name not in LEFT_OUT)
 
 

@@ -25,6 +25,7 @@ from router.plan.pricing import cost
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
+from router.views.money import UNKNOWN, dollars
 
 _WIDTH = 80  # characters of a part of the key that are shown
 
@@ -173,5 +174,5 @@ def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, A
 def _cost_text(offer: dict[str, Any]) -> str:
     least, most = offer["cost_least"], offer["cost_most"]
     if least is None:
-        return ""
-    return f"  ${least:.6f} or more" if most is None else f"  ${least:.6f} to ${most:.6f}"
+        return f"  cost {UNKNOWN}"
+    return f"  {dollars(least, fine=True)} " + ("or more" if most is None else f"to {dollars(most, fine=True)}")

@@ -178,5 +178,5 @@ routes:
     # What is tried when that fails, in this order:
     fallbacks:{fallbacks}
     # budget: $5/d   stops spending at so much a day
-    # timeout: {{first_token: 10s}}
+    # timeout: {{first_token: 10s, answer: 1m}}   of a stream, of a plain call
 """

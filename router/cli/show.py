@@ -9,6 +9,7 @@ import click
 from router.cli.common import Failure, file_option, valid_file
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain, Plan, Tier
+from router.views.money import exact_dollars
 
 if TYPE_CHECKING:
     from router.config import LoadResult
@@ -49,7 +50,7 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
         _show_policy(chain, policy, plan, loaded)
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
-        click.echo(f"  budget of {budget.owner}: ${budget.usd:g} {budget.period}")
+        click.echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}")
 
 
 def tier_line(tier: Tier) -> str:

@@ -11,9 +11,19 @@ import click
 import msgspec
 
 from router.cli.common import Failure
+from router.views.money import dollars
 
 if TYPE_CHECKING:
-    from router.views.figures import Figures, Health, ProviderFigures, ReloadNote, RouteFigures, Snapshot, TargetFigures
+    from router.views.figures import (
+        Figures,
+        Health,
+        ProviderFigures,
+        ReloadNote,
+        RouteFigures,
+        Snapshot,
+        Spending,
+        TargetFigures,
+    )
 
 NOTHING_RUNS = 3
 _LAMPS = {
@@ -94,6 +104,7 @@ def render(snapshot: Snapshot) -> str:
     for provider in snapshot.providers:
         lines += _provider(provider, snapshot.time)
     lines += [_route(route) for route in snapshot.routes]
+    lines += [_budget(budget, snapshot.time) for budget in snapshot.spending]
     return "\n".join(lines)
 
 
@@ -117,6 +128,12 @@ def _route(route: RouteFigures) -> str:
     return f"  → {route.name:<20} {_figures(route.figures)}  {flows}".rstrip()
 
 
+def _budget(budget: Spending, now: float) -> str:
+    used = f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
+    left = "" if budget.resets_at is None else f", begins anew in {_duration(max(0.0, budget.resets_at - now))}"
+    return f"  $ budget of {budget.scope} {budget.name}: {used}{left}"
+
+
 def _health(health: Health, now: float) -> str:
     sign, colour = _LAMPS[health.state]
     left = "" if health.until is None else f" {max(0.0, health.until - now):.0f} s"
@@ -131,8 +148,8 @@ def _figures(figures: Figures) -> str:
     parts.append(f"p50 {_milliseconds(figures.first_token.p50)}  p95 {_milliseconds(figures.first_token.p95)}")
     if figures.error_rate:
         parts.append(click.style(f"{figures.error_rate:.1%} {figures.leading_code or 'failed'}", fg="red"))
-    if figures.cost_per_minute:
-        parts.append(f"${figures.cost_per_minute:.4f}/min")
+    if figures.cost_per_minute or figures.window.unpriced:
+        parts.append(f"{dollars(figures.cost_per_minute, at_least=figures.window.unpriced > 0)}/min")
     return "  ".join(parts)
 
 

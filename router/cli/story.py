@@ -13,6 +13,7 @@ from providers.errors import SignalboxError
 from providers.types import CompletionResponse
 from router.cli.common import failed
 from router.router import Router
+from router.views.money import dollars
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _summary(rows: list[_Row]) -> None:
     )
     for row in rows:
         answer = row.response
-        cost = "-" if answer.cost is None else f"${answer.cost:.6f}"
+        cost = dollars(answer.cost, fine=True)
         tokens = "-" if answer.usage.output_tokens is None else str(answer.usage.output_tokens)
         click.echo(
             f"  {row.asked:<8}{answer.provider + '/' + answer.model:<30}{len(row.trace.attempts):>8}"

@@ -13,6 +13,7 @@ from router.config.interpolate import Expanded, Interpolator, Unset
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.shorthand import expand_shorthand
+from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
@@ -116,6 +117,8 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
         expand_shorthand(root)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
+        if file is not None and not findings.failed:
+            check_timeouts(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from providers.timeouts import NAMES
 from providers.types import Timeout
 from router.config.schema import RoutesFile
 
 Origin = Literal["built in"] | tuple[str | int, ...]
 
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
-    "timeout": {name: getattr(Timeout(), name) for name in ("connect", "first_token", "idle", "total")},
+    "timeout": {name: getattr(Timeout(), name) for name in NAMES},
     "retry": {
         "max_attempts": 4,
         "same_target": 1,

@@ -19,9 +19,8 @@ from router.config.yaml_reader import Node, core_scalar
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_COMPARISONS = 20_000  # of names in search of a similar one: about half a second
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_PARAMS = {
-    name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in ("model", "messages", "tools")
-}
+_NO_PARAMS = ("model", "messages", "tools", "timeout")
+_PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 
 def check_names(root: Node, disabled: Mapping[str, str], findings: Findings) -> None:

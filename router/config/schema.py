@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema, model_validator
 
 from router.config.values import (
+    Allowances,
     Code,
     Count,
     CountOrZero,
@@ -20,10 +21,10 @@ from router.config.values import (
     FlagOrPath,
     HedgeDelay,
     KeepAlive,
+    Limit,
     Number,
     Percent,
     ProxyUrl,
-    Rate,
     Secret,
     Size,
     Text,
@@ -49,12 +50,13 @@ def key(description: str, default: Any = None, **more: Any) -> Any:
 
 
 class TimeoutPolicy(Section):
-    """How long to wait, in seconds."""
+    """How long to wait, in seconds, or `off`."""
 
-    connect: Duration | None = key("How long a connection may take.")
-    first_token: Duration | None = key("How long until the first content (a plain call: the answer).")
-    idle: Duration | None = key("How long between two chunks with content.")
-    total: Duration | None = key("The deadline of the whole request, over all attempts.")
+    connect: Limit = key("How long a connection may take; off: as long as it takes.")
+    first_token: Limit = key("Of a stream: how long until its first content.")
+    idle: Limit = key("Of a stream: how long between two pieces with content; keep-alives stretch it to 10m.")
+    answer: Limit = key("Of a plain call: how long one target may take for the whole answer.")
+    total: Limit = key("The deadline of the request, over all attempts; of a stream: until its first content.")
 
 
 class RetryPolicy(Section):
@@ -105,10 +107,10 @@ def _ordered(low: float | None, high: float | None, low_name: str, high_name: st
 
 
 class LimitsPolicy(Section):
-    """What the vendor allows; rates are per second once read."""
+    """What the vendor allows. Several rates side by side all hold, each in any window of its own period."""
 
-    requests: Rate | None = key("Requests in a period, such as 500/min.")
-    tokens: Rate | None = key("Tokens in a period, such as 200k/min.")
+    requests: Allowances | None = key("Requests in a period, such as 500/min, or a list such as [60/min, 1000/d].")
+    tokens: Allowances | None = key("Tokens in a period, such as 200k/min, or a list of such rates.")
     in_flight: Count | None = key("Requests at the same time.")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from router.config.interpolate import shown
 
@@ -34,11 +35,26 @@ _PERIOD_WORDS = {"sec": "s", "second": "s", "minute": "min", "hour": "h", "day":
 # A month is one of the calendar; these are the seconds of a mean one.
 BUDGET_PERIODS = {**PERIODS, "w": Decimal(604_800), "month": Decimal(2_629_746)}
 
+_MEANS_OFF = frozenset(
+    ("", "none", "no", "null", "~", "never", "false", "true", "disabled", "inf", "infinite", "unlimited")
+)
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _AMOUNT = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
 _RATE = re.compile(rf"({_NUMBER}\s*[kM]?)\s*/\s*([a-z]+)")
 _PERCENT = re.compile(rf"({_NUMBER})\s*%")
 _BUDGET = re.compile(rf"\$\s*({_NUMBER})\s*/\s*([a-z]+)")
+
+
+class Allowance(NamedTuple):
+    """So much in any `period` of that many seconds: `250/d` is (250, 86400)."""
+
+    amount: float
+    period: float
+
+    @property
+    def per_second(self) -> float:
+        """The same as a mean flow."""
+        return self.amount / self.period
 
 
 def duration(value: object) -> float:
@@ -50,6 +66,26 @@ def duration(value: object) -> float:
     if _is_number(value):
         raise ValueError(f"a duration needs a unit: write {shown(value)}s or {shown(value)}ms")
     return float(_amount(value, DURATIONS, "a duration, such as 250ms, 5s, 2m, 1h or 1d"))
+
+
+class OtherWordForOff(ValueError):
+    """Somebody means no limit and says so in another way than the language does."""
+
+    def __init__(self) -> None:
+        super().__init__("no limit is written as off; else a duration, such as 5s, is expected")
+
+
+def limit(value: object) -> float | str:
+    """A duration above 0, or `off`: the one word for no limit. Raises ValueError."""
+    if value == "off":
+        return "off"
+    text = "null" if value is None else str(value).strip().lower()
+    if text == "off" or text.lstrip("-+.") in _MEANS_OFF or re.fullmatch(r"0+(\.0*)?|-[0-9.]+", text):
+        raise OtherWordForOff
+    seconds = duration(value)
+    if not seconds > 0:
+        raise ValueError("this must be more than 0; no limit is written as off")
+    return seconds
 
 
 def count(value: object) -> int:
@@ -73,13 +109,35 @@ def size(value: object) -> int:
 
 def rate(value: object) -> float:
     """Per second, of `500/min`, `200k/min`, `10/s`, `5k/h`, `1M/d`. Raises ValueError."""
+    amount, period = _rate(value)
+    return float(amount / period)
+
+
+def allowances(value: object) -> tuple[Allowance, ...]:
+    """One rate or a list of them, each with its own period: `500/min`, `[60/min, 1000/d]`. Raises ValueError.
+
+    Less than one in a period is one in a longer period: `0.5/s` is one in two seconds.
+    """
+    written = value if isinstance(value, list | tuple) else [value]
+    if not written:
+        raise ValueError("a list of rates needs one at least, such as [60/min, 1000/d]")
+    found = []
+    for amount, period in map(_rate, written):
+        if amount <= 0:
+            raise ValueError("this must be more than 0")
+        scale = min(Decimal(1), amount)
+        found.append(Allowance(float(amount / scale), float(period / scale)))
+    return tuple(found)
+
+
+def _rate(value: object) -> tuple[Decimal, Decimal]:
     if _is_number(value):
         raise ValueError(f"a rate needs a period: write {shown(value)}/min or {shown(value)}/s")
     form = "a rate, such as 10/s, 500/min, 200k/min or 5k/h"
     found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is not {form}")
-    return float(_amount(found[1], COUNTS, form) / _period(found[2], value, form))
+    return _amount(found[1], COUNTS, form), _period(found[2], value, form)
 
 
 def percent(value: object) -> float:
@@ -129,6 +187,16 @@ def format_rate(per_second: float) -> str:
         if float((amount := round(_decimal(per_second) * seconds, 9)) / seconds) == per_second
     ]
     return min(exact, key=lambda pair: len(pair[0]))[0] if exact else f"{_plain(_decimal(per_second))}/s"
+
+
+def format_allowance(allowance: Allowance) -> str:
+    """An allowance as it is written, such as `500/min`; `1 in 2 s` where no period has its length."""
+    for unit, seconds in PERIODS.items():
+        if float(seconds) == allowance.period:
+            amount = _decimal(allowance.amount)
+            whole = amount == amount.to_integral_value()
+            return f"{format_count(int(amount)) if whole else _plain(amount)}/{unit}"
+    return f"{_plain(_decimal(allowance.amount))} in {format_duration(allowance.period)}"
 
 
 def format_percent(fraction: float) -> str:

@@ -72,6 +72,8 @@ def _report(
         else:
             near = did_you_mean(name, _keys_at(model, loc[:-1]))
             findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
+    elif kind == "no_limit":
+        findings.add(node.place, node.path, str(found["msg"]))
     elif _is_null(node):
         findings.add(node.key_at, node.path, "this has no value; write one, or take the key out")
     elif kind == "literal_error":

@@ -9,7 +9,8 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, SecretStr, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from providers.errors import CONSEQUENCES, ErrorCode
 from router.config import units
@@ -65,6 +66,13 @@ def _not_negative(value: Any) -> float:
     if number < 0:
         raise ValueError("this must not be below 0")
     return number
+
+
+def _limit(value: Any) -> float | str:
+    try:
+        return units.limit(_scalar(value))
+    except units.OtherWordForOff as error:
+        raise PydanticCustomError("no_limit", str(error)) from None
 
 
 def _url(value: Any) -> str:
@@ -147,15 +155,23 @@ def _written(form: str, *examples: str) -> WithJsonSchema:
 _DURATION = _written(r"^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "250ms", "5s", "2m", "1h", "1d")
 Duration = Annotated[float, BeforeValidator(_positive(units.duration)), _DURATION]
 Wait = Annotated[float, BeforeValidator(units.duration), _DURATION]
+Limit = Annotated[  # of time; None: not written
+    float | Literal["off"] | None,
+    BeforeValidator(_limit),
+    _written(r"^off$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "5s", "2m", "off"),
+]
 Size = Annotated[
     int,
     BeforeValidator(_positive(units.size)),
     _written(r"^[0-9.]+\s*([KMG]i?)?B$|\$\{", "512KB", "1MB", "1GB"),
 ]
-Rate = Annotated[
-    float,
-    BeforeValidator(_positive(units.rate)),
-    _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min"),
+_RATE = _written(r"^[0-9.]+\s*[kM]?\s*/\s*[a-z]+$|\$\{", "500/min", "200k/min")
+Rate = Annotated[float, BeforeValidator(_positive(units.rate)), _RATE]
+_RATE_LIST = {"type": "array", "items": _RATE.json_schema, "minItems": 1, "examples": [["60/min", "1000/d"]]}
+Allowances = Annotated[
+    tuple[units.Allowance, ...],
+    PlainValidator(units.allowances),
+    WithJsonSchema({"anyOf": [_RATE.json_schema, _RATE_LIST]}),
 ]
 Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
 Count = Annotated[

@@ -22,7 +22,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
     try:
         response = await bounded(
             provider.complete(for_target(context.request, target)),
-            target.timeout,
+            context.timeout_of(target),
             provider=target.provider,
             model=target.model,
             deadline=context.deadline,
@@ -31,6 +31,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         raise _uncommitted(error) from None
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and response.finish_reason == "content_filter":
+        lease.seen = response
         raise _refusal(response, target)
     return response
 
@@ -72,25 +73,29 @@ async def open_once(
     context: RequestContext, request: CompletionRequest, provider: Provider, target: Target, lease: Lease
 ) -> OpenedStream:
     """Open a stream of one target; returns at its first content (or its end) and holds back chunks without any."""
-    opened = await _open(provider, for_target(request, target), target, context.deadline)
+    opened = await _open(context, provider, for_target(request, target), target)
     now = context.clock()
     opened.first_token = now - lease.started
     lease.first_token(opened.first_token, now, streaming=True)
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
+        lease.seen = opened.response
         await opened.aclose()
         raise _refusal(opened.response, target)
     return opened
 
 
-async def _open(provider: Provider, request: CompletionRequest, target: Target, deadline: float) -> OpenedStream:
+async def _open(
+    context: RequestContext, provider: Provider, request: CompletionRequest, target: Target
+) -> OpenedStream:
     source = provider.stream(request)
     chunks = timed(
         aiter(source),
-        target.timeout,
+        context.timeout_of(target),
         provider=target.provider,
         model=target.model,
-        deadline=deadline,
+        deadline=context.deadline,
+        heard=source.heard,
     )
     try:
         async for chunk in chunks:

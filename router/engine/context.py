@@ -7,13 +7,15 @@ from collections.abc import Callable, MutableMapping
 
 import msgspec
 
-from providers.types import CompletionRequest
+from providers.timeouts import for_call
+from providers.types import CompletionRequest, Timeout
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import Balancers
 from router.engine.connections import ProviderPool
 from router.engine.needs import Requirements
 from router.engine.token_counts import TokenCounts
 from router.plan.plan import Chain
+from router.plan.target import Target
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
@@ -21,12 +23,13 @@ from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
 
 
-class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
+class RequestContext(msgspec.Struct, kw_only=True):
     """One request while it is routed, and what it shares with others.
 
     Args:
         recorder: told of every attempt and of the end.
         clock: the loop's time in seconds; `began`, when the request did, and `deadline` are on it.
+        total: seconds from the beginning to the deadline; infinity is none.
         windows: context windows learned from errors, by the target's identity.
         retry_budget: shared by all requests of the route; `hedge_budget` likewise.
         spending: None where the file has no budget.
@@ -43,12 +46,21 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     token_counts: TokenCounts
     clock: Callable[[], float]
     began: float
+    total: float
     deadline: float
     rng: random.Random
     windows: MutableMapping[str, int]
     retry_budget: RetryBudget
     hedge_budget: HedgeBudget
     spending: Spending | None = None
+
+    def begin_anew(self) -> None:
+        """Give the request its whole time again, when a stream that was under way broke: that time was not waited."""
+        self.deadline = self.clock() + self.total
+
+    def timeout_of(self, target: Target) -> Timeout:
+        """Return the timeouts of a call to this target: the request's own word first."""
+        return for_call(target.timeout, self.request.timeout)
 
     def balance_context(self, now: float) -> BalanceContext:
         """Make what a balancer may look at."""

@@ -11,7 +11,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.errors import CONSEQUENCES, ProviderError
 from router.engine.context import RequestContext
 from router.engine.eligibility import Progress, breakers_admit, callable_later, is_probed, pick
 from router.engine.needs import serves
@@ -37,14 +37,11 @@ def decide(context: RequestContext) -> Decision:
         progress.entered.add(tier_index)
         pick_next = partial(pick, context, progress, tier_index, set())
         while (call := pick_next()) is not None:
-            while True:
-                if note := _no_more_attempts(context, progress):
-                    return End(note)
-                error = yield from _call(call, context, progress, pick_next)
-                if error is None:
-                    return End()
-                if not _retry_stale_connection(context, progress, call, error):
-                    break
+            if note := _no_more_attempts(context, progress):
+                return End(note)
+            error = yield from _call(call, context, progress, pick_next)
+            if error is None:
+                return End()
             if _is_final(error):
                 if not _is_named_later(context, tier_index, error):
                     return End(is_callers_fault=True)
@@ -87,11 +84,28 @@ def _call(
             outcome = yield hedge
             continue
         assert isinstance(outcome, Failed)
+        if _may_renew(outcome, call, context, progress):
+            call = replace(outcome.call or call, reserved=None, placed=False)
+            outcome = yield call
+            continue
         progress.learn(outcome.call or call, outcome.error)
         if not outcome.others:
             return outcome.error
         outcome = yield Stay()
     return None
+
+
+def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Progress) -> bool:
+    """Say whether a call is made again at once, on a new connection, since an old one was closed just as it was used.
+
+    Once for a target. It is no further attempt: nothing of the first has reached the model, as far as one can tell.
+    """
+    call = failed.call or call
+    target = call.target
+    if not failed.error.stale_connection or failed.others or target.identity in progress.renewed:
+        return False
+    progress.renewed.add(target.identity)
+    return context.states.refusal_for_key(target, call.key, 0, 0, context.clock()) is None
 
 
 def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pick_hedge: PickHedge) -> Call | None:
@@ -141,19 +155,6 @@ def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
     if not progress.attempts:
         return ""  # the first is always made
     return "the deadline has passed (timeout.total)" if context.clock() >= context.deadline else ""
-
-
-def _retry_stale_connection(context: RequestContext, progress: Progress, call: Call, error: ProviderError) -> bool:
-    """Say whether to try the same target again at once, since the server closed a pooled connection just as it was
-    used.
-    """
-    target = call.target
-    is_first = len(progress.tried.get(target.identity, ())) == 1
-    if error.code is not ErrorCode.CONNECTION_FAILED or error.phase != "read" or not is_first:
-        return False
-    now = context.clock()
-    refusal = context.states.refusal_for_key(target, call.key, 0, 0, now)
-    return target.retry.same_target > 0 and refusal is None and context.retry_budget.take(now)
 
 
 # --- waiting

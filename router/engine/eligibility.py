@@ -16,6 +16,7 @@ from router.engine.needs import why_unfit
 from router.engine.steps import Call
 from router.plan.target import Key, Target
 from router.state.guard import Refusal
+from router.views.money import exact_dollars
 from router.views.trace import Skip
 
 # What a skip counts as when a tier is left without one attempt, so that `on` can name it.
@@ -34,11 +35,12 @@ _SKIP_CODES = {
 
 class Progress(msgspec.Struct):
     """What a request has seen so far. `tried` has an error for each attempt, and `keys` the keys that an error was
-    about, both by the target's identity.
+    about, both by the target's identity; `renewed` are the targets that were called again on a new connection.
     """
 
     tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
+    renewed: set[str] = set()
     entered: set[int] = set()  # tiers
     attempts: int = 0
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
@@ -130,8 +132,9 @@ def over_budget(context: RequestContext, target: Target, now: float) -> Refusal 
         return None
     account, seconds = over
     budget = account.budget
-    used = f"${account.spent:.2f} of ${budget.usd:g} {budget.period}"
-    message = f"the budget of {budget.owner} is used up ({used}); it begins anew in {_rough(seconds)}"
+    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(budget.usd)} {budget.period}"
+    how = "is used up" if account.is_used_up else "is granted to other processes"
+    message = f"the budget of {budget.owner} {how} ({used}); it begins anew in {_rough(seconds)}"
     return Refusal("over_budget", message, now + seconds)
 
 

@@ -110,6 +110,7 @@ class Engine:
         clock = self.enter_loop().time
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
+        total = _total(chain, request)
         return RequestContext(
             chain=chain,
             request=request,
@@ -122,7 +123,8 @@ class Engine:
             token_counts=self.token_counts,
             clock=clock,
             began=now,
-            deadline=inf if chain.total is None else now + chain.total,
+            total=total,
+            deadline=now + total,
             rng=self.rng,
             windows=self._windows,
             retry_budget=retry_budget,
@@ -201,3 +203,11 @@ class Engine:
         """Close all connections; calls under way fail at once."""
         self.closed = True
         await self.providers.aclose()
+
+
+def _total(chain: Chain, request: CompletionRequest) -> float:
+    """Return the seconds that a request has: by its own word, else by its route's; infinity where there is no limit."""
+    own = None if request.timeout is None else request.timeout.get("total")
+    if own is None:
+        return inf if chain.total is None else chain.total
+    return inf if own == "off" else own

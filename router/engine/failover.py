@@ -14,6 +14,7 @@ from typing import Generic, Self, TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
+from providers.timeouts import NAMES, is_shorter
 from providers.types import CompletionResponse, Usage
 from router.cleanup import to_the_end
 from router.engine.context import RequestContext
@@ -54,7 +55,7 @@ class Delivery(Generic[T]):
         context, lease, target = self._context, self.lease, self.call.target
         if first is None:
             lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
-        lease.succeeded(now, response.usage)
+        lease.succeeded(now, response)
         context.token_counts.learn(target, context.request, response.usage)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
@@ -66,12 +67,10 @@ class Delivery(Generic[T]):
         """Report that the stream broke after its first content."""
         _report_failure(self._context, self.call, self.lease, error)
 
-    def abandoned(self, answered: int = 0) -> None:
-        """Report that the caller went away after about so many tokens of the answer, unless the outcome was reported
-        already.
-        """
+    def abandoned(self, partial: CompletionResponse | None = None) -> None:
+        """Report that the caller went away after so much of the answer, unless the outcome was reported already."""
         if self.lease.is_open:
-            self.lease.cancelled(self._context.clock(), answered)
+            self.lease.cancelled(self._context.clock(), partial)
 
 
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
@@ -134,6 +133,10 @@ class FailOver(Generic[T]):
         """
         context = self._context
         self._error = broken
+        if broken is not None:
+            context.begin_anew()
+        if context.spending is not None and context.spending.keeper is not None:
+            await context.spending.ready((context.chain.budget, *(target.budget for target in context.chain.targets)))
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken))
             while True:
@@ -274,7 +277,7 @@ class FailOver(Generic[T]):
 def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
     """Report a failure to the lease, the trace and the figures."""
     now = context.clock()
-    hold = lease.failed(failure, now)
+    hold = lease.failed(failure, now, is_evidence=not _is_no_evidence(context, call.target, failure))
     if hold is not None:
         context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
     context.trace.entries.append(
@@ -294,6 +297,20 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
     context.recorder.attempt_failed(call.target, failure, now)
     if failure.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and failure.context_window:
         context.windows[call.target.identity] = failure.context_window
+
+
+def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderError) -> bool:
+    """Say whether a failure tells nothing about the target: the caller did not wait as long as is usual with it.
+
+    Its own timeouts are usual, those of its model and provider; a route's or a call's may be shorter. `total` is always
+    the caller's: what was left of it when this call began is chance. An old connection that was closed tells of itself.
+    """
+    phase = failure.phase
+    if phase == "total" or failure.stale_connection:
+        return True
+    if failure.code not in (ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED) or phase not in NAMES:
+        return False
+    return is_shorter(context.timeout_of(target), target.usual, phase)
 
 
 def _begin(call: Call, context: RequestContext) -> Lease:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from providers.coerce import (
 from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
+from router.config.units import duration
 from router.engine.needs import Requirements
 from router.plan.target import Target
 
@@ -52,6 +53,8 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         values["tool_choice"] = coerce_tool_choice(values["tool_choice"])
     if values.get("response_format") is not None:
         values["response_format"] = coerce_response_format(values["response_format"])
+    if isinstance(values.get("timeout"), Mapping):
+        values["timeout"] = {name: _limit(limit) for name, limit in values["timeout"].items()}
     stop = values.get("stop")
     if stop is not None:
         values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
@@ -59,6 +62,16 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         if name in values and not values[name]:
             values[name] = ()
     return values
+
+
+def _limit(value: Any) -> Any:
+    """Return the seconds of a text such as `5s`, as the file has them; whatever else it is, validation judges."""
+    if not isinstance(value, str) or value == "off":
+        return value
+    try:
+        return duration(value)
+    except ValueError:
+        return value
 
 
 def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
@@ -88,17 +101,23 @@ def _affinity(request: CompletionRequest) -> bytes:
     return request.messages[0].text[:_LEADING].encode()
 
 
+def _connecting(request: CompletionRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
+    """Return how long a connection may take, where it is not as long as the provider has it."""
+    own = None if request.timeout is None else request.timeout.get("connect")
+    limit = target.connect if own is None else own
+    return None if limit is None else {"connect": limit}
+
+
 def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     """Return the request as this target gets it: with its model id, and its params where the caller said nothing.
 
     Raises:
         ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.
     """
-    if not target.params and target.connect is None:
+    timeout = _connecting(request, target)  # all that a provider sees to itself
+    if not target.params and timeout is None and request.timeout is None:
         return replace(request, model=target.model)
-    changes: dict[str, Any] = {"model": target.model}
-    if target.connect is not None and request.connect_timeout is None:
-        changes["connect_timeout"] = target.connect
+    changes: dict[str, Any] = {"model": target.model, "timeout": timeout}
     extra: dict[str, Any] = {}
     for key, value in target.params.items():
         if key not in _REQUEST_FIELDS:

@@ -18,7 +18,7 @@ from router.engine.failover import Delivery, FailOver, with_routing_info
 from router.errors import RouteExhausted
 from router.plan.plan import Chain
 from router.plan.target import Target
-from router.state.lease import Lease, rough_tokens
+from router.state.lease import Lease
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
 
@@ -148,7 +148,7 @@ class LiveStream:
                     interrupted = self._interrupted(error)
                     delivery.broke(interrupted)
                 finally:
-                    delivery.abandoned(rough_tokens(opened.response.text) if delivery.lease.is_open else 0)
+                    delivery.abandoned(opened.response if delivery.lease.is_open else None)
                     await opened.aclose()
                 delivery = await self._after_break(failover, interrupted)
                 if not self._before:

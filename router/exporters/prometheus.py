@@ -111,7 +111,8 @@ def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
             errors.add_metric([*key, code], failures)
         tokens.add_metric([*key, "input"], counted.input_tokens)
         tokens.add_metric([*key, "output"], counted.output_tokens)
-        spent.add_metric([*key], counted.cost)
+        if counted.cost is not None:
+            spent.add_metric([*key], counted.cost)
     yield from (errors, tokens, spent)
     first = HistogramMetricFamily("signalbox_first_token_seconds", "From a call to its first content", labels=labels)
     for target_figures in snapshot.targets:
@@ -133,7 +134,8 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     spent = GaugeMetricFamily("signalbox_budget_spent_usd", "Spent in the current period", labels=["scope", "name"])
     limit = GaugeMetricFamily("signalbox_budget_limit_usd", "The budget of a period", labels=["scope", "name"])
     for budget in snapshot.spending:
-        spent.add_metric([budget.scope, budget.name], budget.used)
+        if budget.used is not None:
+            spent.add_metric([budget.scope, budget.name], budget.used)
         limit.add_metric([budget.scope, budget.name], budget.limit)
     yield from (spent, limit)
     accepted = snapshot.last_reload is None or snapshot.last_reload.accepted

@@ -56,10 +56,10 @@ def _health(guard: Guard, held_until: float, now: float, offset: float) -> Healt
 def limit_uses(limits: RateLimits, now: float) -> Iterator[LimitUse]:
     """Yield the limits of a target or key, and how far each is used up."""
     rules = limits.rules
-    if rules.requests is not None and limits.requests is not None:
-        yield LimitUse("requests", rules.requests, _share(limits.requests.used(now)))
-    if rules.tokens is not None and limits.tokens is not None:
-        yield LimitUse("tokens", rules.tokens, _share(limits.tokens.used(now)))
+    for rate in limits.requests:
+        yield LimitUse("requests", rate.per_second, _share(rate.used(now)), period=rate.period)
+    for rate in limits.tokens:
+        yield LimitUse("tokens", rate.per_second, _share(rate.used(now)), period=rate.period)
     if rules.in_flight is not None:
         pressure = _share(limits.in_flight / rules.in_flight)
         yield LimitUse("in_flight", rules.in_flight, pressure, limits.waiting)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from router.telemetry import sketch
-from router.telemetry.buckets import NUMBERS, quantiles_of
+from router.telemetry.buckets import NUMBERS, known_cost, quantiles_of
 from router.telemetry.sketch import Sketch
 from router.views.figures import (
     WINDOW,
@@ -68,7 +68,7 @@ def merge(snapshots: Sequence[Snapshot]) -> Snapshot:
         spending=_by_name(
             [snapshot.spending for snapshot in snapshots],
             lambda spending: f"{spending.scope} {spending.name}",
-            _spending,
+            _shared_spending if newest.path else _spending,
         ),
         by_process=tuple(process for snapshot in moved for process in snapshot.by_process),
     )
@@ -135,7 +135,7 @@ def _figures(group: list[Figures]) -> Figures:
         latency=_quantiles([figures.latency for figures in group]),
         error_rate=window.failed / done if done else None,
         leading_code=max(window.errors, key=lambda code: window.errors[code], default=None),
-        cost_per_minute=sum(figures.cost_per_minute for figures in group),
+        cost_per_minute=None if window.cost is None else sum(figures.cost_per_minute or 0.0 for figures in group),
         window=window,
         totals=totals,
     )
@@ -146,7 +146,8 @@ def _counts(group: list[Counts]) -> Counts:
     for counts in group:
         for code, count in counts.errors.items():
             errors[code] = errors.get(code, 0) + count
-    numbers = {name: sum(getattr(counts, name) for counts in group) for name in _COUNTED}
+    numbers = {name: sum(getattr(counts, name) or 0 for counts in group) for name in _COUNTED}
+    numbers["cost"] = known_cost(numbers["cost"], numbers["unpriced"])
     return Counts(calls=sum(counts.calls for counts in group), errors=errors, **numbers)
 
 
@@ -176,7 +177,7 @@ def _limits(group: list[tuple[LimitUse, ...]]) -> tuple[LimitUse, ...]:
     """Join the limits of processes, each of which has them to itself: the tightest is shown."""
     return _by_name(
         group,
-        lambda limit: limit.what,
+        lambda limit: f"{limit.what} {limit.period}",
         lambda same: replace(max(same, key=lambda limit: limit.pressure), waiting=sum(limit.waiting for limit in same)),
     )
 
@@ -259,4 +260,14 @@ def _cache(group: list[CacheFigures]) -> CacheFigures:
 
 
 def _spending(group: list[Spending]) -> Spending:
-    return replace(group[0], used=sum(spending.used for spending in group))
+    """Join the budgets of processes that each have them to themselves."""
+    known = [spending.used for spending in group if spending.used]
+    used = sum(known) if known or all(spending.used is not None for spending in group) else None
+    unknown = any(spending.used is None or spending.at_least for spending in group)
+    return replace(group[0], used=used, at_least=unknown and used is not None)
+
+
+def _shared_spending(group: list[Spending]) -> Spending:
+    """Join the budgets of processes of one file, who know what all of them spent: the newest knowledge stands."""
+    joined = _spending(group)
+    return replace(joined, used=None if joined.used is None else max(spending.used or 0.0 for spending in group))

@@ -142,7 +142,7 @@ class Report:
             routes=making.routes(),
             cache=_cache(figures, self.cache),
             spending=tuple(
-                Spending(spent.scope, spent.name, spent.limit, spent.usd, spent.per, spent.resets_at)
+                Spending(spent.scope, spent.name, spent.limit, spent.usd, spent.per, spent.resets_at, spent.at_least)
                 for spent in self._spending.report()
             ),
             by_process=(self._process(plan, figures, watching),),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from providers.timeouts import NAMES
 from router.config.policies import Effective, Origin, effective
-from router.config.units import format_duration, format_percent, format_rate, format_size
+from router.config.units import format_allowance, format_duration, format_percent, format_size
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.target import Target
 from router.views.routes import BranchView, Chains, ChainView, PolicyValue, TierView
 
 _DURATIONS = frozenset(
     {
-        *("connect", "first_token", "idle", "total", "backoff", "max_backoff", "max_wait"),
+        *(*NAMES, "backoff", "max_backoff", "max_wait"),
         *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "stale_if_error"),
     }
 )
@@ -96,8 +97,8 @@ def written(key: str, value: Any) -> str:
         return format_duration(value)
     if key in _PERCENTAGES and isinstance(value, float):
         return format_percent(value)
-    if key in _RATES and isinstance(value, float):
-        return format_rate(value)
+    if key in _RATES:
+        return ", ".join(map(format_allowance, value))
     return format_size(value) if key in _SIZES and isinstance(value, int) else f"{value}"
 
 

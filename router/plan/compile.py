@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -73,7 +73,7 @@ def _direct(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     tiers: list[Tier] = []
     _add_route(file, catalogue, name, name, tiers, on=None, gate=None)
-    total = policy_values(file, "timeout", route=name)["total"]
+    total = timeout_of(**policy_values(file, "timeout", route=name)).total
     on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**policy_values(file, "retry", route=name))
     budget = budget_of("route", name, file.routes[name].budget)
@@ -146,7 +146,7 @@ def _target(
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
     provider, model_id, model = resolved
     file_model = name if model else None
-    timeout = catalogue.rules("timeout", Timeout, provider=provider, model=file_model, route=route)
+    timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
     return Target(
         name=name,
         provider=provider,
@@ -154,17 +154,30 @@ def _target(
         weight=weight,
         params={**(model.params if model else {}), **(params or {})},
         timeout=timeout,
-        connect=None if timeout.connect == catalogue.settings[provider][0].timeout.connect else timeout.connect,
+        usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
+        connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),
         retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
         capabilities=_capabilities(model, catalogue.capabilities(provider, model_id)),
         disabled=file.providers[provider].disabled,
         account=catalogue.account(provider),
         keys=catalogue.keys[provider],
         breaker=catalogue.rules("breaker", _breaker, provider=provider, model=file_model),
-        limits=Limits() if model is None else Limits(**model.limits.model_dump()),
+        limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
     )
+
+
+def timeout_of(**values: Any) -> Timeout:
+    """Make the timeouts of what the file says, where `off` is no limit."""
+    return Timeout(**{name: None if value == "off" else value for name, value in values.items()})
+
+
+def _connect(limit: float | None, providers: float | None) -> float | Literal["off"] | None:
+    """Return how long a connection may take; None where that is as its provider has it."""
+    if limit == providers:
+        return None
+    return "off" if limit is None else limit
 
 
 def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:
@@ -188,7 +201,7 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
 def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
     """Make the connection settings of a provider, once for each of its keys."""
     config = file.providers[name]
-    connect = policy_values(file, "timeout", provider=name)["connect"]
+    connect = timeout_of(**policy_values(file, "timeout", provider=name)).connect
     return tuple(
         ProviderSettings(
             name=name,
@@ -196,7 +209,7 @@ def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
             base_url=config.base_url,
             api_key=key,
             headers=dict(config.headers or {}),
-            timeout=Timeout(connect=connect, first_token=None, idle=None, total=None),
+            timeout=Timeout(connect=connect, first_token=None, idle=None, answer=None, total=None),
             proxy=config.proxy,
             verify=config.verify,
             client_cert=None if config.client_cert is None else ClientCertificate(**dict(config.client_cert)),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from router.config.units import format_duration
 from router.plan.budget import Budget
 from router.plan.plan import Chain, Plan, Tier
+from router.views.money import exact_dollars
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:
@@ -97,8 +98,8 @@ def _models(old: Plan, new: Plan) -> Iterator[str]:
 
 
 def _dollars(budget: Budget | None) -> str:
-    return "none" if budget is None else f"${budget.usd:g} {budget.period}"
+    return "none" if budget is None else f"{exact_dollars(budget.usd)} {budget.period}"
 
 
 def _seconds(value: float | None) -> str:
-    return "none" if value is None else format_duration(value)
+    return "off" if value is None else format_duration(value)

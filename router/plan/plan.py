@@ -11,6 +11,7 @@ from router.config import LoadResult, RoutesFile
 from router.config.schema import OnStreamBreak
 from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
+from router.plan.pricing import is_known
 from router.plan.rules import CacheRules, HedgeRules, RetryRules
 from router.plan.target import Target
 
@@ -87,17 +88,27 @@ class Plan:
     @property
     def uncounted(self) -> tuple[str, ...]:
         """One sentence for each budget that can't count all of its calls, since a price is not known."""
-        lacking: dict[str, set[str]] = {}
-        for chain in self.chains.values():
-            for target in chain.targets:
-                if target.capabilities.price is None and not target.disabled:
-                    for budget in filter(None, (chain.budget, target.budget)):
-                        lacking.setdefault(budget.owner, set()).add(target.name)
         return tuple(
             f"the budget of {owner} does not count {', '.join(sorted(names))}: the price is not known; "
             "write it as `price: {input: …, output: …}` (USD per million tokens) under models"
-            for owner, names in lacking.items()
+            for owner, names in self._unpriced.items()
         )
+
+    @property
+    def uncounted_owners(self) -> frozenset[str]:
+        """The owners of budgets that can't count all of their calls."""
+        return frozenset(self._unpriced)
+
+    @property
+    def _unpriced(self) -> dict[str, set[str]]:
+        """The targets of each budget whose price is not known, by the budget's owner."""
+        lacking: dict[str, set[str]] = {}
+        for chain in self.chains.values():
+            for target in chain.targets:
+                if not is_known(target.capabilities.price) and not target.disabled:
+                    for budget in filter(None, (chain.budget, target.budget)):
+                        lacking.setdefault(budget.owner, set()).add(target.name)
+        return lacking
 
     def chain(self, name: str) -> Chain | None:
         """Return the chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from providers.types import Price, Usage
 
+_EXACT = 2.0**40  # parts of a dollar: sums of such parts are exact in a float up to 8,192 dollars
+
 
 def cost(price: Price | None, usage: Usage) -> float | None:
     """Return the USD for this usage; None when a price or count that it needs is unknown.
@@ -21,3 +23,13 @@ def cost(price: Price | None, usage: Usage) -> float | None:
     plain = max(0, usage.input_tokens - read - write)
     micros = plain * price.input + read * read_price + write * write_price + usage.output_tokens * price.output
     return micros / 1_000_000
+
+
+def is_known(price: Price | None) -> bool:
+    """Say whether a price tells what prompts and answers cost. Nothing at all is a price, and known."""
+    return price is not None and price.input is not None and price.output is not None
+
+
+def exact(usd: float) -> float:
+    """Round to a trillionth of a dollar, such that adding amounts up and taking them away again leaves no rest."""
+    return round(usd * _EXACT) / _EXACT

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from router.config.policies import BUILT_IN
+from router.config.units import Allowance
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +64,8 @@ class BreakerRules:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rates per second and calls at the same time; None is no limit."""
+    """Rates, of which all hold side by side, and calls at the same time; None is no limit."""
 
-    requests: float | None = None
-    tokens: float | None = None
+    requests: tuple[Allowance, ...] | None = None
+    tokens: tuple[Allowance, ...] | None = None
     in_flight: int | None = None

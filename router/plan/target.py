@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Timeout
@@ -34,8 +34,9 @@ class Target:
     `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
     model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here.
-    `connect` is in seconds, where it is not its provider's own. `identity` is what it is, whatever
-    route names it: its state outlives every edit that leaves this unchanged.
+    `usual` are the timeouts that it has on any route that says nothing of them. `connect` is in seconds, where it is
+    not its provider's own. `identity` is what it is, whatever route names it: its state outlives every edit that
+    leaves this unchanged.
     """
 
     name: str
@@ -44,8 +45,9 @@ class Target:
     weight: float = 1.0
     params: Mapping[str, Any] = field(default_factory=dict)
     timeout: Timeout = field(default_factory=Timeout)
+    usual: Timeout = field(default_factory=Timeout)
     retry: RetryRules = field(default_factory=RetryRules)
-    connect: float | None = None
+    connect: float | Literal["off"] | None = None
     capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
     disabled: bool = False
     account: str = ""
@@ -66,6 +68,11 @@ class Target:
         object.__setattr__(self, "lacks", lacks)
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
+
+    def bound(self, max_tokens: int | None) -> int | None:
+        """Return the most tokens of an answer: what the request says, else the model's `params`; None for no bound."""
+        bound = self.params.get("max_tokens") if max_tokens is None else max_tokens
+        return bound if isinstance(bound, int) else None
 
     def __repr__(self) -> str:
         return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"

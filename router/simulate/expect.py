@@ -9,6 +9,7 @@ from router.config.units import format_duration
 from router.simulate.counters import Quantiles, RouteCount, TargetCount
 from router.simulate.run import Outcome
 from router.simulate.schema import Bound, Expect
+from router.views.money import dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,10 @@ def percent(value: float) -> str:
     return f"{value:.2%}"
 
 
-def usd(value: float) -> str:
+def usd(value: float | None) -> str:
+    """US dollars to the cent, so that they can be added up, and a part of one to four places."""
+    if value is None or 0 < value < 0.0001:
+        return dollars(value)
     return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
 
 

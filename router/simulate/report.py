@@ -63,7 +63,7 @@ def _routes(outcome: Outcome, style: Style) -> Iterator[str]:
         failed = f"{_part(count.failed, count.requests):>8}"
         yield (
             f"{_cut(name, _NAME - 1):<{_NAME}}{count.requests:>9,}{style(failed, fg='red') if count.failed else failed}"
-            f"{_time(count.first_token, 0.95):>9}{whole}{_part(count.retries, count.requests):>8}{_usd(count.usd):>10}"
+            f"{_time(count.first_token, 0.95):>9}{whole}{_part(count.retries, count.requests):>8}{usd(count.usd):>10}"
         )
         yield from _notes(_of_route(count), style)
 
@@ -89,7 +89,7 @@ def _targets(outcome: Outcome, style: Style) -> Iterator[str]:
         )
         yield (
             f"{_cut(name, _NAME - 1):<{_NAME}}{count.calls:>9,}{_part(count.answers, answered):>8}"
-            f"{_part(count.failed, count.calls):>8}{first}{count.opened or '-':>8}{_usd(count.usd):>10}"
+            f"{_part(count.failed, count.calls):>8}{first}{count.opened or '-':>8}{usd(count.usd):>10}"
         )
         yield from _notes(_of_target(count), style)
 
@@ -207,10 +207,6 @@ def _time(of: Quantiles, share: float) -> str:
 
 def _part(number: float, of: float) -> str:
     return percent(number / of) if of else "-"
-
-
-def _usd(value: float | None) -> str:
-    return "?" if value is None else usd(value)
 
 
 def _codes(counted: Counter[str]) -> str:

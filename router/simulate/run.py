@@ -141,7 +141,8 @@ class _Simulation:
             self._watch.look(self._clock())
             for spent in self._router.spending:
                 name = f"{spent.scope} {spent.name}"
-                if name not in self._budgets or self._budgets[name].usd < spent.usd:
+                had = self._budgets.get(name)
+                if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
                     self._budgets[name] = spent
             if self._progress is not None:
                 self._progress(self._clock(), sum(route.requests for route in self._routes.values()))

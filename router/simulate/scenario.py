@@ -11,13 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from providers.spelling import did_you_mean
-from providers.types import Price
 from router.config import Diagnostic, LoadResult, load_text
 from router.config.diagnostics import Findings
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
 from router.plan.plan import Chain, Plan
+from router.plan.pricing import is_known
 from router.plan.target import Target
 from router.simulate.schema import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROUTES, OF_TARGETS, Scenario
 
@@ -180,15 +180,10 @@ class _Rules:
                     found.key_at, found.path, f'"{metric}" is of a {other}; "{name}" is a {kind} in this scenario'
                 )
         cost = node.get("cost")
-        unpriced = sorted({target.name for target in costs if not is_priced(target.capabilities.price)})
+        unpriced = sorted({target.name for target in costs if not is_known(target.capabilities.price)})
         if cost is not None and unpriced:
             message = f"the cost can't be known: no price is known of {', '.join(unpriced)} (models: price:)"
             self._findings.add(cost.key_at, cost.path, message)
-
-
-def is_priced(price: Price | None) -> bool:
-    """Whether it says what prompts and answers cost."""
-    return price is not None and price.input is not None and price.output is not None
 
 
 def _check_sizes(scenario: Scenario, root: Node, findings: Findings) -> None:

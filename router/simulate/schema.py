@@ -18,7 +18,7 @@ from providers.spelling import did_you_mean
 from router.config import units
 from router.config.json_schema import DIALECT, clean
 from router.config.schema import Section, key
-from router.config.values import Count, Duration, Flag, Rate, Text, Wait
+from router.config.values import Allowances, Count, Duration, Flag, Rate, Text, Wait
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 LONGEST = 7 * 86400.0  # seconds that a scenario may last
@@ -149,8 +149,8 @@ Fault = Annotated[str, *_one_of((*MANNERS, *CODES), "fault")]
 class VendorLimits(Section):
     """What the vendor itself allows a key; beyond it answers 429 with a Retry-After."""
 
-    requests: Rate | None = key("Requests in a period, such as 500/min.")
-    tokens: Rate | None = key("Tokens in a period, such as 200k/min.")
+    requests: Allowances | None = key("Requests in a period, such as 500/min, or a list of such rates.")
+    tokens: Allowances | None = key("Tokens in a period, such as 200k/min, or a list of such rates.")
 
 
 class Behaviour(Section):

@@ -22,17 +22,17 @@ from providers.types import (
     TokenCount,
     Usage,
 )
+from router.config.units import Allowance
 from router.plan.plan import Plan
-from router.plan.pricing import cost
+from router.plan.pricing import cost, is_known
 from router.plan.target import Target
-from router.simulate.scenario import is_priced, names_of
+from router.simulate.scenario import names_of
 from router.simulate.schema import MANNERS, Behaviour, Event, Scenario, Times, VendorLimits
 
 CHARACTERS = 4  # of simulated text for a token
 FIRST_TOKEN = Times.model_validate({"p50": "500ms", "p95": "1.5s"})
 SPEED = 80.0  # tokens a second
 ERROR_AFTER = Times.model_validate({"p50": "50ms", "p95": "150ms"})
-_MINUTE = 60.0  # seconds of its allowance that a vendor's bucket holds
 _ROUNDING = 1e-6  # tokens
 _SLOWEST_GAP = 0.5  # of the idle timeout, between two pieces of a healthy stream
 
@@ -77,7 +77,7 @@ class SimulatedVendors:
 
     def __init__(self, plan: Plan, chains: Iterable[str], scenario: Scenario, seed: int) -> None:
         self._models: dict[tuple[str, str], _Model] = {}
-        self._buckets: dict[tuple[str, str], tuple[TokenBucket | None, TokenBucket | None]] = {}
+        self._buckets: dict[tuple[str, str], tuple[list[TokenBucket], list[TokenBucket]]] = {}
         targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.targets]
         same: dict[tuple[str, str], list[Target]] = {}
         for target in targets:
@@ -96,7 +96,7 @@ class SimulatedVendors:
 
     def priced(self) -> set[tuple[str, str]]:
         """The (provider, model id) pairs whose price is known."""
-        return {place for place, model in self._models.items() if is_priced(model.price)}
+        return {place for place, model in self._models.items() if is_known(model.price)}
 
     def model(self, provider: str, model: str) -> _Model:
         return self._models[provider, model]
@@ -107,12 +107,9 @@ class SimulatedVendors:
         for shared_by, limits in model.limits:
             place = key, shared_by
             if place not in self._buckets:
-                self._buckets[place] = _bucket(limits.requests), _bucket(limits.tokens)
-            buckets += [
-                (bucket, amount)
-                for bucket, amount in zip(self._buckets[place], (1, tokens), strict=True)
-                if bucket is not None
-            ]
+                self._buckets[place] = _buckets(limits.requests), _buckets(limits.tokens)
+            for same, amount in zip(self._buckets[place], (1, tokens), strict=True):
+                buckets += [(bucket, amount) for bucket in same]
         wait = max((bucket.wait_for(amount, now) for bucket, amount in buckets), default=0.0)
         if wait <= 0:
             for bucket, amount in buckets:
@@ -120,8 +117,9 @@ class SimulatedVendors:
         return wait
 
 
-def _bucket(rate: float | None) -> TokenBucket | None:
-    return None if rate is None else TokenBucket(rate, max(1.0, rate * _MINUTE))
+def _buckets(rates: tuple[Allowance, ...] | None) -> list[TokenBucket]:
+    """Buckets that hold what a whole period allows."""
+    return [TokenBucket(rate.per_second, rate.amount) for rate in rates or ()]
 
 
 def _model(same: list[Target], scenario: Scenario, rng: Random) -> _Model:

@@ -21,7 +21,7 @@ from router.plan.rules import BreakerRules
 State = Literal["closed", "open", "half_open"]
 
 _BUCKETS = 10
-_LONGEST_LEASE = 120.0  # seconds; no longer than a request may take by default
+_LONGEST_LEASE = 120.0  # seconds; after that another probe may be sent
 _JITTER = 0.1
 _RAMP_START = 0.1
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
-from providers.types import RemainingQuota, Usage
+from msgspec.structs import replace
+
+from providers.errors import CONSEQUENCES, ProviderError
+from providers.types import CompletionResponse, RemainingQuota, Usage
 from router.plan.target import Key
 from router.state.guard import _FAILURE_COUNTS_AS, Guard, Pacing, TargetState
 from router.state.limits import Reserved
@@ -17,9 +19,6 @@ QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
 
 
-_CHARGED = frozenset({ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR})  # by vendors, likely
-
-
 class Hold(NamedTuple):
     """A vendor's wish to wait for so many seconds: with one target, or with all that a provider's key is for."""
 
@@ -28,9 +27,14 @@ class Hold(NamedTuple):
 
 
 class Lease:
-    """One call under way. Its outcome ends it, exactly once."""
+    """One call under way. Its outcome ends it, exactly once.
 
-    __slots__ = ("_charge", "_ended", "_guards", "_permits", "_reserved", "_state", "key", "started")
+    What was reserved for it, of limits and budgets, is settled by what happened: nothing for a call that its vendor
+    never got or refused unread (`Consequence.read`), the prompt and what came of the answer for one that was read,
+    what the vendor counted where it says so.
+    """
+
+    __slots__ = ("_charge", "_ended", "_guards", "_permits", "_prompt", "_reserved", "_state", "key", "seen", "started")
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Lease:
         key: Key,
         reserved: tuple[Reserved, Reserved],
         now: float,
+        prompt: float = 0.0,
         charge: Charge | None = None,
     ) -> None:
         self._guards = guards
@@ -45,12 +50,14 @@ class Lease:
         self._state = state
         self._permits = state.breaker.acquire(now), guard.breaker.acquire(now)
         self._reserved = reserved
+        self._prompt = prompt
         self._charge = charge
+        self.seen: CompletionResponse | None = None  # an answer that was had but is not to be given out
         self._ended = False
         self.key = key
         self.started = now
 
-    def succeeded(self, now: float, usage: Usage | None = None) -> None:
+    def succeeded(self, now: float, response: CompletionResponse | None = None) -> None:
         """Report that the answer is whole."""
         if self._end():
             (state, guard), (permit, shared) = self._guards, self._permits
@@ -59,7 +66,7 @@ class Lease:
             guard.breaker.success(shared, now, seconds)
             if state.pacing:
                 state.paced(self.key).hits = 0
-            self._settle(now, usage, 0)
+            self._settle(now, response, whole=True)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
         """Report that the answer began after so many seconds."""
@@ -74,14 +81,17 @@ class Lease:
             if guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
-    def failed(self, error: ProviderError, now: float) -> Hold | None:
-        """Report that the call failed; the error's code says what that means for target and key.
+    def failed(self, error: ProviderError, now: float, *, is_evidence: bool = True) -> Hold | None:
+        """Report that the call failed; the error's code says what that means for target and key, unless the failure
+        is no evidence about them.
 
         Gives the hold that begins with it; None where none does, or one was running already.
         """
         if not self._end():
             return None
         meant = CONSEQUENCES[error.code]
+        if not is_evidence:
+            meant = replace(meant, breaker="none")
         state, key = self._guards
         if meant.breaker == "failure":
             state.breaker.failure(self._permits[0], now)
@@ -100,9 +110,12 @@ class Lease:
         elif meant.breaker == "open_target":
             state.breaker.trip(now)
         hold = self._hold(error, now)
-        partial = error.partial
-        begun = error.code in _CHARGED and error.phase != "connect"
-        self._settle(now, None, -1 if not begun else 0 if partial is None else rough_tokens(partial.text))
+        if error.phase == "connect":
+            self._settle_unsent(now)
+        elif meant.read:
+            self._settle(now, self.seen or error.partial, whole=self.seen is not None)
+        else:
+            self._settle_as(now, Usage(0, 0), estimated=False)
         return hold
 
     @property
@@ -110,12 +123,12 @@ class Lease:
         """Whether its outcome is not known yet."""
         return not self._ended
 
-    def cancelled(self, now: float, answered: int = 0) -> None:
-        """Report that the caller went away after so many tokens of the answer; that says nothing about the target."""
+    def cancelled(self, now: float, partial: CompletionResponse | None = None) -> None:
+        """Report that the caller went away after so much of the answer; that says nothing about the target."""
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
                 guard.breaker.forget(permit)
-            self._settle(now, None, answered)
+            self._settle(now, partial)
 
     def lost(self, now: float, *, streaming: bool) -> None:
         """Report that another target was faster; that counts as nothing, but the call took at least so long."""
@@ -150,18 +163,40 @@ class Lease:
         held.hold(now + seconds)
         return Hold(seconds, of_key=held is key) if is_new else None
 
-    def _settle(self, now: float, usage: Usage | None, answered: int) -> None:
+    def _settle_unsent(self, now: float) -> None:
+        """Give everything back: the vendor never got the call."""
         if self._charge is not None:
-            self._charge.settle(usage, answered)
+            self._charge.settle(Usage(0, 0), estimated=False)
+        for guard, reserved in zip(self._guards, self._reserved, strict=True):
+            guard.limits.give_back(reserved, now)
+
+    def _settle(self, now: float, response: CompletionResponse | None, *, whole: bool = False) -> None:
+        """Settle for a prompt that was read and so much of an answer; what the vendor did not count is estimated."""
+        counted = Usage() if response is None else response.usage
+        prompt, answer = counted.input_tokens, counted.output_tokens
+        if whole and prompt is not None and answer is not None:
+            self._settle_as(now, counted, estimated=False)
+            return
+        # What a broken answer's count says is that of an earlier moment.
+        answer = max(answer or 0, 0 if response is None else rough_tokens(response))
+        prompt = round(self._prompt) if prompt is None else prompt
+        self._settle_as(now, replace(counted, input_tokens=prompt, output_tokens=answer), estimated=True)
+
+    def _settle_as(self, now: float, usage: Usage, *, estimated: bool) -> None:
+        if self._charge is not None:
+            self._charge.settle(usage, estimated=estimated)
         state, guard = self._guards
         if state.limits.is_unlimited and guard.limits.is_unlimited:
             return
-        input_tokens, output_tokens = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
-        used = None if input_tokens is None or output_tokens is None else input_tokens + output_tokens
+        prompt, answer = usage.input_tokens or 0, usage.output_tokens or 0
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
-            guard.limits.settle(reserved, used, output_tokens, now)
+            guard.limits.settle(reserved, prompt + answer, now)
+            if not estimated and answer:
+                guard.limits.learn(answer)
 
 
-def rough_tokens(text: str) -> int:
-    """Estimate the tokens of a text, for what no vendor counted."""
-    return len(text) // 4
+def rough_tokens(response: CompletionResponse) -> int:
+    """Estimate the tokens of an answer, or of as much as came of it, where no vendor counted them."""
+    size = len(response.text) + sum(len(part.text) for part in response.thinking)
+    size += sum(len(call.name) + len(call.raw_arguments or str(call.arguments)) for call in response.tool_calls)
+    return -(-size // 4)

@@ -1,8 +1,11 @@
 """What was spent, kept on disk: across restarts, and shared by all processes that run the same file.
 
-One SQLite file in the user's state folder. Each process adds what it spent about once a second and learns what
-the others did; a process that is killed loses at most that second. The disk never delays a request, and one
-that fails is a warning.
+One SQLite file in the user's state folder. While requests come, each process exchanges with it about once a second: it
+adds what it spent, learns what the others did, and is granted what it may spend until the next time. What all processes
+are granted and have spent is never more than the budget, so that many of them overspend by one answer each at most.
+
+A process that is killed loses at most its last second, and what it was granted is free again after `HELD` seconds. A
+disk that fails is a warning; the budgets go on in memory.
 """
 
 from __future__ import annotations
@@ -10,29 +13,48 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import sqlite3
 import threading
+import time
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
-from router.state.spending import BudgetAccount, Spending
+from router.state.spending import BudgetAccount, Period, Spending
 
 log = logging.getLogger("signalbox.spending")
 
-EVERY = 1.0  # seconds between two writes
+EVERY = 1.0  # seconds between two exchanges
+LOOK = 2.0  # the same, for those who only look
+HELD = 10.0  # seconds that a grant holds without an exchange
+_IDLE = 5  # exchanges without a request, after which a grant is given back
+_SHARE = 16  # a process that asks for little is granted this part of what is left
 _PATIENCE = 5.0  # seconds that SQLite waits for another process
 _KEPT = 40 * 86_400.0  # seconds after which an old period is forgotten
 
-_TABLE = """
+_TABLES = (
+    """
 create table if not exists spent (
     app text, purse text, per real, began real, usd real not null, primary key (app, purse, per, began)
 ) without rowid
-"""
+""",
+    """
+create table if not exists granted (
+    app text, purse text, per real, began real, process text, usd real not null, until real not null,
+    primary key (app, purse, per, began, process)
+) without rowid
+""",
+)
 _ADD = """
 insert into spent values (?, ?, ?, ?, ?)
 on conflict do update set usd = usd + excluded.usd
 returning usd
+"""
+_OTHERS = """
+select coalesce(sum(usd), 0) from granted
+where app = ? and purse = ? and per = ? and began = ? and process <> ? and until > ?
 """
 
 
@@ -48,77 +70,134 @@ class Ledger:
     """Adds up a router's budgets on disk.
 
     Args:
-        app: what the processes that share budgets have in common: the path of their file.
+        file: which the processes that share budgets run; however its path is spelled, it is the same one.
         path: of the database.
     """
 
-    def __init__(self, app: str, path: Path, spending: Spending) -> None:
-        self._app = app
+    def __init__(self, file: Path, path: Path, spending: Spending) -> None:
+        self._app = os.path.realpath(file)
         self._path = path
         self._spending = spending
+        self._name = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._failing = False
-        spending.changed = self._soon
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exchanged = 0.0  # when, on the clock of the machine
+        spending.keeper = self
+        for account in spending.accounts.values():
+            account.share()
 
     def load(self) -> None:
         """Learn what was spent before. It blocks: it is for the start, when no loop runs yet."""
-        amounts = self._pending()
+        amounts = self._amounts()
         self._apply(amounts, self._write(amounts))
 
     async def flush(self) -> None:
         """Write what was spent and take over what others spent."""
-        amounts = self._pending()
+        amounts = self._amounts()
         if amounts:
             self._apply(amounts, await asyncio.to_thread(self._write, amounts))
 
+    async def sync(self) -> None:
+        """Exchange now, or wait for the exchange that is under way."""
+        if self._flushing is None:
+            self._begin()
+        assert self._flushing is not None
+        await asyncio.wait([self._flushing])
+
+    def look(self) -> None:
+        """Learn what others spent, for those who look on; that is done every two seconds at most."""
+        if self._loop is None or self._flushing is not None or time.monotonic() - self._exchanged < LOOK:
+            return
+        try:
+            if asyncio.get_running_loop() is self._loop:
+                self._begin()
+        except RuntimeError:
+            return  # who asks is on no loop
+
     async def aclose(self) -> None:
-        """Write what is not on disk yet."""
+        """Write what is not on disk yet, and give back what was granted."""
+        self._loop = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._flushing is not None:
             await asyncio.wait([self._flushing])
-        if any(account.pending for account in self._spending.accounts.values()):
+        if self._is_due:
+            for account in self._spending.accounts.values():
+                account.idle = _IDLE
             await self.flush()
 
     def on_new_loop(self) -> None:
         """Forget what was under way, which went with the old loop."""
         self._timer = self._flushing = None
 
-    def _soon(self) -> None:
-        """Write what was spent within a second, beside the requests."""
+    def soon(self) -> None:
+        """Exchange within a second, beside the requests."""
         if self._timer is None and self._flushing is None:
-            self._timer = asyncio.get_running_loop().call_later(EVERY, self._begin)
+            self._loop = asyncio.get_running_loop()
+            self._timer = self._loop.call_later(EVERY, self._begin)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether there is something to write, or a grant to renew or give back."""
+        return any(
+            period.pending or 0 < period.grant < inf
+            for account in self._spending.accounts.values()
+            for _, period in account.unwritten
+        )
 
     def _begin(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._flushing = asyncio.get_running_loop().create_task(self.flush())
         self._flushing.add_done_callback(self._end)
 
     def _end(self, _: object) -> None:
         self._flushing = None
-        if not self._failing and any(account.pending for account in self._spending.accounts.values()):
-            self._soon()  # spent meanwhile
+        if not self._failing and self._is_due:
+            self.soon()
 
-    def _pending(self) -> list[_Amount]:
-        return [_Amount(account, account.began, account.pending) for account in self._spending.accounts.values()]
+    def _amounts(self) -> list[_Amount]:
+        amounts = []
+        for account in self._spending.accounts.values():
+            account.idle += 1
+            for began, period in account.unwritten:
+                is_current = period is account.period
+                wanted = account.expected * (1 + account.waiting) + period.pending
+                is_idle = account.idle > _IDLE and not account.reserved
+                amounts.append(
+                    _Amount(
+                        account, period, began, period.pending, account.reserved, wanted, is_current and not is_idle
+                    )
+                )
+        return amounts
 
-    def _apply(self, amounts: list[_Amount], sums: list[float]) -> None:
-        for amount, total in zip(amounts, sums, strict=False):
-            account = amount.account
-            if account.began == amount.began:  # else another period has begun meanwhile
-                account.pending -= amount.usd
-                account.spent = total + account.pending
+    def _apply(self, amounts: list[_Amount], sums: list[_Sum]) -> None:
+        self._exchanged = time.monotonic()
+        if not sums:
+            for amount in amounts:
+                amount.period.grant = inf  # on in memory
+        for amount, found in zip(amounts, sums, strict=False):
+            period = amount.period
+            period.pending -= amount.usd
+            # The larger sum stands: a database that was deleted or restored makes nobody forget what it knows.
+            period.spent = max(period.spent, found.total + period.pending)
+            period.grant, period.grant_ends, period.free = found.granted, found.ends, found.free
 
-    def _write(self, amounts: list[_Amount]) -> list[float]:
+    def _write(self, amounts: list[_Amount]) -> list[_Sum]:
         """Add the amounts; returns the sums over all processes, nothing when the disk fails."""
         try:
             with self._lock, closing(self._connected()) as database, database:
-                database.execute(_TABLE)
+                for table in _TABLES:
+                    database.execute(table)
                 oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT
+                # The first of these takes the lock under which all of it is one step.
                 database.execute("delete from spent where began < ?", (oldest,))
+                database.execute("delete from granted where until <= ?", (time.time(),))
                 sums = [self._add(database, amount) for amount in amounts]
         except (sqlite3.Error, OSError) as error:
             if not self._failing:
@@ -128,19 +207,57 @@ class Ledger:
         self._failing = False
         return sums
 
-    def _add(self, database: sqlite3.Connection, amount: _Amount) -> float:
+    def _add(self, database: sqlite3.Connection, amount: _Amount) -> _Sum:
         budget = amount.account.budget
-        values = (self._app, budget.owner, budget.per, amount.began, amount.usd)
-        return float(database.execute(_ADD, values).fetchone()[0])
+        place = self._app, budget.owner, budget.per, amount.began
+        total = float(database.execute(_ADD, (*place, amount.usd)).fetchone()[0])
+        process, now = f"{self._name}/{os.getpid()}", time.time()  # a fork is another process
+        others = float(database.execute(_OTHERS, (*place, process, now)).fetchone()[0])
+        left = max(0.0, budget.usd - total - others)
+        granted = _granted(left, amount) if amount.is_wanted else 0.0
+        if granted:
+            database.execute(
+                "insert or replace into granted values (?, ?, ?, ?, ?, ?, ?)", (*place, process, granted, now + HELD)
+            )
+        else:
+            database.execute(
+                "delete from granted where app = ? and purse = ? and per = ? and began = ? and process = ?",
+                (*place, process),
+            )
+        return _Sum(total, granted, time.monotonic() + HELD, left - granted)
 
     def _connected(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return sqlite3.connect(self._path, timeout=_PATIENCE)
 
 
+def _granted(left: float, amount: _Amount) -> float:
+    """Return how much of what is left a process gets: for its calls under way, and for those to come as many as came
+    lately, but no more than half of what others could want as well, unless that is less than one call.
+    """
+    rest = max(0.0, left - amount.reserved)
+    most = max(rest / 2, amount.account.expected)
+    return min(left, amount.reserved + min(max(amount.wanted, rest / _SHARE), most))
+
+
 class _Amount(NamedTuple):
-    """The amount that one account spent in a period and that is not on disk yet."""
+    """What one account spent in a period and is not on disk yet; what its calls under way will cost, and those to come
+    as far as they can be foreseen.
+    """
 
     account: BudgetAccount
+    period: Period
     began: float
     usd: float
+    reserved: float
+    wanted: float
+    is_wanted: bool
+
+
+class _Sum(NamedTuple):
+    """What all processes spent, and what this one is granted, until when on the machine's clock; `free` is the rest."""
+
+    total: float
+    granted: float
+    ends: float
+    free: float

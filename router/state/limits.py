@@ -1,4 +1,4 @@
-"""Keeps calls within what a vendor allows: token buckets of requests and of tokens, and calls at the same time."""
+"""Keeps calls within what a vendor allows: rates of requests and of tokens, and calls at the same time."""
 
 from __future__ import annotations
 
@@ -10,116 +10,160 @@ from math import inf
 from typing import NamedTuple
 
 from providers.transport.token_bucket import TokenBucket
+from router.config.units import Allowance
 from router.plan.rules import Limits
 
-_TENTH_OF_A_MINUTE = 6.0  # seconds of the rate that a bucket holds
+_SMOOTHED = 60.0  # seconds: the period of the rates that are smoothed
+_BURST = 0.1  # of such a rate's allowance may go at once
+_EXACT = 256  # moments that are told apart in a period, whatever they are
+_GRAINS = 128  # beyond those, parts of a period that are
 _FIRST_ANSWER = 500.0  # tokens reserved for an answer while none has been seen
 _WEIGHT = 0.2
-
-
-_MINUTE = 60.0  # seconds
 _ROUNDING = 1e-9
 
 
+class Grain:
+    """What was, or will be, taken in a small part of a period; all of it counts as taken at the last of its moments."""
+
+    __slots__ = ("amount", "at", "began")
+
+    def __init__(self, at: float) -> None:
+        self.began = self.at = at
+        self.amount = 0.0
+
+
 class Entry:
-    """An amount that was, or will be, taken at a moment of the loop's clock."""
+    """An amount that a call has taken, or will take, of a rate."""
 
-    __slots__ = ("amount", "at")
+    __slots__ = ("amount", "grain", "rate")
 
-    def __init__(self, at: float, amount: float) -> None:
-        self.at = at
+    def __init__(self, rate: Rate, amount: float, grain: Grain) -> None:
+        self.rate = rate
         self.amount = amount
+        self.grain = grain
 
 
 class Rate:
-    """An amount in a time: a token bucket against bursts, and never more than a minute's worth in any minute.
+    """An allowance in use: never more than its amount in any window of its period (half open: what was taken at 0 s
+    is free again at 60 s).
 
-    The bucket alone would let its own capacity through on top of a minute's allowance.
+    It is exact for 256 moments in a period. Beyond those, what is taken within 1/128 of the period counts as taken at
+    its end, so that memory is bounded. That never lets too much through; under steady overload it leaves 0.8 % of the
+    allowance unused at worst.
+
+    A rate a minute is smoothed besides, by a token bucket: at most a tenth of it goes at once. Others are not: a second
+    is short enough, and an hour or a day is a quota that its owner may use up as it comes.
+
+    Only two things exceed it: a call that is larger than the whole amount, which waits until nothing else is in the
+    window, and one that uses more than was reserved for it.
     """
 
-    __slots__ = ("_bucket", "_log", "_most", "_sum", "per_second")
+    __slots__ = ("_burst", "_grains", "_sum", "amount", "per_second", "period")
 
-    def __init__(self, per_second: float) -> None:
-        self._log: deque[Entry] = deque()
+    def __init__(self, allowance: Allowance) -> None:
+        self.period = allowance.period
+        self._grains: deque[Grain] = deque()
         self._sum = 0.0
-        self.change(per_second)
+        self.change(allowance.amount)
 
-    def change(self, per_second: float) -> None:
-        """Take over another rate; what the last minute had still counts."""
-        self.per_second = per_second
-        self._most = max(1.0, per_second * _MINUTE)
-        self._bucket = TokenBucket(per_second, max(1.0, per_second * _TENTH_OF_A_MINUTE))
+    def change(self, amount: float) -> None:
+        """Take over another amount for the same period; what was taken in it still counts."""
+        self.amount = amount
+        self.per_second = amount / self.period
+        self._burst = TokenBucket(self.per_second, max(1.0, amount * _BURST)) if self.period == _SMOOTHED else None
 
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until so much more may be taken, after all that is reserved already."""
-        return max(self._bucket.wait_for(amount, now), self._room(amount, now) - now)
+        room = self._room(amount, now) - now
+        return room if self._burst is None else max(self._burst.wait_for(amount, now), room)
 
     def _room(self, amount: float, now: float) -> float:
-        """Return the moment from which the last minute has room for it, behind all that is reserved."""
-        log = self._log
-        while log and log[0].at <= now - _MINUTE:
-            self._sum -= log.popleft().amount
-        if not log:
+        """Return the moment from which the window has room for it, behind all that is reserved."""
+        grains = self._grains
+        while grains and grains[0].at <= now - self.period:
+            self._leave(grains.popleft())
+        while grains and grains[-1].at > now and grains[-1].amount <= _ROUNDING:
+            self._leave(grains.pop())  # those who waited for it have gone
+        if not grains:
             self._sum = 0.0  # rounding
             return now
-        return max(log[-1].at, self._freed(self._sum + min(amount, self._most), log, now))
+        return max(now, grains[-1].at, self._freed(self._sum + min(amount, self.amount), grains, now))
 
-    def _freed(self, amount: float, log: Iterable[Entry], now: float) -> float:
-        """Return when enough of a log has left the last minute for `amount` to be within the limit."""
+    def _leave(self, grain: Grain) -> None:
+        self._sum -= grain.amount
+        grain.at = -inf  # what is corrected from now on counts no more
+
+    def _freed(self, amount: float, grains: Iterable[Grain], now: float) -> float:
+        """Return when enough of these has left the window for `amount` to be within the limit."""
         moment = now
-        for entry in log:
-            if amount <= self._most + _ROUNDING:
+        for grain in grains:
+            if amount <= self.amount + _ROUNDING:
                 break
-            amount -= entry.amount
-            moment = max(moment, entry.at + _MINUTE)
+            amount -= grain.amount
+            moment = max(moment, grain.at + self.period)
         return moment
 
-    def take(self, amount: float, now: float) -> Entry:
-        """Reserve an amount for the first moment that allows it."""
-        entry = Entry(now + self.wait(amount, now), amount)
-        self._bucket.take(amount, now)
-        self._log.append(entry)
+    def take(self, amount: float, now: float, at: float) -> Entry:
+        """Reserve an amount for a moment that `wait` allows: now or later."""
+        grains = self._grains
+        if not grains or (
+            at > grains[-1].at and (len(grains) < _EXACT or at - grains[-1].began > self.period / _GRAINS)
+        ):
+            grains.append(Grain(at))
+        grain = grains[-1]
+        grain.at = max(grain.at, at)
+        grain.amount += amount
         self._sum += amount
-        return entry
+        if self._burst is not None:
+            self._burst.take(amount, now)
+        return Entry(self, amount, grain)
 
     def early(self, entry: Entry, now: float) -> float:
         """Return the seconds that a reservation has to wait still, when those before it used more than they had
         reserved.
         """
-        recent = (earlier for earlier in self._log if earlier.at > now - _MINUTE)
-        before = list(takewhile(lambda earlier: earlier is not entry, recent))
-        amount = sum(earlier.amount for earlier in before) + min(entry.amount, self._most)
+        self._room(0.0, now)
+        before = list(takewhile(lambda grain: grain is not entry.grain, self._grains))
+        amount = sum(grain.amount for grain in before) + min(entry.grain.amount, self.amount)
         moment = self._freed(amount, before, now)
-        entry.at = max(entry.at, moment)
+        entry.grain.at = max(entry.grain.at, moment)
         return moment - now
 
     def correct(self, entry: Entry, amount: float, now: float) -> None:
         """Correct a reservation to what it turned out to be; 0 when it was not used at all."""
         more = amount - entry.amount
-        if more > 0:
-            self._bucket.take(more, now)
-        else:
-            self._bucket.give_back(-more, now)
+        if self._burst is not None:
+            if more > 0:
+                self._burst.take(more, now)
+            else:
+                self._burst.give_back(-more, now)
         entry.amount = amount
-        if entry.at > now - _MINUTE:
+        entry.grain.amount += more
+        if entry.grain.at > now - self.period:
             self._sum += more
 
     def used(self, now: float) -> float:
         """Return how far it is used up: 0 is free, 1 and more is none left."""
-        bucket = self._bucket
         self._room(0.0, now)
-        return max(1 - bucket.available(now) / bucket.capacity, self._sum / self._most)
+        used = self._sum / self.amount
+        return used if self._burst is None else max(1 - self._burst.available(now) / self._burst.capacity, used)
 
-    def tighten(self, left: float, now: float) -> None:
-        """Take over how much the vendor says is left."""
-        self._bucket.take(max(0.0, self._bucket.available(now) - left), now)
+    def tighten(self, left: float, now: float) -> bool:
+        """Take over how much the vendor says is left; False for a rate that is not smoothed.
+
+        Headers speak of the vendor's own period, mostly a minute: for a day they would hold much too long.
+        """
+        if self._burst is None:
+            return False
+        self._burst.take(max(0.0, self._burst.available(now) - left), now)
+        return True
 
 
 class Reserved(NamedTuple):
     """What one call has taken of the limits."""
 
-    request: Entry | None = None
-    tokens: Entry | None = None
+    requests: tuple[Entry, ...] = ()
+    tokens: tuple[Entry, ...] = ()
 
 
 NOTHING = Reserved()
@@ -128,36 +172,27 @@ NOTHING = Reserved()
 class RateLimits:
     """The limits of one provider key or target, in use.
 
-    Tokens are reserved before a call and corrected by what it really used.
+    Tokens are reserved before a call and corrected by what it really used. `requests` and `tokens` are the rates of
+    each, which hold side by side.
     """
 
-    __slots__ = ("_mean_answer", "_requests", "_tokens", "_waiting", "in_flight", "is_unlimited", "on_idle", "rules")
+    __slots__ = ("_mean_answer", "_waiting", "in_flight", "is_unlimited", "on_idle", "requests", "rules", "tokens")
 
     def __init__(self, limits: Limits) -> None:
         self.in_flight = 0
         self.on_idle: Callable[[], None] | None = None  # called once when the last call under way has ended
         self._mean_answer = _FIRST_ANSWER
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._requests: Rate | None = None
-        self._tokens: Rate | None = None
+        self.requests: tuple[Rate, ...] = ()
+        self.tokens: tuple[Rate, ...] = ()
         self.change(limits)
 
     def change(self, limits: Limits) -> None:
         """Take over new limits; what is the same goes on as it was."""
-        self._requests = _changed(self._requests, limits.requests)
-        self._tokens = _changed(self._tokens, limits.tokens)
+        self.requests = _changed(self.requests, limits.requests)
+        self.tokens = _changed(self.tokens, limits.tokens)
         self.rules = limits
         self.is_unlimited = limits == Limits()
-
-    @property
-    def requests(self) -> Rate | None:
-        """The rate of requests; None where they are not limited."""
-        return self._requests
-
-    @property
-    def tokens(self) -> Rate | None:
-        """The rate of tokens; None where they are not limited."""
-        return self._tokens
 
     @property
     def waiting(self) -> int:
@@ -172,53 +207,55 @@ class RateLimits:
 
     def expected(self, prompt: float, max_tokens: int | None) -> float:
         """Return the tokens to reserve for a prompt of so many tokens."""
-        if self._tokens is None:
+        if not self.tokens:
             return 0.0
         return prompt + (self._mean_answer if max_tokens is None else max_tokens)
 
     def wait(self, tokens: float, now: float) -> float:
         """Return the seconds until a call of so many tokens is allowed."""
-        return max(
-            0.0 if self._requests is None else self._requests.wait(1.0, now),
-            0.0 if self._tokens is None else self._tokens.wait(tokens, now),
-        )
+        wait = 0.0
+        for rate in self.requests:
+            wait = max(wait, rate.wait(1.0, now))
+        for rate in self.tokens:
+            wait = max(wait, rate.wait(tokens, now))
+        return wait
 
-    def take(self, tokens: float, now: float) -> Reserved:
-        """Reserve a call's worth; later calls wait for what is taken beyond the limit."""
-        if self._requests is None and self._tokens is None:
+    def take(self, tokens: float, now: float, at: float) -> Reserved:
+        """Reserve a call's worth for a moment that `wait` allows, or for one that later calls make good for."""
+        if not self.requests and not self.tokens:
             return NOTHING
         return Reserved(
-            None if self._requests is None else self._requests.take(1.0, now),
-            None if self._tokens is None else self._tokens.take(tokens, now),
+            tuple([rate.take(1.0, now, at) for rate in self.requests]),
+            tuple([rate.take(tokens, now, at) for rate in self.tokens]),
         )
 
     def early(self, reserved: Reserved, now: float) -> float:
         """Return the seconds that a reserved call has to wait still."""
-        pairs = ((self._requests, reserved.request), (self._tokens, reserved.tokens))
-        waits = [rate.early(entry, now) for rate, entry in pairs if rate is not None and entry is not None]
-        return max(waits, default=0.0)
+        return max((entry.rate.early(entry, now) for entry in (*reserved.requests, *reserved.tokens)), default=0.0)
 
     def give_back(self, reserved: Reserved, now: float) -> None:
-        """Give back the reservation of a call that was not made."""
-        if self._requests is not None and reserved.request is not None:
-            self._requests.correct(reserved.request, 0.0, now)
-        if self._tokens is not None and reserved.tokens is not None:
-            self._tokens.correct(reserved.tokens, 0.0, now)
+        """Give back the reservation of a call that was not made, or that never reached its vendor."""
+        for entry in (*reserved.requests, *reserved.tokens):
+            entry.rate.correct(entry, 0.0, now)
 
-    def settle(self, reserved: Reserved, used: int | None, answer: int | None, now: float) -> None:
-        """Correct a reservation by the tokens that the vendor counted."""
-        if answer is not None:
-            self._mean_answer += _WEIGHT * (answer - self._mean_answer)
-        if self._tokens is not None and reserved.tokens is not None and used is not None:
-            self._tokens.correct(reserved.tokens, used, now)
+    def settle(self, reserved: Reserved, used: int, now: float) -> None:
+        """Correct a reservation to the tokens that a call has used. That it was made stays counted, however it ended:
+        vendors count failed requests too.
+        """
+        for entry in reserved.tokens:
+            entry.rate.correct(entry, used, now)
+
+    def learn(self, answer: int) -> None:
+        """Learn how long answers are, for calls that do not bound theirs."""
+        self._mean_answer += _WEIGHT * (answer - self._mean_answer)
 
     def tighten(self, requests: float | None, tokens: float | None, now: float) -> bool:
         """Take over how much the vendor says is left; False when this has no limit of that kind."""
         applied = False
-        for rate, left in ((self._requests, requests), (self._tokens, tokens)):
-            if rate is not None and left is not None:
-                applied = True
-                rate.tighten(left, now)
+        for rates, left in ((self.requests, requests), (self.tokens, tokens)):
+            if left is not None:
+                for rate in rates:
+                    applied |= rate.tighten(left, now)
         return applied
 
     # --- places
@@ -263,11 +300,15 @@ class RateLimits:
         return False
 
 
-def _changed(rate: Rate | None, per_second: float | None) -> Rate | None:
-    if per_second is None:
-        return None
-    if rate is None:
-        return Rate(per_second)
-    if rate.per_second != per_second:
-        rate.change(per_second)
-    return rate
+def _changed(rates: tuple[Rate, ...], limits: tuple[Allowance, ...] | None) -> tuple[Rate, ...]:
+    """Return the rates of new limits; one for a period that had one goes on, with what was taken in it."""
+    had = {rate.period: rate for rate in rates}
+    kept = []
+    for allowance in limits or ():
+        rate = had.pop(allowance.period, None)
+        if rate is None:
+            rate = Rate(allowance)
+        elif rate.amount != allowance.amount:
+            rate.change(allowance.amount)
+        kept.append(rate)
+    return tuple(kept)

@@ -145,9 +145,10 @@ class States:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
         if state.limits.full or guard.limits.full:
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
-        wait = max(guarded.limits.wait(guarded.limits.expected(prompt, max_tokens), now) for guarded in (state, guard))
+        bound = target.bound(max_tokens)
+        wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
         if wait > 0:
-            return Refusal("limited", f"the limit allows the next call in {wait:.3g} s", now + wait)
+            return Refusal("limited", f"the limit allows the next call in {_rough(wait)} s", now + wait)
         return None
 
     def best_key(
@@ -220,7 +221,9 @@ class States:
         self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
     ) -> tuple[Reserved, Reserved]:
         """Take a call's worth from the limits of target and key, to be waited for; `begin` does so for a call now."""
-        return _reserve(self.target(target).limits, self.key_guard(target, key).limits, prompt, max_tokens, now)
+        own, shared, bound = self.target(target).limits, self.key_guard(target, key).limits, target.bound(max_tokens)
+        wait = max(limits.wait(limits.expected(prompt, bound), now) for limits in (own, shared))
+        return _reserve(own, shared, prompt, bound, now, now + wait)
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
         """Return the seconds that a reserved call has to wait still, when those before it used more than was
@@ -257,11 +260,11 @@ class States:
         if reserved is None:
             reserved = UNLIMITED
             if not (state.limits.is_unlimited and guard.limits.is_unlimited):
-                reserved = _reserve(state.limits, guard.limits, prompt, max_tokens, now)
+                reserved = _reserve(state.limits, guard.limits, prompt, target.bound(max_tokens), now, now)
         if not placed:
             state.limits.acquire_slot()
             guard.limits.acquire_slot()
-        return Lease(guards, key, reserved, now, charge)
+        return Lease(guards, key, reserved, now, prompt, charge)
 
     def find_target(self, identity: str) -> TargetState | None:
         """Return the state of a target by its identity; None when it has not been used."""
@@ -281,9 +284,16 @@ class States:
 
 
 def _reserve(
-    own: RateLimits, shared: RateLimits, prompt: float, max_tokens: int | None, now: float
+    own: RateLimits, shared: RateLimits, prompt: float, max_tokens: int | None, now: float, at: float
 ) -> tuple[Reserved, Reserved]:
-    return own.take(own.expected(prompt, max_tokens), now), shared.take(shared.expected(prompt, max_tokens), now)
+    return (
+        own.take(own.expected(prompt, max_tokens), now, at),
+        shared.take(shared.expected(prompt, max_tokens), now, at),
+    )
+
+
+def _rough(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
 
 
 def _whose(key: Key) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from math import inf
 
+from router.plan.pricing import exact
 from router.telemetry import sketch
 from router.telemetry.sketch import Sketch
 from router.views.figures import Counts, Quantiles
@@ -18,6 +19,13 @@ NUMBERS = (
     *("succeeded", "failed", "cancelled", "attempts", "input_tokens", "output_tokens", "cost", "unpriced"),
     *("cache_hits", "retries", "fallbacks", "hedges", "stream_tokens", "stream_seconds"),
 )
+
+_OWN = ("calls", "errors", "cost")  # counts that are made of others
+
+
+def known_cost(usd: float, unpriced: int) -> float | None:
+    """Return what calls have cost; None where only calls of unknown cost were made, so that nothing is known."""
+    return round(usd, 10) if usd or not unpriced else None
 
 
 class Totals:
@@ -70,7 +78,7 @@ class Totals:
         sketch.subtract(self.first_token, other.first_token)
         sketch.subtract(self.latency, other.latency)
         if not self.calls:
-            self.cost = self.stream_seconds = 0.0  # rounding leaves a rest
+            self.stream_seconds = 0.0  # rounding leaves a rest
 
     def _numbers(self, other: Totals, sign: int) -> None:
         self.succeeded += sign * other.succeeded
@@ -91,8 +99,8 @@ class Totals:
     def counts(self) -> Counts:
         """Return the counts as data."""
         errors = {code: count for code, count in self.errors.items() if count}
-        numbers = {name: getattr(self, name) for name in Counts.__struct_fields__ if name not in ("calls", "errors")}
-        return Counts(calls=self.calls, errors=errors, **numbers)
+        numbers = {name: getattr(self, name) for name in Counts.__struct_fields__ if name not in _OWN}
+        return Counts(calls=self.calls, errors=errors, cost=known_cost(self.cost, self.unpriced), **numbers)
 
 
 def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
@@ -124,6 +132,7 @@ class Bucket(Totals):
         """Sort the durations into the sketches; the bucket is not written any more."""
         self.closed = True
         self.ends = -inf
+        self.cost = exact(self.cost)  # it is added up from here on, and taken away again
         if self.counter.kind == "answers":
             self.attempts = self.succeeded
         if self.plain:

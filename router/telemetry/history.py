@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from router.telemetry import sketch
-from router.telemetry.buckets import Bucket, Totals
+from router.telemetry.buckets import Bucket, Totals, known_cost
 from router.telemetry.recorder import Telemetry
 from router.telemetry.windows import ALL, groups_of
 from router.views.figures import KEPT, Struct
@@ -23,7 +23,7 @@ class Point(Struct, frozen=True, array_like=True, omit_defaults=True):
 
     calls: int = 0
     failed: int = 0
-    cost: float = 0.0
+    cost: float | None = 0.0
     first_token: Mapping[int, int] = {}
     latency: Mapping[int, int] = {}
 
@@ -71,10 +71,12 @@ def _row(buckets: Iterable[Bucket]) -> Row:
         for key in groups_of(bucket.counter):
             if key[0] != "target":
                 sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
-    return {
-        name: Point(totals.calls, totals.failed, totals.cost, totals.first_token, totals.latency)
-        for name, totals in sums.items()
-    }
+    return {name: _point(totals) for name, totals in sums.items()}
+
+
+def _point(totals: Totals) -> Point:
+    cost = known_cost(totals.cost, totals.unpriced)
+    return Point(totals.calls, totals.failed, cost, totals.first_token, totals.latency)
 
 
 def add_rows(rows: dict[int, Row], more: Mapping[int, Row]) -> None:
@@ -89,7 +91,10 @@ def _added(point: Point, other: Point) -> Point:
     first, latency = dict(point.first_token), dict(point.latency)
     sketch.add(first, other.first_token)
     sketch.add(latency, other.latency)
-    return Point(point.calls + other.calls, point.failed + other.failed, point.cost + other.cost, first, latency)
+    # One may have cost nothing that is known: what the other has cost stands, unless that is nothing as well.
+    known = (point.cost or 0.0) + (other.cost or 0.0)
+    cost = known if known or None not in (point.cost, other.cost) else None
+    return Point(point.calls + other.calls, point.failed + other.failed, cost, first, latency)
 
 
 def history_of(seconds: Seconds) -> History:

@@ -377,15 +377,16 @@ class RequestRecorder:
                 held(name, seconds, code, provider=target.provider, target=None if of_key else name, time=wall)
             )
 
-    def attempt_cancelled(self, target: Target, now: float, cost: float | None = None) -> None:
+    def attempt_cancelled(self, target: Target, now: float, cost: float | None = 0.0) -> None:
         """Record that one attempt was given up: its caller went away, or another one was faster and this cost USD
-        for nothing.
+        for nothing (None: nobody knows how much).
         """
-        self._abandoned(target, now, cost or 0.0)
+        self._abandoned(target, now, cost)
 
-    def _abandoned(self, target: Target, now: float, cost: float = 0.0) -> None:
+    def _abandoned(self, target: Target, now: float, cost: float | None = 0.0) -> None:
         for bucket in self._attempt(target, now):
-            bucket.cost += cost
+            bucket.cost += cost or 0.0
+            bucket.unpriced += cost is None
             if bucket.counter.kind == "attempts":
                 bucket.cancelled += 1
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from router.telemetry.buckets import Bucket, CallCounter, Totals, quantiles_of
+from router.telemetry.buckets import Bucket, CallCounter, Totals, known_cost, quantiles_of
 from router.telemetry.recorder import Telemetry, names_of
 from router.views.figures import WINDOW, Figures, Flow
 
@@ -115,6 +115,7 @@ class Windows:
         sums, second = window.sums, int(now + self._telemetry.offset)
         span = self._span(now)
         done = sums.succeeded + sums.failed
+        cost = known_cost(sums.cost, sums.unpriced)
         return Figures(
             rate=_rate(window.calls, second, span),
             series=series(window.calls, second),
@@ -125,7 +126,7 @@ class Windows:
             latency=quantiles_of(sums.latency, with_sketch=with_sketches),
             error_rate=sums.failed / done if done else None,
             leading_code=max(sums.errors, key=lambda code: sums.errors[code]) if any(sums.errors.values()) else None,
-            cost_per_minute=sums.cost * 60 / min(WINDOW, max(1.0, self._age(now))),
+            cost_per_minute=None if cost is None else cost * 60 / min(WINDOW, max(1.0, self._age(now))),
             window=sums.counts(),
             totals=total.counts(),
         )

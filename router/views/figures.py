@@ -61,7 +61,7 @@ class Counts(Struct, frozen=True):
     `calls` = `succeeded` + `failed` + `cancelled`. `attempts` are those that the calls took. `errors` counts failed
     attempts by code, those that another target made good included. `retries` asked a target again, `fallbacks` were
     answered by a later tier than the first, `hedges` asked a second target while the first was slow. `cost` leaves out
-    calls of unknown price, which `unpriced` counts.
+    calls of unknown cost, which `unpriced` counts; it is None where nothing else was called.
     """
 
     calls: int = 0
@@ -72,7 +72,7 @@ class Counts(Struct, frozen=True):
     errors: Mapping[str, int] = {}
     input_tokens: int = 0
     output_tokens: int = 0
-    cost: float = 0.0
+    cost: float | None = 0.0
     unpriced: int = 0
     cache_hits: int = 0
     retries: int = 0
@@ -92,7 +92,7 @@ class Figures(Struct, frozen=True):
         latency: to the end of the answer.
         error_rate: failed / (succeeded + failed) of the window, 0 to 1; None while there is nothing to divide.
         leading_code: the most frequent error of the window.
-        cost_per_minute: over the window.
+        cost_per_minute: over the window; None where nothing of it is known.
         window: what happened in the last 60 s.
         totals: what happened since the router began.
     """
@@ -106,18 +106,21 @@ class Figures(Struct, frozen=True):
     latency: Quantiles = Quantiles()
     error_rate: float | None = None
     leading_code: str | None = None
-    cost_per_minute: float = 0.0
+    cost_per_minute: float | None = 0.0
     window: Counts = Counts()
     totals: Counts = Counts()
 
 
 class LimitUse(Struct, frozen=True):
-    """One limit in use. `limit` is per second for requests and tokens; `pressure` is 0 (free) to 1 (used up)."""
+    """One limit in use. `limit` is per second for requests and tokens, and holds in any `period` of so many seconds;
+    `pressure` is 0 (free) to 1 (used up).
+    """
 
     what: Literal["requests", "tokens", "in_flight"]
     limit: float
     pressure: float
     waiting: int = 0  # calls in line for a place
+    period: float = 60.0
 
 
 class KeyFigures(Struct, frozen=True):
@@ -185,14 +188,17 @@ class CacheFigures(Struct, frozen=True):
 
 
 class Spending(Struct, frozen=True):
-    """A budget of the file in use. `limit` and `used` are in US dollars; `period` in seconds."""
+    """A budget of the file in use. `limit` and `used` are in US dollars; `period` in seconds. `used` is None where
+    nothing of it is known, and with `at_least` it leaves out calls of unknown cost.
+    """
 
     scope: str  # provider or route
     name: str
     limit: float
-    used: float
+    used: float | None
     period: float
     resets_at: float | None = None
+    at_least: bool = False
 
 
 class ReloadNote(Struct, frozen=True):

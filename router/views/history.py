@@ -10,12 +10,13 @@ from router.views.figures import Struct
 class Samples(Struct, frozen=True):
     """One value a second, all of the same length. Quantiles are None in seconds without a call.
 
-    `calls` and `errors` (failed calls) are counts, `cost` US dollars; the rest are seconds.
+    `calls` and `errors` (failed calls) are counts, `cost` US dollars (None where it is not known), the rest
+    seconds.
     """
 
     calls: tuple[int, ...] = ()
     errors: tuple[int, ...] = ()
-    cost: tuple[float, ...] = ()
+    cost: tuple[float | None, ...] = ()
     first_token_p50: tuple[float | None, ...] = ()
     first_token_p95: tuple[float | None, ...] = ()
     latency_p50: tuple[float | None, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from providers.errors import ErrorCode
+from router.views.money import dollars
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
@@ -40,7 +41,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
         hedge = "  (hedge)" if self.hedge else ""
-        price = f"  ${self.cost:.6f} or more" if self.cost else ""
+        price = f"  {dollars(self.cost, fine=True)} or more" if self.lost else ""
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
         return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{without}{detail}"
 

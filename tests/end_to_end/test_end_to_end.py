@@ -143,10 +143,10 @@ async def test_a_stopped_vendor(simulator: Simulator, vendor: str) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_hanging_vendor(simulator: Simulator, vendor: str, streamed: bool) -> None:
-    """A vendor that accepts and never answers costs first_token, then the next one answers."""
+    """A vendor that accepts and never answers costs first_token or answer, then the next one answers."""
     simulator.vendor(vendor).set(hang=True)
     kind = f"{{kind: {vendor},"  # only its time is short: the next one may take as long as a busy machine needs
-    text = routes(simulator).replace(kind, f"{kind} timeout: {{first_token: 50ms}},")
+    text = routes(simulator).replace(kind, f"{kind} timeout: {{first_token: 50ms, answer: 50ms}},")
     async with Router.from_text(text, env={}) as router:
         reply = await ask(router, f"{vendor}-first", streamed=streamed)
     assert reply.trace.attempts[0].code is ErrorCode.TIMEOUT

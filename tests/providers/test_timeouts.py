@@ -1,4 +1,4 @@
-"""first_token, idle and total, each exactly what its name says, in virtual time."""
+"""first_token, idle, answer and total, each exactly what its name says, in virtual time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def ping(wait: float) -> tuple[float, StreamChunk]:
     return wait, PING
 
 
-TIMEOUT = Timeout(first_token=10, idle=5, total=60)
+TIMEOUT = Timeout(first_token=10, idle=5, answer=10, total=60)
 
 
 def test_a_stream_in_time_is_left_alone() -> None:
@@ -63,16 +63,29 @@ def test_a_stream_in_time_is_left_alone() -> None:
     assert read(Source(text(9), text(4), text(4)), TIMEOUT) == ("", 17.0)
 
 
-def test_pings_are_no_progress() -> None:
-    """Neither for the first token nor between two."""
+def test_keep_alives_stretch_idle_to_ten_minutes() -> None:
+    """A model may think in silence, for as long as its vendor says now and then that it is there."""
+    assert read(Source(text(1), *[ping(4)] * 99, text(4)), TIMEOUT) == ("", 401.0)
+    assert read(Source(text(1), *[ping(4)] * 999), TIMEOUT) == ("idle", 601.0)
+    assert read(Source(text(1), ping(4), ping(99)), TIMEOUT) == ("idle", 10.0)  # it has fallen silent
+
+
+def test_keep_alives_stretch_a_patient_first_token_alone() -> None:
+    """Who writes less than a minute wants to go on soon; from a minute on the vendor's word is heard."""
     assert read(Source(*[ping(3)] * 9), TIMEOUT) == ("first_token", 10.0)
-    assert read(Source(text(1), *[ping(2)] * 9), TIMEOUT) == ("idle", 6.0)
+    patient = Timeout(first_token=60, total=None)
+    assert read(Source(*[ping(50)] * 10, text(40)), patient) == ("", 540.0)
+    assert read(Source(*[ping(50)] * 99), patient) == ("first_token", 600.0)
+    assert read(Source(ping(50), text(99)), patient) == ("first_token", 110.0)
 
 
-def test_total_bounds_a_stream_that_flows() -> None:
-    """Also when each piece is in time; a deadline that began earlier counts from there."""
-    assert read(Source(*[text(4)] * 99), TIMEOUT) == ("total", 60.0)
-    assert read(Source(*[text(4)] * 99), TIMEOUT, deadline=30.0) == ("total", 30.0)
+def test_total_bounds_what_comes_before_the_first_content() -> None:
+    """A stream that goes on is never cut; a deadline that began earlier counts from there."""
+    patient = Timeout(first_token=None, idle=5, total=60)
+    assert read(Source(*[text(4)] * 999), patient) == ("", 3996.0)
+    assert read(Source(*[ping(4)] * 99), patient) == ("total", 60.0)
+    assert read(Source(*[ping(4)] * 99), patient, deadline=30.0) == ("total", 30.0)
+    assert read(Source(text(29), *[text(4)] * 9), patient, deadline=30.0) == ("", 65.0)
 
 
 def test_the_consumers_time_is_not_idle_time() -> None:
@@ -85,6 +98,15 @@ def test_the_consumers_time_is_not_idle_time() -> None:
 def test_the_message_names_the_limit() -> None:
     """The seconds and the setting; a deadline without a limit of its own names no number."""
 
+    def streaming(*steps: tuple[float, StreamChunk]) -> str:
+        async def story() -> str:
+            with pytest.raises(ProviderError) as caught:
+                async for _ in timed(Source(*steps)(), TIMEOUT, provider="p", model="m"):
+                    pass
+            return caught.value.message
+
+        return run(story())
+
     def message(timeout: Timeout, deadline: float | None = None) -> str:
         async def story() -> str:
             with pytest.raises(ProviderError) as caught:
@@ -93,8 +115,11 @@ def test_the_message_names_the_limit() -> None:
 
         return run(story())
 
-    assert message(Timeout(first_token=2.5)) == "no answer within 2.5 s (timeout.first_token)"
-    assert message(Timeout(first_token=None, total=None), 7.0) == "the call's deadline passed (timeout.total)"
+    assert message(Timeout(answer=2.5)) == "no answer within 2.5 s (timeout.answer)"
+    assert message(Timeout(answer=None, total=None), 7.0) == "the call's deadline passed (timeout.total)"
+    assert streaming(text(99)) == "no content within 10 s (timeout.first_token)"
+    assert streaming(text(1), text(9)) == "no further content for 5 s (timeout.idle)"
+    assert streaming(text(1), *[ping(4)] * 999) == "nothing but keep-alives for 600 s (timeout.idle)"
 
 
 def test_no_limit_is_no_limit() -> None:
@@ -146,14 +171,15 @@ def test_a_cancelled_reader_closes_the_stream_below() -> None:
     ("takes", "timeout", "phase", "until"),
     [
         (9.0, TIMEOUT, None, 9.0),
-        (99.0, TIMEOUT, "first_token", 10.0),
-        (99.0, Timeout(first_token=None, total=7), "total", 7.0),
-        (99.0, Timeout(first_token=30, total=7), "total", 7.0),
-        (99.0, Timeout(first_token=None, total=None), None, 99.0),
+        (99.0, TIMEOUT, "answer", 10.0),
+        (99.0, Timeout(answer=None, total=7), "total", 7.0),
+        (99.0, Timeout(answer=30, total=7), "total", 7.0),
+        (99.0, Timeout(answer=None, total=None), None, 99.0),
+        (99.0, Timeout(first_token=3, idle=3), None, 99.0),
     ],
 )
 def test_plain_calls(takes: float, timeout: Timeout, phase: str | None, until: float) -> None:
-    """For a plain call the first token is the answer."""
+    """They have a time of their own: a stream's is not for them."""
 
     async def story() -> tuple[str | None, float]:
         loop = asyncio.get_running_loop()

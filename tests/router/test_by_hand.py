@@ -179,7 +179,7 @@ routes: {one: {targets: [a/m]}, two: {targets: [m]}}
 @story
 async def test_a_models_own_bounds_hold_when_it_is_called_by_name() -> None:
     text = """\
-models: {m: {provider: a, id: m, retry: {max_attempts: 1}, timeout: {first_token: 2s}}}
+models: {m: {provider: a, id: m, retry: {max_attempts: 1}, timeout: {answer: 2s}}}
 routes: {chat: {targets: [m]}}
 """
     world = World(text, a=lambda _: Hang())

@@ -1,4 +1,6 @@
-"""A file whose routes and provider may have budgets, and a router on it. Run as a program, it spends."""
+"""A file whose routes and provider may have budgets, and a router on it. Run as a program, it spends: a cent at a time,
+or with `at once` as much as it gets.
+"""
 
 from __future__ import annotations
 
@@ -46,5 +48,13 @@ async def spend(path: Path) -> None:
             await router.complete("chat", "hi")
 
 
+async def spend_at_once(path: Path) -> None:
+    """Sixty calls at once, then twenty one after the other; prints how many were paid."""
+    async with opened(path) as router:
+        replies = await asyncio.gather(*(router.complete("chat", "hi", max_tokens=1000) for _ in range(60)))
+        replies += [await router.complete("chat", "hi", max_tokens=1000) for _ in range(20)]
+    print([reply.target for reply in replies].count("paid"))
+
+
 if __name__ == "__main__":
-    asyncio.run(spend(Path(sys.argv[1])))
+    asyncio.run((spend_at_once if "at once" in sys.argv else spend)(Path(sys.argv[1])))

@@ -13,7 +13,7 @@ providers:
   anthropic: {{kind: anthropic, base_url: "{anthropic}", api_key: "{key}"}}
   ollama:    {{kind: ollama,    base_url: "{ollama}"}}
 defaults:
-  timeout: {{connect: 1s, first_token: {first_token}, idle: 1s, total: 20s}}
+  timeout: {{connect: 1s, first_token: {first_token}, answer: {first_token}, idle: 1s, total: 20s}}
   retry: {{backoff: 1ms, max_backoff: 1ms}}
 models:
   luna:  {{provider: openai, id: gpt-4o}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -147,10 +147,16 @@ def _plots(samples: Samples, *, whole: bool) -> Iterator[tuple[str, list[Series]
     )
     yield "latency", [Series("p50", p50, INFO, filled=True), Series("p95", p95, WARN, hatched=True)]
     yield "errors", [Series("now", _smooth(samples.errors), BAD, filled=True)]
-    yield "cost", [Series("now", [dollars * 60 for dollars in _smooth(samples.cost)], MONEY, filled=True)]
+    yield (
+        "cost",
+        [Series("now", [None if usd is None else usd * 60 for usd in _smooth(samples.cost)], MONEY, filled=True)],
+    )
 
 
-def _smooth(values: tuple[float, ...], over: int = 3) -> list[float]:
-    """Return the mean of the last few seconds, so that few calls a second are a line and no comb."""
+def _smooth(values: Sequence[float | None], over: int = 3) -> list[float | None]:
+    """Return the mean of the last few seconds, so that few calls a second are a line and no comb; None where nothing of
+    it is known.
+    """
     windows = (values[max(0, end - over) : end] for end in range(1, len(values) + 1))
-    return [sum(window) / len(window) for window in windows]
+    known = ([value for value in window if value is not None] for window in windows)
+    return [sum(window) / len(window) if window else None for window in known]

@@ -51,7 +51,7 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     yield from _errors(shown.figures.window)
     totals = shown.figures.totals
     yield _pair("so far", f"{as_text.count(totals.calls)} calls, {as_text.count(totals.failed)} failed")
-    yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.dollars(totals.cost)}")
+    yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.cost_of(totals)}")
     if spent := as_text.spent(snapshot, "provider", shown.name):
         yield _pair("budget", spent)
 
@@ -68,7 +68,7 @@ def _pair(title: str, text: str) -> Content:
 
 def _limit(limit: LimitUse) -> Content:
     style = BAD if limit.pressure > 0.95 else WARN if limit.pressure > 0.8 else MUTED
-    most = f"{limit.limit:g}" if limit.what == "in_flight" else f"{as_text.number(limit.limit * 60)}/min"
+    most = f"{limit.limit:g}" if limit.what == "in_flight" else as_text.allowance(limit.limit, limit.period)
     waiting = f", {limit.waiting} in line" if limit.waiting else ""
     return Content.assemble(
         (f"{_WHAT[limit.what]:<13}", FAINT),

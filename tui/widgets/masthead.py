@@ -146,7 +146,7 @@ class Masthead(Vertical):
             (" · ", FAINT),
             (f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED),
             (f" · p95 {as_text.seconds(whole.first_token.p95)}", MUTED),
-            (f" · {as_text.dollars(whole.cost_per_minute)}/min", MUTED),
+            (f" · {as_text.cost_per_minute(whole)}/min", MUTED),
         ]
         if snapshot.cache.enabled:
             pieces.append((f" · cache {as_text.percent(snapshot.cache.hit_rate)}", MUTED))

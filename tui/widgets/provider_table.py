@@ -194,8 +194,7 @@ def _errors(shown: Shown, width: int, now: float) -> list[Piece]:
 
 
 def _cost(shown: Shown, width: int, now: float) -> list[Piece]:
-    value = shown.figures.cost_per_minute
-    return [(as_text.dollars(value), _ink(shown) if value else FAINT)]
+    return [(as_text.cost_per_minute(shown.figures), _ink(shown) if shown.figures.cost_per_minute else FAINT)]
 
 
 def _pressure(shown: Shown, width: int, now: float) -> list[Piece]:

@@ -90,8 +90,8 @@ def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Conte
     )
     yield (
         "money",
-        _value(as_text.dollars(whole.cost_per_minute), "/min", ""),
-        _small(f"{as_text.dollars(totals.cost)} so far" + (" and unpriced" if totals.unpriced and roomy else "")),
+        _value(as_text.cost_per_minute(whole), "/min", ""),
+        _small(f"{as_text.cost_of(totals)} so far" + (" and unpriced" if totals.unpriced and roomy else "")),
     )
     if cache.enabled:
         yield (

@@ -75,7 +75,7 @@ def test_every_field_is_decided_about() -> None:
         {"model": "other"},
         {"affinity": "session"},
         {"metadata": {"a": 1}},
-        {"connect_timeout": 1.0},
+        {"timeout": {"total": 1.0}},
         {"extra_body": {"y": {"z": [1.0, 2.0]}, "x": 1.0}},
         {"max_tokens": 100.0},
         {"messages": (Message.system([TextPart("Be brief.")]), Message.user("Why is the sky blue?"))},

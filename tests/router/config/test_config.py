@@ -332,6 +332,7 @@ routes:
         "connect": (2.0, ("models", "m", "timeout", "connect")),
         "first_token": (20.0, ("defaults", "timeout", "first_token")),
         "idle": (10.0, ("providers", "a", "timeout", "idle")),
+        "answer": (600.0, "built in"),
         "total": (9.0, ("routes", "chat", "timeout", "total")),
     }
 

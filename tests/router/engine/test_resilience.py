@@ -41,7 +41,7 @@ def outage(step: Step, start: float = 10.0, end: float = 70.0) -> Script:
 )
 def test_a_dead_primary_costs_nobody_an_answer(step: Step, most: int, streamed: bool) -> None:
     """Dead for a minute at 20 requests/s: no failed request, few calls reach it, and after the trip nobody waits."""
-    text = PAIR + "defaults: {timeout: {first_token: 2s}, retry: {same_target: 0}}\n"
+    text = PAIR + "defaults: {timeout: {first_token: 2s, answer: 2s}, retry: {same_target: 0}}\n"
 
     async def main() -> None:
         world = World(text, a=outage(step), b=well)

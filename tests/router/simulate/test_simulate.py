@@ -89,7 +89,7 @@ def test_a_quiet_run_adds_up(tmp_path: Any) -> None:
 )
 def test_faults_are_met_by_the_engine(fault: str, code: str | None, stream: str, tmp_path: Any) -> None:
     """The target fails with the fault's code, the fallback answers, and outside the window nothing fails."""
-    more = "\ndefaults: {timeout: {first_token: 3s, idle: 3s}}"
+    more = "\ndefaults: {timeout: {first_token: 3s, idle: 3s, answer: 3s}}"
     text = PAIR.replace("fallbacks: [two]", "fallbacks: [two], on_stream_break: restart") + more
     outcome = play(text, story(f"{{at: 2m, for: 2m, who: a, fault: {fault}}}", more=f", stream: {stream}"), tmp_path)
     chat, one, two = outcome.routes["chat"], outcome.targets["one"], outcome.targets["two"]
@@ -243,7 +243,7 @@ def test_other_variables_come_from_the_environment(tmp_path: Any) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text('providers: {a: {kind: openai, limits: {requests: "${RATE}"}}}\nroutes: {chat: a/m}\n')
     loaded = load_routes(path, env={"RATE": "60/min"})
-    assert compile_plan(loaded).chains["chat"].targets[0].key_limits.requests == 1.0
+    assert compile_plan(loaded).chains["chat"].targets[0].key_limits.requests == ((60.0, 60.0),)
     assert "RATE is not set" in load_routes(path, env={}).diagnostics[0].message
 
 

@@ -80,6 +80,7 @@ async def test_a_fallback_counts_as_one_request_and_two_attempts() -> None:
         errors={"server_error": 1},
         input_tokens=7,
         output_tokens=3,
+        cost=None,
         unpriced=1,
         fallbacks=1,
     )
