@@ -5,7 +5,7 @@ TOOLS := .venv-tools
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak pictures
+.PHONY: faults soak pictures runs
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -60,6 +60,9 @@ soak: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.support.pictures
+
+runs: $(VENV)/.dev
+	$(BIN)/python -m tests.support.simulated_runs
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare

@@ -9,7 +9,6 @@ cannot do, or where a path is wrong, only the text tells. All rules are the tabl
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from providers.context_errors import numbers, too_long
 from providers.error_body import Fault, details, error_in, name, parse_json, read_fault, sub
 from providers.error_waits import body_wait
 from providers.errors import ErrorCode, ProviderError
+from providers.scrub import scrub
 from providers.transport.headers import retry_after as retry_after_header
 from providers.vendor_errors import CODES, IN_STREAM, MINIMAX, STATUSES, TEXTS, TYPES, WRONG_PATH
 
@@ -25,25 +25,10 @@ __all__ = ["classify", "classify_payload", "error_in", "parse_json", "scrub"]
 
 EXCERPT_BYTES = 4096
 _MESSAGE_CHARS = 1000
-# A key begins where a word does, so that a long chain of beginnings is looked at once and not from each of them.
-_KEYS = re.compile(
-    r"(?i)\bbearer\s{1,20}[^\s\"',;]+"
-    r"|\b(?:sk|pk|rk|gsk|xai|pplx|hf|key|r8|nvapi|csk|fw)[-_](?=[\w*-]{0,255}\d)[\w*-]{8,}"
-    r"|\bsk-[\w*-]{6,}"
-    r"|\bAIza[\w-]{10,}"
-    r"|(?<![\w-])eyJ[\w-]{10,}\.[\w-]+(?:\.[\w-]+)?"
-)
 # After these a vendor's word on when to come back is worth reading out of its sentence.
 _WAITED_FOR = frozenset(
     {ErrorCode.RATE_LIMITED, ErrorCode.QUOTA_EXHAUSTED, ErrorCode.OVERLOADED, ErrorCode.SERVER_ERROR}
 )
-
-
-def scrub(text: str, secret: str | None = None) -> str:
-    """The text without `secret` and without anything that looks like a key."""
-    if secret:
-        text = text.replace(secret, "[key]")
-    return _KEYS.sub("[key]", text)
 
 
 def classify(

@@ -44,13 +44,29 @@ def coerce_messages(messages: MessagesLike) -> tuple[Message, ...]:
     if isinstance(messages, str):
         return (without_halves(Message("user", messages)),)
     if isinstance(messages, Message):
-        return (without_halves(messages),)
+        return (without_halves(_sound(messages, "messages")),)
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
         invalid(f"messages: a string or a list of messages is expected, not {_kind(messages)}")
     return tuple(
-        without_halves(message if type(message) is Message else _message(message, f"messages[{place}]"))
+        without_halves(
+            _sound(message, f"messages[{place}]")
+            if type(message) is Message
+            else _message(message, f"messages[{place}]")
+        )
         for place, message in enumerate(messages)
     )
+
+
+def _sound(message: Message, where: str) -> Message:
+    """The message, whose fields have their types: Python lets anything be put into them."""
+    if not isinstance(message.role, str):
+        invalid(f"{where}.role: a word is expected, not {_kind(message.role)}")
+    if not isinstance(message.content, str | tuple):
+        invalid(f"{where}.content: a string or a tuple of parts is expected, not {_kind(message.content)}")
+    calls = message.tool_calls
+    if calls and not (isinstance(calls, tuple) and all(isinstance(call, ToolCall) for call in calls)):
+        invalid(f"{where}.tool_calls: a tuple of ToolCalls is expected")
+    return message
 
 
 def coerce_tools(tools: Sequence[Tool | Mapping[str, Any]]) -> tuple[Tool, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 TEXT_CHARS = 4096  # of an error's text that is read and matched
-_NAME_CHARS = 200  # of a vendor's code, type or request id
+NAME_CHARS = 200  # of a vendor's code, type or request id
 _ENTRIES = 20  # of a list of errors
 _DEPTH = 6
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,300}?)</title")
@@ -138,7 +138,7 @@ def read_fault(payload: object, depth: int = 0) -> Fault:
     fault = Fault(
         message=message[:TEXT_CHARS],
         type=name(kind),
-        code=str(code)[:_NAME_CHARS] if isinstance(code, str | int) and code != "" else None,
+        code=str(code)[:NAME_CHARS] if isinstance(code, str | int) and code != "" else None,
         request_id=name(payload.get("request_id")),
         error=outer,
         body=payload,
@@ -216,7 +216,7 @@ def _first(holder: dict[str, Any], keys: tuple[str, ...]) -> Any:
 
 def name(value: object) -> str | None:
     """A short string; None for anything else and for the empty one."""
-    return value[:_NAME_CHARS] if isinstance(value, str) and value else None
+    return value[:NAME_CHARS] if isinstance(value, str) and value else None
 
 
 def sub(value: object, key: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -51,9 +52,10 @@ class Consequence(msgspec.Struct, frozen=True):
     `retry.max_wait`, when nothing else is eligible).
     `fallback`: the next target — "no", "yes", "larger_window", "if_named" (only where `on` names it),
     or "stream_policy" (`on_stream_break` decides).
-    `breaker`: "none", "failure", "open_target" or "open_key" (both open at once).
+    `breaker`: "none", "failure", "open_target" or "open_key": both open at once where the vendor's words are about the
+    model or the key (`providers.evidence`), else when a second, different request meets the same.
     `hold`: "none", "retry_after", "quota" (Retry-After, else 5 minutes) or "rate" (Retry-After or the
-    reset header, else backoff).
+    reset header, else backoff); of the target or of the key, by the vendor's words.
     `other_key`: another key of the same provider may fare better.
     `read`: the vendor has read the prompt by then, and counts it; any other failure costs nothing.
     """
@@ -110,9 +112,40 @@ USEFULNESS: tuple[ErrorCode, ...] = (
     ErrorCode.CANCELLED,
 )
 
+# What these codes say where there is no vendor to say it: in fakes and simulations.
+PLAIN_WORDS: Mapping[ErrorCode, str] = MappingProxyType(
+    {
+        ErrorCode.AUTHENTICATION: "invalid API key",
+        ErrorCode.PERMISSION_DENIED: "this key has no access to the model",
+        ErrorCode.MODEL_NOT_FOUND: "model not found",
+        ErrorCode.QUOTA_EXHAUSTED: "the account's credit is used up",
+    }
+)
+
 
 class SignalboxError(Exception):
-    """Base of every error that Signalbox raises on purpose."""
+    """Base of every error that Signalbox raises on purpose.
+
+    All can be pickled and copied, with what they know, their notes and their cause. A cause that can't be pickled is
+    replaced by one with its text. What was suppressed by `from None` does not go along: it may hold a key.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        chain = {"__cause__": _portable(self.__cause__), "__suppress_context__": self.__suppress_context__}
+        return _again, (type(self), self.args), {**self.__dict__, **chain}
+
+
+def _again(kind: type[SignalboxError], args: tuple[Any, ...]) -> SignalboxError:
+    """Make an error whose attributes are then set, whatever its class is made from."""
+    return kind.__new__(kind, *args)
+
+
+def _portable(cause: BaseException | None) -> BaseException | None:
+    try:
+        pickle.loads(pickle.dumps(cause))
+    except Exception:  # whatever a class of somebody else raises: many can't be made again from their arguments
+        return SignalboxError(f"{type(cause).__name__}: {cause}")
+    return cause
 
 
 class ProviderError(SignalboxError):

@@ -17,7 +17,7 @@ import msgspec
 
 from providers.accumulate import Accumulator, as_chunks
 from providers.base import ChunkStream
-from providers.errors import ErrorCode, ProviderError
+from providers.errors import PLAIN_WORDS, ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.types import (
     CompletionRequest,
@@ -32,6 +32,9 @@ from providers.types import (
 )
 
 __all__ = ["Fail", "FakeProvider", "Hang", "Reply"]
+
+
+_SCRIPTED = "scripted failure"
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -54,10 +57,15 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """A failure after `delay` seconds; the other fields are those of the `ProviderError`."""
+    """A failure after `delay` seconds; the other fields are those of the `ProviderError`.
+
+    A router reads in the `message` what a refusal or a limit is about, as it does with a vendor's. Without one,
+    AUTHENTICATION and QUOTA_EXHAUSTED are about the key, MODEL_NOT_FOUND about the model, and PERMISSION_DENIED and
+    RATE_LIMITED say nothing.
+    """
 
     code: ErrorCode
-    message: str = "scripted failure"
+    message: str = _SCRIPTED
     delay: float = 0.0
     retry_after: float | None = None
     context_window: int | None = None
@@ -157,9 +165,12 @@ class FakeProvider:
             yield chunk
 
     def _error(self, step: Fail, model: str) -> ProviderError:
+        says = step.message
+        if says == _SCRIPTED and step.code in PLAIN_WORDS and step.code is not ErrorCode.PERMISSION_DENIED:
+            says += f": {PLAIN_WORDS[step.code]}"
         return ProviderError(
             step.code,
-            step.message,
+            says,
             provider=self.name,
             model=model,
             status=step.status,

@@ -9,18 +9,23 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from providers.accumulate import as_chunks
-from providers.answers import checked
+from providers.answers import checked, clean
 from providers.base import ChunkStream
-from providers.classify import classify, classify_payload, error_in, parse_json, scrub
+from providers.classify import classify, classify_payload, error_in, parse_json
+from providers.error_body import NAME_CHARS, name
 from providers.errors import ErrorCode, ProviderError
+from providers.harmless import harmless
 from providers.lenient_json import as_dict, as_list, as_str
+from providers.printable import printable
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted
 from providers.schemas.rules import GENERIC, VendorSchemas
 from providers.schemas.way_back import DecoderBack, way_back
+from providers.scrub import Scrubber
 from providers.settings import ProviderSettings
 from providers.stream_reading import (
     LineDecoder,
@@ -68,6 +73,7 @@ class HttpProvider(ABC):
         self._validates = settings.options.get("validate", True) is True
         self._quotas: dict[str, RemainingQuota] = {}  # by model
         self._refused = RefusedFields()
+        self._scrub = Scrubber(settings)
 
     # --- what a subclass says
 
@@ -138,7 +144,12 @@ class HttpProvider(ABC):
         timeout = for_call(self.settings.timeout, request.timeout)
         if not (timeout.first_token is None and timeout.idle is None and timeout.total is None):
             chunks = timed(chunks, timeout, provider=self.name, model=request.model, heard=state.heard)
-        return ChunkStream(chunks, state.response, state.heard)
+        scrub = self._scrub  # not the provider: whoever keeps a stream that has ended keeps no connections
+
+        def response() -> CompletionResponse:
+            return clean(state.response(), request, scrub)
+
+        return ChunkStream(chunks, response, state.heard)
 
     async def count_exact(self, request: CompletionRequest) -> TokenCount:
         """The tokens of a request's prompt, tools and images included, as the vendor's own endpoint counts them.
@@ -174,7 +185,9 @@ class HttpProvider(ABC):
             body = await self._ask("GET", path, None, request)
             entries = as_list(as_dict(body).get("data")) or as_list(as_dict(body).get("models"))
             found |= {
-                name for entry in map(as_dict, entries) if (name := as_str(entry.get("id") or entry.get("model")))
+                self._scrub.own(model[:NAME_CHARS])
+                for entry in map(as_dict, entries)
+                if (model := as_str(entry.get("id") or entry.get("model")))
             }
             # Anthropic gives its models in pages.
             more = as_dict(body).get("has_more") is True and as_str(as_dict(body).get("last_id"))
@@ -204,6 +217,12 @@ class HttpProvider(ABC):
         """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
+
+    @staticmethod
+    def preload() -> None:
+        """Import what carries the requests, which takes some tenths of a second."""
+        import_module("providers.transport.http")
+        import_module("encodings.idna")  # which a host's look-up needs
 
     # --- how it is done
 
@@ -284,9 +303,10 @@ class HttpProvider(ABC):
             connect=request.timeout.get("connect") if request.timeout else None,
         )
         if 200 <= response.status < 300:
-            told = remaining_quota(response.headers, time.time())
-            if told is not None:
-                self._quotas[request.model] = told
+            with harmless:
+                told = remaining_quota(response.headers, time.time())
+                if told is not None:
+                    self._quotas[request.model] = told
             return response
         try:
             raise classify(
@@ -326,21 +346,23 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
-        answer = checked(self.decode(body, request, request_id), request)
+        answer = clean(checked(self.decode(body, request, request_id), request), request, self._scrub)
         back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
     def _finished(self, error: ProviderError, request: CompletionRequest) -> ProviderError:
-        """Complete the error with our names, and take the key out of all its texts."""
+        """Complete the error with our names, and take the secrets out of all that it says and holds."""
         error.provider = error.provider or self.name
         error.model = error.model or request.model
-        secret = self.settings.secret
-        error.message = scrub(error.message, secret)
-        error.args = (error.message,)
-        for text in ("body_excerpt", "vendor_type", "vendor_code"):
+        for text in ("message", "body_excerpt", "vendor_type", "vendor_code", "request_id"):
             value = getattr(error, text)
             if value is not None:
-                setattr(error, text, scrub(value, secret))
+                setattr(error, text, printable(self._scrub(value, request.extra_headers)))
+        error.args = (error.message,)
+        if error.partial is not None:
+            error.partial = clean(error.partial, request, self._scrub)
+        # What it came of belongs to a library, and holds the request with its headers.
+        error.__cause__ = error.__context__ = None
         return error
 
 
@@ -367,4 +389,4 @@ def _says_words_alone(request: CompletionRequest) -> bool:
 
 
 def _request_id(response: HttpResponse) -> str | None:
-    return response.headers.get("x-request-id") or response.headers.get("request-id")
+    return name(response.headers.get("x-request-id") or response.headers.get("request-id"))

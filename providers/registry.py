@@ -6,7 +6,7 @@ A kind's module is imported when the first provider of that kind is made, so tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -28,6 +28,7 @@ _SHIPPED = {
     "fake": "providers.fake:FakeProvider",
 }
 _registered: dict[str, Factory] = {}
+_installed: dict[str, Factory] = {}  # those that were asked for: to find one, all installed packages are looked through
 
 
 class UnknownKind(SignalboxError):
@@ -50,6 +51,15 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted({*_SHIPPED, *_registered, *installed}))
 
 
+def is_known(kind: str, known: Callable[[], Container[str]] = known_kinds) -> bool:
+    """Whether `create` knows a kind; installed packages are looked through only for what is not of this one.
+
+    Args:
+        known: how to look; for those who ask often, and look once.
+    """
+    return kind in _registered or kind in _SHIPPED or kind in known()
+
+
 def create(settings: ProviderSettings) -> Provider:
     """Make a provider.
 
@@ -59,6 +69,13 @@ def create(settings: ProviderSettings) -> Provider:
     return _factory(settings.kind)(settings)
 
 
+def preload(kind: str) -> None:
+    """Import all that a provider of this kind will need; one that imports more at its first call has a `preload`."""
+    more = getattr(_factory(kind), "preload", None)
+    if more is not None:
+        more()
+
+
 def _factory(kind: str) -> Factory:
     if kind in _registered:
         return _registered[kind]
@@ -66,9 +83,11 @@ def _factory(kind: str) -> Factory:
         module, _, name = _SHIPPED[kind].partition(":")
         factory: Factory = getattr(import_module(module), name)
         return factory
+    if kind in _installed:
+        return _installed[kind]
     for point in entry_points(group=ENTRY_POINT_GROUP, name=kind):
-        loaded: Factory = point.load()
-        return loaded
+        _installed[kind] = point.load()
+        return _installed[kind]
     known = known_kinds()
     hint = remedy(kind) or did_you_mean(kind, known)
     raise UnknownKind(f'no provider kind is named "{kind}"{hint}; known kinds: {", ".join(known)}')

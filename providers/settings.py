@@ -34,7 +34,7 @@ class ClientCertificate:
         return self.password.get_secret_value()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ProviderSettings:
     """A connection to a vendor.
 
@@ -77,3 +77,19 @@ class ProviderSettings:
         if self.api_key is None or isinstance(self.api_key, str):
             return self.api_key
         return self.api_key.get_secret_value()
+
+    def __repr__(self) -> str:
+        """Without what may be secret: the key, headers, options, and the user and query of URLs."""
+        where = "" if self.base_url is None else f", base_url={hidden_url(self.base_url)!r}"
+        return f"ProviderSettings(name={self.name!r}, kind={self.kind!r}{where})"
+
+
+def hidden_url(url: str) -> str:
+    """The URL as it may be shown: without its user, its password, and the values of its query."""
+    rest, mark, query = url.partition("?")
+    scheme, slashes, place = rest.partition("://")
+    authority, slash, path = place.partition("/")
+    _, at, host = authority.rpartition("@")
+    names = "&".join(f"{pair.partition('=')[0]}=***" if "=" in pair else "***" for pair in query.split("&"))
+    shown = f"{scheme}{slashes}{'***@' if at else ''}{host}{slash}{path}"
+    return f"{shown}?{names}" if mark else shown

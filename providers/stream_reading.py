@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")
 _BOM = b"\xef\xbb\xbf"
 LATE = 5.0  # seconds that the end of a whole answer is waited for
-_UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*[a-z]{0,5}[ ]*")  # with more of it, one may tell
+_UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*(?:[a-z]{1,5}[ ]*)?")  # with more of it, one may tell
 
 
 class StreamDecoder(Protocol):

@@ -76,6 +76,7 @@ async def timed(
     provider: str,
     model: str,
     deadline: float | None = None,
+    failure: Callable[[Exception], ProviderError] | None = None,
     heard: Callable[[], float] | None = None,
 ) -> AsyncGenerator[StreamChunk, None]:
     """The same chunks, bounded by `first_token` and `idle`, and by `total` before the first content.
@@ -87,6 +88,7 @@ async def timed(
     Args:
         deadline: the loop's time at which `total` ends, when it began before this call.
         heard: gives the loop's time at which the vendor gave its last sign of life.
+        failure: makes the error of whatever else `chunks` raises; None lets it through.
 
     Raises:
         ProviderError: TIMEOUT with the phase that ran out.
@@ -105,6 +107,7 @@ async def timed(
         return min(end, max(until, min(since + longest, last + limit)))
 
     watchdog = _Watchdog(loop, stretched)
+    failed: ProviderError | None = None
     try:
         while True:
             watchdog.watch(min(end, until))
@@ -118,6 +121,11 @@ async def timed(
                 over = stretched()
                 silence = clock() - since if over > until else None
                 raise _expired("total" if over >= end else phase, timeout, provider, model, silence) from None
+            except Exception as error:
+                if failure is None:
+                    raise
+                failed = failure(error)
+                break
             watchdog.rest()
             if chunk.has_content:
                 yield chunk
@@ -137,6 +145,8 @@ async def timed(
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
+    if failed is not None:  # outside, so that what it came of does not hang on it
+        raise failed
 
 
 class _Watchdog:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from providers import forks
 from providers.lenient_json import as_json
 from providers.types import FilePart, ImagePart, Message, TokenCount, Tool
 
@@ -59,7 +60,8 @@ def count_tokens(messages: Sequence[Message], model: str) -> TokenCount:
     It may load a tokenizer (0.4 s, once), and takes some 0.3 s a megabyte: call it in a thread.
     """
     name = encoding_name(model)
-    encode = _encoder(name) if name is not None else None
+    with forks.whole:  # tiktoken has locks, and an import has
+        encode = _encoder(name) if name is not None else None
     if name is None or encode is None:
         return estimated(messages)
     exact = model_family(model).startswith(_EXACT) and all(

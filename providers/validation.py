@@ -6,14 +6,17 @@ turn that made it) and the ranges that all vendors share.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 
 from providers.coerce import invalid
+from providers.header_names import authenticates, belongs_to_connection
 from providers.surrogates import is_whole
 from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Timeout, Tool
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _THINKING = frozenset({"off", "low", "medium", "high"})
+_MAPPINGS = ("extra_body", "extra_headers", "metadata")
 _TIMEOUTS = Timeout.__struct_fields__
 _CHOICES = frozenset({"auto", "none", "required"})
 # parameter: least, greatest
@@ -39,10 +42,7 @@ def validate(request: CompletionRequest) -> None:
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
     _check_numbers(request)
-    for name in ("affinity", "namespace"):
-        value = getattr(request, name)
-        if value is not None and not (isinstance(value, str) and is_whole(value)):
-            invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")
+    _check_more(request)
     if request.stop and not all(isinstance(text, str) and text for text in request.stop):
         invalid("stop: every stop sequence has to be a string with at least one character")
     thinking = request.thinking
@@ -58,6 +58,20 @@ def validate(request: CompletionRequest) -> None:
         and not (isinstance(wanted, dict) and isinstance(wanted.get("schema"), dict))
     ):
         invalid('response_format: "json", or a dict with "name" and "schema" (a JSON Schema) is expected')
+
+
+def _check_more(request: CompletionRequest) -> None:
+    """Check what goes beside the messages."""
+    for name in _MAPPINGS:
+        value = getattr(request, name)
+        if value is not None and not isinstance(value, Mapping):
+            invalid(f"{name}: a dict is expected, not {type(value).__name__}")
+    if request.extra_headers:
+        _check_headers(request.extra_headers)
+    for name in ("affinity", "namespace"):
+        value = getattr(request, name)
+        if value is not None and not (isinstance(value, str) and is_whole(value)):
+            invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")
 
 
 def _check_timeout(timeout: object) -> None:
@@ -83,6 +97,22 @@ def _check_numbers(request: CompletionRequest) -> None:
         invalid(f"max_tokens: a whole number of at least 0 is expected, not {limit!r}")
     if request.seed is not None and type(request.seed) is not int:
         invalid(f"seed: a whole number is expected, not {request.seed!r}")
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """No value is shown: it may be a key."""
+    if not isinstance(headers, Mapping):
+        invalid(f"extra_headers: names and values are expected, not {type(headers).__name__}")
+    for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            invalid(f"extra_headers: the name and the value of {name!r} have to be strings")
+        if belongs_to_connection(name):
+            invalid(f"extra_headers: {name!r} cannot be set: it belongs to the connection")
+        if authenticates(name):
+            invalid(
+                f"extra_headers: {name!r} is a credential, and a request may go to several vendors; "
+                "a key belongs to one provider, as its api_key (or under its headers)"
+            )
 
 
 def _check_messages(messages: tuple[Message, ...]) -> None:

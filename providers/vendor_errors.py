@@ -254,7 +254,7 @@ _BAD = frozenset({400, 422})
 _REFUSED = frozenset({400, 404, 405, 415, 422, 500, 501})
 _NAMED = frozenset({400, 403, 404, 410, 422, 500})
 _QUOTA = frozenset({400, 401, 402, 403, 429})
-_BUSY = frozenset({400, 408, 409, 424, 425, 429, 500, 502, 503, 504})
+_BUSY = frozenset({400, 408, 409, 422, 424, 425, 429, 500, 502, 503, 504})
 _ODD = frozenset({400, 403, 409, 422, 424, 500, 502, 503})
 
 # Text, lower case, with the statuses at which it counts; an error without a status matches all. The first that fits.
@@ -301,11 +301,17 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         E.CONTENT_FILTERED,
     ),
     # A rate that is told with another status than 429: Bedrock's, through gateways.
-    (re.compile(r"rate.?limit|too many requests|throttl"), frozenset({400, 403, 429, 500, 503}), E.RATE_LIMITED),
+    (
+        re.compile(r"rate.?limit|too many (?:concurrent )?requests|throttl"),
+        frozenset({400, 403, 429, 500, 503}),
+        E.RATE_LIMITED,
+    ),
     (
         any_of(
-            r"overloaded|capacity (?:temporarily )?exceeded|(?:at|over|no|insufficient) capacity",
-            r"\bbusy\b|queue\b[^.]{0,20}?(?:full|exceeded|overflow)|loading model",
+            r"overloaded|capacity (?:temporarily )?exceeded|(?:at|over|no|insufficient|out of) capacity",
+            r"\bbusy\b|(?:queue|pending requests)\b[^.]{0,20}?(?:full|exceed|overflow|limit|reached)|loading model",
+            r"\bno (?:slot|worker|replica|instance|node|gpu)s?\b[^.]{0,20}?available|service (?:is )?unavailable",
+            r"\b(?:server|backend|engine|worker|instance|runner)s?\b[^.]{0,20}?(?:starting|not (?:yet )?ready)",
             r"model\b(?:[^.]|\.\b){0,80}?\b(?:loading|loaded|starting|warming|cold|unloaded)\b(?<!models loaded)",
             r"temporarily unavailable|no (?:available|healthy|free) \w{1,20}|high (?:demand|load|traffic)",
         ),
@@ -325,12 +331,16 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
     (UNKNOWN_FIELD, _REFUSED, E.UNSUPPORTED),
     (CANNOT, _REFUSED, E.UNSUPPORTED),
     (OTHER_THING, frozenset({404}), E.INVALID_REQUEST),
-    (re.compile(r"(?:try|retry) (?:again )?later|please retry"), _ODD, E.OVERLOADED),
+    (
+        re.compile(r"(?:try|retry) (?:again )?(?:later|in \d)|please retry|temporary (?:failure|error)"),
+        _ODD,
+        E.OVERLOADED,
+    ),
     (
         any_of(
-            r"internal (?:server )?error|^provider returned error\W*$|upstream (?:error|request|connect)|bad gateway",
-            r"has crashed|out of memory|failed to load (?:the )?model|connection (?:error|refused|reset)",
-            r"(?:request|gateway) timed out|deadline exceeded",
+            r"internal (?:server )?error|^provider returned error\W*$|bad gateway",
+            r"upstream (?:error|request|connect|time)|has crashed|out of memory|failed to load (?:the )?model",
+            r"connection (?:error|refused|reset)|(?:request|gateway) timed out|deadline exceeded",
         ),
         _ODD,
         E.SERVER_ERROR,

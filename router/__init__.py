@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from router.config import ConfigError, Diagnostic, UnreadableFile
     from router.engine.stream import RouterStream
-    from router.errors import RouteExhausted, UnknownRoute, WrongLoop
+    from router.errors import RouteExhausted, RouterClosed, UnknownRoute, WrongLoop
     from router.router import Router
     from router.sync import SyncRouter
     from router.views.trace import Trace
@@ -33,6 +33,7 @@ _HOME = {
     "ProviderError": "providers.errors",
     "RouteExhausted": "router.errors",
     "Router": "router.router",
+    "RouterClosed": "router.errors",
     "RouterStream": "router.engine.stream",
     "SignalboxError": "providers.errors",
     "StreamChunk": "providers.types",
@@ -56,6 +57,7 @@ __all__ = [
     "ProviderError",
     "RouteExhausted",
     "Router",
+    "RouterClosed",
     "RouterStream",
     "SignalboxError",
     "StreamChunk",

@@ -4,11 +4,17 @@ SignalboxError
 ├── ProviderError            one call failed in a way that no other target can mend (providers.errors)
 ├── RouteExhausted           every target that could serve was tried or skipped
 ├── UnknownRoute             no route, model or provider/model-id of that name
+├── CacheUnavailable         the folder of cached answers can't be used now
 ├── WrongLoop                used from a second event loop while the first still runs
+├── RouterClosed             used after it was closed, or closed while the call was under way
 └── ConfigError, UnreadableFile    the file (router.config)
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
 
 from providers.errors import CONSEQUENCES, USEFULNESS, ErrorCode, SignalboxError
 from router.views.trace import Attempt, Skip, Trace
@@ -38,6 +44,27 @@ class RouteExhausted(SignalboxError):
         return "\n".join(lines)
 
 
+def give_trace(error: BaseException, trace: Trace) -> None:
+    """Let an error tell what happened to its request, as `error.trace`.
+
+    A `CancelledError` has it as well: whoever gave up may ask what it waited for.
+    """
+    error.trace = trace  # type: ignore[attr-defined]  # every exception takes attributes
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[None]:
+    """Give every error that leaves this the trace of its request, unless it has that of the call behind it."""
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if getattr(error, "trace", None) is None:
+            give_trace(error, trace)
+        raise
+
+
 class UnknownRoute(SignalboxError):
     """No route, model or provider/model-id has this name; the message says the nearest."""
 
@@ -46,13 +73,39 @@ class WrongLoop(SignalboxError):
     """The router belongs to another event loop that is still running."""
 
 
+class CacheUnavailable(SignalboxError):
+    """The folder of cached answers can't be asked now; the message says why. Requests go on without it."""
+
+
+class RouterClosed(SignalboxError, RuntimeError):
+    """The router is closed, or a stream belongs to another process; the message says which."""
+
+
+ONE_A_PROCESS = (
+    "a router can't be pickled or copied: it has connections and an event loop of its own. "
+    "Make one in each process, from the file: Router.from_yaml(path), or SyncRouter.from_yaml(path)"
+)
+
+# What a skip counts as when nobody was called: for the `on` of a later tier, and as the code of the error. Of several
+# reasons the first of these counts, which passes soonest: whoever waits for it has a target again.
+SKIP_CODES: Mapping[str, ErrorCode] = MappingProxyType(
+    {
+        "saturated": ErrorCode.RATE_LIMITED,
+        "limited": ErrorCode.RATE_LIMITED,
+        "held": ErrorCode.RATE_LIMITED,
+        "circuit_open": ErrorCode.OVERLOADED,
+        "draining": ErrorCode.OVERLOADED,
+        "over_budget": ErrorCode.QUOTA_EXHAUSTED,
+        "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+        "unsupported": ErrorCode.UNSUPPORTED,
+        "disabled": ErrorCode.AUTHENTICATION,
+    }
+)
+
+
 def _code_of_skips(skips: tuple[Skip, ...]) -> ErrorCode:
     reasons = {skip.reason for skip in skips}
-    if reasons == {"too_small"}:
-        return ErrorCode.CONTEXT_LENGTH_EXCEEDED
-    if "over_budget" in reasons:
-        return ErrorCode.QUOTA_EXHAUSTED
-    return ErrorCode.UNSUPPORTED if "unsupported" in reasons else ErrorCode.OVERLOADED
+    return next((code for reason, code in SKIP_CODES.items() if reason in reasons), ErrorCode.OVERLOADED)
 
 
 def _count(count: int, noun: str) -> str:

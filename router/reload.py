@@ -1,6 +1,7 @@
-"""Following the file: reading it again, and a watcher that sees every kind of save. `Router` has one `FileFollower`.
+"""Following the file: whenever it or one of its secret files has another content, it is read again. `Router` has one
+`FileFollower`.
 
-The folder is watched, not the file: editors replace a file by renaming, and Kubernetes swaps a link beside it.
+What was looked at is what is compiled: a file that is being written is waited for, and never read in halves.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import signal
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from providers.errors import SignalboxError
+from router.config.files import Contents
 from router.engine.engine import Engine
+from router.folders import Folders
 from router.monitor.report import Report
 from router.plan.compile import compile_plan
 from router.plan.differences import differences
 from router.plan.plan import Plan
+from router.preload import preload
 from router.views.file import ReloadResult
 
-DEBOUNCE = 0.05  # seconds, in which the several events of one save become one
-_RESTART = 1.0  # seconds after which a watcher that broke is started anew
+if TYPE_CHECKING:
+    from router.config import LoadResult
+
+DEBOUNCE = 0.05  # seconds between two looks that find the same before it counts as saved
+PATIENCE = 1.0  # seconds that a save may take
 
 log = logging.getLogger("signalbox.reload")
 
@@ -32,6 +38,7 @@ class FileFollower:
 
     Args:
         env: variables for `${…}`; None takes the process's environment.
+        engine: on whose plan, which was made of the file, requests run.
         report: told of every change that was seen.
         after_swap: awaited after a new plan took over.
 
@@ -54,16 +61,56 @@ class FileFollower:
         self._after_swap = after_swap
         self._one_at_a_time = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
+        loaded = engine.plan.loaded
+        self._marks: Mapping[Path, str] = {path: ""} if loaded is None else loaded.marks
 
     @property
     def watching(self) -> bool:
         """Whether edits of the file are followed now."""
         return self._watcher is not None and not self._watcher.done()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file and the secret files that it names: an edit of any of them is a change."""
+        return tuple(self._marks)
+
     async def reload(self) -> ReloadResult:
         """Read the file again, now; a file with errors changes nothing, and the result says what they are."""
+        return await self._take_over(Contents())
+
+    async def catch_up(self) -> bool:
+        """Reload if a file has another content than that which was last read; gives whether there was one."""
+        contents = await self._look()
+        if contents.marks == self._marks:
+            return False
+        contents = await self._settled(contents)
+        if contents.marks != self._marks:
+            await self._take_over(contents)
+        return True
+
+    async def _look(self) -> Contents:
+        return await asyncio.to_thread(Contents, self.files)
+
+    async def _settled(self, contents: Contents) -> Contents:
+        """Wait until nobody writes any more: the same is found twice, and no file is missing or empty that was not.
+
+        A file that is written without a pause is taken as it is after a while, and so is one that stays empty.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE
+        while loop.time() < end:
+            await asyncio.sleep(DEBOUNCE)
+            before, contents = contents.marks, await self._look()
+            marks = contents.marks
+            emptied = any(self._marks.get(path) and not mark for path, mark in marks.items())
+            if marks == before and not emptied:
+                break
+        return contents
+
+    async def _take_over(self, contents: Contents) -> ReloadResult:
         async with self._one_at_a_time:
-            result = await self._read_again()
+            result = await self._read_again(contents)
+            self._marks = contents.marks_of_asked()
             if result is None or result == self.last:
                 return result or ReloadResult(True, self._engine.plan.revision)
             self.last = result
@@ -71,38 +118,37 @@ class FileFollower:
             (log.info if result.accepted else log.warning)("%s: %s", self.path, result)
             return result
 
-    async def _read_again(self) -> ReloadResult | None:
+    async def _read_again(self, contents: Contents) -> ReloadResult | None:
         """Read the file and swap the plan; None when the file is as it was."""
         from router.config import UnreadableFile, load
 
-        revision = self._engine.plan.revision
-        try:
-            loaded = await asyncio.to_thread(load, self.path, env=self._env)
-        except UnreadableFile as error:
-            return ReloadResult(False, revision, problem=str(error))
-        if loaded.file is None:
-            return ReloadResult(False, revision, diagnostics=loaded.diagnostics, loaded=loaded)
-        if loaded.revision == revision:
-            was_rejected = self.last is not None and not self.last.accepted
-            return ReloadResult(True, revision) if was_rejected else None
-        try:
-            plan = await asyncio.to_thread(compile_plan, loaded)
-        except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
-            return ReloadResult(False, revision, problem=str(error), loaded=loaded)
-        result = self._swap(plan)
-        await self._after_swap()
-        return result
-
-    def _swap(self, plan: Plan) -> ReloadResult:
         old = self._engine.plan
-        changes = differences(old, plan, self._engine.providers.under_way(old))
+        try:
+            loaded = await asyncio.to_thread(load, self.path, env=self._env, contents=contents)
+        except UnreadableFile as error:
+            return ReloadResult(False, old.revision, problem=str(error))
+        if loaded.file is None:
+            return ReloadResult(False, old.revision, diagnostics=loaded.diagnostics, loaded=loaded)
+        if loaded.revision == old.revision:
+            was_rejected = self.last is not None and not self.last.accepted
+            return ReloadResult(True, old.revision) if was_rejected else None
+        try:
+            plan = await asyncio.to_thread(_compiled, loaded)
+        except Exception as error:  # a kind of provider that refuses its settings; an app's own may raise anything
+            return ReloadResult(False, old.revision, problem=str(error) or type(error).__name__, loaded=loaded)
+        under_way = self._engine.providers.under_way(old)
+        changes = await asyncio.to_thread(differences, old, plan, under_way)
         notes = self._engine.adopt(plan)
-        return ReloadResult(True, plan.revision, (*changes, *notes), loaded=plan.loaded)
+        await self._after_swap()
+        return ReloadResult(True, plan.revision, (*changes, *notes), loaded=loaded)
 
     def follow(self) -> None:
         """Reload at every change from now on, in a task of the running loop."""
+        loop = asyncio.get_running_loop()
         self._one_at_a_time = asyncio.Lock()
-        self._watcher = follow(self.path, self)
+        self._watcher = loop.create_task(_keep_up(weakref.ref(self), self.path))
+        # The task is held by its follower alone: one that is dropped is collected, and ends it.
+        weakref.finalize(self, _stop, loop, weakref.ref(self._watcher))
 
     async def aclose(self) -> None:
         """Follow it no longer."""
@@ -112,59 +158,42 @@ class FileFollower:
             await asyncio.wait([watcher])
 
 
+def _compiled(loaded: LoadResult) -> Plan:
+    plan = compile_plan(loaded)
+    preload(plan, watched=False, monitored=False)  # a kind that is new
+    return plan
+
+
+async def _keep_up(following: weakref.ref[FileFollower], path: Path) -> None:
+    """Reload at every change, as long as there is somebody to."""
+    folders = Folders()
+    try:
+        while (follower := following()) is not None:
+            changed = False
+            try:
+                await folders.watch(follower.files)
+                changed = await follower.catch_up()
+            except Exception:  # whatever it is, edits are followed: the next look begins anew
+                log.exception("following %s went wrong; it goes on", path)
+            del follower
+            if not changed:
+                await folders.changed()
+    finally:
+        folders.close()
+
+
+def _stop(loop: asyncio.AbstractEventLoop, watcher: weakref.ref[asyncio.Task[None]]) -> None:
+    task = watcher()
+    if task is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)
+
+
 class Reloadable(Protocol):
-    """What follows a file: a router, or its `FileFollower`."""
+    """What can read its file again: a router."""
 
     def reload(self) -> Coroutine[Any, Any, ReloadResult]:
         """Read the file again, now."""
         ...
-
-
-async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
-    """Call `changed` after every change in the file's folder, forever; the newest content is never missed.
-
-    `changed` is called at the start as well, and again when a watcher that broke (the folder vanished) is started anew.
-    """
-    from watchfiles import awatch  # here: it is needed only by routers that watch
-
-    while True:
-        try:
-            changes = awatch(path.parent, debounce=int(DEBOUNCE * 1000), step=10, recursive=False)
-            pending = asyncio.ensure_future(anext(changes))
-            try:
-                await asyncio.sleep(0)  # it watches from here on; what came before is seen by the first look
-                await changed()
-                while True:
-                    await pending
-                    await changed()
-                    pending = asyncio.ensure_future(anext(changes))
-            finally:
-                pending.cancel()
-                await asyncio.wait([pending])
-                await changes.aclose()
-        except (OSError, RuntimeError, StopAsyncIteration) as error:
-            log.warning("the watcher of %s stopped (%s); it is started anew", path, error)
-        await asyncio.sleep(_RESTART)
-
-
-def follow(path: Path, owner: Reloadable) -> asyncio.Task[None]:
-    """Reload on every change, in a task of the running loop; an owner that is dropped is collected, and ends it."""
-    loop = asyncio.get_running_loop()
-    reference = weakref.ref(owner)
-
-    async def changed() -> None:
-        alive = reference()
-        if alive is not None:
-            await alive.reload()
-
-    task = loop.create_task(watch(path, changed))
-    weakref.finalize(owner, _stop, loop, task)
-    return task
-
-
-def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
 
 
 def reload_on_hangup(router: Reloadable, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
+from providers import forks
 from providers.base import Provider
 from providers.types import CompletionResponse, ModelCapabilities, TokenCount
-from router.engine.engine import Engine
 from router.engine.request import Messages, build_request
 from router.engine.stream import LiveStream, RouterStream
 from router.engine.token_counts import count_exact
+from router.errors import ONE_A_PROCESS
 from router.monitor.control import set_breaker, set_draining
 from router.monitor.report import Report
+from router.parts import Parts
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain, Plan
 from router.plan.target import Key, Target
-from router.reload import FileFollower, reload_on_hangup
+from router.reload import reload_on_hangup
 from router.state.spending import Spent
 from router.state.states import States
 from router.telemetry.recorder import Telemetry
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from router.config import LoadResult
     from router.exporters.prometheus import RouterCollector
     from router.monitor.local_feed import LocalFeed
-    from router.state.ledger import Ledger
 
 
 class Router:
@@ -45,13 +45,13 @@ class Router:
             reply = await router.complete("chat", "Why is the sky blue?")
 
     It starts on first use and ends with `aclose()`. It belongs to the event loop of its first use; when that
-    loop is closed it starts anew on the next one. For threads without a loop, see `SyncRouter`.
+    loop is closed it starts anew on the next one, and so it does in a forked process (docs/processes.md). For threads
+    without a loop, see `SyncRouter`.
 
     Args:
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
-        providers: ready providers by name (or by the identity of one of its keys), in place of those that the file's
-            settings would make.
+        providers: ready ones by name (or by a key's identity), in place of those that the file's settings would make.
         wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
     """
@@ -65,15 +65,20 @@ class Router:
         wall_clock: Callable[[], float] = time.time,
         monitor: bool = True,
     ) -> None:
-        self._engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
-        self._report = Report(self._engine.telemetry, self._engine.states, self._engine.spending)
-        self._monitored = monitor
-        self._monitor: asyncio.Task[None] | None = None
-        self._follower: FileFollower | None = None
-        self._watch = False
-        self._cached: CachedRequests | None = None
-        self._ledger: Ledger | None = None
+        if not isinstance(plan, Plan):
+            raise TypeError("Router() takes a compiled Plan: for a file use Router.from_yaml(path)")
+        self._parts = Parts(plan, seed=seed, providers=providers, wall_clock=wall_clock, monitored=monitor)
+        self._engine = self._parts.engine
         self._engine.on_new_loop.append(self._start)
+        forks.tell(self, Router._in_child)
+
+    def _in_child(self) -> None:
+        self._parts = self._parts.in_child()
+        self._engine = self._parts.engine
+        self._engine.on_new_loop.append(self._start)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(ONE_A_PROCESS)
 
     @classmethod
     def from_yaml(
@@ -100,10 +105,9 @@ class Router:
         from router.config import load
 
         router = cls(_accepted(load(str(path), env=env)), seed=seed, **more)
-        router._report.path = Path(path).absolute()
-        router._follower = FileFollower(router._report.path, env, router._engine, router._report, router._keep_spending)
-        router._watch = watch
-        router._open_ledger()
+        router._parts.follow(Path(path).absolute(), env, watch=watch)
+        router._parts.open_ledger()
+        router._parts.preload()
         return router
 
     @classmethod
@@ -113,7 +117,9 @@ class Router:
         """Make a router on the text of a routes.yaml; raises `ConfigError` like `from_yaml`."""
         from router.config import load_text
 
-        return cls(_accepted(load_text(text, env=env)), seed=seed, **more)
+        router = cls(_accepted(load_text(text, env=env)), seed=seed, **more)
+        router._parts.preload()
+        return router
 
     # --- requests
 
@@ -152,20 +158,12 @@ class Router:
         """Return what answers the request out of the cache; None for one that goes past it."""
         from router.cache.cached import skips_cache  # here: only routers with a cache need it
 
-        return None if skips_cache(chain, control, trace) else self._caching()
-
-    def _caching(self) -> CachedRequests:
-        if self._cached is None:
-            from router.cache.cached import CachedRequests  # here: only routers with a cache need it
-
-            self._cached = CachedRequests(self._engine)
-            self._report.cache = self._cached.cache
-        return self._cached
+        return None if skips_cache(chain, control, trace) else self._parts.caching()
 
     @property
     def cache(self) -> ResponseCache:
         """The response cache: its statistics, and what a person may do to it."""
-        return self._caching().cache
+        return self._parts.caching().cache
 
     async def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
@@ -233,22 +231,6 @@ class Router:
         """The file's budgets, and what is spent of each in its current period."""
         return self._engine.spending.report()
 
-    def _open_ledger(self) -> None:
-        """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
-        if self._ledger is None and self._follower is not None and self._engine.spending.accounts:
-            from router.state.ledger import Ledger, folder  # here: only those with a budget need it
-
-            self._ledger = Ledger(self._follower.path, folder() / "spending.sqlite3", self._engine.spending)
-            self._engine.on_new_loop.append(self._ledger.on_new_loop)
-            self._ledger.load()
-
-    async def _keep_spending(self) -> None:
-        """Write what was spent of the old budgets after a reload, and keep new ones too."""
-        if self._ledger is not None:
-            await self._ledger.flush()
-        else:
-            await asyncio.to_thread(self._open_ledger)
-
     # --- following the file
 
     async def reload(self) -> ReloadResult:
@@ -260,9 +242,10 @@ class Router:
         Raises:
             ValueError: this router was not made from a file.
         """
-        if self._follower is None:
+        follower = self._parts.follower
+        if follower is None:
             raise ValueError("this router was made from text, not from a file; there is nothing to read again")
-        return await self._follower.reload()
+        return await follower.reload()
 
     def reload_on_hangup(self) -> Callable[[], None]:
         """Reload at SIGHUP from now on, as daemons do; gives the function that ends it.
@@ -279,12 +262,12 @@ class Router:
     @property
     def last_reload(self) -> ReloadResult | None:
         """What came of the last change of the file that was seen."""
-        return None if self._follower is None else self._follower.last
+        return None if self._parts.follower is None else self._parts.follower.last
 
     @property
     def watching(self) -> bool:
         """Whether edits of the file are followed now."""
-        return self._follower is not None and self._follower.watching
+        return self._parts.follower is not None and self._parts.follower.watching
 
     # --- being watched
 
@@ -301,7 +284,7 @@ class Router:
     @property
     def report(self) -> Report:
         """What makes data of what was counted."""
-        return self._report
+        return self._parts.report
 
     def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
         """Return what a dashboard shows, as data: figures, breakers, limits, budgets, the last reload.
@@ -311,7 +294,7 @@ class Router:
         """
         loop = self._engine.loop
         now = time.monotonic() if loop is None else loop.time()
-        return self._report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
+        return self._parts.report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
 
     def feed(self) -> LocalFeed:
         """Return a feed of everything that can be watched and asked: snapshots, events, requests, plots, the file,
@@ -343,40 +326,21 @@ class Router:
     def drain(self, name: str) -> None:
         """Give a model or provider no new calls; those under way end. Until `undrain`, or a reload."""
         set_draining(self._engine, name, draining=True)
-        self._report.drained(name, back=False)
+        self._parts.report.drained(name, back=False)
 
     def undrain(self, name: str) -> None:
         """Give a model or provider new calls again, after `drain`."""
         set_draining(self._engine, name, draining=False)
-        self._report.drained(name, back=True)
+        self._parts.report.drained(name, back=True)
 
     # --- its life
 
     def _start(self) -> None:
-        """Start the watcher and the monitor's socket on a new loop: they belong to one."""
-        if self._engine.closed:
-            return
-        if self._watch and self._follower is not None:
-            self._follower.follow()
-        if self._monitored and not self._engine.telemetry.virtual:
-            from router.monitor.socket.server import start
-
-            self._monitor = start(self)
+        self._parts.start(self)
 
     async def aclose(self) -> None:
         """Close all connections; the router may not be used afterwards."""
-        self._engine.closed = True
-        if self._follower is not None:
-            await self._follower.aclose()
-        monitor, self._monitor = self._monitor, None
-        if monitor is not None and monitor.get_loop() is asyncio.get_running_loop():
-            monitor.cancel()
-            await asyncio.wait([monitor])
-        await self._engine.aclose()
-        if self._cached is not None:
-            await self._cached.aclose()
-        if self._ledger is not None:
-            await self._ledger.aclose()
+        await self._parts.aclose()
 
     async def __aenter__(self) -> Self:
         self._engine.enter_loop()

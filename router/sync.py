@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
+import weakref
 from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import Future
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
+from providers import forks
 from providers.types import CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.store import CacheStats
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
+from router.errors import ONE_A_PROCESS, RouterClosed
+from router.loop_thread import LoopThread
 from router.router import Router
 from router.views.figures import Snapshot
 
@@ -23,15 +25,33 @@ T = TypeVar("T")
 class SyncRouter:
     """A `Router` on one background loop of its own; every method may be called from any thread.
 
-    with SyncRouter.from_yaml("routes.yaml") as router:
-        print(router.complete("chat", "Hello").text)
+        with SyncRouter.from_yaml("routes.yaml") as router:
+            print(router.complete("chat", "Hello").text)
+
+    The loop's thread starts with the first call, and anew in a forked process (docs/processes.md). A call blocks its
+    thread: in an async function use `Router`. After `close` every call raises `RouterClosed`.
     """
 
     def __init__(self, router: Router) -> None:
+        if not isinstance(router, Router):
+            raise TypeError(
+                f"SyncRouter() takes a Router, not {type(router).__name__}: for a file use SyncRouter.from_yaml(path)"
+            )
         self._router = router
+        self._closed = False
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: LoopThread | None = None
+        self._finalizer: weakref.finalize[[], SyncRouter] | None = None  # ends the thread of one that is dropped
+        forks.tell(self, SyncRouter._in_child)
+
+    def _in_child(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        forks.leave(self._thread)
+        self._lock, self._thread, self._finalizer = threading.Lock(), None, None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(ONE_A_PROCESS)
 
     @classmethod
     def from_yaml(cls, path: str | PathLike[str], **more: Any) -> Self:
@@ -84,15 +104,12 @@ class SyncRouter:
         return self._run(taken())
 
     def close(self) -> None:
-        """Close all connections and end the background thread."""
-        if self._loop is not None:
-            self._run(self._router.aclose())
+        """Close all connections and end the background thread. Who waits for a call gets `RouterClosed`."""
         with self._lock:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
+            self._closed, thread = True, self._thread
+        if thread is not None:
+            thread.end()
             thread.join()
-            loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -103,20 +120,24 @@ class SyncRouter:
         self.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
-            return future.result()
+            thread = self._started()
         except BaseException:
-            future.cancel()  # Ctrl-C in the caller's thread stops the call upstream too
+            work.close()
             raise
+        return thread.call(work)
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _started(self) -> LoopThread:
         with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="signalbox-router", daemon=True)
-                self._thread.start()
-            return self._loop
+            if self._closed:
+                raise RouterClosed("this router is closed")
+            if self._thread is None or not self._thread.is_alive:
+                if self._thread is not None:
+                    self._thread.join()  # something ended it: its loop comes to an end before another begins
+                self._thread = LoopThread(self._router.aclose)
+                self._finalizer = weakref.finalize(self, self._thread.end)
+                self._finalizer.atexit = False
+            return self._thread
 
 
 class SyncStream:
@@ -140,6 +161,9 @@ class SyncStream:
 
     async def _next(self) -> StreamChunk | None:
         return await anext(aiter(self._stream), None)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a stream can't be pickled or copied: it has a connection. Its `response` can")
 
     def close(self) -> None:
         """Close the upstream connection at once."""

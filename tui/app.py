@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, ClassVar
@@ -11,16 +11,19 @@ from typing import Any, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widget import AwaitMount
 
 from router.views.commands import Reload
 from router.views.figures import Snapshot
 from router.views.running import Running
+from tui import format as as_text
 from tui import theme
 from tui.dialogs.chooser import Chooser
 from tui.dialogs.keys import Keys
 from tui.feed import Feed
+from tui.inert import INERT, InertConsole
 from tui.screens.config import ConfigScreen
 from tui.screens.panel import PanelScreen
 from tui.screens.plots import PlotsScreen
@@ -84,6 +87,7 @@ class Dashboard(App[None]):
         self.register_theme(theme.DARK)
         self.register_theme(theme.LIGHT)
         self.theme = theme.DARK.name
+        self.error_console.push_render_hook(InertConsole(self.error_console))
 
     def on_mount(self) -> None:
         if self.session.feed is not None:
@@ -194,6 +198,10 @@ class Dashboard(App[None]):
 
     # --- the command palette
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what every line goes through on its way to the terminal."""
+        return (*super().get_line_filters(), INERT)
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield what the command palette offers."""
         for number, mode in enumerate(SCREENS, 1):
@@ -218,12 +226,13 @@ def _target_commands(view: DashboardScreen, snapshot: Snapshot) -> Iterable[Syst
     providers = [provider.name for provider in snapshot.providers]
     targets = [target.name for target in snapshot.targets]
     for name in [*providers, *targets]:
+        shown = as_text.literal(name)
         for action in ("open", "close", "reset"):
-            yield SystemCommand(f"Breaker: {action} {name}", "by hand", partial(view.set_breaker, name, action))
-        yield SystemCommand(f"Drain: {name}", "no new calls", partial(view.drain, name, back=False))
-        yield SystemCommand(f"Drain: {name} gets calls again", "undrain", partial(view.drain, name, back=True))
+            yield SystemCommand(f"Breaker: {action} {shown}", "by hand", partial(view.set_breaker, name, action))
+        yield SystemCommand(f"Drain: {shown}", "no new calls", partial(view.drain, name, back=False))
+        yield SystemCommand(f"Drain: {shown} gets calls again", "undrain", partial(view.drain, name, back=True))
     for name in targets:
-        yield SystemCommand(f"Try: {name}", "ask it alone", partial(view.try_on, name))
+        yield SystemCommand(f"Try: {as_text.literal(name)}", "ask it alone", partial(view.try_on, name))
 
 
 def _vendor_commands(view: DashboardScreen, snapshot: Snapshot) -> Iterable[SystemCommand]:
@@ -232,4 +241,6 @@ def _vendor_commands(view: DashboardScreen, snapshot: Snapshot) -> Iterable[Syst
     for provider in snapshot.providers:
         name = provider.name
         for fault in FAULTS:
-            yield SystemCommand(f"Demo: {fault} {name}", "simulated", partial(view.set_fault, name, fault))
+            yield SystemCommand(
+                f"Demo: {fault} {as_text.literal(name)}", "simulated", partial(view.set_fault, name, fault)
+            )

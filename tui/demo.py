@@ -17,7 +17,7 @@ from tui.simulated import Fault
 
 ROUTES = """\
 # The demo's routes.yaml. Edit it while the demo runs: save, and look at the panel.
-# Try: change a weight, write a typo, take a fallback out, add `hedge: true` to a route.
+# Try: change a weight, write a typo, take a fallback out, add `hedge: {{after: p95}}` to a route.
 version: 1
 
 providers:

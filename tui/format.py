@@ -151,6 +151,11 @@ def right(text: str, width: int) -> str:
     return fit(text, width) if cell_len(text) > width else " " * (width - cell_len(text)) + text
 
 
+def literal(text: str) -> str:
+    """Return the text as markup that shows it as it is."""
+    return text.replace("[", r"\[")
+
+
 def home(path: str) -> str:
     """Return a path with ~ for the user's home folder."""
     return path.replace(os.path.expanduser("~"), "~", 1) if path.startswith(os.path.expanduser("~") + os.sep) else path

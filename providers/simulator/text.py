@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"\s*(?:\w{1,8}|[^\w\s])|\s+")
 
 _KNOWN: tuple[tuple[str, str], ...] = (
     (
-        r"sky.*\bblue|blue.*\bsky",
+        r"sky.{0,200}\bblue|blue.{0,200}\bsky",
         "The sky is blue because of Rayleigh scattering. Sunlight holds all colours, and as it crosses "
         "the air, molecules of nitrogen and oxygen scatter short wavelengths far more than long ones: "
         "the strength grows with the inverse fourth power of the wavelength. Blue light is therefore sent in "
@@ -52,7 +52,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         "quick answer instead of a long wait, and the service gets time to recover.",
     ),
     (
-        r"\bprimes?\b.*python|python.*\bprimes?\b",
+        r"\bprimes?\b.{0,200}python|python.{0,200}\bprimes?\b",
         "Here is the sieve of Eratosthenes:\n\n```python\ndef primes(limit: int) -> list[int]:\n"
         "    sieve = [True] * (limit + 1)\n    sieve[:2] = [False] * len(sieve[:2])\n"
         "    for n in range(2, int(limit**0.5) + 1):\n        if sieve[n]:\n"

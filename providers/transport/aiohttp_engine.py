@@ -18,6 +18,7 @@ from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
+from providers import forks
 from providers.settings import ClientCertificate
 from providers.transport.aiohttp_sessions import Sessions
 from providers.transport.engine import RawResponse, StaleConnection, joined
@@ -35,7 +36,8 @@ class AiohttpEngine:
     """One pool of connections, made on first use and bound to the event loop of that use.
 
     The pool lives in an async generator, so that `asyncio.run` closes it with its loop (by
-    `loop.shutdown_asyncgens`) and a dropped carrier is closed when it is collected. On a new loop a new pool is made.
+    `loop.shutdown_asyncgens`) and a dropped carrier is closed when it is collected. On a new loop, and in a forked
+    process, a new pool is made.
 
     Args:
         proxy: an HTTP proxy's URL.
@@ -61,6 +63,7 @@ class AiohttpEngine:
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._answers: set[_AiohttpAnswer] = set()  # that are being read
+        forks.tell(self, AiohttpEngine._in_child)
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
@@ -92,6 +95,13 @@ class AiohttpEngine:
             answer.abort()  # a closed session does not wake those who read from it
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
+
+    def _in_child(self) -> None:
+        """Begin anew in a forked process, whose parent's connections these are."""
+        if self._sessions is not None:
+            forks.leave(self._keeper, self._sessions, *(answer.leave() for answer in self._answers))
+        self._keeper = self._sessions = self._loop = None
+        self._answers.clear()
 
     async def _open(self) -> Sessions:
         context = await asyncio.to_thread(tls, *self._tls)  # it reads hundreds of certificates
@@ -167,6 +177,11 @@ class _AiohttpAnswer:
     def _close(self) -> None:
         self._others.discard(self)
         self._answer.close()
+
+    def leave(self) -> aiohttp.ClientResponse:
+        """Return what is to be left alone in a forked process: closing this does nothing any more."""
+        self._finished = True
+        return self._answer
 
     def abort(self) -> None:
         """Let the reader know that no more will come."""

@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from providers.types import RemainingQuota
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
-_GO_DURATION = re.compile(r"((\d+(\.\d+)?)(ms|h|m|s))+")
-_GO_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_GO_DURATION = re.compile(r"((\d{1,15}(\.\d{1,15})?)(ms|h|m|s))+")
+_GO_PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST = 366 * 86_400.0
 _EPOCH, _EPOCH_MS = 1e9, 1e12  # a plain number above these is a moment, not a duration

@@ -16,7 +16,9 @@ from typing import Literal
 
 import httpx
 
+from providers.addresses import basic_auth, check_url
 from providers.errors import ErrorCode, ProviderError
+from providers.header_names import belongs_to_connection
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
 from providers.transport.engine import HttpEngine, RawResponse, StaleConnection
@@ -31,12 +33,6 @@ _RETRIED = frozenset({408, 409, 429})
 _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
 _REDIRECTS = range(300, 400)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
-# These belong to the connection (RFC 9110, section 7.6.1; RFC 9112, section 6): set by hand, they would end the body
-# elsewhere than we do, or send the request to another host.
-_OF_THE_CONNECTION = frozenset(
-    {"content-length", "transfer-encoding", "host", "connection", "upgrade", "keep-alive", "te", "trailer", "expect"}
-    | {"proxy-connection", "proxy-authenticate", "proxy-authorization", "http2-settings"}
-)
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -159,9 +155,12 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._name = settings.name
-        self._base = _base_url(settings.base_url or default_base_url, settings.name)
-        self._headers = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox", **headers, **settings.headers}
-        _check(self._headers, ErrorCode.AUTHENTICATION, self._name)
+        self._base, login = _base_url(settings.base_url or default_base_url, settings.name)
+        own = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox"}
+        self._headers = own | login
+        for more in (headers, settings.headers):
+            _check(more, ErrorCode.AUTHENTICATION, self._name)
+            self._headers |= _by_name(more)
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
@@ -218,7 +217,7 @@ class HttpClient:
         within = self._connect if connect is None else None if connect == "off" else connect
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
-            sent = {**sent, **headers}
+            sent = {**sent, **_by_name(headers)}
         if body is not None:
             sent = {**sent, "content-type": "application/json"}
         for retry in range(self._retries + 1):
@@ -269,30 +268,35 @@ class HttpClient:
     def _url(self, path: str) -> str:
         found = self._urls.get(path)
         if found is None:
-            base, (route, _, query) = self._base, path.partition("?")
-            queries = "&".join(part for part in (base.query.decode(), query) if part)
-            raw = base.path.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
-            found = self._urls[path] = str(base.copy_with(raw_path=raw.encode()))
+            (root, _, own), (route, _, query) = self._base.raw_path.decode().partition("?"), path.partition("?")
+            queries = "&".join(part for part in (own, query) if part)
+            raw = root.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
+            found = self._urls[path] = str(self._base.copy_with(raw_path=raw.encode()))
         return found
 
 
-def _base_url(text: str, name: str) -> httpx.URL:
+def _base_url(text: str, name: str) -> tuple[httpx.URL, dict[str, str]]:
+    """The URL without a user and password, and the header that they are sent in."""
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:  # the text is not shown: it may hold a password
-        raise ProviderError(
-            ErrorCode.CONNECTION_FAILED, "base_url is no URL of http or https", provider=name, phase="connect"
-        )
-    return url
+        parts = check_url(text)
+        login = basic_auth(parts)
+        url = httpx.URL(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    except (httpx.InvalidURL, ValueError):  # the text is not shown: it may hold a password
+        what = "base_url is no URL of http or https"
+        raise ProviderError(ErrorCode.CONNECTION_FAILED, what, provider=name, phase="connect") from None
+    return url, {} if login is None else {"authorization": login}
+
+
+def _by_name(headers: Mapping[str, str]) -> dict[str, str]:
+    """In lower case, so that a header replaces the one of its name however that is spelled (RFC 9110, section 5.1)."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _check(headers: Mapping[str, str], code: ErrorCode, name: str) -> None:
     """Refuse what would break the request, or smuggle a header into it; the value, perhaps a key, is not shown."""
     for header, value in headers.items():
         named = isinstance(header, str) and _HEADER_NAME.fullmatch(header)
-        if named and header.lower() in _OF_THE_CONNECTION:
+        if isinstance(header, str) and belongs_to_connection(header):
             what = f"the header {header!r} cannot be set: it belongs to the connection"
             raise ProviderError(ErrorCode.INVALID_REQUEST, what, provider=name)
         if not (named and isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):

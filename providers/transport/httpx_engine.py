@@ -1,12 +1,14 @@
 """Requests carried by an httpx transport that the caller has handed in: a proxy of its own, a recording, a mock.
 
-Errors come out as those of `aiohttp_engine` do. httpx's own transport calls a server that hangs up a protocol error, of
-which a router would not try again; what h11 says of it tells the two apart.
+Errors come out as those of `aiohttp_engine` do, whatever the transport raises: those of another httpx (httpx2) count by
+their names. httpx's own transport calls a server that hangs up a protocol error, of which a router would not try again;
+what h11 says of it tells the two apart.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -19,30 +21,42 @@ from providers.transport.failures import reason
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
+_WITHOUT_CONNECTIONS = httpx.MockTransport | httpx.ASGITransport
+_OF_THE_PARENT = (
+    "the transport that was handed in has connections of the process that this one was forked from; "
+    "hand in one that was made here"
+)
+
 
 class HttpxEngine:
     """Calls the transport directly; httpx's client with its cookies, redirects and auth is not in between."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
+        self._used_in: int | None = None  # the process
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
+        process = os.getpid()
+        if self._used_in not in (None, process) and not isinstance(self._transport, _WITHOUT_CONNECTIONS):
+            raise httpx.ConnectError(_OF_THE_PARENT)
+        self._used_in = process
         call = _Call()
         _call.set(call)
         extensions = {"timeout": {"connect": connect}, "trace": call.trace}
         request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
         try:
             return _HttpxAnswer(await self._transport.handle_async_request(request))
-        except (httpx.HTTPError, RuntimeError) as error:
+        except Exception as error:  # whatever it is, this call failed by it
             exact = _exact(error)
             if call.was_stale and isinstance(exact, httpx.NetworkError):
                 raise StaleConnection(str(exact)) from error
             raise exact from error
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        if self._used_in in (None, os.getpid()):
+            await self._transport.aclose()
 
 
 class _Call:
@@ -104,18 +118,27 @@ def _listen(stream: Any) -> None:
 
 # h11's words for a connection that was closed too early (its `_readers.py` and httpcore's `http11.py`).
 _HUNG_UP = ("Server disconnected", "peer closed connection")
+# Failures by the name of their class, the same in httpx, httpx2 and httpcore; and Python's own.
+_LIKE: dict[str, type[httpx.RequestError]] = {
+    name: kind for name, kind in vars(httpx).items() if isinstance(kind, type) and issubclass(kind, httpx.RequestError)
+} | {"TimeoutError": httpx.ReadTimeout, "ConnectionRefusedError": httpx.ConnectError, "OSError": httpx.ReadError}
 
 
-def _exact(error: Exception) -> Exception:
-    if isinstance(error, httpx.RemoteProtocolError) and str(error).startswith(_HUNG_UP):
-        return httpx.ReadError(f"the connection broke: {error}")
-    if isinstance(error, httpx.ConnectTimeout) and not str(error):
-        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
-    if isinstance(error, httpx.NetworkError):
-        return type(error)(reason(error) or str(error) or "the connection was closed")
-    if isinstance(error, RuntimeError) and "loop is closed" in str(error):
+def _exact(error: Exception) -> httpx.HTTPError:
+    """The failure in httpx's terms; one of a class unlike httpx's broke the connection, for all that is known."""
+    text = str(error)
+    if isinstance(error, RuntimeError) and "loop is closed" in text:
         return httpx.ReadError("the transport that was handed in has connections of an event loop that is closed")
-    return error
+    kind = next(filter(None, map(_LIKE.get, (base.__name__ for base in type(error).__mro__))), None)
+    if kind is None:
+        return httpx.ReadError(f"the transport failed: {type(error).__name__}: {text}")
+    if kind is httpx.RemoteProtocolError and text.startswith(_HUNG_UP):
+        return httpx.ReadError(f"the connection broke: {text}")
+    if kind is httpx.ConnectTimeout and not text:
+        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
+    if issubclass(kind, httpx.NetworkError):
+        return kind(reason(error) or text or "the connection was closed")
+    return kind(text or type(error).__name__)
 
 
 class _HttpxAnswer:
@@ -127,14 +150,14 @@ class _HttpxAnswer:
         self.headers = joined(answer.headers.multi_items())
 
     async def read_some(self) -> bytes:
-        if self._pieces is None:
-            source: Any = self._answer.stream
-            self._pieces = aiter(source)
         try:
+            if self._pieces is None:
+                source: Any = self._answer.stream
+                self._pieces = aiter(source)
             async for data in self._pieces:
                 if data:
                     return data
-        except (httpx.HTTPError, RuntimeError) as error:
+        except Exception as error:
             raise _exact(error) from error
         return b""
 
@@ -143,13 +166,13 @@ class _HttpxAnswer:
 
     async def aclose(self) -> None:
         if self._finished:
-            with suppress(TimeoutError, httpx.HTTPError, RuntimeError):
+            with suppress(TimeoutError, httpx.HTTPError):
                 async with asyncio.timeout(_LINGER):
                     while await self.read_some():
                         pass
-        close = getattr(self._pieces, "aclose", None)
-        if close is not None:
-            await close()  # a generator that is left alone would be closed by a task of its own
-        stream = self._answer.stream
-        if isinstance(stream, httpx.AsyncByteStream):
-            await stream.aclose()
+        # The generator of the pieces as well: left alone it would be closed by a task of its own.
+        for source in (self._pieces, self._answer.stream):
+            close = getattr(source, "aclose", None)
+            if close is not None:
+                with suppress(Exception):  # the answer is here, or its failure is known
+                    await close()

@@ -4,7 +4,7 @@ numbers come in with a `BalanceContext`. The engine has one `Balancers`; `explai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from math import ceil, inf, log
 
@@ -40,6 +40,29 @@ class _Scored:
 
     def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
         return _all_to(self.pick(eligible, _any, context), eligible)
+
+
+class LeastBusy:
+    """Picks the target with the fewest calls under way for its weight; of those that have equally few, as all have
+    while there is little to do, each has its share by weight.
+    """
+
+    def __init__(self) -> None:
+        self._line = Weighted()
+
+    def pick(self, targets: Sequence[Target], is_eligible: IsEligible, context: BalanceContext) -> Target | None:
+        idle = self._least_busy(filter(is_eligible, targets), context)
+        return self._line.pick(targets, idle.__contains__, context) if idle else None
+
+    def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
+        idle = self._least_busy(eligible, context)
+        others = [(target, 0.0) for target in eligible if target not in idle]
+        return self._line.shares(idle, context) + others
+
+    def _least_busy(self, eligible: Iterable[Target], context: BalanceContext) -> list[Target]:
+        load = {target: _busy(target, context) for target in eligible}
+        least = min(load.values(), default=0.0)
+        return [target for target, busy in load.items() if busy == least]
 
 
 class LeastLatency:
@@ -124,7 +147,7 @@ _STRATEGIES: dict[str, Callable[[], Balancer]] = {
     "weighted": Weighted,
     "ordered": Ordered,
     "least_latency": LeastLatency,
-    "least_busy": lambda: _Scored(_busy),
+    "least_busy": LeastBusy,
     "cheapest": lambda: _Scored(_expense),
     "affinity": Affinity,
 }
@@ -153,6 +176,10 @@ class Balancers:
         if kept is None or kept[0] != strategy:
             kept = self._made[route, tier_index] = strategy, make_balancer(strategy)
         return kept[1]
+
+    def forget(self, name: str) -> None:
+        """Forget the balancer of a direct name, which has one tier."""
+        self._made.pop((name, 0), None)
 
     def adopt(self, plan: Plan) -> None:
         """Forget the balancers of tiers that a new plan no longer has."""

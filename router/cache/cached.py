@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
+from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import CacheKey, NotCacheable, cache_key
@@ -22,8 +25,9 @@ from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
-from router.errors import RouteExhausted
+from router.errors import RouteExhausted, give_trace, tracing
 from router.plan.plan import Chain, Plan
+from router.telemetry.events import cache_changed
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
 
@@ -50,15 +54,24 @@ class CachedRequests:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock)
+        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock, self._tell)
         self._calls: dict[Flight, SharedCall] = {}
         engine.adopters.append(self.adopt)
         engine.on_new_loop.append(self.on_new_loop)
+
+    def _tell(self, folder: Path, state: str, why: str) -> None:
+        self._engine.telemetry.publish(cache_changed(str(folder), state, why, time.time()))
 
     async def complete(
         self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl
     ) -> CompletionResponse:
         """Answer from the cache, from an identical request under way, or by a call."""
+        with tracing(trace):
+            return await self._complete(chain, request, trace, control)
+
+    async def _complete(
+        self, chain: Chain, request: CompletionRequest, trace: Trace, control: CacheControl
+    ) -> CompletionResponse:
         clock = self._engine.enter_loop().time
         began = clock()
         lookup = await self.lookup(chain, request, trace, control)
@@ -151,7 +164,8 @@ class CachedRequests:
 
         def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
-            trace.cache = self.cache.keep(key, response, chain.cache)
+            with harmless:
+                trace.cache = self.cache.keep(key, response, chain.cache)
 
         def on_end() -> None:
             if self._calls.get(flight) is joined:
@@ -198,7 +212,9 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
         RouteExhausted: only a cached answer is wanted, and the route keeps none.
     """
     if control not in get_args(CacheControl):
-        raise ValueError(f'cache="{control}" is not known; it is one of {", ".join(get_args(CacheControl))}')
+        error = ValueError(f'cache="{control}" is not known; it is one of {", ".join(get_args(CacheControl))}')
+        give_trace(error, trace)
+        raise error
     if control == "skip":
         trace.cache = "skipped, as asked" if chain.cache is not None else ""
         return True
@@ -235,6 +251,12 @@ class CachedStream:
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
         """Yield the chunks as they come; raises what the request fails with."""
+        with tracing(self.trace):
+            async with aclosing(self._chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _chunks(self) -> AsyncGenerator[StreamChunk, None]:
         clock = self._requests.enter_loop().time
         began = clock()
         lookup = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)

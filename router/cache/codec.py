@@ -13,10 +13,13 @@ _HEAD = b"signalbox answer 1\n"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A stored answer; `at` is when it was made, in seconds since 1970."""
+    """A stored answer; `at` is when it was made, in seconds since 1970. `by_fallback`: only because a target of an
+    earlier tier failed.
+    """
 
     at: float
     response: CompletionResponse
+    by_fallback: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -27,9 +30,9 @@ class BadEntry(ValueError):
     """These bytes are no entry of this version."""
 
 
-def encode(response: CompletionResponse, at: float) -> bytes:
-    """Encode an answer and the time that it was made at; raises ValueError or TypeError when JSON can't say it."""
-    return _HEAD + _encoder.encode(Entry(at, replace(response, trace=None)))
+def encode(entry: Entry) -> bytes:
+    """Encode a stored answer; raises ValueError or TypeError when JSON can't say it."""
+    return _HEAD + _encoder.encode(replace(entry, response=replace(entry.response, trace=None)))
 
 
 def decode(data: bytes) -> Entry:

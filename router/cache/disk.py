@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import diskcache
+
+from providers import forks
 
 log = logging.getLogger("signalbox.cache")
 
@@ -29,10 +31,18 @@ _PATIENCE = 2.0  # seconds that SQLite waits for another process
 READ_WAIT = 0.25  # seconds that a request waits for the disk
 _MOST_PENDING = 64 * 1024 * 1024  # bytes that wait to be written; what comes on top is not stored
 OFF = 5.0  # seconds without the disk after it has failed
-_TOLD_EVERY = 60.0  # seconds
+_TOLD_EVERY = 60.0  # seconds between two troubles that are told
 _OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 _CLEARED = "cleared"  # a file whose time tells the other processes that something was cleared
 _FAILURES = (sqlite3.Error, OSError, diskcache.Timeout, ValueError, TypeError, AssertionError)
+
+
+# What has become of the disk: left alone for now and why, in use again, or its folder gone.
+Tell: TypeAlias = Callable[[Literal["off", "on", "removed"], str], None]
+
+
+def _nobody(state: str, why: str) -> None:
+    """Tell nobody."""
 
 
 class Foreign(ValueError):
@@ -98,11 +108,19 @@ class Disk:
     Args:
         folder: made with mode 0700; shared with other processes.
         most: bytes; beyond it what was stored longest ago goes.
+        tell: called on the loop when something has become of the disk.
+
+    `trouble` is why it is left alone now; "" while all is well.
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, most: int, tell: Tell = _nobody) -> None:
         self.folder = folder
         self.most = most
+        self.trouble = ""
+        self._tell = tell
+        self._is_told = False  # that it is left alone
+        self._removed = False  # the folder, which nobody was told yet
+        self._news_at = -_TOLD_EVERY
         self._cache: Any = None
         self._thread = threading.local()  # `cache`: the one that this thread has a connection to
         # Its thread starts with the first work. Writes do not hold up reads.
@@ -123,6 +141,7 @@ class Disk:
                 return await self._in_thread(self._reading, lambda cache: self._read(cache, key), None)
         except TimeoutError:
             self._fail(TimeoutError("it does not answer"))
+            self._report()
             return None
 
     async def put(self, key: str, data: bytes, seconds: float) -> bool:
@@ -139,13 +158,15 @@ class Disk:
         """Remove what is stored under a key."""
         await self._in_thread(self._writing, lambda cache: cache.delete(key), None)
 
-    async def clear(self, matches: Callable[[str], bool]) -> int:
-        """Remove the entries whose key matches, and tell the other processes; returns how many went."""
-        return await self._in_thread(self._writing, lambda cache: self._clear(cache, matches), 0)
+    async def clear(self, matches: Callable[[str], bool]) -> int | None:
+        """Remove the entries whose key matches, and tell the other processes; returns how many went, None when the disk
+        has failed.
+        """
+        return await self._in_thread(self._writing, lambda cache: self._clear(cache, matches), None)
 
-    async def volume(self) -> tuple[int, int]:
-        """Return how much is stored, as (entries, bytes)."""
-        return await self._in_thread(self._reading, lambda cache: (len(cache), int(cache.volume())), (0, 0))
+    async def volume(self) -> tuple[int, int] | None:
+        """Return how much is stored, as (entries, bytes); None when the disk has failed."""
+        return await self._in_thread(self._reading, lambda cache: (len(cache), int(cache.volume())), None)
 
     async def cleared_at(self) -> float:
         """Return when some process cleared something last."""
@@ -161,14 +182,35 @@ class Disk:
     async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[Any], T], otherwise: T) -> T:
         if time.monotonic() < self._off_until:
             return otherwise
-        return await asyncio.get_running_loop().run_in_executor(thread, self._tried, work, otherwise)
+        found = await asyncio.get_running_loop().run_in_executor(thread, self._whole, work, otherwise)
+        self._report()
+        return found
+
+    def _report(self) -> None:
+        """Tell what is new, once; of troubles that come and go one in a while."""
+        if self._removed:
+            self._removed = False
+            self._tell("removed", "")
+        trouble, now = self.trouble, time.monotonic()
+        if self._is_told and not trouble:
+            self._is_told = False
+            self._tell("on", "")
+        elif trouble and not self._is_told and now - self._news_at >= _TOLD_EVERY:
+            self._is_told, self._news_at = True, now
+            self._tell("off", trouble)
 
     # --- in a thread
+
+    def _whole(self, work: Callable[[Any], T], otherwise: T) -> T:
+        with forks.whole:  # a fork in the middle would leave SQLite's locks held in the child
+            return self._tried(work, otherwise)
 
     def _tried(self, work: Callable[[Any], T], otherwise: T) -> T:
         try:
             self._leave_what_was_removed()
-            return work(self._opened())
+            done = work(self._opened())
+            self.trouble = ""
+            return done
         except sqlite3.DatabaseError as error:
             if not isinstance(error, sqlite3.OperationalError):
                 self._start_anew()  # garbage in place of a database: it is a cache, and is made anew
@@ -204,6 +246,7 @@ class Disk:
                 inode = 0
             if self._cache is not None and (inode == 0 or inode != (self._inode or inode)):
                 self._cache, inode = None, 0
+                self._removed = True
             self._inode = inode
 
     def _read(self, cache: Any, key: str) -> bytes | None:
@@ -244,6 +287,7 @@ class Disk:
 
     def _fail(self, error: Exception) -> None:
         now = time.monotonic()
+        self.trouble = str(error) or type(error).__name__
         self._off_until = now + OFF
         with self._opening:
             self._cache = None  # perhaps the folder is another one by then

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -15,7 +16,10 @@ from msgspec.structs import replace
 from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import BadEntry, Entry, decode, encode
 from router.cache.key import CacheKey, cache_key
-from router.cache.memory import Memory
+from router.cache.memory import MOST_BYTES, Memory
+from router.cache.worth import is_by_fallback, why_not_stored
+from router.config.units import format_duration
+from router.errors import CacheUnavailable
 
 if TYPE_CHECKING:
     from router.cache.disk import Disk
@@ -26,8 +30,8 @@ log = logging.getLogger("signalbox.cache")
 
 MEMORY_ONLY = "memory"  # the `path` of a cache that is not on disk
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
+COUNT_EVERY = 5.0  # seconds between two counts of what is on disk, while somebody watches
 LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
-_COMPLETE = frozenset({"stop", "length", "tool_calls"})
 
 
 class CacheStats(msgspec.Struct):
@@ -46,6 +50,16 @@ class CacheStats(msgspec.Struct):
     cost_saved: float = 0.0
 
 
+class Stored(NamedTuple):
+    """An answer that is stored, and fresh until it is older than it `lasts`; seconds. `by_fallback`: a fallback made
+    it, because a target before it failed.
+    """
+
+    age: float
+    lasts: float
+    by_fallback: bool
+
+
 class ResponseCache:
     """Stores answers by key, in memory and in a folder that all processes of the machine share.
 
@@ -53,9 +67,16 @@ class ResponseCache:
         folder: of the disk level; None keeps answers in memory only.
         most: bytes on disk.
         wall: seconds since 1970; answers outlive the process.
+        tell: called with the folder, and what has become of it (`disk.Tell`).
     """
 
-    def __init__(self, folder: Path | None, most: int, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        most: int,
+        wall: Callable[[], float],
+        tell: Callable[[Path, str, str], None] = lambda folder, state, why: None,
+    ) -> None:
         self.stats = CacheStats()
         self._wall = wall
         self._memory = Memory()
@@ -64,23 +85,56 @@ class ResponseCache:
         self._disk: Disk | None = None
         self._writing: set[asyncio.Task[None]] = set()
         self._unwritten: dict[str, Entry] = {}  # large ones, until they are in memory
+        self._tell = tell
+        self._counted: tuple[int, int] | None = None  # what was on disk, as (entries, bytes)
+        self._counted_at = -inf
         self._looked_at = -inf
         self._cleared_at: float | None = None
 
     # --- what a person asks
 
     async def volume(self) -> tuple[int, int]:
-        """Return how much is stored, as (entries, bytes): on disk, or in memory where there is no disk."""
+        """Return how much is stored, as (entries, bytes): on disk, or in memory where there is no disk.
+
+        Raises:
+            CacheUnavailable: the disk has failed.
+        """
         disk = self._on_disk()
-        return (len(self._memory), self._memory.size) if disk is None else await disk.volume()
+        if disk is None:
+            return len(self._memory), self._memory.size
+        self._counted = await disk.volume()
+        if self._counted is None:
+            raise CacheUnavailable(f"what is stored in {disk.folder} can't be counted now: {disk.trouble}")
+        return self._counted
+
+    def last_volume(self) -> tuple[int, int] | None:
+        """Return what `volume` would, as far as it is known, at once; the disk is asked beside, every few seconds."""
+        if self._folder is None:
+            return len(self._memory), self._memory.size
+        try:
+            now = asyncio.get_running_loop().time()
+        except RuntimeError:  # nobody could wait for the disk
+            return self._counted
+        if self._disk is not None and now - self._counted_at >= COUNT_EVERY:
+            self._counted_at = now
+            self._start(self._count(self._disk))
+        return self._counted
+
+    async def _count(self, disk: Disk) -> None:
+        self._counted = await disk.volume()
+
+    @property
+    def most(self) -> int:
+        """The most bytes that are kept: on disk, or in memory where there is no disk."""
+        return MOST_BYTES if self._folder is None else self._most
 
     @property
     def place(self) -> tuple[Path | None, int]:
         """The folder and the most bytes in it; the folder is None where answers are in memory only."""
         return self._folder, self._most
 
-    async def age(self, chain: Chain, request: CompletionRequest) -> float | None:
-        """Return the seconds since the answer to a request was stored; None when it is not.
+    async def stored(self, chain: Chain, request: CompletionRequest) -> Stored | None:
+        """Return what is known of the stored answer to a request; None when there is none.
 
         Raises:
             NotCacheable: the request has no key.
@@ -89,7 +143,9 @@ class ResponseCache:
         key = cache_key(request, chain.route, chain.answers, chain.cache.namespace)
         fresh, spare = await self.find(key, msgspec.structs.replace(chain.cache, stale_for=inf))
         entry = fresh or spare
-        return None if entry is None else self._age(entry)
+        if entry is None:
+            return None
+        return Stored(self._age(entry), chain.cache.lasts(entry.by_fallback), entry.by_fallback)
 
     def forget_memory(self) -> None:
         """Empty the memory level; what is on disk stays."""
@@ -101,6 +157,9 @@ class ResponseCache:
         Args:
             route: of this route only; None of all.
             namespace: of this namespace only, be it the route's or a request's; None of all.
+
+        Raises:
+            CacheUnavailable: the disk has failed, so that only the answers in memory are forgotten.
         """
 
         def matches(text: str) -> bool:
@@ -111,7 +170,12 @@ class ResponseCache:
         for key in keys:
             self._memory.drop(key)
         disk = self._on_disk()
-        return len(keys) if disk is None else await disk.clear(matches)
+        if disk is None:
+            return len(keys)
+        gone = await disk.clear(matches)
+        if gone is None:
+            raise CacheUnavailable(f"what is stored in {disk.folder} can't be forgotten now: {disk.trouble}")
+        return gone
 
     # --- what the engine asks
 
@@ -119,7 +183,7 @@ class ResponseCache:
         """Return an entry that is fresh, and one that may be served when all else fails."""
         text = key.text()
         entry = self._in_memory(text)
-        if entry is None or self._age(entry) > rules.ttl:
+        if entry is None or self._age(entry) > rules.lasts(entry.by_fallback):
             on_disk = await self._from_disk(text)
             # What was stored while the disk was asked is in memory: nobody may miss it, or make the same call again.
             known = [each for each in (self._in_memory(text), on_disk) if each is not None]
@@ -128,30 +192,32 @@ class ResponseCache:
         if entry is None:
             return None, None
         age = self._age(entry)
-        if age <= rules.ttl:
+        lasts = rules.lasts(entry.by_fallback)
+        if age <= lasts:
             return entry, entry
-        return None, entry if age <= rules.ttl + rules.stale_for else None
+        return None, entry if age <= lasts + rules.stale_for else None
 
     def keep(self, key: CacheKey, response: CompletionResponse, rules: CacheRules) -> str:
-        """Store an answer, beside the request; says "stored", or why it is not."""
-        if response.finish_reason not in _COMPLETE:
-            return f"not stored: it ended with {response.finish_reason}"
-        if response.tool_calls and not rules.store_tool_calls:
-            return "not stored: it has tool calls (cache.store_tool_calls)"
-        if len(response.text) > rules.max_entry:
-            return "not stored: larger than cache.max_entry"
+        """Store an answer, beside the request; says "stored", for how long where that is less than the route's `ttl`,
+        or why it is not.
+        """
+        by_fallback = is_by_fallback(response.trace)
+        if why := why_not_stored(response, rules, by_fallback=by_fallback):
+            return f"not stored: {why}"
+        entry, lasts = Entry(self._wall(), response, by_fallback), rules.lasts(by_fallback)
+        stored = "stored" if lasts == rules.ttl else f"stored for {format_duration(lasts)}: a fallback made it"
         if len(response.text) > _LARGE:
-            self._unwritten[key.text()] = Entry(self._wall(), response)
-            self._start(self._keep_large(key.text(), response, rules))
-            return "stored"
+            self._unwritten[key.text()] = entry
+            self._start(self._keep_large(key.text(), entry, rules))
+            return stored
         try:
-            data = encode(response, self._wall())
+            data = encode(entry)
         except (ValueError, TypeError):
             return "not stored: it can't be written as JSON"
         if len(data) > rules.max_entry:
             return "not stored: larger than cache.max_entry"
-        self._put(key.text(), data, rules)
-        return "stored"
+        self._put(key.text(), data, lasts + rules.stale_for)
+        return stored
 
     def saved(self, response: CompletionResponse) -> None:
         """Count a hit and what it saved."""
@@ -171,6 +237,7 @@ class ResponseCache:
             return
         old, self._disk = self._disk, None
         self._folder, self._most = folder, most
+        self._counted, self._counted_at = None, -inf
         if old is not None:
             self._start(old.aclose())
 
@@ -195,7 +262,7 @@ class ResponseCache:
         if self._disk is None and self._folder is not None:
             from router.cache.disk import Disk  # here: it loads diskcache
 
-            self._disk = Disk(self._folder, self._most)
+            self._disk = Disk(self._folder, self._most, partial(self._tell, self._folder))
         return self._disk
 
     def _in_memory(self, text: str) -> Entry | None:
@@ -223,23 +290,22 @@ class ResponseCache:
             self._memory.drop(text)
             return None
 
-    async def _keep_large(self, text: str, response: CompletionResponse, rules: CacheRules) -> None:
+    async def _keep_large(self, text: str, entry: Entry, rules: CacheRules) -> None:
         try:
-            data = await asyncio.to_thread(encode, response, self._wall())
+            data = await asyncio.to_thread(encode, entry)
             if len(data) <= rules.max_entry:
-                self._put(text, data, rules)
+                self._put(text, data, rules.lasts(entry.by_fallback) + rules.stale_for)
         except (ValueError, TypeError):
             return
         finally:
             self._unwritten.pop(text, None)
 
-    def _put(self, text: str, data: bytes, rules: CacheRules) -> None:
+    def _put(self, text: str, data: bytes, seconds: float) -> None:
         self.stats.stored += 1
         self._memory.put(text, data)
         disk = self._on_disk()
         if disk is not None:
-            seconds = min(rules.ttl + rules.stale_for, 10 * 366 * 86_400.0)
-            self._start(_ignored(disk.put(text, data, seconds)))
+            self._start(_ignored(disk.put(text, data, min(seconds, 10 * 366 * 86_400.0))))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

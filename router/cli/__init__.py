@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 from typing import Any
 
 import click
+
+from providers.printable import printable
 
 _VERBS = {
     "ask": "One streamed answer on stdout.",
@@ -60,12 +63,15 @@ def group() -> None:
 
 def main() -> None:
     """The entry point: Ctrl-C and a closed pipe end it at once, without a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # half a character of an answer is no reason to break off
     try:
         code = group.main(prog_name="signalbox", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
+        setattr(error, "message", printable(error.message))  # noqa: B010 - click declares it as final
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from typing import Any
 
@@ -11,7 +10,9 @@ import click
 import msgspec
 
 from providers.errors import SignalboxError
+from providers.printable import one_line, printable
 from router.cli.common import failed, file_option, read_argument, valid_file
+from router.cli.terminal import echo, echo_json
 from router.plan.compile import compile_plan
 from router.router import Router
 
@@ -50,11 +51,11 @@ def command(
 
 async def _ask(router: Router, route: str, messages: Any, params: dict[str, Any], verbose: bool, as_json: bool) -> None:
     async with router, router.stream(route, messages, **params) as stream:
-        wrote = ""
+        wrote, shown = "", sys.stdout.isatty()  # in a pipe the answer is exact
         try:
             async for chunk in stream:
                 if chunk.text and not as_json:
-                    sys.stdout.write(chunk.text)
+                    sys.stdout.write(printable(chunk.text) if shown else chunk.text)
                     sys.stdout.flush()
                     wrote = chunk.text
         finally:
@@ -62,12 +63,12 @@ async def _ask(router: Router, route: str, messages: Any, params: dict[str, Any]
                 sys.stdout.write("\n")
                 sys.stdout.flush()
         if as_json:
-            click.echo(json.dumps(response_dict(stream.response), indent=2, ensure_ascii=False))
+            echo_json(response_dict(stream.response))
         elif stream.response.tool_calls:
             for call in stream.response.tool_calls:
-                click.echo(f"{call.name}({call.raw_arguments})")
+                echo(f"{one_line(call.name)}({call.raw_arguments})")
         if verbose:
-            click.echo(stream.trace.render(), err=True)
+            echo(stream.trace.render(), err=True)
 
 
 def response_dict(response: Any) -> dict[str, Any]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import click
 
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest
+from router.cache.store import Stored
 from router.cli.common import Failure, file_option, valid_file
 from router.cli.explain import cache_of, print_cache, read_request
+from router.cli.terminal import echo, echo_json
 from router.config.units import format_duration, format_size
+from router.errors import CacheUnavailable
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain
 from router.router import Router
+
+T = TypeVar("T")
 
 
 @click.group("cache")
@@ -28,19 +34,19 @@ def command() -> None:
 def stats(as_json: bool, path: str) -> int:
     """How many answers are stored, and where."""
     router = _router(path)
-    entries, size = asyncio.run(_volume(router))
+    entries, size = _asked(_volume(router))
     folder, most = router.cache.place
     routes = {name: chain.cache.ttl for name, chain in router.plan.chains.items() if chain.cache is not None}
     if as_json:
         statistics = {"entries": entries, "bytes": size, "most": most, "folder": str(folder or ""), "routes": routes}
-        click.echo(json.dumps(statistics, indent=2))
+        echo_json(statistics)
         return 0
     where = "in memory only, gone with each process" if folder is None else str(folder)
-    click.echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}")
+    echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}")
     for name, ttl in routes.items():
-        click.echo(f"  {name}  for {format_duration(ttl)}")
+        echo(f"  {name}  for {format_duration(ttl)}")
     if not routes:
-        click.echo("  no route of this file keeps answers: add `cache: {ttl: 1h}` to one")
+        echo("  no route of this file keeps answers: add `cache: {ttl: 1h}` to one")
     return 0
 
 
@@ -56,8 +62,8 @@ def clear(route: str | None, namespace: str | None, path: str) -> int:
             router.chain(route)
         except SignalboxError as error:
             raise Failure(str(error)) from None
-    gone = asyncio.run(_clear(router, route, namespace))
-    click.echo(f"{_answers(gone)} forgotten")
+    gone = _asked(_clear(router, route, namespace))
+    echo(f"{_answers(gone)} forgotten")
     return 0
 
 
@@ -75,20 +81,29 @@ def why(route: str, request_file: str, path: str) -> int:
         raise Failure(str(error)) from None
     cached = cache_of(chain, request)
     if cached is None or chain.cache is None:
-        click.echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
+        echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
         return 0
-    age = None if cached["key"] is None else asyncio.run(_age(router, chain, request))
-    if age is None:
-        click.echo("the answer is not stored")
+    stored = None if cached["key"] is None else asyncio.run(_stored(router, chain, request))
+    if stored is None:
+        echo("the answer is not stored")
     else:
-        state = "is stored" if age <= chain.cache.ttl else "is stored, but has expired"
-        click.echo(f"the answer {state}; it is {format_duration(round(age))} old")
+        state = "is stored" if stored.age <= stored.lasts else "is stored, but has expired"
+        echo(f"the answer {state}; it is {format_duration(round(stored.age))} old")
+        if stored.by_fallback:
+            echo(f"  a fallback made it: it lasts {format_duration(stored.lasts)} (cache.fallback_ttl)")
     print_cache(cached)
     return 0
 
 
 def _router(path: str) -> Router:
     return Router(compile_plan(valid_file(path)))
+
+
+def _asked(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except CacheUnavailable as error:
+        raise Failure(str(error)) from None
 
 
 def _answers(count: int) -> str:
@@ -105,6 +120,6 @@ async def _clear(router: Router, route: str | None, namespace: str | None) -> in
         return await router.cache.clear(route=route, namespace=namespace)
 
 
-async def _age(router: Router, chain: Chain, request: CompletionRequest) -> float | None:
+async def _stored(router: Router, chain: Chain, request: CompletionRequest) -> Stored | None:
     async with router:
-        return await router.cache.age(chain, request)
+        return await router.cache.stored(chain, request)

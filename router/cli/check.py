@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router.cli.common import INVALID, load_file
+from router.cli.terminal import echo, echo_json
+from router.config.diagnostics import MAX_TOLD
 from router.plan.compile import compile_plan
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def command(path: str, as_json: bool) -> int:
     """Validate FILE (default: routes.yaml). Exit code 0: valid, 1: invalid, 2: unreadable."""
     loaded = load_file(path)
     if as_json:
-        click.echo(json.dumps(_as_dict(loaded), indent=2))
+        echo_json(_as_dict(loaded))
     else:
         _print_findings(loaded, path)
     return 0 if loaded.file is not None else INVALID
@@ -29,22 +30,23 @@ def command(path: str, as_json: bool) -> int:
 
 def _print_findings(loaded: LoadResult, path: str) -> None:
     for diagnostic in loaded.diagnostics:
-        click.echo(diagnostic.render(), err=True)
+        echo(diagnostic.render(), err=True)
     if loaded.file is None:
         errors = sum(1 for diagnostic in loaded.diagnostics if diagnostic.severity == "error")
-        click.echo(f"{path}: {errors} error{'s' if errors != 1 else ''}", err=True)
+        many = f"over {MAX_TOLD}" if len(loaded.diagnostics) > MAX_TOLD else errors
+        echo(f"{path}: {many} error{'s' if errors != 1 else ''}", err=True)
         return
     file = loaded.file
     counts = ", ".join(
         f"{len(entries)} {noun}{'' if len(entries) == 1 else 's'}"
         for noun, entries in (("provider", file.providers), ("model", file.models), ("route", file.routes))
     )
-    click.echo(f"{path}: valid: {counts} (revision {loaded.revision})")
+    echo(f"{path}: valid: {counts} (revision {loaded.revision})")
     if loaded.disabled:
         left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
-        click.echo(f"left out, since a variable is not set: {left_out}")
+        echo(f"left out, since a variable is not set: {left_out}")
     for sentence in compile_plan(loaded).uncounted:
-        click.echo(f"note: {sentence}")
+        echo(f"note: {sentence}")
 
 
 def _as_dict(loaded: LoadResult) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from providers.errors import ProviderError, SignalboxError
+from router.cli.terminal import echo
 from router.errors import RouteExhausted
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Failure(click.ClickException):
         setattr(self, "exit_code", code)  # noqa: B010 - click declares it as a class variable
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"signalbox: {self.format_message()}", err=True)
+        echo(f"signalbox: {self.format_message()}", err=True)
 
 
 def load_file(path: str) -> LoadResult:
@@ -48,7 +49,7 @@ def valid_file(path: str) -> LoadResult:
     loaded = load_file(path)
     if loaded.file is None:
         for diagnostic in loaded.diagnostics:
-            click.echo(diagnostic.render(), err=True)
+            echo(diagnostic.render(), err=True)
         raise Failure(f"{path} has errors; nothing was done", INVALID)
     return loaded
 
@@ -67,10 +68,22 @@ def failed(error: SignalboxError, *, verbose: bool) -> Failure:
 def read_argument(text: str | None, what: str) -> str:
     """The argument, or standard input when it is `-` or missing and something is piped in."""
     if text is not None and text != "-":
-        return text
+        return not_empty(text, what)
     if sys.stdin is None or sys.stdin.isatty():
         raise Failure(f"no {what} was given: add it to the command line, or pipe it in", UNREADABLE)
     try:
-        return sys.stdin.read()
+        return not_empty(without_line_end(sys.stdin.read()), what)
     except UnicodeDecodeError:
         raise Failure(f"the {what} on standard input is not UTF-8 text", UNREADABLE) from None
+
+
+def without_line_end(text: str) -> str:
+    """The text of a file or a pipe as a prompt: editors and `echo` end it with a line end that nobody meant."""
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def not_empty(text: str, what: str) -> str:
+    """The text; Failure where there is none, since a vendor would be paid for answering nothing."""
+    if not text.strip():
+        raise Failure(f"the {what} is empty", UNREADABLE)
+    return text

@@ -15,7 +15,9 @@ from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
-from router.cli.common import Failure, file_option, valid_file
+from router.cli.common import Failure, file_option, not_empty, valid_file, without_line_end
+from router.cli.terminal import echo, echo_json
+from router.config.reach import unreached
 from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
@@ -58,9 +60,13 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
         affinity=needs.affinity,
     )
     tiers = [_tier(chain, tier_index, needs, request, balance_context) for tier_index in range(len(chain.tiers))]
+    file = router.plan.file
+    for number, names in (unreached(file, route, chain.max_attempts) if route in file.routes else {}).items():
+        for offer in tiers[number]["offered"]:
+            offer["unreached"] = offer["target"] in names
     cached = cache_of(chain, request)
     if as_json:
-        click.echo(json.dumps({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached}, indent=2))
+        echo_json({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached})
     else:
         _print_plan(route, router.revision, chain, tiers)
         if cached is not None:
@@ -75,7 +81,11 @@ def cache_of(chain: Chain, request: CompletionRequest) -> dict[str, Any] | None:
     rules = chain.cache
     if rules is None:
         return None
-    values: dict[str, Any] = {"ttl": rules.ttl, "stale_for": rules.stale_for if rules.stale_for < inf else None}
+    values: dict[str, Any] = {
+        "ttl": rules.ttl,
+        "fallback_ttl": rules.lasts(by_fallback=True) if len(chain.tiers) > 1 else None,
+        "stale_for": rules.stale_for if rules.stale_for < inf else None,
+    }
     try:
         key = cache_key(request, chain.route, chain.answers, rules.namespace)
     except NotCacheable as error:
@@ -91,16 +101,18 @@ def _short(value: Any) -> str:
 
 def print_cache(cached: dict[str, Any]) -> None:
     """What `cache_of` found, for people."""
-    click.echo(f"  cache: {format_duration(cached['ttl'])}")
+    kept, by_fallback = cached["ttl"], cached["fallback_ttl"]
+    shorter = "" if by_fallback in (None, kept) else f"; {format_duration(by_fallback)} where a fallback stood in"
+    echo(f"  cache: {format_duration(kept)}{shorter}")
     if cached["key"] is None:
-        click.echo(f"    no key: {cached['why']}")
+        echo(f"    no key: {cached['why']}")
         return
-    click.echo(f"    key {cached['key'][:16]}… of")
+    echo(f"    key {cached['key'][:16]}… of")
     for name, value in cached["parts"].items():
-        click.echo(f"      {name:<14} {value}")
+        echo(f"      {name:<14} {value}")
     namespaces = [name for name in cached["namespace"] if name is not None]
     if namespaces:
-        click.echo(f"      {'namespace':<14} {', '.join(namespaces)}")
+        echo(f"      {'namespace':<14} {', '.join(namespaces)}")
 
 
 def read_request(route: str, request_file: str | None, prompt: str | None) -> CompletionRequest:
@@ -113,7 +125,7 @@ def read_request(route: str, request_file: str | None, prompt: str | None) -> Co
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{request_file} can't be read: {error}", 2) from None
     if not text.lstrip().startswith("{"):
-        return build_request(route, text, {})
+        return build_request(route, not_empty(without_line_end(text), "prompt"), {})
     try:
         body = json.loads(text)
     except ValueError as error:
@@ -154,21 +166,21 @@ def _cost_bounds(target: Target, needs: Requirements, request: CompletionRequest
 
 
 def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
-    click.echo(f"{route}  revision {revision}  (nothing is sent)")
+    echo(f"{route}  revision {revision}  (nothing is sent)")
     for number, tier in enumerate(tiers):
         when = "first" if number == 0 else "then" if tier["on"] is None else f"only on {', '.join(tier['on'])}"
-        click.echo(f"  {when}  ({tier['balance']})" if len(tier["offered"]) > 1 else f"  {when}")
+        echo(f"  {when}  ({tier['balance']})" if len(tier["offered"]) > 1 else f"  {when}")
         for offer in tier["offered"]:
             where = f"{offer['provider']}/{offer['model']}"
             named = "" if offer["target"] == where else f"  {where}"
-            click.echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}")
+            late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
+            echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}{late}")
         for skip in tier["skipped"]:
-            click.echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
+            echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
         if not tier["offered"]:
-            click.echo("     --   nobody here can serve this request")
-    rules = chain.retry
+            echo("     --   nobody here can serve this request")
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
-    click.echo(f"  at most {rules.max_attempts} attempts within {total}")
+    echo(f"  at most {chain.max_attempts} attempts within {total}")
 
 
 def _cost_text(offer: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from providers.errors import ProviderError
 from providers.settings import ProviderSettings
 from providers.types import Timeout
 from router.cli.common import Failure
+from router.cli.terminal import echo
 
 _OLLAMA = "http://127.0.0.1:11434"
 _CONNECT = 1.0  # seconds in which an Ollama takes a connection
@@ -68,7 +69,7 @@ def command(path: str) -> int:
     models = asyncio.run(_ollama_models(address))
     text = file_of(vendors, address, models)
     if path == "-":
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return 0
     try:
         with Path(path).open("x", encoding="utf-8") as file:
@@ -84,13 +85,11 @@ def _print_next_steps(path: str, vendors: list[Vendor], models: tuple[str, ...])
     if models:
         vendor_names.append(f"an Ollama with {len(models)} model{'s' if len(models) != 1 else ''}")
     if vendor_names:
-        click.echo(f"{path} is written, with {', '.join(vendor_names)}")
-        click.echo(f'next: signalbox check {path}; signalbox ask chat "Hello" -f {path}')
+        echo(f"{path} is written, with {', '.join(vendor_names)}")
+        echo(f'next: signalbox check {path}; signalbox ask chat "Hello" -f {path}')
         return
-    click.echo(
-        f"{path} is written. No API key is in the environment and no Ollama answers: it calls simulated vendors."
-    )
-    click.echo(f'next: python -m providers.simulator --port 8089 &  signalbox ask chat "Hello" -f {path}')
+    echo(f"{path} is written. No API key is in the environment and no Ollama answers: it calls simulated vendors.")
+    echo(f'next: python -m providers.simulator --port 8089 &  signalbox ask chat "Hello" -f {path}')
 
 
 def _ollama_address(env: Mapping[str, str]) -> str:

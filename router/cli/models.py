@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import click
@@ -11,8 +10,10 @@ import msgspec
 
 from providers.base import ListsModels
 from providers.errors import ProviderError
+from providers.printable import one_line
 from providers.types import ModelCapabilities
 from router.cli.common import Failure, file_option, valid_file
+from router.cli.terminal import echo, echo_json, secho
 from router.config.units import format_count
 from router.plan.compile import compile_plan
 from router.router import Router
@@ -37,12 +38,12 @@ def command(providers: tuple[str, ...], path: str, as_json: bool) -> int:
     asked = [name for name in providers or plan.providers if name not in disabled]
     models = asyncio.run(_ask(Router(plan), asked))
     if as_json:
-        click.echo(json.dumps({name: _as_data(answer) for name, answer in models.items()}, indent=2))
+        echo_json({name: _as_data(answer) for name, answer in models.items()})
     else:
         for name, answer in models.items():
             _print_models(name, answer)
         for name in disabled & set(providers or plan.providers):
-            click.echo(f"{name}: left out, since a variable is not set", err=True)
+            echo(f"{name}: left out, since a variable is not set", err=True)
     return 1 if any(isinstance(answer, ProviderError) for answer in models.values()) else 0
 
 
@@ -73,14 +74,14 @@ def _as_data(answer: dict[str, ModelCapabilities] | ProviderError) -> Any:
 
 def _print_models(name: str, answer: dict[str, ModelCapabilities] | ProviderError) -> None:
     if isinstance(answer, ProviderError):
-        click.echo(str(answer), err=True)
+        echo(str(answer), err=True)
         return
-    click.secho(f"{name}  {len(answer)} model{'s' if len(answer) != 1 else ''}", bold=True)
+    secho(f"{name}  {len(answer)} model{'s' if len(answer) != 1 else ''}", bold=True)
     width = max(map(len, answer), default=0)
-    for model, has in answer.items():
+    for model, has in ((one_line(model), has) for model, has in answer.items()):
         window = format_count(has.context_window) if has.context_window else "-"
         flags = " ".join(flag.replace("json_schema", "schema") for flag in _FLAGS if getattr(has, flag))
-        click.echo(f"  {model:<{width}}  {window:>8}  {_price(has):>15}  {flags}".rstrip())
+        echo(f"  {model:<{width}}  {window:>8}  {_price(has):>15}  {flags}".rstrip())
 
 
 def _price(has: ModelCapabilities) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from router.cli.terminal import echo_json
 
 
 @click.command("schema")
@@ -20,5 +20,5 @@ def command(scenario: bool) -> int:
     else:
         from router.config.json_schema import json_schema as made
 
-    click.echo(json.dumps(made(), indent=2))
+    echo_json(made())
     return 0

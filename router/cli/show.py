@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router.cli.common import Failure, file_option, valid_file
+from router.cli.terminal import echo, secho
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain, Plan, Tier
 from router.views.money import exact_dollars
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from router.config import LoadResult
     from router.config.policies import Effective
     from router.plan.target import Target
-from router.monitor.routes import written
+from router.monitor.routes import route_values, written
 
 _ROUTE_POLICIES = ("timeout", "retry")
 
@@ -33,24 +34,24 @@ def command(route: str | None, path: str) -> int:
         if chain is None:
             routes = ", ".join(loaded.file.routes) if loaded.file else ""
             raise Failure(f'no route, model or provider/model-id is named "{name}"; routes: {routes}')
-        click.echo("" if index else f"{path}  revision {plan.revision}\n")
+        echo("" if index else f"{path}  revision {plan.revision}\n")
         _show(chain, plan, loaded)
     return 0
 
 
 def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
-    click.secho(chain.route, bold=True)
+    secho(chain.route, bold=True)
     for tier_index, tier in enumerate(chain.tiers):
-        click.echo(f"  tier {tier_index + 1}  {tier_line(tier)}")
+        echo(f"  tier {tier_index + 1}  {tier_line(tier)}")
         total = sum(target.weight for target in tier.targets) or 1
         for place, target in enumerate(tier.targets, 1):
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
-            click.echo(f"    {target_line(target, share)}")
+            echo(f"    {target_line(target, share)}")
             _show_own(target, chain, plan, loaded)
     for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
         _show_policy(chain, policy, plan, loaded)
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
-        click.echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}")
+        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}")
 
 
 def tier_line(tier: Tier) -> str:
@@ -70,11 +71,8 @@ def target_line(target: Target, share: str) -> str:
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:
-    from router.config import effective
-
-    route = chain.route if chain.route in plan.file.routes else None
-    click.echo(f"  {policy}")
-    for key, value in effective(plan.file, policy, route=route).items():
+    echo(f"  {policy}")
+    for key, value in route_values(plan, chain, policy).items():
         _show_value("    ", key, value, loaded)
 
 
@@ -83,7 +81,7 @@ def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> N
     from router.config import effective
 
     route = chain.route if chain.route in plan.file.routes else None
-    model = target.name if target.name in plan.file.models else None
+    model = target.ref if target.ref in plan.file.models else None
     for policy in _ROUTE_POLICIES:
         for key, value in effective(plan.file, policy, provider=target.provider, model=model, route=route).items():
             if value.origin[0] in ("providers", "models"):
@@ -91,8 +89,8 @@ def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> N
 
 
 def _show_value(indent: str, key: str, value: Effective, loaded: LoadResult) -> None:
-    click.echo(f"{indent}{key:<13} {written(key.rpartition('.')[2], value.value):<8}", nl=False)
-    click.secho(f"  {_origin(value.origin, loaded)}", dim=True)
+    echo(f"{indent}{key:<13} {written(key.rpartition('.')[2], value.value):<8}", nl=False)
+    secho(f"  {_origin(value.origin, loaded)}", dim=True)
 
 
 def _origin(origin: object, loaded: LoadResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from providers.errors import SignalboxError
 from router.cli.common import UNREADABLE, Failure
-from router.plan.compile import compile_plan
+from router.cli.terminal import echo, echo_json, style
 from router.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -44,29 +42,27 @@ def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> i
             click.echo("\r\x1b[K", nl=False, err=True)
     verdicts = judge(outcome)
     if as_json:
-        click.echo(json.dumps(as_dict(outcome, verdicts), indent=2))
+        echo_json(as_dict(outcome, verdicts))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        click.echo(f"{path} under {scenario_path}")
-        click.echo(render(outcome, verdicts, click.style if colour else plain), color=colour)
+        echo(f"{path} under {scenario_path}")
+        echo(render(outcome, verdicts, style if colour else plain), color=colour)
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
 def _load(path: str, scenario_path: str) -> tuple[Plan, Scenario]:
     """Both files, free of errors."""
     from router.config import UnreadableFile
-    from router.simulate.scenario import load_routes, load_scenario
+    from router.simulate.scenario import compile_simulated, load_routes, load_scenario
 
     try:
         loaded = load_routes(path)
         _refuse(path, loaded.diagnostics if loaded.file is None else ())
-        plan = compile_plan(loaded)
+        plan = compile_simulated(loaded)
         scenario = load_scenario(scenario_path, plan)
     except UnreadableFile as error:
         hint = "" if Path(error.path).exists() else "; docs/simulate.md has scenarios to begin with"
         raise Failure(f"{error}{hint if error.path == scenario_path else ''}", UNREADABLE) from None
-    except (ValueError, SignalboxError) as error:  # a kind of provider that refuses its settings
-        raise Failure(f"{path}: {error}", UNREADABLE) from None
     if scenario.scenario is None:
         _refuse(scenario_path, scenario.diagnostics)
     assert scenario.scenario is not None
@@ -77,7 +73,7 @@ def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:
     if not diagnostics:
         return
     for diagnostic in diagnostics:
-        click.echo(diagnostic.render(), err=True)
+        echo(diagnostic.render(), err=True)
     raise Failure(f"{path} has errors; nothing was simulated", UNREADABLE)
 
 

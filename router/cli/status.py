@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from providers.printable import one_line
 from router.cli.common import Failure
+from router.cli.terminal import echo, echo_json, style
 from router.views.money import dollars
 
 if TYPE_CHECKING:
@@ -63,7 +65,10 @@ async def _run(name: str | None, as_json: bool, watch: bool, where: Path | None)
         if watch and not as_json:
             click.clear()
         for snapshot in snapshots:
-            click.echo(msgspec.json.encode(snapshot).decode() if as_json else render(snapshot))
+            if as_json:
+                echo_json(msgspec.json.encode(snapshot))
+            else:
+                echo(render(snapshot))
         if not watch:
             return 0
         await asyncio.sleep(1)
@@ -80,7 +85,7 @@ async def _snapshots(name: str | None, where: Path | None) -> list[Snapshot]:
                 async with asyncio.timeout(5), aclosing(feed.snapshots()) as snapshots:
                     found.append(await anext(snapshots))
             except (TimeoutError, StopAsyncIteration):
-                click.echo(f"signalbox: {running.name} does not answer", err=True)
+                echo(f"signalbox: {running.name} does not answer", err=True)
             finally:
                 await feed.aclose()
     return found
@@ -89,7 +94,7 @@ async def _snapshots(name: str | None, where: Path | None) -> list[Snapshot]:
 def render(snapshot: Snapshot) -> str:
     """The snapshot as lines for people."""
     processes = len(snapshot.by_process)
-    head = click.style(snapshot.name, bold=True)
+    head = style(one_line(snapshot.name), bold=True)
     where = f"  {snapshot.path}" if snapshot.path else ""
     lines = [
         f"{head}{where}  revision {snapshot.revision}  up {_duration(snapshot.time - snapshot.started_at)}"
@@ -99,7 +104,7 @@ def render(snapshot: Snapshot) -> str:
     ]
     reload = snapshot.last_reload
     if reload is not None and not reload.accepted:
-        lines.append(click.style("  the file as saved was rejected; the last good one runs:", fg="red"))
+        lines.append(style("  the file as saved was rejected; the last good one runs:", fg="red"))
         lines += [f"    {line}" for line in _rejection(reload)]
     for provider in snapshot.providers:
         lines += _provider(provider, snapshot.time)
@@ -114,18 +119,18 @@ def _rejection(reload: ReloadNote) -> list[str]:
 
 
 def _provider(provider: ProviderFigures, now: float) -> list[str]:
-    lines = [f"  {_health(provider.health, now)} {provider.name:<20} {_figures(provider.figures)}"]
+    lines = [f"  {_health(provider.health, now)} {one_line(provider.name):<20} {_figures(provider.figures)}"]
     return lines + [_target(target, now) for target in provider.targets]
 
 
 def _target(target: TargetFigures, now: float) -> str:
     share = "" if target.share is None else f"  {target.share:.0%} of calls"
-    return f"    {_health(target.health, now)} {target.name:<18} {_figures(target.figures)}{share}"
+    return f"    {_health(target.health, now)} {one_line(target.name):<18} {_figures(target.figures)}{share}"
 
 
 def _route(route: RouteFigures) -> str:
-    flows = "  ".join(f"{name} {flow.share:.0%}" for name, flow in route.flows.items() if flow.share)
-    return f"  → {route.name:<20} {_figures(route.figures)}  {flows}".rstrip()
+    flows = "  ".join(f"{one_line(name)} {flow.share:.0%}" for name, flow in route.flows.items() if flow.share)
+    return f"  → {one_line(route.name):<20} {_figures(route.figures)}  {flows}".rstrip()
 
 
 def _budget(budget: Spending, now: float) -> str:
@@ -140,14 +145,14 @@ def _health(health: Health, now: float) -> str:
     by_hand = " by hand" if health.by_hand else ""
     is_plain = health.state == "closed" and not health.by_hand
     words = "" if is_plain else f" {health.state.replace('_', '-')}{left}{by_hand}"
-    return click.style(f"{sign}{words}", fg=colour)
+    return style(f"{sign}{words}", fg=colour)
 
 
 def _figures(figures: Figures) -> str:
     parts = [f"{figures.rate:6.1f}/s", f"{figures.in_flight:3} in flight"]
     parts.append(f"p50 {_milliseconds(figures.first_token.p50)}  p95 {_milliseconds(figures.first_token.p95)}")
     if figures.error_rate:
-        parts.append(click.style(f"{figures.error_rate:.1%} {figures.leading_code or 'failed'}", fg="red"))
+        parts.append(style(f"{figures.error_rate:.1%} {one_line(figures.leading_code or 'failed')}", fg="red"))
     if figures.cost_per_minute or figures.window.unpriced:
         parts.append(f"{dollars(figures.cost_per_minute, at_least=figures.window.unpriced > 0)}/min")
     return "  ".join(parts)

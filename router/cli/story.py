@@ -7,11 +7,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
 from providers.errors import SignalboxError
 from providers.types import CompletionResponse
 from router.cli.common import failed
+from router.cli.terminal import echo, secho
 from router.router import Router
 from router.views.money import dollars
 from router.views.trace import Trace
@@ -100,14 +99,14 @@ async def _print_run(run: _Run) -> None:
 async def _ask(run: _Run, route: str, prompt: str) -> None:
     loop = asyncio.get_running_loop()
     began, first = loop.time(), 0.0
-    click.secho(f"\n  {route} ", fg="cyan", bold=True, nl=False)
-    click.secho(f"{prompt}\n  ", dim=True, nl=False)
+    secho(f"\n  {route} ", fg="cyan", bold=True, nl=False)
+    secho(f"{prompt}\n  ", dim=True, nl=False)
     column = 2
     async with run.router.stream(route, prompt) as stream:
         async for chunk in stream:
             first = first or loop.time() - began
             column = _write(chunk.text, column)
-    click.echo()
+    echo()
     run.rows.append(_Row(route, stream.response, first, stream.trace))
 
 
@@ -115,10 +114,10 @@ def _write(text: str, column: int, width: int = 92) -> int:
     """Stream text with line breaks at words; returns the column it ended in."""
     for piece in _pieces(text):
         if piece == "\n" or (column + len(piece) > width and column > 2):
-            click.echo("\n  ", nl=False)
+            echo("\n  ", nl=False)
             column = 2
             piece = piece.lstrip()
-        click.echo(piece, nl=False)
+        echo(piece, nl=False)
         column += len(piece)
     sys.stdout.flush()
     return column
@@ -137,7 +136,7 @@ def _pieces(text: str) -> list[str]:
 
 def _summary(rows: list[_Row]) -> None:
     _heading("Summary", "")
-    click.secho(
+    secho(
         f"  {'asked':<8}{'answered by':<30}{'attempts':>8}{'first token':>14}{'tokens':>9}{'cost':>12}",
         bold=True,
     )
@@ -145,20 +144,20 @@ def _summary(rows: list[_Row]) -> None:
         answer = row.response
         cost = dollars(answer.cost, fine=True)
         tokens = "-" if answer.usage.output_tokens is None else str(answer.usage.output_tokens)
-        click.echo(
+        echo(
             f"  {row.asked:<8}{answer.provider + '/' + answer.model:<30}{len(row.trace.attempts):>8}"
             f"{row.first_token * 1000:>11.0f} ms{tokens:>9}{cost:>12}"
         )
-    click.echo("\n  Next: copy routes.example.yaml to routes.yaml, then `signalbox check` and `signalbox ask`.")
+    echo("\n  Next: copy routes.example.yaml to routes.yaml, then `signalbox check` and `signalbox ask`.")
 
 
 def _heading(title: str, detail: str) -> None:
-    click.secho(f"\n{title}", bold=True, nl=False)
-    click.secho(f"  {detail}" if detail else "", dim=True)
+    secho(f"\n{title}", bold=True, nl=False)
+    secho(f"  {detail}" if detail else "", dim=True)
 
 
 def _say(text: str) -> None:
-    click.echo(text)
+    echo(text)
 
 
 def _indent(text: str) -> str:

@@ -11,6 +11,7 @@ import click
 
 from providers import tokens
 from router.cli.common import Failure
+from router.cli.terminal import echo
 
 
 @click.group("tokens")
@@ -24,7 +25,7 @@ def status() -> int:
     for name in tokens.VOCABULARIES:
         path = _path(name)
         state = "in place" if tokens.is_whole(name, path) else "damaged" if path.exists() else "missing"
-        click.echo(f"{name:<12} {state:<9} {path}")
+        echo(f"{name:<12} {state:<9} {path}")
     return 0
 
 
@@ -38,7 +39,7 @@ def fetch(source: str) -> int:
         for name in tokens.VOCABULARIES:
             path = _path(name)
             if tokens.is_whole(name, path):
-                click.echo(f"{name}: in place")
+                echo(f"{name}: in place")
                 continue
             url = f"{source.rstrip('/')}/{name}.tiktoken"
             try:
@@ -48,7 +49,7 @@ def fetch(source: str) -> int:
                     f"{url}: {error or type(error).__name__}; is there a network? --from names a mirror"
                 ) from None
             _put(name, path, content, url)
-            click.echo(f"{name}: {len(content):,} bytes to {path}")
+            echo(f"{name}: {len(content):,} bytes to {path}")
     return 0
 
 
@@ -73,7 +74,7 @@ def _download(client: object, url: str, name: str) -> bytes:
             done += len(part)
             if sys.stderr.isatty():
                 share = f" {done / total:4.0%}" if total else ""
-                click.echo(f"\r{name}: {done:,} bytes{share}", nl=False, err=True)
+                click.echo(f"\r{name}: {done:,} bytes{share}", nl=False, err=True)  # our own words and controls
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     return b"".join(parts)

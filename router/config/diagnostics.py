@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from providers.errors import SignalboxError
+from providers.printable import one_line, printable
 
 Path_ = tuple[str | int, ...]
 
@@ -16,13 +17,15 @@ _REFERENCE = r"""(?:["']?\$\{[A-Za-z_0-9]+\}["']?|["']?\$\{file:[^}]*\}["']?)"""
 _PURE = re.compile(_REFERENCE)
 
 MAX_SOURCE = 1000  # characters of a line that is shown
+MAX_TOLD = 100  # findings of one file: more help nobody
+_LEAST = 4  # characters of a secret that is blanked out: a shorter one would blank out half the line
 
 # A broken file has no tree that would tell where its keys are, and a mistyped name is no key of the language: so
 # the text itself is searched. Blanking too much costs a glance at the file, too little costs a key: only a list of
 # variables ends where it ends, and what follows it is shown.
 _SECRET_NAME = (
-    r"(?:[\w.-]*(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]*"
-    r"|(?!first_token\b)[\w.-]*[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
+    r"(?:[\w.-]{0,60}(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]{0,60}"
+    r"|(?!first_token\b)[\w.-]{0,60}[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
 )
 _KEY_VALUE = re.compile(
     rf"""(?P<head>(?<![\w.-]){_SECRET_NAME}["']?\s*:\s*)"""
@@ -35,7 +38,7 @@ _SECRET_BLOCK = re.compile(
 )
 _ENTRY = re.compile(r"""(?P<head>\s*(?:-\s+)*(?:[\w.-]+\s*:\s+(?=["']?\$\{[A-Za-z_0-9]+\}["']?$))?)(?P<value>\S.*)""")
 _CREDENTIAL = re.compile(
-    r"(?<=://)[^/@\s]+(?=@)|(?<=bearer )\s*[^\s$\"']+|\bg?sk[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
+    r"(?<=://)[^@\s]{1,300}(?=@)|(?<=bearer )\s*[^\s$\"']+|\bg?sk[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
     r"|(?<=token=)[^&\s\"']+",
     re.IGNORECASE,
 )
@@ -88,14 +91,13 @@ class Findings:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self._lines = text.splitlines()
-        self._secrets: set[str] = set()
+        self._secrets = _Secrets()
         # A dict is a set that keeps the order: a file may have thousands of mistakes.
-        self._found: dict[tuple[Literal["error", "warning"], tuple[int, int], str, str], None] = {}
+        self._found: dict[tuple[Literal["error", "warning"], tuple[int, int], Path_, str], None] = {}
 
     def hide(self, secret: str) -> None:
-        """Blank this literal out of every source line; a shorter one would blank out half the line."""
-        if len(secret) >= 4:
-            self._secrets.add(secret)
+        """Blank this literal out of every source line."""
+        self._secrets.add(secret)
 
     def add(
         self,
@@ -105,17 +107,38 @@ class Findings:
         *,
         severity: Literal["error", "warning"] = "error",
     ) -> None:
-        self._found[severity, at, _shortened(dotted(path)), _shortened(message)] = None
+        self._found[severity, at, path, message] = None
 
     @property
     def failed(self) -> bool:
         return any(severity == "error" for severity, *_ in self._found)
 
     def sorted(self) -> tuple[Diagnostic, ...]:
+        """All of them by their place; of very many the first errors, and how many more there are."""
         below_secrets = _lines_of_secrets(self._lines) if self._found else frozenset()
-        return tuple(
-            Diagnostic(severity, self.name, *at, path, message, self._source(at[0], below_secrets))
-            for severity, at, path, message in sorted(self._found, key=lambda entry: entry[1])
+        found = sorted(self._found, key=lambda entry: (entry[0] != "error", entry[1]))
+        told = tuple(
+            self._told(*entry, below_secrets) for entry in sorted(found[:MAX_TOLD], key=lambda entry: entry[1])
+        )
+        if len(found) <= MAX_TOLD:
+            return told
+        severity, at, *_ = found[MAX_TOLD]
+        return (
+            *told,
+            Diagnostic(severity, self.name, *at, "", f"{len(found) - MAX_TOLD:,} more findings are left out"),
+        )
+
+    def _told(
+        self,
+        severity: Literal["error", "warning"],
+        at: tuple[int, int],
+        path: Path_,
+        message: str,
+        below_secrets: frozenset[int],
+    ) -> Diagnostic:
+        source = self._source(at[0], below_secrets)
+        return Diagnostic(
+            severity, self.name, *at, one_line(_shortened(dotted(path))), printable(_shortened(message)), source
         )
 
     def shown(self) -> str:
@@ -127,13 +150,37 @@ class Findings:
         text = self._lines[line - 1] if line <= len(self._lines) else ""
         if len(text) > MAX_SOURCE:
             return ""
-        text = text.replace("\t", " ")
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "*" * len(secret))
+        text = self._secrets.blanked(text.replace("\t", " "))
         text = _KEY_VALUE.sub(_blank, text)
         if line in below_secrets:
             text = _ENTRY.sub(_blank, text)
-        return _without_credentials(text)
+        return one_line(_without_credentials(text))
+
+
+class _Secrets:
+    """Literals that are blanked out. There may be thousands: a text is looked through once, not once for each."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._lengths: dict[str, set[int]] = {}  # of those that begin so
+
+    def add(self, secret: str) -> None:
+        if len(secret) >= _LEAST:
+            self._known.add(secret)
+            self._lengths.setdefault(secret[:_LEAST], set()).add(len(secret))
+
+    def blanked(self, text: str) -> str:
+        if not self._known:
+            return text
+        hidden = 0  # up to here
+        made = list(text)
+        for start in range(len(text)):
+            for length in self._lengths.get(text[start : start + _LEAST], ()):
+                if text[start : start + length] in self._known:
+                    hidden = max(hidden, start + length)
+            if start < hidden:
+                made[start] = "*"
+        return "".join(made)
 
 
 def _lines_of_secrets(lines: list[str]) -> frozenset[int]:
@@ -156,6 +203,11 @@ def _shortened(text: str) -> str:
 
 def _without_credentials(text: str) -> str:
     return _CREDENTIAL.sub(lambda match: "*" * len(match[0]), text)
+
+
+def has_credential(text: str) -> bool:
+    """Whether something in it has the form of a key."""
+    return _CREDENTIAL.search(text) is not None
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -5,13 +5,23 @@ This happens after YAML was read: what a variable holds is text and can never be
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from router.config.diagnostics import has_credential
+from router.config.files import Contents, NoContent
 
 MAX_SECRET_BYTES = 64 * 1024
+MAX_FILLED_IN = 16 * 1024 * 1024  # characters of all values of a file, whatever its variables hold
 _TOKEN = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PATH = re.compile(r"[\w .,+=@:~/\\-]{1,255}")
+# What a key has and a name has not: long runs of letters with a digit, or letters and digits that alternate.
+_RANDOM = re.compile(r"(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{20}|[A-Za-z0-9]{40}")
+_ALTERNATING = re.compile(r"(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]")
 
 
 class Unset(ValueError):
@@ -39,6 +49,27 @@ class Expanded(str):
         made.plain = plain
         return made
 
+    def __repr__(self) -> str:
+        return repr(self.written)
+
+
+def plain(value: Any) -> Any:
+    """A value with what was filled in, as plain text: what is sent has no other."""
+    return _each_text(value, str)
+
+
+def as_written(value: Any) -> Any:
+    """A value as the file writes it, without what variables held."""
+    return _each_text(value, shown)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _each_text(inner, change) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
+
 
 def shown(value: object) -> str:
     """How a value may appear in a message: as the file writes it, without what a variable held."""
@@ -51,11 +82,23 @@ class Interpolator:
     Args:
         env: the variables.
         folder: where relative `${file:…}` paths start.
+        contents: where the files are read; None reads them now.
+        files: what stands for files, as they are written, that are not read.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        folder: Path,
+        contents: Contents | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
         self._env = env
         self._folder = folder
+        self.contents = contents or Contents()
+        self._files = files or {}
+        self._left = MAX_FILLED_IN
+        self._expanded: dict[str, str | ValueError] = {}  # an alias repeats a text
         self.resolved: dict[str, str] = {}
 
     def expand(self, text: str) -> str:
@@ -65,9 +108,24 @@ class Interpolator:
             Unset: a variable is not set (or empty), or a file cannot be read.
             ValueError: a `${` that is not one of the known forms.
         """
-        return _TOKEN.sub(self._replace, text)
+        if text not in self._expanded:
+            try:
+                self._expanded[text] = _TOKEN.sub(self._replace, text)
+            except ValueError as error:
+                self._expanded[text] = error
+        made = self._expanded[text]
+        if isinstance(made, ValueError):
+            raise made.with_traceback(None)
+        return made
 
     def _replace(self, match: re.Match[str]) -> str:
+        value = self._value(match)
+        self._left -= len(value)
+        if self._left < 0:
+            raise ValueError(f"over {MAX_FILLED_IN >> 20} MiB once variables are filled in; the file is without bound")
+        return value
+
+    def _value(self, match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"
         inside = match[1]
@@ -89,19 +147,33 @@ class Interpolator:
         raise Unset(name, f"the variable {name} {state} (set it, or give a default: ${{{name}:-…}})")
 
     def _file(self, written: str) -> str:
-        path = self._folder / Path(written).expanduser()
+        """The text of a secret file. What is told of a bad one never has its content, nor what may be a pasted key."""
+        if written in self._files:
+            return self._files[written]
+        name = f"the file {written}" if is_path(written) else "the file that this ${file:…} names"
         self.resolved[f"file:{written}"] = ""
-        if not path.is_file():
-            raise Unset(written, f"there is no file {written}")
         try:
-            with path.open("rb") as file:
-                content = file.read(MAX_SECRET_BYTES + 1)
-            if len(content) > MAX_SECRET_BYTES:
-                raise ValueError(f"the file {written} is too large for a secret (over 64 KiB)")
-            text = content.decode().rstrip("\r\n")
+            content = self.contents.of(self._folder / os.path.expanduser(written))
+        except NoContent as error:
+            reason = f"there is no file {written}" if is_path(written) else f"{name} is not there"
+            raise Unset(name, reason if error.missing else f"{name}: {error.reason}") from None
+        if len(content) > MAX_SECRET_BYTES:
+            raise ValueError(f"{name} is too large for a secret (over 64 KiB)")
+        try:
+            text = content.decode("utf-8-sig").rstrip("\r\n")
         except UnicodeDecodeError:
-            raise ValueError(f"the file {written} is not UTF-8 text") from None
-        except OSError as error:
-            raise Unset(written, f"the file {written} can't be read: {error.strerror}") from None
+            raise ValueError(f"{name} is not UTF-8 text; save it as UTF-8") from None
+        if not text:
+            raise Unset(name, f"{name} is empty; write the secret into it")
         self.resolved[f"file:{written}"] = text
         return text
+
+
+def is_path(written: str) -> bool:
+    """Whether this reads as the path of a file: people paste keys into the braces, and those are not repeated."""
+    if not _PATH.fullmatch(written) or has_credential(written):
+        return False
+    return not any(
+        len(part) >= 20 and (_RANDOM.search(part) or len(_ALTERNATING.findall(part)) >= 4)
+        for part in re.split(r"[/\\]", written)
+    )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
-from router.config.interpolate import Expanded, Interpolator, Unset
+from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
+from router.config.interpolate import Expanded, Interpolator, Unset, is_path
+from router.config.reach import warn_of_unreached
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.shorthand import expand_shorthand
@@ -17,7 +20,8 @@ from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
-MAX_BYTES = 1024 * 1024
+_SECRET_FILE = re.compile(r"\$\{file:([^}]*)\}")
+_HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
 }
@@ -29,6 +33,7 @@ class LoadResult:
 
     `revision` changes with the text and with every variable and secret file that it used. `origins` has line and
     column (from 1) of every key.
+    `marks` stand for the contents of the file and its secret files when they were read, see `Contents.marks`.
     `disabled` has the providers that are left out (`when_unset: disable`) with the variable or file they lack.
     """
 
@@ -40,6 +45,7 @@ class LoadResult:
     path: Path | None = None
     disabled: Mapping[str, str] = field(default_factory=dict)
     findings: Findings | None = field(default=None, repr=False, compare=False)
+    marks: Mapping[Path, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shown(self) -> str:
@@ -53,47 +59,54 @@ class LoadResult:
         return self.file
 
 
-def load(path: str | Path, *, env: Mapping[str, str] | None = None) -> LoadResult:
+def load(path: str | Path, *, env: Mapping[str, str] | None = None, contents: Contents | None = None) -> LoadResult:
     """Read and check a file; its errors are in the result's `diagnostics`.
 
     Args:
         path: the file.
         env: the variables; None takes the process's environment.
+        contents: what the file and its secret files hold; None reads them now.
 
     Raises:
-        UnreadableFile: missing, a directory, over 1 MiB, or not text.
+        UnreadableFile: missing, no regular file, over 1 MiB, or not text.
     """
     where = Path(path)
-    text = read_text(where)
-    return _load(text, name=str(path), env=env, folder=where.parent, path=where)
+    contents = contents or Contents()
+    variables = Interpolator(os.environ if env is None else env, where.parent, contents)
+    return _load(_text(where, contents), name=str(path), variables=variables, path=where)
 
 
 def load_text(
-    text: str, *, name: str = "routes.yaml", env: Mapping[str, str] | None = None, folder: Path | None = None
+    text: str,
+    *,
+    name: str = "routes.yaml",
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> LoadResult:
-    """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`.
+    """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`. What stands in `files`, as it
+    is written, is not read.
 
     Raises:
         UnreadableFile: over 1 MiB, or not text.
     """
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
-        raise UnreadableFile(name, "larger than 1 MiB; a routes file is small: is this the right file?")
-    return _load(text.removeprefix("\ufeff"), name=name, env=env, folder=folder or Path(), path=None)
+        raise UnreadableFile(name, f"{TOO_LARGE}; {_HINT}")
+    variables = Interpolator(os.environ if env is None else env, folder or Path(), Contents(), files)
+    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None)
 
 
 def read_text(path: Path) -> str:
-    """The text of a file. Raises UnreadableFile: missing, a directory, over 1 MiB, or not text."""
-    if path.is_dir():
-        raise UnreadableFile(path, "a directory; name the file in it")
+    """The text of a file. Raises UnreadableFile: missing, no regular file, over 1 MiB, or not text."""
+    return _text(path, Contents())
+
+
+def _text(path: Path, contents: Contents) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise UnreadableFile(path, "no such file") from None
-    except OSError as error:
-        raise UnreadableFile(path, f"can't be read ({error.strerror}); check its permissions") from None
-    if len(content) > MAX_BYTES:
-        raise UnreadableFile(path, "larger than 1 MiB; a routes file is small: is this the right file?")
+        content = contents.of(path)
+    except NoContent as error:
+        hint = f"; {_HINT}" if error.reason == TOO_LARGE else ""
+        raise UnreadableFile(path, error.reason + hint) from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -103,9 +116,9 @@ def read_text(path: Path) -> str:
     return text
 
 
-def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, path: Path | None) -> LoadResult:
+def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -> LoadResult:
     findings = Findings(name, text)
-    variables = Interpolator(os.environ if env is None else env, folder)
+    _hide_pasted(text, findings)
     root = read_yaml(text, findings)
     file: RoutesFile | None = None
     origins: dict[tuple[str | int, ...], Place] = {}
@@ -118,6 +131,7 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
         if file is not None and not findings.failed:
+            warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
@@ -128,6 +142,7 @@ def _load(text: str, *, name: str, env: Mapping[str, str] | None, folder: Path, 
         path=path,
         disabled=disabled,
         findings=findings,
+        marks=variables.contents.marks_of_asked(),
     )
 
 
@@ -155,6 +170,13 @@ def _hide_keys(root: Node, findings: Findings) -> None:
             for leaf in _all(node):
                 if isinstance(leaf.value, str) and not is_variable(leaf.value):
                     findings.hide(leaf.value)
+
+
+def _hide_pasted(text: str, findings: Findings) -> None:
+    """A key that was pasted in place of a secret file's path is no better off there."""
+    for match in _SECRET_FILE.finditer(text):
+        if not is_path(match[1]):
+            findings.hide(match[1])
 
 
 def _children(node: Node | None) -> list[Node]:
@@ -185,6 +207,8 @@ def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[st
             findings.add(node.at, node.path, str(error))
             node.unset = True
         else:
+            if text == written and "${" not in written:
+                continue  # a dollar sign by itself: nothing was filled in
             node.value = Expanded.of(text, written, plain=node.plain)
             if node.plain and "params" in node.path[2:]:  # no model of ours reads these: the value decides its type
                 typed = core_scalar(text)

@@ -15,7 +15,7 @@ Origin = Literal["built in"] | tuple[str | int, ...]
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "timeout": {name: getattr(Timeout(), name) for name in NAMES},
     "retry": {
-        "max_attempts": 4,
+        "max_attempts": None,  # as many as the chain can use
         "same_target": 1,
         "backoff": 0.25,
         "max_backoff": 8.0,
@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "hedge": {"after": None, "max": 1, "budget": 0.05},
     "cache": {
         "ttl": None,
+        "fallback_ttl": 300.0,
         "stale_if_error": None,
         "store_tool_calls": True,
         "max_entry": 1_000_000,

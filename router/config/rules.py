@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import dropwhile
 from typing import Any, TypeGuard, get_type_hints
 
 import msgspec
 
-from providers.spelling import did_you_mean
+from providers.header_names import authenticates, belongs_to_connection
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings
 from router.config.interpolate import Expanded, shown
+from router.config.key_forms import remedy
 from router.config.schema import KIND_OF_OPTION
+from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
 MAX_TIERS = 200  # of one chain: a request tries a few
-MAX_COMPARISONS = 20_000  # of names in search of a similar one: about half a second
+MAX_WAY = 20  # names of a circle that are told
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NO_PARAMS = ("model", "messages", "tools", "timeout")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
@@ -35,8 +39,10 @@ class _Rules:
         self._providers = _entries(root.get("providers"))
         self._models = _entries(root.get("models"))
         self._routes = _entries(root.get("routes"))
+        self._targets = [*self._models, *self._routes]
         self._used: set[str] = set()
-        self._comparisons = MAX_COMPARISONS
+        self._reach: dict[str, frozenset[str]] = {}
+        self._spelling = Spelling()
 
     def check(self) -> None:
         for entries in (self._providers, self._models, self._routes):
@@ -45,6 +51,7 @@ class _Rules:
                     self._error(node, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=node.key_at)
         for node in self._providers.values():
             self._provider(node)
+            self._headers(node)
         for node in self._models.values():
             self._model(node)
         for name, node in self._routes.items():
@@ -56,30 +63,33 @@ class _Rules:
     def _error(self, node: Node, message: str, *, at: tuple[int, int] | None = None) -> None:
         self._findings.add(at or node.place, node.path, message)
 
-    def _near(self, name: str, known: Collection[str]) -> str:
-        """`did_you_mean`, until the file has so many wrong names that guessing would take long."""
-        self._comparisons -= len(known)
-        return did_you_mean(name, known) if self._comparisons >= 0 else ""
+    @cached_property
+    def _kinds(self) -> tuple[str, ...]:
+        """Looked up once: it takes milliseconds."""
+        from providers.registry import known_kinds
+
+        return known_kinds()
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
-        from providers.registry import known_kinds, remedy
+        from providers.registry import is_known
+        from providers.registry import remedy as kind_instead
 
         kind = node.get("kind")
         if kind is None or not isinstance(kind.value, str) or kind.unset:
             return
-        known = known_kinds()
-        if kind.value not in known:
-            near = remedy(kind.value) or self._near(kind.value, known)
-            text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(known)}'
+        known = is_known(kind.value, lambda: self._kinds)
+        if not known:
+            near = kind_instead(kind.value) or self._spelling.near(kind.value, self._kinds)
+            text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(self._kinds)}'
             self._error(kind, text)
         for option, owner in KIND_OF_OPTION.items():
             found = node.get(option)
-            if found is not None and kind.value in known and kind.value != owner:
+            if found is not None and known and kind.value != owner:
                 self._error(found, f'"{option}" is for kind {owner} only', at=found.key_at)
         dialect = node.get("dialect")
         if dialect is not None and isinstance(dialect.value, str) and dialect.value not in DIALECTS:
-            near = self._near(dialect.value, DIALECTS)
+            near = self._spelling.near(dialect.value, DIALECTS)
             text = f'no dialect is named "{shown(dialect.value)}"{near}; dialects: {", ".join(DIALECTS)}'
             self._error(dialect, text)
         elif dialect is not None and node.get("base_url") is None and dialect.value in DIALECTS:
@@ -89,10 +99,34 @@ class _Rules:
         self._connection(node)
         if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
             self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
-        keys = [str(item.value) for item in _items(node.get("api_keys"))]
-        for number, item in enumerate(_items(node.get("api_keys"))):
-            if str(item.value) in keys[:number]:
+        self._one_login(node)
+        self._no_keys(node)
+        keys: set[str] = set()
+        for item in _items(node.get("api_keys")):
+            if str(item.value) in keys:
                 self._error(item, "the same key is in the pool twice")
+            keys.add(str(item.value))
+
+    def _headers(self, provider: Node) -> None:
+        for name, header in _entries(provider.get("headers")).items():
+            if belongs_to_connection(name):
+                self._error(
+                    header, f'the header "{name}" cannot be set: it belongs to the connection', at=header.key_at
+                )
+
+    def _one_login(self, node: Node) -> None:
+        url = node.get("base_url")
+        has_key = node.get("api_key") is not None or node.get("api_keys") is not None
+        if has_key and url is not None and isinstance(url.value, str) and "@" in url.value.partition("?")[0]:
+            text = "its user and password are not sent, since the key takes their place in Authorization: take one out"
+            self._findings.add(url.place, url.path, text, severity="warning")
+
+    def _no_keys(self, node: Node) -> None:
+        for item in (node.get("api_key"), *_items(node.get("api_keys"))):
+            if item is not None and type(item.value) is str and not item.unset:  # as it is written, without a variable
+                told = remedy(item.value, str(node.path[-1]))
+                if told is not None:
+                    self._error(item, told)
 
     def _connection(self, node: Node) -> None:
         base_url, unix_socket = node.get("base_url"), node.get("unix_socket")
@@ -112,17 +146,21 @@ class _Rules:
         if provider is None or not isinstance(provider.value, str) or provider.unset:
             return
         if provider.value not in self._providers:
-            near = self._near(provider.value, self._providers)
+            near = self._spelling.near(provider.value, self._providers)
             self._error(provider, f'no provider is named "{shown(provider.value)}"{near}')
 
     def _params(self, owner: Node) -> None:
         for name, node in _entries(owner.get("params")).items():
             if name not in _PARAMS:
-                near = self._near(name, _PARAMS)
+                near = self._spelling.near(name, _PARAMS)
                 self._error(
                     node, f'no parameter is named "{name}"{near}; a vendor\'s own go in extra_body', at=node.key_at
                 )
                 continue
+            for header in _entries(node) if name == "extra_headers" else ():
+                if belongs_to_connection(header) or authenticates(header):
+                    text = f'the header "{header}" goes along with no call; a key belongs under its provider'
+                    self._error(node.value[header], text, at=node.value[header].key_at)
             try:
                 msgspec.convert(node.data(), _PARAMS[name])
             except msgspec.ValidationError as error:
@@ -140,7 +178,7 @@ class _Rules:
             self._tier(item)
 
     def _tier(self, owner: Node) -> None:
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()  # a model, and the params that it gets here
         weights: list[float] = []
         for target in _items(owner.get("targets")):
             self._params(target)
@@ -148,9 +186,11 @@ class _Rules:
             weights.append(_weight(weight))
             if model is None or not isinstance(model.value, str) or model.unset:
                 continue
-            if model.value in seen:
+            params = target.get("params")
+            what = model.value, repr(None if params is None else params.data())
+            if what in seen:
                 self._error(model, f'"{shown(model.value)}" is in this tier twice')
-            seen.add(model.value)
+            seen.add(what)
             self._target(model, routes_too=False)
         if weights and not any(weights):
             targets = owner.value["targets"]
@@ -162,12 +202,12 @@ class _Rules:
         if name in self._models or (slash and model_id and provider in self._providers):
             return
         if slash and provider not in self._providers:
-            near = self._near(provider, self._providers)
+            near = self._spelling.near(provider, self._providers)
             self._error(node, f'no provider is named "{shown(node.value).partition("/")[0]}"{near}')
         elif name in self._routes and not routes_too:
             self._error(node, f'"{shown(node.value)}" is a route; targets are models, routes go in fallbacks')
         else:
-            near = self._near(name, [*self._models, *self._routes])
+            near = self._spelling.near(name, self._targets)
             self._error(node, f'no model or route is named "{shown(node.value)}"{near}')
 
     def _chains(self) -> None:
@@ -182,8 +222,7 @@ class _Rules:
                     del way[name]
                     self._count_tiers(name, tiers)
                 elif (target := str(item.value)) in way:
-                    names = list(way)
-                    circle = " → ".join((*names[names.index(target) :], target))
+                    circle = " → ".join(_short([*dropwhile(lambda name: name != target, way), target]))
                     self._error(item, f"these routes fall back in a circle: {circle}")
                 elif target not in tiers:
                     way[target] = self._next_routes(target)
@@ -223,15 +262,17 @@ class _Rules:
     def _unused(self, node: Node, message: str) -> None:
         self._findings.add(node.key_at, node.path, message, severity="warning")
 
-    def _reached(self, route: str) -> set[str]:
+    def _reached(self, route: str) -> frozenset[str]:
         """All targets of a route's whole chain."""
-        found = {str(target.value["model"].value) for target in _items(self._routes[route].get("targets"))}
-        for item in _items(self._routes[route].get("fallbacks")):
-            to = item.get("to")
-            if to is not None:
-                found |= self._reached(to.value) if to.value in self._routes else {str(to.value)}
-            found |= {str(target.value["model"].value) for target in _items(item.get("targets"))}
-        return found
+        if route not in self._reach:
+            found = {str(target.value["model"].value) for target in _items(self._routes[route].get("targets"))}
+            for item in _items(self._routes[route].get("fallbacks")):
+                to = item.get("to")
+                if to is not None:
+                    found |= self._reached(to.value) if to.value in self._routes else {str(to.value)}
+                found |= {str(target.value["model"].value) for target in _items(item.get("targets"))}
+            self._reach[route] = frozenset(found)
+        return self._reach[route]
 
     def _provider_of(self, target: str) -> str:
         model = self._models.get(target)
@@ -240,6 +281,11 @@ class _Rules:
 
 def _entries(node: Node | None) -> dict[str, Node]:
     return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _short(names: list[str]) -> list[str]:
+    """A long way with its middle left out."""
+    return names if len(names) <= MAX_WAY else [*names[: MAX_WAY // 2], "…", *names[-MAX_WAY // 2 :]]
 
 
 def _items(node: Node | None) -> list[Node]:

@@ -17,12 +17,16 @@ from router.config.values import (
     CountOrZero,
     Duration,
     DurationOrFlag,
+    DurationOrZero,
     Flag,
     FlagOrPath,
+    Headers,
     HedgeDelay,
     KeepAlive,
     Limit,
     Number,
+    Options,
+    Params,
     Percent,
     ProxyUrl,
     Secret,
@@ -62,7 +66,9 @@ class TimeoutPolicy(Section):
 class RetryPolicy(Section):
     """How often and how fast to try again."""
 
-    max_attempts: Count | None = key("Attempts of one request over its whole chain.")
+    max_attempts: Count | None = key(
+        "Attempts of one request over its whole chain; default: one for each target and each retry, at least 4."
+    )
     same_target: CountOrZero | None = key("Further tries on the target that failed, before the next one.")
     backoff: Wait | None = key("The first wait; it doubles with each try, with full jitter.")
     max_backoff: Wait | None = key("The longest wait between two tries.")
@@ -128,6 +134,9 @@ class CachePolicy(Section):
     """Serves an identical request from the cache."""
 
     ttl: Duration | None = key("How long an answer is served.")
+    fallback_ttl: DurationOrZero | None = key(
+        "How long an answer is served that a fallback made because a target before it failed; 0 keeps none of them."
+    )
     stale_if_error: DurationOrFlag | None = key(
         "Serve an expired answer when the chain is exhausted: true, or for how long after it expired."
     )
@@ -179,7 +188,7 @@ class ProviderConfig(Section):
     base_url: Url | None = key("The API's root, for another server than the vendor's own.", repr=False)
     api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
     api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
-    headers: dict[str, Text] = key("Sent with every request.", {}, repr=False)
+    headers: Headers = key("Sent with every request.", {}, repr=False)
     proxy: ProxyUrl | None = key(
         "An HTTP proxy, or off. Else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide.", repr=False
     )
@@ -196,7 +205,7 @@ class ProviderConfig(Section):
     version: Text | None = key("Kind anthropic: the anthropic-version header.")
     num_ctx: Count | None = key("Kind ollama: the context window to load models with.")
     keep_alive: KeepAlive | None = key("Kind ollama: how long a model stays loaded.")
-    own_options: dict[str, Any] = key("Settings of an installed kind.", {}, alias="options", repr=False)
+    own_options: Options = key("Settings of an installed kind.", {}, alias="options", repr=False)
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
@@ -257,7 +266,7 @@ class ModelConfig(Section):
 
     provider: Text = Field(description="A provider of this file.")
     id: Text = Field(description="The model's name at the vendor.")
-    params: dict[str, Any] = key("Defaults for the call, such as max_tokens or temperature.", {})
+    params: Params = key("Defaults for the call, such as max_tokens or temperature.", {})
     price: PriceConfig | None = key("US dollars per million tokens.")
     context_window: Count | None = key("Tokens that fit, prompt and answer.")
     capabilities: CapabilitiesConfig = key("What the model can do.", CapabilitiesConfig())
@@ -272,7 +281,7 @@ class TargetRef(Section):
 
     model: Text = Field(description="A model of this file, or provider/model-id.")
     weight: Number = key("Its share of the load.", 1.0)
-    params: dict[str, Any] = key("Defaults for the call, over those of the model.", {})
+    params: Params = key("Defaults for the call, over those of the model.", {})
 
 
 Targets = Annotated[tuple[TargetRef, ...], Field(min_length=1)]

@@ -39,10 +39,10 @@ _MEANS_OFF = frozenset(
     ("", "none", "no", "null", "~", "never", "false", "true", "disabled", "inf", "infinite", "unlimited")
 )
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
-_AMOUNT = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
-_RATE = re.compile(rf"({_NUMBER}\s*[kM]?)\s*/\s*([a-z]+)")
-_PERCENT = re.compile(rf"({_NUMBER})\s*%")
-_BUDGET = re.compile(rf"\$\s*({_NUMBER})\s*/\s*([a-z]+)")
+_AMOUNT = re.compile(rf"({_NUMBER})\s{{0,9}}([A-Za-z]*)")
+_RATE = re.compile(rf"({_NUMBER}\s{{0,9}}[kM]?)\s{{0,9}}/\s{{0,9}}([a-z]+)")
+_PERCENT = re.compile(rf"({_NUMBER})\s{{0,9}}%")
+_BUDGET = re.compile(rf"\$\s{{0,9}}({_NUMBER})\s{{0,9}}/\s{{0,9}}([a-z]+)")
 
 
 class Allowance(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from providers.spelling import did_you_mean
 from router.config.diagnostics import Findings
 from router.config.schema import RoutesFile
+from router.config.spelling import Spelling
 from router.config.yaml_reader import Node
 
 _MESSAGES = {
@@ -43,8 +43,9 @@ def read_as(model: type[M], root: Node, findings: Findings, *, needs: str) -> M 
     try:
         return model.model_validate(_data(root))
     except ValidationError as error:
+        spelling = Spelling()
         for found in error.errors(include_url=False, include_input=False):
-            _report(model, root, found["loc"], dict(found), findings)
+            _report(model, root, found["loc"], dict(found), findings, spelling)
         return None
 
 
@@ -57,7 +58,12 @@ def _data(node: Node) -> Any:
 
 
 def _report(
-    model: type[BaseModel], root: Node, loc: tuple[str | int, ...], found: dict[str, Any], findings: Findings
+    model: type[BaseModel],
+    root: Node,
+    loc: tuple[str | int, ...],
+    found: dict[str, Any],
+    findings: Findings,
+    spelling: Spelling,
 ) -> None:
     node, rest = _find(root, loc)
     kind = found["type"]
@@ -70,7 +76,7 @@ def _report(
         if name == "include" and len(loc) == 1:
             findings.add(node.key_at, node.path, _UNSUPPORTED)
         else:
-            near = did_you_mean(name, _keys_at(model, loc[:-1]))
+            near = spelling.near(name, _keys_at(model, loc[:-1]))
             findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
     elif kind == "no_limit":
         findings.add(node.place, node.path, str(found["msg"]))

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from providers.addresses import check_url
 from providers.errors import CONSEQUENCES, ErrorCode
+from providers.settings import hidden_url
 from router.config import units
-from router.config.interpolate import Expanded, shown
+from router.config.interpolate import Expanded, as_written, shown
 from router.config.yaml_reader import core_scalar
 
 _GO_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
@@ -77,14 +78,16 @@ def _limit(value: Any) -> float | str:
 
 def _url(value: Any) -> str:
     text = _text(value)
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good or text != text.strip():
-        raise ValueError("this must be an http:// or https:// address")
+    check_url(text)
     return text
+
+
+def _shown_url(value: str | Literal[False]) -> str | Literal[False]:
+    return value if value is False else hidden_url(value)
+
+
+def _hidden(values: dict[str, Any]) -> dict[str, str]:
+    return dict.fromkeys(values, "**********")
 
 
 def _verify(value: Any) -> bool | str:
@@ -110,6 +113,11 @@ def _hedge_after(value: Any) -> float | str:
 def _stale(value: Any) -> float | bool:
     value = _scalar(value)
     return value if isinstance(value, bool) else units.duration(value)
+
+
+def _none_or_duration(value: Any) -> float:
+    value = _scalar(value)
+    return 0.0 if value == 0 and not isinstance(value, bool) else units.duration(value)
 
 
 def read_budget(value: Any) -> Any:
@@ -186,7 +194,12 @@ CountOrZero = Annotated[
 ]
 Text = Annotated[str, BeforeValidator(_text)]
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
-Url = Annotated[str, BeforeValidator(_url)]
+# A URL may hold a password or a key, a header or an option of an installed kind may be one: no dump has them.
+_SHOWN_URL = PlainSerializer(_shown_url, when_used="unless-none")
+Url = Annotated[str, BeforeValidator(_url), _SHOWN_URL]
+Headers = Annotated[dict[str, Text], PlainSerializer(_hidden)]
+Options = Annotated[dict[str, Any], PlainSerializer(_hidden)]
+Params = Annotated[dict[str, Any], PlainSerializer(as_written)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Number = Annotated[float, BeforeValidator(_not_negative)]
 Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
@@ -195,12 +208,18 @@ FlagOrPath = Annotated[bool | str, BeforeValidator(_verify)]
 ProxyUrl = Annotated[
     str | Literal[False],
     BeforeValidator(_proxy),
+    _SHOWN_URL,
     WithJsonSchema({"type": ["string", "boolean"], "examples": ["http://proxy.example:3128", "off"]}),
 ]
 HedgeDelay = Annotated[
     float | Literal["p95"],
     BeforeValidator(_hedge_after),
     _written(r"^p95$|^[0-9.]+\s*(ms|s|m|h|d)$|\$\{", "p95", "500ms"),
+]
+DurationOrZero = Annotated[
+    float,
+    BeforeValidator(_none_or_duration),
+    WithJsonSchema({"anyOf": [{"const": 0}, {"type": "string", "examples": ["1m", "5m", "0s"]}]}),
 ]
 DurationOrFlag = Annotated[
     float | bool,

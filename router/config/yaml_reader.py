@@ -15,6 +15,7 @@ import yaml
 from router.config.diagnostics import Findings, Path_
 
 MAX_NODES = 100_000
+MAX_TEXT = 4 * 1024 * 1024  # characters, once aliases are filled in
 MAX_DEPTH = 50
 Place = tuple[int, int]
 
@@ -164,6 +165,7 @@ class _Walk:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._nodes = 0
+        self._text = 0
 
     def start(self, root: yaml.Node) -> Node | None:
         try:
@@ -184,6 +186,9 @@ class _Walk:
                 self._walk(item, (*path, index), _at(item), depth + 1) for index, item in enumerate(node.value)
             ]
         else:
+            self._text += len(node.value)
+            if self._text > MAX_TEXT:
+                raise _Stop(f"over {MAX_TEXT >> 20} MiB once aliases are filled in; the file is without bound")
             made.plain = isinstance(node, yaml.ScalarNode) and not node.style  # None, or "" from the C parser
             made.value = core_scalar(node.value) if made.plain else node.value
         return made

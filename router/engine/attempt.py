@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 from providers.base import ChunkStream, Provider, ReportsQuota
 from providers.errors import ErrorCode, ProviderError
+from providers.foreign import failure_of
+from providers.harmless import harmless
 from providers.timeouts import bounded, timed
-from providers.types import CompletionRequest, CompletionResponse, StreamChunk
+from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, StreamChunk
 from router.engine.context import RequestContext
 from router.engine.request import for_target
 from router.plan.target import Target
@@ -18,8 +20,9 @@ from router.state.lease import Lease
 
 async def complete_once(context: RequestContext, target: Target, lease: Lease) -> CompletionResponse:
     """Make a plain call to one target, within its timeouts and the request's deadline; raises ProviderError."""
-    provider = context.providers.of(target, lease.key)
+    failed: ProviderError | None = None
     try:
+        provider = context.providers.of(target, lease.key)
         response = await bounded(
             provider.complete(for_target(context.request, target)),
             context.timeout_of(target),
@@ -27,8 +30,12 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
             model=target.model,
             deadline=context.deadline,
         )
-    except ProviderError as error:
-        raise _uncommitted(error) from None
+        if not isinstance(response, CompletionResponse):
+            raise TypeError(f"complete() gave {type(response).__name__} in place of a CompletionResponse")
+    except Exception as error:
+        failed = _uncommitted(_failure(error, target, lease))
+    if failed is not None:  # outside, so that what it came of does not hang on it
+        raise failed
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and response.finish_reason == "content_filter":
         lease.seen = response
@@ -73,10 +80,11 @@ async def open_once(
     context: RequestContext, request: CompletionRequest, provider: Provider, target: Target, lease: Lease
 ) -> OpenedStream:
     """Open a stream of one target; returns at its first content (or its end) and holds back chunks without any."""
-    opened = await _open(context, provider, for_target(request, target), target)
+    opened = await _open(context, provider, for_target(request, target), target, lease)
     now = context.clock()
     opened.first_token = now - lease.started
-    lease.first_token(opened.first_token, now, streaming=True)
+    with harmless:
+        lease.first_token(opened.first_token, now, streaming=True)
     _apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
         lease.seen = opened.response
@@ -86,17 +94,25 @@ async def open_once(
 
 
 async def _open(
-    context: RequestContext, provider: Provider, request: CompletionRequest, target: Target
+    context: RequestContext, provider: Provider, request: CompletionRequest, target: Target, lease: Lease
 ) -> OpenedStream:
-    source = provider.stream(request)
-    chunks = timed(
-        aiter(source),
-        context.timeout_of(target),
-        provider=target.provider,
-        model=target.model,
-        deadline=context.deadline,
-        heard=source.heard,
-    )
+    failure = partial(_failure, target=target, lease=lease)
+    failed: ProviderError | None = None
+    try:
+        source = provider.stream(request)
+        chunks = timed(
+            aiter(source),
+            context.timeout_of(target),
+            provider=target.provider,
+            model=target.model,
+            deadline=context.deadline,
+            heard=source.heard,
+            failure=failure,
+        )
+    except Exception as error:
+        failed = failure(error)
+    if failed is not None:
+        raise failed
     try:
         async for chunk in chunks:
             if chunk.has_content or chunk.done:
@@ -104,10 +120,16 @@ async def _open(
     except BaseException as error:
         await chunks.aclose()
         await source.aclose()
-        if isinstance(error, ProviderError):
-            raise _uncommitted(error) from None
-        raise
+        if not isinstance(error, Exception):
+            raise
+        failed = _uncommitted(failure(error))
+    if failed is not None:
+        raise failed
     return OpenedStream(source, chunks, None, target)
+
+
+def _failure(error: Exception, target: Target, lease: Lease) -> ProviderError:
+    return failure_of(error, lease.key.settings, provider=target.provider, model=target.model)
 
 
 def _uncommitted(error: ProviderError) -> ProviderError:
@@ -138,7 +160,9 @@ def _reports_quota(kind: type[Provider]) -> bool:
 
 def _apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
     """Take over what the answer says is left of the vendor's limits."""
-    if _reports_quota(type(provider)):
-        quota = cast(ReportsQuota, provider).remaining_quota(target.model)
-        if quota is not None:
+    with harmless:
+        if not _reports_quota(type(provider)):
+            return
+        quota: RemainingQuota | None = cast(ReportsQuota, provider).remaining_quota(target.model)
+        if isinstance(quota, RemainingQuota):
             lease.apply_remaining(quota, context.clock())

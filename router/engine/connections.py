@@ -9,6 +9,8 @@ from functools import partial
 from providers import registry
 from providers.base import Provider
 from providers.errors import ErrorCode, ProviderError
+from providers.foreign import failure_of
+from providers.settings import ProviderSettings
 from router.plan.plan import Plan
 from router.plan.target import Key, Target
 from router.state.guard import Guard
@@ -52,7 +54,7 @@ class ProviderPool:
                 raise ProviderError(ErrorCode.CANCELLED, "the router was closed")
             if key.settings is None:
                 raise ValueError(f"{key!r} was not made by a plan")
-            provider = self._made[key.identity] = registry.create(key.settings)
+            provider = self._made[key.identity] = _create(key.settings)
         return provider
 
     def under_way(self, plan: Plan) -> dict[str, int]:
@@ -100,3 +102,12 @@ class ProviderPool:
             await provider.aclose()
         if self._closing:
             await asyncio.wait(self._closing)
+
+
+def _create(settings: ProviderSettings) -> Provider:
+    """Make a provider; what the making of a kind that is not ours fails with is an error of the call."""
+    try:
+        return registry.create(settings)
+    except Exception as error:
+        failed = failure_of(error, settings, provider=settings.name, model="")
+    raise failed

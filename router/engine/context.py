@@ -30,7 +30,7 @@ class RequestContext(msgspec.Struct, kw_only=True):
         recorder: told of every attempt and of the end.
         clock: the loop's time in seconds; `began`, when the request did, and `deadline` are on it.
         total: seconds from the beginning to the deadline; infinity is none.
-        windows: context windows learned from errors, by the target's identity.
+        windows: context windows learned from errors, by `Target.model_identity`.
         retry_budget: shared by all requests of the route; `hedge_budget` likewise.
         spending: None where the file has no budget.
     """

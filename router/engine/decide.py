@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
+from math import inf
 
 from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ProviderError
 from router.engine.context import RequestContext
-from router.engine.eligibility import Progress, breakers_admit, callable_later, is_probed, pick
+from router.engine.eligibility import (
+    AGAIN,
+    Failure,
+    Later,
+    Progress,
+    breakers_admit,
+    callable_later,
+    next_probe,
+    pick,
+)
 from router.engine.needs import serves
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
 from router.plan.plan import Tier
@@ -22,20 +32,34 @@ from router.state.limits import Reserved
 from router.state.retries import full_jitter
 from router.views.trace import Pause
 
+_ROUNDING = 1e-6  # seconds that are no wait: what is left of one by the rounding of floating point
+
 PickHedge = Callable[..., Call | None]  # called with `beside`, the identities of targets under way
 
 
 def decide(context: RequestContext) -> Decision:
     """Walk along a chain, step by step; returns why the walk ended.
 
+    All who may be called now are called, tier by tier. When nobody is left, the first who may be called later is waited
+    for, and what comes of that may open further tiers: so it goes on, while there is time and somebody to call.
+
     The skips and waits go into the trace; the attempts are written by those who make them.
     """
-    chain, progress = context.chain, Progress()
-    for tier_index, tier in enumerate(chain.tiers):
-        if tier_index and not _enters(tier, progress):
+    progress, end = Progress(), None
+    while end is None:
+        end = yield from _call_all(context, progress)
+        if end is None:
+            end = yield from _wait_and_call(context, progress)
+    return replace(end, tiers=frozenset(progress.entered))
+
+
+def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Outcome, End | None]:
+    """Call everybody who was not tried and may be called now; None when nobody has delivered."""
+    for tier_index, tier in enumerate(context.chain.tiers):
+        if not _enters(tier_index, tier, progress):
             continue
         progress.entered.add(tier_index)
-        pick_next = partial(pick, context, progress, tier_index, set())
+        pick_next = partial(pick, context, progress, tier_index)
         while (call := pick_next()) is not None:
             if note := _no_more_attempts(context, progress):
                 return End(note)
@@ -46,11 +70,8 @@ def decide(context: RequestContext) -> Decision:
                 if not _is_named_later(context, tier_index, error):
                     return End(is_callers_fault=True)
                 break  # only a tier that names this code may go on
-    if progress.last is None:
-        end = yield from _wait_for_any(context, progress)
-        if progress.last is None:
-            return end
-    return (yield from _retry_rounds(context, progress))
+    is_final = progress.last is not None and _is_final(progress.last)
+    return End(is_callers_fault=True) if is_final else None
 
 
 def hedge_after(context: RequestContext, target: Target) -> float | None:
@@ -88,7 +109,7 @@ def _call(
             call = replace(outcome.call or call, reserved=None, placed=False)
             outcome = yield call
             continue
-        progress.learn(outcome.call or call, outcome.error)
+        progress.learn(outcome.call or call, outcome.error, context.clock())
         if not outcome.others:
             return outcome.error
         outcome = yield Stay()
@@ -132,7 +153,13 @@ def _no_hedge(**_: object) -> None:
 # --- what an error leads to
 
 
-def _enters(tier: Tier, progress: Progress) -> bool:
+def _enters(tier_index: int, tier: Tier, progress: Progress) -> bool:
+    """Say whether a tier serves now: the first, those that were entered, and those that what happened opens."""
+    last = progress.last
+    if last is not None and _is_final(last):
+        return tier_index > 0 and serves(tier, progress.codes)
+    if tier_index == 0 or tier_index in progress.entered:
+        return True
     if tier.gate is not None and tier.gate not in progress.entered:
         return False  # part of a fallback route whose first tier was not entered
     return serves(tier, progress.codes)
@@ -149,10 +176,10 @@ def _is_named_later(context: RequestContext, tier_index: int, error: ProviderErr
 
 def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
     """Say why no further attempt may be made; "" when one may."""
-    most = context.chain.retry.max_attempts
+    most = context.chain.max_attempts
     if progress.attempts >= most:
         return f"retry.max_attempts is {most}"
-    if not progress.attempts:
+    if progress.last is None:
         return ""  # the first is always made
     return "the deadline has passed (timeout.total)" if context.clock() >= context.deadline else ""
 
@@ -160,31 +187,63 @@ def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
 # --- waiting
 
 
-def _wait_for_any(context: RequestContext, progress: Progress) -> Decision:
-    """Wait for the first target that will be eligible, or probe the breaker that opens soonest: now there is none."""
-    later = callable_later(context, progress, progress.entered)
-    began = context.clock()
-    for until, tier_index, target, key, reason in sorted(later, key=lambda option: option[:2]):
-        pause = max(0.0, until - context.clock())
-        longest = min(target.retry.max_wait + began, context.deadline) - context.clock()
-        if reason == "saturated" and longest > 0:
-            placed = yield Wait(longest, place=target)
-            if not isinstance(placed, Placed):
-                continue
-            call = Call(target, tier_index, placed.key, placed=True)
-        elif reason in ("held", "limited", "over_budget") and pause <= longest:
-            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
-            reserved = yield from _in_line(context, target, key, pause, longest)
-            if reserved is None:
-                continue
-            call = Call(target, tier_index, key, reserved)
-        elif reason == "circuit_open" and not is_probed(context, target, key):
-            call = Call(target, tier_index, key)
-        else:
+def _wait_and_call(context: RequestContext, progress: Progress) -> Generator[Step, Outcome, End | None]:
+    """Wait for the first target that may be called, or called again, and call it; None when that failed, and others
+    may be left.
+
+    Without any attempt so far, the breaker that opens soonest is probed: a route is never dead for longer than its
+    vendors are.
+    """
+    if note := _no_more_attempts(context, progress):
+        return End(note)
+    vain = progress.vain
+    if progress.waiting_since is None:
+        progress.waiting_since = context.clock()
+    options = callable_later(context, progress, progress.entered) + _retries(context, progress)
+    for later in sorted(options, key=lambda option: option[:2]):
+        if later.reason == AGAIN and (note := _no_retry(context, later)):
             continue
-        yield from _call(call, context, progress, _no_hedge)
-        return End()
-    return End()
+        call = yield from _wait_for(context, progress, later, progress.waiting_since)
+        if call is None:
+            if later.reason == AGAIN:
+                context.retry_budget.give_back()
+            continue
+        error = yield from _call(call, context, progress, _no_hedge)
+        if error is None:
+            return End()
+        if _is_final(error) and not _is_named_later(context, call.tier, error):
+            return End(is_callers_fault=True)
+        return None
+    # While this one waited, others may have taken what was to be had, or somebody else have come back.
+    return None if vain < progress.vain <= context.chain.max_attempts else End(note)
+
+
+def _wait_for(
+    context: RequestContext, progress: Progress, later: Later, began: float
+) -> Generator[Step, Outcome, Call | None]:
+    """Wait until one target may be called; None when it may not, or not soon enough.
+
+    Args:
+        began: when the waiting did, of which `retry.max_wait` bounds the length.
+    """
+    until, tier_index, target, key, reason = later
+    pause = max(0.0, until - context.clock())
+    longest = min(target.retry.max_wait + began, context.deadline) - context.clock()
+    if reason == "saturated" and longest > 0:
+        placed = yield Wait(longest, place=target)
+        if isinstance(placed, Placed):
+            return Call(target, tier_index, placed.key, placed=True)
+        progress.vain += 1
+    if reason in ("held", "limited", "over_budget", AGAIN) and pause <= longest:
+        if pause > 0 or reason != AGAIN:
+            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
+        reserved = yield from _in_line(context, target, key, pause, longest)
+        if reserved is not None:
+            return Call(target, tier_index, key, reserved)
+        progress.vain += 1
+    if reason == "circuit_open" and progress.last is None and pause <= max(0.0, longest):
+        return Call(target, tier_index, key) if (yield from _probe_in_turn(context, target, key, longest)) else None
+    return None
 
 
 def _in_line(
@@ -192,14 +251,21 @@ def _in_line(
 ) -> Generator[Step, Outcome, tuple[Reserved, Reserved] | None]:
     """Wait for a limit or a hold, first come, first served: those who come later wait for what is reserved now.
 
-    None when those before have used more than was expected, and waiting on would take too long.
+    None when those before have used more than was expected or were told to wait longer, and waiting on would take too
+    long.
     """
     states, needs = context.states, context.requirements
     reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
     while True:
         yield Wait(pause, reserved=(target, key, reserved))
         longest -= pause
-        pause = states.early(target, key, reserved, context.clock())
+        now = context.clock()
+        pause = states.early(target, key, reserved, now)
+        refusal = states.refusal_for_key(target, key, 0, 0, now)
+        if refusal is not None and refusal.reason == "held":
+            pause = max(pause, refusal.until - now)
+        elif refusal is not None and refusal.reason != "limited":
+            pause = inf
         if pause <= 0:
             return reserved
         if pause > longest:
@@ -207,64 +273,63 @@ def _in_line(
             return None
 
 
+def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: float) -> Generator[Step, Outcome, bool]:
+    """Wait until an open breaker may be probed, or another's probe has closed it; says whether to call now."""
+    needs = context.requirements
+    pause = next_probe(context, target, key) - context.clock()
+    while pause > _ROUNDING:
+        if pause > longest:
+            return False
+        context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
+        yield Wait(pause)
+        longest -= pause
+        pause = next_probe(context, target, key) - context.clock()
+    refusal = context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
+    return refusal is None or refusal.reason == "circuit_open"
+
+
 # --- the same targets again
 
 
-def _retry_rounds(context: RequestContext, progress: Progress) -> Decision:
-    """Retry targets whose error allows it, after the shortest wait: no untried target is left."""
-    if progress.last is not None and _is_final(progress.last):
-        return End(is_callers_fault=True)
-    needs = context.requirements
-    for retry in range(context.chain.retry.max_attempts):
-        options = _retries(context, progress, retry)
-        if not options:
-            return End()
-        pause, tier_index, target, key = min(options, key=lambda option: option[:2])
-        if note := _no_more_attempts(context, progress):
-            return End(note)
-        if context.clock() + pause >= context.deadline:
-            return End("no time is left for another try (timeout.total)")
-        if not context.retry_budget.take(context.clock()):
-            return End("the route's retry budget is used up (retry.budget)")
-        if pause > 0:
-            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
-            yield Wait(pause)
-            now = context.clock()
-            if context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, now) is not None:
-                continue  # others have used what was left meanwhile
-        error = yield from _call(Call(target, tier_index, key), context, progress, _no_hedge)
-        if error is None:
-            return End()
-        if _is_final(error):
-            return End(is_callers_fault=True)
-    return End()
+def _no_retry(context: RequestContext, later: Later) -> str:
+    """Say why a target that failed is not called again; "" when it is, which takes from the route's retry budget."""
+    if later.until >= context.deadline:
+        return "no time is left for another try (timeout.total)"
+    if not context.retry_budget.take(context.clock()):
+        return "the route's retry budget is used up (retry.budget)"
+    return ""
 
 
-def _retries(context: RequestContext, progress: Progress, retry: int) -> list[tuple[float, int, Target, Key]]:
-    """List (seconds to wait, tier, target, key) of every target that may be tried again."""
-    options: list[tuple[float, int, Target, Key]] = []
+def _retries(context: RequestContext, progress: Progress) -> list[Later]:
+    """List the targets that failed and may be called again, with each key that may fare better now."""
+    options: list[Later] = []
     seen: set[str] = set()
+    now = context.clock()
     for tier_index, tier in enumerate(context.chain.tiers):
         for target in tier.targets:
-            errors = progress.tried.get(target.identity)
-            if not errors or target.weight <= 0 or target.identity in seen:
+            if target.identity not in progress.tried or target.weight <= 0 or target.identity in seen:
                 continue
             seen.add(target.identity)
-            if len(errors) > target.retry.same_target or CONSEQUENCES[errors[-1].code].retry == "no":
-                continue
             for key in target.keys:
-                pause = _pause(context, target, key, errors[-1], retry)
-                if pause <= target.retry.max_wait and breakers_admit(context, target, key):
-                    options.append((pause, tier_index, target, key))
+                failures = progress.failures(target, key)
+                if not failures or len(failures) > target.retry.same_target:
+                    continue
+                last = failures[-1]
+                if CONSEQUENCES[last.error.code].retry == "no" or not breakers_admit(context, target, key):
+                    continue
+                pause = _pause(context, target, key, last, len(failures) - 1)
+                if pause <= target.retry.max_wait:
+                    options.append(Later(now + pause, tier_index, target, key, AGAIN))
     return options
 
 
-def _pause(context: RequestContext, target: Target, key: Key, error: ProviderError, retry: int) -> float:
+def _pause(context: RequestContext, target: Target, key: Key, last: Failure, retry: int) -> float:
     """Return the seconds until this may be tried again: what the vendor asked for, else the backoff."""
-    held = context.states.held(target, key) - context.clock()
+    now = context.clock()
+    held = context.states.held(target, key) - now
     if held > 0:
         return held  # a Retry-After, or what stands for one
-    if error.retry_after is not None:
-        return error.retry_after
+    if last.error.retry_after is not None:
+        return max(0.0, last.at + last.error.retry_after - now)
     rules = target.retry
     return full_jitter(retry, rules.backoff, rules.max_backoff, context.rng)

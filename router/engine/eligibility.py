@@ -14,58 +14,73 @@ from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from router.engine.context import RequestContext
 from router.engine.needs import why_unfit
 from router.engine.steps import Call
+from router.errors import SKIP_CODES
 from router.plan.target import Key, Target
 from router.state.guard import Refusal
 from router.views.money import exact_dollars
 from router.views.trace import Skip
 
-# What a skip counts as when a tier is left without one attempt, so that `on` can name it.
-_SKIP_CODES = {
-    "disabled": ErrorCode.AUTHENTICATION,
-    "unsupported": ErrorCode.UNSUPPORTED,
-    "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-    "circuit_open": ErrorCode.OVERLOADED,
-    "draining": ErrorCode.OVERLOADED,
-    "held": ErrorCode.RATE_LIMITED,
-    "limited": ErrorCode.RATE_LIMITED,
-    "over_budget": ErrorCode.QUOTA_EXHAUSTED,
-    "saturated": ErrorCode.RATE_LIMITED,
-}
+AGAIN = "again"  # why a target that was called already may be called later, where others have a skip's reason
+
+
+class Failure(NamedTuple):
+    """How an attempt failed: with which key (its identity), and when (the loop's time)."""
+
+    key: str
+    error: ProviderError
+    at: float
 
 
 class Progress(msgspec.Struct):
-    """What a request has seen so far. `tried` has an error for each attempt, and `keys` the keys that an error was
+    """What a request has seen so far. `tried` has a failure for each attempt, and `keys` the keys that an error was
     about, both by the target's identity; `renewed` are the targets that were called again on a new connection.
+
+    `attempts` are those at a model: a key that is refused is none, as if it had been skipped.
     """
 
-    tried: dict[str, list[ProviderError]] = {}  # of its own: msgspec copies what is empty
+    tried: dict[str, list[Failure]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
     renewed: set[str] = set()
     entered: set[int] = set()  # tiers
+    skipped: set[tuple[int, str]] = set()  # (tier, target) whose skip is in the trace already
     attempts: int = 0
+    waiting_since: float | None = None  # the loop's time; None while somebody may be called
+    vain: int = 0  # waits that came to nothing
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
     last: ProviderError | None = None
     codes: set[ErrorCode] = set()
 
-    def learn(self, call: Call, error: ProviderError) -> None:
+    def learn(self, call: Call, error: ProviderError, now: float) -> None:
         """Remember that a call failed, and how."""
-        target = call.target
-        self.tried.setdefault(target.identity, []).append(error)
-        if call.key.number and CONSEQUENCES[error.code].other_key:
-            self.keys.setdefault(target.identity, set()).add(call.key.identity)
+        failures = self.tried.setdefault(call.target.identity, [])
+        if CONSEQUENCES[error.code].other_key:
+            if all(failure.key != call.key.identity for failure in failures):
+                self.attempts -= 1
+            if call.key.number:
+                self.keys.setdefault(call.target.identity, set()).add(call.key.identity)
+        failures.append(Failure(call.key.identity, error, now))
+        self.waiting_since = None
         self.last = error
         self.codes = {error.code}
         if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
-            window = error.context_window or target.capabilities.context_window or 0
+            window = error.context_window or call.target.capabilities.context_window or 0
             self.window_floor = max(self.window_floor, window)
 
     def may_try(self, target: Target) -> bool:
         """Say whether a target was not tried yet, or only with keys that it may fare better without."""
-        errors = self.tried.get(target.identity)
-        if not errors:
+        failures = self.tried.get(target.identity)
+        if not failures:
             return True
         used = self.keys.get(target.identity)
-        return used is not None and CONSEQUENCES[errors[-1].code].other_key and len(used) < len(target.keys)
+        return used is not None and CONSEQUENCES[failures[-1].error.code].other_key and len(used) < len(target.keys)
+
+    def failures(self, target: Target, key: Key) -> list[Failure]:
+        """Return those that tell how the target would fare with this key: what was about another key does not."""
+        return [
+            failure
+            for failure in self.tried.get(target.identity, ())
+            if failure.key == key.identity or not CONSEQUENCES[failure.error.code].other_key
+        ]
 
 
 class Later(NamedTuple):
@@ -78,14 +93,11 @@ class Later(NamedTuple):
     reason: str
 
 
-def pick(
-    context: RequestContext, progress: Progress, tier_index: int, skipped: set[str], beside: Collection[str] = ()
-) -> Call | None:
+def pick(context: RequestContext, progress: Progress, tier_index: int, beside: Collection[str] = ()) -> Call | None:
     """Return the next call in a tier, by its balancer; None when none of its targets may be called.
 
     Args:
-        number: of the tier, from 0.
-        skipped: names of targets whose skip is in the trace already.
+        tier_index: the number of the tier, from 0.
         beside: identities of targets that are under way.
     """
     now, tier, needs = context.clock(), context.chain.tiers[tier_index], context.requirements
@@ -103,11 +115,11 @@ def pick(
             if refusal is None:
                 return True
             why = refusal.reason, refusal.message
-        if target.name not in skipped:
-            skipped.add(target.name)
+        if (tier_index, target.name) not in progress.skipped:
+            progress.skipped.add((tier_index, target.name))
             context.trace.entries.append(Skip(target.name, tier_index, now - context.began, *why))
             if progress.last is None:
-                progress.codes.add(_SKIP_CODES[why[0]])
+                progress.codes.add(SKIP_CODES[why[0]])
         return False
 
     if len(tier.targets) == 1:
@@ -146,7 +158,9 @@ def _rough(seconds: float) -> str:
 
 
 def callable_later(context: RequestContext, progress: Progress, tiers: Collection[int]) -> list[Later]:
-    """List the targets of these tiers, with each of their keys, that could serve but for the moment."""
+    """List the targets of these tiers, with each of their keys, that were not tried and could serve but for the
+    moment.
+    """
     now, needs = context.clock(), context.requirements
     later: list[Later] = []
     seen: set[str] = set()
@@ -155,32 +169,37 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
             if target.weight <= 0 or target.identity in seen:
                 continue
             seen.add(target.identity)
-            if why_unfit(target, needs, context.windows, progress.window_floor) is not None:
+            unfit = why_unfit(target, needs, context.windows, progress.window_floor) is not None
+            if unfit or not progress.may_try(target):
                 continue
             over = over_budget(context, target, now)
+            refused = progress.keys.get(target.identity, ())
             for key in target.keys:
+                if key.identity in refused:
+                    continue
                 refusal = over or context.states.refusal_for_key(
                     target, key, needs.prompt_tokens, needs.max_tokens, now
                 )
                 if refusal is None:
                     later.append(Later(now, tier_index, target, key, "limited"))
+                elif refusal.reason == "circuit_open":  # where nothing else is left it is probed before its time
+                    later.append(Later(next_probe(context, target, key), tier_index, target, key, refusal.reason))
                 elif refusal.reason != "draining":
                     later.append(Later(refusal.until, tier_index, target, key, refusal.reason))
     return later
 
 
-def next_try(context: RequestContext) -> float | None:
-    """Return the seconds until some target of the chain may be called again; None where nobody knows."""
-    later = callable_later(context, Progress(), range(len(context.chain.tiers)))
+def next_try(context: RequestContext, tiers: Collection[int]) -> float | None:
+    """Return the seconds until some target of these tiers may be called again; None where nobody knows."""
+    later = callable_later(context, Progress(), tiers)
     soonest = min((target.until for target in later), default=inf)
     return None if soonest == inf else max(0.0, soonest - context.clock())
 
 
-def is_probed(context: RequestContext, target: Target, key: Key) -> bool:
-    """Say whether a breaker of the target or key has all its probes under way, or was opened by hand."""
+def next_probe(context: RequestContext, target: Target, key: Key) -> float:
+    """Return from when on an open breaker of the target or key may be probed (the loop's time)."""
     now = context.clock()
-    guards = context.states.guards(target, key)
-    return any(guard.breaker.manual for guard in guards) or any(guard.breaker.probing(now) for guard in guards)
+    return max(guard.breaker.next_probe(now) for guard in context.states.guards(target, key))
 
 
 def breakers_admit(context: RequestContext, target: Target, key: Key) -> bool:

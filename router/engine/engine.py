@@ -8,11 +8,14 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from math import inf
 from typing import Any
 
 from providers.base import Provider
+from providers.coerce import invalid
 from providers.spelling import did_you_mean
+from providers.surrogates import is_whole
 from providers.types import CompletionRequest, CompletionResponse
 from router.balance.strategies import Balancers
 from router.engine.attempt import complete_once
@@ -21,15 +24,17 @@ from router.engine.context import RequestContext
 from router.engine.failover import FailOver
 from router.engine.request import Messages, build_request, requirements_of
 from router.engine.token_counts import TokenCounts
-from router.errors import UnknownRoute, WrongLoop
+from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
+from router.telemetry.budgets import BudgetNews
 from router.telemetry.recorder import Telemetry
 from router.views.trace import Trace
 
-_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled
+_DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
+_AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
 
 
 class Engine:
@@ -62,11 +67,13 @@ class Engine:
         self.providers = ProviderPool(providers or {}, self.states.find_key)
         self.token_counts = TokenCounts()
         self.spending = Spending(wall_clock)
+        self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}
         self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
         self._direct: dict[str, Chain] = {}
+        self._planned = _identities(plan)
         self.adopters: list[Callable[[Plan], Iterable[str] | None]] = [
             self.telemetry.adopt,
             self._adopt_routes,
@@ -86,13 +93,18 @@ class Engine:
         """Check what an app asks for, and begin its request on the plan of this moment.
 
         Raises:
-            RuntimeError: the router is closed.
+            RouterClosed: the router is closed.
             TypeError, ProviderError, UnknownRoute: it makes no sense.
         """
-        if self.closed:
-            raise RuntimeError("this router is closed")
-        request = build_request(route, messages, params)
-        return self.chain(route), request, Trace(route, self.plan.revision)
+        trace = Trace(route, self.plan.revision)
+        try:
+            if self.closed:
+                raise RouterClosed("this router is closed")
+            request = build_request(route, messages, params)
+            return self.chain(route), request, trace
+        except Exception as error:
+            give_trace(error, trace)
+            raise
 
     async def complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
         """Get one whole answer from the vendors of a chain.
@@ -107,7 +119,11 @@ class Engine:
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""
-        clock = self.enter_loop().time
+        try:
+            clock = self.enter_loop().time
+        except WrongLoop as error:
+            give_trace(error, trace)
+            raise
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
@@ -145,16 +161,48 @@ class Engine:
         return budgets
 
     def chain(self, name: str) -> Chain:
-        """Return the compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
-        chain = self.plan.chains.get(name) or self._direct.get(name)
+        """Return the compiled chain of a route, a model or `provider/model-id`.
+
+        Raises:
+            UnknownRoute: nothing has that name.
+            ProviderError: INVALID_REQUEST, it is no name at all.
+        """
+        if not isinstance(name, str):
+            invalid(f"route: a name is expected, not {type(name).__name__}")
+        chain = self.plan.chains.get(name)
         if chain is None:
-            chain = self.plan.chain(name)
-            if chain is None:
-                raise UnknownRoute(self._unknown(name))
-            if len(self._direct) >= _DIRECT_CHAINS:
-                self._direct.pop(next(iter(self._direct)))
-            self._direct[name] = chain
+            chain = self._direct.pop(name, None) or self._compiled(name)
+            self._direct[name] = chain  # at the end: those before it were used longer ago
         return chain
+
+    def _compiled(self, name: str) -> Chain:
+        if not is_whole(name):
+            invalid("route: a name of whole characters is expected (it may hold no lone surrogate)")
+        chain = self.plan.chain(name)
+        if chain is None:
+            raise UnknownRoute(self._unknown(name))
+        if len(self._direct) >= _DIRECT_CHAINS:
+            self._make_room()
+        return chain
+
+    def _make_room(self) -> None:
+        """Forget the direct names that were used longest ago, and their targets: any model id makes one.
+
+        One in use stays: its calls under way, breaker, hold and limits go on.
+        """
+        now = 0.0 if self.loop is None else self.loop.time()
+        for name in list(islice(self._direct, _AT_A_TIME)):
+            chain = self._direct.pop(name)
+            target = chain.targets[0]
+            if target.identity in self._planned:
+                continue
+            if not self.states.forget(target, now):
+                self._direct[name] = chain
+                continue
+            self._budgets.pop(name, None)
+            self._windows.pop(target.identity, None)
+            self.token_counts.forget(target)
+            self.balancers.forget(name)
 
     def _unknown(self, name: str) -> str:
         routes = ", ".join(self.plan.file.routes) or "none"
@@ -172,6 +220,7 @@ class Engine:
         return tuple(note for adopt in self.adopters for note in adopt(plan) or ())
 
     def _adopt_routes(self, plan: Plan) -> None:
+        self._planned = _identities(plan)
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budgets for route, budgets in self._budgets.items() if route in plan.chains}
 
@@ -203,6 +252,10 @@ class Engine:
         """Close all connections; calls under way fail at once."""
         self.closed = True
         await self.providers.aclose()
+
+
+def _identities(plan: Plan) -> frozenset[str]:
+    return frozenset(target.identity for target in plan.targets)
 
 
 def _total(chain: Chain, request: CompletionRequest) -> float:

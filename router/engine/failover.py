@@ -7,13 +7,14 @@ commits. What differs is one function, `AttemptCall`; everything else is shared.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
+from providers.harmless import harmless
 from providers.timeouts import NAMES, is_shorter
 from providers.types import CompletionResponse, Usage
 from router.cleanup import to_the_end
@@ -21,8 +22,8 @@ from router.engine.context import RequestContext
 from router.engine.decide import decide, hedge_after
 from router.engine.eligibility import next_try
 from router.engine.steps import Call, End, Failed, Placed, Slow, Stay, Wait
-from router.errors import RouteExhausted
-from router.plan.pricing import cost
+from router.errors import RouteExhausted, give_trace
+from router.plan.pricing import cost, plausible
 from router.plan.target import Target
 from router.state.lease import Lease
 from router.views.trace import Attempt
@@ -53,14 +54,19 @@ class Delivery(Generic[T]):
             first: of a stream, the seconds from the call to its first content.
         """
         context, lease, target = self._context, self.lease, self.call.target
-        if first is None:
-            lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
-        lease.succeeded(now, response)
-        context.token_counts.learn(target, context.request, response.usage)
+        response = with_routing_info(response, context, target)
+        with harmless:
+            if first is None:
+                lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
+        with harmless:
+            lease.succeeded(now, response)
+        with harmless:
+            context.token_counts.learn(target, context.request, response.usage)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
-        response = with_routing_info(response, context, target)
-        context.recorder.answered(target, lease.started, now, response, first)
+        with harmless:
+            own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
+            context.recorder.answered(target, lease.started, now, response, own, first)
         return response
 
     def broke(self, error: ProviderError) -> None:
@@ -70,19 +76,37 @@ class Delivery(Generic[T]):
     def abandoned(self, partial: CompletionResponse | None = None) -> None:
         """Report that the caller went away after so much of the answer, unless the outcome was reported already."""
         if self.lease.is_open:
-            self.lease.cancelled(self._context.clock(), partial)
+            with harmless:
+                self.lease.cancelled(self._context.clock(), partial)
 
 
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
-    """Return the answer with its route, target, cost and trace."""
+    """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
+    usage = plausible(response.usage)
+    paid = _cost(target, usage)
+    if paid is not None and len(context.trace.entries) > 1:
+        wasted = context.trace.wasted
+        paid = None if wasted is None else paid + wasted
     return replace(
         response,
         route=context.chain.route,
         target=target.name,
-        cost=cost(target.capabilities.price, response.usage),
+        usage=usage,
+        cost=paid,
         trace=context.trace,
         provider=response.provider or target.provider,
     )
+
+
+def _cost(target: Target, usage: Usage | None) -> float | None:
+    """Return the USD for so many tokens; None where that is not known."""
+    if usage is None:
+        return None
+    if not usage.input_tokens and not usage.output_tokens and usage.input_tokens is usage.output_tokens is not None:
+        return 0.0  # at any price
+    with harmless:
+        return cost(target.capabilities.price, usage)
+    return None
 
 
 class FailOver(Generic[T]):
@@ -106,6 +130,7 @@ class FailOver(Generic[T]):
         self._discard = discard
         self._walk = decide(context)
         self._error: ProviderError | None = None
+        self._delivered: Call | None = None
 
     def __enter__(self) -> Self:
         self._context.retry_budget.request(self._context.began)
@@ -119,7 +144,9 @@ class FailOver(Generic[T]):
         self._walk.close()
         context.trace.seconds = now - context.began
         if error is not None:
-            context.recorder.failed(error, now)
+            give_trace(error, context.trace)
+            with harmless:
+                context.recorder.failed(error, now)
 
     async def deliver(self, broken: ProviderError | None = None) -> Delivery[T]:
         """Return what the next target delivers.
@@ -138,7 +165,7 @@ class FailOver(Generic[T]):
         if context.spending is not None and context.spending.keeper is not None:
             await context.spending.ready((context.chain.budget, *(target.budget for target in context.chain.targets)))
         try:
-            step = next(self._walk) if broken is None else self._walk.send(Failed(broken))
+            step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
                 if not isinstance(step, Call):
                     step = self._walk.send(await _wait(step, context))
@@ -146,6 +173,7 @@ class FailOver(Generic[T]):
                 after = None if context.chain.hedge is None else hedge_after(context, step.target)
                 delivered = await (self._try(step) if after is None else self._race(step, after))
                 if not isinstance(delivered, Failed):
+                    self._delivered = delivered.call
                     return delivered
                 step = self._walk.send(delivered)
         except StopIteration as end:
@@ -160,8 +188,10 @@ class FailOver(Generic[T]):
             return self._failed(call, lease, failure)
         except BaseException:
             now = self._context.clock()
-            lease.cancelled(now)
-            self._context.recorder.attempt_cancelled(call.target, now)
+            with harmless:
+                lease.cancelled(now)
+            with harmless:
+                self._context.recorder.attempt_cancelled(call.target, now)
             raise
         return self._won(call, lease, delivered)
 
@@ -227,9 +257,11 @@ class FailOver(Generic[T]):
         now, needs = context.clock(), context.requirements
         for task, (call, lease) in racing.items():
             task.cancel()
-            lease.lost(now, streaming=needs.streaming)
-            wasted = cost(call.target.capabilities.price, Usage(needs.prompt_tokens, 0))
-            context.recorder.attempt_cancelled(call.target, now, wasted)
+            with harmless:
+                lease.lost(now, streaming=needs.streaming)
+            wasted = _cost(call.target, lease.used)
+            with harmless:
+                context.recorder.attempt_cancelled(call.target, now, wasted)
             context.trace.entries.append(
                 Attempt(
                     call.target.name,
@@ -267,19 +299,21 @@ class FailOver(Generic[T]):
         context = self._context
         context.trace.seconds = context.clock() - context.began
         if end.is_callers_fault and self._error is not None:
-            self._error.trace = context.trace
             return self._error
         return RouteExhausted(
-            context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context)
+            context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context, end.tiers)
         )
 
 
 def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
     """Report a failure to the lease, the trace and the figures."""
     now = context.clock()
-    hold = lease.failed(failure, now, is_evidence=not _is_no_evidence(context, call.target, failure))
-    if hold is not None:
-        context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
+    is_evidence = not _is_no_evidence(context, call.target, failure)
+    with harmless:
+        hold = lease.failed(failure, now, context.request, is_evidence=is_evidence)
+        if hold is not None:
+            context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
+    paid = _cost(call.target, lease.used)
     context.trace.entries.append(
         Attempt(
             call.target.name,
@@ -292,11 +326,13 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
             request_id=failure.request_id,
             key=call.key.number,
             hedge=call.hedge,
+            cost=paid,
         )
     )
-    context.recorder.attempt_failed(call.target, failure, now)
+    with harmless:
+        context.recorder.attempt_failed(call.target, failure, now, paid)
     if failure.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and failure.context_window:
-        context.windows[call.target.identity] = failure.context_window
+        context.windows[call.target.model_identity] = failure.context_window
 
 
 def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderError) -> bool:
@@ -347,11 +383,11 @@ async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed |
     return None
 
 
-def _retry_after(error: ProviderError | None, context: RequestContext) -> float | None:
+def _retry_after(error: ProviderError | None, context: RequestContext, tiers: Collection[int]) -> float | None:
     """Return the seconds until the next try makes sense: the vendor's last word, else the first target that may be
     called again.
     """
     if error is not None and error.retry_after is not None:
         return error.retry_after
-    soonest = next_try(context)
+    soonest = next_try(context, tiers)
     return soonest if soonest else None

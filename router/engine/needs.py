@@ -37,7 +37,7 @@ def why_unfit(
     """Say why this target can't serve, as (reason, message); None when it can. What is unknown never excludes a target.
 
     Args:
-        windows: context windows learned from errors, by the target's identity.
+        windows: context windows learned from errors, by `Target.model_identity`.
         window_floor: tokens that were already too few elsewhere.
     """
     if target.disabled:
@@ -45,7 +45,7 @@ def why_unfit(
     for need in NEEDS if target.lacks else ():
         if need in target.lacks and getattr(needs, need):
             return "unsupported", f"no {need}"
-    window = windows.get(target.identity, target.capabilities.context_window)
+    window = windows.get(target.model_identity, target.capabilities.context_window)
     if window is None:
         return None
     if needs.least_tokens > window:

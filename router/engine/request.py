@@ -14,6 +14,7 @@ from providers.coerce import (
     coerce_response_format,
     coerce_tool_choice,
     coerce_tools,
+    invalid,
 )
 from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
@@ -57,6 +58,8 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         values["timeout"] = {name: _limit(limit) for name, limit in values["timeout"].items()}
     stop = values.get("stop")
     if stop is not None:
+        if not isinstance(stop, str | list | tuple):
+            invalid("stop: a string or a list of strings is expected")
         values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
     for name in ("tools", "stop"):
         if name in values and not values[name]:

@@ -64,11 +64,13 @@ class Slow(msgspec.Struct, frozen=True):
 class End(msgspec.Struct, frozen=True):
     """The walk is over. `note` says why, "" when every target was tried or one delivered.
 
-    `is_callers_fault`: the last error is the caller's own, which no target can mend; it is raised as it is.
+    `is_callers_fault`: the last error is the caller's own, which no target can mend; it is raised as it is. `tiers` are
+    those that served.
     """
 
     note: str = ""
     is_callers_fault: bool = False
+    tiers: frozenset[int] = frozenset()
 
 
 Step: TypeAlias = Call | Wait | Stay

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NoReturn, Protocol, Self
 
 from msgspec.structs import replace
 
+from providers import forks
 from providers.base import SupportsPrefill
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
@@ -15,7 +17,7 @@ from router.engine.attempt import OpenedStream, open_once
 from router.engine.context import RequestContext
 from router.engine.engine import Engine
 from router.engine.failover import Delivery, FailOver, with_routing_info
-from router.errors import RouteExhausted
+from router.errors import RouteExhausted, RouterClosed
 from router.plan.plan import Chain
 from router.plan.target import Target
 from router.state.lease import Lease
@@ -60,6 +62,7 @@ class RouterStream:
     def __init__(self, source: StreamSource) -> None:
         self._source = source
         self._iterator: AsyncGenerator[StreamChunk, None] | None = None
+        self._process = os.getpid()
 
     @property
     def response(self) -> CompletionResponse:
@@ -78,6 +81,8 @@ class RouterStream:
         return None if recorder is None else recorder.number or None
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        if os.getpid() != self._process:
+            raise RouterClosed("this stream belongs to the process that this one was forked from; ask again here")
         if self._iterator is None:
             self._iterator = self._source.chunks()
         return self._iterator
@@ -88,8 +93,13 @@ class RouterStream:
     async def aclose(self) -> None:
         """Close the upstream connection at once."""
         iterator, self._iterator = self._iterator, None
-        if iterator is not None:
+        if iterator is not None and os.getpid() != self._process:
+            forks.leave(iterator)
+        elif iterator is not None:
             await iterator.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a stream can't be pickled or copied: it has a connection. Its `response` can")
 
     async def __aenter__(self) -> Self:
         return self

@@ -44,10 +44,14 @@ class TokenCounts:
 
     def learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
         """Learn from what a prompt of plain text really cost: later estimates are better."""
-        if usage.input_tokens is None or request.tools:
+        if not usage.input_tokens or request.tools:  # none at all teaches nothing
             return
         learned = self._learned.get(target.identity)
         if learned is None:
             learned = self._learned[target.identity] = Learned()
         if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)
+
+    def forget(self, target: Target) -> None:
+        """Forget what was learned of a target."""
+        self._learned.pop(target.identity, None)

@@ -120,10 +120,10 @@ class _Spans:
 
     def _called(self, target: str) -> dict[str, Any]:
         """Return the attributes for provider and model of a target's name."""
-        resolved = self._telemetry.plan.file.resolve_target(target)
-        if resolved is None:  # the file has changed meanwhile
+        called = self._telemetry.plan.called(target)
+        if called is None:  # the file has changed meanwhile
             return {"gen_ai.provider.name": target.partition("/")[0], "gen_ai.request.model": target}
-        name, model, _ = resolved
+        name, model = called
         kind = self._telemetry.plan.file.providers[name].kind
         vendor = _RENAMED.get(name, name if name in _KNOWN else kind)
         return {"gen_ai.provider.name": vendor, "gen_ai.request.model": model, "signalbox.provider": name}

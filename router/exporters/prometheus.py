@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from router.monitor.subject import Subject
+from router.plan.target import variant_of
 from router.telemetry import sketch
-from router.telemetry.windows import GroupTotals
+from router.telemetry.sketch import Sketch
 from router.views.figures import Counts, Snapshot
 
 try:
@@ -30,6 +32,9 @@ PATIENCE = 10.0  # seconds that a scrape waits for the router's loop
 _OUTCOMES = ("succeeded", "failed", "cancelled")
 
 
+_Reading: TypeAlias = tuple[Snapshot, dict[str, Sketch], dict[tuple[str, str], Sketch]]
+
+
 class RouterCollector(Collector):
     """A collector of a router's figures; `Router.prometheus()` makes it. Sums of durations are those of the buckets'
     middles: at most 3.2 % off.
@@ -44,24 +49,34 @@ class RouterCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read the router and give all its figures; called at each scrape."""
-        snapshot, totals = self._read()
-        yield from _requests(snapshot, totals)
-        yield from _attempts(snapshot, totals)
+        snapshot, latencies, first_tokens = self._read()
+        yield from _requests(snapshot, latencies)
+        yield from _attempts(snapshot, first_tokens)
         yield from _state(snapshot)
 
-    def _read(self) -> tuple[Snapshot, GroupTotals]:
+    def _read(self) -> _Reading:
         """Read the router on its own loop, since it counts there."""
         home = self._subject.loop
         if home is None or not home.is_running() or home is _running_loop():
             return self._taken()
 
-        async def there() -> tuple[Snapshot, GroupTotals]:
+        async def there() -> _Reading:
             return self._taken()
 
         return asyncio.run_coroutine_threadsafe(there(), home).result(PATIENCE)
 
-    def _taken(self) -> tuple[Snapshot, GroupTotals]:
-        return self._subject.snapshot(), GroupTotals(self._subject.telemetry)
+    def _taken(self) -> _Reading:
+        snapshot = self._subject.snapshot()
+        totals, chains = self._subject.report.totals, self._subject.plan.chains
+        sketches = totals.first_tokens()
+        first_tokens: dict[tuple[str, str], Sketch] = {}
+        for target in snapshot.targets:
+            chain = chains.get(target.name)
+            variant = "" if chain is None else variant_of(chain.targets[0].identity)
+            first_tokens[target.provider, target.name] = sketches.get(
+                (f"{target.provider}/{target.model}", variant), {}
+            )
+        return snapshot, totals.latencies(), first_tokens
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -71,7 +86,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _requests(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
+def _requests(snapshot: Snapshot, latencies: dict[str, Sketch]) -> Iterator[Metric]:
     route = ["route"]
     counts = {route_figures.name: route_figures.figures.totals for route_figures in snapshot.routes}
     yield _outcomes("signalbox_requests", "Requests that ended", route, [((name,), of) for name, of in counts.items()])
@@ -91,12 +106,12 @@ def _requests(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
     )
     for route_figures in snapshot.routes:
         in_flight.add_metric([route_figures.name], route_figures.figures.in_flight)
-        _add_histogram(seconds, [route_figures.name], totals.of(("route", route_figures.name)).latency)
+        _add_histogram(seconds, [route_figures.name], latencies.get(route_figures.name, {}))
     yield in_flight
     yield seconds
 
 
-def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
+def _attempts(snapshot: Snapshot, first_tokens: dict[tuple[str, str], Sketch]) -> Iterator[Metric]:
     labels = ["provider", "target"]
     counts = {
         (target_figures.provider, target_figures.name): target_figures.figures.totals
@@ -115,11 +130,11 @@ def _attempts(snapshot: Snapshot, totals: GroupTotals) -> Iterator[Metric]:
             spent.add_metric([*key], counted.cost)
     yield from (errors, tokens, spent)
     first = HistogramMetricFamily("signalbox_first_token_seconds", "From a call to its first content", labels=labels)
-    for target_figures in snapshot.targets:
+    for target_figures in {(target.provider, target.name): target for target in snapshot.targets}.values():
         _add_histogram(
             first,
             [target_figures.provider, target_figures.name],
-            totals.target(target_figures.provider, target_figures.model).first_token,
+            first_tokens.get((target_figures.provider, target_figures.name), {}),
         )
     yield first
 

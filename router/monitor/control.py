@@ -71,4 +71,6 @@ def _guards(engine: Engine, name: str) -> list[Guard]:
         return [states.key_guard(target, key) for key in target.keys]
     if name in plan.file.routes:
         raise UnknownRoute(f'"{name}" is a route; name a model, provider/model-id or a provider')
-    return [states.target(engine.chain(name).targets[0])]
+    named = [target for target in plan.targets if name in (target.name, target.ref)]  # with any params
+    targets = {target.identity: target for target in named or engine.chain(name).targets}
+    return [states.target(target) for target in targets.values()]

@@ -13,8 +13,9 @@ from router.monitor import requests, routes
 from router.monitor.control import run_command
 from router.monitor.prompts import run_prompt
 from router.monitor.subject import Subject
-from router.telemetry.history import Seconds, history_of
+from router.telemetry.history import Seconds, making_history
 from router.telemetry.recorder import Telemetry
+from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
 from router.views.figures import Snapshot
@@ -39,18 +40,23 @@ class LocalFeed:
 
     async def snapshots(self, every: float = 0.25) -> AsyncGenerator[Snapshot, None]:
         while True:
-            yield await self._there(self._snapshot())
+            yield await self._there(self.snapshot())
             await asyncio.sleep(every)
 
-    async def _snapshot(self) -> Snapshot:
-        return self._subject.snapshot()
+    async def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
+        """Make a snapshot on the router's loop, where others get their turn meanwhile."""
+        subject = self._subject
+        if subject.loop is None:
+            return subject.snapshot(with_sketches=with_sketches)
+        making = subject.report.making(subject.loop.time(), watching=subject.watching, with_sketches=with_sketches)
+        return await in_turns(making)
 
     def events(self) -> AsyncGenerator[Event, None]:
         """Follow the events; leaving the iterator (`aclosing`, or a task's end) ends it."""
         return _events(self._subject.telemetry, self._subject.loop)
 
     async def history(self) -> History:
-        return history_of(await self.seconds_since(0))
+        return await in_turns(making_history(await self.seconds_since(0)))
 
     async def seconds_since(self, first: int) -> Seconds:
         """Return what plots are made from, from this second since 1970 on, for those who add up several processes."""
@@ -62,7 +68,7 @@ class LocalFeed:
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         async def recent() -> tuple[RequestRecord, ...]:
-            return requests.recent(self._subject.telemetry, only, limit)
+            return await in_turns(requests.recent(self._subject.telemetry, only, limit))
 
         return await self._there(recent())
 
@@ -73,7 +79,7 @@ class LocalFeed:
         return await self._there(trace())
 
     async def chains(self) -> Chains:
-        return routes.chains(self._subject.plan)
+        return await asyncio.to_thread(routes.chains, self._subject.plan)
 
     async def config(self) -> ConfigView:
         return await asyncio.to_thread(self._subject.report.config)

@@ -256,7 +256,21 @@ def _cache(group: list[CacheFigures]) -> CacheFigures:
         joined=sum(cache.joined for cache in group),
         stored=sum(cache.stored for cache in group),
         hit_rate=sum(rates) / len(rates) if rates else None,
+        entries=_stored(group, "entries"),
+        bytes=_stored(group, "bytes"),
+        max_bytes=_stored(group, "max_bytes"),
     )
+
+
+def _stored(group: list[CacheFigures], name: str) -> int | None:
+    """Add up what is stored: of a folder that several share once."""
+    known: dict[str | int, int] = {}
+    for place, cache in enumerate(group):
+        value: int | None = getattr(cache, name)
+        if value is not None:
+            where = place if cache.folder is None else cache.folder
+            known[where] = max(value, known.get(where, 0))
+    return sum(known.values()) if known else None
 
 
 def _spending(group: list[Spending]) -> Spending:

@@ -9,19 +9,20 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
-from router.plan.target import Target
+from router.plan.target import Target, names_of
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.events import drained, reloaded
 from router.telemetry.history import Past
-from router.telemetry.recorder import Telemetry, names_of
+from router.telemetry.recorder import Telemetry
 from router.telemetry.windows import ALL, GroupTotals, Windows
+from router.turns import at_once
 from router.views.figures import (
     CacheFigures,
     Figures,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 
 _REVISIONS = 50  # that are remembered
+_AT_ONCE = 20  # targets of a step
+
+T = TypeVar("T")
 
 
 class Report:
@@ -55,6 +59,9 @@ class Report:
         self.telemetry = telemetry
         self._spending = spending
         self.windows = Windows(telemetry)
+        self.totals = GroupTotals(telemetry)
+        self.last_made: dict[object, object] = {}  # parts of the last snapshot
+        self._targets: tuple[Plan | None, dict[str, Target]] = (None, {})
         self.past = Past(telemetry)
         self.path: Path | None = None
         self.cache: ResponseCache | None = None  # where a route keeps answers, from the first such request on
@@ -91,8 +98,8 @@ class Report:
         """Tell those who watch that a person drained a target or provider, or took it back."""
         file = self.telemetry.plan.file
         target = None if name in file.providers and name not in file.models else name
-        resolved = None if target is None else file.resolve_target(target)
-        provider = resolved[0] if resolved else name
+        called = None if target is None else self.telemetry.plan.called(target)
+        provider = called[0] if called else name
         self.telemetry.publish(drained(name, back=back, provider=provider, target=target, time=time.time()))
 
     def config(self) -> ConfigView:
@@ -122,10 +129,17 @@ class Report:
             watching: whether edits of the file are followed.
             with_sketches: for those who add up several processes.
         """
+        return at_once(self.making(now, watching=watching, with_sketches=with_sketches))
+
+    def making(self, now: float, *, watching: bool, with_sketches: bool = False) -> Generator[None, None, Snapshot]:
+        """Make the snapshot of this moment by steps of less than a millisecond; see `in_turns`."""
         telemetry, plan = self.telemetry, self.telemetry.plan
         telemetry.resync_clock(now)
-        self.windows.read(now)
+        yield from self.windows.reading(now)
+        yield from self.totals.reading()
         making = _Making(self, plan, now, self._states, with_sketches)
+        providers = yield from making.providers()
+        routes = yield from making.routes()
         figures = making.figures(ALL, sum(route.in_flight for route in telemetry.routes.values()))
         return Snapshot(
             time=now + telemetry.offset,
@@ -138,8 +152,8 @@ class Report:
             capture=telemetry.capture,
             last_reload=self.last_reload,
             figures=figures,
-            providers=making.providers(),
-            routes=making.routes(),
+            providers=providers,
+            routes=routes,
             cache=_cache(figures, self.cache),
             spending=tuple(
                 Spending(spent.scope, spent.name, spent.limit, spent.usd, spent.per, spent.resets_at, spent.at_least)
@@ -147,6 +161,16 @@ class Report:
             ),
             by_process=(self._process(plan, figures, watching),),
         )
+
+    def targets_of(self, plan: Plan) -> dict[str, Target]:
+        """Return the targets of a plan by identity; a file has them once for each route."""
+        if self._targets[0] is not plan:
+            self.last_made.clear()
+            self._targets = (
+                plan,
+                {target.identity: target for target in reversed(plan.targets)},
+            )  # the first name counts
+        return self._targets[1]
 
     def _process(self, plan: Plan, figures: Figures, watching: bool) -> Process:
         moment, spent = time.monotonic(), time.process_time()
@@ -170,25 +194,34 @@ class _Making:
     def __init__(self, report: Report, plan: Plan, now: float, states: States, with_sketches: bool) -> None:
         self._telemetry = report.telemetry
         self._windows = report.windows
-        self._totals = GroupTotals(report.telemetry)
+        self._totals = report.totals
+        self._last = report.last_made
         self._plan = plan
         self._now = now
         self._states = states
         self._with_sketches = with_sketches
-        self._attempts = sum(
-            window.sums.calls for (kind, _), window in report.windows.groups.items() if kind == "target"
-        )
-        self._targets = {target.identity: target for target in reversed(plan.targets)}  # the first name counts
+        self._attempts = sum(self._windows.calls(key) for key in self._windows.groups if key[0] == "provider")
+        self._targets = report.targets_of(plan)
 
     def figures(self, key: tuple[str, str], in_flight: int) -> Figures:
         return self._windows.figures(key, self._now, self._totals.of(key), in_flight, with_sketches=self._with_sketches)
 
-    def providers(self) -> tuple[ProviderFigures, ...]:
+    def _same(self, key: tuple[str, str], made: T) -> T:
+        """Return what the last snapshot had under this key, if it is equal: to see it, nobody has to compare."""
+        last: Any = self._last.get((*key, self._with_sketches))
+        if last == made:
+            return last  # type: ignore[no-any-return]  # it was put there under this key
+        self._last[(*key, self._with_sketches)] = made
+        return made
+
+    def providers(self) -> Generator[None, None, tuple[ProviderFigures, ...]]:
         by_provider: dict[str, list[TargetFigures]] = {name: [] for name in self._plan.providers}
         some: dict[str, Target] = {}
-        for target in reversed(self._targets.values()):
+        for number, target in enumerate(reversed(self._targets.values())):
             by_provider[target.provider].append(self._target(target))
             some[target.provider] = target
+            if number % _AT_ONCE == 0:
+                yield
         for identity in self._strangers():
             provider, name = names_of(identity)
             figures = self.figures(("target", identity), self._in_flight(identity))
@@ -196,7 +229,13 @@ class _Making:
                 model = name.partition("/")[2]
                 target_figures = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
                 by_provider[provider].append(target_figures)
-        return tuple(self._provider(name, some.get(name), targets) for name, targets in by_provider.items())
+        yield
+        made = []
+        for number, (name, targets) in enumerate(by_provider.items()):
+            made.append(self._same(("provider", name), self._provider(name, some.get(name), targets)))
+            if number % _AT_ONCE == 0:
+                yield
+        return tuple(made)
 
     def _strangers(self) -> Iterable[str]:
         """List targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
@@ -223,7 +262,7 @@ class _Making:
         figures = self.figures(("target", target.identity), self._in_flight(target.identity))
         state = self._states.find_target(target.identity)
         limits: tuple[LimitUse, ...] = () if state is None else tuple(limit_uses(state.limits, self._now))
-        return TargetFigures(
+        made = TargetFigures(
             target.name,
             target.provider,
             target.model,
@@ -233,6 +272,7 @@ class _Making:
             limits,
             figures,
         )
+        return self._same(("target", target.identity), made)
 
     def _in_flight(self, identity: str) -> int:
         state = self._states.find_target(identity)
@@ -241,21 +281,29 @@ class _Making:
     def _share(self, figures: Figures) -> float | None:
         return figures.window.calls / self._attempts if self._attempts else None
 
-    def routes(self) -> tuple[RouteFigures, ...]:
+    def routes(self) -> Generator[None, None, tuple[RouteFigures, ...]]:
         recorded = self._telemetry.routes
-        names = [*self._plan.file.routes, *(name for name in recorded if name not in self._plan.file.routes)]
-        return tuple(self._route(name, recorded[name].in_flight if name in recorded else 0) for name in names)
+        made: list[RouteFigures] = []
+        names = dict.fromkeys((*self._plan.file.routes, *recorded))
+        for number, name in enumerate(names):
+            if number % _AT_ONCE == 0:
+                yield
+            route = yield from self._route(name, recorded[name].in_flight if name in recorded else 0)
+            made.append(route)
+        return tuple(made)
 
-    def _route(self, name: str, in_flight: int) -> RouteFigures:
+    def _route(self, name: str, in_flight: int) -> Generator[None, None, RouteFigures]:
         figures = self.figures(("route", name), in_flight)
-        answered = sum(window.sums.succeeded for (route, _), window in self._windows.flows.items() if route == name)
+        windows = self._windows.flows.get(name, {})
+        answered = sum(window.sums.succeeded for window in windows.values())
         flows = {}
-        for route, identity in self._windows.flows:
-            if route == name:
-                target = self._targets.get(identity)
-                shown = names_of(identity)[1] or identity if target is None else target.name
-                flows[shown] = self._windows.flow(name, identity, shown, self._now, of=answered)
-        return RouteFigures(name, figures, flows)
+        for number, identity in enumerate(tuple(windows)):
+            if number % _AT_ONCE == 0:
+                yield
+            target = self._targets.get(identity)
+            shown = names_of(identity)[1] or identity if target is None else target.name
+            flows[shown] = self._windows.flow(name, identity, shown, self._now, of=answered)
+        return self._same(("route", name), RouteFigures(name, figures, flows))
 
 
 def _memory() -> int | None:
@@ -280,4 +328,17 @@ def _cache(figures: Figures, cache: ResponseCache | None) -> CacheFigures:
         return CacheFigures()
     stats, window = cache.stats, figures.window
     rate = window.cache_hits / window.calls if window.calls else None
-    return CacheFigures(True, stats.hits, stats.misses, stats.stale, stats.joined, stats.stored, rate)
+    folder, volume = cache.place[0], cache.last_volume()
+    return CacheFigures(
+        True,
+        stats.hits,
+        stats.misses,
+        stats.stale,
+        stats.joined,
+        stats.stored,
+        rate,
+        folder=None if folder is None else str(folder),
+        entries=None if volume is None else volume[0],
+        bytes=None if volume is None else volume[1],
+        max_bytes=cache.most,
+    )

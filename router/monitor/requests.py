@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from msgspec.structs import replace
 
@@ -11,16 +11,22 @@ from router.telemetry.recorder import RequestRecorder, Telemetry
 from router.views.requests import RequestFilter, RequestRecord, TraceView
 from router.views.trace import Entry
 
+_AT_ONCE = 30  # requests of a step
 
-def recent(telemetry: Telemetry, only: RequestFilter | None, limit: int) -> tuple[RequestRecord, ...]:
-    """Return the recent requests that pass the filter, the newest first."""
+
+def recent(
+    telemetry: Telemetry, only: RequestFilter | None, limit: int
+) -> Generator[None, None, tuple[RequestRecord, ...]]:
+    """Find the recent requests that pass the filter, the newest first; by steps, see `router.turns`."""
     records: list[RequestRecord] = []
-    for ended in _newest_first(telemetry):
+    for number, ended in enumerate(_newest_first(telemetry)):
         if len(records) >= limit:
             break
         record = record_of(telemetry, ended)
         if only is None or passes(record, only):
             records.append(record)
+        if number % _AT_ONCE == 0:
+            yield
     return tuple(records)
 
 
@@ -40,7 +46,7 @@ def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:
-    return (RequestRecorder.remembered(telemetry, row) for row in reversed(telemetry.requests))
+    return (RequestRecorder.remembered(telemetry, row) for row in reversed(tuple(telemetry.requests)))
 
 
 def _id(telemetry: Telemetry, ended: RequestRecorder) -> str:
@@ -77,8 +83,8 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
 def _provider(telemetry: Telemetry, target: str | None) -> str | None:
     if target is None:
         return None
-    resolved = telemetry.plan.file.resolve_target(target)
-    return None if resolved is None else resolved[0]
+    called = telemetry.plan.called(target)
+    return None if called is None else called[0]
 
 
 def passes(record: RequestRecord, only: RequestFilter) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from providers.timeouts import NAMES
@@ -15,7 +16,7 @@ from router.views.routes import BranchView, Chains, ChainView, PolicyValue, Tier
 _DURATIONS = frozenset(
     {
         *(*NAMES, "backoff", "max_backoff", "max_wait"),
-        *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "stale_if_error"),
+        *("window", "open_for", "max_open_for", "ramp", "after", "ttl", "fallback_ttl", "stale_if_error"),
     }
 )
 _PERCENTAGES = frozenset({"budget", "failure_rate"})
@@ -32,9 +33,7 @@ def chains(plan: Plan) -> Chains:
 
 def _chain(plan: Plan, chain: Chain) -> ChainView:
     policies = tuple(
-        value
-        for policy in _OF_ROUTES
-        for value in _values(plan, policy, effective(plan.file, policy, route=chain.route))
+        value for policy in _OF_ROUTES for value in _values(plan, policy, route_values(plan, chain, policy))
     )
     return ChainView(
         chain.route,
@@ -65,13 +64,21 @@ def _tier(plan: Plan, route: str, tier: Tier) -> TierView:
 
 
 def _of_target(plan: Plan, route: str, target: Target) -> Iterator[PolicyValue]:
-    model = target.name if target.name in plan.file.models else None
+    model = target.ref if target.ref in plan.file.models else None
     for policy in _OF_TARGETS:
         # A connection's limits are its provider's; what else a target has may come from its route as well.
         level = route if policy == "timeout" else None
         yield from _values(
             plan, policy, effective(plan.file, policy, provider=target.provider, model=model, route=level)
         )
+
+
+def route_values(plan: Plan, chain: Chain, policy: str) -> dict[str, Effective]:
+    """Return the values of a policy that hold for a chain, of a route or of a target that is called by its name."""
+    values = effective(plan.file, policy, route=chain.route if chain.route in plan.file.routes else None)
+    if policy == "retry" and values["max_attempts"].value is None:
+        values["max_attempts"] = replace(values["max_attempts"], value=chain.max_attempts)
+    return values
 
 
 def _values(plan: Plan, policy: str, values: dict[str, Effective]) -> Iterator[PolicyValue]:

@@ -40,6 +40,11 @@ class Subject(Protocol):
         ...
 
     @property
+    def watching(self) -> bool:
+        """Whether edits of its file are followed."""
+        ...
+
+    @property
     def telemetry(self) -> Telemetry:
         """What was counted."""
         ...

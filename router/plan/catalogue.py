@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-from providers import registry
 from providers.base import Provider
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities
 from router.config import RoutesFile, effective
-from router.plan.target import Key
+from router.plan.target import Key, digest
 
 Rules = TypeVar("Rules")
 
@@ -22,10 +21,17 @@ class ProviderCatalogue:
 
     Args:
         settings: of each provider by name, once for each of its keys.
+        create: makes a provider.
     """
 
-    def __init__(self, file: RoutesFile, settings: Mapping[str, tuple[ProviderSettings, ...]]) -> None:
+    def __init__(
+        self,
+        file: RoutesFile,
+        settings: Mapping[str, tuple[ProviderSettings, ...]],
+        create: Callable[[ProviderSettings], Provider],
+    ) -> None:
         self._file = file
+        self._create = create
         self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}
         self.settings = settings
         self.keys = {name: _keys(name, key_settings) for name, key_settings in settings.items()}
@@ -55,13 +61,16 @@ class ProviderCatalogue:
         keys = self.keys[provider]
         if len(keys) == 1:
             return keys[0].identity
-        return f"{provider}:{_digest(sorted(key.identity for key in keys))}"
+        return f"{provider}:{digest(sorted(key.identity for key in keys))}"
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
-        """Return what the provider knows of a model."""
+        """Return what the provider knows of a model; one that fails at that, of a kind not ours, knows nothing."""
         if provider not in self._made:
-            self._made[provider] = registry.create(self.settings[provider][0])
-        return self._made[provider].capabilities(model)
+            self._made[provider] = self._create(self.settings[provider][0])
+        found: object = None
+        with suppress(Exception):
+            found = self._made[provider].capabilities(model)
+        return found if isinstance(found, ModelCapabilities) else ModelCapabilities()
 
 
 def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:
@@ -80,12 +89,8 @@ def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, .
         ]
         shape.append(sorted((key, repr(value)) for key, value in key_settings.options.items()))
         # A hash, since the key is in it.
-        keys.append(Key(f"{provider}:{_digest(shape)}", key_settings, index if len(settings) > 1 else 0))
+        keys.append(Key(f"{provider}:{digest(shape)}", key_settings, index if len(settings) > 1 else 0))
     return tuple(keys)
-
-
-def _digest(shape: object) -> str:
-    return hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def policy_values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:

@@ -4,33 +4,45 @@ one reference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import inf
 from typing import Any, Literal
 
 import msgspec
 
+from providers import registry
+from providers.base import Provider
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.types import ModelCapabilities, Price, Timeout
 from router.config import LoadResult, RoutesFile
-from router.config.schema import ModelConfig, SlowCall
+from router.config.interpolate import plain
+from router.config.names import target_name
+from router.config.schema import ModelConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
-from router.plan.catalogue import ProviderCatalogue, _digest, policy_values
+from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, RetryRules
-from router.plan.target import Target
+from router.plan.target import Target, digest
 
 
-def compile_plan(loaded: LoadResult) -> Plan:
-    """Compile a file that loaded without errors into a plan."""
+def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provider] = registry.create) -> Plan:
+    """Compile a file that loaded without errors into a plan.
+
+    Args:
+        create: makes the providers that are asked for what they know of their models.
+    """
     file = loaded.file
     if file is None:
         raise ValueError("a file with errors can't be compiled")
-    catalogue = ProviderCatalogue(file, {name: _settings(file, name) for name in file.providers})
+    catalogue = ProviderCatalogue(file, {name: _settings(file, name) for name in file.providers}, create)
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
+    # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
+    chains |= {
+        target_name(ref.model, ref.params): _direct(file, catalogue, ref.model, ref.params) for ref in _variants(file)
+    }
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
     return Plan(loaded.revision, file, chains, settings, catalogue, partial(_direct, file, catalogue), loaded)
 
@@ -60,14 +72,23 @@ def _answers(tiers: list[Tier]) -> str:
             shape += [settings.kind, settings.base_url, sorted(settings.headers.items())]
             shape.append(sorted((name, repr(value)) for name, value in settings.options.items()))
         shapes.add(repr(shape))
-    return _digest(sorted(shapes))
+    return digest(sorted(shapes))
 
 
-def _direct(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
-    target = _target(file, catalogue, name, route=None)
+def _variants(file: RoutesFile) -> Iterator[TargetRef]:
+    """Yield the targets that a route gives params of its own."""
+    for route in file.routes.values():
+        for refs in (route.targets, *(fallback.tier for fallback in route.fallbacks)):
+            yield from (ref for ref in refs if ref.params)
+
+
+def _direct(
+    file: RoutesFile, catalogue: ProviderCatalogue, name: str, params: Mapping[str, Any] | None = None
+) -> Chain:
+    target = _target(file, catalogue, name, route=None, params=params)
     tier = Tier((target,), "ordered")
     on_break = policy_values(file, "on_stream_break")["on_stream_break"]
-    return Chain(name, (tier,), target.retry, target.timeout.total, on_break)
+    return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break)
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
@@ -148,11 +169,12 @@ def _target(
     file_model = name if model else None
     timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
     return Target(
-        name=name,
+        name=target_name(name, params or {}),
+        ref=name,
         provider=provider,
         model=model_id,
         weight=weight,
-        params={**(model.params if model else {}), **(params or {})},
+        params=plain({**(model.params if model else {}), **(params or {})}),
         timeout=timeout,
         usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
         connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),
@@ -214,7 +236,7 @@ def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
             verify=config.verify,
             client_cert=None if config.client_cert is None else ClientCertificate(**dict(config.client_cert)),
             unix_socket=config.unix_socket,
-            options={**(config.options or {}), "max_retries": 0, "validate": False},
+            options={**plain(config.options or {}), "max_retries": 0, "validate": False},
         )
         for key in config.api_keys or (config.api_key,)
     )

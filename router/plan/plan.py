@@ -15,6 +15,8 @@ from router.plan.pricing import is_known
 from router.plan.rules import CacheRules, HedgeRules, RetryRules
 from router.plan.target import Target
 
+_LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tier:
@@ -41,10 +43,17 @@ class Chain:
     cache: CacheRules | None = None
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
+    max_attempts: int = field(init=False)  # of one request
 
     def __post_init__(self) -> None:
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         object.__setattr__(self, "names_refusals", named)
+        object.__setattr__(self, "max_attempts", self.retry.max_attempts or self._enough())
+
+    def _enough(self) -> int:
+        """Count the attempts that reach every target, with all further tries that its policy allows."""
+        tries = {target.identity: 1 + target.retry.same_target for target in self.targets}
+        return max(_LEAST_ATTEMPTS, sum(tries.values()))
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -93,6 +102,14 @@ class Plan:
             "write it as `price: {input: …, output: …}` (USD per million tokens) under models"
             for owner, names in self._unpriced.items()
         )
+
+    def called(self, name: str) -> tuple[str, str] | None:
+        """Return provider and model id of a target's name; None when nothing has it any more."""
+        chain = None if name in self.file.routes else self.chains.get(name)
+        if chain is not None:
+            return chain.targets[0].provider, chain.targets[0].model
+        resolved = self.file.resolve_target(name)
+        return None if resolved is None else resolved[:2]
 
     @property
     def uncounted_owners(self) -> frozenset[str]:

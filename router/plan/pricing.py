@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from providers.types import Price, Usage
 
 _EXACT = 2.0**40  # parts of a dollar: sums of such parts are exact in a float up to 8,192 dollars
@@ -33,3 +35,27 @@ def is_known(price: Price | None) -> bool:
 def exact(usd: float) -> float:
     """Round to a trillionth of a dollar, such that adding amounts up and taking them away again leaves no rest."""
     return round(usd * _EXACT) / _EXACT
+
+
+_MOST = 10**12  # tokens: more were never counted
+
+
+def plausible(usage: Usage) -> Usage:
+    """Return what a vendor counted, without what can be no count of tokens: that is unknown."""
+    if type(usage) is not Usage:
+        return Usage()
+    first, second, third = usage.input_tokens, usage.output_tokens, usage.cache_read_tokens
+    if (  # the usual case, which every answer goes through
+        (type(first) is int and 0 <= first <= _MOST)
+        and (type(second) is int and 0 <= second <= _MOST)
+        and (third is None or (type(third) is int and 0 <= third <= _MOST))
+        and usage.cache_write_tokens is None
+        and usage.reasoning_tokens is None
+    ):
+        return usage
+    wrong = {
+        name: None
+        for name in Usage.__struct_fields__
+        if (count := getattr(usage, name)) is not None and not (type(count) is int and 0 <= count <= _MOST)
+    }
+    return replace(usage, **wrong) if wrong else usage

@@ -13,22 +13,30 @@ from router.config.units import Allowance
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
     """How long answers are kept, in seconds, and how large they may be, in bytes; the names are those of
-    routes.yaml. `stale_for` is how long after `ttl` an answer is still served when the chain is exhausted; infinity
-    is for ever.
+    routes.yaml. `fallback_ttl` is for those that a fallback made because a target before it failed. `stale_for` is how
+    long after either an answer is still served when the chain is exhausted; infinity is for ever.
     """
 
     ttl: float
+    fallback_ttl: float = BUILT_IN["cache"]["fallback_ttl"]
     stale_for: float = 0.0
     store_tool_calls: bool = BUILT_IN["cache"]["store_tool_calls"]
     max_entry: int = BUILT_IN["cache"]["max_entry"]
     namespace: str | None = None
 
+    def lasts(self, by_fallback: bool) -> float:
+        """Return how long an answer is fresh, in seconds."""
+        return min(self.ttl, self.fallback_ttl) if by_fallback else self.ttl
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRules:
-    """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests."""
+    """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests.
 
-    max_attempts: int = BUILT_IN["retry"]["max_attempts"]
+    `max_attempts` is what is written; None leaves it to the chain (`Chain.max_attempts`).
+    """
+
+    max_attempts: int | None = BUILT_IN["retry"]["max_attempts"]
     same_target: int = BUILT_IN["retry"]["same_target"]
     backoff: float = BUILT_IN["retry"]["backoff"]
     max_backoff: float = BUILT_IN["retry"]["max_backoff"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -31,15 +33,18 @@ class Key:
 class Target:
     """One model at one provider, with all that an attempt needs to know.
 
-    `name` is the model's name in the file, or `provider/model-id`. `params` are defaults for the request. `account`
+    `ref` is the model's name in the file, or `provider/model-id`; `name` tells apart where a route gives it params of
+    its own: `mini (thinking=low)`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
     model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here.
     `usual` are the timeouts that it has on any route that says nothing of them. `connect` is in seconds, where it is
-    not its provider's own. `identity` is what it is, whatever route names it: its state outlives every edit that
-    leaves this unchanged.
+    not its provider's own. `identity` is what it is, whatever route names it: the model at its account with its params.
+    Its state outlives every edit that leaves this unchanged. `model_identity` is the same without params: what all
+    targets of a model share.
     """
 
     name: str
+    ref: str = ""
     provider: str
     model: str
     weight: float = 1.0
@@ -58,12 +63,16 @@ class Target:
     budget: Budget | None = None
 
     identity: str = field(init=False)
+    model_identity: str = field(init=False)
     lacks: frozenset[str] = field(init=False)  # what it is known not to do
 
     def __post_init__(self) -> None:
         # Made once: every request asks for it many times.
         account = self.account or self.provider
-        object.__setattr__(self, "identity", f"{account}/{self.model}")
+        object.__setattr__(self, "ref", self.ref or self.name)
+        object.__setattr__(self, "model_identity", f"{account}/{self.model}")
+        variant = f"~{digest(sorted_params(self.params))}" if self.params else ""
+        object.__setattr__(self, "identity", f"{account}{variant}/{self.model}")
         lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
         object.__setattr__(self, "lacks", lacks)
         if not self.keys:
@@ -76,3 +85,25 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"
+
+
+def digest(shape: object) -> str:
+    """Hash what something is made of; there may be a key in it."""
+    return hashlib.sha256(repr(shape).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def sorted_params(params: Mapping[str, Any]) -> str:
+    """Write params so that their order does not count."""
+    return json.dumps(params, sort_keys=True, default=repr)
+
+
+def names_of(identity: str) -> tuple[str, str | None]:
+    """Return the provider, and `provider/model-id` where it is a target's identity and not a key's."""
+    provider, _, rest = identity.partition(":")
+    _, is_target, model = rest.partition("/")
+    return provider, f"{provider}/{model}" if is_target else None
+
+
+def variant_of(identity: str) -> str:
+    """Return what tells apart a target's identity from those of the same model with other params; "" without any."""
+    return identity.partition("/")[0].partition("~")[2]

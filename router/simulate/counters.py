@@ -53,6 +53,7 @@ class RouteCount:
     retries: int = 0  # calls beyond a request's first, without hedges
     fallbacks: int = 0  # answers from another tier than the first
     hedges: int = 0
+    hits: int = 0  # answers that the cache had, or that an identical request under way got
     restarts: int = 0
     usd: float | None = 0.0  # of all its calls; None when the price of one is unknown
     errors: Counter[str] = field(default_factory=Counter)
@@ -63,6 +64,11 @@ class RouteCount:
     @property
     def failed(self) -> int:
         return self.requests - self.answered
+
+    @property
+    def called(self) -> int:
+        """Answers that a vendor made for this very request."""
+        return self.answered - self.hits
 
 
 @dataclass(slots=True)

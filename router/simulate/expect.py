@@ -59,11 +59,12 @@ def _of_route(count: RouteCount, metric: str) -> float | None:
         "errors": count.failed,
         "retries": count.retries,
         "hedges": count.hedges,
+        "hits": count.hits,
     }
     if metric in parts:
         return parts[metric] / asked if asked else None
     if metric == "fallbacks":
-        return count.fallbacks / count.answered if count.answered else None
+        return count.fallbacks / count.called if count.called else None
     if metric in ("requests", "cost"):
         return count.requests if metric == "requests" else count.usd
     return _quantile(count.first_token if metric.startswith("first_token") else count.whole, metric)
@@ -73,7 +74,7 @@ def _of_target(count: TargetCount, metric: str, outcome: Outcome) -> float | Non
     if metric == "errors":
         return count.failed / count.calls if count.calls else None
     if metric == "share":
-        answers = sum(route.answered for route in outcome.routes.values())
+        answers = sum(route.called for route in outcome.routes.values())
         return count.answers / answers if answers else None
     if metric == "requests":
         return count.calls
@@ -112,7 +113,7 @@ def seconds(value: float) -> str:
 
 
 _SHOWN: dict[str, Callable[[float], str]] = {
-    **dict.fromkeys(("errors", "retries", "fallbacks", "hedges", "share"), percent),
+    **dict.fromkeys(("errors", "retries", "fallbacks", "hedges", "hits", "share"), percent),
     **dict.fromkeys(("requests", "opened"), lambda value: f"{value:,.0f}"),
     "cost": usd,
 }

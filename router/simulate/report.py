@@ -70,8 +70,10 @@ def _routes(outcome: Outcome, style: Style) -> Iterator[str]:
 
 def _of_route(count: RouteCount) -> list[str]:
     notes = [f"failed: {_codes(count.errors)}"] if count.errors else []
+    if count.hits:
+        notes.append(f"{count.hits:,} answers from the cache ({_part(count.hits, count.requests)})")
     if count.fallbacks:
-        notes.append(f"{count.fallbacks:,} answers from fallbacks ({_part(count.fallbacks, count.answered)})")
+        notes.append(f"{count.fallbacks:,} answers from fallbacks ({_part(count.fallbacks, count.called)})")
     if count.hedges:
         notes.append(f"{count.hedges:,} hedges ({_part(count.hedges, count.requests)})")
     if count.restarts:
@@ -82,7 +84,7 @@ def _of_route(count: RouteCount) -> list[str]:
 def _targets(outcome: Outcome, style: Style) -> Iterator[str]:
     heads = f"{'calls':>9}{'share':>8}{'failed':>8}{'1st p50':>9}{'p95':>8}{'p99':>8}{'opened':>8}{'cost':>10}"
     yield style(f"{'Targets':<{_NAME}}{heads}", bold=True)
-    answered = sum(route.answered for route in outcome.routes.values())
+    answered = sum(route.called for route in outcome.routes.values())
     for name, count in outcome.targets.items():
         first = f"{_time(count.first_token, 0.5):>9}" + "".join(
             f"{_time(count.first_token, share):>8}" for share in (0.95, 0.99)
@@ -269,6 +271,7 @@ def _route_dict(count: RouteCount) -> dict[str, Any]:
         "retries": count.retries,
         "fallbacks": count.fallbacks,
         "hedges": count.hedges,
+        "hits": count.hits,
         "restarts": count.restarts,
         "first_token": _quantiles(count.first_token),
         "seconds": _quantiles(count.whole),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count as numbers
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from providers.errors import ErrorCode, ProviderError
+from router.cache.store import MEMORY_ONLY
+from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
@@ -24,7 +28,17 @@ from router.views.trace import Attempt, Skip, Trace
 MONDAY = 1_704_067_200.0  # 2024-01-01 00:00 UTC, when every simulation begins: for the periods of budgets
 PATIENCE = 3600.0  # seconds, simulated, that requests may go on after the last has come
 _TICK = 1.0  # seconds, simulated, between two looks at the breakers
+_REMEMBERED = 1000  # questions of one line of traffic that may come again
+_FROM_CACHE = frozenset({"hit", "joined", "stale"})
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
+
+
+class _Question(NamedTuple):
+    """What somebody asks: tokens of prompt and answer. Those with the same `name` ask the same."""
+
+    name: str
+    prompt: int
+    answer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +89,17 @@ class _Simulation:
         self._clock: Callable[[], float] = float  # 0.0 until the loop runs
         names = list(dict.fromkeys(line.route for line in scenario.traffic))
         self._vendors = SimulatedVendors(plan, names, scenario, seed)
-        self._router = Router(plan, seed=seed, providers=self._vendors.providers, wall_clock=self._wall_clock)
+        self._router = Router(
+            _without_disk(plan),
+            seed=seed,
+            providers=self._vendors.providers,
+            wall_clock=self._wall_clock,
+            monitor=False,
+        )
         self._routes = {name: RouteCount() for name in names}
         self._targets: dict[str, TargetCount] = {}
         self._places: dict[str, tuple[str, str]] = {}  # (provider, model id) by the name of a target
+        self._identities: dict[str, str] = {}  # the first name of each target
         self._same: dict[str, TargetCount] = {}  # by every name, also a second one of the same target
         self._watch = Watch(scenario.duration)
         for name in names:
@@ -93,12 +114,11 @@ class _Simulation:
         for target in self._router.chain(route).targets:
             if target.name in self._same:
                 continue
-            place = target.provider, target.model
-            known = next((name for name, other in self._places.items() if other == place), None)
-            if known is not None:
+            known = self._identities.setdefault(target.identity, target.name)
+            if known != target.name:
                 self._same[target.name] = self._targets[known]
                 continue
-            self._places[target.name] = place
+            self._places[target.name] = target.provider, target.model
             self._same[target.name] = self._targets[target.name] = TargetCount()
             self._watch.add(states.target(target).breaker, BreakerHistory(target.name))
             for key in target.keys:
@@ -117,7 +137,7 @@ class _Simulation:
         self._clock = loop.time
         async with self._router:
             sources = [
-                loop.create_task(self._arrivals(line, Random(f"{self._seed}/traffic/{number}")))
+                loop.create_task(self._arrivals(line, number, Random(f"{self._seed}/traffic/{number}")))
                 for number, line in enumerate(self._scenario.traffic)
             ]
             ticking = loop.create_task(self._tick())
@@ -147,7 +167,7 @@ class _Simulation:
             if self._progress is not None:
                 self._progress(self._clock(), sum(route.requests for route in self._routes.values()))
 
-    async def _arrivals(self, line: Traffic, rng: Random) -> None:
+    async def _arrivals(self, line: Traffic, number: int, rng: Random) -> None:
         """Poisson arrivals by thinning: candidates at the highest rate, each kept with the odds of its moment.
 
         Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
@@ -157,13 +177,21 @@ class _Simulation:
         highest = max(line.rate.values())
         steady = len(line.rate) == 1
         now = line.start
+        asked: deque[_Question] = deque(maxlen=_REMEMBERED)
+        names = numbers()
         while (now := now + rng.expovariate(highest)) < end and self._fault is None:
             if not steady and rng.random() * highest >= line.rate_at(now):
                 continue
             await asyncio.sleep(now - loop.time())
             prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
-            self._start(self._request(line, prompt, answer, session))
+            question = _Question(f"{number}/{next(names)}", prompt, answer)
+            if line.repeats:
+                if asked and rng.random() < line.repeats:
+                    question = asked[rng.randrange(len(asked))]
+                else:
+                    asked.append(question)
+            self._start(self._request(line, question, session))
 
     def _start(self, request: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(request)
@@ -175,14 +203,18 @@ class _Simulation:
         if not task.cancelled() and task.exception() is not None:
             self._fault = task.exception()
 
-    async def _request(self, line: Traffic, prompt: int, answer: int, session: str | None) -> None:
+    async def _request(self, line: Traffic, question: _Question, session: str | None) -> None:
         """One request of somebody, from its beginning to its end."""
+        _, prompt, answer = question
         clock = self._clock
         count = self._routes[line.route]
         text = self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
             "metadata": {"route": line.route, "prompt": prompt, "answer": answer},
             "affinity": session,
+            # The prompts are all of the same words: who asks something else does so in another namespace.
+            "cache": "use" if line.repeats else "skip",
+            "namespace": question.name,
         }
         began = clock()
         first: float | None = None
@@ -211,7 +243,10 @@ class _Simulation:
             count.answered += 1
             count.first_token.add((now if first is None else first) - began)
             count.whole.add(now - began)
-            self._same[answered_by or ""].answers += 1
+            if trace.cache in _FROM_CACHE:
+                count.hits += 1
+            else:
+                self._same[answered_by or ""].answers += 1
         if trace is not None:
             self._count(trace, count, began)
 
@@ -248,6 +283,7 @@ class _Simulation:
         count.fallbacks += last is not None and last.tier > 0
         if len(trace.entries) > 1:
             self._watch.look(self._clock())
+        trace.entries.clear()  # all who joined a call that failed have its trace, which counts once
 
     def _names(self, name: str) -> frozenset[str]:
         place = self._places[name]
@@ -282,3 +318,8 @@ class _Simulation:
             breakers=self._watch.histories,
             budgets=self._budgets,
         )
+
+
+def _without_disk(plan: Plan) -> Plan:
+    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it."""
+    return replace(plan, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))

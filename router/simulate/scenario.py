@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
+from providers import registry
+from providers.base import Provider
+from providers.settings import ProviderSettings
 from providers.spelling import did_you_mean
 from router.config import Diagnostic, LoadResult, load_text
-from router.config.diagnostics import Findings
+from router.config.diagnostics import Findings, dotted
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
+from router.plan.compile import compile_plan
 from router.plan.plan import Chain, Plan
 from router.plan.pricing import is_known
 from router.plan.target import Target
 from router.simulate.schema import LONGEST, MOST_EVENTS, MOST_REQUESTS, OF_ROUTES, OF_TARGETS, Scenario
 
 _NEEDS = "duration and traffic"
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-)?")
-_SECRET_FILE = re.compile(r"\$\{file:[^}]*\}")
+_FILE = "file:"
+_REFERENCE = re.compile(r"\$\$|\$\{(?P<name>file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-)?")
+# What stands for a variable: an address, which is as good a key as any; where that does not fit, a word, such as the
+# name of a host; then a number, such as a port.
+_STAND_INS = ("http://simulated.invalid/{name}", "simulated-{number}", "{number}", "true")
 _CONNECTION = frozenset(
     {"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "client_cert", "unix_socket", "options"}
 )
@@ -47,22 +53,59 @@ def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> Lo
         UnreadableFile: missing, a directory, over 1 MiB, or not text.
     """
     where = Path(path)
-    text = _SECRET_FILE.sub(_stand_in, read_text(where))
+    text = read_text(where)
     root = read_yaml(text, Findings(str(path), text))
-    found = [] if root is None else [each for leaf in _connections(root) for each in _VARIABLE.findall(leaf)]
-    left_out = {name for name, _ in found}
-    variables = {name: value for name, value in (os.environ if env is None else env).items() if name not in left_out}
-    # An address, since a variable may stand for one; as a key it is as good as any.
-    stand_ins = {name: f"http://simulated.invalid/{name}" for name, default in found if not default}
-    return load_text(text, name=str(path), env={**variables, **stand_ins}, folder=where.parent)
+    wanted, unread = _references(root) if root is not None else ({}, set())
+    given = {name: value for name, value in (os.environ if env is None else env).items() if name not in unread}
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(chain.from_iterable(wanted.values())), 1)}
+    tries = dict.fromkeys(numbers, 0)
+    while True:
+        stand_ins = {
+            name: _STAND_INS[tries[name]].format(name=name.removeprefix(_FILE), number=number)
+            for name, number in numbers.items()
+        }
+        files = {name.removeprefix(_FILE): value for name, value in stand_ins.items() if name.startswith(_FILE)}
+        loaded = load_text(text, name=str(path), env=given | stand_ins, folder=where.parent, files=files)
+        wrong = [found.path for found in loaded.diagnostics if found.severity == "error"]
+        misfits = {name for path in wrong for name in wanted.get(path, ()) if tries[name] + 1 < len(_STAND_INS)}
+        if not misfits:
+            return loaded
+        tries |= {name: tries[name] + 1 for name in misfits}
 
 
-def _stand_in(match: re.Match[str]) -> str:
-    """Text of the same length, so that places in messages stay true; another for every file."""
-    return ("s" + hashlib.sha256(match[0].encode()).hexdigest() * (len(match[0]) // 64 + 1))[: len(match[0])]
+def _references(root: Node) -> tuple[dict[str, list[str]], set[str]]:
+    """List the variables and files that need a stand-in, by the path of the text that has them; and the variables that
+    are not to be read, those with a default of their own included. What is used elsewhere too is no secret.
+    """
+    connections = list(_connections(root))
+    own = {id(node) for node in connections}
+    elsewhere = {name for node in _texts(root) if id(node) not in own for name, _ in _names(node.value)}
+    found = {
+        dotted(node.path): [each for each in _names(node.value) if each[0] not in elsewhere] for node in connections
+    }
+    wanted = {path: [name for name, has_default in names if not has_default] for path, names in found.items()}
+    return wanted, {name for names in found.values() for name, _ in names}
 
 
-def _connections(root: Node) -> Iterator[str]:
+def _names(text: str) -> list[tuple[str, bool]]:
+    """List what a text refers to, a variable or `file:` and a path, and whether it has a default."""
+    found = [match for match in _REFERENCE.finditer(text) if match["name"]]
+    return [(match["name"], match["default"] is not None) for match in found]
+
+
+def compile_simulated(loaded: LoadResult) -> Plan:
+    """Compile a file for a simulation: a kind that refuses what stands for its key knows nothing of its models."""
+    return compile_plan(loaded, _create)
+
+
+def _create(settings: ProviderSettings) -> Provider:
+    try:
+        return registry.create(settings)
+    except Exception:  # kinds of others may raise anything; which of it is due to the stand-ins nobody can tell
+        return registry.create(ProviderSettings(name=settings.name, kind="fake"))
+
+
+def _connections(root: Node) -> Iterator[Node]:
     """The texts that shape the providers' connections."""
     providers = root.get("providers")
     if providers is None or not isinstance(providers.value, dict):
@@ -74,13 +117,13 @@ def _connections(root: Node) -> Iterator[str]:
                     yield from _texts(node)
 
 
-def _texts(node: Node) -> Iterator[str]:
+def _texts(node: Node) -> Iterator[Node]:
     children = node.value.values() if isinstance(node.value, dict) else node.value
     if isinstance(node.value, dict | list):
         for child in children:
             yield from _texts(child)
     elif isinstance(node.value, str):
-        yield node.value
+        yield node
 
 
 def load_scenario(path: str | Path, plan: Plan) -> Loaded:
@@ -138,8 +181,8 @@ class _Rules:
     def _route(self, node: Node | None) -> None:
         if node is None or not isinstance(node.value, str):
             return
-        chain = self._plan.chain(node.value)
-        if chain is None:
+        asked = self._plan.chain(node.value)
+        if asked is None:
             near = did_you_mean(node.value, self._plan.chains)
             routes = ", ".join(self._routes)
             self._findings.add(
@@ -148,8 +191,8 @@ class _Rules:
                 f'no route, model or provider/model-id is named "{node.value}"{near}; routes: {routes}',
             )
         else:
-            self._asked[node.value] = chain
-            for target in chain.targets:
+            self._asked[node.value] = asked
+            for target in asked.targets:
                 self._targets |= dict.fromkeys(names_of(target), target)
 
     def _target(self, name: str, node: Node, at: tuple[int, int], others: list[str]) -> None:

@@ -107,6 +107,9 @@ class Traffic(Section):
     prompt: SpreadTokens = key("Tokens of a prompt.", Tokens(always=500))
     answer: SpreadTokens = key("Tokens of an answer.", Tokens(always=200))
     stream: Flag = key("Whether answers are streamed.", True)
+    repeats: Share = key(
+        "The share of requests that ask what one of the line's last 1,000 asked; without it caches are off.", 0.0
+    )
     sessions: Count | None = key("So many sessions, for `balance: affinity`; each request is of one of them.")
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
@@ -223,8 +226,8 @@ class Bound(NamedTuple):
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
-_BOUND = re.compile(r"\s*(<=|>=|<|>)\s*(.+?)\s*")
-_RANGE = re.compile(r"\s*(\S.*?)\s+(?:-|to)\s+(\S.*?)\s*")
+_BOUND = re.compile(r"\s{0,9}(<=|>=|<|>)\s{0,9}(\S.{0,60}?)\s{0,9}")
+_RANGE = re.compile(r"\s{0,9}(\S.{0,60}?)\s{1,9}(?:-|to)\s{1,9}(\S.{0,60}?)\s{0,9}")
 
 
 def _bound(read: Any, some: str, more: str) -> Any:
@@ -277,12 +280,13 @@ class Expect(Section):
     retries: Percents | None = key("Of a route: calls beyond a request's first, hedges not counted, as a share.")
     fallbacks: Percents | None = key("Of a route: the share of answers from another tier than the first.")
     hedges: Percents | None = key("Of a route: hedges as a share of its requests.")
+    hits: Percents | None = key("Of a route: the share of its requests that the cache answered.")
     share: Percents | None = key("Of a target: its share of all answers.")
     opened: Counts | None = key("Of a target: how often its breaker opened.")
 
 
 # What is asked of one kind of thing only.
-OF_ROUTES = frozenset({"p50", "p95", "p99", "retries", "fallbacks", "hedges"})
+OF_ROUTES = frozenset({"p50", "p95", "p99", "retries", "fallbacks", "hedges", "hits"})
 OF_TARGETS = frozenset({"share", "opened"})
 
 

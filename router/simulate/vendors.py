@@ -10,7 +10,7 @@ from random import Random
 
 from providers.accumulate import Accumulator
 from providers.base import ChunkStream
-from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.errors import CONSEQUENCES, PLAIN_WORDS, ErrorCode, ProviderError
 from providers.transport.token_bucket import TokenBucket
 from providers.types import (
     CompletionRequest,
@@ -290,7 +290,7 @@ class SimulatedProvider:
     ) -> ProviderError:
         return ProviderError(
             code,
-            "simulated",
+            f"simulated: {PLAIN_WORDS[code]}" if code in PLAIN_WORDS else "simulated",
             provider=self.name,
             model=model,
             status=None if code in _UNANSWERED else CONSEQUENCES[code].http_status,

@@ -7,6 +7,9 @@
 
 A call takes a permit and gives it back with its outcome. A permit carries the breaker's generation, which every change
 of state ends: outcomes of older generations are ignored. A half-open permit is a lease, so that a lost one expires.
+
+Where nothing else is left, an open one is probed before its time: one call at a time, a second after it opened. One
+that was tripped is probed ever more seldom, since what was refused does not mend itself.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from router.plan.rules import BreakerRules
+from router.state.evidence import Doubt, Marks
 
 State = Literal["closed", "open", "half_open"]
 
@@ -24,6 +28,7 @@ _BUCKETS = 10
 _LONGEST_LEASE = 120.0  # seconds; after that another probe may be sent
 _JITTER = 0.1
 _RAMP_START = 0.1
+_PACE = 1.0  # seconds between two probes that are made because nothing else is left
 
 
 class Permit(NamedTuple):
@@ -40,10 +45,14 @@ class Breaker:
         "_bucket",
         "_calls",
         "_closed_at",
+        "_doubt",
+        "_early",
         "_failed",
         "_in_row",
         "_leases",
         "_numbers",
+        "_pace",
+        "_paced_until",
         "_passed",
         "_permit",
         "_reopened",
@@ -73,6 +82,10 @@ class Breaker:
         self._leases: dict[int, float] = {}
         self._numbers = 0
         self._passed = 0
+        self._pace = _PACE
+        self._paced_until = -inf
+        self._doubt: Doubt | None = None
+        self._early = False  # probed before its time: one at a time, and a failure leaves the time as it was
         self._clear()
 
     def _clear(self) -> None:
@@ -100,15 +113,33 @@ class Breaker:
         """
         if self.state == "open" and not self.manual:
             self._half_open()
+            self._early = now < self.until
         if self.state != "half_open":
             return self._permit
         self._numbers += 1
         self._leases[self._numbers] = now + min(_LONGEST_LEASE, self.rules.max_open_for)
         return Permit(self.changes, self._numbers)
 
-    def probing(self, now: float) -> bool:
-        """Say whether a half-open breaker has all its probes under way."""
-        return self.state == "half_open" and self._free_leases(now) <= 0
+    def next_probe(self, now: float) -> float:
+        """Return from when on a call may be made where nothing else is left, if it is open: now, or at most one a
+        second. Infinity where it was opened by hand.
+        """
+        if self.manual and self.state == "open":
+            return inf
+        if self.state == "open":
+            return max(now, min(self.until, self._paced_until))
+        if self.state == "half_open" and self._free_leases(now) <= 0:
+            return now + _PACE  # nobody knows how long those take that are under way
+        return now
+
+    def is_idle(self, now: float) -> bool:
+        """Say whether nothing of it matters now: no failure is counted, and it is not open, or a probe is due."""
+        if self.manual:
+            return False
+        if self.state == "closed":
+            self._turn(now)
+            return not any(self._failed)
+        return not self._leases and now >= self.until
 
     def share(self, now: float) -> float:
         """Return the part of its weight that a target gets: less after closing, up to 1 at the end of the ramp."""
@@ -134,6 +165,7 @@ class Breaker:
                 self._close(now)
             return
         self._in_row = 0
+        self._doubt = None
         if slow:
             self._count(now, failed=False)
         else:
@@ -154,12 +186,30 @@ class Breaker:
         if permit.generation == self.changes:
             self._leases.pop(permit.number, None)
 
+    def refusal(self, permit: Permit, now: float, seen: Marks | None) -> None:
+        """Count a refusal: it opens at once where the vendor's words are about the key or the model as such.
+
+        Args:
+            seen: where they decide nothing, what the request was like: a different one has to meet the same.
+        """
+        if permit.generation != self.changes:
+            return
+        if seen is None:
+            self.trip(now)
+        elif self.state == "half_open":
+            self._open(now, "the probe was refused")
+        else:
+            self._doubt = self._doubt or Doubt()
+            if self._doubt.confirmed_by(seen, now, self.rules.max_open_for):
+                self.trip(now)
+
     def trip(self, now: float) -> None:
         """Open at once, for as long as it ever stays open: a wrong key does not mend itself."""
         if not self.manual:
-            self._reopened += 1
-            self._become("open")
-            self.until = now + self.rules.max_open_for
+            if not self._opens_again(now, self._pace):
+                self._reopened += 1
+                self.until = now + self.rules.max_open_for
+            self._pace = min(2 * self._pace, self.rules.max_open_for)
             self._changed("it does not mend itself")
 
     # --- by hand
@@ -176,6 +226,7 @@ class Breaker:
         self._become("closed")
         self.manual = False
         self._reopened = 0
+        self._pace = _PACE
         self._closed_at = -inf
         self._changed("reset")
 
@@ -193,7 +244,7 @@ class Breaker:
     def _free_leases(self, now: float) -> int:
         if self._leases:
             self._leases = {lease: ends for lease, ends in self._leases.items() if ends > now}
-        return self.rules.probes - len(self._leases)
+        return (1 if self._early else self.rules.probes) - len(self._leases)
 
     def _become(self, state: State) -> None:
         self.state = state
@@ -201,22 +252,38 @@ class Breaker:
         self._permit = Permit(self.changes)
         self._leases.clear()
         self._passed = 0
+        self._early = False
+        self._doubt = None
         self._clear()
 
     def _open(self, now: float, why: str) -> None:
         if self.manual:
             return
-        self._become("open")
-        # Bounded before the power, which would grow beyond floating point.
-        seconds = min(self.rules.max_open_for, self.rules.open_for * 2.0 ** min(self._reopened, 60))
-        self._reopened += 1
-        jitter = 1 + self._rng.uniform(-_JITTER, _JITTER)
-        self.until = now + min(self.rules.max_open_for, seconds * jitter)
+        if not self._opens_again(now, min(_PACE, self.rules.open_for)):
+            # Bounded before the power, which would grow beyond floating point.
+            seconds = min(self.rules.max_open_for, self.rules.open_for * 2.0 ** min(self._reopened, 60))
+            self._reopened += 1
+            jitter = 1 + self._rng.uniform(-_JITTER, _JITTER)
+            self.until = now + min(self.rules.max_open_for, seconds * jitter)
         self._changed(why)
+
+    def _opens_again(self, now: float, pace: float) -> bool:
+        """Open, after a call; says whether that was a probe before its time, which leaves the time as it was.
+
+        Args:
+            pace: seconds until the next such probe.
+        """
+        early = self._early
+        self._become("open")
+        self._paced_until = now + pace
+        if early:
+            self.until = max(self.until, self._paced_until)
+        return early
 
     def _close(self, now: float) -> None:
         self._become("closed")
         self._reopened = 0
+        self._pace = _PACE
         self._closed_at = now
         self._changed()
 

@@ -9,6 +9,7 @@ from math import inf
 from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key
 from router.state.breaker import Breaker
+from router.state.evidence import Doubt
 from router.state.latency import PeakEwma, Recent
 from router.state.limits import RateLimits
 
@@ -18,12 +19,13 @@ _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast
 class Guard:
     """Breaker, hold and limits of one target, or of one provider key. A draining one gets no new call."""
 
-    __slots__ = ("breaker", "draining", "held_until", "limits")
+    __slots__ = ("breaker", "draining", "held_until", "limited", "limits")
 
     def __init__(self, rules: BreakerRules, limits: Limits, rng: random.Random) -> None:
         self.breaker = Breaker(rules, rng)
         self.limits = RateLimits(limits)
         self.held_until = -inf
+        self.limited: tuple[Guard, float] | None = None  # of a key: the target that was limited last, until when
         self.draining = False
 
     def hold(self, until: float) -> None:
@@ -40,11 +42,12 @@ class Guard:
 class Pacing:
     """What one key was told about one target: vendors limit a key's calls of each model."""
 
-    __slots__ = ("held_until", "hits")
+    __slots__ = ("doubt", "held_until", "hits")
 
     def __init__(self) -> None:
         self.held_until = -inf
         self.hits = 0  # 429s in a row
+        self.doubt = Doubt()
 
     def hold(self, until: float) -> None:
         """Give the target no call with this key before this time (the loop's)."""
@@ -65,6 +68,15 @@ class TargetState(Guard):
         self.turn = 0
         self.turns: dict[str, int] = {}  # by the identity of the key: when it was used last
         self.pacing: dict[str, Pacing] = {}
+
+    def is_idle(self, now: float) -> bool:
+        """Say whether it is as if it had never been used, but for how fast it was."""
+        return (
+            not self.draining
+            and self.breaker.is_idle(now)
+            and self.limits.is_idle(now)
+            and max(self.held_until, *(pacing.held_until for pacing in self.pacing.values()), -inf) <= now
+        )
 
     def paced(self, key: Key) -> Pacing:
         """Return the pacing of a key at this target, made on first use."""

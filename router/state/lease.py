@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from providers.errors import CONSEQUENCES, ProviderError
-from providers.types import CompletionResponse, RemainingQuota, Usage
+from providers.errors import CONSEQUENCES, Consequence, ProviderError
+from providers.evidence import Concern
+from providers.harmless import harmless
+from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, Usage
+from router.plan.pricing import plausible
 from router.plan.target import Key
+from router.state.evidence import concern_for, marks
 from router.state.guard import _FAILURE_COUNTS_AS, Guard, Pacing, TargetState
 from router.state.limits import Reserved
 from router.state.spending import Charge
@@ -34,7 +39,10 @@ class Lease:
     what the vendor counted where it says so.
     """
 
-    __slots__ = ("_charge", "_ended", "_guards", "_permits", "_prompt", "_reserved", "_state", "key", "seen", "started")
+    __slots__ = (
+        *("_charge", "_ended", "_guards", "_permits", "_prompt", "_reserved", "_state"),
+        *("key", "seen", "started", "used"),
+    )
 
     def __init__(
         self,
@@ -53,6 +61,7 @@ class Lease:
         self._prompt = prompt
         self._charge = charge
         self.seen: CompletionResponse | None = None  # an answer that was had but is not to be given out
+        self.used: Usage | None = None  # once it has ended: what was counted, or else estimated
         self._ended = False
         self.key = key
         self.started = now
@@ -64,8 +73,11 @@ class Lease:
             seconds = now - self.started
             state.breaker.success(permit, now, seconds)
             guard.breaker.success(shared, now, seconds)
+            guard.limited = None
             if state.pacing:
-                state.paced(self.key).hits = 0
+                paced = state.paced(self.key)
+                paced.hits = 0
+                paced.doubt.clear()
             self._settle(now, response, whole=True)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
@@ -81,15 +93,20 @@ class Lease:
             if guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
-    def failed(self, error: ProviderError, now: float, *, is_evidence: bool = True) -> Hold | None:
-        """Report that the call failed; the error's code says what that means for target and key, unless the failure
-        is no evidence about them.
+    def failed(
+        self, error: ProviderError, now: float, request: CompletionRequest, *, is_evidence: bool = True
+    ) -> Hold | None:
+        """Report that the call failed; the error's code, and the vendor's words, say what that means for target and
+        key, unless the failure is no evidence about them.
 
         Gives the hold that begins with it; None where none does, or one was running already.
         """
         if not self._end():
             return None
         meant = CONSEQUENCES[error.code]
+        about = concern_for(error, request)
+        if about == "request":
+            meant = replace(meant, breaker="none", hold="none")
         if not is_evidence:
             meant = replace(meant, breaker="none")
         state, key = self._guards
@@ -103,13 +120,9 @@ class Lease:
             key.breaker.failure(self._permits[1], now)
         else:
             key.breaker.forget(self._permits[1])
-        if meant.breaker == "open_key":
-            key.breaker.trip(now)
-        elif meant.breaker == "open_target" and meant.other_key and self.key.number:
-            self._state.paced(self.key).hold(now + state.breaker.rules.max_open_for)  # the other keys may be let in
-        elif meant.breaker == "open_target":
-            state.breaker.trip(now)
-        hold = self._hold(error, now)
+        if meant.breaker in ("open_target", "open_key"):
+            self._refused(meant, about, now, request)
+        hold = self._hold(error, meant, about, now)
         if error.phase == "connect":
             self._settle_unsent(now)
         elif meant.read:
@@ -144,35 +157,64 @@ class Lease:
             guard.limits.release_slot()
         return True
 
-    def _hold(self, error: ProviderError, now: float) -> Hold | None:
+    def _refused(self, meant: Consequence, about: Concern | None, now: float, request: CompletionRequest) -> None:
+        state, guard = self._guards
+        seen = marks(request) if about is None else None
+        if about == "key" or (about is None and meant.breaker == "open_key"):
+            guard.breaker.refusal(self._permits[1], now, seen)
+        elif meant.other_key and self.key.number:  # the other keys may be let in
+            paced, seconds = state.paced(self.key), state.breaker.rules.max_open_for
+            if seen is None or paced.doubt.confirmed_by(seen, now, seconds):
+                paced.hold(now + seconds)
+        else:
+            state.breaker.refusal(self._permits[0], now, seen)
+
+    def _hold(self, error: ProviderError, meant: Consequence, about: Concern | None, now: float) -> Hold | None:
         state, (_, key) = self._state, self._guards
-        meant, asked = CONSEQUENCES[error.code].hold, error.retry_after
+        asked = error.retry_after
         held: Guard | Pacing
-        if meant == "quota":
-            held, seconds = key, QUOTA_HOLD if asked is None else asked
-        elif meant == "retry_after" and asked is not None:
+        if meant.hold == "quota":
+            held, seconds = state.paced(self.key), QUOTA_HOLD if asked is None else asked
+        elif meant.hold == "retry_after" and asked is not None:
             held, seconds = state, asked
-        elif meant == "rate":
+        elif meant.hold == "rate":
             held = pacing = state.paced(self.key)
             wait = min(LONGEST_RATE_HOLD, RATE_HOLD * 2.0 ** min(pacing.hits, 10))
             pacing.hits += 1
             seconds = wait if asked is None else asked
         else:
             return None
+        if about == "key":
+            held = key
+        elif about is None and meant.hold != "retry_after":
+            both = self._both_limited(now + seconds)
+            if both > key.held_until:
+                held.hold(now + seconds)
+                held, seconds = key, both - now
         is_new = held.held_until <= now
         held.hold(now + seconds)
         return Hold(seconds, of_key=held is key) if is_new else None
 
+    def _both_limited(self, until: float) -> float:
+        """Return until when this target and another one of the key are held by limits of which nobody said whose they
+        are: so long they are taken for the key's. Minus infinity where no other is.
+        """
+        state, key = self._guards
+        before, key.limited = key.limited, (state, until)
+        return -inf if before is None or before[0] is state else min(before[1], until)
+
     def _settle_unsent(self, now: float) -> None:
         """Give everything back: the vendor never got the call."""
+        self.used = Usage(0, 0)
         if self._charge is not None:
-            self._charge.settle(Usage(0, 0), estimated=False)
+            with harmless:
+                self._charge.settle(self.used, estimated=False)
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
             guard.limits.give_back(reserved, now)
 
     def _settle(self, now: float, response: CompletionResponse | None, *, whole: bool = False) -> None:
         """Settle for a prompt that was read and so much of an answer; what the vendor did not count is estimated."""
-        counted = Usage() if response is None else response.usage
+        counted = Usage() if response is None else plausible(response.usage)
         prompt, answer = counted.input_tokens, counted.output_tokens
         if whole and prompt is not None and answer is not None:
             self._settle_as(now, counted, estimated=False)
@@ -183,8 +225,10 @@ class Lease:
         self._settle_as(now, replace(counted, input_tokens=prompt, output_tokens=answer), estimated=True)
 
     def _settle_as(self, now: float, usage: Usage, *, estimated: bool) -> None:
+        self.used = usage
         if self._charge is not None:
-            self._charge.settle(usage, estimated=estimated)
+            with harmless:
+                self._charge.settle(usage, estimated=estimated)
         state, guard = self._guards
         if state.limits.is_unlimited and guard.limits.is_unlimited:
             return

@@ -22,6 +22,7 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
+from providers import forks
 from router.state.spending import BudgetAccount, Period, Spending
 
 log = logging.getLogger("signalbox.spending")
@@ -191,7 +192,7 @@ class Ledger:
     def _write(self, amounts: list[_Amount]) -> list[_Sum]:
         """Add the amounts; returns the sums over all processes, nothing when the disk fails."""
         try:
-            with self._lock, closing(self._connected()) as database, database:
+            with forks.whole, self._lock, closing(self._connected()) as database, database:
                 for table in _TABLES:
                     database.execute(table)
                 oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT

@@ -258,6 +258,11 @@ class RateLimits:
                     applied |= rate.tighten(left, now)
         return applied
 
+    def is_idle(self, now: float) -> bool:
+        """Say whether no call is under way or in line, and nothing of the limits is used up."""
+        busy = self.in_flight or self._waiting
+        return not busy and all(rate.used(now) < 1e-9 for rate in (*self.requests, *self.tokens))  # but for rounding
+
     # --- places
 
     def acquire_slot(self) -> None:

@@ -77,6 +77,10 @@ class Period:
         self.unknown = False  # whether there were calls whose cost is not known
 
 
+def _unwatched(account: BudgetAccount) -> None:
+    """Tell nobody of a budget."""
+
+
 class BudgetAccount:
     """One budget, and what is spent of it, period by period.
 
@@ -214,12 +218,14 @@ class Spending:
     Args:
         wall: the wall clock, in seconds since 1970: budgets outlive the process.
 
-    `keeper` keeps them on disk; None keeps them in memory alone.
+    `keeper` keeps them on disk; None keeps them in memory alone. `watch` is called with each budget that is asked for
+    or charged, for who tells of them.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
         self.keeper: Keeper | None = None
+        self.watch: Callable[[BudgetAccount], None] = _unwatched
         self.accounts: dict[str, BudgetAccount] = {}
         self._answers: dict[str, float] = {}  # tokens, by target
 
@@ -236,6 +242,13 @@ class Spending:
             account.budget = budget
             account.unpriced = budget.owner in uncounted
             self.accounts[budget.owner] = account
+
+    def inherit(self, parent: Spending) -> None:
+        """Know what was spent when the process was forked; what is not on disk yet, the parent writes."""
+        for owner, account in self.accounts.items():
+            known = parent.accounts.get(owner)
+            if known is not None and known.began == account.began:
+                account.period.spent = known.period.spent
 
     def over(self, budgets: Iterable[Budget | None], target: Target) -> tuple[BudgetAccount, float] | None:
         """Return a budget that the target must not use any more, and the seconds until its next period; None when there
@@ -257,6 +270,7 @@ class Spending:
             account = None if budget is None else self.accounts.get(budget.owner)
             if account is not None:
                 account.turn(wall)
+                self.watch(account)
                 accounts.append(account)
         return accounts
 
@@ -333,6 +347,7 @@ class Spending:
             period.pending += amount
             if estimated:
                 period.estimated += amount
+            self.watch(account)
         if usd and self.keeper is not None:
             self.keeper.soon()
 

@@ -12,6 +12,7 @@ from functools import partial
 from math import inf
 
 from router.cleanup import to_the_end
+from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key, Target
 from router.state.breaker import Breaker
 from router.state.guard import Guard, Refusal, TargetState
@@ -38,12 +39,15 @@ class States:
         self._changed = changed or _nobody
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
+        self._limits: dict[str, RateLimits] = {}  # by what the model is, without params
 
     def target(self, target: Target) -> TargetState:
         """Return the state of a target, made on first use."""
         state = self._targets.get(target.identity)
         if state is None:
             state = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._rng)
+            # A vendor limits its model, whatever the params; how well it serves is a matter of both.
+            state.limits = self._limits.setdefault(target.model_identity, state.limits)
             state.breaker.on_change = partial(self._changed, target.identity)
         return state
 
@@ -54,6 +58,14 @@ class States:
             guard = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._rng)
             guard.breaker.on_change = partial(self._changed, key.identity)
         return guard
+
+    def forget(self, target: Target, now: float) -> bool:
+        """Forget a target that nothing stands against, and that has no call under way; True when it is gone."""
+        state = self._targets.get(target.identity)
+        if state is not None and not state.is_idle(now):
+            return False
+        self._targets.pop(target.identity, None)
+        return True
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         """Return the state of the target and the guard of the key."""
@@ -69,18 +81,18 @@ class States:
         """
         targets = list(targets)
         kept = set(keys)
-        for target in targets:
+        # A file has most targets and keys many times, on which nothing differs: once is enough, and quick.
+        for target in {target.identity: target for target in targets}.values():
             kept.add(target.identity)
-            if target.identity in self._targets:
-                state = self._targets[target.identity]
-                state.breaker.rules = target.breaker
-                state.limits.change(target.limits)
-                state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
-                state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
-            for key in target.keys:
-                if key.identity in self._keys:
-                    self._keys[key.identity].breaker.rules = target.breaker
-                    self._keys[key.identity].limits.change(target.key_limits)
+            state = self._targets.get(target.identity)
+            if state is not None:
+                _follow(state, target.breaker, target.limits)
+                if state.pacing or state.turns:
+                    state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
+                    state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
+        owners = {key.identity: target for target in targets for key in target.keys}
+        for identity in owners.keys() & self._keys.keys():
+            _follow(self._keys[identity], owners[identity].breaker, owners[identity].key_limits)
         names = {target.identity: target.name for target in reversed(targets)}
         names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
         ended: list[str] = []
@@ -99,6 +111,8 @@ class States:
                     guard.draining = False
                     if guard.breaker.manual:
                         guard.breaker.reset()
+        in_use = {id(state.limits) for state in self._targets.values()}
+        self._limits = {model: limits for model, limits in self._limits.items() if id(limits) in in_use}
         return tuple(dict.fromkeys(ended))
 
     def refusal_for_target(
@@ -281,6 +295,12 @@ class States:
     def in_flight(self, target: Target) -> int:
         """Count the calls of a target that are under way."""
         return self.target(target).limits.in_flight
+
+
+def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
+    guard.breaker.rules = breaker
+    if guard.limits.rules != limits:
+        guard.limits.change(limits)
 
 
 def _reserve(

@@ -73,6 +73,65 @@ def drained(name: str, *, back: bool, provider: str, target: str | None, time: f
     return Event(time, "drain", sentence, "info" if back else "warning", provider, target)
 
 
+def budget_changed(
+    owner: str, state: str, *, spent: float, limit: float, period: str, resets_at: float, time: float
+) -> Event:
+    """Make the event of a budget.
+
+    Args:
+        owner: `provider NAME` or `route NAME`.
+        state: "nearly" used up, "used_up", or "anew".
+        spent: US dollars, in this period.
+        period: "a day".
+        resets_at: when the period ends, in seconds since 1970.
+    """
+    level: Literal["good", "warning", "error"]
+    if state == "anew":
+        sentence, level = f"the budget of {owner} begins anew: {_usd(limit)} {period}", "good"
+    else:
+        used = f"{_usd(spent)} of {_usd(limit)} {period}"
+        left = max(0.0, resets_at - time)
+        if state == "used_up":
+            sentence, level = f"the budget of {owner} is used up: {used}; it begins anew in {_long(left)}", "error"
+        else:
+            sentence, level = f"the budget of {owner} is nearly used up: {used}, for {_long(left)} more", "warning"
+    scope, _, name = owner.partition(" ")
+    fields = {"state": state, "used": spent, "limit": limit, "resets_at": resets_at}
+    provider, route = (name, None) if scope == "provider" else (None, name)
+    return Event(time, "budget", sentence, level, provider, route=route, fields=fields)
+
+
+def cache_changed(folder: str, state: str, why: str, time: float) -> Event:
+    """Make the event of the folder of cached answers: it is left alone ("off") for a reason, used again ("on"), or was
+    "removed".
+    """
+    level: Literal["good", "warning"] = "warning"
+    if state == "off":
+        sentence = f"answers can't be kept in {folder} for now: {why}"
+    elif state == "on":
+        sentence, level = f"answers are kept in {folder} again", "good"
+    else:
+        sentence = f"the folder of cached answers {folder} was removed; it is made anew"
+    return Event(time, "cache", sentence, level, fields={"state": state, "folder": folder, "why": why})
+
+
+def process_changed(pid: int, *, gone: bool, time: float) -> Event:
+    """Make the event of a process of an app that has come, or is gone."""
+    sentence = f"process {pid} is gone" if gone else f"process {pid} has come"
+    return Event(time, "process", sentence, "warning" if gone else "info", pid=pid, fields={"gone": gone})
+
+
+def _usd(value: float) -> str:
+    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
+
+
+def _long(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return _seconds(seconds)
+
+
 def _seconds(value: float) -> str:
     if value >= 119.5:
         return f"{value / 60:.3g} min"

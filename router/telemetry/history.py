@@ -5,7 +5,7 @@ for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Mapping
 from typing import TypeAlias
 
 from router.telemetry import sketch
@@ -15,7 +15,7 @@ from router.telemetry.windows import ALL, groups_of
 from router.views.figures import KEPT, Struct
 from router.views.history import History, Samples
 
-_AT_ONCE = 10  # seconds that are added up before others get a turn
+_AT_ONCE = 30  # buckets or seconds that are added up before others get a turn
 
 
 class Point(Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -48,30 +48,36 @@ class Past:
     async def since(self, first: int, now: float) -> Seconds:
         """Return the whole seconds from `first` on that are kept. Other tasks get their turn while it works."""
         telemetry = self._telemetry
-        telemetry.close_buckets()
         end = int(now + telemetry.offset)
         first = max(first, end - KEPT)
         for old in [second for second in self._rows if second < end - KEPT]:
             del self._rows[old]
-        work = [entry for entry in (*telemetry.older, *telemetry.recent) if first <= entry[0] < end]
-        done = 0
-        for second, buckets in work:
-            if second not in self._rows:
-                self._rows[second] = _row(buckets)
-                done += 1
-                if done % _AT_ONCE == 0:
+        for second, buckets in telemetry.seconds():
+            if first <= second < end and second not in self._rows:
+                adding = _Adding()
+                for start in range(0, len(buckets), _AT_ONCE):
+                    for bucket in buckets[start : start + _AT_ONCE]:
+                        telemetry.close_bucket(bucket)
+                        adding.add(bucket)
                     await asyncio.sleep(0)
+                self._rows[second] = adding.row()
         rows = {second: row for second, row in self._rows.items() if first <= second < end}
         return Seconds(end, rows)
 
 
-def _row(buckets: Iterable[Bucket]) -> Row:
-    sums: dict[str, Totals] = {}
-    for bucket in buckets:
+class _Adding:
+    """One second while it is added up."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Totals] = {}
+
+    def add(self, bucket: Bucket) -> None:
         for key in groups_of(bucket.counter):
             if key[0] != "target":
-                sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
-    return {name: _point(totals) for name, totals in sums.items()}
+                self._sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
+
+    def row(self) -> Row:
+        return {name: _point(totals) for name, totals in self._sums.items()}
 
 
 def _point(totals: Totals) -> Point:
@@ -97,12 +103,13 @@ def _added(point: Point, other: Point) -> Point:
     return Point(point.calls + other.calls, point.failed + other.failed, cost, first, latency)
 
 
-def history_of(seconds: Seconds) -> History:
-    """Make the history that plots show: every second of the last 300 has its place, calls or not."""
+def making_history(seconds: Seconds) -> Generator[None, None, History]:
+    """Make the history that plots show: every second of the last 300 has its place, calls or not; by steps."""
     names = {name for row in seconds.rows.values() for name in row}
     order = range(seconds.end - KEPT, seconds.end)
-    columns = {name: [seconds.rows.get(second, {}).get(name) for second in order] for name in names | {"all"}}
-    samples = {name: _samples(points) for name, points in columns.items()}
+    samples: dict[str, Samples] = {}
+    for name in names | {"all"}:
+        samples[name] = yield from _samples([seconds.rows.get(second, {}).get(name) for second in order])
     return History(
         end=float(seconds.end),
         seconds=KEPT,
@@ -116,17 +123,22 @@ def _of(kind: str, samples: Mapping[str, Samples]) -> dict[str, Samples]:
     return {name.removeprefix(kind): columns for name, columns in sorted(samples.items()) if name.startswith(kind)}
 
 
-def _samples(points: list[Point | None]) -> Samples:
-    first = [_p50_p95(None if point is None else point.first_token) for point in points]
-    latency = [_p50_p95(None if point is None else point.latency) for point in points]
+def _samples(points: list[Point | None]) -> Generator[None, None, Samples]:
+    quantiles = []
+    for number, point in enumerate(points):
+        first, latency = (None, None) if point is None else (point.first_token, point.latency)
+        quantiles.append((*_p50_p95(first), *_p50_p95(latency)))
+        if number % _AT_ONCE == 0:
+            yield
+    first_p50, first_p95, latency_p50, latency_p95 = zip(*quantiles, strict=True)
     return Samples(
         calls=tuple(0 if point is None else point.calls for point in points),
         errors=tuple(0 if point is None else point.failed for point in points),
         cost=tuple(0.0 if point is None else point.cost for point in points),
-        first_token_p50=tuple(p50 for p50, _ in first),
-        first_token_p95=tuple(p95 for _, p95 in first),
-        latency_p50=tuple(p50 for p50, _ in latency),
-        latency_p95=tuple(p95 for _, p95 in latency),
+        first_token_p50=first_p50,
+        first_token_p95=first_p95,
+        latency_p50=latency_p50,
+        latency_p95=latency_p95,
     )
 
 

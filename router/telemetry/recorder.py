@@ -12,13 +12,15 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from providers.errors import ErrorCode, ProviderError
+from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, Usage
-from router.plan.target import Target
+from router.plan.target import Target, names_of
 from router.telemetry.buckets import Bucket, CallCounter
+from router.telemetry.capture import Capture, captured
 from router.telemetry.events import Change, breaker_changed, held
 from router.views.events import Event
 from router.views.figures import KEPT, WINDOW
@@ -34,11 +36,12 @@ log = logging.getLogger("signalbox.events")
 REQUESTS = 500  # that are remembered with their traces
 EVENTS = 500
 NEWS = 1.0  # seconds: a shorter hold is no event
-PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
-_MANY = 50  # buckets of one second, which are added up by provider when they leave the window
+_TARGETS = 2048  # of one route that are told apart
+_UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
+_AT_ONCE = 30  # buckets that are merged at a step, when their second leaves the window
 
-Capture = Literal["off", "preview", "full"]
+Merged: TypeAlias = dict[tuple[str, str, str], Bucket]  # by kind, route and provider
 
 
 class Listener(Protocol):
@@ -71,7 +74,18 @@ class Route:
         self.requests = CallCounter("requests", name)
 
     def counter(self, counters: dict[str, CallCounter], kind: str, target: Target) -> CallCounter:
-        """Make a counter of this kind for a target, and keep it in `counters`."""
+        """Make a counter of this kind for a target, and keep it in `counters`. The oldest of too many go into one."""
+        while len(counters) >= _TARGETS:
+            oldest = counters.pop(next(iter(counters)))
+            rest = f"{oldest.identity.partition('/')[0]}/other"
+            if oldest.identity != rest:
+                kept = counters.pop(rest, None) or CallCounter(kind, self.name, oldest.provider, rest)
+                kept.total.add(oldest.total)
+                if not oldest.bucket.closed:
+                    oldest.bucket.counter = kept
+            else:
+                kept = oldest
+            counters[kept.identity] = kept
         counter = counters[target.identity] = CallCounter(kind, self.name, target.provider, target.identity)
         return counter
 
@@ -91,7 +105,9 @@ class Telemetry:
         self.listeners: tuple[Listener, ...] = ()
         self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the buckets of each second of the window
+        self.leaving: deque[tuple[int, list[Bucket], Merged]] = deque()  # those that are being merged
         self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
+        self.unsummed: list[Bucket] | None = None  # closed since the totals were read; None while nobody reads them
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
         self.adopt(plan)
         self._codes: dict[str, str] = {}  # of the last failure of targets and provider keys
@@ -100,6 +116,7 @@ class Telemetry:
     def adopt(self, plan: Plan) -> None:
         """Follow a new plan, which runs from now on."""
         self.plan = plan
+        self._names: dict[str, str] | None = None  # of targets by identity, where somebody needs them
         settings = plan.file.telemetry
         self.capture = "off" if settings is None or settings.capture is None else settings.capture
 
@@ -130,13 +147,14 @@ class Telemetry:
 
     def _publish_change(self, identity: str, change: Change) -> None:
         now = asyncio.get_running_loop().time()
-        target = next((known for known in self.plan.targets if known.identity == identity), None)
+        if self._names is None:
+            self._names = {target.identity: target.name for target in reversed(self.plan.targets)}  # the first counts
         provider, name = names_of(identity)
         self.publish(
             breaker_changed(
                 change,
                 provider=provider,
-                target=name if target is None else target.name,
+                target=self._names.get(identity, name),
                 code=self._codes.get(identity),
                 now=now,
                 time=now + self.offset,
@@ -145,6 +163,8 @@ class Telemetry:
 
     def note_failure(self, target: Target, code: str) -> None:
         """Remember the code of the last failure of this target and its provider's key."""
+        if len(self._codes) >= _TARGETS:
+            del self._codes[next(iter(self._codes))]
         self._codes[target.identity] = code
         for key in target.keys:
             self._codes[key.identity] = code
@@ -155,7 +175,8 @@ class Telemetry:
         # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
         log.info("%s", event.sentence)
         for on_event in tuple(self.subscribers):
-            on_event(event)
+            with harmless:
+                on_event(event)
 
     # --- buckets
 
@@ -165,53 +186,66 @@ class Telemetry:
 
     def next_bucket(self, counter: CallCounter, now: float) -> Bucket:
         """Make a new bucket for a counter whose last one is over."""
-        self._close(counter.bucket)
+        self.close_bucket(counter.bucket)
         second = int(now + self.offset)
         if not self.recent or self.recent[-1][0] < second:
             self.recent.append((second, []))
             self._age(second)
+        if self.leaving:
+            self._merge()
         bucket = counter.bucket = Bucket(counter, self.recent[-1][0], second + 1 - self.offset)
         self.recent[-1][1].append(bucket)
         return bucket
 
+    def counters(self) -> Iterator[CallCounter]:
+        """Yield all that count."""
+        for route in self.routes.values():
+            yield route.requests
+            yield from route.answers.values()
+            yield from route.attempts.values()
+
     def close_buckets(self) -> None:
         """Close all buckets, so that they can be read; what comes goes into new ones."""
-        for _, buckets in self.recent:
-            for bucket in buckets:
-                self._close(bucket)
+        for counter in self.counters():
+            if not counter.bucket.closed:
+                self.close_bucket(counter.bucket)
 
-    def _close(self, bucket: Bucket) -> None:
+    def close_bucket(self, bucket: Bucket) -> None:
+        """Close one bucket, and add it to what its counter counted."""
         if not bucket.closed:
             bucket.close()
             bucket.counter.total.add(bucket)
+            if self.unsummed is not None:
+                self.unsummed.append(bucket)
 
     def _age(self, second: int) -> None:
         while self.recent[0][0] <= second - WINDOW - 2:
-            past, buckets = self.recent.popleft()
-            for bucket in buckets:
-                self._close(bucket)
-            self.older.append((past, buckets if len(buckets) <= _MANY else _by_provider(buckets)))
+            self.leaving.append((*self.recent.popleft(), {}))
+        if self.unsummed is not None and len(self.unsummed) > _UNSUMMED:
+            self.unsummed = None
         while self.older and self.older[0][0] < second - KEPT:
             self.older.popleft()
 
+    def _merge(self) -> None:
+        """Merge some buckets of the oldest second that leaves the window: many at once would hold a request."""
+        past, buckets, merged = self.leaving[0]
+        for bucket in buckets[-_AT_ONCE:]:
+            self.close_bucket(bucket)
+            counter = bucket.counter
+            key = (counter.kind, counter.route, counter.provider)
+            if key not in merged:  # plots tell providers and routes apart, but no targets
+                merged[key] = Bucket(CallCounter(*key), past, bucket.ends)
+                merged[key].closed = True  # it only adds up
+            merged[key].add(bucket)
+        del buckets[-_AT_ONCE:]
+        if not buckets:
+            self.leaving.popleft()
+            self.older.append((past, list(merged.values())))
 
-def names_of(identity: str) -> tuple[str, str | None]:
-    """Return the provider, and `provider/model-id` where it is a target's identity and not a key's."""
-    provider, _, rest = identity.partition(":")
-    _, is_target, model = rest.partition("/")
-    return provider, f"{provider}/{model}" if is_target else None
-
-
-def _by_provider(buckets: list[Bucket]) -> list[Bucket]:
-    """Merge many buckets of one second into a few: plots tell providers and routes apart, but no targets."""
-    merged: dict[tuple[str, str, str], Bucket] = {}
-    for bucket in buckets:
-        counter = bucket.counter
-        key = (counter.kind, counter.route, counter.provider)
-        if key not in merged:
-            merged[key] = Bucket(CallCounter(*key), bucket.second, bucket.ends)
-        merged[key].add(bucket)
-    return list(merged.values())
+    def seconds(self) -> list[tuple[int, list[Bucket]]]:
+        """Return the buckets of all seconds that are kept, the oldest first; some may still be written."""
+        leaving = [(past, [*merged.values(), *buckets]) for past, buckets, merged in self.leaving]
+        return [*self.older, *leaving, *((second, list(buckets)) for second, buckets in self.recent)]
 
 
 class RequestRecorder:
@@ -251,23 +285,31 @@ class RequestRecorder:
         route.in_flight += 1
         if telemetry.listeners:
             for listener in telemetry.listeners:
-                listener.began(self)
+                with harmless:
+                    listener.began(self)
 
     def answered(
-        self, target: Target, started: float, now: float, response: CompletionResponse, first: float | None = None
+        self,
+        target: Target,
+        started: float,
+        now: float,
+        response: CompletionResponse,
+        cost: float | None,
+        first: float | None = None,
     ) -> None:
         """Record that the answer is whole.
 
         Args:
             started: when the attempt that gave it began; `now` and this on the loop's clock.
-            response: with its usage and cost.
+            response: with its usage, and the cost of all that was paid for it.
+            cost: of the attempt that gave it, in USD.
             first: of a stream, the seconds from `started` to its first content.
         """
         if self.number:
             return
-        usage, cost = response.usage, response.cost
+        usage = response.usage
         if len(self.trace.entries) > 1 or self._request is not None or response.left_out:
-            self._answered_after_retry(target, started, now, first, response)
+            self._answered_after_retry(target, started, now, first, response, cost)
             return
         route, telemetry = self._route, self._telemetry
         counter = route.answers.get(target.identity)
@@ -276,7 +318,7 @@ class RequestRecorder:
         bucket = counter.bucket
         if now >= bucket.ends:
             bucket = telemetry.next_bucket(counter, now)
-        _answer(bucket, now - started, first, usage, cost)
+        bucket.add_answer(now - started, first, usage, cost)
         route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         telemetry.requests.append(
@@ -297,14 +339,15 @@ class RequestRecorder:
         self._route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         if self._request is not None:
-            self.captured = _captured(telemetry.capture, self._request, response)
+            self.captured = captured(telemetry.capture, self._request, response)
             self._request = None
         telemetry.requests.append(self)
         self._notify_ended(response)
 
     def _notify_ended(self, response: CompletionResponse | None) -> None:
         for listener in self._telemetry.listeners:
-            listener.ended(self, response)
+            with harmless:
+                listener.ended(self, response)
 
     @classmethod
     def remembered(cls, telemetry: Telemetry, row: RequestRecorder | Plain) -> RequestRecorder:
@@ -353,13 +396,16 @@ class RequestRecorder:
                 bucket.errors[code] = bucket.errors.get(code, 0) + 1
         if self.target is not None:
             self._abandoned(self.target, now)
-        self._fill(self.target, now, None, None, False)
+        self._fill(self.target, now, None, self.trace.wasted or None, False)
         self.code = code
         self._end(None)
 
-    def attempt_failed(self, target: Target, error: ProviderError, now: float) -> None:
-        """Record that one attempt failed; another may follow. A stream that breaks is one as well."""
+    def attempt_failed(self, target: Target, error: ProviderError, now: float, cost: float | None = None) -> None:
+        """Record that one attempt failed, which cost USD all the same; another may follow. A stream that breaks is one
+        as well.
+        """
         for bucket in self._attempt(target, now):
+            bucket.cost += cost or 0.0
             bucket.errors[error.code] = bucket.errors.get(error.code, 0) + 1
             if bucket.counter.kind == "attempts":
                 bucket.failed += 1
@@ -391,7 +437,13 @@ class RequestRecorder:
                 bucket.cancelled += 1
 
     def _answered_after_retry(
-        self, target: Target, started: float, now: float, first: float | None, response: CompletionResponse
+        self,
+        target: Target,
+        started: float,
+        now: float,
+        first: float | None,
+        response: CompletionResponse,
+        cost: float | None,
     ) -> None:
         """Record an answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
@@ -401,9 +453,7 @@ class RequestRecorder:
         fallback = answer is not None and answer.tier > 0
         for bucket in self._attempt(target, now):
             wait = before if bucket.counter.kind == "requests" else 0.0
-            _answer(
-                bucket, now - started + wait, None if first is None else first + wait, response.usage, response.cost
-            )
+            bucket.add_answer(now - started + wait, None if first is None else first + wait, response.usage, cost)
             bucket.fallbacks += fallback
             bucket.hedges += self.hedged
         self._end(response)
@@ -421,35 +471,7 @@ class RequestRecorder:
         return buckets
 
 
-def _answer(bucket: Bucket, seconds: float, first: float | None, usage: Usage, cost: float | None) -> None:
-    bucket.succeeded += 1
-    if first is None:
-        bucket.plain.append(seconds)
-    else:
-        bucket.firsts.append(first)
-        bucket.wholes.append(seconds)
-        if usage.output_tokens and seconds > first:
-            bucket.stream_tokens += usage.output_tokens
-            bucket.stream_seconds += seconds - first
-    if usage.input_tokens is not None:
-        bucket.input_tokens += usage.input_tokens
-    if usage.output_tokens is not None:
-        bucket.output_tokens += usage.output_tokens
-    if cost is None:
-        bucket.unpriced += 1
-    else:
-        bucket.cost += cost
-
-
 def _code(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
         return ErrorCode.CANCELLED
     return str(getattr(error, "code", type(error).__name__))
-
-
-def _captured(capture: Capture, request: CompletionRequest, response: CompletionResponse | None) -> Captured:
-    prompt = "\n\n".join(f"{message.role}: {message.text}" for message in request.messages)
-    answer = "" if response is None else response.text
-    if capture == "full":
-        return Captured(prompt, answer, True)
-    return Captured(prompt[-PREVIEW:], answer[:PREVIEW], False)

@@ -15,6 +15,7 @@ import struct
 from array import array
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 _SHIFT = 48  # bits of a double that are left out
@@ -56,6 +57,7 @@ def lower(bucket: int) -> float:
     return bound
 
 
+@lru_cache(maxsize=4096)
 def middle(bucket: int) -> float:
     """The duration that stands for a bucket, in seconds."""
     return (lower(bucket) + lower(bucket + 1)) / 2 if bucket else 0.0

@@ -176,7 +176,11 @@ class RouteFigures(Struct, frozen=True):
 
 
 class CacheFigures(Struct, frozen=True):
-    """The response cache since the start. `hit_rate` is of the window, 0 to 1. `joined` waited for a call of others."""
+    """The response cache since the start. `hit_rate` is of the window, 0 to 1. `joined` waited for a call of others.
+
+    `entries` and `bytes` are what is stored now, of `max_bytes` at most: in `folder`, which processes share, or in
+    memory where that is None. None is not known: the folder was not used yet, or fails.
+    """
 
     enabled: bool = False
     hits: int = 0
@@ -185,6 +189,10 @@ class CacheFigures(Struct, frozen=True):
     joined: int = 0
     stored: int = 0
     hit_rate: float | None = None
+    folder: str | None = None
+    entries: int | None = None
+    bytes: int | None = None
+    max_bytes: int | None = None
 
 
 class Spending(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from providers.errors import ErrorCode
+from providers.printable import one_line
 from router.views.money import dollars
 
 
@@ -15,8 +16,9 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
 
     `first_token` is the time from the call to the first content of a stream, in seconds. `key` is the number of the API
     key where the provider has several. A `hedge` was called beside a slow one; who `lost` was cancelled since another
-    was faster, and `cost` is what its prompt costs at least, in USD. `left_out` are fields without meaning for the
-    answer that were not sent, since the vendor refuses them.
+    was faster. `cost` is what a call that came to nothing costs all the same, in USD: by what the vendor counted, else
+    its prompt and what came of the answer at least; None where the price is not known. `left_out` are fields without
+    meaning for the answer that were not sent, since the vendor refuses them.
     """
 
     target: str
@@ -41,9 +43,10 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
         hedge = "  (hedge)" if self.hedge else ""
-        price = f"  {dollars(self.cost, fine=True)} or more" if self.lost else ""
+        price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
-        return f"{self.target}{key}{hedge}  {outcome}{status}  {self.seconds * 1000:.0f} ms{price}{without}{detail}"
+        took = f"{self.seconds * 1000:.0f} ms"
+        return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{without}{detail}")
 
 
 class Skip(msgspec.Struct, frozen=True, tag=True):
@@ -57,7 +60,7 @@ class Skip(msgspec.Struct, frozen=True, tag=True):
 
     def line(self) -> str:
         """One line for people: target and reason."""
-        return f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}"
+        return one_line(f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}")
 
 
 class Pause(msgspec.Struct, frozen=True, tag=True):
@@ -69,7 +72,7 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
 
     def line(self) -> str:
         """One line for people: milliseconds and target."""
-        return f"waited {self.seconds * 1000:.0f} ms before {self.target} again"
+        return one_line(f"waited {self.seconds * 1000:.0f} ms before {self.target} again")
 
 
 Entry: TypeAlias = Attempt | Skip | Pause
@@ -101,6 +104,14 @@ class Trace:
         """The attempt that delivered last; it may have broken since."""
         return next((attempt for attempt in reversed(self.attempts) if attempt.code is None and not attempt.lost), None)
 
+    @property
+    def wasted(self) -> float | None:
+        """USD for the calls that came to nothing: broken streams, failures after the vendor began, hedges that lost.
+        None where one was paid at a price that is not known.
+        """
+        costs = [attempt.cost for attempt in self.attempts if attempt.code is not None or attempt.lost]
+        return None if None in costs else sum(cost for cost in costs if cost)
+
     def note_left_out(self, names: tuple[str, ...]) -> None:
         """Write into the attempt that answered what was not sent, since its vendor refuses it."""
         answer = self.answer
@@ -117,7 +128,7 @@ class Trace:
     def render(self) -> str:
         """The trace for people: a headline and one line an entry."""
         cache = f"  cache: {self.cache}" if self.cache else ""
-        lines = [f"route {self.route}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        lines = [f"route {one_line(self.route)}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
@@ -130,6 +141,19 @@ class Trace:
             "cache": self.cache,
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trace) and self.__getstate__() == other.__getstate__()
+
+    def __hash__(self) -> int:
+        return hash((self.route, self.revision))  # the rest still grows
 
     def __repr__(self) -> str:
         return f"<Trace {self.route}: {len(self.attempts)} attempts, {len(self.skips)} skips>"

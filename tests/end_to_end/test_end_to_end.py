@@ -7,6 +7,7 @@ import gc
 import logging
 import socket
 import threading
+import time
 import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -272,7 +273,8 @@ def test_the_sync_router_from_many_threads() -> None:
         with ThreadPoolExecutor(8) as pool:
             answered = list(pool.map(work, range(48)))
         assert answered == [VENDORS[number % 3] for number in range(48)]
-    assert threading.active_count() == before
+    while threading.active_count() > before:  # the loop's pool of threads ends beside us
+        time.sleep(0.001)
 
 
 def test_one_loop_after_another(every_carrier: str) -> None:

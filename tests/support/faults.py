@@ -110,7 +110,7 @@ class Fault:
 
 
 FAULTS: list[Fault] = []
-_SHORT = "{first_token: 80ms, idle: 80ms, total: 80ms}"
+_SHORT = "{first_token: 80ms, answer: 80ms}"
 
 
 def fault(name: str, plain: str, stream: str = "", **more: Any) -> Callable[[Play], Play]:
@@ -200,7 +200,7 @@ async def _(wire: Wire) -> None:
     await wire.silence()
 
 
-@fault("half an answer, then silence", "timeout", BROKEN, timeout=_SHORT)
+@fault("half an answer, then silence", "timeout", BROKEN, timeout="{first_token: 30s, idle: 80ms, answer: 80ms}")
 async def _(wire: Wire) -> None:
     wire.send(wire.head(b"Transfer-Encoding: chunked"))
     wire.chunk(wire.body[: len(wire.body) * 2 // 3])
@@ -364,10 +364,12 @@ async def _(wire: Wire) -> None:
 # --- statuses
 
 
-def _answers(status: int, reason: str, code: str, *headers: bytes, raised: bool = False, name: str = "") -> None:
+def _answers(
+    status: int, reason: str, code: str, *headers: bytes, raised: bool = False, name: str = "", said: str = ""
+) -> None:
     @fault(name or f"{status} {reason}", code, raised=raised)
     async def _(wire: Wire) -> None:
-        body = b'{"error": {"message": "%s"}}' % reason.encode()
+        body = b'{"error": {"message": "%s"}}' % (said or reason).encode()
         line = f"HTTP/1.1 {status} {reason}".encode()
         wire.whole(body, *headers, status=line)
 
@@ -376,7 +378,6 @@ for _status, _reason, _code in (
     (401, "Unauthorized", "authentication"),
     (402, "Payment Required", "quota_exhausted"),
     (403, "Forbidden", "permission_denied"),
-    (404, "Not Found", "model_not_found"),
     (408, "Request Timeout", "timeout"),
     (413, "Content Too Large", "request_too_large"),
     (429, "Too Many Requests", "rate_limited"),
@@ -389,6 +390,8 @@ for _status, _reason, _code in (
 ):
     _answers(_status, _reason, _code)
 _answers(400, "Bad Request", "invalid_request", raised=True)
+_answers(404, "Not Found", "model_not_found", name="404 for the model", said="The model does not exist.")
+_answers(404, "Not Found", "invalid_request", name="404 for the path", raised=True)
 for _name, _header in (
     ("seconds", b"Retry-After: 30"),
     ("a date", b"Retry-After: Fri, 01 Jan 2100 00:00:00 GMT"),

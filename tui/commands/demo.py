@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from router.cli.story import tell
+from router.cli.terminal import echo
 from tui.commands.terminal import is_terminal, show
 
 
@@ -23,5 +24,5 @@ def command(story: bool) -> int:
         code = show(Dashboard(running.router.feed(), vendors=running))
     kept = running.kept()
     if kept is not None:
-        click.echo(f"You edited the demo's routes.yaml; it is kept: {kept}")
+        echo(f"You edited the demo's routes.yaml; it is kept: {kept}")
     return code

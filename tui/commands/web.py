@@ -9,11 +9,11 @@ import re
 import secrets
 import socket
 
-import click
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from router.cli.common import Failure
+from router.cli.terminal import echo
 
 try:
     from textual_serve.server import Server
@@ -26,7 +26,8 @@ _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self' {websocket}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_OTHER_HOSTS = re.compile(r"<link\b[^>]*?https?://[^>]*>\s*")  # textual-serve's page loads its font from elsewhere
+# textual-serve's page loads its font from elsewhere.
+_OTHER_HOSTS = re.compile(r"<link\b[^<>]{0,500}?https?://[^<>]{0,500}>\s{0,9}")
 _HEAD = """<head>
     <meta charset="utf-8" />
     <title>signalbox</title>
@@ -48,7 +49,7 @@ def serve(command: str, port: int, end: str) -> int:
         end: What Ctrl-C does.
     """
     server = Guarded(command, free_port(port))
-    click.echo(f"The dashboard is at {server.public_url}/?key={server.key}\nCtrl-C {end}.")
+    echo(f"The dashboard is at {server.public_url}/?key={server.key}\nCtrl-C {end}.")
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()
     return 0

@@ -112,7 +112,7 @@ class ConfigScreen(DashboardScreen):
         source.say_when_empty("there is no difference: what is saved runs" if self._part == "difference" else "")
         source.show(rows)
         titles = {"file": view.path or "made from text", "difference": "running → saved", "log": "revisions"}
-        source.border_title = as_text.home(titles[self._part])
+        source.border_title = Content(as_text.home(titles[self._part]))
         source.border_subtitle = {"log": "enter shows one"}.get(self._part, "")
         self.query_one("#verdict", Static).update(_verdict(view))
 

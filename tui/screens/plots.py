@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal
+from textual.content import Content
 
 from router.views.figures import Snapshot
 from router.views.history import History, Samples
@@ -103,7 +104,7 @@ class PlotsScreen(DashboardScreen):
             chart.rescale()
         for id_, title in zip(_CHARTS, ("requests", self._latency_title, "failed", "cost"), strict=True):
             whose = "" if self.subject == ALL else f" · {self.subject}"
-            self.query_one(f"#{id_}", Chart).border_title = f"{title}{whose}"
+            self.query_one(f"#{id_}", Chart).border_title = Content(f"{title}{whose}")
         self._draw()
 
     @property
@@ -126,7 +127,7 @@ class PlotsScreen(DashboardScreen):
         self._whole = not self._whole
         chart = self.query_one("#latency", Chart)
         whose = "" if self.subject == ALL else f" · {self.subject}"
-        chart.border_title = f"{self._latency_title}{whose}"
+        chart.border_title = Content(f"{self._latency_title}{whose}")
         chart.rescale()
         self._draw()
 

@@ -81,7 +81,7 @@ class RequestsScreen(DashboardScreen):
         words = request_filter.written(self._only)
         empty = f"no recent request passes {words}; x lets all pass" if words else "no request has ended yet"
         requests.draw(self._records, empty=empty)
-        requests.border_title = f"requests · {words}" if words else "requests"
+        requests.border_title = Content(f"requests · {words}" if words else "requests")
         failed = sum(record.code is not None for record in self._records)
         requests.border_subtitle = f"the last {len(self._records)}, {failed} failed" if self._records else ""
 

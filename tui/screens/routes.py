@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.content import Content
 
 from router.views.figures import Snapshot
 from router.views.requests import RequestFilter
@@ -72,10 +73,10 @@ class RoutesScreen(DashboardScreen):
         chain, number, branch = chosen
         policies = self.query_one(Policies)
         if branch is None:
-            policies.border_title = chain.route
+            policies.border_title = Content(chain.route)
             policies.draw(tuple(of_route(chain, snapshot)), chain.policies)
         else:
-            policies.border_title = f"{branch.target} in {chain.route}"
+            policies.border_title = Content(f"{branch.target} in {chain.route}")
             policies.draw(tuple(of_target(chain, number, branch)), branch.policies)
 
     # --- keys

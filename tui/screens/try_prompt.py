@@ -107,7 +107,7 @@ class TryScreen(DashboardScreen):
         messages = self._messages(event.text)
         box = self.query_one(PromptBox)
         box.text = ""
-        box.border_subtitle = f"asked: {as_text.fit(event.text.splitlines()[0], 70).rstrip()}"
+        box.border_subtitle = Content(f"asked: {as_text.fit(event.text.splitlines()[0], 70).rstrip()}")
         self._asked = [answer.run(feed, Prompt(answer.to, messages, params)) for answer in answers]
 
     def _messages(self, text: str) -> str | tuple[dict[str, Any], ...]:

@@ -57,7 +57,7 @@ class Answer(Vertical):
     def __init__(self, to: str) -> None:
         super().__init__(classes="box")
         self.to = to
-        self.border_title = to
+        self.border_title = Content(to)
         self.text = ""
         self._thinking = ""
         self._waiting = ""  # text that is not laid out yet

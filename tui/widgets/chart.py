@@ -10,6 +10,7 @@ from typing import TypeAlias
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual import events
+from textual.content import Content
 from textual.strip import Strip
 from textual.style import Style
 from textual.theme import Theme
@@ -167,7 +168,7 @@ class Chart(Widget):
         labels = [f"{series.name} {self._unit(_newest(series.values))}" for series in self._series]
         if len(labels) > 1:
             labels = [f"{_sign(series)} {label}" for series, label in zip(self._series, labels, strict=True)]
-        self.border_subtitle = "   ".join(labels)
+        self.border_subtitle = Content("   ".join(labels))
 
     # --- what is at a place
 
@@ -183,7 +184,7 @@ class Chart(Widget):
         for series in self._series:
             values = columns(series.values, self._width)
             labels.append(f"{series.name} {self._unit(values[min(len(values) - 1, place.x - _LEFT)])}")
-        self.border_subtitle = f"{when}  {'  '.join(labels)}"
+        self.border_subtitle = Content(f"{when}  {'  '.join(labels)}")
 
     def on_leave(self) -> None:
         self._say_newest()

@@ -26,7 +26,7 @@ class Details(Static):
             self.border_title = "selected"
             self.update("", layout=False)
             return
-        self.border_title = shown.name
+        self.border_title = Content(shown.name)
         lines = list(_lines(shown, snapshot))
         self.update(Content("\n").join(lines), layout=False)
 

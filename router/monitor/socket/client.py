@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
@@ -15,7 +17,9 @@ from router.monitor.merge import merge
 from router.monitor.socket import protocol
 from router.monitor.socket.connection import Connection, connect
 from router.monitor.socket.paths import folder, remove_if_dead, sockets
-from router.telemetry.history import Row, Seconds, add_rows, history_of
+from router.telemetry.events import process_changed
+from router.telemetry.history import Row, Seconds, add_rows, making_history
+from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
 from router.views.figures import KEPT, Snapshot
@@ -24,6 +28,8 @@ from router.views.history import History
 from router.views.requests import RequestFilter, RequestRecord, TraceView
 from router.views.routes import Chains
 from router.views.running import Running
+
+log = logging.getLogger("signalbox.events")
 
 SCAN = 1.0  # seconds between two looks for processes that came
 
@@ -190,12 +196,21 @@ class SocketFeed:
             return []
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Yield the events of all processes, in the order in which they arrive."""
+        """Yield the events of all processes, in the order in which they arrive, and those of processes that come and
+        go.
+        """
         queue: asyncio.Queue[Event] = asyncio.Queue(1000)
         readers: dict[Path, asyncio.Task[None]] = {}
+        known: dict[Path, int] | None = None
         try:
             while True:
-                for connection in await self._living_or_none():
+                living = await self._living_or_none()
+                now = {connection.path: connection.hello.pid for connection in living}
+                for event in [] if known is None else _comings(known, now):
+                    log.info("%s", event.sentence)
+                    yield event
+                known = now
+                for connection in living:
                     if connection.path not in readers:
                         readers[connection.path] = asyncio.create_task(_pass_on(connection, queue))
                 for path in [path for path, task in readers.items() if task.done()]:
@@ -226,7 +241,7 @@ class SocketFeed:
                 del kept[old]
             end = max(end, seconds.end)
             add_rows(rows, kept)
-        return history_of(Seconds(end, rows))
+        return await in_turns(making_history(Seconds(end, rows)))
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         records: list[RequestRecord] = []
@@ -279,6 +294,13 @@ class SocketFeed:
         async with aclosing(asking) as events:
             async for event in events:
                 yield event
+
+
+def _comings(before: dict[Path, int], after: dict[Path, int]) -> list[Event]:
+    """Tell which processes have come, and which are gone."""
+    changed = [(before[path], True) for path in before.keys() - after.keys()]
+    changed += [(after[path], False) for path in after.keys() - before.keys()]
+    return [process_changed(pid, gone=gone, time=time.time()) for pid, gone in sorted(changed)]
 
 
 async def _keep_newest(

@@ -19,10 +19,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from router.cleanup import end_with
 from router.monitor.local_feed import LocalFeed
 from router.monitor.socket import protocol
+from router.monitor.socket.encoding import SnapshotEncoder
 from router.monitor.socket.paths import SocketUnavailable, is_same_user, listen
 from router.monitor.subject import Subject
+from router.telemetry.history import Seconds
+from router.turns import in_turns
 
 log = logging.getLogger("signalbox.monitor")
 
@@ -30,6 +34,7 @@ CLIENTS = 32  # at the same time
 QUESTIONS = 64  # of one client that are answered at the same time; a dashboard has about ten
 UNSENT = 1024 * 1024  # bytes that may wait for a client to read
 PATIENCE = 30.0  # seconds in which a client has to read something
+_ROWS = 10  # seconds of a plot that are written at once
 _OFTEN = 0.1  # seconds between two snapshots, at least
 
 
@@ -39,15 +44,9 @@ def start(subject: Subject) -> asyncio.Task[None] | None:
     where = "auto" if settings is None or settings.monitor is None else settings.monitor
     if where == "off" or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
         return None
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(Monitor(subject, None if where == "auto" else where).serve())
-    weakref.finalize(subject, _cancel, loop, task)
+    task = asyncio.get_running_loop().create_task(Monitor(subject, None if where == "auto" else where).serve())
+    end_with(subject, task)
     return task
-
-
-def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
 
 
 class Monitor:
@@ -63,6 +62,8 @@ class Monitor:
         self._configured = configured
         self._connections: set[_Connection] = set()
         self._encoded: dict[bool, tuple[float, bytes]] = {}  # the newest snapshot, by whether it has sketches
+        self._encoders = {True: SnapshotEncoder(), False: SnapshotEncoder()}
+        self._one_at_a_time = asyncio.Lock()
         self.path: Path | None = None
         self.failed = ""
 
@@ -129,13 +130,28 @@ class Monitor:
         """Make a feed for one question, so that none of them keeps the router alive."""
         return LocalFeed(self.subject())
 
-    def snapshot(self, now: float, *, sketches: bool, fresh: bool) -> bytes:
+    async def snapshot(self, *, sketches: bool, fresh: bool) -> bytes:
         """Return a snapshot as JSON; clients that ask at about the same time share one, unless it has to be `fresh`."""
-        made_at, encoded = self._encoded.get(sketches, (-1.0, b""))
-        if fresh or not encoded or now - made_at >= _OFTEN * 0.9:
-            encoded = protocol.encoder.encode(self.subject().snapshot(with_sketches=sketches))
-            self._encoded[sketches] = now, encoded
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        async with self._one_at_a_time:
+            made_at, encoded = self._encoded.get(sketches, (-1.0, b""))
+            if not encoded or (made_at < asked_at if fresh else asked_at - made_at >= _OFTEN * 0.9):
+                made_at = clock()
+                snapshot = await self.feed().snapshot(with_sketches=sketches)
+                encoded = await in_turns(self._encoders[sketches].encoding(snapshot))
+                self._encoded[sketches] = made_at, encoded
         return encoded
+
+
+async def _written(seconds: Seconds) -> Seconds:
+    """The same with its rows as JSON: five minutes of many routes take long to write, so others get their turn."""
+    rows: dict[int, Any] = {}
+    for number, (second, row) in enumerate(seconds.rows.items()):
+        rows[second] = msgspec.Raw(protocol.encoder.encode(row))
+        if number % _ROWS == 0:
+            await asyncio.sleep(0)
+    return replace(seconds, rows=rows)
 
 
 def _remove(path: Path, made_by: int) -> None:
@@ -238,7 +254,7 @@ class _Connection:
             case protocol.TraceOf():
                 value = await feed.trace(ask.request)
             case protocol.SecondsSince():
-                value = await feed.seconds_since(ask.since)
+                value = await _written(await feed.seconds_since(ask.since))
             case protocol.ChainsNow():
                 value = await feed.chains()
             case protocol.ConfigNow():
@@ -251,7 +267,7 @@ class _Connection:
         every, fresh = max(_OFTEN, ask.every), True
         while True:
             if self._can_send():
-                raw = msgspec.Raw(self._monitor.snapshot(self._clock(), sketches=ask.sketches, fresh=fresh))
+                raw = msgspec.Raw(await self._monitor.snapshot(sketches=ask.sketches, fresh=fresh))
                 self._answer(protocol.Answer(ask.id, raw))
                 fresh = False
             await asyncio.sleep(every)

@@ -20,7 +20,7 @@ from providers.types import (
     ToolCall,
     Usage,
 )
-from router.cache.codec import BadEntry, decode, encode
+from router.cache.codec import BadEntry, Entry, decode, encode
 from router.cache.key import LEFT_OUT, CacheKey, NotCacheable, cache_key
 from router.cache.memory import Memory
 from router.config import load_text
@@ -204,20 +204,20 @@ WHOLE = CompletionResponse(
 
 
 def test_a_round_trip_loses_nothing() -> None:
-    found = decode(encode(WHOLE, 123.5))
-    assert found.response == WHOLE
-    assert found.at == 123.5
+    for by_fallback in (False, True):
+        entry = Entry(123.5, WHOLE, by_fallback)
+        assert decode(encode(entry)) == entry
 
 
-@pytest.mark.parametrize("cut", range(0, len(encode(WHOLE, 1.0)), 7))
+@pytest.mark.parametrize("cut", range(0, len(encode(Entry(1.0, WHOLE))), 7))
 def test_a_truncated_entry_is_bad(cut: int) -> None:
     with pytest.raises(BadEntry):
-        decode(encode(WHOLE, 1.0)[:cut])
+        decode(encode(Entry(1.0, WHOLE))[:cut])
 
 
 @given(st.binary(max_size=200))
 def test_garbage_is_bad(data: bytes) -> None:
-    for bad in (data, b"signalbox answer 1\n" + data, encode(WHOLE, 1.0).replace(b"answer 1", b"answer 2")):
+    for bad in (data, b"signalbox answer 1\n" + data, encode(Entry(1.0, WHOLE)).replace(b"answer 1", b"answer 2")):
         with pytest.raises(BadEntry):
             decode(bad)
 

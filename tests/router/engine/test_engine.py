@@ -229,7 +229,7 @@ async def test_an_answer_that_broke_goes_to_the_next_target() -> None:
 async def test_the_attempt_cap_holds_over_the_whole_chain() -> None:
     """retry.max_attempts bounds one request over all its targets."""
     dead = [Fail(ErrorCode.CONNECTION_FAILED, phase="read")]
-    world = World(a=dead, b=dead, c=dead)
+    world = World(a=dead, b=dead, c=dead, text=FILE + "defaults: {retry: {max_attempts: 4}}\n")
     with pytest.raises(RouteExhausted) as caught:
         await world.router.complete("chat", "hi")
     assert len(caught.value.attempts) == 4

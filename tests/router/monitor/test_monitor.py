@@ -293,14 +293,14 @@ async def test_a_stopped_client_gets_no_heap_of_snapshots(monkeypatch: pytest.Mo
     made = 0
 
     async with watched() as (router, path):
-        snapshot = router.snapshot
+        making = router.report.making
 
-        def counted(**more: Any) -> Snapshot:
+        def counted(*when: Any, **more: Any) -> Any:
             nonlocal made
             made += 1
-            return snapshot(**more)
+            return making(*when, **more)
 
-        monkeypatch.setattr(router, "snapshot", counted)
+        monkeypatch.setattr(router.report, "making", counted)
         deaf = socket.socket(socket.AF_UNIX)
         deaf.setblocking(False)
         deaf.connect(str(path))

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["outage", "peak", "slow"])
+@pytest.mark.parametrize("name", ["outage", "peak", "slow", "cache"])
 @pytest.mark.slow
 async def test_the_worked_scenarios_hold(name: str) -> None:
     """Each in docs/ runs without a key and holds; a pipe gets the report alone, without colour."""
@@ -220,7 +220,7 @@ async def test_the_schema_of_scenarios(tmp_path: Path) -> None:
     assert schema == json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     stories = [path for path in SCENARIOS.glob("*.yaml") if not path.name.endswith(".routes.yaml")]
-    assert len(stories) == 3
+    assert len(stories) == 4
     for path in stories:
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
     with pytest.raises(jsonschema.ValidationError):

@@ -1,0 +1,21 @@
+"""How a target is called where a route gives a model params of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_LONGEST_LABEL = 60  # characters of the params
+
+
+def target_name(ref: str, params: Mapping[str, Any]) -> str:
+    """Name a model with the params that a route gives it, such as `mini (thinking=low)`."""
+    if not params:
+        return ref
+    flat = {
+        f"{name}.{key}" if key else name: value
+        for name, inner in params.items()
+        for key, value in (inner.items() if isinstance(inner, Mapping) and inner else (("", inner),))
+    }
+    text = ", ".join(f"{name}={value}" for name, value in sorted(flat.items()))
+    return f"{ref} ({text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + '…'})"

@@ -1,0 +1,138 @@
+"""What a router has in one process: its engine, and all that belongs to the loop, the file and the disk.
+
+`Router` has one `Parts`. A forked process gets another: the parent's connections, tasks and what it has not written yet
+are the parent's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from providers import forks
+from providers.base import Provider
+from router.engine.engine import Engine
+from router.monitor.report import Report
+from router.monitor.subject import Subject
+from router.plan.plan import Plan
+from router.preload import preload
+from router.reload import FileFollower
+
+if TYPE_CHECKING:
+    from router.cache.cached import CachedRequests
+    from router.state.ledger import Ledger
+
+
+class Parts:
+    """The parts of a router; for the arguments see `Router`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        seed: int | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        monitored: bool = True,
+    ) -> None:
+        self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
+        self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
+        self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
+        self.follower: FileFollower | None = None
+        self._env: Mapping[str, str] | None = None
+        self._watch = False
+        self._cached: CachedRequests | None = None
+        self._ledger: Ledger | None = None
+        self._monitor: asyncio.Task[None] | None = None
+
+    def in_child(self) -> Parts:
+        """Return what a forked process has in its place.
+
+        Connections, breakers, limits, kept answers and figures begin anew. The plan, what was spent, and who listens to
+        the figures stay.
+        """
+        before = self.engine
+        parts = Parts(
+            before.plan,
+            seed=self._seed,
+            providers=self._given,
+            wall_clock=self._wall_clock,
+            monitored=self._monitored,
+        )
+        parts.engine.closed = before.closed
+        parts.engine.spending.inherit(before.spending)
+        parts.engine.telemetry.listeners = before.telemetry.listeners
+        if self.report.path is not None:
+            parts.follow(self.report.path, self._env, watch=self._watch)
+        if self._ledger is not None:
+            parts._make_ledger()
+        forks.leave(self)
+        return parts
+
+    def follow(self, path: Path, env: Mapping[str, str] | None, *, watch: bool) -> None:
+        """Follow the file that the plan was made from."""
+        self.report.path, self._env, self._watch = path, env, watch
+        self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending)
+
+    def preload(self) -> None:
+        """Import what the first request would have to."""
+        preload(self.engine.plan, watched=self._watch, monitored=self._monitored)
+
+    def start(self, subject: Subject) -> None:
+        """Start the watcher and the monitor's socket on a new loop: they belong to one."""
+        if self.engine.closed:
+            return
+        if self._watch and self.follower is not None:
+            self.follower.follow()
+        if self._monitored and not self.engine.telemetry.virtual:
+            from router.monitor.socket.server import start
+
+            self._monitor = start(subject)
+
+    def caching(self) -> CachedRequests:
+        """Return what answers requests out of the cache, made on first use."""
+        if self._cached is None:
+            from router.cache.cached import CachedRequests  # here: only routers with a cache need it
+
+            self._cached = CachedRequests(self.engine)
+            self.report.cache = self._cached.cache
+        return self._cached
+
+    def open_ledger(self) -> None:
+        """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
+        if self._ledger is None and self.follower is not None and self.engine.spending.accounts:
+            self._make_ledger().load()
+
+    def _make_ledger(self) -> Ledger:
+        from router.state.ledger import Ledger, folder  # here: only those with a budget need it
+
+        assert self.report.path is not None
+        self._ledger = Ledger(self.report.path, folder() / "spending.sqlite3", self.engine.spending)
+        self.engine.on_new_loop.append(self._ledger.on_new_loop)
+        return self._ledger
+
+    async def _keep_spending(self) -> None:
+        """Write what was spent of the old budgets after a reload, and keep new ones too."""
+        if self._ledger is not None:
+            await self._ledger.flush()
+        else:
+            await asyncio.to_thread(self.open_ledger)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self.engine.closed = True
+        if self.follower is not None:
+            await self.follower.aclose()
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None and monitor.get_loop() is asyncio.get_running_loop():
+            monitor.cancel()
+            await asyncio.wait([monitor])
+        await self.engine.aclose()
+        if self._cached is not None:
+            await self._cached.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()

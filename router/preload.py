@@ -1,0 +1,29 @@
+"""Imports what the requests of a plan will need, before the first of them would hold up everybody's event loop."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from importlib import import_module
+
+from providers import forks, registry
+from router.plan.plan import Plan
+
+
+def preload(plan: Plan, *, watched: bool, monitored: bool) -> None:
+    """Import it. That takes some tenths of a second, once in a process; it may be called in any thread.
+
+    Args:
+        watched: its file is.
+        monitored: there may be a socket to watch the router by.
+    """
+    with forks.whole:
+        for kind in {settings.kind for settings in plan.providers.values()}:
+            registry.preload(kind)
+        if any(chain.cache is not None for chain in plan.chains.values()):
+            import_module("router.cache.cached")
+            import_module("router.cache.disk")
+        if watched:
+            import_module("watchfiles")
+        if monitored and hasattr(socket, "AF_UNIX") and sys.platform != "win32":
+            import_module("router.monitor.socket.server")
