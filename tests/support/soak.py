@@ -58,7 +58,7 @@ providers:
   anthropic: {{kind: anthropic, base_url: "{anthropic}", api_key: sk-0123456789abcdef}}
   ollama:    {{kind: ollama,    base_url: "{ollama}"}}
 defaults:
-  timeout: {{connect: 2s, first_token: 2s, idle: 2s}}
+  timeout: {{connect: 2s, first_token: 2s, idle: 2s, answer: 4s}}
   breaker: {{open_for: 1s, max_open_for: 4s}}
   on_stream_break: restart
 cache: {{path: "{folder}", max_size: 20MB}}
