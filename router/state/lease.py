@@ -67,7 +67,7 @@ class Lease:
         self.started = now
 
     def succeeded(self, now: float, response: CompletionResponse | None = None, *, plain: bool = False) -> None:
-        """Report that the answer is whole; a `plain` one began with that, where of a stream `first_token` tells when."""
+        """Report that the answer is whole; a `plain` one began with it (of a stream `first_token` tells that)."""
         if self._end():
             (state, guard), (permit, shared) = self._guards, self._permits
             seconds = now - self.started
