@@ -19,7 +19,7 @@ from providers.accumulate import as_chunks
 from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
-from router.cache.key import CacheKey, NotCacheable, cache_key
+from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
@@ -36,7 +36,7 @@ CacheControl = Literal["use", "skip", "refresh", "only"]
 _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a thread
 
 
-Flight: TypeAlias = tuple[CacheKey, frozenset[tuple[str, object]]]  # what is asked, and the request's own timeouts
+Flight: TypeAlias = tuple[str, frozenset[tuple[str, object]]]  # what is asked, and the request's own timeouts
 
 
 class Found(NamedTuple):
@@ -44,7 +44,7 @@ class Found(NamedTuple):
     fails.
     """
 
-    key: CacheKey | None
+    key: str | None
     fresh: Entry | None = None
     spare: Entry | None = None
 
@@ -125,7 +125,7 @@ class CachedRequests:
         try:
             make = partial(cache_key, request, chain.route, chain.answers, rules.namespace)
             large = sum(len(message.text) for message in request.messages) > _LARGE
-            key = await asyncio.to_thread(make) if large else make()
+            key = (await asyncio.to_thread(make) if large else make()).text()
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)
@@ -145,7 +145,7 @@ class CachedRequests:
 
     def join(
         self,
-        key: CacheKey,
+        key: str,
         chain: Chain,
         request: CompletionRequest,
         trace: Trace,
@@ -174,7 +174,6 @@ class CachedRequests:
                 del self._calls[flight]
 
         joined = SharedCall(on_answer, on_end)
-        joined.join()
         self._calls[flight] = start(joined)
         return joined, True
 
@@ -288,7 +287,7 @@ class CachedStream:
         finally:
             self.recorder = self._live.recorder
 
-    async def _joined(self, key: CacheKey, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
+    async def _joined(self, key: str, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
         """From the call that all identical requests share; what it fails with may leave the spare to be served."""
         chain, clock = self._live.chain, asyncio.get_running_loop().time
         shared, is_first = self._requests.join(

@@ -36,7 +36,7 @@ class SharedCall:
         self._response: CompletionResponse | None = None
         self._error: Exception | None = None
         self._done = False
-        self._users = 0
+        self._users = 1  # who has begun it
         self._furthest: float = 0  # what the fastest consumer has had
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -61,7 +61,7 @@ class SharedCall:
         return self._source.response
 
     def join(self) -> None:
-        """Count one more who waits; each calls `leave` once."""
+        """Count one more who waits; each calls `leave` once, the first one as well."""
         self._users += 1
 
     async def leave(self) -> None:
