@@ -124,7 +124,8 @@ class CachedRequests:
         assert rules is not None, "only requests of routes with a cache come here"
         try:
             make = partial(cache_key, request, chain.route, chain.answers, rules.namespace)
-            large = sum(len(message.text) for message in request.messages) > _LARGE
+            texts = [each.content if isinstance(each.content, str) else each.text for each in request.messages]
+            large = sum(map(len, texts)) > _LARGE
             key = (await asyncio.to_thread(make) if large else make()).text()
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"

@@ -103,10 +103,13 @@ class SharedCall:
                     self._room.set()
                 yield chunk
             if self._done:
-                if self._error is not None:
-                    raise self._error
-                return
+                break
             await self._news.wait()
+        if self._error is not None:
+            raise self._error
+        if self._source is None and self._response is not None:  # a stream that joined a plain call
+            for chunk in as_chunks(self._response):
+                yield chunk
 
     # --- the call
 
@@ -124,7 +127,6 @@ class SharedCall:
         response = await call()
         self._on_answer(response)
         self._response = response
-        self._chunks += as_chunks(response)
 
     async def _pump(self, source: StreamSource) -> None:
         async with aclosing(source.chunks()) as chunks:
