@@ -159,3 +159,14 @@ def test_a_call_that_takes_all_its_time_is_evidence_though_the_request_ends_with
         assert answer.target == "b/m"
 
     run(main())
+
+
+@pytest.mark.parametrize("ask", [plain, streamed])
+def test_a_target_that_hangs_leaves_time_for_the_next_by_default(ask: Ask) -> None:
+    async def main() -> None:
+        text = "routes: {chat: {targets: [a/m], fallbacks: [b/m, c/m]}}\n"
+        world = World(text, a=lambda _: Hang(), b=lambda _: Hang(), c=lambda _: Reply("fine"))
+        await ask(world.router)
+        assert world.calls("c") == 1
+
+    run(main())
