@@ -143,10 +143,10 @@ def _budget(budget: Spending, now: float) -> str:
 
 
 def _cache(cache: CacheFigures) -> str:
-    parts = [f"{cache.hits} hits, {cache.misses} misses"]
+    parts = [f"hits {cache.hits}, misses {cache.misses}"]
     if cache.entries is not None and cache.bytes is not None:
         most = "" if cache.max_bytes is None else f" of {cache.max_bytes / 1e6:.0f} MB"
-        parts.append(f"{cache.entries} answers stored, {cache.bytes / 1e6:.1f} MB{most}")
+        parts.append(f"stored {cache.entries}, {cache.bytes / 1e6:.1f} MB{most}")
     return f"  cache: {', '.join(parts)}"
 
 

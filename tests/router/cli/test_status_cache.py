@@ -13,7 +13,7 @@ async def test_status_says_what_the_cache_holds() -> None:
     for _ in range(3):
         await world.router.complete("chat", "hi")
     (line,) = [line for line in render(world.router.snapshot()).splitlines() if "cache:" in line]
-    assert line.startswith("  cache: 2 hits, 1 misses, 1 answers stored, 0.0 MB of ")
+    assert line.startswith("  cache: hits 2, misses 1, stored 1, 0.0 MB of ")
 
 
 @story
