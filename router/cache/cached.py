@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
+from providers.errors import ErrorCode
 from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
@@ -141,7 +142,7 @@ class CachedRequests:
     @staticmethod
     def _none(chain: Chain, trace: Trace, control: CacheControl) -> Found:
         if control == "only":
-            raise RouteExhausted(chain.route, trace, note='the cache has no answer to this (cache="only")')
+            raise _not_cached(chain, trace, "the cache has no answer to this")
         return Found(None)
 
     def join(
@@ -221,8 +222,13 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
         trace.cache = "skipped, as asked" if chain.cache is not None else ""
         return True
     if chain.cache is None and control == "only":
-        raise RouteExhausted(chain.route, trace, note='the route keeps no answers (cache="only")')
+        raise _not_cached(chain, trace, "the route keeps no answers")
     return chain.cache is None
+
+
+def _not_cached(chain: Chain, trace: Trace, why: str) -> RouteExhausted:
+    """Make the error of a request that wants a stored answer only: no vendor is busy, and waiting helps nobody."""
+    return RouteExhausted(chain.route, trace, note=f'{why} (cache="only")', code=ErrorCode.UNSUPPORTED)
 
 
 def _own_timeouts(request: CompletionRequest) -> frozenset[tuple[str, object]]:

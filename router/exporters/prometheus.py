@@ -153,6 +153,13 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
             spent.add_metric([budget.scope, budget.name], budget.used)
         limit.add_metric([budget.scope, budget.name], budget.limit)
     yield from (spent, limit)
+    for name, words, value in (
+        ("entries", "Answers that are stored", snapshot.cache.entries),
+        ("bytes", "Bytes of stored answers", snapshot.cache.bytes),
+        ("max_bytes", "The most bytes that are stored", snapshot.cache.max_bytes),
+    ):
+        if snapshot.cache.enabled and value is not None:
+            yield GaugeMetricFamily(f"signalbox_cache_{name}", words, value=float(value))
     accepted = snapshot.last_reload is None or snapshot.last_reload.accepted
     yield GaugeMetricFamily("signalbox_file_accepted", "Whether the file as saved is what runs", value=float(accepted))
     revision = GaugeMetricFamily("signalbox_revision", "1 for the revision that runs", labels=["revision"])
