@@ -18,6 +18,7 @@ from router.config.schema import ProviderConfig, RoutesFile
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
+from router.config.void_rules import check_void
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
 _SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
@@ -133,6 +134,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -
         if file is not None and not findings.failed:
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
+            check_void(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),
