@@ -8,11 +8,13 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from providers.settings import ProviderSettings
+from providers.transport.environment import proxies_of
 
 HIDDEN = "[key]"
 SHORTEST = 8  # characters: a shorter secret, such as "ollama", would be blanked out of common words
@@ -70,7 +72,8 @@ def secrets_of(settings: ProviderSettings) -> Iterator[str]:
     if settings.client_cert is not None and settings.client_cert.secret:
         yield settings.client_cert.secret
     yield from _of_headers(settings.headers)
-    for url in (settings.base_url, settings.proxy):
+    proxies = proxies_of(os.environ) if settings.proxy is None else [settings.proxy]
+    for url in (settings.base_url, *proxies):
         if isinstance(url, str):
             yield from _of_url(url)
 
