@@ -368,7 +368,7 @@ class HttpProvider(ABC):
 
     def _clean(self, answer: CompletionResponse, request: CompletionRequest) -> CompletionResponse:
         """The answer, whose names are short and hold no secret that the vendor sends back."""
-        told = {field: getattr(answer, field) for field in ("model", "request_id", "raw_finish_reason")}
+        told = {field: getattr(answer, field) for field in ("model", "id", "request_id", "raw_finish_reason")}
         clean = {
             field: self._scrub.own(value[:NAME_CHARS])
             for field, value in told.items()
