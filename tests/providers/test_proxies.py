@@ -108,12 +108,20 @@ async def test_what_a_proxy_echoes_of_its_password_is_blanked_out(
     assert "bWU6cGFz" not in told
 
 
-@pytest.mark.parametrize("value", ["socks5://u:secret@127.0.0.1:1080", "ftp://proxy:1", "socks5h://x"])
+NO_PROXIES = ["socks5://u:secret@127.0.0.1:1080", "ftp://proxy:1", "socks5h://x", "http://u:secret@"]
+NO_PROXIES += [f"http://u:secret{odd}@127.0.0.1:1" for odd in "#/?["]
+NO_PROXIES += [f"http://u:secret@{place}" for place in ("127.0.0.1:x", "127.0.0.1:99999", "[::1", ":80")]
+
+
+@pytest.mark.parametrize("value", NO_PROXIES)
 async def test_a_variable_that_names_no_http_proxy(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never passed over in silence: the error says which variable, and what to do."""
     monkeypatch.setenv("ALL_PROXY", value)
     with pytest.raises(ProviderError, match=r"ALL_PROXY names no HTTP proxy; .*proxy: off") as caught:
         await ask("https://vendor.invalid/v1")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ProviderError, match=r"proxy names no HTTP proxy") as caught:
+        await ask("https://vendor.invalid/v1", proxy=value)
     assert "secret" not in str(caught.value)
     # A server on this machine is asked directly all the same.
     assert proxy_of("http", "127.0.0.1", 11434, {"ALL_PROXY": value}) is None
