@@ -187,11 +187,8 @@ class HttpProvider(ABC):
         for _ in range(_PAGES):
             body = await self._ask("GET", path, None, request)
             entries = as_list(as_dict(body).get("data")) or as_list(as_dict(body).get("models"))
-            found |= {
-                self._scrub.own(model[:NAME_CHARS])
-                for entry in map(as_dict, entries)
-                if (model := as_str(entry.get("id") or entry.get("model")))
-            }
+            ids = (as_str(entry.get("id") or entry.get("model")) for entry in map(as_dict, entries))
+            found |= {self._scrub.own(model[:NAME_CHARS]) for model in ids if model}
             # Anthropic gives its models in pages.
             more = as_dict(body).get("has_more") is True and as_str(as_dict(body).get("last_id"))
             if not more:
@@ -203,9 +200,8 @@ class HttpProvider(ABC):
         """One small question beside the chat; gives the decoded answer."""
         try:
             response = await self._send(method, path, body, request)
-            data = await response.read()
             try:
-                return parse_json(data)
+                return parse_json(await response.read())
             except ValueError:
                 raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is no JSON") from None
         except ProviderError as error:
