@@ -90,7 +90,10 @@ def load_text(
 
     Raises:
         UnreadableFile: over 1 MiB, or not text.
+        TypeError: it is no `str`.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"this takes the text of a routes.yaml, not {type(text).__name__}")
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UnreadableFile(name, f"{TOO_LARGE}; {_HINT}")
     variables = Interpolator(os.environ if env is None else env, folder or Path(), Contents(), files)
