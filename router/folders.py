@@ -151,7 +151,7 @@ class _Listener:
                     changes = notify.watch(_GROUP, _STEP, _PATIENCE, self)
                     if isinstance(changes, set) and any(self._counts(path) for _, path in changes):
                         self._tell(self._woken.set)
-        except (OSError, RuntimeError, ImportError) as error:  # the system has no more to give, or a folder is gone
+        except Exception as error:  # the system has no more to give, a folder is gone, a name is no UTF-8
             self._stop.set()
             self._tell(self._has_begun, str(error) or type(error).__name__)
             self._tell(self._woken.set)
