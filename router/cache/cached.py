@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
 from providers.harmless import harmless
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import CacheKey, NotCacheable, cache_key
@@ -125,7 +126,7 @@ class CachedRequests:
         try:
             make = partial(cache_key, request, chain.route, chain.answers, rules.namespace)
             large = sum(len(message.text) for message in request.messages) > _LARGE
-            key = await asyncio.to_thread(make) if large else make()
+            key = await in_thread(make) if large else make()
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import BadEntry, Entry, decode, encode
 from router.cache.key import CacheKey, cache_key
@@ -292,7 +293,7 @@ class ResponseCache:
 
     async def _keep_large(self, text: str, entry: Entry, rules: CacheRules) -> None:
         try:
-            data = await asyncio.to_thread(encode, entry)
+            data = await in_thread(encode, entry)
             if len(data) <= rules.max_entry:
                 self._put(text, data, rules.lasts(entry.by_fallback) + rules.stale_for)
         except (ValueError, TypeError):
