@@ -4,7 +4,8 @@ BIN := $(VENV)/bin
 TOOLS := .venv-tools
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus pictures runs
+.PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
+.PHONY: faults soak pictures runs
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -48,6 +49,14 @@ dist: $(TOOLS)/.done
 
 corpus: $(VENV)/.dev
 	$(BIN)/python -m tests.support.corpus
+
+# What a router makes of each fault of a vendor or of the network: protocols, plain and streamed, both HTTP engines.
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.support.faults
+
+# Twenty minutes of everything at once: faults, reloads, dashboards, streams that are left.
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.support.soak
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.support.pictures

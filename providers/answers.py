@@ -1,9 +1,13 @@
-"""Whether what came with status 200 is an answer."""
+"""Whether what came with status 200 is an answer, and what of it no caller should see."""
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.finish_reasons import words
+from providers.scrub import SHORTEST, Scrubber
 from providers.types import CompletionRequest, CompletionResponse
 from providers.vendor_errors import FAILED_FINISH
 
@@ -37,3 +41,14 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
         "the answer is empty: no text, no thinking, no tool call, and no tokens made",
         request_id=answer.request_id,
     )
+
+
+def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
+    """The answer, whose names are short and hold no secret that the vendor sends back."""
+    told = {field: getattr(answer, field) for field in ("model", "request_id", "raw_finish_reason")}
+    better = {
+        field: scrub.own(value[:NAME_CHARS])
+        for field, value in told.items()
+        if value is not None and len(value) >= SHORTEST and value != request.model
+    }
+    return answer if better.items() <= told.items() else replace(answer, **better)

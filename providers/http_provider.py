@@ -12,10 +12,8 @@ from contextlib import aclosing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec.structs import replace
-
 from providers.accumulate import as_chunks
-from providers.answers import checked
+from providers.answers import checked, clean
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.error_body import NAME_CHARS, name
@@ -27,7 +25,7 @@ from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted
 from providers.schemas.rules import GENERIC, VendorSchemas
 from providers.schemas.way_back import DecoderBack, way_back
-from providers.scrub import SHORTEST, Scrubber
+from providers.scrub import Scrubber
 from providers.settings import ProviderSettings
 from providers.stream_reading import (
     LineDecoder,
@@ -146,7 +144,12 @@ class HttpProvider(ABC):
         timeout = for_call(self.settings.timeout, request.timeout)
         if not (timeout.first_token is None and timeout.idle is None and timeout.total is None):
             chunks = timed(chunks, timeout, provider=self.name, model=request.model, heard=state.heard)
-        return ChunkStream(chunks, lambda: self._clean(state.response(), request), state.heard)
+        scrub = self._scrub  # not the provider: whoever keeps a stream that has ended keeps no connections
+
+        def response() -> CompletionResponse:
+            return clean(state.response(), request, scrub)
+
+        return ChunkStream(chunks, response, state.heard)
 
     async def count_exact(self, request: CompletionRequest) -> TokenCount:
         """The tokens of a request's prompt, tools and images included, as the vendor's own endpoint counts them.
@@ -343,7 +346,7 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             )
-        answer = self._clean(checked(self.decode(body, request, request_id), request), request)
+        answer = clean(checked(self.decode(body, request, request_id), request), request, self._scrub)
         back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
@@ -357,20 +360,10 @@ class HttpProvider(ABC):
                 setattr(error, text, printable(self._scrub(value, request.extra_headers)))
         error.args = (error.message,)
         if error.partial is not None:
-            error.partial = self._clean(error.partial, request)
+            error.partial = clean(error.partial, request, self._scrub)
         # What it came of belongs to a library, and holds the request with its headers.
         error.__cause__ = error.__context__ = None
         return error
-
-    def _clean(self, answer: CompletionResponse, request: CompletionRequest) -> CompletionResponse:
-        """The answer, whose names are short and hold no secret that the vendor sends back."""
-        told = {field: getattr(answer, field) for field in ("model", "request_id", "raw_finish_reason")}
-        clean = {
-            field: self._scrub.own(value[:NAME_CHARS])
-            for field, value in told.items()
-            if value is not None and len(value) >= SHORTEST and value != request.model
-        }
-        return answer if clean.items() <= told.items() else replace(answer, **clean)
 
 
 async def _error_body(response: HttpResponse) -> bytes:

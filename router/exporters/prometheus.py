@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from router.monitor.subject import Subject
+from router.plan.target import variant_of
 from router.telemetry import sketch
-from router.telemetry.recorder import variant_of
 from router.telemetry.sketch import Sketch
 from router.views.figures import Counts, Snapshot
 

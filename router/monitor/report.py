@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from providers.threads import in_thread
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
-from router.plan.target import Target
+from router.plan.target import Target, names_of
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.events import drained, reloaded
 from router.telemetry.history import Past
-from router.telemetry.recorder import Telemetry, names_of
+from router.telemetry.recorder import Telemetry
 from router.telemetry.windows import ALL, GroupTotals, Windows
 from router.turns import at_once
 from router.views.figures import (

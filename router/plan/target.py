@@ -95,3 +95,15 @@ def digest(shape: object) -> str:
 def sorted_params(params: Mapping[str, Any]) -> str:
     """Write params so that their order does not count."""
     return json.dumps(params, sort_keys=True, default=repr)
+
+
+def names_of(identity: str) -> tuple[str, str | None]:
+    """Return the provider, and `provider/model-id` where it is a target's identity and not a key's."""
+    provider, _, rest = identity.partition(":")
+    _, is_target, model = rest.partition("/")
+    return provider, f"{provider}/{model}" if is_target else None
+
+
+def variant_of(identity: str) -> str:
+    """Return what tells apart a target's identity from those of the same model with other params; "" without any."""
+    return identity.partition("/")[0].partition("~")[2]

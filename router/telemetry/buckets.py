@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from math import inf
 
+from providers.types import Usage
 from router.plan.pricing import exact
 from router.telemetry import sketch
 from router.telemetry.sketch import Sketch
@@ -127,6 +128,32 @@ class Bucket(Totals):
         self.plain = array("d")
         self.firsts = array("d")
         self.wholes = array("d")
+
+    def add_answer(self, seconds: float, first: float | None, usage: Usage, cost: float | None) -> None:
+        """Count an answer.
+
+        Args:
+            seconds: From the call to its end.
+            first: Seconds to the first content of a stream; None for a plain answer.
+            cost: US dollars, None where they are not known.
+        """
+        self.succeeded += 1
+        if first is None:
+            self.plain.append(seconds)
+        else:
+            self.firsts.append(first)
+            self.wholes.append(seconds)
+            if usage.output_tokens and seconds > first:
+                self.stream_tokens += usage.output_tokens
+                self.stream_seconds += seconds - first
+        if usage.input_tokens is not None:
+            self.input_tokens += usage.input_tokens
+        if usage.output_tokens is not None:
+            self.output_tokens += usage.output_tokens
+        if cost is None:
+            self.unpriced += 1
+        else:
+            self.cost += cost
 
     def close(self) -> None:
         """Sort the durations into the sketches; the bucket is not written any more."""

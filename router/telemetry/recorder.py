@@ -13,13 +13,14 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, Usage
-from router.plan.target import Target
+from router.plan.target import Target, names_of
 from router.telemetry.buckets import Bucket, CallCounter
+from router.telemetry.capture import Capture, captured
 from router.telemetry.events import Change, breaker_changed, held
 from router.views.events import Event
 from router.views.figures import KEPT, WINDOW
@@ -35,13 +36,11 @@ log = logging.getLogger("signalbox.events")
 REQUESTS = 500  # that are remembered with their traces
 EVENTS = 500
 NEWS = 1.0  # seconds: a shorter hold is no event
-PREVIEW = 200  # characters
 _NAMES = 1024  # of routes that are told apart
 _TARGETS = 2048  # of one route that are told apart
 _UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
 _AT_ONCE = 30  # buckets that are merged at a step, when their second leaves the window
 
-Capture = Literal["off", "preview", "full"]
 Merged: TypeAlias = dict[tuple[str, str, str], Bucket]  # by kind, route and provider
 
 
@@ -249,18 +248,6 @@ class Telemetry:
         return [*self.older, *leaving, *((second, list(buckets)) for second, buckets in self.recent)]
 
 
-def names_of(identity: str) -> tuple[str, str | None]:
-    """Return the provider, and `provider/model-id` where it is a target's identity and not a key's."""
-    provider, _, rest = identity.partition(":")
-    _, is_target, model = rest.partition("/")
-    return provider, f"{provider}/{model}" if is_target else None
-
-
-def variant_of(identity: str) -> str:
-    """Return what tells apart a target's identity from those of the same model with other params; "" without any."""
-    return identity.partition("/")[0].partition("~")[2]
-
-
 class RequestRecorder:
     """Records one request: each attempt that comes to nothing, and once how the request ended. The request is
     remembered.
@@ -331,7 +318,7 @@ class RequestRecorder:
         bucket = counter.bucket
         if now >= bucket.ends:
             bucket = telemetry.next_bucket(counter, now)
-        _answer(bucket, now - started, first, usage, cost)
+        bucket.add_answer(now - started, first, usage, cost)
         route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         telemetry.requests.append(
@@ -352,7 +339,7 @@ class RequestRecorder:
         self._route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         if self._request is not None:
-            self.captured = _captured(telemetry.capture, self._request, response)
+            self.captured = captured(telemetry.capture, self._request, response)
             self._request = None
         telemetry.requests.append(self)
         self._notify_ended(response)
@@ -466,7 +453,7 @@ class RequestRecorder:
         fallback = answer is not None and answer.tier > 0
         for bucket in self._attempt(target, now):
             wait = before if bucket.counter.kind == "requests" else 0.0
-            _answer(bucket, now - started + wait, None if first is None else first + wait, response.usage, cost)
+            bucket.add_answer(now - started + wait, None if first is None else first + wait, response.usage, cost)
             bucket.fallbacks += fallback
             bucket.hedges += self.hedged
         self._end(response)
@@ -484,35 +471,7 @@ class RequestRecorder:
         return buckets
 
 
-def _answer(bucket: Bucket, seconds: float, first: float | None, usage: Usage, cost: float | None) -> None:
-    bucket.succeeded += 1
-    if first is None:
-        bucket.plain.append(seconds)
-    else:
-        bucket.firsts.append(first)
-        bucket.wholes.append(seconds)
-        if usage.output_tokens and seconds > first:
-            bucket.stream_tokens += usage.output_tokens
-            bucket.stream_seconds += seconds - first
-    if usage.input_tokens is not None:
-        bucket.input_tokens += usage.input_tokens
-    if usage.output_tokens is not None:
-        bucket.output_tokens += usage.output_tokens
-    if cost is None:
-        bucket.unpriced += 1
-    else:
-        bucket.cost += cost
-
-
 def _code(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
         return ErrorCode.CANCELLED
     return str(getattr(error, "code", type(error).__name__))
-
-
-def _captured(capture: Capture, request: CompletionRequest, response: CompletionResponse | None) -> Captured:
-    prompt = "\n\n".join(f"{message.role}: {message.text}" for message in request.messages)
-    answer = "" if response is None else response.text
-    if capture == "full":
-        return Captured(prompt, answer, True)
-    return Captured(prompt[-PREVIEW:], answer[:PREVIEW], False)

@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from router.plan.target import names_of, variant_of
 from router.telemetry import sketch
 from router.telemetry.buckets import Bucket, CallCounter, Totals, known_cost, quantiles_of
-from router.telemetry.recorder import Telemetry, names_of, variant_of
+from router.telemetry.recorder import Telemetry
 from router.telemetry.sketch import Sketch
 from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
 

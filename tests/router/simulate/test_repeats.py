@@ -91,7 +91,7 @@ def test_an_outage_is_bridged(tmp_path: Path) -> None:
 
 def test_a_failed_call_that_others_joined_counts_once(tmp_path: Path) -> None:
     """Many ask the same while the one call for them fails."""
-    fault = "[{at: 0s, for: 20m, who: [a, b], fault: hang}]"
+    fault = "[{at: 0s, for: 40m, who: [a, b], fault: hang}]"
     outcome = play(tmp_path, ", repeats: 95%", events=fault)
     asked = outcome.routes["chat"]
     assert asked.failed == asked.requests
