@@ -176,6 +176,22 @@ def test_a_cause_that_cannot_be_pickled_is_told_in_words() -> None:
     assert b"sk-secret" not in data
 
 
+def test_a_long_chain_of_causes_and_one_in_a_circle_are_pickled_and_copied() -> None:
+    """As an app makes one that raises each failure from the one before."""
+    first = last = UnknownRoute("0")
+    for number in range(1, 41):
+        following = UnknownRoute(str(number))
+        following.__cause__, last = last, following
+    for way in WAYS[:-2]:
+        again, depth = way(last), 0
+        while again.__cause__ is not None:
+            again, depth = again.__cause__, depth + 1
+        assert (str(again), depth) == ("0", 40)
+    first.__cause__ = last
+    for way in WAYS:
+        assert str(way(last).__cause__) == "39"
+
+
 REQUEST = CompletionRequest(
     model="m",
     messages=(Message.user("hi"), Message.tool("1", "sunny")),
