@@ -254,6 +254,14 @@ def test_through_a_process_pool() -> None:
         assert (answer.text, answer.trace.answer.target) == ("hello", "a/x")
 
 
+async def test_what_belongs_to_a_router_says_so() -> None:
+    async with asked(Reply("hello")) as running:
+        for part in (running, running.cache, SyncRouter(running)):
+            for way in WAYS:
+                with pytest.raises(TypeError, match="a router can't be pickled or copied"):
+                    way(part)
+
+
 def test_a_router_as_an_argument_of_a_spawned_process_says_what_to_do() -> None:
     with SyncRouter.from_text(FILE, env={}) as running:
         process = multiprocessing.get_context("spawn").Process(target=use, args=(running,))

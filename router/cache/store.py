@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from router.cache.key import CacheKey, cache_key
 from router.cache.memory import MOST_BYTES, Memory
 from router.cache.worth import is_by_fallback, why_not_stored
 from router.config.units import format_duration
-from router.errors import CacheUnavailable
+from router.errors import ONE_A_PROCESS, CacheUnavailable
 
 if TYPE_CHECKING:
     from router.cache.disk import Disk
@@ -91,6 +91,9 @@ class ResponseCache:
         self._counted_at = -inf
         self._looked_at = -inf
         self._cleared_at: float | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(ONE_A_PROCESS)
 
     # --- what a person asks
 
