@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from providers.accumulate import as_chunks
 from providers.errors import ErrorCode
 from providers.harmless import harmless
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import NotCacheable, cache_key
@@ -127,7 +128,7 @@ class CachedRequests:
             make = partial(cache_key, request, chain.route, chain.answers, rules.namespace)
             texts = [each.content if isinstance(each.content, str) else each.text for each in request.messages]
             large = sum(map(len, texts)) > _LARGE
-            key = (await asyncio.to_thread(make) if large else make()).text()
+            key = (await in_thread(make) if large else make()).text()
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)
