@@ -22,7 +22,7 @@ from router.engine.attempt import complete_once
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import FailOver
-from router.engine.request import Messages, build_request, requirements_of
+from router.engine.request import requirements_of
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -88,9 +88,12 @@ class Engine:
     # --- requests
 
     def begin(
-        self, route: str, messages: Messages, params: Mapping[str, Any]
+        self, route: str, build: Callable[..., CompletionRequest], *asked: Any
     ) -> tuple[Chain, CompletionRequest, Trace]:
-        """Check what an app asks for, and begin its request on the plan of this moment.
+        """Begin a request on the plan of this moment.
+
+        Args:
+            build: makes the request of what is `asked`.
 
         Raises:
             RouterClosed: the router is closed.
@@ -100,7 +103,7 @@ class Engine:
         try:
             if self.closed:
                 raise RouterClosed("this router is closed")
-            request = build_request(route, messages, params)
+            request = build(*asked)
             return self.chain(route), request, trace
         except Exception as error:
             give_trace(error, trace)
