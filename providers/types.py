@@ -163,7 +163,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
     "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
     "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
-    `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off".
+    `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
+    names who asks, for an app's own records: no vendor is told.
     """
 
     model: str
@@ -183,6 +184,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     affinity: str | None = None
     namespace: str | None = None
+    caller: str | None = None
     timeout: dict[str, float | Literal["off"]] | None = None
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None

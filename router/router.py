@@ -32,7 +32,7 @@ from router.views.file import ReloadResult
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
-    from router.cache.cached import CacheControl, CachedRequests
+    from router.cache.cached import CacheControl
     from router.cache.store import ResponseCache
     from router.config import LoadResult
     from router.exporters.prometheus import RouterCollector
@@ -156,40 +156,44 @@ class Router:
         """
         return await self._answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
 
-    def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
+    def stream(
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", can_restart: bool = True, **params: Any
+    ) -> RouterStream:
         """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
 
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream
         raises `ProviderError` with code `stream_interrupted` and the `partial` answer.
+
+        Args:
+            can_restart: False for who can't take back what was shown: a break that the route would mend by beginning
+                anew is raised then; where it can go on from the text, it does.
         """
-        return self._open(*self._engine.begin(route, build_request, route, messages, params), cache)
+        begun = self._engine.begin(route, build_request, route, messages, params)
+        return self._open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     def ask_stream(
-        self, request: CompletionRequest, *, route: str | None = None, cache: CacheControl = "use"
+        self,
+        request: CompletionRequest,
+        *,
+        route: str | None = None,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
     ) -> RouterStream:
         """Stream the answer to a request that is ready: to `stream` what `ask` is to `complete`."""
-        return self._open(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
+        begun = self._engine.begin(route_of(request, route), as_it_is, request)
+        return self._open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     def _answer(
         self, chain: Chain, request: CompletionRequest, trace: Trace, cache: CacheControl
     ) -> Coroutine[Any, Any, CompletionResponse]:
-        cached = self._cached(chain, cache, trace)
+        cached = self._parts.cached(chain, cache, trace)
         if cached is None:
             return self._engine.complete(chain, request, trace)
         return cached.complete(chain, request, trace, cache)
 
-    def _open(self, chain: Chain, request: CompletionRequest, trace: Trace, cache: CacheControl) -> RouterStream:
-        live = LiveStream(self._engine, chain, request, trace)
-        cached = self._cached(chain, cache, trace)
+    def _open(self, live: LiveStream, cache: CacheControl) -> RouterStream:
+        cached = self._parts.cached(live.chain, cache, live.trace)
         return RouterStream(live if cached is None else cached.stream(live, cache))
-
-    def _cached(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedRequests | None:
-        """Return what answers the request out of the cache; None for one that goes past it."""
-        if control == "use" and chain.cache is None:
-            return None
-        from router.cache.cached import skips_cache  # here: only routers with a cache need it
-
-        return None if skips_cache(chain, control, trace) else self._parts.caching()
 
     @property
     def cache(self) -> ResponseCache:

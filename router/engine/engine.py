@@ -104,6 +104,7 @@ class Engine:
             if self.closed:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
+            trace.caller = request.caller
             return self.chain(route), request, trace
         except Exception as error:
             give_trace(error, trace)

@@ -82,10 +82,10 @@ class Trace:
     """The entries of one request in order, and which revision of the file it ran on.
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
-    not; "" where the route has none.
+    not; "" where the route has none. `caller` is who asked, by the request's own word.
     """
 
-    __slots__ = ("cache", "entries", "revision", "route", "seconds")
+    __slots__ = ("cache", "caller", "entries", "revision", "route", "seconds")
 
     def __init__(self, route: str, revision: str) -> None:
         self.route = route
@@ -93,6 +93,7 @@ class Trace:
         self.entries: list[Entry] = []
         self.seconds = 0.0
         self.cache = ""
+        self.caller: str | None = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -128,7 +129,8 @@ class Trace:
     def render(self) -> str:
         """The trace for people: a headline and one line an entry."""
         cache = f"  cache: {self.cache}" if self.cache else ""
-        lines = [f"route {one_line(self.route)}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        caller = f"  caller {one_line(self.caller)}" if self.caller else ""
+        lines = [f"route {one_line(self.route)}{caller}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
@@ -136,6 +138,7 @@ class Trace:
         """The trace for machines, ready for JSON."""
         return {
             "route": self.route,
+            "caller": self.caller,
             "revision": self.revision,
             "seconds": self.seconds,
             "cache": self.cache,
