@@ -76,12 +76,18 @@ Part: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart
 
 
 class ToolCall(Struct, frozen=True):
-    """A call that the model asks for. `arguments` is None when they are not a JSON object."""
+    """A call that the model asks for. `arguments` is None when they are not a JSON object.
+
+    `opaque` are fields that its maker wants back with it unread, such as Gemini's signature. `origin` is their maker,
+    `provider/model`: they are sent back only there.
+    """
 
     id: str
     name: str
     arguments: dict[str, Any] | None
     raw_arguments: str = ""
+    opaque: dict[str, Any] | None = None
+    origin: str | None = None
 
     def result(self, result: str, *, is_error: bool = False) -> ToolInvocation:
         """This call with its result, ready to be sent back by `.message()`."""
@@ -237,12 +243,16 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A fragment of a tool call; `id` and `name` come once, `arguments` are text fragments."""
+    """A fragment of a tool call; `id` and `name` come once, `arguments` are text fragments.
+
+    `opaque` is the call's, whole; it may come last, alone.
+    """
 
     index: int
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    opaque: dict[str, Any] | None = None
 
 
 class StreamChunk(Struct, frozen=True):
