@@ -24,6 +24,8 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
     Raises:
         ProviderError: what its finish reason stands for; PROTOCOL_ERROR for no answer.
     """
+    if answer.text and answer.finish_reason != "error":  # as nearly all
+        return answer
     raw = (answer.raw_finish_reason or "")[:100].lower()
     failed = next((FAILED_FINISH[word] for word in words(raw) if word in FAILED_FINISH), None)
     is_empty = not (answer.text or answer.thinking or answer.tool_calls)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
 from providers.errors import ErrorCode, ProviderError
-from providers.lenient_json import opaque_of
+from providers.lenient_json import opaque_of_call
 from providers.surrogates import without_halves
 from providers.types import (
     CompletionRequest,
@@ -43,7 +43,8 @@ def coerce_messages(messages: MessagesLike) -> tuple[Message, ...]:
         ProviderError: INVALID_REQUEST; the message names the place, such as `messages[2].content[0]`.
     """
     if isinstance(messages, str):
-        return (without_halves(Message("user", messages)),)
+        message = Message("user", messages)
+        return (message if messages.isascii() else without_halves(message),)
     if isinstance(messages, Message):
         return (without_halves(_sound(messages, "messages")),)
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
@@ -311,9 +312,9 @@ def _tool_call(call: Any, where: str) -> ToolCall:
     if not isinstance(name, str):
         invalid(f'{where}.function: "name" is missing')
     if isinstance(arguments, Mapping):
-        return ToolCall(str(call_id or ""), name, dict(arguments), opaque=opaque_of(call))
+        return ToolCall(str(call_id or ""), name, dict(arguments), opaque=opaque_of_call(call))
     raw = arguments if isinstance(arguments, str) else ""
-    return ToolCall(str(call_id or ""), name, parse_arguments(raw), raw, opaque_of(call))
+    return ToolCall(str(call_id or ""), name, parse_arguments(raw), raw, opaque_of_call(call))
 
 
 def _tool(tool: Any, where: str) -> Tool:

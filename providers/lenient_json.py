@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-_MOST_TOKENS = 10**12  # more is no count; sums and quotients of it would not fit a float
+MOST_TOKENS = 10**12  # more is no count; sums and quotients of it would not fit a float
 _NULL_WORDS = frozenset({"null", "none", "nil", "undefined"})
 
 
@@ -33,7 +33,7 @@ def as_count(value: object) -> int | None:
     """A number of tokens; None for anything else. Some gateways send whole numbers as floats."""
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 def as_word(value: object) -> str | None:
@@ -87,7 +87,7 @@ OF_GOOGLE = "extra_content"  # where Google's servers have Gemini's signature of
 OF_LITELLM = "provider_specific_fields"  # where LiteLLM's proxy has it
 
 
-def opaque_of(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+def opaque_of_call(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """What of a chat server's entry for a call has to go back with it, unread; None where there is nothing."""
     google = entry.get(OF_GOOGLE)
     if isinstance(google, Mapping) and google:

@@ -125,7 +125,8 @@ def _written(secret: str) -> str:
 def _ways(char: str) -> str:
     quoted = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
     escaped = json.dumps(char)[1:-1]
-    units = char.encode("utf-16-be", "surrogatepass").hex()
+    point = ord(char)  # JSON writes what lies beyond U+FFFF as a pair of surrogates (RFC 8259, section 7)
+    units = f"{point:04x}" if point < 0x10000 else f"{0xD7C0 + (point >> 10):04x}{0xDC00 + (point & 0x3FF):04x}"
     in_json = "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
     ways = {char, escaped, f"\\{char}", html.escape(char), f"&#{ord(char)};"} | ({"+"} if char == " " else set())
     exact = [re.escape(way) for way in sorted(ways, key=len, reverse=True)]

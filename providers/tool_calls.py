@@ -151,7 +151,7 @@ class ToolCallAssembler:
     # --- what goes back with them
 
     def attach(self, index: object, call_id: str | None, opaque: dict[str, Any]) -> None:
-        """Keep what a vendor wants back with a call, see `opaque_of`; it may come before or after the call.
+        """Keep what a vendor wants back with a call, see `opaque_of_call`; it may come before or after the call.
 
         It belongs to the call of that id, else of that index, else to the newest; where none is, it stands beside.
         """

@@ -151,7 +151,8 @@ class _AiohttpAnswer:
         self._finished = False
         self._others = others
         self.status = answer.status
-        self.headers = joined(list(answer.headers.items()))
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        self.headers = headers if len(headers) == len(answer.headers) else joined(list(answer.headers.items()))
         others.add(self)
 
     async def read_some(self) -> bytes:

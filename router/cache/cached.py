@@ -19,7 +19,7 @@ from providers.accumulate import as_chunks
 from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
-from router.cache.key import CacheKey, NotCacheable, cache_key
+from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
@@ -37,7 +37,7 @@ _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a th
 
 
 # What is asked, the request's own timeouts, and whether its answer may begin anew.
-Flight: TypeAlias = tuple[CacheKey, frozenset[tuple[str, object]], bool]
+Flight: TypeAlias = tuple[str, frozenset[tuple[str, object]], bool]
 
 
 class Found(NamedTuple):
@@ -45,7 +45,7 @@ class Found(NamedTuple):
     fails.
     """
 
-    key: CacheKey | None
+    key: str | None
     fresh: Entry | None = None
     spare: Entry | None = None
 
@@ -132,8 +132,9 @@ class CachedRequests:
         assert rules is not None, "only requests of routes with a cache come here"
         try:
             make = partial(cache_key, request, chain.route, chain.answers, rules.namespace)
-            large = sum(len(message.text) for message in request.messages) > _LARGE
-            key = await asyncio.to_thread(make) if large else make()
+            texts = [each.content if isinstance(each.content, str) else each.text for each in request.messages]
+            large = sum(map(len, texts)) > _LARGE
+            key = (await asyncio.to_thread(make) if large else make()).text()
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)
@@ -153,7 +154,7 @@ class CachedRequests:
 
     def join(
         self,
-        key: CacheKey,
+        key: str,
         chain: Chain,
         request: CompletionRequest,
         trace: Trace,
@@ -174,15 +175,16 @@ class CachedRequests:
 
         def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
-            with harmless:
+            try:
                 trace.cache = self.cache.keep(key, response, chain.cache)
+            except Exception as error:
+                harmless.note(error)
 
         def on_end() -> None:
             if self._calls.get(flight) is joined:
                 del self._calls[flight]
 
         joined = SharedCall(on_answer, on_end)
-        joined.join()
         self._calls[flight] = start(joined)
         return joined, True
 
@@ -296,7 +298,7 @@ class CachedStream:
         finally:
             self.recorder = self._live.recorder
 
-    async def _joined(self, key: CacheKey, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
+    async def _joined(self, key: str, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
         """From the call that all identical requests share; what it fails with may leave the spare to be served."""
         chain, clock = self._live.chain, asyncio.get_running_loop().time
         shared, is_first = self._requests.join(

@@ -20,7 +20,7 @@ from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
-_SECRET_FILE = re.compile(r"\$\{file:([^}]*)\}")
+_SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
 _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")

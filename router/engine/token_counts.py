@@ -26,6 +26,9 @@ async def count_exact(provider: Provider, target: Target, request: CompletionReq
     return await provider.count_exact(for_target(request, target))
 
 
+_FIRST, _EVERY = 16, 16  # answers that are learned from: so many at first, then each so many
+
+
 class TokenCounts:
     """Token counts, corrected by what each target's prompts really cost."""
 
@@ -49,7 +52,9 @@ class TokenCounts:
         learned = self._learned.get(target.identity)
         if learned is None:
             learned = self._learned[target.identity] = Learned()
-        if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
+        learned.answers += 1
+        is_due = learned.answers <= _FIRST or learned.answers % _EVERY == 0
+        if is_due and all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)
 
     def forget(self, target: Target) -> None:

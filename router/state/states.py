@@ -142,7 +142,7 @@ class States:
     ) -> Refusal | None:
         """Say why the target gets no call with this key now; None when it may."""
         state, guard = self.target(target), self.key_guard(target, key)
-        if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
+        if _is_clear(state, now) and _is_clear(guard, now) and not state.pacing:
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
@@ -193,7 +193,7 @@ class States:
         end = loop.time() + seconds
         own = self.target(target).limits
         if not own.full:
-            own.acquire_slot()
+            own.in_flight += 1
         elif not await own.wait_for_slot(seconds):
             return None
         key = None
@@ -210,7 +210,7 @@ class States:
         free = [key for key, allowance in limits_by_key.items() if not allowance.full]
         if free:
             key = min(free, key=lambda candidate: limits_by_key[candidate].in_flight)
-            limits_by_key[key].acquire_slot()
+            limits_by_key[key].in_flight += 1
             return key
         loop = asyncio.get_running_loop()
         lines = {loop.create_task(allowance.wait_for_slot(seconds)): key for key, allowance in limits_by_key.items()}
@@ -276,8 +276,8 @@ class States:
             if not (state.limits.is_unlimited and guard.limits.is_unlimited):
                 reserved = _reserve(state.limits, guard.limits, prompt, target.bound(max_tokens), now, now)
         if not placed:
-            state.limits.acquire_slot()
-            guard.limits.acquire_slot()
+            state.limits.in_flight += 1
+            guard.limits.in_flight += 1
         return Lease(guards, key, reserved, now, prompt, charge)
 
     def find_target(self, identity: str) -> TargetState | None:
@@ -290,7 +290,8 @@ class States:
 
     def share(self, target: Target, now: float) -> float:
         """Return the part of its weight that a target gets."""
-        return self.target(target).breaker.share(now)
+        breaker = self.target(target).breaker
+        return 1.0 if breaker.closed_at == -inf else breaker.share(now)
 
     def in_flight(self, target: Target) -> int:
         """Count the calls of a target that are under way."""
@@ -301,6 +302,13 @@ def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
     guard.breaker.rules = breaker
     if guard.limits.rules != limits:
         guard.limits.change(limits)
+
+
+def _is_clear(guard: Guard, now: float) -> bool:
+    """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
+    return (
+        guard.breaker.state == "closed" and guard.held_until <= now and guard.limits.is_unlimited and not guard.draining
+    )
 
 
 def _reserve(
