@@ -153,3 +153,10 @@ def test_where_a_protocol_has_no_place_the_answer_is_as_without(writer: Any) -> 
         chunks = [*as_chunks(CompletionResponse(tool_calls=(call,)))[:-1], StreamChunk(tool_calls=tail, done=True)]
         written.append(b"".join([out.start(), *map(out.chunk, chunks), out.end()]))
     assert written[0] == written[1]
+
+
+def test_what_comes_last_alone_is_one_piece_of_a_chat_stream() -> None:
+    """No empty arguments beside it."""
+    writer = openai_chat.ChatStreamWriter(Head("1", MODEL, 0.0))
+    written = writer.chunk(StreamChunk(tool_calls=(ToolCallDelta(0, opaque=GOOGLE),)))
+    assert (written.count(b"data: "), b"arguments" in written, b"SIG" in written) == (1, False, True)
