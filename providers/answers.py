@@ -47,7 +47,7 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
 
 def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
     """The answer, whose names are short and hold no secret that the vendor sends back."""
-    told = {field: getattr(answer, field) for field in ("model", "request_id", "raw_finish_reason")}
+    told = {field: getattr(answer, field) for field in ("model", "id", "request_id", "raw_finish_reason")}
     better = {
         field: scrub.own(value[:NAME_CHARS])
         for field, value in told.items()

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from providers.accumulate import as_chunks
 from providers.answers import checked, clean
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 _ERROR_BYTES = 256 * 1024  # of an error's body that are read
+_PAGES = 100  # of a vendor's models that are asked for; a server could go on for ever
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
 
@@ -181,27 +183,25 @@ class HttpProvider(ABC):
         """
         request = CompletionRequest(model="", messages=())
         found: set[str] = set()
-        path: str | None = self.models_path
-        while path is not None:
+        path = self.models_path
+        for _ in range(_PAGES):
             body = await self._ask("GET", path, None, request)
             entries = as_list(as_dict(body).get("data")) or as_list(as_dict(body).get("models"))
-            found |= {
-                self._scrub.own(model[:NAME_CHARS])
-                for entry in map(as_dict, entries)
-                if (model := as_str(entry.get("id") or entry.get("model")))
-            }
+            ids = (as_str(entry.get("id") or entry.get("model")) for entry in map(as_dict, entries))
+            found |= {self._scrub.own(model[:NAME_CHARS]) for model in ids if model}
             # Anthropic gives its models in pages.
             more = as_dict(body).get("has_more") is True and as_str(as_dict(body).get("last_id"))
-            path = f"{self.models_path}?limit=1000&after_id={more}" if more else None
+            if not more:
+                break
+            path = f"{self.models_path}?limit=1000&after_id={quote(more[:NAME_CHARS], safe='')}"
         return tuple(sorted(found))
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest) -> Any:
         """One small question beside the chat; gives the decoded answer."""
         try:
             response = await self._send(method, path, body, request)
-            data = await response.read()
             try:
-                return parse_json(data)
+                return parse_json(await response.read())
             except ValueError:
                 raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is no JSON") from None
         except ProviderError as error:

@@ -16,7 +16,9 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
+from providers.errors import ErrorCode
 from providers.harmless import harmless
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import NotCacheable, cache_key
@@ -134,7 +136,7 @@ class CachedRequests:
             make = partial(cache_key, request, chain.route, chain.answers, rules.namespace)
             texts = [each.content if isinstance(each.content, str) else each.text for each in request.messages]
             large = sum(map(len, texts)) > _LARGE
-            key = (await asyncio.to_thread(make) if large else make()).text()
+            key = (await in_thread(make) if large else make()).text()
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)
@@ -149,7 +151,7 @@ class CachedRequests:
     @staticmethod
     def _none(chain: Chain, trace: Trace, control: CacheControl) -> Found:
         if control == "only":
-            raise RouteExhausted(chain.route, trace, note='the cache has no answer to this (cache="only")')
+            raise _not_cached(chain, trace, "the cache has no answer to this")
         return Found(None)
 
     def join(
@@ -231,8 +233,13 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
         trace.cache = "skipped, as asked" if chain.cache is not None else ""
         return True
     if chain.cache is None and control == "only":
-        raise RouteExhausted(chain.route, trace, note='the route keeps no answers (cache="only")')
+        raise _not_cached(chain, trace, "the route keeps no answers")
     return chain.cache is None
+
+
+def _not_cached(chain: Chain, trace: Trace, why: str) -> RouteExhausted:
+    """Make the error of a request that wants a stored answer only: no vendor is busy, and waiting helps nobody."""
+    return RouteExhausted(chain.route, trace, note=f'{why} (cache="only")', code=ErrorCode.UNSUPPORTED)
 
 
 def _own_timeouts(request: CompletionRequest) -> frozenset[tuple[str, object]]:

@@ -8,18 +8,19 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 from msgspec.structs import replace
 
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import BadEntry, Entry, decode, encode
 from router.cache.key import CacheKey, cache_key
 from router.cache.memory import MOST_BYTES, Memory
 from router.cache.worth import is_by_fallback, why_not_stored
 from router.config.units import format_duration
-from router.errors import CacheUnavailable
+from router.errors import ONE_A_PROCESS, CacheUnavailable
 
 if TYPE_CHECKING:
     from router.cache.disk import Disk
@@ -90,6 +91,9 @@ class ResponseCache:
         self._counted_at = -inf
         self._looked_at = -inf
         self._cleared_at: float | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(ONE_A_PROCESS)
 
     # --- what a person asks
 
@@ -295,7 +299,7 @@ class ResponseCache:
 
     async def _keep_large(self, text: str, entry: Entry, rules: CacheRules) -> None:
         try:
-            data = await asyncio.to_thread(encode, entry)
+            data = await in_thread(encode, entry)
             if len(data) <= rules.max_entry:
                 self._put(text, data, rules.lasts(entry.by_fallback) + rules.stale_for)
         except (ValueError, TypeError):

@@ -146,6 +146,22 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
     return Call(target, tier_index, context.states.best_key(target, prompt, max_tokens, now, without))
 
 
+def refusal(
+    context: RequestContext, target: Target, key: Key, *, placed: bool = False, reserved: bool = False
+) -> Refusal | None:
+    """Say why the target gets no call with this key now, after a wait; None when it may.
+
+    Args:
+        placed: its place is had already.
+        reserved: so is what it takes of the limits.
+    """
+    now, needs = context.clock(), context.requirements
+    prompt, max_tokens = (0.0, 0) if reserved else (needs.prompt_tokens, needs.max_tokens)
+    return over_budget(context, target, now) or context.states.refusal_for_key(
+        target, key, prompt, max_tokens, now, placed=placed
+    )
+
+
 def over_budget(context: RequestContext, target: Target, now: float) -> Refusal | None:
     """Say why a budget keeps the target from being called; None when none does."""
     if context.spending is None:

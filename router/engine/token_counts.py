@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 from providers.base import CountsExactly, Provider
 from providers.coerce import coerce_messages, coerce_tools
 from providers.errors import ErrorCode, ProviderError
+from providers.threads import in_thread
 from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
 from providers.types import CompletionRequest, TokenCount, Usage
 from router.engine.request import Messages, for_target
@@ -37,7 +37,7 @@ class TokenCounts:
 
     async def of(self, provider: Provider, target: Target, messages: Messages, tools: Sequence[Any]) -> TokenCount:
         """Count a prompt's tokens. Nothing is sent; the tokenizer runs in a thread."""
-        count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
+        count = await in_thread(provider.count_tokens, coerce_messages(messages), target.model)
         learned = self._learned.get(target.identity)
         count = count if learned is None else learned.corrected(count)
         if not tools:

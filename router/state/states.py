@@ -138,9 +138,13 @@ class States:
         return soonest
 
     def refusal_for_key(
-        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
+        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float, *, placed: bool = False
     ) -> Refusal | None:
-        """Say why the target gets no call with this key now; None when it may."""
+        """Say why the target gets no call with this key now; None when it may.
+
+        Args:
+            placed: its place is had already.
+        """
         state, guard = self.target(target), self.key_guard(target, key)
         if _is_clear(state, now) and _is_clear(guard, now) and not state.pacing:
             return None
@@ -157,7 +161,7 @@ class States:
         held = max(state.held(key), guard.held_until)
         if held > now:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
-        if state.limits.full or guard.limits.full:
+        if not placed and (state.limits.full or guard.limits.full):
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
         bound = target.bound(max_tokens)
         wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
@@ -203,6 +207,11 @@ class States:
             if key is None:
                 own.release_slot()
         return key
+
+    def give_up_slot(self, target: Target, key: Key) -> None:
+        """Free the place of a call that is not made; the next in line gets it."""
+        for guard in self.guards(target, key):
+            guard.limits.release_slot()
 
     async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
         """Wait at all keys, and take the place of whichever has one first."""
