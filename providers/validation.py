@@ -42,7 +42,11 @@ def validate(request: CompletionRequest) -> None:
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
     _check_numbers(request)
-    _check_more(request)
+    if not (
+        request.extra_body is request.extra_headers is request.metadata is None
+        and request.affinity is request.namespace is request.caller is None
+    ):
+        _check_more(request)
     if request.stop and not all(isinstance(text, str) and text for text in request.stop):
         invalid("stop: every stop sequence has to be a string with at least one character")
     thinking = request.thinking

@@ -67,7 +67,9 @@ class Lease:
         self.started = now
 
     def succeeded(self, now: float, response: CompletionResponse | None = None, *, plain: bool = False) -> None:
-        """Report that the answer is whole; a `plain` one began with it (of a stream `first_token` tells that)."""
+        """Report that the answer is whole, with plausible counts; a `plain` one began with it (of a stream
+        `first_token` tells that).
+        """
         if self._end():
             (state, guard), (permit, shared) = self._guards, self._permits
             seconds = now - self.started
@@ -78,7 +80,11 @@ class Lease:
                 paced = state.paced(self.key)
                 paced.hits = 0
                 paced.doubt.clear()
-            self._settle(now, response, whole=True)
+            usage = None if response is None else response.usage
+            if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+                self._settle(now, response, whole=True)
+            else:
+                self._settle_as(now, usage, estimated=False)
             if plain:
                 self.first_token(seconds, now, streaming=False)
 
