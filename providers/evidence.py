@@ -168,7 +168,8 @@ ROWS: tuple[Row, ...] = (
             r"|on hold|inactive|not active|(?:is|was|has been) blocked|restricted|locked|archived"
             r"|not (?:been )?verified)\b",
             r"\b(?:trial|subscription|license) (?:\w{1,8} )?(?:has |is )?(?:expired|ended|over)\b",
-            r"\b(?:account|key) blocked\b|account_deactivated|organization_on_hold|cmek_key_disabled|organization has been disabled",
+            r"\b(?:account|key) blocked\b",
+            r"account_deactivated|organization_on_hold|cmek_key_disabled|organization has been disabled",
             r"\bip (?:address(?:es)? )?(?:[^.]|\.\d){0,60}?(?:not (?:allowed|authori[sz]ed|permitted|in\b)"
             r"|white ?-?list|allow ?-?list|blocked)",
             r"(?:api|service)\b[^.]{0,80}?(?:has not been used in project|is disabled|not been enabled)",
