@@ -24,6 +24,8 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
     Raises:
         ProviderError: what its finish reason stands for; PROTOCOL_ERROR for no answer.
     """
+    if answer.text and answer.finish_reason != "error":  # as nearly all
+        return answer
     raw = (answer.raw_finish_reason or "")[:100].lower()
     failed = next((FAILED_FINISH[word] for word in words(raw) if word in FAILED_FINISH), None)
     is_empty = not (answer.text or answer.thinking or answer.tool_calls)
@@ -45,7 +47,7 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
 
 def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
     """The answer, whose names are short and hold no secret that the vendor sends back."""
-    told = {field: getattr(answer, field) for field in ("model", "request_id", "raw_finish_reason")}
+    told = {field: getattr(answer, field) for field in ("model", "id", "request_id", "raw_finish_reason")}
     better = {
         field: scrub.own(value[:NAME_CHARS])
         for field, value in told.items()

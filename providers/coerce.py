@@ -42,7 +42,8 @@ def coerce_messages(messages: MessagesLike) -> tuple[Message, ...]:
         ProviderError: INVALID_REQUEST; the message names the place, such as `messages[2].content[0]`.
     """
     if isinstance(messages, str):
-        return (without_halves(Message("user", messages)),)
+        message = Message("user", messages)
+        return (message if messages.isascii() else without_halves(message),)
     if isinstance(messages, Message):
         return (without_halves(_sound(messages, "messages")),)
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):

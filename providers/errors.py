@@ -141,6 +141,8 @@ def _again(kind: type[SignalboxError], args: tuple[Any, ...]) -> SignalboxError:
 
 
 def _portable(cause: BaseException | None) -> BaseException | None:
+    if isinstance(cause, SignalboxError):  # it can be, and to try it at each link of a long chain would take for ever
+        return cause
     try:
         pickle.loads(pickle.dumps(cause))
     except Exception:  # whatever a class of somebody else raises: many can't be made again from their arguments

@@ -24,6 +24,12 @@ class _Harmless:
     ) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
+        self.note(error)
+        return True
+
+    def note(self, error: Exception) -> None:
+        """Log a failure that changes nothing. Where every call goes: `try` costs nothing in place of 0.13 µs."""
+        where = error.__traceback__
         while where is not None and where.tb_next is not None:
             where = where.tb_next
         place = ("", 0) if where is None else (where.tb_frame.f_code.co_filename, where.tb_lineno)
@@ -33,7 +39,6 @@ class _Harmless:
                 self._told.clear()
             self._told.add(told)
             log.error("a report of a request failed, which changes nothing for the request", exc_info=error)
-        return True
 
 
 harmless = _Harmless()

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from providers.accumulate import as_chunks
 from providers.answers import checked, clean
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
-from providers.error_body import NAME_CHARS, name
+from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.lenient_json import as_dict, as_list, as_str
@@ -38,7 +39,7 @@ from providers.stream_reading import (
 )
 from providers.surrogates import encode_json
 from providers.timeouts import bounded, for_call, timed
-from providers.transport.headers import remaining_quota
+from providers.transport.headers import TELLING, remaining_quota
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -46,6 +47,7 @@ from providers.types import (
     ModelCapabilities,
     RemainingQuota,
     StreamChunk,
+    Timeout,
     TokenCount,
 )
 from providers.validation import validate
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 _ERROR_BYTES = 256 * 1024  # of an error's body that are read
+_PAGES = 100  # of a vendor's models that are asked for; a server could go on for ever
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
 
@@ -87,7 +90,7 @@ class HttpProvider(ABC):
 
     @abstractmethod
     def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
-        """Read a plain answer; raises ProviderError when it is none."""
+        """Read a plain answer; raises ProviderError when it is none, or carries an error (`error_in`)."""
 
     @abstractmethod
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
@@ -132,7 +135,7 @@ class HttpProvider(ABC):
         Raises:
             ProviderError: whatever failed.
         """
-        call, timeout = self._complete(request), for_call(self.settings.timeout, request.timeout)
+        call, timeout = self._complete(request), self._timeout_of(request)
         if timeout.answer is None and timeout.total is None:
             return await call
         return await bounded(call, timeout, provider=self.name, model=request.model)
@@ -141,7 +144,7 @@ class HttpProvider(ABC):
         """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
         state = StreamState(CompletionResponse(model=request.model, provider=self.name))
         chunks: AsyncIterator[StreamChunk] = self._stream(request, state)
-        timeout = for_call(self.settings.timeout, request.timeout)
+        timeout = self._timeout_of(request)
         if not (timeout.first_token is None and timeout.idle is None and timeout.total is None):
             chunks = timed(chunks, timeout, provider=self.name, model=request.model, heard=state.heard)
         scrub = self._scrub  # not the provider: whoever keeps a stream that has ended keeps no connections
@@ -180,18 +183,17 @@ class HttpProvider(ABC):
         """
         request = CompletionRequest(model="", messages=())
         found: set[str] = set()
-        path: str | None = self.models_path
-        while path is not None:
+        path = self.models_path
+        for _ in range(_PAGES):
             body = await self._ask("GET", path, None, request)
             entries = as_list(as_dict(body).get("data")) or as_list(as_dict(body).get("models"))
-            found |= {
-                self._scrub.own(model[:NAME_CHARS])
-                for entry in map(as_dict, entries)
-                if (model := as_str(entry.get("id") or entry.get("model")))
-            }
+            ids = (as_str(entry.get("id") or entry.get("model")) for entry in map(as_dict, entries))
+            found |= {self._scrub.own(model[:NAME_CHARS]) for model in ids if model}
             # Anthropic gives its models in pages.
             more = as_dict(body).get("has_more") is True and as_str(as_dict(body).get("last_id"))
-            path = f"{self.models_path}?limit=1000&after_id={more}" if more else None
+            if not more:
+                break
+            path = f"{self.models_path}?limit=1000&after_id={quote(more[:NAME_CHARS], safe='')}"
         return tuple(sorted(found))
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest) -> Any:
@@ -199,11 +201,7 @@ class HttpProvider(ABC):
         try:
             response = await self._send(method, path, body, request)
             try:
-                data = await response.read()
-            finally:
-                await response.aclose()
-            try:
-                return parse_json(data)
+                return parse_json(await response.read())
             except ValueError:
                 raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is no JSON") from None
         except ProviderError as error:
@@ -226,13 +224,15 @@ class HttpProvider(ABC):
 
     # --- how it is done
 
+    def _timeout_of(self, request: CompletionRequest) -> Timeout:
+        timeout = self.settings.timeout
+        return for_call(timeout, request.timeout) if request.timeout else timeout
+
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
             response, left_out = await self._open(request, stream=False)
-            try:
-                return with_left_out(self._whole(await response.read(), response, request), left_out)
-            finally:
-                await response.aclose()
+            answer = self._whole(await response.read(), response, request)
+            return with_left_out(answer, left_out) if left_out else answer
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
@@ -272,7 +272,7 @@ class HttpProvider(ABC):
             validate(request)
         if not _says_words_alone(request):
             request = adapted(request, self.schema_rules)
-        refusals = self._refused.of(request.model)
+        refusals = self._refused.get(request.model, ())
         edited = False  # what was said before was changed
         for repeats in range(_REPEATS + 1):
             path, body = self.encode(request, stream=stream)
@@ -303,10 +303,13 @@ class HttpProvider(ABC):
             connect=request.timeout.get("connect") if request.timeout else None,
         )
         if 200 <= response.status < 300:
-            with harmless:
-                told = remaining_quota(response.headers, time.time())
-                if told is not None:
-                    self._quotas[request.model] = told
+            if not TELLING.isdisjoint(response.headers):
+                try:
+                    told = remaining_quota(response.headers, time.time())
+                    if told is not None:
+                        self._quotas[request.model] = told
+                except Exception as error:
+                    harmless.note(error)
             return response
         try:
             raise classify(
@@ -342,11 +345,15 @@ class HttpProvider(ABC):
                 request_id=request_id,
                 body_excerpt=error.body_excerpt,
             ) from None
-        if error_in(body):
+        try:
+            answer = self.decode(body, request, request_id)
+        except ProviderError:
+            if not error_in(body):
+                raise
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
-            )
-        answer = clean(checked(self.decode(body, request, request_id), request), request, self._scrub)
+            ) from None
+        answer = clean(checked(answer, request), request, self._scrub)
         back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
@@ -389,4 +396,5 @@ def _says_words_alone(request: CompletionRequest) -> bool:
 
 
 def _request_id(response: HttpResponse) -> str | None:
-    return name(response.headers.get("x-request-id") or response.headers.get("request-id"))
+    found = response.headers.get("x-request-id") or response.headers.get("request-id")
+    return found[:NAME_CHARS] if found else None

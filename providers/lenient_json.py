@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-_MOST_TOKENS = 10**12  # more is no count; sums and quotients of it would not fit a float
+MOST_TOKENS = 10**12  # more is no count; sums and quotients of it would not fit a float
 _NULL_WORDS = frozenset({"null", "none", "nil", "undefined"})
 
 
@@ -32,7 +32,7 @@ def as_count(value: object) -> int | None:
     """A number of tokens; None for anything else. Some gateways send whole numbers as floats."""
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 def as_word(value: object) -> str | None:

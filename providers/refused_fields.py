@@ -104,19 +104,15 @@ class Refusal(msgspec.Struct, frozen=True):
         return self.value is None or _get(body, self.field) == self.value
 
 
-class RefusedFields:
-    """What the models of one provider were seen to refuse; the oldest model is forgotten when there are too many."""
-
-    def __init__(self) -> None:
-        self._by_model: dict[str, tuple[Refusal, ...]] = {}
-
-    def of(self, model: str) -> tuple[Refusal, ...]:
-        return self._by_model.get(model, ())
+class RefusedFields(dict[str, tuple[Refusal, ...]]):
+    """What the models of one provider were seen to refuse, by the model's name; the oldest is forgotten when there are
+    too many.
+    """
 
     def learn(self, model: str, refusals: tuple[Refusal, ...]) -> None:
-        if model not in self._by_model and len(self._by_model) >= _MODELS:
-            del self._by_model[next(iter(self._by_model))]
-        self._by_model[model] = refusals[-_FIELDS:]
+        if model not in self and len(self) >= _MODELS:
+            del self[next(iter(self))]
+        self[model] = refusals[-_FIELDS:]
 
 
 def refused(error: ProviderError, body: dict[str, Any]) -> tuple[Refusal, ...]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from providers.settings import ProviderSettings
+from providers.transport.environment import proxies_of
 
 HIDDEN = "[key]"
 SHORTEST = 8  # characters: a shorter secret, such as "ollama", would be blanked out of common words
@@ -70,9 +72,10 @@ def secrets_of(settings: ProviderSettings) -> Iterator[str]:
     if settings.client_cert is not None and settings.client_cert.secret:
         yield settings.client_cert.secret
     yield from _of_headers(settings.headers)
-    for url in (settings.base_url, settings.proxy):
+    proxies = proxies_of(os.environ) if settings.proxy is None else [settings.proxy]
+    for url in (settings.base_url, *proxies):
         if isinstance(url, str):
-            yield from _of_url(url)
+            yield from of_url(url)
 
 
 def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
@@ -82,7 +85,8 @@ def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
             yield value.partition(" ")[2].strip()  # what follows `Bearer` or `Basic`
 
 
-def _of_url(url: str) -> Iterator[str]:
+def of_url(url: str) -> Iterator[str]:
+    """The user and password of an address, and the values of its query."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -94,7 +98,7 @@ def _of_url(url: str) -> Iterator[str]:
         yield f"{user}:{password}"
     for name, value in parse_qsl(parts.query):
         if name not in ("api-version", "version"):
-            yield value
+            yield from (value, quote(value))
 
 
 def _without(text: str, pattern: re.Pattern[str]) -> str:
@@ -125,7 +129,8 @@ def _written(secret: str) -> str:
 def _ways(char: str) -> str:
     quoted = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
     escaped = json.dumps(char)[1:-1]
-    units = char.encode("utf-16-be", "surrogatepass").hex()
+    point = ord(char)  # JSON writes what lies beyond U+FFFF as a pair of surrogates (RFC 8259, section 7)
+    units = f"{point:04x}" if point < 0x10000 else f"{0xD7C0 + (point >> 10):04x}{0xDC00 + (point & 0x3FF):04x}"
     in_json = "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
     ways = {char, escaped, f"\\{char}", html.escape(char), f"&#{ord(char)};"} | ({"+"} if char == " " else set())
     exact = [re.escape(way) for way in sorted(ways, key=len, reverse=True)]

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 # How a stream of server-sent events begins: with a field or a comment.
 _EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")
 _BOM = b"\xef\xbb\xbf"
+MAX_STREAM = 512 * 1024 * 1024  # bytes; a token takes some 300 of them, so that is over a million tokens
 LATE = 5.0  # seconds that the end of a whole answer is waited for
+_TELLING = 256  # bytes that are enough to tell
 _UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*(?:[a-z]{1,5}[ ]*)?")  # with more of it, one may tell
 
 
@@ -115,7 +117,7 @@ async def beginning(response: HttpResponse, state: StreamState) -> bytes:
     while data := await response.read_some():
         state.note_life(data)
         start = (start + data).lstrip()
-        if not _UNSURE.fullmatch(start):
+        if len(start) > _TELLING or not _UNSURE.fullmatch(start):
             break
     return start
 
@@ -132,7 +134,11 @@ async def read_chunks(
     assert decoder is not None, "the caller sets it"
     feed = decoder.feed
     broken: ProviderError | None = None
+    size = 0
     while data and not decoder.ended:
+        size += len(data)
+        if size > MAX_STREAM:
+            raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the stream is larger than 512 MiB")
         for event in lines.feed(data):
             chunk = feed(event)
             if chunk is not None:

@@ -27,7 +27,9 @@ def without_halves(message: Message) -> Message:
     The rest is looked at only then, for it costs time: `encode_json` sees to what is sent in any case.
     """
     content = message.content
-    if not isinstance(content, str | tuple) or is_whole(message.text):  # `validate` tells what is no content
+    if not isinstance(content, str | tuple):  # `validate` tells what is no content
+        return message
+    if is_whole(content if isinstance(content, str) else message.text):
         return message
     whole: Message = _all_mended(message)
     return whole

@@ -64,7 +64,7 @@ async def bounded(
     except asyncio.CancelledError:
         if not watchdog.struck:
             raise
-        raise _expired("answer" if until < end else "total", timeout, provider, model) from None
+        raise _expired("answer" if until <= end else "total", timeout, provider, model) from None
     finally:
         watchdog.close()
 

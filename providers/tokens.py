@@ -91,10 +91,11 @@ def tools_tokens(tools: Sequence[Tool]) -> int:
 class Learned:
     """How far estimates were off for one model, learned from what the vendor counted.
 
-    Exponentially weighted, so that it follows a change of tokenizer; `factor` is real by estimated.
+    Exponentially weighted, so that it follows a change of tokenizer; `factor` is real by estimated. `answers` counts
+    all that came, whoever learns from some of them.
     """
 
-    __slots__ = ("_deviation", "_seen", "factor")
+    __slots__ = ("_deviation", "_seen", "answers", "factor")
 
     _WEIGHT = 0.2
     _ENOUGH = 3
@@ -103,19 +104,15 @@ class Learned:
         self.factor = 1.0
         self._deviation = ESTIMATE_MARGIN
         self._seen = 0
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the next answer is worth a look: all of the first, then every sixteenth."""
-        self._seen += 1
-        return self._seen <= 16 or self._seen % 16 == 0
+        self.answers = 0
 
     def add(self, messages: Sequence[Message], real: int) -> None:
         """Learn from one prompt and its real count; 0, which some servers report, is none."""
         if real <= 0:
             return
         found = real / max(1, _total(messages, estimate))
-        if self._seen <= 1:
+        self._seen += 1
+        if self._seen == 1:
             self.factor = found
         self._deviation += self._WEIGHT * (abs(found - self.factor) / self.factor - self._deviation)
         self.factor += self._WEIGHT * (found - self.factor)
@@ -191,14 +188,16 @@ def _load(name: str, path: Path) -> Callable[[str], int] | None:
 def _total(messages: Sequence[Message], count: Callable[[str], int]) -> int:
     total = _PER_REPLY
     for message in messages:
-        total += _PER_MESSAGE + count(message.role) + count(message.text)
+        total += _PER_MESSAGE + count(message.role)
         if message.name is not None:
             total += _PER_NAME + count(message.name)
         for call in message.tool_calls:
             total += _PER_MESSAGE + count(call.name)
             total += count(call.raw_arguments or as_json(call.arguments or {}))
-        if not isinstance(message.content, str):
-            total += sum(_media(part) for part in message.content)
+        if isinstance(message.content, str):
+            total += count(message.content)
+        else:
+            total += count(message.text) + sum(_media(part) for part in message.content)
     return total
 
 

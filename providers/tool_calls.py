@@ -86,11 +86,12 @@ class ToolCallAssembler:
     (some servers begin with one), and what may be a repetition. `finish()` gives them.
     """
 
-    __slots__ = ("_beside", "_by_id", "_by_index", "_calls", "_shown")
+    __slots__ = ("_beside", "_by_id", "_by_index", "_calls", "_shown", "_taken")
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._shown: list[_Call] = []
+        self._taken: set[str] = set()  # the ids of those
         self._by_index: dict[object, _Call] = {}
         self._by_id: dict[str, _Call] = {}
         self._beside: dict[str, Any] = {}
@@ -238,9 +239,9 @@ class ToolCallAssembler:
         new_id = new_name = None
         if call.place < 0:
             call.place = len(self._shown)
-            taken = {other.sent_id for other in self._shown}
-            free = call.id if call.id not in taken else None
+            free = call.id if call.id not in self._taken else None
             new_id = call.sent_id = free or synthetic_id(call.place, call.name)
+            self._taken.add(new_id)
             new_name = call.name
             self._shown.append(call)
         if not call.flows and call.parts:

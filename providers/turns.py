@@ -94,7 +94,7 @@ def as_object(call: ToolCall) -> dict[str, Any]:
     return {"_raw": call.raw_arguments} if call.arguments is None else call.arguments
 
 
-class CallIds:
+class CallIds(msgspec.Struct):
     """The ids of a conversation's tool calls as one vendor takes them: in its form, and each there once.
 
     Calls without an id get one of ours, which is the same in every turn, and Anthropic refuses one that is there twice.
@@ -103,21 +103,18 @@ class CallIds:
         fit: gives an id the vendor's form, always alike.
     """
 
-    __slots__ = ("_fit", "_newest", "_used")
-
-    def __init__(self, fit: Callable[[str], str]) -> None:
-        self._fit = fit
-        self._newest: dict[str, str] = {}
-        self._used: set[str] = set()
+    fit: Callable[[str], str]
+    _newest: dict[str, str] = {}  # of its own: msgspec copies what is empty
+    _used: set[str] = set()
 
     def of_calls(self, calls: Iterable[ToolCall], *, keep: bool = False) -> list[str]:
         """The ids to send for a turn's calls; `keep` leaves them in the form that they have."""
         given = []
         used = self._used
         for call in calls:
-            new = call.id if keep else self._fit(call.id)
+            new = call.id if keep else self.fit(call.id)
             if new in used:
-                new = next(each for number in count(2) if (each := self._fit(f"{call.id}_{number}")) not in used)
+                new = next(each for number in count(2) if (each := self.fit(f"{call.id}_{number}")) not in used)
             used.add(new)
             self._newest[call.id] = new
             given.append(new)
@@ -125,4 +122,4 @@ class CallIds:
 
     def of_result(self, call_id: str) -> str:
         """The id to send for the result of a call."""
-        return self._newest.get(call_id) or self._fit(call_id)
+        return self._newest.get(call_id) or self.fit(call_id)

@@ -325,7 +325,7 @@ class Timeout(Struct, frozen=True, kw_only=True):
     first_token: float | None = 60.0
     idle: float | None = 60.0
     answer: float | None = 600.0
-    total: float | None = 600.0
+    total: float | None = 1800.0
 
 
 class RemainingQuota(Struct, frozen=True):

@@ -7,7 +7,6 @@ turn that made it) and the ranges that all vendors share.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
 
 from providers.coerce import invalid
 from providers.header_names import authenticates, belongs_to_connection
@@ -17,6 +16,7 @@ from providers.types import CompletionRequest, FilePart, ImagePart, Message, Tex
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _THINKING = frozenset({"off", "low", "medium", "high"})
 _MAPPINGS = ("extra_body", "extra_headers", "metadata")
+_MOST = 2**63 - 1  # larger numbers are none in JSON, to most servers
 _TIMEOUTS = Timeout.__struct_fields__
 _CHOICES = frozenset({"auto", "none", "required"})
 # parameter: least, greatest
@@ -66,6 +66,8 @@ def _check_more(request: CompletionRequest) -> None:
         value = getattr(request, name)
         if value is not None and not isinstance(value, Mapping):
             invalid(f"{name}: a dict is expected, not {type(value).__name__}")
+        if value and not all(isinstance(key, str) for key in value):
+            invalid(f"{name}: its keys have to be strings")
     if request.extra_headers:
         _check_headers(request.extra_headers)
     for name in ("affinity", "namespace"):
@@ -79,10 +81,10 @@ def _check_timeout(timeout: object) -> None:
         invalid(f'timeout: a dict such as {{"total": 30}} is expected, with some of {", ".join(_TIMEOUTS)}')
     for name, limit in timeout.items():
         if name not in _TIMEOUTS:
-            invalid(f"timeout: {name!r} is none of {', '.join(_TIMEOUTS)}")
+            invalid(f"timeout: {_shown(name)} is none of {', '.join(_TIMEOUTS)}")
         is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
-        if limit != "off" and not (is_number and 0 < limit < inf):
-            invalid(f'timeout[{name!r}]: seconds above 0, or "off", are expected, not {limit!r}')
+        if limit != "off" and not (is_number and 0 < limit <= _MOST):
+            invalid(f'timeout[{name!r}]: seconds above 0, or "off", are expected, not {_shown(limit)}')
 
 
 def _check_numbers(request: CompletionRequest) -> None:
@@ -91,12 +93,12 @@ def _check_numbers(request: CompletionRequest) -> None:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= greatest:
-            invalid(f"{name}: a number from {least} to {greatest} is expected, not {value!r}")
+            invalid(f"{name}: a number from {least} to {greatest} is expected, not {_shown(value)}")
     limit = request.max_tokens
-    if limit is not None and (type(limit) is not int or limit < 0):
-        invalid(f"max_tokens: a whole number of at least 0 is expected, not {limit!r}")
-    if request.seed is not None and type(request.seed) is not int:
-        invalid(f"seed: a whole number is expected, not {request.seed!r}")
+    if limit is not None and (type(limit) is not int or not 0 <= limit <= _MOST):
+        invalid(f"max_tokens: a whole number of at least 0 is expected, not {_shown(limit)}")
+    if request.seed is not None and not (type(request.seed) is int and -_MOST <= request.seed <= _MOST):
+        invalid(f"seed: a whole number is expected, not {_shown(request.seed)}")
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -105,7 +107,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
         invalid(f"extra_headers: names and values are expected, not {type(headers).__name__}")
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
-            invalid(f"extra_headers: the name and the value of {name!r} have to be strings")
+            invalid(f"extra_headers: the name and the value of {_shown(name)} have to be strings")
         if belongs_to_connection(name):
             invalid(f"extra_headers: {name!r} cannot be set: it belongs to the connection")
         if authenticates(name):
@@ -199,3 +201,12 @@ def _check_tools(tools: tuple[Tool, ...], choice: str | None) -> None:
 
 def _names(ids: set[str]) -> str:
     return ", ".join(sorted(ids))
+
+
+def _shown(value: object) -> str:
+    """A value that was given by mistake; some have no text, such as a number of 5,000 digits or a dict in itself."""
+    try:
+        text = repr(value)
+    except Exception:  # also that of somebody's own `__repr__`
+        return f"this {type(value).__name__}"
+    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -21,18 +21,27 @@ from router.views.trace import Attempt, Skip, Trace
 
 
 class RouteExhausted(SignalboxError):
-    """Nothing is left to try. `code` is the most useful of the attempts' codes.
+    """Nothing is left to try. `code` is the most useful of the attempts' codes, unless something else is the cause.
 
     `retry_after` is in seconds: when the next try makes sense, None where nobody said.
     """
 
-    def __init__(self, route: str, trace: Trace, *, note: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        route: str,
+        trace: Trace,
+        *,
+        note: str = "",
+        retry_after: float | None = None,
+        code: ErrorCode | None = None,
+    ) -> None:
         self.route = route
         self.trace = trace
         self.attempts = trace.attempts
         self.retry_after = retry_after
         codes = [attempt.code for attempt in self.attempts if attempt.code is not None]
-        self.code: ErrorCode = min(codes, key=USEFULNESS.index) if codes else _code_of_skips(trace.skips)
+        of_trace = min(codes, key=USEFULNESS.index) if codes else _code_of_skips(trace.skips)
+        self.code: ErrorCode = of_trace if code is None else code
         super().__init__(self._message(note))
 
     def _message(self, note: str) -> str:

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from providers.threads import in_thread
+
 BACKSTOP = 2.0  # seconds after which is looked again without an event: mounts may have none
 _LINKS = 40  # on the way to a file, as the kernel follows them
 _STEP = 20  # milliseconds of quiet that end a group of events
@@ -88,7 +90,7 @@ class Folders:
 
     async def watch(self, paths: Iterable[Path]) -> None:
         """Listen on the way to these files; what happens after this ends the next `changed`."""
-        folders = await asyncio.to_thread(folders_of, tuple(paths))
+        folders = await in_thread(folders_of, tuple(paths))
         if self._stop is not None and not self._stop.is_set() and folders == self._folders:
             return
         self.close()
@@ -151,7 +153,7 @@ class _Listener:
                     changes = notify.watch(_GROUP, _STEP, _PATIENCE, self)
                     if isinstance(changes, set) and any(self._counts(path) for _, path in changes):
                         self._tell(self._woken.set)
-        except (OSError, RuntimeError, ImportError) as error:  # the system has no more to give, or a folder is gone
+        except Exception as error:  # the system has no more to give, a folder is gone, a name is no UTF-8
             self._stop.set()
             self._tell(self._has_begun, str(error) or type(error).__name__)
             self._tell(self._woken.set)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
+from providers.threads import Threads
 from router.errors import RouterClosed
 
 T = TypeVar("T")
@@ -22,11 +23,12 @@ class LoopThread:
 
     def __init__(self, at_end: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._at_end = at_end
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler, or `__del__`, may come in between
         self._ended = False  # it takes no more calls
         self._calls: set[Future[Any]] = set()
         self._ending: Future[None] | None = None
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(Threads(thread_name_prefix="signalbox"))
         # A daemon: a program that ends without closing its router does not wait for it.
         self._thread = threading.Thread(target=self._run, name="signalbox-router", daemon=True)
         self._thread.start()
@@ -81,7 +83,9 @@ class LoopThread:
         self._ending = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
 
     def join(self) -> None:
-        """Wait until all is closed, after `end`; raises what failed."""
+        """Wait until all is closed, after `end`; raises what failed. The thread itself can't wait for that."""
+        if threading.current_thread() is self._thread:
+            return
         self._thread.join()
         if self._ending is not None:
             self._ending.result()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from providers import forks
 from providers.base import Provider
+from providers.threads import in_thread
 from router.engine.engine import Engine
 from router.monitor.report import Report
 from router.monitor.subject import Subject
@@ -120,7 +121,7 @@ class Parts:
         if self._ledger is not None:
             await self._ledger.flush()
         else:
-            await asyncio.to_thread(self.open_ledger)
+            await in_thread(self.open_ledger)
 
     async def aclose(self) -> None:
         """Close all connections."""

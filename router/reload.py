@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from providers.threads import in_thread
 from router.config.files import Contents
 from router.engine.engine import Engine
 from router.folders import Folders
@@ -89,7 +90,7 @@ class FileFollower:
         return True
 
     async def _look(self) -> Contents:
-        return await asyncio.to_thread(Contents, self.files)
+        return await in_thread(Contents, self.files)
 
     async def _settled(self, contents: Contents) -> Contents:
         """Wait until nobody writes any more: the same is found twice, and no file is missing or empty that was not.
@@ -124,7 +125,7 @@ class FileFollower:
 
         old = self._engine.plan
         try:
-            loaded = await asyncio.to_thread(load, self.path, env=self._env, contents=contents)
+            loaded = await in_thread(load, self.path, env=self._env, contents=contents)
         except UnreadableFile as error:
             return ReloadResult(False, old.revision, problem=str(error))
         if loaded.file is None:
@@ -133,11 +134,11 @@ class FileFollower:
             was_rejected = self.last is not None and not self.last.accepted
             return ReloadResult(True, old.revision) if was_rejected else None
         try:
-            plan = await asyncio.to_thread(_compiled, loaded)
+            plan = await in_thread(_compiled, loaded)
         except Exception as error:  # a kind of provider that refuses its settings; an app's own may raise anything
             return ReloadResult(False, old.revision, problem=str(error) or type(error).__name__, loaded=loaded)
         under_way = self._engine.providers.under_way(old)
-        changes = await asyncio.to_thread(differences, old, plan, under_way)
+        changes = await in_thread(differences, old, plan, under_way)
         notes = self._engine.adopt(plan)
         await self._after_swap()
         return ReloadResult(True, plan.revision, (*changes, *notes), loaded=loaded)

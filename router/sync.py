@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Coroutine, Iterator, Sequence
@@ -39,7 +40,7 @@ class SyncRouter:
             )
         self._router = router
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler, or `__del__`, may come in between
         self._thread: LoopThread | None = None
         self._finalizer: weakref.finalize[[], SyncRouter] | None = None  # ends the thread of one that is dropped
         forks.tell(self, SyncRouter._in_child)
@@ -48,7 +49,7 @@ class SyncRouter:
         if self._finalizer is not None:
             self._finalizer.detach()
         forks.leave(self._thread)
-        self._lock, self._thread, self._finalizer = threading.Lock(), None, None
+        self._lock, self._thread, self._finalizer = threading.RLock(), None, None
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(ONE_A_PROCESS)
@@ -107,7 +108,7 @@ class SyncRouter:
         """Close all connections and end the background thread. Who waits for a call gets `RouterClosed`."""
         with self._lock:
             self._closed, thread = True, self._thread
-        if thread is not None:
+        if thread is not None and not sys.is_finalizing():  # Python's end has stopped the thread
             thread.end()
             thread.join()
 
@@ -131,6 +132,8 @@ class SyncRouter:
         with self._lock:
             if self._closed:
                 raise RouterClosed("this router is closed")
+            if sys.is_finalizing():
+                raise RouterClosed("Python is ending, and runs no more threads: make this call before, in `atexit`")
             if self._thread is None or not self._thread.is_alive:
                 if self._thread is not None:
                     self._thread.join()  # something ended it: its loop comes to an end before another begins

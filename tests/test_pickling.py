@@ -176,6 +176,22 @@ def test_a_cause_that_cannot_be_pickled_is_told_in_words() -> None:
     assert b"sk-secret" not in data
 
 
+def test_a_long_chain_of_causes_and_one_in_a_circle_are_pickled_and_copied() -> None:
+    """As an app makes one that raises each failure from the one before."""
+    first = last = UnknownRoute("0")
+    for number in range(1, 41):
+        following = UnknownRoute(str(number))
+        following.__cause__, last = last, following
+    for way in WAYS[:-2]:
+        again, depth = way(last), 0
+        while again.__cause__ is not None:
+            again, depth = again.__cause__, depth + 1
+        assert (str(again), depth) == ("0", 40)
+    first.__cause__ = last
+    for way in WAYS:
+        assert str(way(last).__cause__) == "39"
+
+
 REQUEST = CompletionRequest(
     model="m",
     messages=(Message.user("hi"), Message.tool("1", "sunny")),
@@ -236,6 +252,14 @@ def test_through_a_process_pool() -> None:
         assert (refused.value.code, refused.value.status) == (ErrorCode.INVALID_REQUEST, 400)
         answer = pool.submit(ask, [Reply("hello")]).result(60)
         assert (answer.text, answer.trace.answer.target) == ("hello", "a/x")
+
+
+async def test_what_belongs_to_a_router_says_so() -> None:
+    async with asked(Reply("hello")) as running:
+        for part in (running, running.cache, SyncRouter(running)):
+            for way in WAYS:
+                with pytest.raises(TypeError, match="a router can't be pickled or copied"):
+                    way(part)
 
 
 def test_a_router_as_an_argument_of_a_spawned_process_says_what_to_do() -> None:

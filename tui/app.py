@@ -196,6 +196,12 @@ class Dashboard(App[None]):
     async def action_quit(self) -> None:
         self.exit()
 
+    def _fatal_error(self) -> None:
+        """Show a failure of our own: Textual's picture of it has the variables, with prompts, answers and headers."""
+        from rich.traceback import Traceback
+
+        self.panic(Traceback(show_locals=False))
+
     # --- the command palette
 
     def get_line_filters(self) -> Sequence[LineFilter]:

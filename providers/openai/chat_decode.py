@@ -6,7 +6,7 @@ servers were recorded to send, which is read leniently.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,9 +15,18 @@ from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.errors import ErrorCode, ProviderError
 from providers.events import is_keep_alive
 from providers.finish_reasons import finish_reason
-from providers.lenient_json import as_dict, as_list, as_str, as_word
+from providers.lenient_json import MOST_TOKENS, as_dict, as_list, as_str, as_word
 from providers.openai.chat_encode import encode
-from providers.openai.chat_pieces import add_call, read_usage, text_and_thinking
+from providers.openai.chat_pieces import (
+    SEALED,
+    add_call,
+    calls_in,
+    came_in,
+    join_details,
+    opaque_of,
+    read_usage,
+    text_and_thinking,
+)
 from providers.think_tags import ThinkSplitter
 from providers.tool_calls import ToolCallAssembler
 from providers.transport.lines import SSEEvent
@@ -34,6 +43,64 @@ __all__ = ["ChatStreamDecoder", "decode", "encode"]
 _PLAIN_DELTA = frozenset({"content", "role"})
 _decode_json = msgspec.json.Decoder().decode
 
+# What nearly every answer is, read in one go. All fields that `decode_leniently` looks at are here: an answer that has
+# more of them, or another form, is read there, in 6 µs in place of 1.3.
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+_Empty = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
+
+
+class _Counts(msgspec.Struct):
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    reasoning_tokens: None = None
+    prompt_cache_hit_tokens: None = None
+    cached_tokens: None = None
+
+
+class _Message(msgspec.Struct):
+    content: _Text
+    refusal: None = None
+    tool_calls: _Empty = None
+    function_call: None = None
+    extra_content: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    reasoning_text: None = None
+    thinking: None = None
+    reasoning_details: _Empty = None
+    thinking_blocks: _Empty = None
+    reasoning_opaque: None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: Literal["stop", "length"]
+    error: None = None
+
+
+class _Plain(msgspec.Struct):
+    id: _Text
+    object: Literal["chat.completion"]
+    model: _Text
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+    usage: _Counts
+    error: None = None
+    success: None = None
+    x_groq: None = None
+    base_resp: None = None
+
+
+_NO_DETAILS = _Details()
+
 
 def decode(
     body: Any, *, provider: str, model: str, request_id: str | None, think_tags: bool = False
@@ -43,6 +110,40 @@ def decode(
     Raises:
         ProviderError: the error that the body carries, or PROTOCOL_ERROR when it is no chat completion.
     """
+    try:
+        answer = msgspec.convert(body, _Plain)
+    except (msgspec.ValidationError, UnicodeError, RecursionError):
+        answer = None
+    if answer is None or think_tags:
+        return decode_leniently(body, provider=provider, model=model, request_id=request_id, think_tags=think_tags)
+    choice, counts = answer.choices[0], answer.usage
+    read, made = counts.prompt_tokens_details or _NO_DETAILS, counts.completion_tokens_details or _NO_DETAILS
+    usage: Usage | None = Usage(
+        counts.prompt_tokens,
+        counts.completion_tokens,
+        read.cached_tokens,
+        read.cache_write_tokens,
+        made.reasoning_tokens,
+    )
+    if made.reasoning_tokens:  # not every vendor counts it within the output
+        usage = read_usage(body["usage"])
+    return CompletionResponse(
+        text=choice.message.content,
+        finish_reason=choice.finish_reason,
+        raw_finish_reason=choice.finish_reason,
+        usage=usage or Usage(),
+        model=answer.model,
+        provider=provider,
+        id=answer.id,
+        request_id=request_id,
+        raw=body,
+    )
+
+
+def decode_leniently(
+    body: Any, *, provider: str, model: str, request_id: str | None, think_tags: bool = False
+) -> CompletionResponse:
+    """As `decode`, which it does all for but the usual answer: whatever is of use is taken."""
     if error_in(body):
         raise classify_payload(body, provider=provider, model=model)
     choices = body.get("choices") if isinstance(body, dict) else None
@@ -64,12 +165,12 @@ def decode(
     calls = ToolCallAssembler()
     if not _OF_CALLS.isdisjoint(message):
         calls.attach_beside(as_dict(message.get("extra_content")))
-        for place, entry in enumerate(_calls_in(message)):  # whole, so that the places in the list are their indexes
+        for place, entry in enumerate(calls_in(message)):  # whole, so that the places in the list are their indexes
             add_call(calls, place, entry)
     raw_finish = as_word(choice.get("finish_reason"))
     return CompletionResponse(
         text=text or refusal or "",
-        thinking=_thinking(thinking, {**_opaque(message), **_came_in(message)}, calls, f"{provider}/{model}"),
+        thinking=_thinking(thinking, {**opaque_of(message), **came_in(message)}, calls, f"{provider}/{model}"),
         tool_calls=calls.calls(),
         finish_reason=finish_reason(raw_finish, has_calls=bool(calls), refused=refusal is not None),
         raw_finish_reason=raw_finish,
@@ -85,13 +186,6 @@ def decode(
 _OF_CALLS = frozenset({"tool_calls", "function_call", "extra_content"})
 
 
-def _calls_in(message: dict[str, Any]) -> list[Any]:
-    """The entries of a message or a delta that speak of calls; the old `function_call` is one."""
-    entries = as_list(message.get("tool_calls"))
-    legacy = message.get("function_call")
-    return [{"index": 0, "function": legacy}] if not entries and isinstance(legacy, dict) else entries
-
-
 def _usage_of(body: dict[str, Any], choice: object = None) -> Usage | None:
     """The counts where they belong, or where Groq and Moonshot put them."""
     places = (body, as_dict(body.get("x_groq")), as_dict(choice))
@@ -105,25 +199,6 @@ def _thinking(text: str, opaque: dict[str, Any], calls: ToolCallAssembler, origi
     if not text and not opaque:
         return ()
     return (ThinkingPart(text, opaque=opaque or None, origin=origin),)
-
-
-# OpenRouter's, MiniMax's and Vercel's reasoning, and Claude's behind LiteLLM: to be sent back unread.
-_UNREAD = ("reasoning_details", "thinking_blocks")
-SEALED = "reasoning_opaque"  # Copilot's, a string
-
-
-def _opaque(message: dict[str, Any]) -> dict[str, Any]:
-    """What of a message or a delta has to go back unread."""
-    found: dict[str, Any] = {key: message[key] for key in _UNREAD if as_list(message.get(key))}
-    if sealed := as_str(message.get(SEALED)):
-        found[SEALED] = sealed
-    return found
-
-
-def _came_in(message: dict[str, Any]) -> dict[str, Any]:
-    """The field in which reasoning came, where it is not the common `reasoning_content`."""
-    is_other = as_str(message.get("reasoning")) and not as_str(message.get("reasoning_content"))
-    return {"field": "reasoning"} if is_other else {}
 
 
 class ChatStreamDecoder:
@@ -244,19 +319,19 @@ class ChatStreamDecoder:
         if refusal:
             self._refused = True
             text += refusal
-        for entry in _calls_in(delta):
+        for entry in calls_in(delta):
             part = add_call(self._calls, as_dict(entry).get("index"), entry)
             if part is not None:
                 deltas.append(part)
         if "extra_content" in delta:
             self._calls.attach_beside(as_dict(delta["extra_content"]))
-        for key, value in _opaque(delta).items():
+        for key, value in opaque_of(delta).items():
             if key == SEALED:
                 self._opaque[key] = value
             else:
-                _join_details(self._opaque.setdefault(key, []), value)
+                join_details(self._opaque.setdefault(key, []), value)
         if thinking and not self._thinking:
-            self._opaque.update(_came_in(delta))
+            self._opaque.update(came_in(delta))
         return text, thinking
 
     def error(self, data: bytes) -> ProviderError:
@@ -309,32 +384,3 @@ class ChatStreamDecoder:
     def _named(self, error: ProviderError) -> ProviderError:
         error.request_id = error.request_id or self._request_id
         return error
-
-
-def _join_details(kept: list[Any], new: list[Any]) -> None:
-    """OpenRouter streams reasoning_details in pieces; pieces of one index and type make one entry."""
-    for entry in new:
-        last = kept[-1] if kept else None
-        if not isinstance(entry, dict) or not isinstance(last, dict) or not _continues(entry, last):
-            kept.append(dict(entry) if isinstance(entry, dict) else entry)
-            continue
-        for key, value in entry.items():
-            if key in _PIECES and isinstance(value, str) and isinstance(last.get(key), str):
-                last[key] = value if _is_whole(entry, value, last[key]) else last[key] + value
-            elif value is not None:
-                last[key] = value
-
-
-_PIECES = frozenset({"text", "summary", "data", "thinking"})
-
-
-def _is_whole(entry: dict[str, Any], value: str, before: str) -> bool:
-    """MiniMax sends with each piece all that came before."""
-    return bool(before) and value.startswith(before) and str(entry.get("format")).startswith("MiniMax")
-
-
-def _continues(entry: dict[str, Any], last: dict[str, Any]) -> bool:
-    index, kind = entry.get("index"), entry.get("type")
-    if index is None:  # Claude's blocks behind LiteLLM: a signature ends one
-        return kind == "thinking" == last.get("type") and not last.get("signature")
-    return bool((index, kind) == (last.get("index"), last.get("type")))

@@ -10,6 +10,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.openai.chat_pieces import OF_LITELLM
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
 from providers.openai.models import (
+    HINTS,
     JSON_WORD,
     check,
     effort_word,
@@ -44,13 +45,14 @@ def encode(
     Raises:
         ProviderError: UNSUPPORTED when this dialect or model cannot carry the request.
     """
-    check(request, dialect)
+    if request.stop or request.tools or request.response_format is not None:
+        check(request, dialect)
     body: dict[str, Any] = {
         "model": request.model,
         "messages": _messages(request, dialect, provider),
         "temperature": _temperature(request, dialect),
         "top_p": request.top_p,
-        limit_field(request.model, dialect): request.max_tokens,
+        **_limit(request, dialect),
         "stop": list(request.stop) or None,
         dialect.seed: request.seed,
         "presence_penalty": request.presence_penalty,
@@ -72,9 +74,16 @@ def encode(
         body["stream_options"] = {"include_usage": True}
         if dialect.obfuscation:  # padding against eavesdroppers that guess by length; costs bytes
             body["stream_options"]["include_obfuscation"] = False
-    never = dialect.never | left_out(request, dialect)
-    kept = {key: value for key, value in body.items() if value is not None and key not in never}
-    return {**kept, **(request.extra_body or {})}
+    kept = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
+    if not HINTS.isdisjoint(kept):
+        for key in left_out(request, dialect):
+            kept.pop(key, None)
+    return {**kept, **request.extra_body} if request.extra_body else kept
+
+
+def _limit(request: CompletionRequest, dialect: Dialect) -> dict[str, int]:
+    most = request.max_tokens
+    return {} if most is None else {limit_field(request.model, dialect): most}
 
 
 def _temperature(request: CompletionRequest, dialect: Dialect) -> float | None:
@@ -140,7 +149,7 @@ def _add_thinking(body: dict[str, Any], request: CompletionRequest, dialect: Dia
 def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None) -> list[dict[str, Any]]:
     ids = CallIds(_short_id if dialect.short_ids else long_id)
     messages: list[dict[str, Any]] = []
-    if wants_json_said(request, dialect):
+    if request.response_format is not None and wants_json_said(request, dialect):
         messages.append({"role": "system", "content": JSON_WORD})
     media: list[dict[str, Any]] = []  # of the tool results so far, which have to stand together
     called: dict[str, str] = {}
@@ -178,8 +187,11 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
     out: dict[str, Any] = {"role": role}
     if message.name is not None and dialect.named:
         out["name"] = _NOT_IN_NAMES.sub("_", message.name)
-    write = said_of if message.role == "assistant" else content_of
-    out["content"] = write(message, model, dialect)
+    if isinstance(message.content, str):
+        out["content"] = message.content
+    else:
+        write = said_of if message.role == "assistant" else content_of
+        out["content"] = write(message, model, dialect)
     if message.role != "assistant":
         return out
     if message.tool_calls:

@@ -60,6 +60,32 @@ def read_usage(raw: object) -> Usage | None:
     return Usage(given, output, cached, as_count(prompt.get("cache_write_tokens")), reasoning)
 
 
+def calls_in(message: dict[str, Any]) -> list[Any]:
+    """The entries of a message or a delta that speak of calls; the old `function_call` is one."""
+    entries = as_list(message.get("tool_calls"))
+    legacy = message.get("function_call")
+    return [{"index": 0, "function": legacy}] if not entries and isinstance(legacy, dict) else entries
+
+
+# OpenRouter's, MiniMax's and Vercel's reasoning, and Claude's behind LiteLLM: to be sent back unread.
+_UNREAD = ("reasoning_details", "thinking_blocks")
+SEALED = "reasoning_opaque"  # Copilot's, a string
+
+
+def opaque_of(message: dict[str, Any]) -> dict[str, Any]:
+    """What of a message or a delta has to go back unread."""
+    found: dict[str, Any] = {key: message[key] for key in _UNREAD if as_list(message.get(key))}
+    if sealed := as_str(message.get(SEALED)):
+        found[SEALED] = sealed
+    return found
+
+
+def came_in(message: dict[str, Any]) -> dict[str, Any]:
+    """The field in which reasoning came, where it is not the common `reasoning_content`."""
+    is_other = as_str(message.get("reasoning")) and not as_str(message.get("reasoning_content"))
+    return {"field": "reasoning"} if is_other else {}
+
+
 OF_LITELLM = "provider_specific_fields"  # where LiteLLM's proxy has Gemini's signature of a call
 
 
@@ -80,3 +106,32 @@ def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCall
     elif as_dict(entry.get(OF_LITELLM)).get("thought_signature"):
         calls.attach(index, call_id, {OF_LITELLM: entry[OF_LITELLM]})
     return found
+
+
+def join_details(kept: list[Any], new: list[Any]) -> None:
+    """OpenRouter streams reasoning_details in pieces; pieces of one index and type make one entry."""
+    for entry in new:
+        last = kept[-1] if kept else None
+        if not isinstance(entry, dict) or not isinstance(last, dict) or not _continues(entry, last):
+            kept.append(dict(entry) if isinstance(entry, dict) else entry)
+            continue
+        for key, value in entry.items():
+            if key in _PIECES and isinstance(value, str) and isinstance(last.get(key), str):
+                last[key] = value if _is_whole(entry, value, last[key]) else last[key] + value
+            elif value is not None:
+                last[key] = value
+
+
+_PIECES = frozenset({"text", "summary", "data", "thinking"})
+
+
+def _is_whole(entry: dict[str, Any], value: str, before: str) -> bool:
+    """MiniMax sends with each piece all that came before."""
+    return bool(before) and value.startswith(before) and str(entry.get("format")).startswith("MiniMax")
+
+
+def _continues(entry: dict[str, Any], last: dict[str, Any]) -> bool:
+    index, kind = entry.get("index"), entry.get("type")
+    if index is None:  # Claude's blocks behind LiteLLM: a signature ends one
+        return kind == "thinking" == last.get("type") and not last.get("signature")
+    return bool((index, kind) == (last.get("index"), last.get("type")))

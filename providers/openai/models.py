@@ -27,6 +27,7 @@ _FIXED_SAMPLING = ("kimi-k2.5", "kimi-k2.6", "kimi-k2.7", "kimi-k2-thinking", "k
 # They make one call at a time, and refuse to be told so.
 _SINGLE_CALLS = ("o1", "o3", "o4")
 _SINGLE = frozenset({"parallel_tool_calls"})
+HINTS = _SAMPLING | _SINGLE  # all fields that some model refuses although the answer does not depend on them
 
 # Those that search the web take no sampling at all.
 _SEARCHING = ("gpt-4o", "gpt-5")

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from providers.accumulate import newer_usage
-from providers.classify import classify_payload
+from providers.classify import classify_payload, error_in
 from providers.errors import ErrorCode, ProviderError
 from providers.events import read_event
 from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word
@@ -53,6 +53,8 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
     Raises:
         ProviderError: the error that the body carries, or PROTOCOL_ERROR when it is no response.
     """
+    if error_in(body):
+        raise classify_payload(body, provider=provider, model=model)
     if not isinstance(body, dict) or not isinstance(body.get("output"), list):
         raise ProviderError(
             ErrorCode.PROTOCOL_ERROR,

@@ -20,6 +20,7 @@ from yarl import URL
 
 from providers import forks
 from providers.settings import ClientCertificate
+from providers.threads import in_thread
 from providers.transport.aiohttp_sessions import Sessions
 from providers.transport.engine import RawResponse, StaleConnection, joined
 from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
@@ -104,7 +105,7 @@ class AiohttpEngine:
         self._answers.clear()
 
     async def _open(self) -> Sessions:
-        context = await asyncio.to_thread(tls, *self._tls)  # it reads hundreds of certificates
+        context = await in_thread(tls, *self._tls)  # it reads hundreds of certificates
         loop = asyncio.get_running_loop()
         if self._sessions is None or self._sessions.pooled.closed or self._loop is not loop:  # else another was first
             self._loop = loop
@@ -151,7 +152,8 @@ class _AiohttpAnswer:
         self._finished = False
         self._others = others
         self.status = answer.status
-        self.headers = joined(list(answer.headers.items()))
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        self.headers = headers if len(headers) == len(answer.headers) else joined(list(answer.headers.items()))
         others.add(self)
 
     async def read_some(self) -> bytes:

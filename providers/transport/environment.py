@@ -28,6 +28,13 @@ def proxy_of(scheme: str, host: str, port: int | None, environ: Mapping[str, str
     return None
 
 
+def proxies_of(environ: Mapping[str, str]) -> list[str]:
+    """All proxies that `proxy_of` may give, whichever server is asked."""
+    names = (f"{scheme}_proxy" for scheme in (*_DEFAULT_PORTS, "all"))
+    values = (environ.get(name, "").strip() for each in names for name in (each, each.upper()))
+    return [value if "://" in value else f"http://{value}" for value in values if value]
+
+
 def ca_bundle_of(environ: Mapping[str, str]) -> str | None:
     """The CA bundle, a file or a folder, of `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE`.
 

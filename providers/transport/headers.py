@@ -88,7 +88,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return max(waits, default=None)
 
 
-_TOLD_BY = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "anthropic-ratelimit-requests-limit")
+# The headers by one of which an answer tells what is left.
+TELLING = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "anthropic-ratelimit-requests-limit"})
 
 
 def remaining_quota(headers: Mapping[str, str], now: float) -> RemainingQuota | None:
@@ -102,7 +103,7 @@ def remaining_quota(headers: Mapping[str, str], now: float) -> RemainingQuota | 
         headers: with lower-case names.
         now: wall-clock epoch seconds.
     """
-    if not any(name in headers for name in _TOLD_BY):
+    if TELLING.isdisjoint(headers):
         return None
     found: dict[str, float] = {}
     waits: list[float] = []

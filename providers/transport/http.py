@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Literal
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -182,13 +183,18 @@ class HttpClient:
 
     def _proxy(self, given: str | bool | None) -> str | None:
         if isinstance(given, str):
-            return given
-        found = None if given is False else proxy_of(self._base.scheme, self._base.host, self._base.port, os.environ)
+            found: tuple[str, str] | None = "proxy", given
+        else:
+            asked = self._base.scheme, self._base.host, self._base.port
+            found = None if given is False else proxy_of(*asked, os.environ)
         if found is None:
             return None
         name, proxy = found
-        if not proxy.startswith(("http://", "https://")):  # the text is not shown: it may hold a password
-            what = f"{name} names no HTTP proxy; give one by proxy: http://…, or say proxy: off"
+        if not _is_url(proxy):  # the text is not shown: it may hold a password
+            what = (
+                f"{name} names no HTTP proxy; give one by proxy: http://… "
+                "(in a password / ? # @ are written %2F %3F %23 %40), or say proxy: off"
+            )
             raise ProviderError(ErrorCode.CONNECTION_FAILED, what, provider=self._name, phase="connect")
         return proxy
 
@@ -273,6 +279,14 @@ class HttpClient:
             raw = root.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
             found = self._urls[path] = str(self._base.copy_with(raw_path=raw.encode()))
         return found
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _base_url(text: str, name: str) -> tuple[httpx.URL, dict[str, str]]:

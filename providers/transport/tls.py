@@ -28,7 +28,7 @@ def tls(verify: bool | str, certificate: ClientCertificate | None) -> ssl.SSLCon
     try:
         folder = bundle is not None and os.path.isdir(bundle)
         context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
-    except OSError as error:  # ssl.SSLError is one
+    except (OSError, ValueError) as error:  # ssl.SSLError is one of these
         raise httpx.ConnectError(f"the CA bundle {bundle} cannot be loaded: {_reason(error)}") from None
     if verify is False:
         context.check_hostname = False
@@ -37,14 +37,16 @@ def tls(verify: bool | str, certificate: ClientCertificate | None) -> ssl.SSLCon
         try:
             # A password as text, so that a key that is locked without one fails in place of asking the terminal.
             context.load_cert_chain(certificate.cert, certificate.key, certificate.secret or "")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise httpx.ConnectError(
                 f"the client certificate {certificate.cert} cannot be loaded: {_reason(error)}"
             ) from None
     return context
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLError):
         return "it is not PEM, the key is another's, or the password is wrong"
-    return error.strerror or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "its path or password can't be used"

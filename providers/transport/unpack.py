@@ -7,6 +7,7 @@ import zlib
 PIECE = 64 * 1024  # bytes that are unpacked at a time
 _FREE = 2 * 1024 * 1024  # bytes that any body may unpack to
 _RATIO = 200  # bytes unpacked for each that came; JSON packs to a tenth, the same event over and over to a hundredth
+_EMPTY = 100  # members of a gzip body in a row that may be empty
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -47,18 +48,19 @@ class Unpacker:
         return data
 
     def _some(self) -> bytes:
-        if self._engine is None:
-            if not self._packed:
-                return b""
-            self._engine = zlib.decompressobj(self._window())
-        data = self._engine.decompress(self._packed, PIECE)
-        self._packed = self._engine.unconsumed_tail
-        if self._engine.eof:  # a gzip body may have several members
-            self._packed = self._engine.unused_data if self._gzip else b""
-            self._engine = None
-            if not data and self._packed:
-                return self._some()
-        return data
+        for _ in range(_EMPTY):
+            if self._engine is None:
+                if not self._packed:
+                    return b""
+                self._engine = zlib.decompressobj(self._window())
+            data = self._engine.decompress(self._packed, PIECE)
+            self._packed = self._engine.unconsumed_tail
+            if self._engine.eof:  # a gzip body may have several members
+                self._packed = self._engine.unused_data if self._gzip else b""
+                self._engine = None
+            if data or not self._packed:
+                return data
+        raise ValueError(f"the answer is packed into {_EMPTY} pieces of nothing")
 
     def _window(self) -> int:
         if self._gzip:

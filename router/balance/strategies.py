@@ -158,30 +158,25 @@ def make_balancer(strategy: str) -> Balancer:
     return _STRATEGIES[strategy]()
 
 
-class Balancers:
-    """The balancers of one router, by route and index of the tier.
+class Balancers(dict[tuple[str, int, str], Balancer]):
+    """The balancers of one router, by route, index of the tier (from 0) and strategy; made when first asked for.
 
     They are state, not part of a plan: an edit of the file leaves their place in line, and neither another router nor a
     second simulation on the same plan shares it.
     """
 
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, int], tuple[str, Balancer]] = {}
-
-    def of(self, route: str, tier_index: int, strategy: str) -> Balancer:
-        """Return the balancer of a route's tier (its index is from 0); make a new one where the strategy has
-        changed.
-        """
-        kept = self._made.get((route, tier_index))
-        if kept is None or kept[0] != strategy:
-            kept = self._made[route, tier_index] = strategy, make_balancer(strategy)
-        return kept[1]
+    def __missing__(self, key: tuple[str, int, str]) -> Balancer:
+        balancer = self[key] = make_balancer(key[2])
+        return balancer
 
     def forget(self, name: str) -> None:
-        """Forget the balancer of a direct name, which has one tier."""
-        self._made.pop((name, 0), None)
+        """Forget the balancer of a direct name."""
+        for key in [key for key in self if key[0] == name]:
+            del self[key]
 
     def adopt(self, plan: Plan) -> None:
-        """Forget the balancers of tiers that a new plan no longer has."""
-        kept = {(chain.route, tier_index) for chain in plan.chains.values() for tier_index in range(len(chain.tiers))}
-        self._made = {key: balancer for key, balancer in self._made.items() if key in kept}
+        """Forget the balancers of tiers that a new plan no longer has, or has with another strategy."""
+        chains = plan.chains.values()
+        kept = {(chain.route, index, tier.balance) for chain in chains for index, tier in enumerate(chain.tiers)}
+        for key in [key for key in self if key not in kept]:
+            del self[key]

@@ -16,10 +16,12 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
+from providers.errors import ErrorCode
 from providers.harmless import harmless
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
-from router.cache.key import CacheKey, NotCacheable, cache_key
+from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
@@ -36,7 +38,7 @@ CacheControl = Literal["use", "skip", "refresh", "only"]
 _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a thread
 
 
-Flight: TypeAlias = tuple[CacheKey, frozenset[tuple[str, object]]]  # what is asked, and the request's own timeouts
+Flight: TypeAlias = tuple[str, frozenset[tuple[str, object]]]  # what is asked, and the request's own timeouts
 
 
 class Found(NamedTuple):
@@ -44,7 +46,7 @@ class Found(NamedTuple):
     fails.
     """
 
-    key: CacheKey | None
+    key: str | None
     fresh: Entry | None = None
     spare: Entry | None = None
 
@@ -124,8 +126,9 @@ class CachedRequests:
         assert rules is not None, "only requests of routes with a cache come here"
         try:
             make = partial(cache_key, request, chain.route, chain.answers, rules.namespace)
-            large = sum(len(message.text) for message in request.messages) > _LARGE
-            key = await asyncio.to_thread(make) if large else make()
+            texts = [each.content if isinstance(each.content, str) else each.text for each in request.messages]
+            large = sum(map(len, texts)) > _LARGE
+            key = (await in_thread(make) if large else make()).text()
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)
@@ -140,12 +143,12 @@ class CachedRequests:
     @staticmethod
     def _none(chain: Chain, trace: Trace, control: CacheControl) -> Found:
         if control == "only":
-            raise RouteExhausted(chain.route, trace, note='the cache has no answer to this (cache="only")')
+            raise _not_cached(chain, trace, "the cache has no answer to this")
         return Found(None)
 
     def join(
         self,
-        key: CacheKey,
+        key: str,
         chain: Chain,
         request: CompletionRequest,
         trace: Trace,
@@ -164,15 +167,16 @@ class CachedRequests:
 
         def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
-            with harmless:
+            try:
                 trace.cache = self.cache.keep(key, response, chain.cache)
+            except Exception as error:
+                harmless.note(error)
 
         def on_end() -> None:
             if self._calls.get(flight) is joined:
                 del self._calls[flight]
 
         joined = SharedCall(on_answer, on_end)
-        joined.join()
         self._calls[flight] = start(joined)
         return joined, True
 
@@ -219,8 +223,13 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
         trace.cache = "skipped, as asked" if chain.cache is not None else ""
         return True
     if chain.cache is None and control == "only":
-        raise RouteExhausted(chain.route, trace, note='the route keeps no answers (cache="only")')
+        raise _not_cached(chain, trace, "the route keeps no answers")
     return chain.cache is None
+
+
+def _not_cached(chain: Chain, trace: Trace, why: str) -> RouteExhausted:
+    """Make the error of a request that wants a stored answer only: no vendor is busy, and waiting helps nobody."""
+    return RouteExhausted(chain.route, trace, note=f'{why} (cache="only")', code=ErrorCode.UNSUPPORTED)
 
 
 def _own_timeouts(request: CompletionRequest) -> frozenset[tuple[str, object]]:
@@ -286,7 +295,7 @@ class CachedStream:
         finally:
             self.recorder = self._live.recorder
 
-    async def _joined(self, key: CacheKey, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
+    async def _joined(self, key: str, spare: Entry | None, began: float) -> AsyncGenerator[StreamChunk, None]:
         """From the call that all identical requests share; what it fails with may leave the spare to be served."""
         chain, clock = self._live.chain, asyncio.get_running_loop().time
         shared, is_first = self._requests.join(

@@ -15,13 +15,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import diskcache
 
 from providers import forks
+from providers.threads import Threads, in_thread
 
 log = logging.getLogger("signalbox.cache")
 
@@ -124,8 +124,8 @@ class Disk:
         self._cache: Any = None
         self._thread = threading.local()  # `cache`: the one that this thread has a connection to
         # Its thread starts with the first work. Writes do not hold up reads.
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="signalbox-cache-read")
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="signalbox-cache-write")
+        self._reading = Threads(1, thread_name_prefix="signalbox-cache-read")
+        self._writing = Threads(1, thread_name_prefix="signalbox-cache-write")
         self._pending = 0
         self._opening = threading.Lock()
         self._inode = 0  # of the database that is open; 0 while it is not known
@@ -176,10 +176,10 @@ class Disk:
         """Wait for what is being written, and let go of the files."""
         for thread in (self._writing, self._reading):
             thread.submit(self._disconnect)
-            await asyncio.to_thread(thread.shutdown)
+            await in_thread(thread.shutdown)
         self._cache = None
 
-    async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[Any], T], otherwise: T) -> T:
+    async def _in_thread(self, thread: Threads, work: Callable[[Any], T], otherwise: T) -> T:
         if time.monotonic() < self._off_until:
             return otherwise
         found = await asyncio.get_running_loop().run_in_executor(thread, self._whole, work, otherwise)

@@ -36,7 +36,7 @@ class SharedCall:
         self._response: CompletionResponse | None = None
         self._error: Exception | None = None
         self._done = False
-        self._users = 0
+        self._users = 1  # who has begun it
         self._furthest: float = 0  # what the fastest consumer has had
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -61,7 +61,7 @@ class SharedCall:
         return self._source.response
 
     def join(self) -> None:
-        """Count one more who waits; each calls `leave` once."""
+        """Count one more who waits; each calls `leave` once, the first one as well."""
         self._users += 1
 
     async def leave(self) -> None:
@@ -103,10 +103,13 @@ class SharedCall:
                     self._room.set()
                 yield chunk
             if self._done:
-                if self._error is not None:
-                    raise self._error
-                return
+                break
             await self._news.wait()
+        if self._error is not None:
+            raise self._error
+        if self._source is None and self._response is not None:  # a stream that joined a plain call
+            for chunk in as_chunks(self._response):
+                yield chunk
 
     # --- the call
 
@@ -124,7 +127,6 @@ class SharedCall:
         response = await call()
         self._on_answer(response)
         self._response = response
-        self._chunks += as_chunks(response)
 
     async def _pump(self, source: StreamSource) -> None:
         async with aclosing(source.chunks()) as chunks:

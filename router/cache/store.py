@@ -8,18 +8,19 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 from msgspec.structs import replace
 
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import BadEntry, Entry, decode, encode
 from router.cache.key import CacheKey, cache_key
 from router.cache.memory import MOST_BYTES, Memory
 from router.cache.worth import is_by_fallback, why_not_stored
 from router.config.units import format_duration
-from router.errors import CacheUnavailable
+from router.errors import ONE_A_PROCESS, CacheUnavailable
 
 if TYPE_CHECKING:
     from router.cache.disk import Disk
@@ -91,6 +92,9 @@ class ResponseCache:
         self._looked_at = -inf
         self._cleared_at: float | None = None
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(ONE_A_PROCESS)
+
     # --- what a person asks
 
     async def volume(self) -> tuple[int, int]:
@@ -140,7 +144,7 @@ class ResponseCache:
             NotCacheable: the request has no key.
         """
         assert chain.cache is not None, "the route keeps no answers"
-        key = cache_key(request, chain.route, chain.answers, chain.cache.namespace)
+        key = cache_key(request, chain.route, chain.answers, chain.cache.namespace).text()
         fresh, spare = await self.find(key, msgspec.structs.replace(chain.cache, stale_for=inf))
         entry = fresh or spare
         if entry is None:
@@ -179,11 +183,14 @@ class ResponseCache:
 
     # --- what the engine asks
 
-    async def find(self, key: CacheKey, rules: CacheRules) -> tuple[Entry | None, Entry | None]:
-        """Return an entry that is fresh, and one that may be served when all else fails."""
-        text = key.text()
+    async def find(self, text: str, rules: CacheRules) -> tuple[Entry | None, Entry | None]:
+        """Return an entry that is fresh, and one that may be served when all else fails.
+
+        Args:
+            text: of the key (`CacheKey.text`).
+        """
         entry = self._in_memory(text)
-        if entry is None or self._age(entry) > rules.lasts(entry.by_fallback):
+        if self._folder is not None and (entry is None or self._age(entry) > rules.lasts(entry.by_fallback)):
             on_disk = await self._from_disk(text)
             # What was stored while the disk was asked is in memory: nobody may miss it, or make the same call again.
             known = [each for each in (self._in_memory(text), on_disk) if each is not None]
@@ -197,7 +204,7 @@ class ResponseCache:
             return entry, entry
         return None, entry if age <= lasts + rules.stale_for else None
 
-    def keep(self, key: CacheKey, response: CompletionResponse, rules: CacheRules) -> str:
+    def keep(self, text: str, response: CompletionResponse, rules: CacheRules) -> str:
         """Store an answer, beside the request; says "stored", for how long where that is less than the route's `ttl`,
         or why it is not.
         """
@@ -207,8 +214,8 @@ class ResponseCache:
         entry, lasts = Entry(self._wall(), response, by_fallback), rules.lasts(by_fallback)
         stored = "stored" if lasts == rules.ttl else f"stored for {format_duration(lasts)}: a fallback made it"
         if len(response.text) > _LARGE:
-            self._unwritten[key.text()] = entry
-            self._start(self._keep_large(key.text(), entry, rules))
+            self._unwritten[text] = entry
+            self._start(self._keep_large(text, entry, rules))
             return stored
         try:
             data = encode(entry)
@@ -216,7 +223,7 @@ class ResponseCache:
             return "not stored: it can't be written as JSON"
         if len(data) > rules.max_entry:
             return "not stored: larger than cache.max_entry"
-        self._put(key.text(), data, lasts + rules.stale_for)
+        self._put(text, data, lasts + rules.stale_for)
         return stored
 
     def saved(self, response: CompletionResponse) -> None:
@@ -292,7 +299,7 @@ class ResponseCache:
 
     async def _keep_large(self, text: str, entry: Entry, rules: CacheRules) -> None:
         try:
-            data = await asyncio.to_thread(encode, entry)
+            data = await in_thread(encode, entry)
             if len(data) <= rules.max_entry:
                 self._put(text, data, rules.lasts(entry.by_fallback) + rules.stale_for)
         except (ValueError, TypeError):

@@ -40,7 +40,7 @@ def load_file(path: str) -> LoadResult:
     try:
         return load(path)
     except UnreadableFile as error:
-        hint = "; name another with -f FILE, or copy routes.example.yaml" if not Path(path).exists() else ""
+        hint = "; name another, or write one: `signalbox init`" if not Path(path).exists() else ""
         raise Failure(f"{error}{hint}", UNREADABLE) from None
 
 

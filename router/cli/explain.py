@@ -142,6 +142,7 @@ def _tier(
     offered = [
         {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
         | _cost_bounds(target, needs, request)
+        | {"timeout": msgspec.to_builtins(target.timeout)}
         for target, share in odds
     ]
     skipped = []
@@ -181,6 +182,16 @@ def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, A
             echo("     --   nobody here can serve this request")
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
     echo(f"  at most {chain.max_attempts} attempts within {total}")
+    offers = [offer for tier in tiers for offer in tier["offered"]]
+    for text in dict.fromkeys(_timeout_text(offer) for offer in offers):
+        names = [offer["target"] for offer in offers if _timeout_text(offer) == text]
+        echo(f"  timeouts{'' if len(names) == len(offers) else ' of ' + ', '.join(names)}: {text}")
+
+
+def _timeout_text(offer: dict[str, Any]) -> str:
+    """Say how long each part of a call may take; `total` is the request's."""
+    limits = {name: limit for name, limit in offer["timeout"].items() if name != "total"}
+    return ", ".join(f"{name} {'off' if limit is None else format_duration(limit)}" for name, limit in limits.items())
 
 
 def _cost_text(offer: dict[str, Any]) -> str:

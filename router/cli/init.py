@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from router.cli.terminal import echo
 
 _OLLAMA = "http://127.0.0.1:11434"
 _CONNECT = 1.0  # seconds in which an Ollama takes a connection
+# What answers may be anything: in the file a name is no YAML of its own, and no ${VARIABLE}.
+_PLAIN = re.compile(r"[\w.:/@+-]{1,199}", re.ASCII)
 _ANSWER = 10.0  # seconds in which it tells its models: it may be at work
 
 
@@ -67,7 +70,7 @@ def command(path: str) -> int:
     vendors = [vendor for vendor in VENDORS if os.environ.get(vendor.variable)]
     address = _ollama_address(os.environ)
     models = asyncio.run(_ollama_models(address))
-    text = file_of(vendors, address, models)
+    text = file_of(vendors, _without_password(address), models)
     if path == "-":
         echo(text, nl=False)
         return 0
@@ -105,13 +108,23 @@ def _ollama_address(env: Mapping[str, str]) -> str:
         return _OLLAMA
 
 
+def _without_password(address: str) -> str:
+    """The address as the file has it: one with a user and password stays in its variable."""
+    if "@" not in address:
+        return address
+    host = os.environ["OLLAMA_HOST"].strip().rstrip("/")
+    before, _, after = address.partition(host)
+    return f"{before}${{OLLAMA_HOST}}{after}" if host in address else "${OLLAMA_HOST}"
+
+
 async def _ollama_models(address: str) -> tuple[str, ...]:
     """What an Ollama at this address offers; nothing where nobody answers in time."""
     settings = ProviderSettings(name="ollama", kind="ollama", base_url=address, timeout=Timeout(connect=_CONNECT))
     provider = registry.create(settings)
     try:
         async with asyncio.timeout(_ANSWER):
-            return await provider.list_models() if isinstance(provider, ListsModels) else ()
+            models = await provider.list_models() if isinstance(provider, ListsModels) else ()
+            return tuple(filter(_PLAIN.fullmatch, models))
     except (ProviderError, TimeoutError):
         return ()
     finally:

@@ -17,6 +17,7 @@ from router.views.money import dollars
 
 if TYPE_CHECKING:
     from router.views.figures import (
+        CacheFigures,
         Figures,
         Health,
         ProviderFigures,
@@ -110,6 +111,8 @@ def render(snapshot: Snapshot) -> str:
         lines += _provider(provider, snapshot.time)
     lines += [_route(route) for route in snapshot.routes]
     lines += [_budget(budget, snapshot.time) for budget in snapshot.spending]
+    if snapshot.cache.enabled:
+        lines.append(_cache(snapshot.cache))
     return "\n".join(lines)
 
 
@@ -137,6 +140,14 @@ def _budget(budget: Spending, now: float) -> str:
     used = f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     left = "" if budget.resets_at is None else f", begins anew in {_duration(max(0.0, budget.resets_at - now))}"
     return f"  $ budget of {budget.scope} {budget.name}: {used}{left}"
+
+
+def _cache(cache: CacheFigures) -> str:
+    parts = [f"hits {cache.hits}, misses {cache.misses}"]
+    if cache.entries is not None and cache.bytes is not None:
+        most = "" if cache.max_bytes is None else f" of {cache.max_bytes / 1e6:.0f} MB"
+        parts.append(f"stored {cache.entries}, {cache.bytes / 1e6:.1f} MB{most}")
+    return f"  cache: {', '.join(parts)}"
 
 
 def _health(health: Health, now: float) -> str:

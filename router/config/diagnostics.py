@@ -24,7 +24,7 @@ _LEAST = 4  # characters of a secret that is blanked out: a shorter one would bl
 # the text itself is searched. Blanking too much costs a glance at the file, too little costs a key: only a list of
 # variables ends where it ends, and what follows it is shown.
 _SECRET_NAME = (
-    r"(?:[\w.-]{0,60}(?:api[_.-]?key|secret|passw|credential|authori[sz]ation|bearer)[\w.-]{0,60}"
+    r"(?:[\w.-]{0,60}(?:api[_.-]?key|secret|passw|passphrase|credential|authori[sz]ation|bearer)[\w.-]{0,60}"
     r"|(?!first_token\b)[\w.-]{0,60}[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
 )
 _KEY_VALUE = re.compile(
@@ -42,6 +42,9 @@ _CREDENTIAL = re.compile(
     r"|(?<=token=)[^&\s\"']+",
     re.IGNORECASE,
 )
+# What follows the path of an address, and each value in it.
+_AFTER_PATH = re.compile(r"""(?<=://)(?P<head>[^\s"'?#]{1,500})(?P<rest>[?#][^\s"']+)""")
+_QUERY_VALUE = re.compile(r"(?P<head>(?:[?&]api-version=[^&#]*|[?&#](?:[^=&#]*=)?))(?P<value>[^&#]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,8 @@ def _shortened(text: str) -> str:
 
 
 def _without_credentials(text: str) -> str:
-    return _CREDENTIAL.sub(lambda match: "*" * len(match[0]), text)
+    text = _CREDENTIAL.sub(lambda match: "*" * len(match[0]), text)
+    return _AFTER_PATH.sub(lambda match: match["head"] + _QUERY_VALUE.sub(_blank, match["rest"]), text)
 
 
 def has_credential(text: str) -> bool:

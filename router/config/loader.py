@@ -18,9 +18,10 @@ from router.config.schema import ProviderConfig, RoutesFile
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
+from router.config.void_rules import check_void
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
-_SECRET_FILE = re.compile(r"\$\{file:([^}]*)\}")
+_SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
 _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
@@ -89,7 +90,10 @@ def load_text(
 
     Raises:
         UnreadableFile: over 1 MiB, or not text.
+        TypeError: it is no `str`.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"this takes the text of a routes.yaml, not {type(text).__name__}")
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UnreadableFile(name, f"{TOO_LARGE}; {_HINT}")
     variables = Interpolator(os.environ if env is None else env, folder or Path(), Contents(), files)
@@ -133,6 +137,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -
         if file is not None and not findings.failed:
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
+            check_void(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),

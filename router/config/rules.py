@@ -16,6 +16,7 @@ from providers.types import CompletionRequest
 from router.config.diagnostics import Findings
 from router.config.interpolate import Expanded, shown
 from router.config.key_forms import remedy
+from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
@@ -163,8 +164,8 @@ class _Rules:
                     self._error(node.value[header], text, at=node.value[header].key_at)
             try:
                 msgspec.convert(node.data(), _PARAMS[name])
-            except msgspec.ValidationError as error:
-                self._error(node, f"this does not fit: {str(error).lower()}")
+            except msgspec.ValidationError:
+                self._error(node, f"this must be {expected(_PARAMS[name])}")
 
     def _route(self, name: str, node: Node) -> None:
         if name in self._models:

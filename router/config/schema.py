@@ -1,7 +1,7 @@
 """The language of routes.yaml as pydantic models: what may be written, and what it is once read.
 
 Values are normalised: durations to seconds, rates to a number per second, percentages to fractions. In a
-policy None means "not written"; `router.config.effective` merges the levels.
+policy None means "not written"; `router.config.policies.effective` merges the levels.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from router.config.values import (
     HedgeDelay,
     KeepAlive,
     Limit,
+    Monitor,
     Number,
     Options,
     Params,
@@ -328,7 +329,7 @@ class CacheStore(Section):
 class Telemetry(Section):
     """What can be watched."""
 
-    monitor: Text | None = key("The socket that dashboards attach to: auto, off, or a path.")
+    monitor: Monitor | None = key("The socket that dashboards attach to: auto, off, or a path.")
     capture: Literal["off", "preview", "full"] | None = key("Whether prompts and answers reach telemetry.")
 
 

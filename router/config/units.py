@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from router.config.interpolate import shown
 
@@ -143,7 +143,8 @@ def _rate(value: object) -> tuple[Decimal, Decimal]:
 def percent(value: object) -> float:
     """The fraction (0 to 1) of `50%`. Raises ValueError."""
     if _is_number(value):
-        raise ValueError(f"a percentage needs its sign: write {shown(value)}%")
+        meant = f"{_plain(_decimal(float(value)) * 100)}% or " if 0 < float(value) < 1 else ""
+        raise ValueError(f"a percentage needs its sign: write {meant}{shown(value)}%")
     found = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is not a percentage, such as 50%")
@@ -233,7 +234,7 @@ def _plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     """Whether YAML saw a number (a variable that holds one counts as text, and needs its unit as well)."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

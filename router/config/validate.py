@@ -18,6 +18,7 @@ _MESSAGES = {
     "tuple_type": "this must be a list",
     "string_type": "this must be text",
 }
+_FEW = 9  # keys that a message lists
 M = TypeVar("M", bound=BaseModel)
 _UNSUPPORTED = "include is not supported; a routes file is one file"
 
@@ -76,7 +77,8 @@ def _report(
         if name == "include" and len(loc) == 1:
             findings.add(node.key_at, node.path, _UNSUPPORTED)
         else:
-            near = spelling.near(name, _keys_at(model, loc[:-1]))
+            keys = _keys_at(model, loc[:-1])
+            near = spelling.near(name, keys) or (f"; its keys: {', '.join(keys)}" if 0 < len(keys) <= _FEW else "")
             findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
     elif kind == "no_limit":
         findings.add(node.place, node.path, str(found["msg"]))
@@ -91,6 +93,8 @@ def _report(
     elif kind == "value_error":
         at = node.key_at if rest == ("[key]",) else node.place
         findings.add(at, node.path, str(found["ctx"]["error"]))
+    elif kind == "model_type" and 0 < len(keys := _keys_at(model, loc)) <= _FEW:
+        findings.add(node.place, node.path, f"this must be a mapping with some of {', '.join(keys)}")
     else:
         findings.add(node.place, node.path, _MESSAGES.get(kind, str(found["msg"]).lower()))
 

@@ -18,6 +18,8 @@ from router.config import units
 from router.config.interpolate import Expanded, as_written, shown
 from router.config.yaml_reader import core_scalar
 
+_PROXY_FORM = "this must be an http:// or https:// address, such as http://localhost:3128, or off for none"
+_CODES = ", ".join(("any", *(code for code in ErrorCode if CONSEQUENCES[code].fallback != "no")))  # that fall back
 _GO_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
 
 
@@ -76,6 +78,12 @@ def _limit(value: Any) -> float | str:
         raise PydanticCustomError("no_limit", str(error)) from None
 
 
+def _monitor(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("this must be auto, off, or the path of a socket")
+    return str(value)
+
+
 def _url(value: Any) -> str:
     text = _text(value)
     check_url(text)
@@ -102,11 +110,17 @@ def _proxy(value: Any) -> str | Literal[False]:
     if value is False or value == "off":
         return False
     if value is True or not isinstance(value, str):
-        raise ValueError("this must be an http:// or https:// address, or off for a direct connection")
+        raise ValueError(_PROXY_FORM)
+    if value.lower().startswith("socks"):
+        raise ValueError(f"SOCKS proxies are not supported: {_PROXY_FORM}")
+    if "://" not in value and "$" not in value:
+        raise ValueError(_PROXY_FORM)
     return _url(value)
 
 
 def _hedge_after(value: Any) -> float | str:
+    if isinstance(value, str) and re.fullmatch(r"p[0-9.]+", value) and value != "p95":
+        raise ValueError("of percentiles there is p95 alone; else a duration, such as 500ms or 5s, is expected")
     return "p95" if value == "p95" else float(_positive(units.duration)(value))
 
 
@@ -133,14 +147,16 @@ def _version(value: Any) -> int:
 
 
 def _code(value: Any) -> str:
-    text = _text(value)
+    if not isinstance(value, str):
+        raise ValueError(f"this must be the name of an error code, not a status; codes: {_CODES}")
+    text = str(value)
     if text == "any":
         return text
     if text not in list(ErrorCode):
         from providers.spelling import did_you_mean
 
         near = did_you_mean(text, ["any", *ErrorCode])
-        raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: any, {", ".join(ErrorCode)}')
+        raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: {_CODES}')
     if CONSEQUENCES[ErrorCode(text)].fallback == "no":
         raise ValueError(f"{shown(value)} never falls back: it would fail at every target")
     return text
@@ -193,6 +209,7 @@ CountOrZero = Annotated[
     WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "examples": [0, 1]}),
 ]
 Text = Annotated[str, BeforeValidator(_text)]
+Monitor = Annotated[str, BeforeValidator(_monitor)]
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
 # A URL may hold a password or a key, a header or an option of an installed kind may be one: no dump has them.
 _SHOWN_URL = PlainSerializer(_shown_url, when_used="unless-none")

@@ -25,7 +25,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         provider = context.providers.of(target, lease.key)
         response = await bounded(
             provider.complete(for_target(context.request, target)),
-            context.timeout_of(target),
+            target.timeout if context.request.timeout is None else context.timeout_of(target),
             provider=target.provider,
             model=target.model,
             deadline=context.deadline,
@@ -102,7 +102,7 @@ async def _open(
         source = provider.stream(request)
         chunks = timed(
             aiter(source),
-            context.timeout_of(target),
+            target.timeout if context.request.timeout is None else context.timeout_of(target),
             provider=target.provider,
             model=target.model,
             deadline=context.deadline,
@@ -160,9 +160,11 @@ def _reports_quota(kind: type[Provider]) -> bool:
 
 def _apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
     """Take over what the answer says is left of the vendor's limits."""
-    with harmless:
+    try:
         if not _reports_quota(type(provider)):
             return
         quota: RemainingQuota | None = cast(ReportsQuota, provider).remaining_quota(target.model)
         if isinstance(quota, RemainingQuota):
             lease.apply_remaining(quota, context.clock())
+    except Exception as error:
+        harmless.note(error)

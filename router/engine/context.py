@@ -9,7 +9,6 @@ import msgspec
 
 from providers.timeouts import for_call
 from providers.types import CompletionRequest, Timeout
-from router.balance.balancer import BalanceContext
 from router.balance.strategies import Balancers
 from router.engine.connections import ProviderPool
 from router.engine.needs import Requirements
@@ -61,15 +60,3 @@ class RequestContext(msgspec.Struct, kw_only=True):
     def timeout_of(self, target: Target) -> Timeout:
         """Return the timeouts of a call to this target: the request's own word first."""
         return for_call(target.timeout, self.request.timeout)
-
-    def balance_context(self, now: float) -> BalanceContext:
-        """Make what a balancer may look at."""
-        needs = self.requirements
-        return BalanceContext(
-            states=self.states,
-            now=now,
-            rng=self.rng,
-            prompt=needs.prompt_tokens,
-            max_tokens=needs.max_tokens,
-            affinity=needs.affinity,
-        )

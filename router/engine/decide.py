@@ -23,6 +23,7 @@ from router.engine.eligibility import (
     callable_later,
     next_probe,
     pick,
+    refusal,
 )
 from router.engine.needs import serves
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
@@ -126,7 +127,7 @@ def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Pr
     if not failed.error.stale_connection or failed.others or target.identity in progress.renewed:
         return False
     progress.renewed.add(target.identity)
-    return context.states.refusal_for_key(target, call.key, 0, 0, context.clock()) is None
+    return refusal(context, target, call.key) is None
 
 
 def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pick_hedge: PickHedge) -> Call | None:
@@ -232,14 +233,15 @@ def _wait_for(
     if reason == "saturated" and longest > 0:
         placed = yield Wait(longest, place=target)
         if isinstance(placed, Placed):
-            return Call(target, tier_index, placed.key, placed=True)
+            if refusal(context, target, placed.key, placed=True) is None:
+                return Call(target, tier_index, placed.key, placed=True)
+            context.states.give_up_slot(target, placed.key)  # something else keeps it from being called by now
         progress.vain += 1
     if reason in ("held", "limited", "over_budget", AGAIN) and pause <= longest:
-        if pause > 0 or reason != AGAIN:
-            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
-        reserved = yield from _in_line(context, target, key, pause, longest)
-        if reserved is not None:
-            return Call(target, tier_index, key, reserved)
+        call = Call(target, tier_index, key)
+        ready = yield from _in_line(context, call, pause, longest, is_limited=reason == "limited")
+        if ready is not None:
+            return ready
         progress.vain += 1
     if reason == "circuit_open" and progress.last is None and pause <= max(0.0, longest):
         return Call(target, tier_index, key) if (yield from _probe_in_turn(context, target, key, longest)) else None
@@ -247,35 +249,45 @@ def _wait_for(
 
 
 def _in_line(
-    context: RequestContext, target: Target, key: Key, pause: float, longest: float
-) -> Generator[Step, Outcome, tuple[Reserved, Reserved] | None]:
-    """Wait for a limit or a hold, first come, first served: those who come later wait for what is reserved now.
+    context: RequestContext, call: Call, pause: float, longest: float, *, is_limited: bool
+) -> Generator[Step, Outcome, Call | None]:
+    """Wait for a limit, first come, first served: those who come later wait for what is reserved now. What else is
+    waited for (a hold, a backoff, a budget) reserves nothing, since the limits go on to fill meanwhile.
 
     None when those before have used more than was expected or were told to wait longer, and waiting on would take too
     long.
     """
-    states, needs = context.states, context.requirements
-    reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
+    states, needs, target, key = context.states, context.requirements, call.target, call.key
+    reserved: tuple[Reserved, Reserved] | None = None
     while True:
-        yield Wait(pause, reserved=(target, key, reserved))
+        if pause > 0:
+            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
+        if is_limited and reserved is None:
+            reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
+        yield Wait(pause, reserved=None if reserved is None else (target, key, reserved))
         longest -= pause
         now = context.clock()
-        pause = states.early(target, key, reserved, now)
-        refusal = states.refusal_for_key(target, key, 0, 0, now)
-        if refusal is not None and refusal.reason == "held":
-            pause = max(pause, refusal.until - now)
-        elif refusal is not None and refusal.reason != "limited":
-            pause = inf
-        if pause <= 0:
-            return reserved
+        refused = refusal(context, target, key, reserved=reserved is not None)
+        is_limited = refused is not None and refused.reason == "limited"
+        if refused is not None and not is_limited:
+            pause = refused.until - now if refused.reason in ("held", "over_budget") else inf
+        elif reserved is not None:
+            pause = states.early(target, key, reserved, now)
+            is_limited = True
+        else:
+            pause = 0.0 if refused is None else refused.until - now
+        if pause <= 0 and (refused is None or reserved is not None):
+            return replace(call, reserved=reserved)
+        pause = max(pause, _ROUNDING)
+        if reserved is not None and (pause > longest or not is_limited):
+            states.give_back(target, key, reserved, now)
+            reserved = None
         if pause > longest:
-            states.give_back(target, key, reserved, context.clock())
             return None
 
 
 def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: float) -> Generator[Step, Outcome, bool]:
     """Wait until an open breaker may be probed, or another's probe has closed it; says whether to call now."""
-    needs = context.requirements
     pause = next_probe(context, target, key) - context.clock()
     while pause > _ROUNDING:
         if pause > longest:
@@ -284,8 +296,8 @@ def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: f
         yield Wait(pause)
         longest -= pause
         pause = next_probe(context, target, key) - context.clock()
-    refusal = context.states.refusal_for_key(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
-    return refusal is None or refusal.reason == "circuit_open"
+    refused = refusal(context, target, key)
+    return refused is None or refused.reason == "circuit_open"
 
 
 # --- the same targets again

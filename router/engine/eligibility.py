@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from router.balance.balancer import BalanceContext
 from router.engine.context import RequestContext
 from router.engine.needs import why_unfit
 from router.engine.steps import Call
@@ -106,7 +107,9 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
     def is_eligible(target: Target) -> bool:
         if target.weight <= 0 or (progress.tried and not progress.may_try(target)) or target.identity in beside:
             return False
-        why = why_unfit(target, needs, context.windows, progress.window_floor)
+        why = None
+        if needs.least_tokens > target.serves_up_to or context.windows or progress.window_floor:
+            why = why_unfit(target, needs, context.windows, progress.window_floor)
         if why is None:
             refusal = None if context.spending is None else over_budget(context, target, now)
             if refusal is None:
@@ -125,14 +128,38 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
     if len(tier.targets) == 1:
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
-        balancer = context.balancers.of(context.chain.route, tier_index, tier.balance)
-        target = balancer.pick(tier.targets, is_eligible, context.balance_context(now))
+        balancer = context.balancers[context.chain.route, tier_index, tier.balance]
+        situation = BalanceContext(
+            states=context.states,
+            now=now,
+            rng=context.rng,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            affinity=needs.affinity,
+        )
+        target = balancer.pick(tier.targets, is_eligible, situation)
     if target is None:
         return None
     if len(target.keys) == 1:
         return Call(target, tier_index, target.keys[0])
     without = progress.keys.get(target.identity, ())
     return Call(target, tier_index, context.states.best_key(target, prompt, max_tokens, now, without))
+
+
+def refusal(
+    context: RequestContext, target: Target, key: Key, *, placed: bool = False, reserved: bool = False
+) -> Refusal | None:
+    """Say why the target gets no call with this key now, after a wait; None when it may.
+
+    Args:
+        placed: its place is had already.
+        reserved: so is what it takes of the limits.
+    """
+    now, needs = context.clock(), context.requirements
+    prompt, max_tokens = (0.0, 0) if reserved else (needs.prompt_tokens, needs.max_tokens)
+    return over_budget(context, target, now) or context.states.refusal_for_key(
+        target, key, prompt, max_tokens, now, placed=placed
+    )
 
 
 def over_budget(context: RequestContext, target: Target, now: float) -> Refusal | None:

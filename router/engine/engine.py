@@ -18,10 +18,9 @@ from providers.spelling import did_you_mean
 from providers.surrogates import is_whole
 from providers.types import CompletionRequest, CompletionResponse
 from router.balance.strategies import Balancers
-from router.engine.attempt import complete_once
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
-from router.engine.failover import FailOver
+from router.engine.failover import complete
 from router.engine.request import Messages, build_request, requirements_of
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
@@ -112,10 +111,7 @@ class Engine:
         Raises:
             RouteExhausted, ProviderError.
         """
-        context = self.context(chain, request, trace, streaming=False)
-        with FailOver(context, complete_once) as failover:
-            delivery = await failover.deliver()
-            return delivery.answered(delivery.value, delivery.at)
+        return await complete(self.context(chain, request, trace, streaming=False))
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""

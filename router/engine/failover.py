@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
-from typing import Generic, Self, TypeAlias, TypeVar
+from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from providers.harmless import harmless
 from providers.timeouts import NAMES, is_shorter
 from providers.types import CompletionResponse, Usage
 from router.cleanup import to_the_end
+from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
 from router.engine.decide import decide, hedge_after
 from router.engine.eligibility import next_try
@@ -29,6 +30,7 @@ from router.state.lease import Lease
 from router.views.trace import Attempt
 
 T = TypeVar("T")
+P = ParamSpec("P")
 AttemptCall: TypeAlias = Callable[[RequestContext, Target, Lease], Awaitable[T]]
 
 
@@ -55,18 +57,12 @@ class Delivery(Generic[T]):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        with harmless:
-            if first is None:
-                lease.first_token(now - lease.started, now, streaming=False)  # of a plain call: the answer
-        with harmless:
-            lease.succeeded(now, response)
-        with harmless:
-            context.token_counts.learn(target, context.request, response.usage)
+        _harmlessly(lease.succeeded, now, response, plain=first is None)
+        _harmlessly(context.token_counts.learn, target, context.request, response.usage)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
-        with harmless:
-            own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
-            context.recorder.answered(target, lease.started, now, response, own, first)
+        own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
+        _harmlessly(context.recorder.answered, target, lease.started, now, response, own, first)
         return response
 
     def broke(self, error: ProviderError) -> None:
@@ -76,8 +72,15 @@ class Delivery(Generic[T]):
     def abandoned(self, partial: CompletionResponse | None = None) -> None:
         """Report that the caller went away after so much of the answer, unless the outcome was reported already."""
         if self.lease.is_open:
-            with harmless:
-                self.lease.cancelled(self._context.clock(), partial)
+            _harmlessly(self.lease.cancelled, self._context.clock(), partial)
+
+
+def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -> None:
+    """Call what learns, counts or settles: whatever becomes of that, the request goes on."""
+    try:
+        report(*args, **named)
+    except Exception as error:
+        harmless.note(error)
 
 
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
@@ -104,9 +107,18 @@ def _cost(target: Target, usage: Usage | None) -> float | None:
         return None
     if not usage.input_tokens and not usage.output_tokens and usage.input_tokens is usage.output_tokens is not None:
         return 0.0  # at any price
-    with harmless:
+    try:
         return cost(target.capabilities.price, usage)
-    return None
+    except Exception as error:
+        harmless.note(error)
+        return None
+
+
+async def complete(context: RequestContext) -> CompletionResponse:
+    """Get one whole answer from the vendors of a chain; raises RouteExhausted, ProviderError."""
+    with FailOver(context, complete_once) as failover:
+        delivery = await failover.deliver()
+        return delivery.answered(delivery.value, delivery.at)
 
 
 class FailOver(Generic[T]):
@@ -145,8 +157,7 @@ class FailOver(Generic[T]):
         context.trace.seconds = now - context.began
         if error is not None:
             give_trace(error, context.trace)
-            with harmless:
-                context.recorder.failed(error, now)
+            _harmlessly(context.recorder.failed, error, now)
 
     async def deliver(self, broken: ProviderError | None = None) -> Delivery[T]:
         """Return what the next target delivers.
@@ -188,10 +199,8 @@ class FailOver(Generic[T]):
             return self._failed(call, lease, failure)
         except BaseException:
             now = self._context.clock()
-            with harmless:
-                lease.cancelled(now)
-            with harmless:
-                self._context.recorder.attempt_cancelled(call.target, now)
+            _harmlessly(lease.cancelled, now)
+            _harmlessly(self._context.recorder.attempt_cancelled, call.target, now)
             raise
         return self._won(call, lease, delivered)
 
@@ -257,11 +266,9 @@ class FailOver(Generic[T]):
         now, needs = context.clock(), context.requirements
         for task, (call, lease) in racing.items():
             task.cancel()
-            with harmless:
-                lease.lost(now, streaming=needs.streaming)
+            _harmlessly(lease.lost, now, streaming=needs.streaming)
             wasted = _cost(call.target, lease.used)
-            with harmless:
-                context.recorder.attempt_cancelled(call.target, now, wasted)
+            _harmlessly(context.recorder.attempt_cancelled, call.target, now, wasted)
             context.trace.entries.append(
                 Attempt(
                     call.target.name,
@@ -329,8 +336,7 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
             cost=paid,
         )
     )
-    with harmless:
-        context.recorder.attempt_failed(call.target, failure, now, paid)
+    _harmlessly(context.recorder.attempt_failed, call.target, failure, now, paid)
     if failure.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and failure.context_window:
         context.windows[call.target.model_identity] = failure.context_window
 

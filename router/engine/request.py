@@ -81,9 +81,12 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
     """Say what the request asks of a target."""
     size, vision = 0, False
     for message in request.messages:
-        size += len(message.text.encode())
-        if not isinstance(message.content, str):
-            vision = vision or any(isinstance(part, ImagePart) for part in message.content)
+        content = message.content
+        if isinstance(content, str):
+            size += len(content.encode())
+        else:
+            size += len(message.text.encode())
+            vision = vision or any(isinstance(part, ImagePart) for part in content)
     return Requirements(
         tools=bool(request.tools),
         vision=vision,

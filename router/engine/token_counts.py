@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 from providers.base import CountsExactly, Provider
 from providers.coerce import coerce_messages, coerce_tools
 from providers.errors import ErrorCode, ProviderError
+from providers.threads import in_thread
 from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
 from providers.types import CompletionRequest, TokenCount, Usage
 from router.engine.request import Messages, for_target
@@ -26,6 +26,9 @@ async def count_exact(provider: Provider, target: Target, request: CompletionReq
     return await provider.count_exact(for_target(request, target))
 
 
+_FIRST, _EVERY = 16, 16  # answers that are learned from: so many at first, then each so many
+
+
 class TokenCounts:
     """Token counts, corrected by what each target's prompts really cost."""
 
@@ -34,7 +37,7 @@ class TokenCounts:
 
     async def of(self, provider: Provider, target: Target, messages: Messages, tools: Sequence[Any]) -> TokenCount:
         """Count a prompt's tokens. Nothing is sent; the tokenizer runs in a thread."""
-        count = await asyncio.to_thread(provider.count_tokens, coerce_messages(messages), target.model)
+        count = await in_thread(provider.count_tokens, coerce_messages(messages), target.model)
         learned = self._learned.get(target.identity)
         count = count if learned is None else learned.corrected(count)
         if not tools:
@@ -49,7 +52,9 @@ class TokenCounts:
         learned = self._learned.get(target.identity)
         if learned is None:
             learned = self._learned[target.identity] = Learned()
-        if learned.is_due and all(isinstance(message.content, str) for message in request.messages):
+        learned.answers += 1
+        is_due = learned.answers <= _FIRST or learned.answers % _EVERY == 0
+        if is_due and all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)
 
     def forget(self, target: Target) -> None:

@@ -9,13 +9,14 @@ Nothing is counted twice: a scrape reads what the router counts anyway. It may c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from router.monitor.subject import Subject
 from router.plan.target import variant_of
 from router.telemetry import sketch
 from router.telemetry.sketch import Sketch
+from router.turns import at_once, in_turns
 from router.views.figures import Counts, Snapshot
 
 try:
@@ -58,17 +59,20 @@ class RouterCollector(Collector):
         """Read the router on its own loop, since it counts there."""
         home = self._subject.loop
         if home is None or not home.is_running() or home is _running_loop():
-            return self._taken()
+            return at_once(self._sketches(self._subject.snapshot()))
 
         async def there() -> _Reading:
-            return self._taken()
+            subject = self._subject
+            snapshot = await in_turns(subject.report.making(home.time(), watching=subject.watching))
+            return await in_turns(self._sketches(snapshot))
 
         return asyncio.run_coroutine_threadsafe(there(), home).result(PATIENCE)
 
-    def _taken(self) -> _Reading:
-        snapshot = self._subject.snapshot()
+    def _sketches(self, snapshot: Snapshot) -> Generator[None, None, _Reading]:
         totals, chains = self._subject.report.totals, self._subject.plan.chains
+        yield
         sketches = totals.first_tokens()
+        yield
         first_tokens: dict[tuple[str, str], Sketch] = {}
         for target in snapshot.targets:
             chain = chains.get(target.name)
@@ -76,6 +80,7 @@ class RouterCollector(Collector):
             first_tokens[target.provider, target.name] = sketches.get(
                 (f"{target.provider}/{target.model}", variant), {}
             )
+            yield
         return snapshot, totals.latencies(), first_tokens
 
 
@@ -153,6 +158,13 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
             spent.add_metric([budget.scope, budget.name], budget.used)
         limit.add_metric([budget.scope, budget.name], budget.limit)
     yield from (spent, limit)
+    for name, words, value in (
+        ("entries", "Answers that are stored", snapshot.cache.entries),
+        ("bytes", "Bytes of stored answers", snapshot.cache.bytes),
+        ("max_bytes", "The most bytes that are stored", snapshot.cache.max_bytes),
+    ):
+        if snapshot.cache.enabled and value is not None:
+            yield GaugeMetricFamily(f"signalbox_cache_{name}", words, value=float(value))
     accepted = snapshot.last_reload is None or snapshot.last_reload.accepted
     yield GaugeMetricFamily("signalbox_file_accepted", "Whether the file as saved is what runs", value=float(accepted))
     revision = GaugeMetricFamily("signalbox_revision", "1 for the revision that runs", labels=["revision"])

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from providers.threads import in_thread
 from router.monitor import requests, routes
 from router.monitor.control import run_command
 from router.monitor.prompts import run_prompt
@@ -79,10 +80,10 @@ class LocalFeed:
         return await self._there(trace())
 
     async def chains(self) -> Chains:
-        return await asyncio.to_thread(routes.chains, self._subject.plan)
+        return await in_thread(routes.chains, self._subject.plan)
 
     async def config(self) -> ConfigView:
-        return await asyncio.to_thread(self._subject.report.config)
+        return await in_thread(self._subject.report.config)
 
     async def command(self, command: Command) -> Done:
         return await self._there(run_command(self._subject, command))

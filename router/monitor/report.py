@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import os
 import resource
@@ -13,6 +12,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from providers.threads import in_thread
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
 from router.plan.target import Target, names_of
@@ -86,7 +86,7 @@ class Report:
         now = time.time()
         outcome = (result.changes, result.diagnostics, result.problem)
         self.last_reload = ReloadNote(now, result.accepted, result.revision, *outcome)
-        difference = await asyncio.to_thread(unified, self._running, result.loaded)
+        difference = await in_thread(unified, self._running, result.loaded)
         self.revisions.append(Revision(now, result.revision, result.accepted, *outcome, difference))
         self.rejected = None if result.accepted else result
         if result.accepted:

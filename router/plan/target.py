@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 
 from providers.settings import ProviderSettings
@@ -65,6 +66,7 @@ class Target:
     identity: str = field(init=False)
     model_identity: str = field(init=False)
     lacks: frozenset[str] = field(init=False)  # what it is known not to do
+    serves_up_to: float = field(init=False)  # tokens of any prompt; -1 where it depends on more than that
 
     def __post_init__(self) -> None:
         # Made once: every request asks for it many times.
@@ -75,6 +77,9 @@ class Target:
         object.__setattr__(self, "identity", f"{account}{variant}/{self.model}")
         lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
         object.__setattr__(self, "lacks", lacks)
+        window = self.capabilities.context_window
+        most = -1 if self.disabled or lacks else inf if window is None else window
+        object.__setattr__(self, "serves_up_to", most)
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
 

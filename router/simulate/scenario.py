@@ -30,6 +30,7 @@ _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)(?
 # What stands for a variable: an address, which is as good a key as any; where that does not fit, a word, such as the
 # name of a host; then a number, such as a port.
 _STAND_INS = ("http://simulated.invalid/{name}", "simulated-{number}", "{number}", "true")
+_PORT = re.compile(r"://[^/]*:\$\{([A-Za-z_][A-Za-z0-9_]*)\}(?:/|$)")
 _CONNECTION = frozenset(
     {"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "client_cert", "unix_socket", "options"}
 )
@@ -58,7 +59,8 @@ def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> Lo
     wanted, unread = _references(root) if root is not None else ({}, set())
     given = {name: value for name, value in (os.environ if env is None else env).items() if name not in unread}
     numbers = {name: number for number, name in enumerate(dict.fromkeys(chain.from_iterable(wanted.values())), 1)}
-    tries = dict.fromkeys(numbers, 0)
+    ports = {name for node in _connections(root) for name in _PORT.findall(node.value)} if root is not None else set()
+    tries = {name: _STAND_INS.index("{number}") if name in ports else 0 for name in numbers}
     while True:
         stand_ins = {
             name: _STAND_INS[tries[name]].format(name=name.removeprefix(_FILE), number=number)
@@ -67,10 +69,16 @@ def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> Lo
         files = {name.removeprefix(_FILE): value for name, value in stand_ins.items() if name.startswith(_FILE)}
         loaded = load_text(text, name=str(path), env=given | stand_ins, folder=where.parent, files=files)
         wrong = [found.path for found in loaded.diagnostics if found.severity == "error"]
-        misfits = {name for path in wrong for name in wanted.get(path, ()) if tries[name] + 1 < len(_STAND_INS)}
+        misfits = {name for path in wrong for name in _behind(wanted.get(path, []), tries)}
         if not misfits:
             return loaded
         tries |= {name: tries[name] + 1 for name in misfits}
+
+
+def _behind(names: list[str], tries: Mapping[str, int]) -> list[str]:
+    """List those of one text that have been tried least, and have something left to try."""
+    least = min((tries[name] for name in names), default=0)
+    return [name for name in names if tries[name] == least and least + 1 < len(_STAND_INS)]
 
 
 def _references(root: Node) -> tuple[dict[str, list[str]], set[str]]:

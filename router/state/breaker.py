@@ -44,7 +44,6 @@ class Breaker:
     __slots__ = (
         "_bucket",
         "_calls",
-        "_closed_at",
         "_doubt",
         "_early",
         "_failed",
@@ -59,6 +58,7 @@ class Breaker:
         "_rng",
         "_slow",
         "changes",
+        "closed_at",
         "manual",
         "on_change",
         "rules",
@@ -78,7 +78,7 @@ class Breaker:
         self.on_change: Callable[[Breaker], None] | None = None  # called after every change of state
         self._rng = rng
         self._reopened = 0
-        self._closed_at = -inf
+        self.closed_at = -inf  # when it closed last; minus infinity where it was never open
         self._leases: dict[int, float] = {}
         self._numbers = 0
         self._passed = 0
@@ -143,7 +143,7 @@ class Breaker:
 
     def share(self, now: float) -> float:
         """Return the part of its weight that a target gets: less after closing, up to 1 at the end of the ramp."""
-        passed = now - self._closed_at
+        passed = now - self.closed_at
         if passed >= self.rules.ramp:
             return 1.0
         return _RAMP_START + (1 - _RAMP_START) * max(0.0, passed) / self.rules.ramp
@@ -227,7 +227,7 @@ class Breaker:
         self.manual = False
         self._reopened = 0
         self._pace = _PACE
-        self._closed_at = -inf
+        self.closed_at = -inf
         self._changed("reset")
 
     # --- inside
@@ -284,7 +284,7 @@ class Breaker:
         self._become("closed")
         self._reopened = 0
         self._pace = _PACE
-        self._closed_at = now
+        self.closed_at = now
         self._changed()
 
     def _count(self, now: float, *, failed: bool) -> None:

@@ -32,12 +32,6 @@ class Guard:
         """Give it no call before this time (the loop's), since the vendor asked to wait."""
         self.held_until = max(self.held_until, until)
 
-    def is_clear(self, now: float) -> bool:
-        """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
-        return (
-            self.breaker.state == "closed" and self.held_until <= now and self.limits.is_unlimited and not self.draining
-        )
-
 
 class Pacing:
     """What one key was told about one target: vendors limit a key's calls of each model."""

@@ -38,20 +38,14 @@ class PeakEwma:
         return self._value * exp(-(now - self._at) / LATENCY_DECAY) if self.known else 0.0
 
 
-class Recent:
-    """The last hundred times of a target, for their quantiles."""
-
-    __slots__ = ("_seconds",)
+class Recent(deque[float]):
+    """The last hundred times of a target in seconds, for their quantiles."""
 
     def __init__(self) -> None:
-        self._seconds: deque[float] = deque(maxlen=_RECENT)
-
-    def add(self, seconds: float) -> None:
-        """Take in a time of so many seconds."""
-        self._seconds.append(seconds)
+        super().__init__(maxlen=_RECENT)
 
     def quantile(self, share: float) -> float | None:
         """Return the nearest-rank quantile in seconds; None while fewer than 20 times were seen."""
-        if len(self._seconds) < _ENOUGH:
+        if len(self) < _ENOUGH:
             return None
-        return sorted(self._seconds)[ceil(share * len(self._seconds)) - 1]
+        return sorted(self)[ceil(share * len(self)) - 1]

@@ -66,8 +66,8 @@ class Lease:
         self.key = key
         self.started = now
 
-    def succeeded(self, now: float, response: CompletionResponse | None = None) -> None:
-        """Report that the answer is whole."""
+    def succeeded(self, now: float, response: CompletionResponse | None = None, *, plain: bool = False) -> None:
+        """Report that the answer is whole; a `plain` one began with it (of a stream `first_token` tells that)."""
         if self._end():
             (state, guard), (permit, shared) = self._guards, self._permits
             seconds = now - self.started
@@ -79,18 +79,20 @@ class Lease:
                 paced.hits = 0
                 paced.doubt.clear()
             self._settle(now, response, whole=True)
+            if plain:
+                self.first_token(seconds, now, streaming=False)
 
     def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
         """Report that the answer began after so many seconds."""
         self._state.latency.add(seconds, now)
-        (self._state.firsts if streaming else self._state.answers).add(seconds)
+        (self._state.firsts if streaming else self._state.answers).append(seconds)
 
     def apply_remaining(self, left: RemainingQuota, now: float) -> None:
         """Take over what the headers of an answer say is left of the vendor's limits."""
         if left.wait is not None:
             self._state.paced(self.key).hold(now + left.wait)
         for guard in self._guards:
-            if guard.limits.tighten(left.requests, left.tokens, now):
+            if not guard.limits.is_unlimited and guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
     def failed(

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from providers import forks
+from providers.threads import in_thread
 from router.state.spending import BudgetAccount, Period, Spending
 
 log = logging.getLogger("signalbox.spending")
@@ -99,7 +100,7 @@ class Ledger:
         """Write what was spent and take over what others spent."""
         amounts = self._amounts()
         if amounts:
-            self._apply(amounts, await asyncio.to_thread(self._write, amounts))
+            self._apply(amounts, await in_thread(self._write, amounts))
 
     async def sync(self) -> None:
         """Exchange now, or wait for the exchange that is under way."""

@@ -265,12 +265,8 @@ class RateLimits:
 
     # --- places
 
-    def acquire_slot(self) -> None:
-        """Take a place for a call that begins."""
-        self.in_flight += 1
-
     def release_slot(self) -> None:
-        """Free a place; the first who waits gets it."""
+        """Free a place that a call had, which counted as one `in_flight`; the first who waits gets it."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -282,7 +278,7 @@ class RateLimits:
             idle()
 
     async def wait_for_slot(self, seconds: float) -> bool:
-        """Wait in line for a place; True when it is had, which counts as `acquire_slot`. First come, first served."""
+        """Wait in line for a place; True when it is had, counted `in_flight`. First come, first served."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:

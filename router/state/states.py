@@ -138,11 +138,15 @@ class States:
         return soonest
 
     def refusal_for_key(
-        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
+        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float, *, placed: bool = False
     ) -> Refusal | None:
-        """Say why the target gets no call with this key now; None when it may."""
+        """Say why the target gets no call with this key now; None when it may.
+
+        Args:
+            placed: its place is had already.
+        """
         state, guard = self.target(target), self.key_guard(target, key)
-        if state.is_clear(now) and guard.is_clear(now) and not state.pacing:
+        if _is_clear(state, now) and _is_clear(guard, now) and not state.pacing:
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
@@ -157,7 +161,7 @@ class States:
         held = max(state.held(key), guard.held_until)
         if held > now:
             return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
-        if state.limits.full or guard.limits.full:
+        if not placed and (state.limits.full or guard.limits.full):
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
         bound = target.bound(max_tokens)
         wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
@@ -193,7 +197,7 @@ class States:
         end = loop.time() + seconds
         own = self.target(target).limits
         if not own.full:
-            own.acquire_slot()
+            own.in_flight += 1
         elif not await own.wait_for_slot(seconds):
             return None
         key = None
@@ -204,13 +208,18 @@ class States:
                 own.release_slot()
         return key
 
+    def give_up_slot(self, target: Target, key: Key) -> None:
+        """Free the place of a call that is not made; the next in line gets it."""
+        for guard in self.guards(target, key):
+            guard.limits.release_slot()
+
     async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
         """Wait at all keys, and take the place of whichever has one first."""
         limits_by_key = {key: self.key_guard(target, key).limits for key in target.keys}
         free = [key for key, allowance in limits_by_key.items() if not allowance.full]
         if free:
             key = min(free, key=lambda candidate: limits_by_key[candidate].in_flight)
-            limits_by_key[key].acquire_slot()
+            limits_by_key[key].in_flight += 1
             return key
         loop = asyncio.get_running_loop()
         lines = {loop.create_task(allowance.wait_for_slot(seconds)): key for key, allowance in limits_by_key.items()}
@@ -276,8 +285,8 @@ class States:
             if not (state.limits.is_unlimited and guard.limits.is_unlimited):
                 reserved = _reserve(state.limits, guard.limits, prompt, target.bound(max_tokens), now, now)
         if not placed:
-            state.limits.acquire_slot()
-            guard.limits.acquire_slot()
+            state.limits.in_flight += 1
+            guard.limits.in_flight += 1
         return Lease(guards, key, reserved, now, prompt, charge)
 
     def find_target(self, identity: str) -> TargetState | None:
@@ -290,7 +299,8 @@ class States:
 
     def share(self, target: Target, now: float) -> float:
         """Return the part of its weight that a target gets."""
-        return self.target(target).breaker.share(now)
+        breaker = self.target(target).breaker
+        return 1.0 if breaker.closed_at == -inf else breaker.share(now)
 
     def in_flight(self, target: Target) -> int:
         """Count the calls of a target that are under way."""
@@ -301,6 +311,13 @@ def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
     guard.breaker.rules = breaker
     if guard.limits.rules != limits:
         guard.limits.change(limits)
+
+
+def _is_clear(guard: Guard, now: float) -> bool:
+    """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
+    return (
+        guard.breaker.state == "closed" and guard.held_until <= now and guard.limits.is_unlimited and not guard.draining
+    )
 
 
 def _reserve(

@@ -15,8 +15,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from msgspec.structs import replace
+
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
+from providers.printable import one_line
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.plan.target import Target, names_of
 from router.telemetry.buckets import Bucket, CallCounter
@@ -170,7 +173,8 @@ class Telemetry:
             self._codes[key.identity] = code
 
     def publish(self, event: Event) -> None:
-        """Remember an event, log its sentence, and hand it to those who follow."""
+        """Remember an event, log its sentence, and hand it to those who follow. The names in it stay on their line."""
+        event = replace(event, sentence=one_line(event.sentence))
         self.events.append(event)
         # Not as warnings, which Python prints where an app has set up no logging: a command's own output stays clean.
         log.info("%s", event.sentence)

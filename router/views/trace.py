@@ -78,21 +78,18 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
 Entry: TypeAlias = Attempt | Skip | Pause
 
 
-class Trace:
+class Trace(msgspec.Struct):
     """The entries of one request in order, and which revision of the file it ran on.
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
     not; "" where the route has none.
     """
 
-    __slots__ = ("cache", "entries", "revision", "route", "seconds")
-
-    def __init__(self, route: str, revision: str) -> None:
-        self.route = route
-        self.revision = revision
-        self.entries: list[Entry] = []
-        self.seconds = 0.0
-        self.cache = ""
+    route: str
+    revision: str
+    entries: list[Entry] = []  # of its own: msgspec copies what is empty
+    seconds: float = 0.0
+    cache: str = ""
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -141,16 +138,6 @@ class Trace:
             "cache": self.cache,
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Trace) and self.__getstate__() == other.__getstate__()
 
     def __hash__(self) -> int:
         return hash((self.route, self.revision))  # the rest still grows

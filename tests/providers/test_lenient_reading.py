@@ -244,7 +244,6 @@ def test_no_count_makes_learning_fail(real: int) -> None:
     """And a count of nothing teaches nothing."""
     learned = Learned()
     for _ in range(5):
-        assert learned.is_due
         learned.add(REQUEST.messages, real)
     assert learned.corrected(TokenCount(10, False, "estimate", 0.3)).tokens >= (10 if real <= 0 else 0)
 

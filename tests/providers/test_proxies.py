@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from providers import registry
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.transport.environment import proxy_of
 from providers.transport.http import HttpClient
+from providers.types import CompletionRequest, Message
 from router import Router
 from tests.support.raw_server import serving
 
@@ -86,12 +88,40 @@ async def test_a_proxy_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -
     assert "secret" not in caught.value.message
 
 
-@pytest.mark.parametrize("value", ["socks5://u:secret@127.0.0.1:1080", "ftp://proxy:1", "socks5h://x"])
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+async def test_what_a_proxy_echoes_of_its_password_is_blanked_out(
+    name: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is in the variable, as it is meant, and as it was sent."""
+    said = "no pass+word%2F9 pass+word/9 bWU6cGFzcyt3b3JkLzk= for you"
+    head = f"HTTP/1.1 407 No\r\nx-request-id: pass+word/9\r\ncontent-length: {len(said)}\r\n\r\n"
+    async with serving(head.encode() + said.encode()) as proxy:
+        monkeypatch.setenv(name, f"{scheme}me:pass+word%2F9@127.0.0.1:{proxy.port}")
+        provider = registry.create(ProviderSettings(name="p", kind="openai", base_url="http://vendor.invalid/v1"))
+        with pytest.raises(ProviderError) as caught:
+            await provider.complete(CompletionRequest(model="m", messages=(Message.user("hi"),)))
+        await provider.aclose()
+    told = f"{caught.value} {vars(caught.value)}"
+    assert "for you" in told
+    assert "pass" not in told
+    assert "bWU6cGFz" not in told
+
+
+NO_PROXIES = ["socks5://u:secret@127.0.0.1:1080", "ftp://proxy:1", "socks5h://x", "http://u:secret@"]
+NO_PROXIES += [f"http://u:secret{odd}@127.0.0.1:1" for odd in "#/?["]
+NO_PROXIES += [f"http://u:secret@{place}" for place in ("127.0.0.1:x", "127.0.0.1:99999", "[::1", ":80")]
+
+
+@pytest.mark.parametrize("value", NO_PROXIES)
 async def test_a_variable_that_names_no_http_proxy(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never passed over in silence: the error says which variable, and what to do."""
     monkeypatch.setenv("ALL_PROXY", value)
     with pytest.raises(ProviderError, match=r"ALL_PROXY names no HTTP proxy; .*proxy: off") as caught:
         await ask("https://vendor.invalid/v1")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ProviderError, match=r"proxy names no HTTP proxy") as caught:
+        await ask("https://vendor.invalid/v1", proxy=value)
     assert "secret" not in str(caught.value)
     # A server on this machine is asked directly all the same.
     assert proxy_of("http", "127.0.0.1", 11434, {"ALL_PROXY": value}) is None

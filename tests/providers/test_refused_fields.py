@@ -205,6 +205,6 @@ def test_the_memory_is_bounded() -> None:
     memory = RefusedFields()
     for number in range(1000):
         memory.learn(f"m{number}", tuple(Refusal(f"f{field}") for field in range(100)))
-    assert memory.of("m0") == ()
-    assert len(memory.of("m999")) <= 32
-    assert memory.of("m999")[-1] == Refusal("f99")
+    assert "m0" not in memory
+    assert len(memory["m999"]) <= 32
+    assert memory["m999"][-1] == Refusal("f99")

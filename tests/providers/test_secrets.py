@@ -62,12 +62,14 @@ async def test_an_echo_is_blanked_out(kind: str, secret: str) -> None:
 
 
 async def test_an_echo_in_an_answer() -> None:
-    """Its model, its request id and its finish reason are names, and hold no secret."""
+    """Its id, its model, its request id and its finish reason are names, and hold no secret."""
     choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": KEY}
-    answer = httpx.Response(200, json={"model": f"m-{KEY}", "choices": [choice]}, headers={"x-request-id": HEADER})
+    answer = httpx.Response(
+        200, json={"id": f"c-{KEY}", "model": f"m-{KEY}", "choices": [choice]}, headers={"x-request-id": HEADER}
+    )
     for stream in (False, True):
         reply = await Vendor("openai", answer, **SETTINGS).ask(stream=stream)
-        assert KEY not in f"{reply.model} {reply.raw_finish_reason}"
+        assert KEY not in f"{reply.id} {reply.model} {reply.raw_finish_reason}"
         assert HEADER not in (reply.request_id or "")
 
 

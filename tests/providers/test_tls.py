@@ -236,3 +236,19 @@ def test_a_file_that_is_not_here(more: str) -> None:
     (found,) = load_text(file(more), env={}).diagnostics
     assert found.severity == "warning"
     assert "there is no file /nonexistent.pem here" in found.message
+
+
+@pytest.mark.parametrize("name", ["\0", "/tmp/\0", "\ud800", "x" * 10_000, "/dev/null", ".\n"])
+@pytest.mark.parametrize("what", ["verify", "cert", "key", "password"])
+async def test_a_path_that_is_none_is_an_error_of_the_call(what: str, name: str, certificates: Certificates) -> None:
+    """Whatever a program gives as the path of a CA or a certificate, or as its password."""
+    settings: dict[str, Any] = {"verify": name}
+    if what != "verify":
+        paths = {"cert": str(certificates.client), "key": str(certificates.client_key), what: name}
+        settings = {"client_cert": ClientCertificate(**paths)}
+    made = ProviderSettings(name="p", kind="openai", base_url="https://127.0.0.1:1", **settings)
+    http = HttpClient(made, default_base_url="https://unused.invalid", headers={})
+    with pytest.raises(ProviderError) as caught:
+        await http.open("POST", "/chat", b"{}")
+    await http.aclose()
+    assert caught.value.code is ErrorCode.CONNECTION_FAILED

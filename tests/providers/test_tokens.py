@@ -109,8 +109,7 @@ def test_estimates_learn_the_vendors_tokenizer(factor: float, sizes: list[int]) 
     learned = Learned()
     for size in sizes:
         messages = [Message.user("word " * size)]
-        if learned.is_due:
-            learned.add(messages, round(tokens.estimated(messages).tokens * factor))
+        learned.add(messages, round(tokens.estimated(messages).tokens * factor))
     messages = [Message.user("word " * 100)]
     real = tokens.estimated(messages).tokens * factor
     found = learned.corrected(tokens.estimated(messages))

@@ -299,7 +299,7 @@ async def test_many_saves_under_load(tmp_path: Path) -> None:
         (
             "routes: {c: [a/m]}",
             "routes: {c: {targets: [a/m], timeout: {total: 5s}}}",
-            "c: timeout.total 10m→5s, a/m timeouts, retries or params",
+            "c: timeout.total 30m→5s, a/m timeouts, retries or params",
         ),
         ("routes: {c: [a/m, a/n]}", "routes: {c: {targets: [a/m, a/n], balance: affinity}}", "c: weighted→affinity"),
     ],

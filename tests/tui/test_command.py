@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from aiohttp import web
 from router.cli.common import Failure
 from router.config import load
 from tests.support.command import signalbox
+from tests.support.paths import ROOT
 from tui.commands import dash
 from tui.commands.web import Guarded, free_port
 from tui.demo import Demo, demo
@@ -100,6 +102,46 @@ async def test_a_cookie_of_any_bytes_is_refused(served: Guarded, value: bytes) -
     async with httpx.AsyncClient(base_url=served.public_url) as client:
         assert (await client.get("/", headers=[(b"Cookie", cookie)])).status_code == 403
         assert (await client.get(b"/?key=%ff%fe".decode())).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x00\xa5",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \x1b]52;c;aGk=\x07\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+        b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"CONNECT evil:1 HTTP/1.1\r\nHost: evil:1\r\n\r\n",
+        b"GET http://evil/ HTTP/1.1\r\nHost: evil\r\n\r\n",
+    ],
+    ids=range(9),
+)
+def test_whatever_comes_to_the_port_nothing_is_logged(sent: bytes) -> None:
+    """The terminal shows the address alone, and who has no key gets nothing."""
+    port = free_port(0)
+    program = f"""
+import asyncio
+from aiohttp import web
+from tui.commands.web import Guarded
+async def main():
+    server = Guarded("true", {port})
+    server.initialize_logging()
+    runner = web.AppRunner(await server._make_app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", {port}).start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", {port})
+    writer.write({sent!r})
+    answer = await reader.read(100)
+    assert answer.split()[1][:1] == b"4", answer
+    writer.close()
+    await runner.cleanup()
+asyncio.run(main())
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
 def test_a_port_in_use_is_said_with_a_way_out() -> None:

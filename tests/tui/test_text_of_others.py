@@ -70,3 +70,19 @@ def test_a_traceback_quotes_it_inert() -> None:
         console.print(f"ValueError: {BAD}", markup=False)
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(printed.get())
     assert "52;c;" in printed.get()
+
+
+async def test_a_failure_of_ours_shows_no_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed when the dashboard breaks has the places, and neither prompts nor answers nor headers."""
+
+    def breaks() -> None:
+        prompt = "planted" + "-prompt"
+        raise RuntimeError(f"broken, {len(prompt)}")
+
+    with pytest.raises(RuntimeError):
+        async with running(busy()) as (app, _, pilot):
+            app.call_later(breaks)
+            await pilot.pause()
+    printed = capsys.readouterr()
+    assert "broken, 14" in printed.err + printed.out
+    assert "planted-prompt" not in printed.err + printed.out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hmac
+import logging
 import re
 import secrets
 import socket
@@ -82,7 +83,8 @@ class Guarded(Server):
         self._cookie = f"signalbox-{port}"  # a browser's cookies know no ports
 
     def initialize_logging(self) -> None:
-        """Log nothing: the terminal shows the address alone."""
+        """Log nothing, whatever anybody sends to the port: the terminal shows the address alone."""
+        logging.getLogger().addHandler(logging.NullHandler())
 
     async def on_startup(self, app: web.Application) -> None:
         """Print no banner."""

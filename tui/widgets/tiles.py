@@ -98,7 +98,8 @@ def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Conte
             "cached",
             _value(as_text.percent(cache.hit_rate), "", "  of calls" if roomy else ""),
             _small(
-                f"{as_text.number(cache.hits)} hits" + (f" · {as_text.number(cache.stored)} stored" if roomy else "")
+                f"{as_text.number(cache.hits + cache.joined)} hits"
+                + (f" · {as_text.number(cache.stored)} stored" if roomy else "")
             ),
         )
     else:

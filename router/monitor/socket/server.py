@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from providers.printable import one_line
 from router.cleanup import end_with
 from router.monitor.local_feed import LocalFeed
 from router.monitor.socket import protocol
@@ -35,6 +36,7 @@ QUESTIONS = 64  # of one client that are answered at the same time; a dashboard 
 UNSENT = 1024 * 1024  # bytes that may wait for a client to read
 PATIENCE = 30.0  # seconds in which a client has to read something
 _ROWS = 10  # seconds of a plot that are written at once
+_SHOWN = 200  # characters of what is wrong with a line, which quotes it
 _OFTEN = 0.1  # seconds between two snapshots, at least
 
 
@@ -193,7 +195,9 @@ class _Connection:
         while True:
             try:
                 line = await self._reader.readline()
-            except (ValueError, OSError):  # a line without end, or a connection that broke
+            except OSError:  # the connection broke
+                return
+            except ValueError:
                 self.refuse(f"a line of over {protocol.LONGEST_LINE} bytes")
                 return
             if not line.endswith(b"\n"):
@@ -201,7 +205,7 @@ class _Connection:
             try:
                 ask = protocol.asked.decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                self.refuse(f"this is no line of the protocol: {error}")
+                self.refuse(f"this is no line of the protocol: {one_line(str(error)[:_SHOWN])}")
                 return
             self._on_line(ask)
             await asyncio.sleep(0)  # a reader with more in hand would not wait: others have their turn

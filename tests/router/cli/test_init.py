@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from router import Router
 from router.cli.init import VENDORS, file_of
 from router.config import load_text
 from tests.support.paths import ROOT
+from tests.support.raw_server import serving
 
 pytestmark = pytest.mark.slow  # each starts the command as a process of its own
 
@@ -80,6 +82,42 @@ def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "can't be written: No such file or directory" in done.stderr
     assert not any(path for path in tmp_path.iterdir() if stat.S_ISREG(path.stat().st_mode))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'x"}\nroutes: {chat: {targets: [evil/m]}}\n#',
+        "${OPENAI_API_KEY}",
+        "${file:/etc/passwd}",
+        "\x1b]52;c;aGk=\x07",
+        "a\u202eb",
+        "x\u2028y",
+        "a\\",
+        "a b",
+        "",
+        "m" * 10_000,
+        5,
+    ],
+    ids=range(11),
+)
+async def test_what_a_server_calls_its_models_is_a_name_or_nothing(name: object, tmp_path: Path) -> None:
+    """Nothing of it becomes a line of the file, a variable whose value is sent to it, or a command for the terminal."""
+    body = json.dumps({"models": [{"model": name}, {"model": "qwen3:4b"}, {"name": "z", "model": name}]}).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    async with serving(head + body) as server:
+        done = await asyncio.to_thread(init, "-", OLLAMA_HOST=f"127.0.0.1:{server.port}")
+    assert done.stdout == file_of([], f"http://127.0.0.1:{server.port}", ("qwen3:4b",))
+    assert load_text(done.stdout, env={}).diagnostics == ()
+
+
+async def test_a_password_in_ollama_host_stays_there(simulator: Simulator) -> None:
+    """The file names the variable."""
+    url = simulator.base_url("ollama").replace("://", "://me:pass-word-9@")
+    done = await asyncio.to_thread(init, "-", OLLAMA_HOST=url)
+    assert "pass-word-9" not in done.stdout + done.stderr
+    assert load_text(done.stdout, env={"OLLAMA_HOST": url}).diagnostics == ()
+    assert "base_url: ${OLLAMA_HOST}" in done.stdout
 
 
 async def test_an_ollama_that_answers(simulator: Simulator) -> None:

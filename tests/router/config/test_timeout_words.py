@@ -81,7 +81,7 @@ def test_a_route_wins_over_its_targets() -> None:
             "routes: {chat: {targets: [a/m], timeout: {first_token: 5m, total: 2m}}}",
             ["routes.chat.timeout.first_token"],
         ),
-        ("routes: {chat: {targets: [a/m], timeout: {answer: 20m}}}", ["routes.chat.timeout.answer"]),
+        ("routes: {chat: {targets: [a/m], timeout: {answer: 40m}}}", ["routes.chat.timeout.answer"]),
         (
             "defaults: {timeout: {total: 30s}}\nroutes: {chat: {targets: [a/m], fallbacks: [b/m]}}",
             ["defaults.timeout.total"],
@@ -110,7 +110,7 @@ def test_show_says_off(tmp_path: Path) -> None:
     file.write_text(HEAD + "routes: {chat: {targets: [a/m, b/m], timeout: {answer: off, idle: 5m}}}\n")
     said = CliRunner().invoke(show, ["-f", str(file)], standalone_mode=False).output
     lines = {line.split()[0]: line.split()[1:3] for line in said.splitlines() if line.startswith("    ")}
-    assert [lines[name][0] for name in NAMES] == ["3s", "1m", "5m", "off", "10m"]
+    assert [lines[name][0] for name in NAMES] == ["3s", "1m", "5m", "off", "30m"]
     assert lines["answer"][1] == "routes.chat.timeout"
 
 

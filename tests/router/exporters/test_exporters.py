@@ -75,6 +75,17 @@ async def test_prometheus_reads_what_the_router_counts() -> None:
     assert scraped(world.router) == found  # reading changes nothing
 
 
+@story
+async def test_prometheus_tells_what_the_cache_holds() -> None:
+    kept = "cache: {path: memory}\nroutes: {chat: {targets: [a/m], cache: {ttl: 1h}}}\n"
+    world = World(kept, a=well)
+    await world.router.complete("chat", "hi")
+    found = scraped(world.router)
+    assert found["signalbox_cache_entries",] == 1
+    assert 0 < found["signalbox_cache_bytes",] < found["signalbox_cache_max_bytes",]
+    assert not any("cache_bytes" in key[0] for key in scraped(World("routes: {chat: [a/m]}", a=well).router))
+
+
 def test_a_scrape_comes_on_a_thread_of_its_own() -> None:
     """As from the server of prometheus_client: the router's loop gives the figures."""
     with SyncRouter.from_text("providers: {a: {kind: fake}}\nroutes: {r: a/m}\n", env={}) as router:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from providers.printable import one_line
 from router import Router
 from router.monitor.socket import paths, server
 from tests.support.waiting import until
@@ -113,3 +114,24 @@ async def test_silent_clients_give_their_places(folder: Path, monkeypatch: pytes
         assert "4 clients are connected already" in (await last.line())["error"]
         for client in (watching, *silent, *late, last):
             client.writer.close()
+
+
+async def test_what_a_client_sends_makes_no_line_of_a_log(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal quotes some of it, on one line that acts on no terminal; who only leaves is told of nothing."""
+    caplog.set_level("INFO", "signalbox.monitor")
+    async with Router.from_text(FILE, env={}):
+        path = await socket_of(folder)
+        for bad in ("x\ny", "\x1b]52;c;aGk=\x07", "\u202ex", "x" * 1_000_000):
+            client = await Client.at(path)
+            await client.line()
+            client.send(ask=bad, id=1)
+            answer = await client.line()
+            assert one_line(answer["error"]) == answer["error"]
+            assert len(answer["error"]) < 300
+            client.writer.close()
+        client = await Client.at(path)
+        client.writer.transport.abort()  # before it has read the hello
+        await asyncio.sleep(0)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 4
+    assert all(one_line(each) == each and len(each) < 300 for each in told)

@@ -1,0 +1,26 @@
+"""What a parameter of a call has to be, in the words of a routes.yaml instead of Python's."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}
+
+
+def expected(hint: Any) -> str:
+    """Say what a parameter of this type takes, such as `"off", "low" or a whole number`."""
+    forms = list(dict.fromkeys(_forms(hint)))
+    return " or ".join(filter(None, (", ".join(forms[:-1]), forms[-1])))
+
+
+def _forms(hint: Any) -> list[str]:
+    kind, arguments = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return [f'"{value}"' for value in arguments]
+    if kind is tuple:
+        return ["a list of texts"]
+    if kind is dict:
+        return ["a mapping of texts" if arguments[1] is str else "a mapping"]
+    if hint in _WORDS:
+        return [_WORDS[hint]]
+    return [form for argument in arguments if argument is not type(None) for form in _forms(argument)]

@@ -1,0 +1,47 @@
+"""Limits and lifetimes that another value makes void: a warning, where they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from router.config.diagnostics import Findings, Path_
+from router.config.policies import effective
+from router.config.schema import LimitsPolicy, RoutesFile
+from router.config.units import Allowance, format_allowance, format_duration
+from router.config.yaml_reader import Place
+
+
+def check_void(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
+    """Add a warning for each rate beside a smaller one of its period, and each `fallback_ttl` above its `ttl`."""
+    for path, limits in _limits(file):
+        for name in ("requests", "tokens"):
+            for text in _void_rates(getattr(limits, name) or ()):
+                _warn((*path, name), text, origins, findings)
+    for route in file.routes:
+        cache = effective(file, "cache", route=route)
+        ttl, fallback_ttl = cache["ttl"], cache["fallback_ttl"]
+        if isinstance(fallback_ttl.origin, tuple) and ttl.value is not None and fallback_ttl.value > ttl.value:
+            much, most = format_duration(fallback_ttl.value), format_duration(ttl.value)
+            text = f"fallback_ttl ({much}) is longer than ttl ({most}), which ends every answer before"
+            _warn(fallback_ttl.origin, text, origins, findings)
+
+
+def _limits(file: RoutesFile) -> Iterator[tuple[Path_, LimitsPolicy]]:
+    yield ("defaults", "limits"), file.defaults.limits
+    for name, provider in file.providers.items():
+        yield ("providers", name, "limits"), provider.limits
+    for name, model in file.models.items():
+        yield ("models", name, "limits"), model.limits
+
+
+def _void_rates(rates: tuple[Allowance, ...]) -> Iterator[str]:
+    least: dict[float, Allowance] = {}
+    for rate in sorted(rates):
+        kept = least.setdefault(rate.period, rate)
+        if kept is not rate:
+            void, holds = format_allowance(rate), format_allowance(kept)
+            yield f"{void} has no effect beside {holds}: of one period the smallest holds"
+
+
+def _warn(path: Path_, text: str, origins: Mapping[Path_, Place], findings: Findings) -> None:
+    findings.add(origins.get(path, (1, 1)), path, text, severity="warning")
