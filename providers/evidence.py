@@ -86,6 +86,16 @@ ROWS: tuple[Row, ...] = (
         "request",
     ),
     Row(
+        _REFUSED,
+        any_of(
+            r"^(?!http 404)(?s:.)*?\b(?:your|user'?s?|this|current|the requested) (?:\w{1,12} )?(?:location|region)",
+            r"countr(?:y|ies)\b|territor|geograph|jurisdiction|\bembargo|\bsanction",
+            r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
+        ),
+        "request",
+        "where the request comes from (country, region, law)",
+    ),
+    Row(
         frozenset({E.MODEL_NOT_FOUND}),
         any_of(
             r"model[_-]not[_-](?:found|available|supported)|model_decommissioned|deploymentnotfound",
@@ -96,16 +106,6 @@ ROWS: tuple[Row, ...] = (
         ),
         "model",
         "the model or deployment does not exist, is retired or not served",
-    ),
-    Row(
-        _REFUSED,
-        any_of(
-            r"\b(?:your|user'?s?|this|current|the requested) (?:\w{1,12} )?(?:location|region)",
-            r"countr(?:y|ies)\b|territor|geograph|jurisdiction|\bembargo|\bsanction",
-            r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
-        ),
-        "request",
-        "where the request comes from (country, region, law)",
     ),
     Row(
         _REFUSED,
@@ -298,6 +298,7 @@ ROWS: tuple[Row, ...] = (
         frozenset({E.RATE_LIMITED}),
         any_of(
             rf"\b(?:your|this|the|per|for|by|max|of|an?)[ _](?:\w{{1,12}}[ _])?{_ACCOUNT}\b|\btrial\b",
+            rf"\b{_ACCOUNT} (?:\w{{1,10}} )?limit|\bip address",
             r"_global_rate_limited|account\w{0,10}ratelimit|concurrency|concurrent|userby(?:minute|day|concurrent)"
             r"|organi[sz]ation'?s?\b",
         ),

@@ -97,3 +97,18 @@ def test_five_people_whose_requests_are_refused_send_no_bystander_away() -> None
             assert await town.ask("innocent") == "a", said
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "API key rate limit exceeded",
+        "Your IP address has sent too many requests",
+        "Workspace rate limit exceeded",
+        "Team tpm limit exceeded",
+        "Too many requests for this API key",
+    ],
+)
+def test_a_rate_of_the_key_or_whoever_owns_it_is_the_keys(said: str) -> None:
+    """Its other models are limited as well."""
+    assert concern(refusal(429, said)) == "key"
