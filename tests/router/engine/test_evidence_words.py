@@ -6,12 +6,13 @@ import json
 
 import pytest
 
+from providers import CompletionRequest, FakeProvider, ProviderSettings
 from providers.classify import classify
 from providers.errors import CONSEQUENCES, ProviderError
 from providers.evidence import concern
-from providers.fake import Fail
+from providers.fake import Fail, Reply, Step
+from router import Router
 from router.testing import run
-from tests.router.engine.test_evidence import Town, spoilt
 
 ONE_REQUEST = [
     (404, "container_id: container_01 not found"),
@@ -92,9 +93,17 @@ def test_five_people_whose_requests_are_refused_send_no_bystander_away() -> None
             error = refusal(status, said)
             if concern(error) != "request":  # it is the caller's mistake, and raised
                 continue
-            town = Town(spoilt(failing(error)))
-            assert [await town.ask(f"bad {n}", affinity=f"person {n}") for n in range(5)] == ["b"] * 5, said
-            assert await town.ask("innocent") == "a", said
+            step = failing(error)
+
+            def script(request: CompletionRequest, step: Step = step) -> Step:
+                return step if "bad" in request.messages[-1].text and request.model == "m" else Reply(request.model)
+
+            fake = FakeProvider(ProviderSettings(name="a", kind="fake", options={"script": script}))
+            text = "providers: {a: {kind: fake}}\nroutes: {chat: {targets: [a/m], fallbacks: [a/n]}}\n"
+            router = Router.from_text(text, env={}, seed=1, providers={"a": fake})
+            for n in range(5):
+                assert (await router.complete("chat", f"bad {n}", affinity=f"person {n}")).text == "n", said
+            assert (await router.complete("chat", "innocent")).text == "m", said
 
     run(main())
 
