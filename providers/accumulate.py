@@ -21,7 +21,7 @@ from providers.types import (
 class Accumulator:
     """Collects the chunks of one stream; `response()` is the answer so far."""
 
-    __slots__ = ("_calls", "_finish", "_model", "_provider", "_text", "_thinking", "_usage")
+    __slots__ = ("_calls", "_finish", "_model", "_opaque", "_provider", "_text", "_thinking", "_usage")
 
     def __init__(self, provider: str, model: str) -> None:
         self._provider = provider
@@ -29,12 +29,13 @@ class Accumulator:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: dict[int, list[str]] = {}
+        self._opaque: dict[int, dict[str, Any]] = {}  # of calls
         self._finish: FinishReason = "unknown"
         self._usage = Usage()
 
     def add(self, chunk: StreamChunk) -> None:
         if chunk.restarted:
-            self._text, self._thinking, self._calls = [], [], {}
+            self._text, self._thinking, self._calls, self._opaque = [], [], {}, {}
         if chunk.text:
             self._text.append(chunk.text)
         if chunk.thinking:
@@ -51,6 +52,8 @@ class Accumulator:
         call[0] = delta.id or call[0]
         call[1] = delta.name or call[1]
         call[2] += delta.arguments
+        if delta.opaque is not None:
+            self._opaque[delta.index] = delta.opaque
 
     def response(self) -> CompletionResponse:
         thinking = "".join(self._thinking)
@@ -58,14 +61,17 @@ class Accumulator:
         return CompletionResponse(
             text="".join(self._text),
             thinking=(ThinkingPart(thinking, origin=origin),) if thinking else (),
-            tool_calls=tuple(
-                ToolCall(id_, name, parse_arguments(raw), raw) for _, (id_, name, raw) in sorted(self._calls.items())
-            ),
+            tool_calls=tuple(self._call(index, origin) for index in sorted(self._calls)),
             finish_reason=self._finish,
             usage=self._usage,
             model=self._model,
             provider=self._provider,
         )
+
+    def _call(self, index: int, origin: str) -> ToolCall:
+        id_, name, raw = self._calls[index]
+        opaque = self._opaque.get(index)
+        return ToolCall(id_, name, parse_arguments(raw), raw, opaque, None if opaque is None else origin)
 
 
 def parse_arguments(raw: str) -> dict[str, Any] | None:
@@ -108,6 +114,7 @@ def as_chunks(response: CompletionResponse, *, size: int = 0) -> list[StreamChun
     step = size or len(response.text) or 1
     chunks += [StreamChunk(text=response.text[i : i + step]) for i in range(0, len(response.text), step)]
     for index, call in enumerate(response.tool_calls):
-        chunks.append(StreamChunk(tool_calls=(ToolCallDelta(index, call.id, call.name, call.raw_arguments),)))
+        delta = ToolCallDelta(index, call.id, call.name, call.raw_arguments, call.opaque)
+        chunks.append(StreamChunk(tool_calls=(delta,)))
     chunks.append(StreamChunk(finish_reason=response.finish_reason, usage=response.usage, done=True))
     return chunks

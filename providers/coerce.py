@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
 from providers.errors import ErrorCode, ProviderError
+from providers.lenient_json import opaque_of_call
 from providers.surrogates import without_halves
 from providers.types import (
     CompletionRequest,
@@ -183,25 +184,18 @@ def _message(source: Any, where: str) -> Message:
         role=role,  # type: ignore[arg-type]  # any string: `validate` tells the roles
         content=_said(source, f"{where}.content"),
         tool_calls=tuple(_tool_call(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(calls)),
-        thinking=_reasoning(source, calls),
+        thinking=_reasoning(source),
         tool_call_id=tool_call_id if isinstance(tool_call_id, str) else None,
         is_error=source.get("is_error") is True,
         name=name if isinstance(name, str) else None,
     )
 
 
-def _reasoning(source: Mapping[str, Any], calls: Sequence[Any]) -> tuple[ThinkingPart, ...]:
+def _reasoning(source: Mapping[str, Any]) -> tuple[ThinkingPart, ...]:
     """What a chat server's answer held beside its text, kept as an app kept it; whose it is, is not told."""
     text = source.get("reasoning_content") or source.get("reasoning")
     unread = ("reasoning_details", "thinking_blocks", "reasoning_opaque")
     opaque: dict[str, Any] = {key: source[key] for key in unread if source.get(key)}
-    signatures = {
-        str(call.get("id") or ""): dict(extra)
-        for call in calls
-        if isinstance(call, Mapping) and isinstance(extra := call.get("extra_content"), Mapping)
-    }
-    if signatures:
-        opaque["extra_content"] = signatures
     if text and not source.get("reasoning_content"):
         opaque["field"] = "reasoning"
     found = text if isinstance(text, str) else ""
@@ -318,9 +312,9 @@ def _tool_call(call: Any, where: str) -> ToolCall:
     if not isinstance(name, str):
         invalid(f'{where}.function: "name" is missing')
     if isinstance(arguments, Mapping):
-        return ToolCall(str(call_id or ""), name, dict(arguments))
+        return ToolCall(str(call_id or ""), name, dict(arguments), opaque=opaque_of_call(call))
     raw = arguments if isinstance(arguments, str) else ""
-    return ToolCall(str(call_id or ""), name, parse_arguments(raw), raw)
+    return ToolCall(str(call_id or ""), name, parse_arguments(raw), raw, opaque_of_call(call))
 
 
 def _tool(tool: Any, where: str) -> Tool:

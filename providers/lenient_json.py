@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -80,3 +81,18 @@ def meant_arguments(text: str) -> str:
 def synthetic_id(position: int, name: str) -> str:
     """An id for a call that came without one: the same for the same call of the same answer."""
     return "call_" + hashlib.sha256(f"{position}:{name}".encode()).hexdigest()[:24]
+
+
+OF_GOOGLE = "extra_content"  # where Google's servers have Gemini's signature of a call
+OF_LITELLM = "provider_specific_fields"  # where LiteLLM's proxy has it
+
+
+def opaque_of_call(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What of a chat server's entry for a call has to go back with it, unread; None where there is nothing."""
+    google = entry.get(OF_GOOGLE)
+    if isinstance(google, Mapping) and google:
+        return {OF_GOOGLE: dict(google)}
+    litellm = entry.get(OF_LITELLM)
+    if isinstance(litellm, Mapping) and litellm.get("thought_signature"):
+        return {OF_LITELLM: dict(litellm)}
+    return None

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from providers.accumulate import parse_arguments
-from providers.lenient_json import meant_arguments, synthetic_id
+from providers.lenient_json import OF_GOOGLE, as_dict, meant_arguments, synthetic_id
 from providers.types import ToolCall, ToolCallDelta
 
 # What may stand at the end of JSON that is cut: half a number, half a word.
@@ -128,28 +128,31 @@ class ToolCallAssembler:
         return self._show(call)
 
     def finish(self) -> tuple[ToolCallDelta, ...]:
-        """What was held back."""
+        """What was held back, and what goes back with the calls."""
         found = []
         for call in self._shown:
             settled = call.settled()
             rest = settled[sum(map(len, call.parts[: call.sent])) :]
             call.parts, call.sent, call.doubt = [settled], 1, None
-            if rest:
-                found.append(ToolCallDelta(call.place, None, None, rest))
+            opaque = self._opaque(call)
+            if rest or opaque:
+                found.append(ToolCallDelta(call.place, None, None, rest, opaque))
         return tuple(found)
 
-    def calls(self) -> tuple[ToolCall, ...]:
-        """The calls so far."""
+    def calls(self, origin: str | None = None) -> tuple[ToolCall, ...]:
+        """The calls so far; `origin` is who made them, as `provider/model`."""
         found = []
         for call in self._shown:
             raw = call.settled()
-            found.append(ToolCall(call.sent_id, call.name, None if call.literal else parse_arguments(raw), raw))
+            arguments = None if call.literal else parse_arguments(raw)
+            opaque = self._opaque(call)
+            found.append(ToolCall(call.sent_id, call.name, arguments, raw, opaque, origin if opaque else None))
         return tuple(found)
 
     # --- what goes back with them
 
-    def attach(self, index: object, call_id: str | None, extra: dict[str, Any]) -> None:
-        """Keep what a vendor wants back with a call, such as Gemini's signature; it may come before or after the call.
+    def attach(self, index: object, call_id: str | None, opaque: dict[str, Any]) -> None:
+        """Keep what a vendor wants back with a call, see `opaque_of_call`; it may come before or after the call.
 
         It belongs to the call of that id, else of that index, else to the newest; where none is, it stands beside.
         """
@@ -157,22 +160,22 @@ class ToolCallAssembler:
         if call is None and self._calls:
             call = self._calls[-1]
         if call is None:
-            self.attach_beside(extra)
-        else:
-            call.attached.update(extra)
+            self.attach_beside(opaque)
+            return
+        for field, value in opaque.items():
+            call.attached[field] = {**call.attached.get(field, {}), **value}
 
-    def attach_beside(self, extra: dict[str, Any]) -> None:
+    def attach_beside(self, opaque: dict[str, Any]) -> None:
         """Keep a signature that came on the message: it is the first call's where no call has one."""
-        google = extra.get("google")
+        google = as_dict(opaque.get(OF_GOOGLE)).get("google")
         if isinstance(google, dict) and google.get("thought_signature"):
-            self._beside = extra
+            self._beside = {OF_GOOGLE: opaque[OF_GOOGLE]}
 
-    def attached(self) -> dict[str, dict[str, Any]]:
-        """What was attached, by the calls' ids."""
-        found = {call.sent_id: call.attached for call in self._shown if call.attached}
-        if not found and self._beside and self._shown:
-            found = {self._shown[0].sent_id: self._beside}
-        return found
+    def _opaque(self, call: _Call) -> dict[str, Any] | None:
+        """What goes back with a call."""
+        if self._beside and call.place == 0 and not any(other.attached for other in self._shown):
+            return self._beside
+        return call.attached or None
 
     # --- which call
 

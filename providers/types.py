@@ -76,12 +76,18 @@ Part: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart
 
 
 class ToolCall(Struct, frozen=True):
-    """A call that the model asks for. `arguments` is None when they are not a JSON object."""
+    """A call that the model asks for. `arguments` is None when they are not a JSON object.
+
+    `opaque` are fields that its maker wants back with it unread, such as Gemini's signature. `origin` is their maker,
+    `provider/model`: they are sent back only there.
+    """
 
     id: str
     name: str
     arguments: dict[str, Any] | None
     raw_arguments: str = ""
+    opaque: dict[str, Any] | None = None
+    origin: str | None = None
 
     def result(self, result: str, *, is_error: bool = False) -> ToolInvocation:
         """This call with its result, ready to be sent back by `.message()`."""
@@ -163,7 +169,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
     "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
     "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
-    `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off".
+    `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
+    names who asks, for an app's own records: no vendor is told.
     """
 
     model: str
@@ -183,6 +190,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     affinity: str | None = None
     namespace: str | None = None
+    caller: str | None = None
     timeout: dict[str, float | Literal["off"]] | None = None
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
@@ -235,12 +243,16 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A fragment of a tool call; `id` and `name` come once, `arguments` are text fragments."""
+    """A fragment of a tool call; `id` and `name` come once, `arguments` are text fragments.
+
+    `opaque` is the call's, whole; it may come last, alone.
+    """
 
     index: int
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    opaque: dict[str, Any] | None = None
 
 
 class StreamChunk(Struct, frozen=True):

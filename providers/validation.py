@@ -70,7 +70,7 @@ def _check_more(request: CompletionRequest) -> None:
             invalid(f"{name}: its keys have to be strings")
     if request.extra_headers:
         _check_headers(request.extra_headers)
-    for name in ("affinity", "namespace"):
+    for name in ("affinity", "namespace", "caller"):
         value = getattr(request, name)
         if value is not None and not (isinstance(value, str) and is_whole(value)):
             invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")

@@ -19,12 +19,13 @@ from providers.threads import in_thread
 from router.engine.engine import Engine
 from router.monitor.report import Report
 from router.monitor.subject import Subject
-from router.plan.plan import Plan
+from router.plan.plan import Chain, Plan
 from router.preload import preload
 from router.reload import FileFollower
+from router.views.trace import Trace
 
 if TYPE_CHECKING:
-    from router.cache.cached import CachedRequests
+    from router.cache.cached import CacheControl, CachedRequests
     from router.state.ledger import Ledger
 
 
@@ -93,6 +94,14 @@ class Parts:
             from router.monitor.socket.server import start
 
             self._monitor = start(subject)
+
+    def cached(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedRequests | None:
+        """Return what answers a request out of the cache; None for one that goes past it."""
+        if control == "use" and chain.cache is None:
+            return None
+        from router.cache.cached import skips_cache  # here: only routers with a cache need it
+
+        return None if skips_cache(chain, control, trace) else self.caching()
 
     def caching(self) -> CachedRequests:
         """Return what answers requests out of the cache, made on first use."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from providers import forks
 from providers.base import Provider
-from providers.types import CompletionResponse, ModelCapabilities, TokenCount
-from router.engine.request import Messages, build_request
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, TokenCount
+from router.engine.request import Messages, as_it_is, build_request, route_of
 from router.engine.stream import LiveStream, RouterStream
 from router.engine.token_counts import count_exact
 from router.errors import ONE_A_PROCESS
@@ -29,9 +29,10 @@ from router.state.states import States
 from router.telemetry.recorder import Telemetry
 from router.views.figures import Snapshot
 from router.views.file import ReloadResult
+from router.views.trace import Trace
 
 if TYPE_CHECKING:
-    from router.cache.cached import CacheControl, CachedRequests
+    from router.cache.cached import CacheControl
     from router.cache.store import ResponseCache
     from router.config import LoadResult
     from router.exporters.prometheus import RouterCollector
@@ -137,28 +138,62 @@ class Router:
         Raises:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
-        chain, request, trace = self._engine.begin(route, messages, params)
-        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
-        if cached is None:
-            return await self._engine.complete(chain, request, trace)
-        return await cached.complete(chain, request, trace, cache)
+        return await self._answer(*self._engine.begin(route, build_request, route, messages, params), cache)
 
-    def stream(self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any) -> RouterStream:
+    async def ask(
+        self, request: CompletionRequest, *, route: str | None = None, cache: CacheControl = "use"
+    ) -> CompletionResponse:
+        """Get one whole answer to a request that is ready: `complete` for who has a `CompletionRequest` already.
+
+        Nothing of it is coerced or checked: it has to be one that `providers.validation` lets through.
+
+        Args:
+            route: as in `complete`; None takes the request's `model` for its name.
+            cache: as in `complete`.
+
+        Raises:
+            What `complete` raises; TypeError: it is no `CompletionRequest`.
+        """
+        return await self._answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
+
+    def stream(
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", can_restart: bool = True, **params: Any
+    ) -> RouterStream:
         """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
 
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream
         raises `ProviderError` with code `stream_interrupted` and the `partial` answer.
+
+        Args:
+            can_restart: False for who can't take back what was shown: a break that the route would mend by beginning
+                anew is raised then; where it can go on from the text, it does.
         """
-        chain, request, trace = self._engine.begin(route, messages, params)
-        live = LiveStream(self._engine, chain, request, trace)
-        cached = None if cache == "use" and chain.cache is None else self._cache_for(chain, cache, trace)
+        begun = self._engine.begin(route, build_request, route, messages, params)
+        return self._open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
+
+    def ask_stream(
+        self,
+        request: CompletionRequest,
+        *,
+        route: str | None = None,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+    ) -> RouterStream:
+        """Stream the answer to a request that is ready: to `stream` what `ask` is to `complete`."""
+        begun = self._engine.begin(route_of(request, route), as_it_is, request)
+        return self._open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
+
+    def _answer(
+        self, chain: Chain, request: CompletionRequest, trace: Trace, cache: CacheControl
+    ) -> Coroutine[Any, Any, CompletionResponse]:
+        cached = self._parts.cached(chain, cache, trace)
+        if cached is None:
+            return self._engine.complete(chain, request, trace)
+        return cached.complete(chain, request, trace, cache)
+
+    def _open(self, live: LiveStream, cache: CacheControl) -> RouterStream:
+        cached = self._parts.cached(live.chain, cache, live.trace)
         return RouterStream(live if cached is None else cached.stream(live, cache))
-
-    def _cache_for(self, chain: Chain, control: CacheControl, trace: Any) -> CachedRequests | None:
-        """Return what answers the request out of the cache; None for one that goes past it."""
-        from router.cache.cached import skips_cache  # here: only routers with a cache need it
-
-        return None if skips_cache(chain, control, trace) else self._parts.caching()
 
     @property
     def cache(self) -> ResponseCache:

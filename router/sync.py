@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from providers import forks
-from providers.types import CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.store import CacheStats
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
@@ -76,6 +76,14 @@ class SyncRouter:
     def stream(self, route: str, messages: Messages, **params: Any) -> SyncStream:
         """Stream an answer: returns a context manager and iterator of chunks; see `Router.stream`."""
         return SyncStream(self, self._router.stream(route, messages, **params))
+
+    def ask(self, request: CompletionRequest, **how: Any) -> CompletionResponse:
+        """Get one whole answer to a request that is ready, blocking; see `Router.ask`."""
+        return self._run(self._router.ask(request, **how))
+
+    def ask_stream(self, request: CompletionRequest, **how: Any) -> SyncStream:
+        """Stream the answer to a request that is ready; see `Router.ask_stream`."""
+        return SyncStream(self, self._router.ask_stream(request, **how))
 
     def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False

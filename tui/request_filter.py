@@ -7,7 +7,7 @@ import difflib
 from router.config.units import duration, format_duration
 from router.views.requests import RequestFilter
 
-_NAMES = ("route", "provider", "target", "code")
+_NAMES = ("route", "provider", "target", "code", "caller")
 WORDS = (*(f"{name}:" for name in _NAMES), "slow:", "failed")
 
 

@@ -164,14 +164,15 @@ def decode_leniently(
     refusal = as_str(message.get("refusal"))
     calls = ToolCallAssembler()
     if not _OF_CALLS.isdisjoint(message):
-        calls.attach_beside(as_dict(message.get("extra_content")))
+        calls.attach_beside(message)
         for place, entry in enumerate(calls_in(message)):  # whole, so that the places in the list are their indexes
             add_call(calls, place, entry)
     raw_finish = as_word(choice.get("finish_reason"))
+    origin = f"{provider}/{model}"
     return CompletionResponse(
         text=text or refusal or "",
-        thinking=_thinking(thinking, {**opaque_of(message), **came_in(message)}, calls, f"{provider}/{model}"),
-        tool_calls=calls.calls(),
+        thinking=_thinking(thinking, {**opaque_of(message), **came_in(message)}, origin),
+        tool_calls=calls.calls(origin),
         finish_reason=finish_reason(raw_finish, has_calls=bool(calls), refused=refusal is not None),
         raw_finish_reason=raw_finish,
         usage=_usage_of(body, choice) or Usage(),
@@ -192,10 +193,7 @@ def _usage_of(body: dict[str, Any], choice: object = None) -> Usage | None:
     return next((usage for place in places if (usage := read_usage(place.get("usage"))) is not None), None)
 
 
-def _thinking(text: str, opaque: dict[str, Any], calls: ToolCallAssembler, origin: str) -> tuple[ThinkingPart, ...]:
-    signatures = calls.attached()
-    if signatures:
-        opaque = {**opaque, "extra_content": signatures}
+def _thinking(text: str, opaque: dict[str, Any], origin: str) -> tuple[ThinkingPart, ...]:
     if not text and not opaque:
         return ()
     return (ThinkingPart(text, opaque=opaque or None, origin=origin),)
@@ -324,7 +322,7 @@ class ChatStreamDecoder:
             if part is not None:
                 deltas.append(part)
         if "extra_content" in delta:
-            self._calls.attach_beside(as_dict(delta["extra_content"]))
+            self._calls.attach_beside(delta)
         for key, value in opaque_of(delta).items():
             if key == SEALED:
                 self._opaque[key] = value
@@ -362,10 +360,11 @@ class ChatStreamDecoder:
     def response(self) -> CompletionResponse:
         """The answer so far."""
         ended = self._finish is not None or self.ended
+        origin = f"{self._provider}/{self._model}"
         return CompletionResponse(
             text="".join(self._text),
-            thinking=_thinking("".join(self._thinking), self._opaque, self._calls, f"{self._provider}/{self._model}"),
-            tool_calls=self._calls.calls(),
+            thinking=_thinking("".join(self._thinking), self._opaque, origin),
+            tool_calls=self._calls.calls(origin),
             finish_reason=self._unified() if ended else "unknown",
             raw_finish_reason=self._finish,
             usage=self._usage or Usage(),

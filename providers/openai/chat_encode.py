@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
-from providers.openai.chat_pieces import OF_LITELLM
+from providers.lenient_json import OF_GOOGLE, OF_LITELLM
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
 from providers.openai.models import (
     HINTS,
@@ -199,7 +199,7 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
             out["content"] = None
             if not dialect.null_content:
                 del out["content"]
-        out["tool_calls"] = _tool_calls(message, dialect, provider, ids)
+        out["tool_calls"] = _tool_calls(message, model, dialect, provider, ids)
     _send_thinking_back(out, message, model, dialect, provider)
     if message.tool_calls and (dialect.call_signatures or _is_asked_for(model, dialect, "gemini-")):
         _sign(out["tool_calls"], model)
@@ -216,13 +216,26 @@ def _results_taken_note_of(messages: list[dict[str, Any]]) -> list[dict[str, Any
     return found
 
 
-def _tool_calls(message: Message, dialect: Dialect, provider: str | None, ids: CallIds) -> list[dict[str, Any]]:
+def _tool_calls(
+    message: Message, model: str, dialect: Dialect, provider: str | None, ids: CallIds
+) -> list[dict[str, Any]]:
     calls = message.tool_calls
     # Its own ids a server gets back as they are, some keep in them what they have to know again. Whoever the maker of
     # others is: OpenAI refuses long ones.
     own = message.origin == provider if message.origin else not dialect.openai_models
     sent = ids.of_calls(calls, keep=own and not dialect.short_ids)
-    return [_tool_call(call, call_id) for call, call_id in zip(calls, sent, strict=True)]
+    found = [_tool_call(call, call_id) for call, call_id in zip(calls, sent, strict=True)]
+    for call, entry in zip(calls, found, strict=True):
+        if call.opaque and _goes_back(call, model, dialect, provider):
+            entry.update(call.opaque)
+    return found
+
+
+def _goes_back(call: ToolCall, model: str, dialect: Dialect, provider: str | None) -> bool:
+    """Whether this is who made a call's opaque fields; those of unknown origin go where such fields are known."""
+    if call.origin is None:
+        return dialect.call_signatures or dialect.name == "generic"
+    return made_by(call.origin, provider, model)
 
 
 def _tool_call(call: ToolCall, call_id: str) -> dict[str, Any]:
@@ -269,7 +282,7 @@ def _send_thinking_back(
     for part in thoughts:
         own = made_by(part.origin, provider, model)
         if part.opaque and (own or part.origin is None):
-            _send_opaque_back(out, part.opaque, message, dialect, own=own)
+            _send_opaque_back(out, part.opaque, dialect, own=own)
         if own or (unknown if part.origin is None else kin(part.origin, provider, model)):
             text += part.text
             if field == "as_it_came" and part.opaque:
@@ -297,22 +310,11 @@ def _add_to_content(out: dict[str, Any], text: str) -> None:
         out["content"] = [thought, *parts]
 
 
-def _send_opaque_back(
-    out: dict[str, Any], opaque: dict[str, Any], message: Message, dialect: Dialect, *, own: bool
-) -> None:
-    """What `decode` kept: reasoning_details, Claude's blocks, and Gemini's signatures, which belong to a tool call.
-
-    Of unknown origin they go where such fields are known.
-    """
+def _send_opaque_back(out: dict[str, Any], opaque: dict[str, Any], dialect: Dialect, *, own: bool) -> None:
+    """What `decode` kept: reasoning_details and Claude's blocks. Of unknown origin they go where such are known."""
     for field in ("reasoning_details", "thinking_blocks", "reasoning_opaque"):
         if opaque.get(field) and (own or dialect.details):
             out[field] = opaque[field]
-    signatures = opaque.get("extra_content")
-    if isinstance(signatures, dict) and (own or dialect.call_signatures or dialect.name == "generic"):
-        for call, sent in zip(message.tool_calls, out.get("tool_calls", ()), strict=False):
-            if call.id in signatures:
-                kept = signatures[call.id]
-                sent.update(kept if OF_LITELLM in kept else {"extra_content": kept})
 
 
 # What Google's documentation on thought signatures says to send with calls that no Gemini made.
@@ -322,5 +324,5 @@ _DUMMY = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 def _sign(calls: list[dict[str, Any]], model: str) -> None:
     """Gemini 3 and later refuse a turn of calls whose first is not signed; the others of the turn have none."""
     older = model.rpartition("/")[2].startswith(("gemini-1", "gemini-2", "gemma"))
-    if not older and not any("extra_content" in call or OF_LITELLM in call for call in calls):
-        calls[0]["extra_content"] = _DUMMY
+    if not older and not any(OF_GOOGLE in call or OF_LITELLM in call for call in calls):
+        calls[0][OF_GOOGLE] = _DUMMY

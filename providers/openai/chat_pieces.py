@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word
+from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word, opaque_of_call
 from providers.tool_calls import ToolCallAssembler
 from providers.types import ToolCallDelta, Usage
 
@@ -86,9 +86,6 @@ def came_in(message: dict[str, Any]) -> dict[str, Any]:
     return {"field": "reasoning"} if is_other else {}
 
 
-OF_LITELLM = "provider_specific_fields"  # where LiteLLM's proxy has Gemini's signature of a call
-
-
 def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCallDelta | None:
     """Take one entry of `tool_calls`, a function's or a custom tool's; None when it brought nothing."""
     if not isinstance(entry, dict):
@@ -101,10 +98,9 @@ def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCall
     call_id = as_word(entry.get("id"))
     name = as_word(function.get("name"))
     found = calls.add(index, call_id, name, arguments_text(arguments), literal=function is custom)
-    if "extra_content" in entry:
-        calls.attach(index, call_id, as_dict(entry["extra_content"]))
-    elif as_dict(entry.get(OF_LITELLM)).get("thought_signature"):
-        calls.attach(index, call_id, {OF_LITELLM: entry[OF_LITELLM]})
+    opaque = opaque_of_call(entry)
+    if opaque is not None:
+        calls.attach(index, call_id, opaque)
     return found
 
 

@@ -136,7 +136,12 @@ def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
     if response.tool_calls:
         message["content"] = response.text or None
         message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_of(call)}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": arguments_of(call)},
+                **(call.opaque or {}),
+            }
             for call in response.tool_calls
         ]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(response.finish_reason)}
@@ -203,6 +208,9 @@ class ChatStreamWriter(StreamWriter):
             function = {"name": delta.name or "", "arguments": delta.arguments}
             call = {"index": delta.index, "id": delta.id or "", "type": "function", "function": function}
         return self._delta({"tool_calls": [call]})
+
+    def _opaque(self, index: int, opaque: dict[str, Any]) -> bytes:
+        return self._delta({"tool_calls": [{"index": index, **opaque}]})
 
     def end(self, *, seconds: float | None = None) -> bytes:
         out = self._delta({}, _finish(self._finish))

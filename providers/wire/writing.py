@@ -90,7 +90,10 @@ class StreamWriter(ABC):
         if chunk.text:
             out += self._say(chunk.text)
         for delta in chunk.tool_calls:
-            out += self._call(delta)
+            if delta.id or delta.name or delta.arguments or delta.opaque is None:
+                out += self._call(delta)
+            if delta.opaque is not None:
+                out += self._opaque(delta.index, delta.opaque)
         if chunk.finish_reason is not None:
             self._finish = chunk.finish_reason
         if chunk.usage is not None:
@@ -122,6 +125,10 @@ class StreamWriter(ABC):
 
     @abstractmethod
     def _call(self, delta: ToolCallDelta) -> bytes: ...
+
+    def _opaque(self, index: int, opaque: dict[str, Any]) -> bytes:
+        """What goes back with a call; a protocol without a place for it tells nothing."""
+        return b""
 
 
 class Block:

@@ -38,7 +38,8 @@ CacheControl = Literal["use", "skip", "refresh", "only"]
 _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a thread
 
 
-Flight: TypeAlias = tuple[str, frozenset[tuple[str, object]]]  # what is asked, and the request's own timeouts
+# What is asked, the request's own timeouts, and whether its answer may begin anew.
+Flight: TypeAlias = tuple[str, frozenset[tuple[str, object]], bool]
 
 
 class Found(NamedTuple):
@@ -84,7 +85,14 @@ class CachedRequests:
         call = partial(self._engine.complete, chain, request, trace)
         if lookup.key is None:
             return await call()
-        shared, is_first = self.join(lookup.key, chain, request, trace, lambda shared: shared.run(call))
+        shared, is_first = self.join(
+            lookup.key,
+            chain,
+            request,
+            trace,
+            lambda shared: shared.run(call),
+            may_restart=chain.on_stream_break != "error",
+        )
         recorder = None if is_first else self.recorder(trace, request, began)  # the first one's call has its own
         try:
             response = await shared.result()
@@ -153,11 +161,13 @@ class CachedRequests:
         request: CompletionRequest,
         trace: Trace,
         start: Callable[[SharedCall], SharedCall],
+        *,
+        may_restart: bool,
     ) -> tuple[SharedCall, bool]:
         """Join the call that all identical requests wait for; says whether this request has begun it. It has to be
-        left. Who has timeouts of their own waits with their like: one's haste is not for others.
+        left. Who has timeouts of their own, or can't begin anew, waits with their like: that is not for others.
         """
-        flight = key, _own_timeouts(request)
+        flight = key, _own_timeouts(request), may_restart
         under_way = self._calls.get(flight)
         if under_way is not None:
             self.cache.stats.joined += 1
@@ -299,7 +309,12 @@ class CachedStream:
         """From the call that all identical requests share; what it fails with may leave the spare to be served."""
         chain, clock = self._live.chain, asyncio.get_running_loop().time
         shared, is_first = self._requests.join(
-            key, chain, self._live.request, self.trace, lambda shared: shared.stream(self._live)
+            key,
+            chain,
+            self._live.request,
+            self.trace,
+            lambda shared: shared.stream(self._live),
+            may_restart=self._live.may_restart,
         )
         self._shared = shared
         recorder = None if is_first else self._record(began)

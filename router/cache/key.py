@@ -1,7 +1,7 @@
 """What two requests must have in common to share an answer, as one hash.
 
 Everything that can change the answer is in it; what cannot (whether it is streamed, timeouts, weights, affinity,
-metadata) is not. Two namespaces never share.
+caller, metadata) is not. Two namespaces never share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from providers.types import CompletionRequest, Message
 
-LEFT_OUT = frozenset({"model", "messages", "affinity", "namespace", "timeout", "metadata"})
+LEFT_OUT = frozenset({"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata"})
 _PARTS = tuple(name for name in CompletionRequest.__struct_fields__ if name not in LEFT_OUT)
 
 

@@ -21,7 +21,7 @@ from router.balance.strategies import Balancers
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
-from router.engine.request import Messages, build_request, requirements_of
+from router.engine.request import requirements_of
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -87,9 +87,12 @@ class Engine:
     # --- requests
 
     def begin(
-        self, route: str, messages: Messages, params: Mapping[str, Any]
+        self, route: str, build: Callable[..., CompletionRequest], *asked: Any
     ) -> tuple[Chain, CompletionRequest, Trace]:
-        """Check what an app asks for, and begin its request on the plan of this moment.
+        """Begin a request on the plan of this moment.
+
+        Args:
+            build: makes the request of what is `asked`.
 
         Raises:
             RouterClosed: the router is closed.
@@ -99,7 +102,8 @@ class Engine:
         try:
             if self.closed:
                 raise RouterClosed("this router is closed")
-            request = build_request(route, messages, params)
+            request = build(*asked)
+            trace.caller = request.caller
             return self.chain(route), request, trace
         except Exception as error:
             give_trace(error, trace)

@@ -42,6 +42,18 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
     return request
 
 
+def as_it_is(request: CompletionRequest) -> CompletionRequest:
+    """Return a request that is ready: it was coerced and checked by whoever made it."""
+    return request
+
+
+def route_of(request: CompletionRequest, route: str | None) -> str:
+    """Return the route of a request that is ready: the one that is named, else what its `model` names."""
+    if not isinstance(request, CompletionRequest):
+        raise TypeError(f"a CompletionRequest is expected, not {type(request).__name__}: use complete() or stream()")
+    return request.model if route is None else route
+
+
 def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     for name in params:
         if name not in _REQUEST_FIELDS:

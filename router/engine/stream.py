@@ -113,10 +113,13 @@ class RouterStream:
 class LiveStream:
     """The chunks of a stream that vendors are asked for."""
 
-    def __init__(self, engine: Engine, chain: Chain, request: CompletionRequest, trace: Trace) -> None:
+    def __init__(
+        self, engine: Engine, chain: Chain, request: CompletionRequest, trace: Trace, *, can_restart: bool = True
+    ) -> None:
         self.chain = chain
         self.request = request
         self.trace = trace
+        self.may_restart = can_restart and chain.on_stream_break != "error"
         self.recorder: RequestRecorder | None = None
         self._engine = engine
         self._context: RequestContext | None = None
@@ -179,7 +182,10 @@ class LiveStream:
         if policy == "error":
             raise interrupted
         partial = self.response
-        self._before = partial.text if policy == "continue" and self._is_plain(partial) else ""
+        before = partial.text if policy == "continue" and self._is_plain(partial) else ""
+        if not before and not self.may_restart:
+            raise interrupted
+        self._before = before
         # For the order of targets a broken stream is a truncated answer: the next one is tried.
         truncated = ProviderError(
             ErrorCode.PROTOCOL_ERROR, interrupted.message, provider=interrupted.provider, model=interrupted.model

@@ -97,6 +97,8 @@ class _Spans:
             "signalbox.attempts": len(request_trace.attempts),
             **self._result(recorder, response),
         }
+        if request_trace.caller is not None:
+            attributes["signalbox.caller"] = request_trace.caller
         if recorder.target is not None:
             attributes |= {"signalbox.target": recorder.target.name} | self._called(recorder.target.name)
             attributes["gen_ai.request.model"] = recorder.target.model

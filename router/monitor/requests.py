@@ -77,6 +77,7 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
         tier=last.tier if last else 0,
         hedged=ended.hedged,
         pid=os.getpid(),
+        caller=ended.trace.caller,
     )
 
 
@@ -89,7 +90,7 @@ def _provider(telemetry: Telemetry, target: str | None) -> str | None:
 
 def passes(record: RequestRecord, only: RequestFilter) -> bool:
     """Say whether the filter lets a record through."""
-    for name in ("route", "provider", "target", "code"):
+    for name in ("route", "provider", "target", "code", "caller"):
         wanted = getattr(only, name)
         if wanted is not None and getattr(record, name) != wanted:
             return False

@@ -176,7 +176,17 @@ class RateLimits:
     each, which hold side by side.
     """
 
-    __slots__ = ("_mean_answer", "_waiting", "in_flight", "is_unlimited", "on_idle", "requests", "rules", "tokens")
+    __slots__ = (
+        "__weakref__",
+        "_mean_answer",
+        "_waiting",
+        "in_flight",
+        "is_unlimited",
+        "on_idle",
+        "requests",
+        "rules",
+        "tokens",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self.in_flight = 0

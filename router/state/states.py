@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Container, Iterable
 from functools import partial
 from math import inf
+from weakref import WeakValueDictionary
 
 from router.cleanup import to_the_end
 from router.plan.rules import BreakerRules, Limits
@@ -39,7 +40,8 @@ class States:
         self._changed = changed or _nobody
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
-        self._limits: dict[str, RateLimits] = {}  # by what the model is, without params
+        # By what the model is, without params; they go with the last target that has them.
+        self._limits: WeakValueDictionary[str, RateLimits] = WeakValueDictionary()
 
     def target(self, target: Target) -> TargetState:
         """Return the state of a target, made on first use."""
@@ -111,8 +113,6 @@ class States:
                     guard.draining = False
                     if guard.breaker.manual:
                         guard.breaker.reset()
-        in_use = {id(state.limits) for state in self._targets.values()}
-        self._limits = {model: limits for model, limits in self._limits.items() if id(limits) in in_use}
         return tuple(dict.fromkeys(ended))
 
     def refusal_for_target(

@@ -60,8 +60,8 @@ class Listener(Protocol):
 
 
 # How a plain request is remembered: as little as can be, since the rest would stay out of every processor's cache.
-# (number, revision, route, target, began, the attempt's start, end, a stream's first token, usage, cost)
-Plain: TypeAlias = tuple[int, str, "Route", Target, float, float, float, float | None, Usage, float | None]
+# (number, revision, caller, route, target, began, the attempt's start, end, a stream's first token, usage, cost)
+Plain: TypeAlias = tuple[int, str, str | None, "Route", Target, float, float, float, float | None, Usage, float | None]
 
 
 class Route:
@@ -315,7 +315,7 @@ class RequestRecorder:
         if len(self.trace.entries) > 1 or self._request is not None or response.left_out:
             self._answered_after_retry(target, started, now, first, response, cost)
             return
-        route, telemetry = self._route, self._telemetry
+        route, telemetry, trace = self._route, self._telemetry, self.trace
         counter = route.answers.get(target.identity)
         if counter is None:
             counter = route.counter(route.answers, "answers", target)
@@ -326,7 +326,7 @@ class RequestRecorder:
         route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         telemetry.requests.append(
-            (self.number, self.trace.revision, route, target, self.began, started, now, first, usage, cost)
+            (self.number, trace.revision, trace.caller, route, target, self.began, started, now, first, usage, cost)
         )
         if telemetry.listeners:
             self._fill(target, now, usage, cost, response.cached)
@@ -358,8 +358,9 @@ class RequestRecorder:
         """Return what became of a request, however it is remembered."""
         if isinstance(row, RequestRecorder):
             return row
-        number, revision, route, target, began, started, now, first, usage, cost = row
+        number, revision, caller, route, target, began, started, now, first, usage, cost = row
         trace = Trace(route.name, revision)
+        trace.caller = caller
         trace.seconds = now - began
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
         recorder = cls(telemetry, Route(route.name), trace, None, began)

@@ -12,6 +12,7 @@ class RequestRecord(Struct, frozen=True):
     """A request that ended. `time` is when it began; `code` is None for a success.
 
     `id` is unique over all processes. `tier` counts from 0. `first_token` and `seconds` count from its begin.
+    `caller` is who asked, by the request's own word.
     """
 
     id: str
@@ -31,6 +32,7 @@ class RequestRecord(Struct, frozen=True):
     tier: int = 0
     hedged: bool = False
     pid: int | None = None
+    caller: str | None = None
 
 
 class Captured(Struct, frozen=True):
@@ -60,3 +62,4 @@ class RequestFilter(Struct, frozen=True):
     code: str | None = None
     slow: float | None = None
     failed: bool = False
+    caller: str | None = None

@@ -82,7 +82,7 @@ class Trace(msgspec.Struct):
     """The entries of one request in order, and which revision of the file it ran on.
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
-    not; "" where the route has none.
+    not; "" where the route has none. `caller` is who asked, by the request's own word.
     """
 
     route: str
@@ -90,6 +90,7 @@ class Trace(msgspec.Struct):
     entries: list[Entry] = []  # of its own: msgspec copies what is empty
     seconds: float = 0.0
     cache: str = ""
+    caller: str | None = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -125,7 +126,8 @@ class Trace(msgspec.Struct):
     def render(self) -> str:
         """The trace for people: a headline and one line an entry."""
         cache = f"  cache: {self.cache}" if self.cache else ""
-        lines = [f"route {one_line(self.route)}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        caller = f"  caller {one_line(self.caller)}" if self.caller else ""
+        lines = [f"route {one_line(self.route)}{caller}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
@@ -133,6 +135,7 @@ class Trace(msgspec.Struct):
         """The trace for machines, ready for JSON."""
         return {
             "route": self.route,
+            "caller": self.caller,
             "revision": self.revision,
             "seconds": self.seconds,
             "cache": self.cache,
