@@ -43,10 +43,12 @@ _THING = (
     r"|previous_response|conversations?|messages?|items?|containers?|batch(?:es)?|vector[ _]?stores?|assistants?"
     r"|threads?|runs?|prompts?|skills?|agents?|knowledge bases?|cached ?contents?|caches?|guardrails?|collections?"
     r"|datasets?|connectors?|mcp|tools?|fine[- ]tuning jobs?|voices?|sessions?|blobs?|buckets?|objects?|indexe?s?"
-    r"|tuned ?models?)"
+    r"|tuned ?models?|topics?|tags?|chats?|interactions?|workflows?|recipes?|links?|call_id)"
 )
 _MISSING = (
-    r"(?:not (?:be )?found|not exist|doesn't exist|no longer (?:exists?|available)|expired|unknown|invalid|denied"
+    r"(?:not (?:be )?found|not exist|doesn't exist|no longer (?:exists?|available)|expired|evicted|deleted|private"
+    r"|unknown|invalid"
+    r"|denied"
     r"|forbidden|not (?:allowed|accessible|authori[sz]ed|permitted|owned)|permission|(?:no|not have|without) access"
     r"|belongs? to|could not be (?:found|located|read|opened|loaded|accessed|fetched|downloaded|retrieved))"
 )
@@ -54,7 +56,8 @@ _FEATURE = (
     r"(?:features?|beta|previews?|web[ _]search|file[ _]search|code[ _](?:interpreter|execution)|computer[ _]use"
     r"|image[ _]generation|fine[- ]?tun\w{1,4}|batch(?:es)?|streaming|stream|reasoning summar(?:y|ies)"
     r"|(?:service|priority)[ _]tier|priority|flex|prompt cach\w{1,4}|tools?|tool use|functions?"
-    r"|structured outputs?|vision|audio|zero data retention|logprobs|citations|search"
+    r"|structured outputs?|vision|(?:image|document|pdf|video)s? inputs?|audio|zero data retention|logprobs"
+    r"|citations|search"
     r"|grounding|mcp|long context|1m context|fast mode)"
 )
 _BAD = r"(?:incorrect|invalid|wrong|missing|expired|malformed|revoked|disabled|unknown|unrecogni[sz]ed|unusable|bad)"
@@ -85,7 +88,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         _REFUSED,
         any_of(
-            r"\b(?:your|user'?s?|this|current|the requested) (?:\w{1,12} )?(?:location|region)",
+            r"^(?!http 404)(?s:.)*?\b(?:your|user'?s?|this|current|the requested) (?:\w{1,12} )?(?:location|region)",
             r"countr(?:y|ies)\b|territor|geograph|jurisdiction|\bembargo|\bsanction",
             r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
         ),
@@ -95,13 +98,20 @@ ROWS: tuple[Row, ...] = (
     Row(
         frozenset({E.MODEL_NOT_FOUND}),
         any_of(
-            r"^http 410|model[_-]not[_-](?:found|available|supported)|model_decommissioned|deploymentnotfound",
+            r"model[_-]not[_-](?:found|available|supported)|model_decommissioned|deploymentnotfound",
+            r"\bmodel\b[^.]{0,40}(?:end[- ]of[- ](?:its )?life|as legacy)|model can ?not be found",
             r"模型不存在|modelnotopen|no endpoints found|no (?:\w{1,12} )?providers (?:are )?available",
             r"\bmodel: [\w./: -]{1,100}$",
             NO_MODEL.pattern,
         ),
         "model",
         "the model or deployment does not exist, is retired or not served",
+    ),
+    Row(
+        _REFUSED,
+        re.compile(r"\bend[ _-]?users?\b"),
+        "request",
+        "the end user whom the request names",
     ),
     Row(
         _REFUSED,
@@ -117,7 +127,9 @@ ROWS: tuple[Row, ...] = (
             r"authentication (?:fails|failed|parameter|error)|unregistered callers|user not found|invalid username",
             r"(?:didn't|did not|must|need to|please) provide (?:an?|your|the) (?:valid )?(?:api )?(?:key|token)",
             r"must be a member of an organi[sz]ation|missing scopes?: (?:model\.request|api\.(?:model|responses|chat))",
-            r"insufficient (?:authentication )?scopes|principal does not have access",
+            r"insufficient (?:authentication )?scopes|lacks? (?:the )?(?:required )?scopes?|key (?:does not"
+            r"|doesn't) exist",
+            r"permission (?:denied on resource|to use) project|principal does not have access",
             r"does not match resource tenant",
             r"oauth[^.]{0,40}?not (?:currently )?(?:allowed|supported)|requests from referer",
             r"key has an? [\w ]{1,30}restriction",
@@ -136,10 +148,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         _REFUSED,
         any_of(
-            rf"\b{_FEATURE}\b['\"`)]{{0,2}}[^.]{{0,60}}?\b(?:not (?:be )?(?:enabled|available|allowed|supported"
-            r"|permitted|included|authori[sz]ed|verified)|isn't|requires?|disabled|denied|restricted|forbidden|verified|unavailable"
+            rf"\b{_FEATURE}\b['\"`)]{{0,2}}[^.]{{0,60}}?\b(?:not (?:be |yet |currently )?(?:enabled|available"
+            rf"|allowed|supported"
+            r"|permitted|included|authori[sz]ed|verified)|isn't|requires?|turned off|disabled|denied|restricted"
+            r"|forbidden"
+            r"|verified|unavailable"
             r"|not have|no access|limited to)",
-            r"\b(?:access|permission|allowed|authori[sz]ed|entitled|enabled|eligible|available|verified|perform|use|"
+            r"\b(?:access|permission|allowed|authori[sz]ed|entitled|enabled|eligible|available|verified|perform|use"
+            r"|include|"
             rf"generate)\b[^.]{{0,60}}?\b{_FEATURE}\b",
         ),
         "request",
@@ -149,14 +165,17 @@ ROWS: tuple[Row, ...] = (
         _REFUSED,
         any_of(
             rf"\b{_ACCOUNT}\b[^.]{{0,60}}?\b(?:suspended|deactivated|disabled|terminated|banned|closed|deleted|frozen"
-            r"|on hold|inactive|not active|has been blocked|restricted|locked)\b",
+            r"|on hold|inactive|not active|(?:is|was|has been) blocked|restricted|locked|archived"
+            r"|not (?:been )?verified)\b",
+            r"\b(?:trial|subscription|license) (?:\w{1,8} )?(?:has |is )?(?:expired|ended|over)\b",
+            r"\b(?:account|key) blocked\b",
             r"account_deactivated|organization_on_hold|cmek_key_disabled|organization has been disabled",
             r"\bip (?:address(?:es)? )?(?:[^.]|\.\d){0,60}?(?:not (?:allowed|authori[sz]ed|permitted|in\b)"
             r"|white ?-?list|allow ?-?list|blocked)",
             r"(?:api|service)\b[^.]{0,80}?(?:has not been used in project|is disabled|not been enabled)",
             r"requires billing|not authorized to invoke this api|virtual network|private endpoint",
             r"public (?:network )?access is|requests to this api [^ ]{0,200} ?(?:method [^ ]{0,200} )?are blocked",
-            r"terms of service[^.]{0,40}accept",
+            r"terms of service[^.]{0,40}accept|accept[^.]{0,40}terms of (?:service|use)",
         ),
         "key",
         "the account, organization or project of the key is closed, or the key's network or API not admitted",
@@ -171,9 +190,19 @@ ROWS: tuple[Row, ...] = (
             r"(?:blocked|rejected|denied) by\b|attention required|error code: 10\d\d|cloudflare(?:</| ray)",
             r"\| cloudflare|akamai|incapsula|imperva|errors\.edgesuite",
             r"sucuri|\bf5\b|requested url was rejected|support id is|request blocked|access denied</title|just a moment"
-            r"|\bcaptcha|bot detect|unusual traffic|reference (?:&#32;)?#\d",
+            r"|\bcaptcha|bot[- ](?:detect|protect)|enable javascript and cookies|cloudfront|fortigate|attack id"
+            r"|zscaler|barracuda"
+            r"|ddos|security checkpoint|^http 403.{0,80}?an html page(?!: 403 forbidden)|imunify|wallarm|radware"
+            r"|datadome|perimeterx|application-gateway|web page blocked|unusual traffic"
+            r"|reference (?:&#32;)?#\d",
             r"content[ _-]?(?:safety|policy|filter|moderation)|moderation|inappropriate|violat|unsafe"
             r"|(?:usage|safety|security|acceptable use|data|company|organi[sz]ation'?s?) polic(?:y|ies)\b"
+            r"|(?:output|response|request|prompt|message|input|content)s?:? (?:blocked|refused|rejected|flagged"
+            r"|filtered)"
+            r"|(?:attack|threat|entity|profanity|pii|secret)s? (?:was |were )?detected|malicious|toxic|disallowed"
+            r"|abus(?:e|ive)\b|copyright|thinking block|restricted content|malware|\bvirus"
+            r"|hate speech"
+            r"|(?:prohibited|banned|forbidden|blocked) (?:use|content|topic|word|term|phrase|categor)|prompt[ _-]shield"
             r"|jailbreak|injection|sensitive|harmful|\bpii\b|data loss|\bdlp\b",
         ),
         "request",
@@ -184,10 +213,12 @@ ROWS: tuple[Row, ...] = (
         _REFUSED,
         any_of(
             r"previous_response_not_found|file_not_found|no such (?:file|response|conversation|container|item)",
-            rf"\b{_THING}\b[^.]{{0,100}}?\b{_MISSING}",
-            rf"\b(?:no|no such|unknown|invalid|(?:can(?:not|'t)|unable to|could ?n[o']t|failed to|error) "
-            rf"(?:find|access|read|fetch|load|retriev\w{{1,4}}|download\w{{0,3}})) (?:\w{{1,12}} ){{0,3}}{_THING}\b",
-            rf"\b(?:access|permission|authori[sz]ed|allowed)\b[^.]{{0,60}}?\b{_THING}\b",
+            rf"\b{_THING}(?:_ids?)?\b[^.]{{0,100}}?\b{_MISSING}|\bnot found\W{{1,4}}{_THING}[/:]",
+            rf"\b(?:no|no such|unknown|invalid|unauthori[sz]ed|forbidden|(?:can(?:not|'t)|unable to|could ?n[o']t"
+            rf"|failed to|error) "
+            rf"(?:find|locate|access|read|fetch|load|retriev\w{{1,4}}"
+            rf"|download\w{{0,3}})) (?:\w{{1,12}} ){{0,3}}{_THING}\b",
+            rf"\b(?:access|permission|authori[sz](?:ed|ation)|allowed)\b[^.]{{0,60}}?\b{_THING}\b",
         ),
         "request",
         "a file, response, conversation, container, batch, vector store, assistant, link or another thing that the "
@@ -201,7 +232,7 @@ ROWS: tuple[Row, ...] = (
             r"\b(?:models?|deployments?)\b(?:[^.]|\.\b){0,100}?\b(?:access|permission|allowed|denied|forbidden|disabled"
             r"|enabled|authori[sz]ed|restricted|verified|subscription|plan|upgrade|gated|blocked"
             r"|private|activated|purchased|eligible|(?:not|isn't) available)",
-            r"(?:key|team|project|user|org)_model_access_denied|/models/|no endpoints found",
+            r"(?:key|team|project|user|org)_model_access_denied|/models/|no endpoints found|^http 410",
             NO_MODEL.pattern,
         ),
         "model",
@@ -244,7 +275,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         frozenset({E.QUOTA_EXHAUSTED}),
         any_of(
-            r"balance|credit|billing|payment|fund|\bpaid\b|prepaid|arrear|overdue|recharge|top.?up|spend|budget|\bplan\b"
+            r"balance|credit|billing|payment|fund|\bpaid\b|prepaid|arrear|overdue|recharge|top.?up|spend|budget"
+            r"|\bplan\b"
             r"|subscription|in good standing|account is not active|余额|额度|欠费",
             r"current quota|insufficient_(?:user_)?quota|usage[ _]limit|weekly|monthly|out of (?:extra )?usage|neurons",
             rf"\b{_ACCOUNT}\b",
@@ -266,7 +298,9 @@ ROWS: tuple[Row, ...] = (
         frozenset({E.RATE_LIMITED}),
         any_of(
             rf"\b(?:your|this|the|per|for|by|max|of|an?)[ _](?:\w{{1,12}}[ _])?{_ACCOUNT}\b|\btrial\b",
-            r"_global_rate_limited|account\w{0,10}ratelimit|concurrency|concurrent|userby(?:minute|day|concurrent)|organi[sz]ation'?s?\b",
+            rf"\b{_ACCOUNT} (?:\w{{1,10}} )?limit|\bip address",
+            r"_global_rate_limited|account\w{0,10}ratelimit|concurrency|concurrent|userby(?:minute|day|concurrent)"
+            r"|organi[sz]ation'?s?\b",
         ),
         "key",
         "a rate of the key, account or organization",

@@ -226,7 +226,8 @@ NO_MODEL = any_of(
     r"\bmodels?\b(?:[^.]|\.\b){0,100}?\b(?:not found|not exist|does(?:n't| not) exist"
     r"|no longer (?:available|supported|exists)"
     r"|(?:not|isn't) (?:a valid|available\b(?! yet)|served|deployed|accessible)"
-    r"|has been (?:deprecated|decommissioned|retired|removed|shut down)|not supported by any)",
+    r"|(?:has been|was) (?:deprecated|decommissioned|discontinued|retired|removed|deleted|shut down)"
+    r"|not supported by any)",
     r"\bmodel (?:['\"`][^'\"`]{1,100}['\"`] )?(?:is )?not supported\s{0,3}(?:[.'\"]|$)",
     r"model (?:identifier|id|name)\b.{0,60}? is (?:invalid|not)",
     r"there is no model|(?:unable to|could not|cannot) find model",
