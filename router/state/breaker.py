@@ -201,7 +201,8 @@ class Breaker:
         else:
             self._doubt = self._doubt or Doubt()
             if self._doubt.confirmed_by(seen, now, self.rules.max_open_for):
-                self.trip(now)
+                # For a moment, and longer with each probe that is refused too: both may have been to blame themselves.
+                self._open(now, "two different requests were refused")
 
     def trip(self, now: float) -> None:
         """Open at once, for as long as it ever stays open: a wrong key does not mend itself."""
