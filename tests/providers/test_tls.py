@@ -217,7 +217,7 @@ async def test_the_file_says_it_all(certificates: Certificates) -> None:
     [
         ("unix_socket: /run/x.sock", "add base_url: http://localhost"),
         ("unix_socket: /run/x.sock, base_url: https://x/v1", "unix_socket takes plain HTTP"),
-        ("proxy: true", "or off for a direct connection"),
+        ("proxy: true", "or off for none"),
         ("proxy: socks5://x", "http:// or https:// address"),
         ("client_cert: {key: a.pem}", "cert"),
         ("client_cert: [a.pem]", "client_cert"),
