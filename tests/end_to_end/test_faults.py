@@ -11,9 +11,12 @@ import pytest
 from providers.simulator import Simulator
 from tests.support.faults import CARRIERS, FAULTS, Fault, carried_by, run_fault
 
+# `make faults` has the large ones too; the bounds that they meet have tests of their own.
+HERE = [fault for fault in FAULTS if not fault.large]
+
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name.replace(" ", "-") for fault in FAULTS])
+@pytest.mark.parametrize("fault", HERE, ids=[fault.name.replace(" ", "-") for fault in HERE])
 async def test_a_fault_is_an_answer_or_its_error(fault: Fault, carrier: str) -> None:
     """No raw exception, no missing trace, no fallback that is not asked, no half answer taken for a whole one."""
     async with Simulator(seed=1) as simulator:

@@ -258,7 +258,10 @@ async def _(wire: Wire) -> None:
 
 @fault("a bomb", "protocol_error")
 async def _(wire: Wire) -> None:
-    wire.whole(gzip.compress(b"\n" * 16_000_000), b"Content-Encoding: gzip")
+    wire.whole(_BOMB, b"Content-Encoding: gzip")
+
+
+_BOMB = gzip.compress(b"\n" * 16_000_000)
 
 
 # --- the body
