@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -96,10 +96,14 @@ async def asked(url: str, times: int) -> list[str]:
     async with aiohttp.ClientSession() as client:
 
         async def ask() -> str:
-            async with client.get(url, timeout=aiohttp.ClientTimeout(PATIENCE)) as answer:
-                return await answer.text()
+            while True:
+                with suppress(aiohttp.ClientConnectorError):  # uvicorn says that it has started, and then listens
+                    async with client.get(url, timeout=aiohttp.ClientTimeout(PATIENCE)) as answer:
+                        return await answer.text()
+                await asyncio.sleep(0.02)
 
-        return await asyncio.gather(*(ask() for _ in range(times)))
+        async with asyncio.timeout(PATIENCE):
+            return await asyncio.gather(*(ask() for _ in range(times)))
 
 
 UVICORN = "--worker-class=uvicorn_worker.UvicornWorker"
