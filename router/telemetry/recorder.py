@@ -208,12 +208,6 @@ class Telemetry:
             yield from route.answers.values()
             yield from route.attempts.values()
 
-    def close_buckets(self) -> None:
-        """Close all buckets, so that they can be read; what comes goes into new ones."""
-        for counter in self.counters():
-            if not counter.bucket.closed:
-                self.close_bucket(counter.bucket)
-
     def close_bucket(self, bucket: Bucket) -> None:
         """Close one bucket, and add it to what its counter counted."""
         if not bucket.closed:
