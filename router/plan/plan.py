@@ -13,6 +13,7 @@ from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.rules import CacheRules, HedgeRules, RetryRules
+from router.plan.serving import Client, Serving
 from router.plan.target import Target
 
 _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
@@ -72,6 +73,11 @@ class Plan:
     catalogue: ProviderCatalogue
     compile_direct: Callable[[str], Chain]  # of a model of the file, or of `provider/model-id`
     loaded: LoadResult | None = None
+
+    @property
+    def serving(self) -> Serving:
+        """Whom a gateway serves, and with what."""
+        return Serving(tuple(self.file.routes), anonymous=Client("anonymous"))
 
     @property
     def targets(self) -> list[Target]:
