@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from router.engine.stream import RouterStream
 from router.gateway.errors import Refused, told
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.faces.face import Face
+from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.plan.serving import Client, Serving
 
@@ -38,7 +39,13 @@ class Call:
     serving: Serving
     face: Face
     client: Client
-    ident: str  # of the request, and of what the answer is made from
+    record: Record
+    ended: Callable[[Record], None]  # told when the body of a stream has ended
+
+    @property
+    def ident(self) -> str:
+        """What the request is called, and what the ids of its answer are made from."""
+        return self.record.ident
 
     async def answer(self, asked: Asked, body: Body) -> Answered:
         """Answer what a body asks.
@@ -47,7 +54,8 @@ class Call:
             SignalboxError: what the client is to be told.
         """
         request = self.face.read(body)
-        route = self.route_of(request.model)
+        self.record.model = request.model
+        route = self.record.route = self.route_of(request.model)
         head = Head(self.ident, "", time.time())
         idle = self.face.without_model(body, replace(head, model=request.model))
         if idle is not None:
@@ -78,6 +86,7 @@ class Call:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = await self.router.ask(request, route=route, cache=self.client.cache)
+        self.record.take(response)
         head = replace(head, model=self.face.model_told(body, response.model))
         data = self.face.plain(body, response, head, loop.time() - began)
         return json_answer(data, headers=self._headers(response, whole=True))
@@ -88,7 +97,9 @@ class Call:
         answer = StreamBody(
             stream, writing.chunk, writing.failed, keepalive=self.face.keepalive, every=self.serving.keepalive
         )
+        self.record.streamed = True
         await answer.first()
+        answer.when_ended(writing.ended)
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
         return Answered(200, answer, {**headers, **self._headers(stream.response, whole=False)})
 
@@ -127,16 +138,26 @@ class _Writing:
         if writer is None:
             writer = self._writer = self._made()
             begin = writer.start()
+            self._call.record.first = self._loop.time() - self._call.record.began
         data = begin + writer.chunk(chunk)
         return data + writer.end(seconds=self._loop.time() - self._began) if chunk.done else data
 
     def failed(self, error: Exception) -> bytes:
         """The error that a stream ends with."""
+        self._call.record.take_error(error)
         writer, begin = self._writer, b""
         if writer is None:
             writer = self._made()
             begin = writer.start() if self._call.face.begins_errors else b""
         return begin + writer.error(told(error, expose=self._call.serving.expose_errors))
+
+    def ended(self, finished: bool) -> None:
+        """Note what came of it."""
+        record = self._call.record
+        record.take(self._stream.response)
+        if not finished and not record.code:
+            record.code = CANCELLED
+        self._call.ended(record)
 
 
 def _session(headers: Mapping[str, str], body: Body) -> str | None:

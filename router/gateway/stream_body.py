@@ -48,6 +48,8 @@ class StreamBody:
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._reader: asyncio.Future[None] | None = None  # the task, where the client reads too slowly
+        self._finished = False
+        self._told: Callable[[bool], None] | None = None
         self._task = self._loop.create_task(self._read())
 
     async def first(self) -> bool:
@@ -76,6 +78,7 @@ class StreamBody:
                 if self._ready:
                     yield self._take()
                 elif self._task.done():
+                    self._finished = True
                     if self._error is not None:
                         yield self._failed(self._error)
                     return
@@ -86,9 +89,24 @@ class StreamBody:
 
     async def aclose(self) -> None:
         """End it: the vendor's connection is closed before this returns."""
+        try:
+            if not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        finally:
+            told, self._told = self._told, None
+            if told is not None:
+                told(self._finished)
+
+    def fail(self, error: Exception) -> None:
+        """End it early: the client is told this error, as its protocol has it."""
         if not self._task.done():
+            self._error = error
             self._task.cancel()
-            await asyncio.wait([self._task])
+
+    def when_ended(self, told: Callable[[bool], None]) -> None:
+        """Have this called once, when it has ended; with whether all of it was taken."""
+        self._told = told
 
     async def _wait(self) -> bool:
         """Wait until there is something; False when there is nothing after `every` seconds."""

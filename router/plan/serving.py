@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from router.config.listen import Address, read_address
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +31,19 @@ class Serving:
     origins: tuple[str, ...] = ()
     forward_user: bool = False
     expose_errors: bool = False
+    listen: tuple[Address, ...] = (Address("127.0.0.1", 4180),)
+    in_flight: int = 512
+    max_connections: int = 1000
+    drain: float = 30.0
+    lead: float = 0.0
+    tls: Any = None
+    workers: int = 1
+    audit: str | None = None
+    metrics: Address | None = None
+
+    def listening_at(self, addresses: Iterable[str]) -> Serving:
+        """Return the same at other addresses."""
+        return replace(self, listen=tuple(read_address(address) for address in addresses))
 
     def route_of(self, model: str, client: Client) -> str | None:
         """Return the route that a client's model name leads to."""
