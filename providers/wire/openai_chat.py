@@ -31,6 +31,7 @@ from providers.wire.reading import (
 from providers.wire.writing import (
     Head,
     StreamWriter,
+    Upstream,
     arguments_of,
     event,
     filled,
@@ -234,6 +235,8 @@ def render_error(error: ProviderError) -> tuple[int, dict[str, str], dict[str, A
 def error_body(error: ProviderError) -> dict[str, Any]:
     kind, code = _ERRORS.get(error.code, ("server_error", str(error.code)))
     message, param = error.message, None
+    if isinstance(error, Upstream):
+        code = f"upstream_{error.what}"
     if isinstance(error, BadRequest):
         param = error.param
         if error.missing:
