@@ -182,7 +182,7 @@ def _secrets(root: Node) -> Iterator[Node]:
         yield from _but(provider, _NO_SECRETS)
     serve = root.get("serve")
     for keys in () if serve is None else _but(serve, _OF_SERVE):
-        for client in _children(keys):
+        for client in _children(keys) or [keys]:
             yield from _but(client, _NO_CLIENTS_SECRETS)
             if isinstance(client.value, str):
                 yield client

@@ -44,6 +44,11 @@ def why_not_open(address: Address, *, has_keys: bool, has_anonymous: bool) -> st
     return ""
 
 
+def is_name(text: str) -> bool:
+    """Say whether a client may be called so."""
+    return _NAME.fullmatch(text) is not None and text != _NO_NAME
+
+
 class ServeRules:
     """Checks the `serve` section of a tree, which may be malformed: what has no shape is passed over.
 
@@ -150,9 +155,7 @@ class ServeRules:
         taken: list[tuple[Address, Node]] = []
         for node in (*_items(self._child("listen")), *filter(None, [self._child("metrics", "listen")])):
             try:
-                address = read_address(
-                    core_scalar(node.value) if type(node.value) is not int and node.plain else node.value
-                )
+                address = read_address(node.value)
             except ValueError:
                 continue  # has been told
             clash = next((other for other in taken if address.clashes(other[0])), None)
