@@ -102,7 +102,7 @@ def test_an_unset_variable_leaves_out_the_client_that_says_so() -> None:
     """And nothing else: no other client, and none of the callers without a key comes in for it."""
     serve = 'serve: {keys: {alice: {key: "${UNSET}", when_unset: disable}, bob: "${SB_KEY_BOB}"}}\n'
     serving = compile_plan(read(serve, **KEYS)).serving
-    assert list(serving.by_name) == ["bob"]
+    assert (list(serving.by_name), serving.left_out) == (["bob"], ("alice",))
     alone = compile_plan(read('serve: {keys: {alice: {key: "${UNSET}", when_unset: disable}}}\n')).serving
     assert (alone.clients, alone.anonymous) == ({}, None)
     assert said('serve: {keys: {alice: {key: "${UNSET}"}}}\n') == [
