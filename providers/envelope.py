@@ -7,17 +7,14 @@ comes back: for its maker, else it is dropped. A value without the prefix came f
 
 from __future__ import annotations
 
-import base64
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from hashlib import sha256
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from providers.sealed_ids import IDS, OF_CALLS, WORDS_OF_OTHERS, SealedIds, digest_of, plain_id, read_id, seal
 from providers.surrogates import encode_json
 from providers.types import (
     CompletionRequest,
@@ -32,7 +29,6 @@ from providers.types import (
 
 _SEAL = re.compile(r"sb1\.([0-9a-f]{8})\.")
 _SEAL_BYTES = re.compile(rb"sb1\.[0-9a-f]{8}\.")
-_SEALED_ID = re.compile(r"(.*)~sb1\.([0-9a-f]{8})\.([A-Za-z0-9_-]+)", re.DOTALL)
 # What holds an opaque value, and its field: Anthropic's blocks and the delta of one, the items of Responses,
 # OpenRouter's details.
 _HOLDERS = {
@@ -45,20 +41,8 @@ _HOLDERS = {
 }
 _FIELDS = frozenset({"thought_signature", "reasoning_opaque"})  # in whatever they stand: Gemini's and Copilot's
 _WORDS = (b"signature", b"encrypted_content", b"redacted_thinking", b"reasoning.encrypted", b"reasoning_opaque")
-# Below these stand the words of a model or a client.
-_OWN = frozenset({"input", "arguments", "parameters", "input_schema", "schema", "metadata"})
-_IDS = frozenset({"id", "call_id", "tool_call_id", "tool_use_id"})
-_LONGEST_ID = 40  # characters, which OpenAI's clients and servers take
-_MOST_IDS = 10_000
-_LASTS = 3600.0  # seconds
 _GONE: Any = object()
 _decode = msgspec.json.Decoder().decode
-
-
-@lru_cache(maxsize=4096)
-def digest_of(origin: str) -> str:
-    """How an envelope names its maker: eight hex digits for a `provider/model`."""
-    return sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def is_sealed(data: bytes) -> bool:
@@ -67,11 +51,6 @@ def is_sealed(data: bytes) -> bool:
 
 
 # --- out
-
-
-def seal(value: str, origin: str) -> str:
-    """An opaque value in its envelope; `origin` is its maker, as `provider/model`."""
-    return f"sb1.{digest_of(origin)}.{value}"
 
 
 def seal_response(response: CompletionResponse, ids: SealedIds | None = None) -> CompletionResponse:
@@ -150,18 +129,15 @@ def _sealed(value: Any, origin: str, ids: SealedIds | None) -> Any:
         key: seal(each, origin)
         if each and isinstance(each, str) and (key == field or key in _FIELDS)
         else each
-        if key in _OWN
+        if key in WORDS_OF_OTHERS
         else _sealed(each, origin, ids)
         for key, each in value.items()
     }
     if ids is not None and isinstance(value.get("id"), str) and "function" in value:
-        opaque = {key: each for key, each in value.items() if key in _OF_CALLS and found[key] != each}
+        opaque = {key: each for key, each in value.items() if key in OF_CALLS and found[key] != each}
         if opaque:
             found["id"] = ids.shown(value["id"], opaque, origin)
     return found
-
-
-_OF_CALLS = frozenset({"extra_content", "provider_specific_fields"})  # where chat has what belongs to a call
 
 
 def _field_of(value: dict[str, Any]) -> str | None:
@@ -214,7 +190,7 @@ def _opened_part(part: Part, origins: Mapping[str, str]) -> Part | None:
 
 
 def _opened_call(call: ToolCall, origins: Mapping[str, str]) -> ToolCall:
-    call_id, maker, opaque = _read_id(call.id)
+    call_id, maker, opaque = read_id(call.id)
     if call.opaque and (sealed := _maker(None, call.opaque)) is not None:
         maker, opaque = sealed, _opened(call.opaque, sealed)
     elif call.opaque:
@@ -261,12 +237,12 @@ def _opened(value: Any, digest: str) -> Any:
         if isinstance(each, str):
             seal = _SEAL.match(each) if key == field or key in _FIELDS else None
             if seal is None:
-                found[key] = plain_id(each) if key in _IDS else each
+                found[key] = plain_id(each) if key in IDS else each
             elif seal[1] == digest:
                 found[key] = _without_seal(each, digest)
             elif key == field:
                 return _GONE
-        elif key in _OWN or not each:
+        elif key in WORDS_OF_OTHERS or not each:
             found[key] = each
         elif (new := _opened(each, digest)) is not _GONE and (new or not isinstance(each, dict | list)):
             found[key] = new
@@ -277,8 +253,8 @@ def _complete(value: dict[str, Any], found: dict[str, Any], digest: str) -> Any:
     """What is left of an object, with what rode in its id."""
     if "content" in value and "content" not in found and not found.get("tool_calls"):
         return _GONE  # a turn of nothing but others' reasoning: none may be empty
-    if "function" in value and isinstance(value.get("id"), str) and _OF_CALLS.isdisjoint(found):
-        _, maker, opaque = _read_id(value["id"])
+    if "function" in value and isinstance(value.get("id"), str) and OF_CALLS.isdisjoint(found):
+        _, maker, opaque = read_id(value["id"])
         if opaque is not None and maker == digest:
             found.update(opaque)
     return found
@@ -324,93 +300,3 @@ def _without_item_ids(items: list[Any]) -> list[Any]:
 
 
 _MADE = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
-
-
-# --- ids of tool calls
-
-
-def plain_id(call_id: str) -> str:
-    """The id that a vendor gave to a call, without what rides in it."""
-    return _read_id(call_id)[0] if "~sb1." in call_id else call_id
-
-
-def _read_id(call_id: str) -> tuple[str, str | None, dict[str, Any] | None]:
-    """The id, and what rides in it: the digest of its maker, and what that one wants back with the call."""
-    found = _SEALED_ID.fullmatch(call_id)
-    if found is None:
-        return call_id, None, None
-    try:
-        opaque = _decode(base64.urlsafe_b64decode(found[3] + "=" * (-len(found[3]) % 4)))
-    except (ValueError, UnicodeError, RecursionError):
-        opaque = None
-    return found[1], found[2], opaque if isinstance(opaque, dict) else None
-
-
-class SealedIds:
-    """Ids of tool calls in which their opaque fields ride, as in `call_x~sb1.<origin>.<value>`.
-
-    Ids have 40 characters at most, so longer ones are shown by a hash, and kept here: 10,000 of them, an hour long.
-
-    Args:
-        clock: the loop's time, in seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._kept: OrderedDict[str, tuple[float, str]] = OrderedDict()  # by what is shown; the oldest first
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def shown(self, call_id: str, opaque: dict[str, Any], origin: str) -> str:
-        """The id that a client gets.
-
-        Args:
-            origin: who made the call, as `provider/model`.
-        """
-        sealed = _sealed_id(call_id, opaque, origin)
-        if len(sealed) <= _LONGEST_ID:
-            return sealed
-        short = "call_" + sha256(sealed.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        self._keep(short, sealed)
-        return short
-
-    def keep(self, call_id: str, opaque: dict[str, Any], origin: str) -> None:
-        """Take note of what belongs to a call whose id the client has had already: in a stream it comes later."""
-        self._keep(call_id, _sealed_id(call_id, opaque, origin))
-
-    def _keep(self, shown: str, sealed: str) -> None:
-        kept, now = self._kept, self._clock()
-        kept.pop(shown, None)
-        kept[shown] = now, sealed
-        while len(kept) > _MOST_IDS or now - next(iter(kept.values()))[0] > _LASTS:
-            kept.popitem(last=False)
-
-    def restored(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A client's body with the ids as they were sealed; the body itself is not changed."""
-        if not self._kept:
-            return body
-        return {key: self._restored(each) if key in ("messages", "input") else each for key, each in body.items()}
-
-    def _restored(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._restored(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            key: self._sealed(each)
-            if key in _IDS and isinstance(each, str)
-            else each
-            if key in _OWN
-            else self._restored(each)
-            for key, each in value.items()
-        }
-
-    def _sealed(self, shown: str) -> str:
-        at, sealed = self._kept.get(shown, (0.0, shown))
-        return sealed if self._clock() - at <= _LASTS else shown
-
-
-def _sealed_id(call_id: str, opaque: dict[str, Any], origin: str) -> str:
-    value = base64.urlsafe_b64encode(encode_json(opaque)).rstrip(b"=").decode()
-    return f"{call_id}~{seal(value, origin)}"
