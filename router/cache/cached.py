@@ -109,7 +109,7 @@ class CachedRequests:
         if recorder is None:
             return response
         recorder.answered_from_cache(response, clock())
-        return replace(response, trace=trace)
+        return replace(response, trace=trace, native=False)  # its `raw` tells of the first one's own request
 
     def stream(self, live: LiveStream, control: CacheControl) -> CachedStream:
         """Answer a stream from the cache, from an identical request under way, or by `live`, which asks the vendors."""
@@ -265,7 +265,7 @@ class CachedStream:
         response = self._stored
         if response is None and self._shared is not None:
             response = self._shared.response
-        return self._live.response if response is None else replace(response, trace=self.trace, raw=None)
+        return self._live.response if response is None else replace(response, trace=self.trace, raw=None, native=False)
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
         """Yield the chunks as they come; raises what the request fails with."""
@@ -320,7 +320,7 @@ class CachedStream:
         try:
             async with aclosing(shared.chunks()) as chunks:
                 async for chunk in chunks:
-                    yield chunk
+                    yield chunk if is_first or not chunk.raw else replace(chunk, raw=b"")
             if recorder is not None:
                 recorder.answered_from_cache(self.response, clock())
         except BaseException as error:

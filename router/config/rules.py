@@ -25,7 +25,7 @@ from router.config.yaml_reader import Node, core_scalar
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_WAY = 20  # names of a circle that are told
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout")
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "native")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 
