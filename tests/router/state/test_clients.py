@@ -15,7 +15,7 @@ from router.config import load_text
 from router.plan.compile import compile_plan
 from router.state.clients import OverLimit, Permit
 from router.testing import run
-from tests.support.spending import CENT, NOON, file_of
+from tests.support.spending import CENT, NOON, file_of, opened
 
 KEYS = """
 serve:
@@ -184,3 +184,22 @@ def test_edits_keep_what_was_used_by_name(tmp_path: Path) -> None:
         await router.aclose()
 
     run(main())
+
+
+async def test_processes_spend_a_clients_budget_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was idle asks what is left before it spends, as for a route's budget."""
+    monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / "state"))
+    moment = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: moment[0])
+    path = tmp_path / "routes.yaml"
+    path.write_text(file_of() + KEYS.replace("LIMITS", "budget: $0.30/d"))
+
+    async def paid(router: Router, calls: int) -> int:
+        replies = [await router.complete("chat", "hi", max_tokens=1000, caller="alice") for _ in range(calls)]
+        return [reply.target for reply in replies].count("paid")
+
+    async with opened(path) as idle, opened(path) as busy:
+        assert await paid(idle, 1) == 1
+        assert await paid(busy, 40) == 29
+        moment[0] += 3600
+        assert await paid(idle, 5) == 0
