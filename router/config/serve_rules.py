@@ -11,7 +11,7 @@ from typing import Any
 
 from providers.header_names import authenticates, belongs_to_connection
 from router.config.diagnostics import Findings
-from router.config.interpolate import shown
+from router.config.interpolate import is_path, shown
 from router.config.key_forms import remedy
 from router.config.listen import Address, read_address
 from router.config.spelling import Spelling
@@ -105,7 +105,10 @@ class ServeRules:
     # --- clients
 
     def _client(self, name: str, client: Node) -> None:
-        if not _NAME.fullmatch(name):
+        if not is_path(name):
+            text = "a client's name stands here, not its key: write `alice: ${SB_KEY_ALICE}`"
+            self._findings.add(client.key_at, client.path[:-1], text)
+        elif not _NAME.fullmatch(name):
             self._error(client, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=client.key_at)
         elif name == _NO_NAME:
             self._error(

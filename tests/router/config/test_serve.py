@@ -98,6 +98,42 @@ def test_no_key_of_a_client_shows() -> None:
         assert secret not in "\n".join(texts)
 
 
+def test_of_a_client_all_but_its_key_is_shown() -> None:
+    """A finding shows its line; what may hold a key in another form than it is read, is blank."""
+    text = """\
+serve:
+  keys:
+    alice: {key: "${SB_KEY_ALICE}", routes: [chta], budget: $2/d}
+    bob:
+      key: literal-key-of-bob-0123
+      limits:
+        requests: 5/min
+      routes: [chat]  # was literal-key-of-old
+    gina: literal-key-of-gina-012
+    escaped: "literal\\"key-0123456789"
+    number: 1234567890123456789012
+    folded: >
+      literal-key-of-folded-01
+    short: abc
+"""
+    loaded = read(text, **KEYS)
+    assert 'no route or model is named "chta"' in loaded.diagnostics[0].message
+    assert loaded.diagnostics[0].source.strip() == text.splitlines()[2].strip()
+    shown = loaded.shown.removeprefix(HEAD).splitlines()
+    for line in (0, 1, 2, 3, 5, 6):
+        assert shown[line] == text.splitlines()[line]
+    assert shown[8] == "    gina: " + "*" * 23
+    assert not any(word in "".join(shown) for word in ("literal", "0123456789", "abc", "old"))
+
+
+def test_a_key_in_place_of_a_name_shows_nowhere() -> None:
+    key = "sb-hS6iANX5QlTs34fni5mcvhopHJW2SHoULSi0Z43sYpQ"
+    loaded = read(f"serve: {{keys: {{{key}: {{routs: chat}}}}}}\n")
+    first, *others = (found.render() for found in loaded.diagnostics)
+    assert "a client's name stands here, not its key: write `alice: ${SB_KEY_ALICE}`" in first
+    assert not any(key in text for text in (first, *others, loaded.shown))
+
+
 def test_an_unset_variable_leaves_out_the_client_that_says_so() -> None:
     """And nothing else: no other client, and none of the callers without a key comes in for it."""
     serve = 'serve: {keys: {alice: {key: "${UNSET}", when_unset: disable}, bob: "${SB_KEY_BOB}"}}\n'
