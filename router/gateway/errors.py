@@ -1,8 +1,8 @@
 """What a client is told of each failure: the status, the words of its protocol, and whether to try again.
 
 The engine has tried already, so that most failures say `x-should-retry: false`: the official SDKs obey it
-(openai-python and anthropic-sdk-python, `_should_retry`), and their own tries do not multiply the engine's. A failure of a
-vendor's key is told as one of the gateway, 502: a client that reads 401 logs its user out.
+(openai-python and anthropic-sdk-python, `_should_retry`), and their own tries do not multiply the engine's. A failure
+of a vendor's key is told as one of the gateway, 502: a client that reads 401 logs its user out.
 """
 
 from __future__ import annotations

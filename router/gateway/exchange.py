@@ -15,9 +15,9 @@ JSON = "application/json"
 class Asked:
     """One HTTP request.
 
-    `path` is decoded and has no query, `query` is as it came. `headers` find a name in lower case. `read` gives the body
-    as it came, and raises `BodyTooLarge` when it has more than so many bytes. `peer` is the client's address; "" behind
-    a Unix socket.
+    `path` is decoded and has no query, `query` is as it came. `headers` find a name in lower case. `read` gives the
+    body as it came, and raises `BodyTooLarge` when it has more than so many bytes. `peer` is the client's address; ""
+    behind a Unix socket.
     """
 
     method: str
