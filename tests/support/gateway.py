@@ -18,7 +18,7 @@ from tests.support.vendors import KEY
 
 # By the name of its route: the provider's lines, the vendor of the simulator, and the model that is asked for.
 TARGETS = {
-    "chat": ("kind: openai, api: chat", "openai", "gpt-4o"),
+    "chat": ("kind: openai, api: chat", "openai", "gpt-5-mini"),
     "responses": ("kind: openai, api: responses", "openai", "gpt-5-mini"),
     "claude": ("kind: anthropic", "anthropic", "claude-haiku-4-5"),
     "llama": ("kind: ollama", "ollama", "qwen3:8b"),
