@@ -105,7 +105,7 @@ class Sdk(ABC):
 
 
 class Chat(Sdk):
-    finishes = {name: name for name in ("stop", "length", "tool_calls", "content_filter")}
+    finishes: ClassVar[dict[str, str]] = {name: name for name in ("stop", "length", "tool_calls", "content_filter")}
 
     def made(self, url: str, sync: bool, more: Body) -> Any:
         return (openai.OpenAI if sync else openai.AsyncOpenAI)(base_url=f"{url}/v1", api_key="any", **more)
@@ -165,7 +165,7 @@ class Chat(Sdk):
 
 
 class Responses(Sdk):
-    finishes = {
+    finishes: ClassVar[dict[str, str]] = {
         "stop": "completed",
         "tool_calls": "completed",
         "length": "max_output_tokens",
@@ -220,7 +220,12 @@ class Responses(Sdk):
 
 
 class Messages(Sdk):
-    finishes = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+    finishes: ClassVar[dict[str, str]] = {
+        "stop": "end_turn",
+        "length": "max_tokens",
+        "tool_calls": "tool_use",
+        "content_filter": "refusal",
+    }
 
     def made(self, url: str, sync: bool, more: Body) -> Any:
         return (anthropic.Anthropic if sync else anthropic.AsyncAnthropic)(base_url=url, api_key="any", **more)
@@ -266,7 +271,12 @@ class Messages(Sdk):
 
 
 class Ollama(Sdk):
-    finishes = {"stop": "stop", "length": "length", "tool_calls": "stop", "content_filter": "content_filter"}
+    finishes: ClassVar[dict[str, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "stop",
+        "content_filter": "content_filter",
+    }
 
     def made(self, url: str, sync: bool, more: Body) -> Any:
         return (ollama.Client if sync else ollama.AsyncClient)(host=url)

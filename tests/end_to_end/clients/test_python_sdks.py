@@ -106,7 +106,7 @@ async def test_an_image(sdk: Sdk, model: str, vendor: SimulatedVendor) -> None:
 
 @both
 async def test_thinking(sdk: Sdk, model: str, vendor: SimulatedVendor, streamed: bool) -> None:
-    """What the model thinks comes where each SDK reads it, before the text and before calls; the vendor was asked to."""
+    """What the model thinks comes where each SDK reads it, before text and calls; the vendor was asked to."""
     if streamed and (type(sdk), model) == (Responses, "responses"):
         pytest.skip("a sealed item does not keep the id that it began with")
     vendor.set(thinking="Air scatters blue most.", answer="It scatters.")
