@@ -318,7 +318,11 @@ class HttpProvider(ABC):
     def _native(self, request: CompletionRequest) -> Native | None:
         """The client's own body, where it is in the protocol that the vendor is asked in."""
         native = request.native
-        return native if native is not None and native.protocol == self.wire(request) else None
+        if native is None or native.protocol == self.wire(request):
+            return native
+        if native.only_there:
+            raise ProviderError(ErrorCode.UNSUPPORTED, native.only_there)
+        return None
 
     def _encoded(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         native = self._native(request)

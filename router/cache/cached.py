@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import NamedTuple, TypeAlias, get_args
 
 from msgspec.structs import replace
 
@@ -25,6 +25,7 @@ from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
+from router.config.serve_schema import CacheControl as CacheControl
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
 from router.errors import RouteExhausted, give_trace, tracing
@@ -32,8 +33,6 @@ from router.plan.plan import Chain, Plan
 from router.telemetry.events import cache_changed
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
-
-CacheControl = Literal["use", "skip", "refresh", "only"]
 
 _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a thread
 
