@@ -14,15 +14,17 @@ from msgspec.structs import replace
 
 from providers.envelope import open_body, without_reasoning
 from providers.errors import ErrorCode, ProviderError
+from providers.header_names import authenticates, belongs_to_connection
 from providers.lenient_json import as_dict
 from providers.refused_fields import Refusal
+from providers.scrub import HIDDEN, SHORTEST
 from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEEvent
 from providers.types import CompletionRequest, CompletionResponse, Message, Native, StreamChunk, ThinkingPart
 
 Encode = Callable[[CompletionRequest], tuple[str, dict[str, Any]]]  # path and body
 
-_REFUSING = (400, 422)  # statuses by which a body is refused
+_REFUSING = (400, 422)  # statuses by which a body is refused; within a stream it has none
 _ALONE = (Message.user("."),)  # a conversation that every encoder takes
 # What decides beside the fields that are added how these are written.
 _BESIDE = ("tools", "max_tokens", "temperature", "top_p")
@@ -45,6 +47,8 @@ def with_headers(request: CompletionRequest, own: Mapping[str, str]) -> Completi
     headers = {}
     for name, value in request.native.headers.items():
         name = name.lower()
+        if authenticates(name) or belongs_to_connection(name):
+            continue
         told = [extra.get(name, own.get(name)), value] if name.endswith("-beta") else [extra.get(name, value)]
         words = [word.strip() for words in told if words for word in words.split(",")]
         headers[name] = ",".join(dict.fromkeys(words)) if len(told) > 1 else told[0]
@@ -102,7 +106,8 @@ def ours(refusals: Iterable[Refusal], body: Mapping[str, Any], native: Native) -
 
 def as_unsupported(error: ProviderError) -> None:
     """Let the next target be asked: what one vendor refuses of a body that nobody here has written another may take."""
-    if error.code is ErrorCode.INVALID_REQUEST and error.status in _REFUSING:
+    told = error.status in _REFUSING or (error.status is None and error.body_excerpt is not None)
+    if told and error.code is ErrorCode.INVALID_REQUEST:
         error.code = ErrorCode.UNSUPPORTED
 
 
@@ -123,17 +128,26 @@ def _unthought(message: Message) -> Message:
     return replace(message, content=content, thinking=())
 
 
+def quotes(data: bytes, secret: str | None) -> bool:
+    """Whether a vendor sends its key back."""
+    return secret is not None and len(secret) >= SHORTEST and secret.encode() in data
+
+
 class NativeDecoder:
     """A decoder whose chunks have the bytes of their events, for a client of the same protocol.
 
     Events that are no JSON are left out: with them servers keep a connection open. So is what comes before an answer
     that begins anew, and the counts of a chat that were not asked for.
+
+    Args:
+        secret: the provider's key, which no client gets to see.
     """
 
-    __slots__ = ("_decoder", "_raw", "_swallows_counts")
+    __slots__ = ("_decoder", "_raw", "_secret", "_swallows_counts")
 
-    def __init__(self, decoder: StreamDecoder, native: Native) -> None:
+    def __init__(self, decoder: StreamDecoder, native: Native, secret: str | None = None) -> None:
         self._decoder = decoder
+        self._secret = secret
         self._raw: list[bytes] = []
         wants = as_dict(native.body.get("stream_options")).get("include_usage") is True
         self._swallows_counts = native.protocol == "openai.chat" and not wants
@@ -152,6 +166,8 @@ class NativeDecoder:
     def _with_raw(self, chunk: StreamChunk) -> StreamChunk:
         raw = b"".join(self._raw)
         self._raw.clear()
+        if self._secret is not None and quotes(raw, self._secret):
+            raw = raw.replace(self._secret.encode(), HIDDEN.encode())
         return replace(chunk, raw=raw)
 
     @property

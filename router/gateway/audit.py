@@ -1,4 +1,4 @@
-"""The audit: one line of JSON for each request, without prompts, written by a thread so that nobody waits for a disk."""
+"""The audit: one line of JSON for each request, without prompts, written by a thread and nobody waits for a disk."""
 
 from __future__ import annotations
 

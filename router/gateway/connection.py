@@ -1,4 +1,4 @@
-"""Bounds on what comes over one connection before there is a request: how many connections, how long a head may take."""
+"""Bounds on what comes over a connection before there is a request: how many of them, how long a head may take."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Connections(web.Server):
 class Connection(web.RequestHandler):
     """A connection whose requests have to come with their whole head before long; aiohttp waits for ever."""
 
-    __slots__ = ("_at_work", "_bounds", "_gates", "has_begun", "_stall", "_timer", "_wire")
+    __slots__ = ("_at_work", "_bounds", "_gates", "_stall", "_timer", "_wire", "has_begun")
 
     def __init__(self, server: Connections) -> None:
         loop = asyncio.get_running_loop()
@@ -165,14 +165,15 @@ class Connection(web.RequestHandler):
         """Notice that a request has begun."""
         self._at_work, self.has_begun = True, False
         self._gates.busy(self)
-        self._timer = _stopped(self._timer)
+        _stop(self._timer)
+        self._timer = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stall = asyncio.get_running_loop().call_later(self._bounds.stalled, self.abort)
 
     def resume_writing(self) -> None:
-        self._stall = _stopped(self._stall)
+        _stop(self._stall)
         super().resume_writing()
 
     async def finish_response(self, request: Any, resp: Any, start_time: Any) -> tuple[web.StreamResponse, bool]:
@@ -185,7 +186,7 @@ class Connection(web.RequestHandler):
                 self.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._timer, self._stall = _stopped(self._timer), _stopped(self._stall)
+        _stop(self._timer, self._stall)
         self._wire = None
         self._gates.closed(self)
         super().connection_lost(exc)
@@ -242,9 +243,10 @@ class _Full(asyncio.Protocol):
             self._timer.cancel()
 
 
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+def _stop(*timers: asyncio.TimerHandle | None) -> None:
+    for timer in timers:
+        if timer is not None:
+            timer.cancel()
 
 
 def _what_is_wrong(exc: BaseException | None, status: int, message: str | None) -> tuple[int, str]:

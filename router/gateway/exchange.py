@@ -38,9 +38,6 @@ class Body(Protocol):
     def fail(self, error: Exception) -> None:
         """End it early: the client is told this error, as its protocol has it."""
 
-    def when_ended(self, told: Callable[[bool], None]) -> None:
-        """Have this called once, when it has ended; with whether all of it was taken."""
-
 
 @dataclass(slots=True)
 class Answered:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from providers.errors import ErrorCode
 from router.errors import RouterClosed
 from router.gateway import cors, paths
-from router.gateway.completion import Call, body_of, new_ident
+from router.gateway.completion import Call, new_ident
 from router.gateway.counting import count_tokens
+from router.gateway.envelopes import Envelopes
 from router.gateway.errors import Refused, is_expected, should_retry, told
 from router.gateway.exchange import Answered, Asked, Body, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.keys import Doorkeeper
 from router.gateway.models import answer_about_models
 from router.gateway.record import CANCELLED, Observer, Record, record_of
-from router.plan.serving import Serving
+from router.plan.plan import Plan
 
 if TYPE_CHECKING:
     from router.router import Router
@@ -42,18 +43,20 @@ class Gateway:
         self._doorkeeper = Doorkeeper()
         self._under_way: dict[str, asyncio.Timeout | Body] = {}  # by the request's name: its answer is made, or is sent
         self._idle: asyncio.Future[None] | None = None
+        self._envelopes: Envelopes | None = None
 
     async def handle(self, asked: Asked) -> Answered:
         """Answer a request; whatever fails is an answer as well."""
         path = paths.below_base(asked.path)
         if path in paths.HEALTH:
             return self.health(path)
-        serving = self.router.plan.serving
+        plan = self.router.plan
+        origins = plan.serving.origins
         if cors.is_preflight(asked.method, asked.headers):
-            return cors.preflight(asked.headers, serving.origins)
-        answered = await self._serve(asked, path, serving)
-        if serving.origins:
-            cors.allow(answered, asked.headers, serving.origins)
+            return cors.preflight(asked.headers, origins)
+        answered = await self._serve(asked, path, plan)
+        if origins:
+            cors.allow(answered, asked.headers, origins)
         return answered
 
     def health(self, path: str) -> Answered:
@@ -82,13 +85,13 @@ class Gateway:
 
     # --- one request
 
-    async def _serve(self, asked: Asked, path: str, serving: Serving) -> Answered:
+    async def _serve(self, asked: Asked, path: str, plan: Plan) -> Answered:
         record = record_of(asked, new_ident(), asyncio.get_running_loop().time())
         scope = asyncio.timeout(None)
         self._under_way[record.ident] = scope
         try:
             async with scope:
-                answered = await self._answer(asked, path, serving, record)
+                answered = await self._answer(asked, path, plan, record)
         except asyncio.CancelledError:
             record.status, record.code = 499, CANCELLED
             self._ended(record)
@@ -107,9 +110,9 @@ class Gateway:
             self._under_way[record.ident] = answered.body
         return answered
 
-    async def _answer(self, asked: Asked, path: str, serving: Serving, record: Record) -> Answered:
+    async def _answer(self, asked: Asked, path: str, plan: Plan, record: Record) -> Answered:
         # Before anything of the request decides what is done: no path goes beside it.
-        client = self._doorkeeper.client(asked, serving, asyncio.get_running_loop().time())
+        client = self._doorkeeper.client(asked, plan.serving, asyncio.get_running_loop().time())
         record.client = client.name
         found = paths.find(path)
         if found is None:
@@ -120,13 +123,16 @@ class Gateway:
             raise Refused(ErrorCode.INVALID_REQUEST, "there are no WebSockets here: ask by HTTP", status=426)
         if asked.method != method and not (method == "GET" and asked.method == "HEAD"):
             raise Refused(ErrorCode.INVALID_REQUEST, f"{asked.path} takes {method}, not {asked.method}", status=405)
-        call = Call(self.router, serving, face, client, record, self._ended)
-        if what in ("complete", "count"):
-            if len(self._under_way) > serving.in_flight:
-                text = "too many requests are under way here"
-                raise Refused(ErrorCode.OVERLOADED, text, retry_after=1.0, should_retry=True)
-            body = await body_of(asked, serving.max_body)
-            return await (call.answer(asked, body) if what == "complete" else count_tokens(call, body))
+        if what in ("complete", "count") and len(self._under_way) > plan.serving.in_flight:
+            text = "too many requests are under way here"
+            raise Refused(ErrorCode.OVERLOADED, text, retry_after=1.0, should_retry=True)
+        if self._envelopes is None:
+            self._envelopes = Envelopes(asyncio.get_running_loop().time)
+        call = Call(self.router, plan, self._envelopes, face, client, record, self._ended)
+        if what == "complete":
+            return await call.answer(asked)
+        if what == "count":
+            return await count_tokens(call, asked)
         return await answer_about_models(call, what, path, asked)
 
     def _error(self, face: Face, error: Exception, record: Record) -> Answered:

@@ -96,15 +96,14 @@ def _tcp(address: Address, shared: bool) -> list[socket.socket]:
     hosts = ("0.0.0.0", "::") if address.host == "" else (address.host,)
     found: dict[tuple[int, str], None] = {}
     for host in hosts:
-        kind = socket.SOCK_STREAM
-        for family, _, _, _, name in socket.getaddrinfo(host, None, type=kind, flags=socket.AI_PASSIVE):
+        for family, _, _, _, name in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
             found[family, str(name[0])] = None
     made: list[socket.socket] = []
     port, missing = address.port, None
     try:
-        for family, host in found:
+        for kind, host in found:
             try:
-                one = _bound(family, host, port, shared)
+                one = _bound(kind, host, port, shared)
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from router.config.listen import Address
 from router.gateway import notify
@@ -137,7 +138,7 @@ class Process:
 
     def _follow_signals(self) -> None:
         for number in _ENDS:
-            self._on_signal(number, lambda number=number: self._on_end_signal(number))
+            self._on_signal(number, partial(self._on_end_signal, number))
         if hasattr(signal, "SIGHUP"):
             self._on_signal(signal.SIGHUP, self._on_hangup)
 

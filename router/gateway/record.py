@@ -1,4 +1,4 @@
-"""What is known of a request when it has ended, for those who keep or show it. No prompt, no answer, no key is in it."""
+"""What is known of a request when it has ended, for those who keep or show it: no prompt, no answer, no key."""
 
 from __future__ import annotations
 

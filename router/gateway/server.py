@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from router.config.listen import Address
 from router.gateway.connection import Connections
@@ -71,7 +72,8 @@ class Server:
     async def _listening(self, one: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if one.family == getattr(socket, "AF_UNIX", None):
-            more = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}  # others may still use it
+            # Others may still use it.
+            more: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
             return await loop.create_unix_server(self._connections, sock=one, **more)
         if self._tls is None:
             return await loop.create_server(self._connections, sock=one)

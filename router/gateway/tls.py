@@ -83,7 +83,9 @@ class Certificate:
         try:
             context.load_cert_chain(self._cert, self._key, password=_none)
         except ssl.SSLError as error:
-            raise BadCertificate(f"{self._cert} and {self._key} are no certificate and its key: {_why(error)}") from None
+            raise BadCertificate(
+                f"{self._cert} and {self._key} are no pair of certificate and key: {_why(error)}"
+            ) from None
         except OSError as error:
             raise BadCertificate(f"{self._missing()}: {error.strerror}") from None
         return context
