@@ -20,8 +20,8 @@ class NoPrometheus(RuntimeError):
     """There is nothing to write figures with; the message says what to install."""
 
 
-def registry_of(gateway: Gateway) -> CollectorRegistry:
-    """Make what is scraped: the router's figures, and those of this process.
+def new_registry() -> CollectorRegistry:
+    """Make what is scraped, with the figures of this process.
 
     Raises:
         NoPrometheus: prometheus_client is not installed.
@@ -31,7 +31,6 @@ def registry_of(gateway: Gateway) -> CollectorRegistry:
     except ImportError:
         raise NoPrometheus("serve.metrics needs its extra: pip install 'llm-signalbox[prometheus]'") from None
     registry = CollectorRegistry()
-    registry.register(gateway.router.prometheus())
     for make in (ProcessCollector, PlatformCollector, GCCollector):
         make(registry=registry)
     return registry
@@ -40,6 +39,8 @@ def registry_of(gateway: Gateway) -> CollectorRegistry:
 def metrics_server(gateway: Gateway, registry: CollectorRegistry) -> Connections:
     """Make the server of `/metrics`, `/healthz` and `/readyz`."""
     from prometheus_client.exposition import choose_encoder
+
+    registry.register(gateway.router.prometheus())
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):

@@ -23,7 +23,7 @@ class Server:
         connections: makes the protocol of each connection, see `http.server_of`.
         addresses: where it listens.
         shared: other processes of the same gateway listen there as well.
-        sockets: that listen already, in place of those addresses; they stay open for others.
+        sockets: that listen already, besides; they may be others' as well.
         tls: None speaks plain HTTP.
     """
 
@@ -61,11 +61,9 @@ class Server:
         Raises:
             CannotListen: an address can't be had; none is listened to then.
         """
-        if self._inherited:
-            self._sockets = list(self._inherited)
-        else:
-            self._sockets = listen(self._wanted, shared=self._shared)
-            self._paths = [address.path for address in self.addresses if address.path is not None]
+        self._sockets = listen(self._wanted, shared=self._shared)
+        self._paths = [address.path for address in self.addresses if address.path is not None]
+        self._sockets += self._inherited
         for one in self._sockets:
             self._servers.append(await self._listening(one))
 
