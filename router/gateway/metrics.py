@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from providers.threads import in_thread
-from router.gateway.connection import Bounds, Connections
+from router.gateway.connection import NAME, Bounds, Connections
 from router.gateway.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ def metrics_server(gateway: Gateway, registry: CollectorRegistry) -> Connections
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):
-            return web.Response(status=405)
+            return web.Response(status=405, headers=NAME)
         if request.path in ("/healthz", "/readyz"):
             answered = gateway.health(request.path[1:])
             assert isinstance(answered.body, bytes)
-            return web.Response(body=answered.body, status=answered.status, headers=answered.headers)
+            return web.Response(body=answered.body, status=answered.status, headers={**answered.headers, **NAME})
         if request.path != "/metrics":
-            return web.Response(status=404)
+            return web.Response(status=404, headers=NAME)
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
         figures = await in_thread(encoder, registry)  # it waits for this loop
-        return web.Response(body=figures, headers={"content-type": content_type})
+        return web.Response(body=figures, headers={"content-type": content_type, **NAME})
 
     return Connections(handle, bounds=Bounds(), most=lambda: _MOST)
