@@ -273,5 +273,6 @@ def _error(words: str) -> bytes:
 
 def _last_words(status: int, reason: str, words: str, more: bytes = b"") -> bytes:
     body = _error(words)
-    head = f"HTTP/1.1 {status} {reason}\r\nserver: signalbox\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    return head.encode() + more + b"connection: close\r\n\r\n" + body
+    head = f"HTTP/1.1 {status} {reason}\r\nserver: signalbox\r\ncontent-type: application/json\r\n"
+    length = f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return head.encode() + more + length.encode() + body

@@ -16,8 +16,10 @@ from tests.support.gateway import Answer, ask
 FILE = """
 providers:
   openai: {{kind: openai, base_url: "{openai}", api_key: sk-0123456789abcdef}}
+models:
+  luna: {{provider: openai, id: gpt-4o, price: {{input: 1, output: 2}}}}
 routes:
-  chat: {{targets: [openai/gpt-4o]}}
+  chat: {{targets: [luna]}}
 """
 
 
