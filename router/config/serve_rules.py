@@ -11,7 +11,7 @@ from typing import Any
 
 from providers.header_names import authenticates, belongs_to_connection
 from router.config.diagnostics import Findings
-from router.config.interpolate import shown
+from router.config.interpolate import is_path, shown
 from router.config.key_forms import remedy
 from router.config.listen import Address, read_address
 from router.config.spelling import Spelling
@@ -42,6 +42,11 @@ def why_not_open(address: Address, *, has_keys: bool, has_anonymous: bool) -> st
     if has_anonymous:
         return f"{address} lets other machines in, with serve.anonymous even without a key: take that out, or {at_home}"
     return ""
+
+
+def is_name(text: str) -> bool:
+    """Say whether a client may be called so."""
+    return _NAME.fullmatch(text) is not None and text != _NO_NAME
 
 
 class ServeRules:
@@ -100,7 +105,10 @@ class ServeRules:
     # --- clients
 
     def _client(self, name: str, client: Node) -> None:
-        if not _NAME.fullmatch(name):
+        if not is_path(name):
+            text = "a client's name stands here, not its key: write `alice: ${SB_KEY_ALICE}`"
+            self._findings.add(client.key_at, client.path[:-1], text)
+        elif not _NAME.fullmatch(name):
             self._error(client, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=client.key_at)
         elif name == _NO_NAME:
             self._error(
@@ -150,9 +158,7 @@ class ServeRules:
         taken: list[tuple[Address, Node]] = []
         for node in (*_items(self._child("listen")), *filter(None, [self._child("metrics", "listen")])):
             try:
-                address = read_address(
-                    core_scalar(node.value) if type(node.value) is not int and node.plain else node.value
-                )
+                address = read_address(node.value)
             except ValueError:
                 continue  # has been told
             clash = next((other for other in taken if address.clashes(other[0])), None)

@@ -34,10 +34,6 @@ def _sha256(value: Any) -> str:
     return value.lower()
 
 
-def _listening(value: Any) -> Address:
-    return read_address(core_scalar(value) if isinstance(value, Expanded) and value.plain else value)
-
-
 def _origin(value: Any) -> str:
     if value == "*":
         return "*"
@@ -102,7 +98,7 @@ Sha256 = Annotated[
 ]
 Listen = Annotated[
     Address,
-    PlainValidator(_listening),
+    PlainValidator(read_address),
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "examples": ["127.0.0.1:4180", "[::1]:4180", ":4180", "unix:/run/sb.sock"]}),
 ]

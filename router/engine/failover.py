@@ -174,7 +174,8 @@ class FailOver(Generic[T]):
         if broken is not None:
             context.begin_anew()
         if context.spending is not None and context.spending.keeper is not None:
-            await context.spending.ready((context.chain.budget, *(target.budget for target in context.chain.targets)))
+            own = context.chain.budget, context.caller_budget
+            await context.spending.ready((*own, *(target.budget for target in context.chain.targets)))
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
@@ -359,7 +360,7 @@ def _begin(call: Call, context: RequestContext) -> Lease:
     now, needs = context.clock(), context.requirements
     charge = None
     if context.spending is not None:
-        budgets = (context.chain.budget, call.target.budget)
+        budgets = (context.chain.budget, call.target.budget, context.caller_budget)
         charge = context.spending.begin_charge(budgets, call.target, needs.prompt_tokens, needs.max_tokens)
     return context.states.begin(
         call.target,

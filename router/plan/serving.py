@@ -67,6 +67,7 @@ class Serving:
     workers: int = 1
     audit: str | None = None
     metrics: Address | None = None
+    left_out: tuple[str, ...] = ()  # clients, since the variable of their key is not set
     routes: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)  # the provider of each model of the file
     providers: frozenset[str] = frozenset()
@@ -177,6 +178,7 @@ def serving_of(file: RoutesFile) -> Serving:
         workers=config.workers,
         audit=config.audit,
         metrics=None if config.metrics is None else config.metrics.listen,
+        left_out=tuple(name for name, written in config.keys.items() if _digest(written) is None),
         routes=tuple(file.routes),
         models={name: model.provider for name, model in file.models.items()},
         providers=frozenset(file.providers),
