@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
+from providers.surrogates import mended
 from providers.types import Thinking
 
 Body = Mapping[str, Any]
@@ -66,6 +67,15 @@ def about(param: str) -> Iterator[None]:
         raise BadRequest(error.message, exact, code=error.code) from None
 
 
+@contextmanager
+def inside(where: str) -> Iterator[None]:
+    """A BadRequest within is one of a field of this field."""
+    try:
+        yield
+    except BadRequest as error:
+        raise error.inside(where) from None
+
+
 def decode_body(raw: bytes) -> dict[str, Any]:
     """The JSON object of a request.
 
@@ -77,7 +87,8 @@ def decode_body(raw: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         # msgspec refuses a few things that vendors take, such as integers of any size.
         try:
-            body = json.loads(raw)
+            # Halves of characters come from texts that a client cut: no vendor could be sent them.
+            body = json.loads(mended(json.dumps(json.loads(raw), ensure_ascii=False)))
         except (ValueError, RecursionError):
             raise BadRequest("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
