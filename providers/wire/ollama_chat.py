@@ -58,8 +58,7 @@ _SILENT = {"role": "assistant", "content": ""}
 # Ends of a line to Python's readers of text, the official client's among them, though JSON may hold them as they are.
 _LINE_ENDS = tuple((end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\x85\u2028\u2029")
 _NOTHING = re.compile(r"(0+(\.0*)?(ns|us|ms|s|m|h)?)+")  # a duration
-# What the server adds to a name without a tag.
-TAG = ":latest"
+TAG = ":latest"  # what the server adds to a name without one
 
 
 # --- the request

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from providers.types import ModelCapabilities
-from providers.wire.ollama_chat import TAG, plain_name
+from providers.wire.ollama_chat import TAG
 
 ROOT = "Ollama is running"  # the answer to `GET /`, by which clients find a server
 VERSION = "0.24.0"  # clients refuse what is older than they know
@@ -75,7 +75,7 @@ def render_show(capabilities: ModelCapabilities, modified: float) -> dict[str, A
 
 def _model(name: str) -> dict[str, Any]:
     """What lists tell of a model; nothing of it is on this machine, so that its size is 0."""
-    full = plain_name(name) + TAG
+    full = name if ":" in name.rpartition("/")[2] else name + TAG
     digest = hashlib.sha256(full.encode()).hexdigest()
     return {"name": full, "model": full, "size": 0, "digest": digest, "details": _details()}
 

@@ -142,7 +142,9 @@ def _custom_call(item: Body, name: _Name) -> ToolCall:
 
 def _shell_call(item: Body, name: _Name) -> ToolCall:
     action = mapping(item, "action")
-    return _made_call(item, name(item, "local_shell"), {key: action[key] for key in action if key != "type"})
+    return _made_call(
+        item, name(item, "local_shell"), {key: value for key, value in action.items() if value and key != "type"}
+    )
 
 
 def _made_call(item: Body, name: str, arguments: dict[str, Any]) -> ToolCall:
