@@ -11,7 +11,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from providers import coerce
 from providers.accumulate import parse_arguments
 from providers.errors import ProviderError
 from providers.lenient_json import as_json, synthetic_id
@@ -33,7 +32,6 @@ from providers.types import (
 from providers.wire.reading import (
     BadRequest,
     Body,
-    about,
     base64_data,
     effort,
     flag,
@@ -41,7 +39,6 @@ from providers.wire.reading import (
     integer,
     mapping,
     number,
-    objects,
     read_each,
     required_text,
     strings,
@@ -70,8 +67,7 @@ def read_request(body: Body) -> CompletionRequest:
     Raises:
         BadRequest: what makes no sense.
     """
-    with about("tools"):
-        tools = coerce.coerce_tools(objects(body, "tools"))
+    tools = tuple(read_each(body, "tools", _tool))
     return _request(body, _answering(read_each(body, "messages", _message)), tools)
 
 
@@ -98,8 +94,9 @@ def is_load(request: CompletionRequest) -> bool:
 
 def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> CompletionRequest:
     flag(body, "stream")
+    options = mapping(body, "options")
     with inside("options"):
-        sampling = _options(mapping(body, "options"))
+        sampling = _options(options)
     return CompletionRequest(
         model=plain_name(required_text(body, "model")),
         messages=messages,
@@ -169,9 +166,16 @@ def _image(data: str) -> ImagePart:
     return ImagePart(data=picture, media_type=kind)
 
 
-def _call(source: Body) -> ToolCall:
+def _tool(source: Body) -> Tool:
+    function = mapping(source, "function")
     with inside("function"):
-        function = mapping(source, "function")
+        described = text(function, "description") or ""
+        return Tool(required_text(function, "name"), described, mapping(function, "parameters"))
+
+
+def _call(source: Body) -> ToolCall:
+    function = mapping(source, "function")
+    with inside("function"):
         name = required_text(function, "name")
         told = function.get("arguments")
         if isinstance(told, str):  # as other protocols have it

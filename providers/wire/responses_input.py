@@ -37,7 +37,9 @@ class _Conversation:
         self.messages: list[Message] = []
 
     def take(self, item: dict[str, Any]) -> None:
-        kind = text(item, "type") or ("message" if "role" in item or "id" not in item else "item_reference")
+        kind = text(item, "type") or ("message" if "role" in item else "item_reference" if "id" in item else None)
+        if kind is None:
+            raise missing("type")
         if kind == "message":
             self._message(item)
         elif kind == "reasoning":
@@ -79,8 +81,10 @@ class _Conversation:
 
     def _answered(self, item: Body, kind: str) -> str:
         """The id of the call whose result an item is; OpenAI names a shell's by the `id` alone."""
-        told = text(item, "id") if kind == "local_shell_call_output" and item.get("call_id") is None else None
-        return self._call_ids.get(told, told) if told else required_text(item, "call_id")
+        if kind == "local_shell_call_output" and item.get("call_id") is None:
+            told = required_text(item, "id")
+            return self._call_ids.get(told, told)
+        return required_text(item, "call_id")
 
     def _name(self, item: Body, kind: Kind) -> str:
         """The name under which models see the tool of a call."""
