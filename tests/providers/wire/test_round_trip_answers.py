@@ -245,27 +245,27 @@ def test_a_new_beginning_cannot_be_told(protocol: str) -> None:
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in product(WAYS, repeat=2)]
 
 
-def told(protocol: str, answer: CompletionResponse, streamed: bool) -> CompletionResponse:
+def told(protocol: str, answer: CompletionResponse, as_stream: bool) -> CompletionResponse:
     """An answer as a client of the protocol reads it."""
     way = WAYS[protocol]
-    if not streamed:
+    if not as_stream:
         return way.decode(json.loads(msgspec.json.encode(way.render(answer))))
     return streamed(way, answer, iter(as_chunks(answer, size=3)))
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("as_stream", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(answer=answers())
 def test_an_answer_goes_back_in_another_protocol(
-    first: str, second: str, streamed: bool, answer: CompletionResponse
+    first: str, second: str, as_stream: bool, answer: CompletionResponse
 ) -> None:
     """Text, thinking, calls, the finish reason and the counts that both have words for."""
     wanted = expected(second, expected(first, answer))
     if second == "responses" and first == "ollama":  # a client of Responses takes all counts for given
         wanted = replace(wanted, usage=replace(wanted.usage, cache_read_tokens=0, reasoning_tokens=0))
         wanted = replace(wanted, usage=replace(wanted.usage, cache_write_tokens=0))
-    found = told(second, told(first, answer, streamed), streamed)
+    found = told(second, told(first, answer, as_stream), as_stream)
     assert meaning(found) == meaning(wanted)
 
 
