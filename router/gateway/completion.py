@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,14 @@ from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
+from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.gateway.writing import StreamWriting
 from router.plan.plan import Plan
 from router.plan.serving import Client, Serving
 
 if TYPE_CHECKING:
+    from router.engine.stream import RouterStream
     from router.router import Router
 
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
@@ -42,7 +44,13 @@ class Call:
     envelopes: Envelopes
     face: Face
     client: Client
-    ident: str  # of the request, and of what the answer is made from
+    record: Record
+    ended: Callable[[Record], None]  # told when the body of a stream has ended
+
+    @property
+    def ident(self) -> str:
+        """What the request is called, and what the ids of its answer are made from."""
+        return self.record.ident
 
     @property
     def serving(self) -> Serving:
@@ -61,7 +69,8 @@ class Call:
         if idle is not None:
             return json_answer(idle, headers=self.face.id_headers(self.ident))
         request, untranslatable = read_body(self.face, body)
-        route = self.route_of(request.model)
+        self.record.model = request.model
+        route = self.record.route = self.route_of(request.model)
         if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
             raise untranslatable
         request = self._of_client(request, asked, body)
@@ -101,6 +110,7 @@ class Call:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = await self.router.ask(request, route=route, cache=self.client.cache)
+        self.record.take(response)
         sealing = self.sealing(response)
         if response.native:
             data = sealing.body(response.raw)
@@ -117,9 +127,23 @@ class Call:
         stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
         writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
         answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
+        self.record.streamed = True
         await answer.first()
+        answer.when_ended(lambda: self._ended(answer, stream))
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
         return Answered(200, answer, {**headers, **self._headers(stream.response, whole=False)})
+
+    def _ended(self, answer: StreamBody, stream: RouterStream) -> None:
+        """Note what came of a stream."""
+        record = self.record
+        record.take(stream.response)
+        if answer.first_at is not None:
+            record.first = answer.first_at - record.began
+        if answer.error is not None:
+            record.take_error(answer.error)
+        elif not answer.finished:
+            record.code = CANCELLED
+        self.ended(record)
 
     def sealing(self, response: CompletionResponse) -> Sealing:
         """Return what closes the envelopes of an answer."""
