@@ -40,7 +40,8 @@ _HOLDERS = {
     "reasoning.encrypted": "data",
 }
 _FIELDS = frozenset({"thought_signature", "reasoning_opaque"})  # in whatever they stand: Gemini's and Copilot's
-_WORDS = (b"signature", b"encrypted_content", b"redacted_thinking", b"reasoning.encrypted", b"reasoning_opaque")
+# Bytes without any of these hold none.
+_WORDS = re.compile(rb"signature|encrypted_content|redacted_thinking|reasoning\.encrypted|reasoning_opaque")
 _GONE: Any = object()
 _decode = msgspec.json.Decoder().decode
 
@@ -102,13 +103,13 @@ def seal_body(body: dict[str, Any], origin: str, ids: SealedIds | None = None) -
 
 def seal_raw(raw: bytes, origin: str, ids: SealedIds | None = None) -> bytes:
     """Events of a stream as a vendor sent them (`StreamChunk.raw`); nearly all stay the same bytes, unread."""
-    if not any(word in raw for word in _WORDS):
+    if not _WORDS.search(raw):
         return raw
     return b"\n".join(_sealed_line(line, origin, ids) for line in raw.split(b"\n"))
 
 
 def _sealed_line(line: bytes, origin: str, ids: SealedIds | None) -> bytes:
-    if not any(word in line for word in _WORDS):
+    if not _WORDS.search(line):
         return line
     start = line.find(b"{")
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import islice
 from math import inf
 from typing import Any
@@ -113,13 +113,15 @@ class Engine:
             give_trace(error, trace)
             raise
 
-    async def complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
+    def complete(
+        self, chain: Chain, request: CompletionRequest, trace: Trace
+    ) -> Coroutine[Any, Any, CompletionResponse]:
         """Get one whole answer from the vendors of a chain.
 
         Raises:
             RouteExhausted, ProviderError.
         """
-        return await complete(self.context(chain, request, trace, streaming=False))
+        return complete(self.context(chain, request, trace, streaming=False))
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""

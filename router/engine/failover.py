@@ -57,12 +57,22 @@ class Delivery(Generic[T]):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        _harmlessly(lease.succeeded, now, response, plain=first is None)
-        _harmlessly(context.token_counts.learn, target, context.request, response.usage)
+        # As `_harmlessly` does, without its calls: every answer comes here.
+        try:
+            lease.succeeded(now, response, plain=first is None)
+        except Exception as error:
+            harmless.note(error)
+        try:
+            context.token_counts.learn(target, context.request, response.usage)
+        except Exception as error:
+            harmless.note(error)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
         own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
-        _harmlessly(context.recorder.answered, target, lease.started, now, response, own, first)
+        try:
+            context.recorder.answered(target, lease.started, now, response, own, first)
+        except Exception as error:
+            harmless.note(error)
         return response
 
     def broke(self, error: ProviderError) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from providers.errors import ErrorCode
 from router.gateway import paths
-from router.gateway.completion import Call, body_of, new_ident
+from router.gateway.completion import Call, new_ident
 from router.gateway.counting import count_tokens
+from router.gateway.envelopes import Envelopes
 from router.gateway.errors import Refused, is_expected, should_retry, told
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.faces.face import Face
@@ -28,6 +29,7 @@ class Gateway:
     def __init__(self, router: Router) -> None:
         self.router = router
         self._doorkeeper = Doorkeeper()
+        self._envelopes: Envelopes | None = None
 
     async def handle(self, asked: Asked) -> Answered:
         """Answer a request; whatever fails is an answer as well."""
@@ -41,20 +43,24 @@ class Gateway:
             return self._error(paths.face_of(path, asked.headers), error, ident)
 
     async def _answer(self, asked: Asked, path: str, ident: str) -> Answered:
-        serving = self.router.plan.serving
+        loop = asyncio.get_running_loop()
+        plan = self.router.plan
+        serving = plan.serving
         # Before anything of the request decides what is done: no path goes beside it.
-        client = self._doorkeeper.client(asked, serving, asyncio.get_running_loop().time())
+        client = self._doorkeeper.client(asked, serving, loop.time())
         found = paths.find(path)
         if found is None:
             raise Refused(ErrorCode.INVALID_REQUEST, f"there is no {asked.method} {asked.path} here", status=404)
         method, what, face = found
         if asked.method != method and not (method == "GET" and asked.method == "HEAD"):
             raise Refused(ErrorCode.INVALID_REQUEST, f"{asked.path} takes {method}, not {asked.method}", status=405)
-        call = Call(self.router, serving, face, client, ident)
+        if self._envelopes is None:
+            self._envelopes = Envelopes(loop.time)
+        call = Call(self.router, plan, self._envelopes, face, client, ident)
         if what == "complete":
-            return await call.answer(asked, await body_of(asked, serving.max_body))
+            return await call.answer(asked)
         if what == "count":
-            return await count_tokens(call, await body_of(asked, serving.max_body))
+            return await count_tokens(call, asked)
         return await answer_about_models(call, what, path, asked)
 
     def _error(self, face: Face, error: Exception, ident: str) -> Answered:

@@ -8,12 +8,22 @@ each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 from providers.types import StreamChunk
 from router.engine.stream import RouterStream
 
+_TOGETHER = 32 * 1024  # bytes that are enough for one write
 _ROOM = 256 * 1024  # bytes that may wait for a client to read
+
+
+class Writing(Protocol):
+    """Writes chunks down in the client's protocol."""
+
+    def chunk(self, chunk: StreamChunk) -> bytes: ...
+
+    def failed(self, error: Exception) -> bytes: ...
 
 
 class StreamBody:
@@ -21,8 +31,7 @@ class StreamBody:
 
     Args:
         stream: is read here, and closed at the end.
-        write: gives the bytes of a chunk.
-        failed: gives the bytes that tell an error in the stream.
+        writing: gives the bytes of a chunk, and those that tell an error in the stream.
         keepalive: what is sent in silence; nothing where the protocol has no such thing.
         every: seconds of silence after which it is sent.
     """
@@ -30,15 +39,13 @@ class StreamBody:
     def __init__(
         self,
         stream: RouterStream,
-        write: Callable[[StreamChunk], bytes],
-        failed: Callable[[Exception], bytes],
+        writing: Writing,
         *,
         keepalive: bytes,
         every: float,
     ) -> None:
         self._stream = stream
-        self._write = write
-        self._failed = failed
+        self._writing = writing
         self._keepalive = keepalive
         self._every = every
         self._ready: list[bytes] = []
@@ -74,10 +81,11 @@ class StreamBody:
         try:
             while True:
                 if self._ready:
+                    await self._more()
                     yield self._take()
                 elif self._task.done():
                     if self._error is not None:
-                        yield self._failed(self._error)
+                        yield self._writing.failed(self._error)
                     return
                 elif not await self._wait():
                     yield self._keepalive
@@ -104,6 +112,13 @@ class StreamBody:
                 timer.cancel()
         return bool(self._ready) or self._task.done()
 
+    async def _more(self) -> None:
+        """Let what the vendor has sent already come along: it is read in small parts, a turn of the loop apart."""
+        size = 0
+        while size < self._size < _TOGETHER and not self._task.done():
+            size = self._size
+            await asyncio.sleep(0)
+
     def _take(self) -> bytes:
         data = b"".join(self._ready)
         self._ready.clear()
@@ -112,15 +127,17 @@ class StreamBody:
         return data
 
     async def _read(self) -> None:
+        ready, write = self._ready, self._writing.chunk
         try:
             async with self._stream as stream:
                 async for chunk in stream:
-                    data = self._write(chunk)
+                    data = write(chunk)
                     if not data:
                         continue
-                    self._ready.append(data)
+                    if not ready:
+                        _set(self._waiter)
+                    ready.append(data)
                     self._size += len(data)
-                    _set(self._waiter)
                     if self._size > _ROOM:
                         self._reader = self._loop.create_future()
                         await self._reader

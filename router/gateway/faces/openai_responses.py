@@ -9,8 +9,7 @@ from providers.wire import openai_responses as wire
 from providers.wire.reading import Body
 from providers.wire.responses_tools import client_tools
 from providers.wire.writing import Head, StreamWriter
-from router.engine.stream import RouterStream
-from router.gateway.faces.face import Protocol
+from router.gateway.faces.face import Protocol, Thinking
 from router.gateway.faces.openai_chat import OpenAIChat
 
 
@@ -30,5 +29,5 @@ class OpenAIResponses(OpenAIChat):
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
         return wire.render_response(response, head, tools=client_tools(body))
 
-    def writer(self, body: Body, head: Head, stream: RouterStream) -> StreamWriter:
-        return wire.ResponsesStreamWriter(head, lambda: stream.response.thinking, tools=client_tools(body))
+    def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
+        return wire.ResponsesStreamWriter(head, thinking, tools=client_tools(body))
