@@ -35,7 +35,6 @@ from providers.wire.reading import (
     base64_data,
     effort,
     flag,
-    inside,
     integer,
     mapping,
     number,
@@ -44,6 +43,7 @@ from providers.wire.reading import (
     strings,
     text,
     unsupported,
+    within,
 )
 from providers.wire.writing import Block, Head, StreamWriter, encode, filled, retry_headers, status_of, template
 
@@ -80,22 +80,26 @@ def read_generate_request(body: Body) -> CompletionRequest:
     for name in ("suffix", "raw", "context", "template"):
         if body.get(name):
             raise unsupported("this means nothing elsewhere; use /api/chat", name)
-    prompt, system = text(body, "prompt") or "", text(body, "system")
-    if not prompt and not body.get("images"):
+    prompt, system = text(body, "prompt"), text(body, "system")
+    asked = Message("user", _content(prompt or "", body))
+    if not prompt:
         return _request(body, (), ())
-    asked = Message("user", _content(prompt, body))
     return _request(body, (Message("system", system), asked) if system else (asked,), ())
 
 
-def is_load(request: CompletionRequest) -> bool:
-    """Whether a request only loads the model, or lets go of it: no model answers it, but `render_load` does."""
-    return not request.messages
+def is_load(body: Body, *, generate: bool = False) -> bool:
+    """Whether a request only loads the model, or lets go of it: no model answers it, but `render_load` does.
+
+    Args:
+        generate: it is one to /api/generate.
+    """
+    return not body.get("prompt" if generate else "messages")
 
 
 def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> CompletionRequest:
     flag(body, "stream")
     options = mapping(body, "options")
-    with inside("options"):
+    with within("options"):
         sampling = _options(options)
     return CompletionRequest(
         model=plain_name(required_text(body, "model")),
@@ -168,14 +172,14 @@ def _image(data: str) -> ImagePart:
 
 def _tool(source: Body) -> Tool:
     function = mapping(source, "function")
-    with inside("function"):
+    with within("function"):
         described = text(function, "description") or ""
         return Tool(required_text(function, "name"), described, mapping(function, "parameters"))
 
 
 def _call(source: Body) -> ToolCall:
     function = mapping(source, "function")
-    with inside("function"):
+    with within("function"):
         name = required_text(function, "name")
         told = function.get("arguments")
         if isinstance(told, str):  # as other protocols have it
