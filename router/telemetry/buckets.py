@@ -145,10 +145,11 @@ class Bucket(Totals):
             if usage.output_tokens and seconds > first:
                 self.stream_tokens += usage.output_tokens
                 self.stream_seconds += seconds - first
-        if usage.input_tokens is not None:
-            self.input_tokens += usage.input_tokens
-        if usage.output_tokens is not None:
-            self.output_tokens += usage.output_tokens
+        prompt, answer = usage.input_tokens, usage.output_tokens
+        if prompt is not None:
+            self.input_tokens += prompt
+        if answer is not None:
+            self.output_tokens += answer
         if cost is None:
             self.unpriced += 1
         else:
