@@ -135,6 +135,15 @@ class SupportsPrefill(Protocol):
 
 
 @runtime_checkable
+class SpeaksProtocol(Protocol):
+    """A provider that can be handed a client's own body, in a protocol that both speak (`CompletionRequest.native`)."""
+
+    def wire(self, request: CompletionRequest) -> WireProtocol | None:
+        """The protocol that a request goes out in; None: no client's own body is sent."""
+        ...
+
+
+@runtime_checkable
 class CountsExactly(Protocol):
     """A provider whose vendor has an endpoint that counts tokens."""
 
