@@ -23,6 +23,7 @@ _VERBS = {
     "key": "A new key for a client of `signalbox serve`.",
     "models": "What the providers offer now, with window, price and capabilities.",
     "schema": "The JSON Schema of routes.yaml.",
+    "serve": "The routes of a file over HTTP, in the protocols of OpenAI, Anthropic and Ollama.",
     "show": "The compiled chains, every value with where it came from.",
     "simulate": "A routes.yaml under hours of simulated traffic and faults, in seconds.",
     "status": "The running routers and how they are.",
