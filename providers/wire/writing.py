@@ -32,6 +32,18 @@ class Head(msgspec.Struct, frozen=True):
     input_tokens: int | None = None
 
 
+class Upstream(ProviderError):
+    """A failure behind a gateway that is none of its client's: of a vendor, its key, or the way to it.
+
+    Args:
+        what: failed, such as `authentication`: it is told as `upstream_authentication`.
+    """
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(ErrorCode.SERVER_ERROR, message, status=502)
+        self.what = what
+
+
 def event(data: dict[str, Any], name: str | None = None) -> bytes:
     """A server-sent event."""
     line = b"data: " + encode(data) + b"\n\n"
@@ -55,6 +67,8 @@ def arguments_of(call: ToolCall) -> str:
 
 def status_of(error: ProviderError, own: dict[ErrorCode, int]) -> int:
     """The HTTP status; `own` has those in which a protocol differs from the table of all."""
+    if isinstance(error, Upstream):
+        return 502
     return own.get(error.code) or CONSEQUENCES[error.code].http_status
 
 

@@ -1,281 +1,283 @@
-"""Every field of a chat and of a Messages request in every wrong type: refused by the field's own name."""
+"""Every field of a request, given every wrong type: it is read all the same, or refused by that field's name."""
 
 from __future__ import annotations
 
-import base64
-import copy
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from providers.validation import validate
-from providers.wire import anthropic_messages, openai_chat
-from providers.wire.reading import BadRequest
+from providers.types import CompletionRequest
+from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
+from providers.wire.reading import BadRequest, decode_body
+from providers.wire.responses_tools import client_tools, hosted_tools
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
-PDF = {"type": "base64", "media_type": "application/pdf", "data": base64.b64encode(b"%PDF").decode()}
-CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
-FUNCTION = {"name": "look", "description": "looks", "parameters": {"type": "object"}, "strict": True}
-USE = {"type": "tool_use", "id": "t1", "name": "look", "input": {"a": 1}}
-TEXT = {"type": "text", "text": "b"}
-FOUND = {"type": "search_result", "source": "https://a.example", "title": "A", "content": [TEXT]}
-
-CHAT: dict[str, Any] = {
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+FUNCTION = {"type": "function", "name": "look", "description": "looks", "parameters": SCHEMA, "strict": True}
+PNG = "data:image/png;base64,iVBORw0KGgo="
+RESPONSES: dict[str, Any] = {
     "model": "m",
-    "messages": [
-        {"role": "system", "content": "be brief", "name": "boss"},
+    "instructions": "be brief",
+    "input": [
+        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "a"}]},
+        {"role": "user", "content": [{"type": "input_image", "image_url": PNG, "detail": "auto"}]},
+        {"role": "user", "content": [{"type": "input_file", "filename": "a.pdf", "file_data": "data:x/y;base64,eA=="}]},
         {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "look"},
-                {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}", "detail": "low"}},
-            ],
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "hm"}],
+            "content": [{"type": "reasoning_text", "text": "hm"}],
+            "encrypted_content": "sealed",
         },
-        {"role": "assistant", "content": None, "refusal": None, "reasoning_content": "hm", "tool_calls": [CALL]},
-        {"role": "tool", "tool_call_id": "c1", "content": "seen"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "b"}], "status": "x"},
+        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "look", "namespace": "n", "arguments": "{}"},
+        {"type": "custom_tool_call", "call_id": "c2", "name": "patch", "input": "x"},
+        {"type": "local_shell_call", "id": "l", "call_id": "c3", "action": {"type": "exec", "command": ["ls"]}},
+        {"type": "function_call_output", "call_id": "c1", "output": "one"},
+        {"type": "custom_tool_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "two"}]},
+        {"type": "local_shell_call_output", "id": "l", "output": "three"},
+        {"type": "additional_tools", "tools": [{**FUNCTION, "name": "more"}]},
     ],
-    "tools": [{"type": "function", "function": FUNCTION}],
-    "tool_choice": "auto",
+    "tools": [
+        FUNCTION,
+        {"type": "namespace", "name": "n", "tools": [FUNCTION]},
+        {"type": "custom", "name": "patch", "description": "x", "format": {"type": "grammar", "definition": "x"}},
+        {"type": "local_shell"},
+        {"type": "web_search"},
+    ],
+    "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "look"}]},
     "parallel_tool_calls": True,
-    "response_format": {
-        "type": "json_schema",
-        "json_schema": {"name": "a", "description": "b", "schema": {"type": "object"}, "strict": True},
-    },
-    "temperature": 1,
-    "top_p": 1,
-    "max_tokens": 9,
-    "max_completion_tokens": 9,
-    "stop": "end",
-    "seed": 1,
-    "n": 1,
-    "modalities": ["text"],
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "reasoning_effort": "low",
-    "user": "u",
+    "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA, "strict": True}, "verbosity": "low"},
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "max_output_tokens": 9,
+    "temperature": 0.5,
+    "top_p": 0.5,
     "metadata": {"a": "b"},
-    "stream": False,
-    "stream_options": {"include_usage": True},
+    "user": "u",
+    "store": True,
+    "truncation": "auto",
+    "prompt_cache_key": "k",
+    "max_tool_calls": 3,
+    "stream": True,
 }
-# A field, and the JSON types that it may have; what other types lead to is told with the same name.
-CHAT_FIELDS = {
-    "model": "str",
-    "messages": "list",
-    "messages[0]": "dict",
-    "messages[0].role": "str",
-    "messages[0].content": "str list",
-    "messages[0].name": "str",
-    "messages[1].content[0]": "dict str",
-    "messages[1].content[0].type": "str",
-    "messages[1].content[0].text": "str",
-    "messages[1].content[1].image_url.url": "str",
-    "messages[1].content[1].image_url.detail": "str",
-    "messages[2].refusal": "str",
-    "messages[2].reasoning_content": "str",
-    "messages[2].tool_calls": "list",
-    "messages[2].tool_calls[0]": "dict",
-    "messages[2].tool_calls[0].id": "str",
-    "messages[2].tool_calls[0].function": "dict",
-    "messages[2].tool_calls[0].function.name": "str",
-    "messages[2].tool_calls[0].function.arguments": "str dict",
-    "messages[3].tool_call_id": "str",
-    "tools": "list",
-    "tools[0]": "dict",
-    "tools[0].function": "dict",
-    "tools[0].function.name": "str",
-    "tools[0].function.description": "str",
-    "tools[0].function.parameters": "dict",
-    "tools[0].function.strict": "bool",
-    "tool_choice": "str dict",
-    "parallel_tool_calls": "bool",
-    "response_format": "dict",
-    "response_format.json_schema": "dict",
-    "response_format.json_schema.name": "str",
-    "response_format.json_schema.description": "str",
-    "response_format.json_schema.schema": "dict",
-    "response_format.json_schema.strict": "bool",
-    "temperature": "number",
-    "top_p": "number",
-    "max_tokens": "number",
-    "max_completion_tokens": "number",
-    "stop": "str list",
-    "seed": "number",
-    "n": "number",
-    "modalities": "str list",
-    "presence_penalty": "number",
-    "frequency_penalty": "number",
-    "reasoning_effort": "str",
-    "user": "str",
-    "metadata": "dict",
-    "stream": "bool",
-    "stream_options": "dict",
-    "stream_options.include_usage": "bool",
+OPTIONS = {
+    "temperature": 0.5,
+    "top_p": 0.5,
+    "num_predict": 9,
+    "stop": ["x"],
+    "seed": 7,
+    "presence_penalty": 0.5,
+    "frequency_penalty": 0.5,
 }
-
-MESSAGES: dict[str, Any] = {
+OLLAMA: dict[str, Any] = {
     "model": "m",
-    "max_tokens": 9,
-    "system": [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}],
     "messages": [
-        {
-            "role": "user",
-            "content": [
-                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
-                {"type": "document", "source": PDF, "title": "a"},
-                {"type": "document", "source": {"type": "content", "content": [TEXT]}},
-                {"type": "image", "source": {"type": "url", "url": "https://pictures.example/a.png"}},
-                FOUND,
-            ],
-        },
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "see", "images": [PNG]},
         {
             "role": "assistant",
-            "content": [
-                {"type": "thinking", "thinking": "hm", "signature": "s"},
-                {"type": "redacted_thinking", "data": "d"},
-                {"type": "text", "text": "a"},
-                USE,
-            ],
+            "content": "",
+            "thinking": "hm",
+            "tool_calls": [{"id": "c1", "function": {"name": "look", "arguments": {"a": "x"}}}],
         },
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "x", "is_error": True}]},
+        {"role": "tool", "content": "seen", "tool_name": "look", "tool_call_id": "c1"},
     ],
-    "tools": [{"name": "look", "description": "looks", "input_schema": {"type": "object"}, "strict": True}],
-    "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
-    "thinking": {"type": "enabled", "budget_tokens": 2000},
-    "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {"type": "object"}}},
-    "metadata": {"user_id": "u"},
-    "stop_sequences": ["end"],
-    "temperature": 1,
-    "top_p": 1,
-    "stream": False,
+    "tools": [{"type": "function", "function": {"name": "look", "description": "looks", "parameters": SCHEMA}}],
+    "format": SCHEMA,
+    "think": "low",
+    "options": OPTIONS,
+    "stream": True,
+    "keep_alive": "5m",
 }
-MESSAGES_FIELDS = {
-    "model": "str",
-    "max_tokens": "number",
-    "system": "str list",
-    "system[0]": "dict",
-    "system[0].text": "str",
-    "system[0].cache_control": "dict",
-    "messages": "list",
-    "messages[0]": "dict",
-    "messages[0].role": "str",
-    "messages[0].content": "str list",
-    "messages[0].content[0]": "dict",
-    "messages[0].content[0].type": "str",
-    "messages[0].content[0].source": "dict",
-    "messages[0].content[0].source.data": "str",
-    "messages[0].content[0].source.media_type": "str",
-    "messages[0].content[1].title": "str",
-    "messages[0].content[2].source.content": "str list",
-    "messages[0].content[2].source.content[0].text": "str",
-    "messages[0].content[3].source.url": "str",
-    "messages[0].content[4].source": "str",
-    "messages[0].content[4].title": "str",
-    "messages[1].content[0].thinking": "str",
-    "messages[1].content[0].signature": "str",
-    "messages[1].content[1].data": "str",
-    "messages[1].content[2].text": "str",
-    "messages[1].content[3].id": "str",
-    "messages[1].content[3].name": "str",
-    "messages[1].content[3].input": "dict",
-    "messages[2].content[0].tool_use_id": "str",
-    "messages[2].content[0].content": "str list",
-    "messages[2].content[0].is_error": "bool",
-    "tools": "list",
-    "tools[0]": "dict",
-    "tools[0].name": "str",
-    "tools[0].description": "str",
-    "tools[0].input_schema": "dict",
-    "tools[0].strict": "bool",
-    "tool_choice": "dict",
-    "tool_choice.disable_parallel_tool_use": "bool",
-    "thinking": "dict",
-    "thinking.type": "str",
-    "thinking.budget_tokens": "number",
-    "output_config": "dict",
-    "output_config.effort": "str",
-    "output_config.format": "dict",
-    "output_config.format.type": "str",
-    "output_config.format.schema": "dict",
-    "metadata": "dict",
-    "metadata.user_id": "str",
-    "stop_sequences": "str list",
-    "temperature": "number",
-    "top_p": "number",
-    "stream": "bool",
-}
-
-VALUES: dict[str, list[Any]] = {
-    "str": ["x"],
-    "list": [[7]],
-    "dict": [{"a": 1}],
-    "bool": [True, False],
-    "number": [7, 1.5],
-}
-READERS: dict[str, tuple[Any, dict[str, Any], dict[str, str]]] = {
-    "chat": (openai_chat, CHAT, CHAT_FIELDS),
-    "anthropic": (anthropic_messages, MESSAGES, MESSAGES_FIELDS),
+GENERATE: dict[str, Any] = {
+    "model": "m",
+    "prompt": "hi",
+    "system": "be brief",
+    "images": [PNG],
+    "format": "json",
+    "think": True,
+    "options": OPTIONS,
+    "raw": False,
 }
 
 
-def read(protocol: str, body: dict[str, Any]) -> list[Any]:
-    """All that is asked of a body."""
-    server = READERS[protocol][0]
-    found = [server.read_request(body), server.wants_stream(body)]
-    return [*found, server.wants_usage(body)] if protocol == "chat" else found
+def read_responses(body: dict[str, Any]) -> object:
+    """All that a gateway asks of a body, and the answer that says it again."""
+    found = openai_responses.read_request(body)
+    openai_responses.wants_stream(body)
+    hosted_tools(body)
+    writer = openai_responses.ResponsesStreamWriter(openai_responses.Head("a", "m", 1.0), asked=body)
+    assert writer.start() + writer.end()
+    return found
 
 
-def with_value(body: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """The body, with this value at a place such as `messages[0].content`."""
-    whole = copy.deepcopy(body)
-    steps = [int(step) if step.isdigit() else step for step in path.replace("[", ".").replace("]", "").split(".")]
-    inner: Any = whole
-    for step in steps[:-1]:
-        inner = inner[step]
-    inner[steps[-1]] = value
-    return whole
+def read_ollama(body: dict[str, Any]) -> object:
+    found = ollama_chat.read_request(body)
+    ollama_chat.wants_stream(body)
+    ollama_chat.render_load(ollama_chat.Head("a", "m", 1.0), asked=body)
+    return found
 
 
-WRONG = [
-    (protocol, path, value)
-    for protocol, (_, _, fields) in READERS.items()
-    for path, kinds in fields.items()
-    for kind, values in VALUES.items()
-    if kind not in kinds.split()
-    for value in values
+WHOLE: dict[str, tuple[Callable[[dict[str, Any]], object], dict[str, Any]]] = {
+    "responses": (read_responses, RESPONSES),
+    "ollama": (read_ollama, OLLAMA),
+    "generate": (ollama_chat.read_generate_request, GENERATE),
+}
+WRONG: tuple[Any, ...] = (None, True, False, 0, -7, 1.5, "x", "", [], [None], [7], ["x"], [[]], {}, {"type": 7}, [{}])
+
+
+def places(value: Any, where: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value in a body."""
+    if where:
+        yield where
+    if isinstance(value, dict) and where[-1:] not in (("properties",), ("metadata",)):
+        for key, inner in value.items():
+            yield from places(inner, (*where, key))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from places(inner, (*where, place))
+
+
+def name_of(where: tuple[Any, ...]) -> str:
+    """The way as errors write it."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
+
+
+def with_value(body: dict[str, Any], where: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    changed: dict[str, Any] = json.loads(json.dumps(body))
+    holder: Any = changed
+    for step in where[:-1]:
+        holder = holder[step]
+    holder[where[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize("protocol", WHOLE)
+def test_a_sound_body_is_read(protocol: str) -> None:
+    """Otherwise the next test would say nothing."""
+    reader, body = WHOLE[protocol]
+    reader(body)
+
+
+def fault_of(reader: Callable[[dict[str, Any]], object], body: dict[str, Any]) -> BadRequest | None:
+    try:
+        reader(body)
+    except BadRequest as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("protocol", WHOLE)
+def test_what_is_wrong_is_named(protocol: str) -> None:
+    """The field at fault is the one that was changed, what holds it, or something in it; nothing else is raised."""
+    reader, body = WHOLE[protocol]
+    refused = set()
+    for where in places(body):
+        name = name_of(where)
+        for value in WRONG:
+            fault = fault_of(reader, with_value(body, where, value))
+            if fault is None:
+                continue
+            param = fault.param or ""
+            assert param.startswith(name) or name.startswith(param), (name, value, param)
+            assert fault.message.startswith(param), (param, fault.message)
+            refused.add(name)
+    assert len(refused) > len(body)
+
+
+# Fields that are read: a wrong type of any of them is no request.
+REFUSED: list[tuple[str, str, Any]] = [
+    *(("responses", name, 7) for name in ("model", "instructions", "user", "truncation", "prompt_cache_key", "text")),
+    *(("responses", name, "x") for name in ("temperature", "top_p", "max_output_tokens", "max_tool_calls", "store")),
+    *(("responses", name, "x") for name in ("tools", "metadata", "reasoning", "parallel_tool_calls", "tool_choice")),
+    ("responses", "input", 7),
+    ("responses", "input[0].content", 7),
+    ("responses", "input[0].content[0]", 7),
+    ("responses", "input[3].summary", "x"),
+    ("responses", "input[3].summary[0].text", 7),
+    ("responses", "input[3].encrypted_content", 7),
+    ("responses", "input[5].arguments", {}),
+    ("responses", "input[5].call_id", 7),
+    ("responses", "input[5].namespace", 7),
+    ("responses", "input[6].input", {}),
+    ("responses", "input[7].action", "ls"),
+    ("responses", "input[8].output", 7),
+    ("responses", "input[11].tools[0].name", 7),
+    ("responses", "tools[0].parameters", "x"),
+    ("responses", "tools[0].type", 7),
+    ("responses", "tools[1].tools[0].name", None),
+    ("responses", "tools[2].format", "x"),
+    ("responses", "tool_choice.mode", 7),
+    ("responses", "tool_choice.tools", "x"),
+    ("responses", "text.format", "x"),
+    ("responses", "reasoning.effort", "x"),
+    *(("ollama", f"options.{name}", "x") for name in OPTIONS if name != "stop"),
+    ("ollama", "options.stop", 7),
+    ("ollama", "options", []),
+    ("ollama", "messages", "x"),
+    ("ollama", "messages[1].content", 7),
+    ("ollama", "messages[1].images", 7),
+    ("ollama", "messages[2].thinking", 7),
+    ("ollama", "messages[2].tool_calls", {}),
+    ("ollama", "messages[2].tool_calls[0].function", "x"),
+    ("ollama", "messages[2].tool_calls[0].function.name", None),
+    ("ollama", "messages[2].tool_calls[0].function.arguments", "x"),
+    ("ollama", "messages[3].tool_call_id", 7),
+    ("ollama", "think", "x"),
+    ("ollama", "format", 7),
+    ("ollama", "stream", "x"),
+    ("generate", "prompt", 7),
+    ("generate", "system", 7),
 ]
 
 
-@pytest.mark.parametrize("protocol", READERS)
-def test_the_whole_body_is_read(protocol: str) -> None:
-    """Nothing of what is then made wrong is wrong by itself."""
-    validate(read(protocol, READERS[protocol][1])[0])
-
-
-@pytest.mark.parametrize(("protocol", "path", "value"), WRONG, ids=str)
-def test_a_wrong_type_is_told_by_its_field(protocol: str, path: str, value: object) -> None:
-    """Whatever stands in the place of what is expected; some clients read the place in the message alone."""
-    server, body, _ = READERS[protocol]
+@pytest.mark.parametrize(("protocol", "name", "value"), REFUSED, ids=str)
+def test_a_wrong_type_is_refused(protocol: str, name: str, value: Any) -> None:
+    """By the very name of the field."""
+    reader, body = WHOLE[protocol]
+    (where,) = (each for each in places(body) if name_of(each) == name)
     with pytest.raises(BadRequest) as caught:
-        read(protocol, with_value(body, path, value))
-    assert caught.value.param == path
-    status, _, told = server.render_error(caught.value)
-    assert (status, told["error"]["type"]) == (400, "invalid_request_error")
-    assert path in told["error"]["message"]
-    assert told["error"].get("param", path) == path
+        reader(with_value(body, where, value))
+    assert caught.value.param == name
 
 
-@pytest.mark.parametrize(
-    ("protocol", "path"),
-    [(protocol, path) for protocol, (_, body, _) in READERS.items() for path in body],
+# --- whatever comes
+
+TEXTS = st.text(max_size=8) | st.sampled_from(["\ud83d", "\udc00x", "message", "function", "user", "tool", "json"])
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+ANY = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
 )
-def test_null_is_the_same_as_nothing(protocol: str, path: str) -> None:
-    """SDKs of some languages send every field that they know."""
-    body = {key: value for key, value in READERS[protocol][1].items() if key != "tool_choice"}  # which needs the tools
-    absent, null = {key: value for key, value in body.items() if key != path}, {**body, path: None}
-    if path in ("model", "messages") or (protocol, path) == ("anthropic", "max_tokens"):
-        for without in (absent, null):
-            with pytest.raises(BadRequest, match="required") as caught:
-                read(protocol, without)
-            assert caught.value.param == path
-    else:
-        assert read(protocol, null) == read(protocol, absent)
+READERS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "responses": read_responses,
+    "responses' tools": client_tools,
+    "ollama": read_ollama,
+    "generate": ollama_chat.read_generate_request,
+    "chat": openai_chat.read_request,
+    "anthropic": anthropic_messages.read_request,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_json_is_read_or_refused(name: str, data: st.DataObject) -> None:
+    """Put into any place of a sound body, as bytes come: with halves of characters, and numbers of any size."""
+    whole = WHOLE[name.partition("'")[0]][1] if name.partition("'")[0] in WHOLE else OLLAMA
+    body = whole
+    for where in data.draw(st.lists(st.sampled_from(list(places(whole))), max_size=2)):
+        try:
+            body = with_value(body, where, data.draw(ANY))
+        except (TypeError, LookupError, AttributeError):
+            continue  # the first change took away where the second was to be
+    raw = json.dumps(body).encode()
+    try:
+        found = READERS[name](decode_body(raw))
+    except BadRequest:
+        return
+    assert isinstance(found, CompletionRequest | dict)
