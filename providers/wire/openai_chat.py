@@ -19,6 +19,7 @@ from providers.wire.reading import (
     count,
     effort,
     flag,
+    inside,
     integer,
     mapping,
     missing,
@@ -29,7 +30,6 @@ from providers.wire.reading import (
     strings,
     text,
     unsupported,
-    within,
 )
 from providers.wire.writing import (
     Head,
@@ -76,6 +76,7 @@ def read_request(body: Body) -> CompletionRequest:
         raise unsupported("only text is answered", "audio")
     if set(strings(body, "modalities")) - {"text"}:
         raise unsupported("only text is answered", "modalities")
+    newer_limit, limit = count(body, "max_completion_tokens"), count(body, "max_tokens")
     return CompletionRequest(
         model=required_text(body, "model"),
         messages=_messages(body),
@@ -83,7 +84,7 @@ def read_request(body: Body) -> CompletionRequest:
         response_format=_response_format(body),
         temperature=number(body, "temperature"),
         top_p=number(body, "top_p"),
-        max_tokens=count(body, "max_completion_tokens") or count(body, "max_tokens"),
+        max_tokens=limit if newer_limit is None else newer_limit,
         stop=stops(body),
         seed=integer(body, "seed"),
         presence_penalty=number(body, "presence_penalty"),
@@ -101,7 +102,7 @@ def wants_stream(body: Body) -> bool:
 def wants_usage(body: Body) -> bool:
     """Whether a stream ends with its usage: unasked, it breaks clients."""
     options = mapping(body, "stream_options")
-    with within("stream_options"):
+    with inside("stream_options"):
         return flag(options, "include_usage") is True
 
 
@@ -130,13 +131,29 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     for name in ("name", "tool_call_id", "refusal", "reasoning_content"):
         text(message, name)
     read_each(message, "tool_calls", _check_call)
+    content = message.get("content")
+    for place, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, dict):
+            with inside(f"content[{place}]"):
+                _check_part(part)
     return message
+
+
+def _check_part(part: dict[str, Any]) -> None:
+    if required_text(part, "type") == "text" and text(part, "text") is None:
+        raise missing("text")
+    text(part, "refusal")
+    image = part.get("image_url")
+    if isinstance(image, dict):
+        with inside("image_url"):
+            text(image, "url")
+            text(image, "detail")
 
 
 def _check_call(call: dict[str, Any]) -> None:
     text(call, "id")
     function = mapping(call, "function")
-    with within("function"):
+    with inside("function"):
         text(function, "name")
         if not isinstance(function.get("arguments"), str | dict | None):
             raise BadRequest("arguments: a string is expected", "arguments")
@@ -168,9 +185,9 @@ def _tools(body: Body) -> dict[str, Any]:
     with about("tools"):
         tools = coerce.coerce_tools(given)
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        with within("tool_choice"):
+        with inside("tool_choice"):
             allowed = mapping(choice, "allowed_tools")
-            with within("allowed_tools"):
+            with inside("allowed_tools"):
                 names = set(read_each(allowed, "tools", lambda tool: text(mapping(tool, "function"), "name")))
         tools = tuple(tool for tool in tools if tool.name in names)
         choice = allowed.get("mode")
@@ -182,7 +199,7 @@ def _tools(body: Body) -> dict[str, Any]:
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     function = mapping(tool, "function")
-    with within("function"):
+    with inside("function"):
         _function(function)
     return tool
 
@@ -198,9 +215,11 @@ def _function(function: dict[str, Any]) -> dict[str, Any]:
 
 def _response_format(body: Body) -> Any:
     wanted = mapping(body, "response_format")
-    with within("response_format"):
+    if not wanted:
+        return None
+    with inside("response_format"):
         schema = mapping(wanted, "json_schema")
-        with within("json_schema"):
+        with inside("json_schema"):
             text(schema, "name")
             text(schema, "description")
             mapping(schema, "schema")
@@ -208,7 +227,7 @@ def _response_format(body: Body) -> Any:
     if schema:
         wanted = {**wanted, "json_schema": {name: value for name, value in schema.items() if value is not None}}
     with about("response_format"):
-        return coerce.coerce_response_format(wanted or None)
+        return coerce.coerce_response_format(wanted)
 
 
 # --- the answer

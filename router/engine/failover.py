@@ -57,12 +57,22 @@ class Delivery(Generic[T]):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        _harmlessly(lease.succeeded, now, response, plain=first is None)
-        _harmlessly(context.token_counts.learn, target, context.request, response.usage)
+        # As `_harmlessly` does, without its calls: every answer comes here.
+        try:
+            lease.succeeded(now, response, plain=first is None)
+        except Exception as error:
+            harmless.note(error)
+        try:
+            context.token_counts.learn(target, context.request, response.usage)
+        except Exception as error:
+            harmless.note(error)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
         own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
-        _harmlessly(context.recorder.answered, target, lease.started, now, response, own, first)
+        try:
+            context.recorder.answered(target, lease.started, now, response, own, first)
+        except Exception as error:
+            harmless.note(error)
         return response
 
     def broke(self, error: ProviderError) -> None:
@@ -174,7 +184,8 @@ class FailOver(Generic[T]):
         if broken is not None:
             context.begin_anew()
         if context.spending is not None and context.spending.keeper is not None:
-            await context.spending.ready((context.chain.budget, *(target.budget for target in context.chain.targets)))
+            own = context.chain.budget, context.caller_budget
+            await context.spending.ready((*own, *(target.budget for target in context.chain.targets)))
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
@@ -359,7 +370,7 @@ def _begin(call: Call, context: RequestContext) -> Lease:
     now, needs = context.clock(), context.requirements
     charge = None
     if context.spending is not None:
-        budgets = (context.chain.budget, call.target.budget)
+        budgets = (context.chain.budget, call.target.budget, context.caller_budget)
         charge = context.spending.begin_charge(budgets, call.target, needs.prompt_tokens, needs.max_tokens)
     return context.states.begin(
         call.target,

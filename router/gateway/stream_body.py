@@ -8,7 +8,7 @@ each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from providers.types import StreamChunk
@@ -34,6 +34,11 @@ class StreamBody:
         writing: gives the bytes of a chunk, and those that tell an error in the stream.
         keepalive: what is sent in silence; nothing where the protocol has no such thing.
         every: seconds of silence after which it is sent.
+
+    Attributes:
+        first_at: when its first bytes were there, by the loop's clock.
+        error: what it failed with.
+        finished: whether all of it was taken.
     """
 
     def __init__(
@@ -51,10 +56,13 @@ class StreamBody:
         self._ready: list[bytes] = []
         self._size = 0
         self._begun = False
-        self._error: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._reader: asyncio.Future[None] | None = None  # the task, where the client reads too slowly
+        self._told: Callable[[], None] | None = None
+        self.first_at: float | None = None
+        self.error: Exception | None = None
+        self.finished = False
         self._task = self._loop.create_task(self._read())
 
     async def first(self) -> bool:
@@ -65,9 +73,9 @@ class StreamBody:
         """
         try:
             if await self._wait():
-                if self._error is not None and not self._ready:
+                if self.error is not None and not self._ready:
                     await self.aclose()
-                    raise self._error
+                    raise self.error
                 return True
         except asyncio.CancelledError:
             await self.aclose()
@@ -84,8 +92,9 @@ class StreamBody:
                     await self._more()
                     yield self._take()
                 elif self._task.done():
-                    if self._error is not None:
-                        yield self._writing.failed(self._error)
+                    self.finished = True
+                    if self.error is not None:
+                        yield self._writing.failed(self.error)
                     return
                 elif not await self._wait():
                     yield self._keepalive
@@ -94,9 +103,24 @@ class StreamBody:
 
     async def aclose(self) -> None:
         """End it: the vendor's connection is closed before this returns."""
+        try:
+            if not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        finally:
+            told, self._told = self._told, None
+            if told is not None:
+                told()
+
+    def fail(self, error: Exception) -> None:
+        """End it early: the client is told this error, as its protocol has it."""
         if not self._task.done():
+            self.error = error
             self._task.cancel()
-            await asyncio.wait([self._task])
+
+    def when_ended(self, told: Callable[[], None]) -> None:
+        """Have this called once, when it has ended."""
+        self._told = told
 
     async def _wait(self) -> bool:
         """Wait until there is something; False when there is nothing after `every` seconds."""
@@ -135,6 +159,7 @@ class StreamBody:
                     if not data:
                         continue
                     if not ready:
+                        self.first_at = self.first_at or self._loop.time()
                         _set(self._waiter)
                     ready.append(data)
                     self._size += len(data)
@@ -142,7 +167,7 @@ class StreamBody:
                         self._reader = self._loop.create_future()
                         await self._reader
         except Exception as error:
-            self._error = error
+            self.error = error
         finally:
             _set(self._waiter)
 
