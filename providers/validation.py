@@ -140,10 +140,11 @@ def _check_messages(messages: tuple[Message, ...]) -> None:
             continue
         if open_calls:
             invalid(f"messages[{place}]: the tool calls {_names(open_calls)} have to be answered first")
-        known = set()
         if message.tool_calls:
             known = _check_calls(message, place)
             open_calls = set(known)
+        elif known:
+            known = set()
     if open_calls:
         invalid(f"messages: the tool calls {_names(open_calls)} are not answered; append their results")
 

@@ -35,7 +35,6 @@ from providers.wire.reading import (
     base64_data,
     effort,
     flag,
-    inside,
     integer,
     mapping,
     number,
@@ -44,6 +43,7 @@ from providers.wire.reading import (
     strings,
     text,
     unsupported,
+    within,
 )
 from providers.wire.writing import Block, Head, StreamWriter, encode, filled, retry_headers, status_of, template
 
@@ -99,7 +99,7 @@ def is_load(body: Body, *, generate: bool = False) -> bool:
 def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> CompletionRequest:
     flag(body, "stream")
     options = mapping(body, "options")
-    with inside("options"):
+    with within("options"):
         sampling = _options(options)
     return CompletionRequest(
         model=plain_name(required_text(body, "model")),
@@ -172,14 +172,14 @@ def _image(data: str) -> ImagePart:
 
 def _tool(source: Body) -> Tool:
     function = mapping(source, "function")
-    with inside("function"):
+    with within("function"):
         described = text(function, "description") or ""
         return Tool(required_text(function, "name"), described, mapping(function, "parameters"))
 
 
 def _call(source: Body) -> ToolCall:
     function = mapping(source, "function")
-    with inside("function"):
+    with within("function"):
         name = required_text(function, "name")
         told = function.get("arguments")
         if isinstance(told, str):  # as other protocols have it

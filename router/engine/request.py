@@ -97,7 +97,7 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
     for message in request.messages:
         content = message.content
         if isinstance(content, str):
-            size += len(content.encode())
+            size += len(content) if content.isascii() else len(content.encode())
         else:
             size += len(message.text.encode())
             vision = vision or any(isinstance(part, ImagePart) for part in content)
