@@ -15,7 +15,7 @@ import pytest_asyncio
 from providers.simulator import Simulator
 from providers.simulator.vendor import ErrorKind, SimulatedVendor
 from tests.end_to_end.clients.sdks import SDKS, Question, Responses, Sdk
-from tests.support.gateway import TARGETS, Served, served
+from tests.support.gateway import DEFAULTS, TARGETS, Served, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -71,7 +71,7 @@ async def failing() -> AsyncIterator[Served]:
                 names.append(name)
         providers = "".join(f'  {name}: {{kind: openai, base_url: "{{{name}}}", api_key: k}}\n' for name in names)
         routes = "".join(f"  {name}: {{targets: [{name}/gpt-4o]}}\n" for name in names)
-        text = f"providers:\n{providers}defaults: {{retry: {{max_attempts: 1}}}}\nroutes:\n{routes}"
+        text = f"providers:\n{providers}{DEFAULTS}routes:\n{routes}"
         async with served(text, simulator=simulator) as running:
             yield running
 
