@@ -11,9 +11,10 @@ import msgspec
 
 from providers.accumulate import parse_arguments
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.surrogates import encode_json
 from providers.types import FinishReason, StreamChunk, ThinkingPart, ToolCall, ToolCallDelta, Usage
 
-encode = msgspec.json.encode
+encode = encode_json  # halves of characters, which vendors may send, are replaced
 _MARK = "\0"
 
 
@@ -243,8 +244,8 @@ class BlockWriter(StreamWriter):
         return out + self._tell_sealed()
 
     def _sealed(self, block: Block) -> ThinkingPart | None:
-        """The part of the answer's thinking that a block of thinking is."""
-        return next((part for part in self._thinking() if part.text == block.text), None)
+        """The part of the answer's thinking that a block of thinking is: of two that are alike the newer."""
+        return next((part for part in reversed(self._thinking()) if part.text == block.text), None)
 
     def _tell_sealed(self) -> bytes:
         """The parts of thinking that have no text, and so came in no chunk."""

@@ -26,7 +26,9 @@ from router.plan.target import Target
 Messages = MessagesLike
 
 _LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
-_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native"}
+
+_ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers"}  # what the file's params can add to a body
 
 
 def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> CompletionRequest:
@@ -95,7 +97,7 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
     for message in request.messages:
         content = message.content
         if isinstance(content, str):
-            size += len(content.encode())
+            size += len(content) if content.isascii() else len(content.encode())
         else:
             size += len(message.text.encode())
             vision = vision or any(isinstance(part, ImagePart) for part in content)
@@ -132,9 +134,9 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     Raises:
         ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.
     """
-    timeout = _connecting(request, target)  # all that a provider sees to itself
-    if not target.params and timeout is None and request.timeout is None:
+    if not target.params and target.connect is None and request.timeout is None:
         return replace(request, model=target.model)
+    timeout = _connecting(request, target)  # all that a provider sees to itself
     changes: dict[str, Any] = {"model": target.model, "timeout": timeout}
     extra: dict[str, Any] = {}
     for key, value in target.params.items():
@@ -142,6 +144,10 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
             extra[key] = value
         elif not getattr(request, key) and getattr(request, key) != 0:
             changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+    if request.native is not None:
+        # What it holds is the client's own: the provider says in its protocol's words what has been added.
+        added = tuple(name for name in changes if name in _ADDED)
+        changes["native"] = replace(request.native, added=added)
     if extra:
         changes["extra_body"] = {**extra, **(request.extra_body or {})}
     changed = replace(request, **changes)

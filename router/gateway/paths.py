@@ -19,6 +19,8 @@ GENERATE = OllamaGenerate()
 
 What: TypeAlias = Literal["complete", "count", "models", "tags", "show", "ps", "version", "running", "manage"]
 
+HEALTH = frozenset({"healthz", "readyz"})
+
 # What comes before a path of OpenAI's or Anthropic's.
 _BASES = ("/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
 # path below the base: the method, what it asks, and in which protocol

@@ -7,10 +7,8 @@ from typing import Any, ClassVar
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_responses as wire
 from providers.wire.reading import Body
-from providers.wire.responses_tools import client_tools
 from providers.wire.writing import Head, StreamWriter
-from router.engine.stream import RouterStream
-from router.gateway.faces.face import Protocol
+from router.gateway.faces.face import Protocol, Thinking
 from router.gateway.faces.openai_chat import OpenAIChat
 
 
@@ -28,7 +26,7 @@ class OpenAIResponses(OpenAIChat):
         return wire.wants_stream(body)
 
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
-        return wire.render_response(response, head, tools=client_tools(body))
+        return wire.render_response(response, head, asked=body)
 
-    def writer(self, body: Body, head: Head, stream: RouterStream) -> StreamWriter:
-        return wire.ResponsesStreamWriter(head, lambda: stream.response.thinking, tools=client_tools(body))
+    def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
+        return wire.ResponsesStreamWriter(head, thinking, asked=body)
