@@ -63,6 +63,8 @@ class StreamWriting:
 
     def _own(self, raw: bytes) -> bytes:
         """The vendor's own events."""
+        if self._sealing is None and (ident := self._face.ident_of(raw)) is not None:
+            self._head = replace(self._head, ident=ident)
         raw = self._sealed().raw(raw)
         if not self._face.keeps_name:
             return raw
