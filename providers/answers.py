@@ -1,4 +1,4 @@
-"""Whether what came with status 200 is an answer, and what of it no caller should see."""
+"""Whether what came with status 200 is an answer, and what of it, or of an error, no caller should see."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.finish_reasons import words
+from providers.printable import printable
 from providers.scrub import SHORTEST, Scrubber
 from providers.types import CompletionRequest, CompletionResponse
 from providers.vendor_errors import FAILED_FINISH
@@ -54,3 +55,19 @@ def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubbe
         if value is not None and len(value) >= SHORTEST and value != request.model
     }
     return answer if better.items() <= told.items() else replace(answer, **better)
+
+
+def finished(error: ProviderError, request: CompletionRequest, provider: str, scrub: Scrubber) -> ProviderError:
+    """The error, completed with our names, and without the secrets in all that it says and holds."""
+    error.provider = error.provider or provider
+    error.model = error.model or request.model
+    for text in ("message", "body_excerpt", "vendor_type", "vendor_code", "request_id"):
+        value = getattr(error, text)
+        if value is not None:
+            setattr(error, text, printable(scrub(value, request.extra_headers)))
+    error.args = (error.message,)
+    if error.partial is not None:
+        error.partial = clean(error.partial, request, scrub)
+    # What it came of belongs to a library, and holds the request with its headers.
+    error.__cause__ = error.__context__ = None
+    return error

@@ -14,6 +14,7 @@ from providers.types import (
     RemainingQuota,
     StreamChunk,
     TokenCount,
+    WireProtocol,
 )
 
 
@@ -131,6 +132,15 @@ class SupportsPrefill(Protocol):
 
     def supports_prefill(self, model: str) -> bool:
         """Whether a last assistant message is taken as the beginning of the answer, which is then continued."""
+        ...
+
+
+@runtime_checkable
+class SpeaksProtocol(Protocol):
+    """A provider that can be handed a client's own body (`CompletionRequest.native`)."""
+
+    def wire(self, request: CompletionRequest) -> WireProtocol | None:
+        """The protocol that a request goes out in; None: no client's own body is sent."""
         ...
 
 

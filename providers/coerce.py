@@ -208,7 +208,11 @@ def _said(source: Mapping[str, Any], where: str) -> str | tuple[Part, ...]:
     refusal = source.get("refusal")
     if not content and isinstance(refusal, str):
         content = refusal
-    mark = _cache(source.get("cache_control"))
+    return marked(content, cache_mark(source.get("cache_control")))
+
+
+def marked(content: str | tuple[Part, ...], mark: Any) -> str | tuple[Part, ...]:
+    """The content with a mark for the cache at its end, where that is a text."""
     if not mark or not content:
         return content
     parts = (TextPart(content),) if isinstance(content, str) else content
@@ -238,7 +242,7 @@ def _part(part: Any, where: str) -> Part:
         text = part.get("refusal") if kind == "refusal" else part.get("text")
         if not isinstance(text, str):
             invalid(f'{where}: "text" is missing')
-        return TextPart(text, cache=_cache(part.get("cache_control")))
+        return TextPart(text, cache=cache_mark(part.get("cache_control")))
     if kind in ("image_url", "input_image"):
         image = part.get("image_url")
         detail = image.get("detail") if isinstance(image, Mapping) else part.get("detail")
@@ -258,7 +262,7 @@ def _thought(source: Any) -> str:
     return "".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping))
 
 
-def _cache(mark: Any) -> Any:
+def cache_mark(mark: Any) -> Any:
     """Anthropic's cache_control: for how long, or just that it is there."""
     asked = mark.get("ttl") if isinstance(mark, Mapping) else None
     return asked if asked in ("5m", "1h") else bool(mark)

@@ -9,21 +9,24 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from providers.accumulate import as_chunks
-from providers.answers import checked, clean
+from providers.answers import checked, clean, finished
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.lenient_json import as_dict, as_list, as_str
-from providers.printable import printable
+from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, with_headers
 from providers.refused_fields import RefusedFields, refused, without
-from providers.schemas.adapt import adapted
+from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
 from providers.schemas.way_back import DecoderBack, way_back
 from providers.scrub import Scrubber
@@ -34,6 +37,7 @@ from providers.stream_reading import (
     StreamState,
     beginning,
     is_stream,
+    no_json,
     read_chunks,
     with_left_out,
 )
@@ -45,10 +49,12 @@ from providers.types import (
     CompletionResponse,
     Message,
     ModelCapabilities,
+    Native,
     RemainingQuota,
     StreamChunk,
     Timeout,
     TokenCount,
+    WireProtocol,
 )
 from providers.validation import validate
 
@@ -100,6 +106,14 @@ class HttpProvider(ABC):
     def schema_rules(self) -> VendorSchemas:
         """What the vendor takes of JSON Schema and of names."""
         return GENERIC
+
+    def wire(self, request: CompletionRequest) -> WireProtocol | None:
+        """The protocol that a request goes out in; None: no client's own body is sent."""
+        return None
+
+    def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        """The path for a client's own body in the protocol of `wire`, and the body as this endpoint takes it."""
+        raise NotImplementedError("a provider that has a wire says where its bodies go")
 
     def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""
@@ -259,7 +273,10 @@ class HttpProvider(ABC):
     def _stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream, which gives names and arguments as the caller knows them."""
         decoder = self.stream_decoder(request, request_id)
-        back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
+        native = self._native(request)
+        if native is not None:
+            return NativeDecoder(decoder, native, self.settings.secret)
+        back = None if says_words_alone(request) else way_back(request, self.schema_rules)
         return decoder if back is None else DecoderBack(decoder, back)
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
@@ -270,17 +287,23 @@ class HttpProvider(ABC):
         """
         if self._validates:
             validate(request)
-        if not _says_words_alone(request):
+        native = self._native(request)
+        if native is not None:
+            request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
+        elif not says_words_alone(request):
             request = adapted(request, self.schema_rules)
         refusals = self._refused.get(request.model, ())
         edited = False  # what was said before was changed
         for repeats in range(_REPEATS + 1):
-            path, body = self.encode(request, stream=stream)
-            body, left_out = without(body, refusals) if refusals else (body, ())
+            path, body = self._encoded(request, stream=stream)
+            effective = refusals if native is None else ours(refusals, body, native)
+            body, left_out = without(body, effective) if effective else (body, ())
             try:
                 response = await self._send("POST", path, body, request)
             except ProviderError as error:
                 more = refused(error, body)
+                if native is not None:
+                    more = ours(more, body, native)
                 other = None if more or edited else self.without_rejected_fields(request, error)
                 if repeats == _REPEATS or not (more or other):
                     raise
@@ -291,6 +314,23 @@ class HttpProvider(ABC):
                     self._refused.learn(request.model, refusals)
                 return response, (*left_out, "thinking of earlier turns") if edited else left_out
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _native(self, request: CompletionRequest) -> Native | None:
+        """The client's own body, where it is in the protocol that the vendor is asked in."""
+        native = request.native
+        if native is None or native.protocol == self.wire(request):
+            return native
+        if native.only_there:
+            raise ProviderError(ErrorCode.UNSUPPORTED, native.only_there)
+        return None
+
+    def _encoded(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        native = self._native(request)
+        if native is None:
+            return self.encode(request, stream=stream)
+        encode = partial(self.encode, stream=stream)
+        body = native_body(request, native, encode, f"{self.name}/{request.model}", stream=stream)
+        return self.placed(body, request, stream=stream)
 
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest
@@ -314,7 +354,7 @@ class HttpProvider(ABC):
         try:
             raise classify(
                 response.status,
-                await _error_body(response),
+                await response.beginning(_ERROR_BYTES),  # none is enough: the status tells
                 response.headers,
                 provider=self.name,
                 model=request.model,
@@ -337,14 +377,7 @@ class HttpProvider(ABC):
         try:
             body = parse_json(data)
         except ValueError:
-            what = "empty" if not data.strip() else "no JSON"
-            error = classify(response.status, data, provider=self.name, model=request.model)
-            raise ProviderError(
-                ErrorCode.PROTOCOL_ERROR,
-                f"the answer is {what} (HTTP {response.status})",
-                request_id=request_id,
-                body_excerpt=error.body_excerpt,
-            ) from None
+            raise no_json(data, response.status, request_id) from None
         try:
             answer = self.decode(body, request, request_id)
         except ProviderError:
@@ -354,45 +387,16 @@ class HttpProvider(ABC):
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             ) from None
         answer = clean(checked(answer, request), request, self._scrub)
-        back = None if _says_words_alone(request) else way_back(request, self.schema_rules)
+        if self._native(request) is not None:
+            return replace(answer, native=not quotes(data, self.settings.secret))
+        back = None if says_words_alone(request) else way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
     def _finished(self, error: ProviderError, request: CompletionRequest) -> ProviderError:
         """Complete the error with our names, and take the secrets out of all that it says and holds."""
-        error.provider = error.provider or self.name
-        error.model = error.model or request.model
-        for text in ("message", "body_excerpt", "vendor_type", "vendor_code", "request_id"):
-            value = getattr(error, text)
-            if value is not None:
-                setattr(error, text, printable(self._scrub(value, request.extra_headers)))
-        error.args = (error.message,)
-        if error.partial is not None:
-            error.partial = clean(error.partial, request, self._scrub)
-        # What it came of belongs to a library, and holds the request with its headers.
-        error.__cause__ = error.__context__ = None
-        return error
-
-
-async def _error_body(response: HttpResponse) -> bytes:
-    """As much of an error's body as can matter; what cannot be read is nothing, for the status says enough."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with aclosing(response.chunks()) as chunks:
-            async for data in chunks:
-                parts.append(data)
-                size += len(data)
-                if size >= _ERROR_BYTES:
-                    break
-    except ProviderError:
-        return b""
-    return b"".join(parts)[:_ERROR_BYTES]
-
-
-def _says_words_alone(request: CompletionRequest) -> bool:
-    """Whether a request has no tool, schema or call, as most: nothing of it has to be adapted, or given back."""
-    messages = request.messages
-    return not request.tools and request.response_format is None and len(messages) == 1 and not messages[0].tool_calls
+        if self._native(request) is not None:
+            as_unsupported(error)
+        return finished(error, request, self.name, self._scrub)
 
 
 def _request_id(response: HttpResponse) -> str | None:

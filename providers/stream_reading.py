@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from providers.answers import checked
+from providers.classify import classify
 from providers.errors import ErrorCode, ProviderError
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
@@ -195,3 +196,11 @@ def _rest(
 def with_left_out(answer: CompletionResponse, left_out: tuple[str, ...]) -> CompletionResponse:
     """The answer, which tells the names of what was not sent."""
     return msgspec.structs.replace(answer, left_out=left_out) if left_out else answer
+
+
+def no_json(data: bytes, status: int, request_id: str | None) -> ProviderError:
+    """The error of a whole answer that cannot be read."""
+    what = "empty" if not data.strip() else "no JSON"
+    excerpt = classify(status, data, provider="", model="").body_excerpt
+    message = f"the answer is {what} (HTTP {status})"
+    return ProviderError(ErrorCode.PROTOCOL_ERROR, message, request_id=request_id, body_excerpt=excerpt)

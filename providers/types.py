@@ -163,6 +163,26 @@ class Tool(Struct, frozen=True):
     strict: bool | None = None
 
 
+WireProtocol: TypeAlias = Literal["openai.chat", "openai.responses", "anthropic.messages", "ollama.chat"]
+
+
+class Native(Struct, frozen=True):
+    """A request as its client wrote it, for a vendor that speaks the client's own protocol.
+
+    `body` is the decoded JSON, which is not changed; `headers` are those of the client that such a vendor may see, such
+    as `anthropic-beta`. `sealed` says that reasoning in it is in our envelope (`providers.envelope`). `added` names the
+    request's fields that the client has not set and a router has: they are defaults beside the body. `only_there`
+    says what in the body no other protocol can say: a vendor of another one is not asked then.
+    """
+
+    protocol: WireProtocol
+    body: dict[str, Any]
+    headers: dict[str, str] = {}
+    sealed: bool = False
+    added: tuple[str, ...] = ()
+    only_there: str = ""
+
+
 class CompletionRequest(Struct, frozen=True, kw_only=True):
     """Everything one call may ask for. None means: not sent, the vendor's default holds.
 
@@ -170,7 +190,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
     "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
-    names who asks, for an app's own records: no vendor is told.
+    names who asks, for an app's own records: no vendor is told. `native` is the body that a client sent: a vendor of
+    the same protocol gets that in the place of all else here, which is filled in any case.
     """
 
     model: str
@@ -195,6 +216,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
+    native: Native | None = None
 
 
 class Usage(Struct, frozen=True):
@@ -214,7 +236,8 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
     """A whole answer. The fields from `route` on are filled by a router.
 
     `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
-    the vendor refused, for this model, and that were not sent because the answer does not depend on them.
+    the vendor refused, for this model, and that were not sent because the answer does not depend on them. `native`
+    says that `raw` answers the request's own native body, in its protocol.
     """
 
     text: str = ""
@@ -229,6 +252,7 @@ class CompletionResponse(Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     raw: Any = None
     left_out: tuple[str, ...] = ()
+    native: bool = False
     route: str | None = None
     target: str | None = None
     cost: float | None = None
@@ -259,7 +283,8 @@ class StreamChunk(Struct, frozen=True):
     """One piece of a streamed answer.
 
     `usage` is cumulative. `restarted` says: drop what you have, the answer begins anew.
-    `done` marks the last chunk.
+    `done` marks the last chunk. `raw` are the bytes of all events of the vendor since the last chunk, where the request
+    is native to it: in such a stream the first chunk has some, and all of them together are the vendor's stream.
     """
 
     text: str = ""
@@ -269,6 +294,7 @@ class StreamChunk(Struct, frozen=True):
     usage: Usage | None = None
     restarted: bool = False
     done: bool = False
+    raw: bytes = b""
 
     @property
     def has_content(self) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from msgspec.structs import replace
-
 from providers import catalog
 from providers.anthropic import models
 from providers.anthropic.decode import MessagesStreamDecoder, decode
@@ -14,10 +12,11 @@ from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
 from providers.anthropic.endpoints import endpoint_for
 from providers.errors import ErrorCode, ProviderError
 from providers.http_provider import HttpProvider
+from providers.native import without_thinking
 from providers.schemas.rules import ANTHROPIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.transport.lines import SSEDecoder
-from providers.types import CompletionRequest, CompletionResponse, Message, ModelCapabilities, ThinkingPart
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
 
 # The version that every compatible server knows, and that keeps sampling for the models that take it.
 DEFAULT_VERSION = "2023-06-01"
@@ -30,7 +29,7 @@ class AnthropicProvider(HttpProvider):
     by the host).
 
     Plain calls with `max_tokens` above 21,333 are streamed underneath, because such answers take longer than
-    a silent connection lives.
+    a silent connection lives. Not so a client's own body: what its vendor answers would have to be written anew.
     """
 
     default_base_url: ClassVar[str] = "https://api.anthropic.com"
@@ -63,6 +62,12 @@ class AnthropicProvider(HttpProvider):
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         keep_sampling = self._version < "2026-10-21"  # which refuses temperature and top_p
         body = encode(request, stream=stream, provider=self.name, keep_sampling=keep_sampling)
+        return self.placed(body, request, stream=stream)
+
+    def wire(self, request: CompletionRequest) -> WireProtocol | None:
+        return "anthropic.messages"
+
+    def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         if not self._model_in_path:
             return self._path, body
         method = "streamRawPredict" if stream else "rawPredict"
@@ -78,8 +83,7 @@ class AnthropicProvider(HttpProvider):
     def without_rejected_fields(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
         """Newer models bind thinking to all that came before it, and signatures to the key: then it is stale."""
         stale = error.code in (ErrorCode.INVALID_REQUEST, ErrorCode.UNSUPPORTED) and _STALE.search(error.message)
-        messages = tuple(map(_without_thinking, request.messages))
-        return replace(request, messages=messages) if stale and messages != request.messages else None
+        return without_thinking(request) if stale else None
 
     def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
         if self._model_in_path:
@@ -89,7 +93,7 @@ class AnthropicProvider(HttpProvider):
         return f"{path}/count_tokens", {key: value for key, value in body.items() if key not in refused}
 
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
-        if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS:
+        if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS or self._native(request) is not None:
             return await super().complete(request)
         async with self.stream(request) as stream:
             async for _ in stream:
@@ -104,10 +108,3 @@ class AnthropicProvider(HttpProvider):
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return catalog.known(self.base_url, model, models.capabilities(model))
-
-
-def _without_thinking(message: Message) -> Message:
-    content = message.content
-    if not isinstance(content, str):
-        content = tuple(part for part in content if not isinstance(part, ThinkingPart))
-    return replace(message, content=content, thinking=())

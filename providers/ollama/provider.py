@@ -8,7 +8,7 @@ from providers.http_provider import HttpProvider
 from providers.ollama import chat
 from providers.schemas.rules import OLLAMA, VendorSchemas
 from providers.transport.lines import NDJSONDecoder
-from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
 
 
 class OllamaProvider(HttpProvider):
@@ -34,6 +34,12 @@ class OllamaProvider(HttpProvider):
     @property
     def schema_rules(self) -> VendorSchemas:
         return OLLAMA
+
+    def wire(self, request: CompletionRequest) -> WireProtocol | None:
+        return None if self._think_tags else "ollama.chat"
+
+    def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        return "/api/chat", body
 
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         body = chat.encode(request, stream=stream, provider=self.name, options=self.settings.options)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from providers import catalog
+from providers.errors import ProviderError
 from providers.http_provider import HttpProvider
+from providers.lenient_json import as_dict
+from providers.native import without_thinking
 from providers.openai import chat_decode as chat
 from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
@@ -17,7 +21,9 @@ from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEDecoder
-from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
+
+_STALE = re.compile(r"(?i)encrypted content .{0,80}could not be (?:verified|decrypted)")
 
 
 class OpenAIProvider(HttpProvider):
@@ -68,6 +74,23 @@ class OpenAIProvider(HttpProvider):
         body = encode_responses(request, self.dialect, stream=stream, provider=self.name, summary=summary)
         return "/responses", body
 
+    def wire(self, request: CompletionRequest) -> WireProtocol | None:
+        if self._by_responses(request):
+            return "openai.responses"
+        return None if self._think_tags else "openai.chat"
+
+    def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        if self._by_responses(request):
+            return "/responses", body
+        if stream and "stream_options" not in self.dialect.never:
+            body["stream_options"] = {**as_dict(body.get("stream_options")), "include_usage": True}
+        return "/chat/completions", body
+
+    def without_rejected_fields(self, request: CompletionRequest, error: ProviderError) -> CompletionRequest | None:
+        """Sealed reasoning is bound to the key, or to its organisation."""
+        stale = error.vendor_code == "invalid_encrypted_content" or _STALE.search(error.message)
+        return without_thinking(request) if stale and self._by_responses(request) else None
+
     def decode(self, body: Any, request: CompletionRequest, request_id: str | None) -> CompletionResponse:
         if self._by_responses(request):
             return responses.decode(body, provider=self.name, model=request.model, request_id=request_id)
@@ -96,4 +119,6 @@ class OpenAIProvider(HttpProvider):
             return bool(self._api == "responses")
         if request.stop:
             return False  # the Responses API has no stop sequences
+        if request.native is not None and request.native.protocol == "openai.responses":
+            return True
         return needs_responses(request.model, request.thinking, tools=bool(request.tools))

@@ -17,6 +17,12 @@ from providers.surrogates import encode_json
 from providers.types import CompletionRequest, Message, Tool
 
 
+def says_words_alone(request: CompletionRequest) -> bool:
+    """Whether a request has no tool, schema or call, as most: nothing of it has to be adapted, or given back."""
+    messages = request.messages
+    return not request.tools and request.response_format is None and len(messages) == 1 and not messages[0].tool_calls
+
+
 def adapted(request: CompletionRequest, rules: VendorSchemas) -> CompletionRequest:
     """The request as the vendor of these rules takes it; the same object where there is nothing to change.
 

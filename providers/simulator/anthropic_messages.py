@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
-from providers.simulator.dialect import Dialect, input_tokens
+from providers.simulator.dialect import Answer, Dialect, input_tokens
 from providers.simulator.vendor import ErrorKind
-from providers.types import CompletionRequest, CompletionResponse
+from providers.types import CompletionRequest, CompletionResponse, ThinkingPart
 from providers.wire import anthropic_messages as wire
 from providers.wire.reading import BadRequest
 from providers.wire.writing import Head, StreamWriter
@@ -47,8 +47,11 @@ class AnthropicMessages(Dialect):
     def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
         return wire.render_response(response, head)
 
-    def writer(self, body: Mapping[str, Any], head: Head) -> StreamWriter:
-        return wire.MessagesStreamWriter(head)
+    def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
+        return wire.MessagesStreamWriter(head, lambda: answer.thinking)
+
+    def thought(self, text: str) -> ThinkingPart:
+        return ThinkingPart(text, signature="c2lnbmF0dXJl")
 
     def fault(self, kind: ErrorKind, model: str) -> ProviderError:
         error = super().fault(kind, model)

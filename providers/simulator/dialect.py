@@ -16,6 +16,7 @@ from providers.types import (
     Message,
     StreamChunk,
     TextPart,
+    ThinkingPart,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -42,10 +43,11 @@ CODES: Mapping[ErrorKind, ErrorCode] = {
 
 
 class Answer(NamedTuple):
-    """What the model says: text or a tool call's arguments, token by token."""
+    """What the model says: text, or the arguments of its calls one after the other, token by token."""
 
     pieces: list[str]
-    tool: ToolAnswer | None
+    calls: tuple[ToolAnswer, ...]
+    thinking: tuple[ThinkingPart, ...]
     finish: FinishReason
     input_tokens: int
 
@@ -58,10 +60,14 @@ class Answer(NamedTuple):
         return Usage(self.input_tokens, len(self.pieces), cache_read_tokens=0, reasoning_tokens=0)
 
     def response(self, call_id: str) -> CompletionResponse:
-        if self.tool is None:
-            return CompletionResponse(text=self.text, finish_reason=self.finish, usage=self.usage)
-        call = ToolCall(call_id, self.tool.name, self.tool.arguments, self.text)
-        return CompletionResponse(tool_calls=(call,), finish_reason=self.finish, usage=self.usage)
+        calls = tuple(
+            ToolCall(_nth(call_id, place), call.name, call.arguments, encode(call.arguments).decode())
+            for place, call in enumerate(self.calls)
+        )
+        said = "" if calls else self.text
+        return CompletionResponse(
+            text=said, thinking=self.thinking, tool_calls=calls, finish_reason=self.finish, usage=self.usage
+        )
 
 
 class Frame(NamedTuple):
@@ -96,7 +102,7 @@ class Dialect(ABC):
         """The body of a plain answer."""
 
     @abstractmethod
-    def writer(self, body: Mapping[str, Any], head: Head) -> StreamWriter: ...
+    def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter: ...
 
     @abstractmethod
     def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:
@@ -118,22 +124,34 @@ class Dialect(ABC):
         """The error that a knob asks for."""
         return ProviderError(CODES[kind], self.faults[kind].replace("{model}", model))
 
+    def thought(self, text: str) -> ThinkingPart:
+        """What the model thought, as this vendor seals it."""
+        return ThinkingPart(text)
+
     def call_id(self, ident: str) -> str:
         return f"{self.call_prefix}_{ident}"
 
     def frames(self, request: CompletionRequest, writer: StreamWriter, answer: Answer, ident: str) -> Iterator[Frame]:
         """The stream of an answer, cut where it takes its time."""
         yield Frame(writer.start(), False)
-        if answer.tool is None:
-            for piece in answer.pieces:
-                yield Frame(writer.chunk(StreamChunk(piece)), True)
-        else:
-            call = ToolCallDelta(0, self.call_id(ident), answer.tool.name)
-            yield Frame(writer.chunk(StreamChunk(tool_calls=(call,))), False)
-            for piece in [answer.text] if self.whole_calls else answer.pieces:
-                yield Frame(writer.chunk(StreamChunk(tool_calls=(ToolCallDelta(0, arguments=piece),))), True)
+        for part in answer.thinking:
+            for piece in text.split(part.text):
+                yield Frame(writer.chunk(StreamChunk(thinking=piece)), True)
+        for place, call in enumerate(answer.calls):
+            begun = ToolCallDelta(place, _nth(self.call_id(ident), place), call.name)
+            yield Frame(writer.chunk(StreamChunk(tool_calls=(begun,))), False)
+            said = encode(call.arguments).decode()
+            for piece in [said] if self.whole_calls else text.split(said):
+                yield Frame(writer.chunk(StreamChunk(tool_calls=(ToolCallDelta(place, arguments=piece),))), True)
+        for piece in () if answer.calls else answer.pieces:
+            yield Frame(writer.chunk(StreamChunk(piece)), True)
         writer.chunk(StreamChunk(finish_reason=answer.finish, usage=answer.usage, done=True))
         yield Frame(writer.end(seconds=seconds_of(answer.usage)), False)
+
+
+def _nth(call_id: str, place: int) -> str:
+    """The id of a call: the answer's, and from the second on with a number."""
+    return f"{call_id}_{place}" if place else call_id
 
 
 def seconds_of(usage: Usage) -> float:
@@ -148,12 +166,13 @@ def input_tokens(request: CompletionRequest) -> int:
     return (said + tools + 3) // 4 + 4 * len(request.messages)
 
 
-def think(request: CompletionRequest, knobs: VendorKnobs) -> Answer:
-    """What the simulated model answers."""
+def think(request: CompletionRequest, knobs: VendorKnobs, thinking: tuple[ThinkingPart, ...] = ()) -> Answer:
+    """What the simulated model answers, after it thought so."""
     tokens = input_tokens(request)
-    tool = _tool(request, knobs)
-    if tool is not None:
-        return Answer(text.split(encode(tool.arguments).decode()), tool, "tool_calls", tokens)
+    calls = _calls(request, knobs)
+    if calls:
+        pieces = [piece for call in calls for piece in text.split(encode(call.arguments).decode())]
+        return Answer(pieces, calls, thinking, knobs.finish or "tool_calls", tokens)
     wanted = request.response_format
     if knobs.answer is not None:
         said = knobs.answer
@@ -165,7 +184,8 @@ def think(request: CompletionRequest, knobs: VendorKnobs) -> Answer:
     pieces = text.split(said)
     limit = request.max_tokens
     is_cut = limit is not None and len(pieces) > limit
-    return Answer(pieces[:limit] if is_cut else pieces, None, "length" if is_cut else "stop", tokens)
+    finish = knobs.finish or ("length" if is_cut else "stop")
+    return Answer(pieces[:limit] if is_cut else pieces, (), thinking, finish, tokens)
 
 
 def _prompt(request: CompletionRequest) -> str:
@@ -179,19 +199,19 @@ def _said(message: Message) -> str:
     return "\n".join(part.text for part in message.content if isinstance(part, TextPart))
 
 
-def _tool(request: CompletionRequest, knobs: VendorKnobs) -> ToolAnswer | None:
+def _calls(request: CompletionRequest, knobs: VendorKnobs) -> tuple[ToolAnswer, ...]:
     # After a tool's result comes text, or a caller's loop of tool calls would never end.
     if not request.messages or request.messages[-1].role != "user":
-        return None
+        return ()
     if knobs.tool_call is not None:
-        return knobs.tool_call
+        return knobs.tool_call if isinstance(knobs.tool_call, tuple) else (knobs.tool_call,)
     choice = request.tool_choice
     named: Tool | None = next((tool for tool in request.tools if tool.name == choice), None)
     if choice == "none" or not request.tools:
-        return None
+        return ()
     tool = named or request.tools[0]
     said = _said(request.messages[-1]).lower()
     if not (named or choice == "required" or "?" in said or tool.name.lower() in said):
-        return None
+        return ()
     arguments = text.sample(tool.parameters)
-    return ToolAnswer(tool.name, arguments if isinstance(arguments, dict) else {})
+    return (ToolAnswer(tool.name, arguments if isinstance(arguments, dict) else {}),)

@@ -73,10 +73,11 @@ class Exchange:
             return self._response(HTML, "text/html; charset=utf-8")
         if request is None:
             return self._bytes(encode(other))
-        answer = think(request, self.knobs)
+        thought = self.knobs.thinking
+        answer = think(request, self.knobs, () if thought is None else (self.dialect.thought(thought),))
         head = Head(self.ident, request.model, time.time(), answer.input_tokens)
         if self.dialect.wants_stream(body):
-            return await self._stream(request, answer, self.dialect.writer(body, head))
+            return await self._stream(request, answer, self.dialect.writer(body, head, answer))
         return await self._plain(request, answer, head)
 
     async def _plain(self, request: CompletionRequest, answer: Answer, head: Head) -> web.StreamResponse:

@@ -45,7 +45,7 @@ class OllamaChat(Dialect):
             return wire.render_load(head)
         return wire.render_response(response, head, seconds=seconds_of(response.usage))
 
-    def writer(self, body: Mapping[str, Any], head: Head) -> StreamWriter:
+    def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
         return wire.OllamaStreamWriter(head)
 
     def frames(self, request: CompletionRequest, writer: StreamWriter, answer: Answer, ident: str) -> Iterator[Frame]:

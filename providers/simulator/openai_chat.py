@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
-from providers.simulator.dialect import Dialect
+from providers.simulator.dialect import Answer, Dialect
 from providers.simulator.vendor import ErrorKind
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_chat as wire
@@ -44,7 +44,7 @@ class OpenAIChat(Dialect):
     def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
         return wire.render_response(response, head)
 
-    def writer(self, body: Mapping[str, Any], head: Head) -> StreamWriter:
+    def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
         return wire.ChatStreamWriter(head, usage=wire.wants_usage(body))
 
     def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:

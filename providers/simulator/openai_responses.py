@@ -7,7 +7,7 @@ from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator import openai_chat
-from providers.simulator.dialect import Dialect, input_tokens
+from providers.simulator.dialect import Answer, Dialect, input_tokens
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_responses as wire
 from providers.wire.writing import Head, StreamWriter
@@ -27,7 +27,7 @@ class OpenAIResponses(Dialect):
     def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
         return wire.render_response(response, head)
 
-    def writer(self, body: Mapping[str, Any], head: Head) -> StreamWriter:
+    def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
         return wire.ResponsesStreamWriter(head)
 
     def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from providers.types import FinishReason
+
 ErrorKind = Literal[
     "server_error",
     "bad_gateway",
@@ -82,8 +84,12 @@ class VendorKnobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Answer 200 with no body."""
     answer: str | None = None
     """The text of every answer; None makes one up that fits the prompt."""
-    tool_call: ToolAnswer | None = None
-    """The tool call of every answer, except to a tool's result."""
+    thinking: str | None = None
+    """What the model thinks before every answer."""
+    tool_call: ToolAnswer | tuple[ToolAnswer, ...] | None = None
+    """The tool call, or several, of every answer, except to a tool's result."""
+    finish: FinishReason | None = None
+    """Why every answer ends, in place of the true reason."""
     output_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     """The length of made-up answers."""
     fast: bool = False

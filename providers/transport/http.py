@@ -76,6 +76,16 @@ class HttpResponse:
             await self.aclose()
         return b"".join(parts)
 
+    async def beginning(self, most: int) -> bytes:
+        """At most so many bytes of the body; none where it cannot be read."""
+        data = b""
+        try:
+            while len(data) < most and (more := await self.read_some()):
+                data += more
+        except ProviderError:
+            return b""
+        return data[:most]
+
     async def aclose(self) -> None:
         """Close the connection at once, unless the body was read to its end or is finished."""
         await self._answer.aclose()

@@ -5,19 +5,15 @@ Protocol: https://docs.anthropic.com/en/api/messages and its pages on streaming,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
+from providers.turns import Piece, as_object, in_order
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
-    FilePart,
     FinishReason,
-    ImagePart,
-    Message,
-    Part,
     TextPart,
     Thinking,
     ThinkingPart,
@@ -25,13 +21,14 @@ from providers.types import (
     ToolCall,
     Usage,
 )
+from providers.wire.anthropic_input import read_system, read_turn
 from providers.wire.reading import (
     BadRequest,
     Body,
-    base64_data,
     count,
     effort,
     flag,
+    inside,
     mapping,
     missing,
     number,
@@ -39,9 +36,8 @@ from providers.wire.reading import (
     required_text,
     strings,
     text,
-    unsupported,
 )
-from providers.wire.writing import Block, BlockWriter, Head, encode, event, retry_headers, status_of, template
+from providers.wire.writing import Block, BlockWriter, Head, event, retry_headers, status_of, template
 
 _STATUSES = {ErrorCode.OVERLOADED: 529}
 _ERRORS: dict[ErrorCode, str] = {
@@ -59,8 +55,7 @@ _ERRORS: dict[ErrorCode, str] = {
     ErrorCode.TIMEOUT: "timeout_error",
 }
 _STOP: dict[FinishReason, str] = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
-# Claude Code's first block is no part of the prompt, and its text changes with every request.
-_BILLING = "x-anthropic-billing-header:"
+_TOO_LONG = "prompt is too long"  # the words that clients look for, to make the conversation shorter
 
 
 # --- the request
@@ -75,24 +70,23 @@ def read_request(body: Body, *, count_only: bool = False) -> CompletionRequest:
         count_only: it is to be counted, so that it needs no `max_tokens`.
     """
     model = required_text(body, "model")
-    turns = read_each(body, "messages", _turn)
+    turns = read_each(body, "messages", read_turn)
     if not turns:
         raise missing("messages")
     limit = count(body, "max_tokens")
     if limit is None and not count_only:
         raise missing("max_tokens")
-    wanted = mapping(mapping(body, "output_config"), "format")
     return CompletionRequest(
         model=model,
-        messages=(*_system(body), *chain.from_iterable(turns)),
+        messages=(*read_system(body), *chain.from_iterable(turns)),
         **_tools(body),
-        response_format={"schema": mapping(wanted, "schema")} if wanted else None,
+        response_format=_format(body),
         temperature=number(body, "temperature"),
         top_p=number(body, "top_p"),
         max_tokens=limit,
         stop=strings(body, "stop_sequences"),
         thinking=_thinking(body),
-        user=text(mapping(body, "metadata"), "user_id"),
+        user=_user(body),
     )
 
 
@@ -100,105 +94,17 @@ def wants_stream(body: Body) -> bool:
     return flag(body, "stream") is True
 
 
-def _system(body: Body) -> list[Message]:
-    system = body.get("system")
-    if system is None or isinstance(system, str):
-        return [Message("system", system)] if system else []
-    parts = read_each(body, "system", _text)
-    if parts and parts[0].text.startswith(_BILLING):
-        del parts[0]
-    return [Message("system", tuple(parts))] if parts else []
-
-
-def _turn(source: dict[str, Any]) -> list[Message]:
-    """The messages that a turn is: each result of a tool is a message of its own, before the rest."""
-    role, content = source.get("role"), source.get("content")
-    if role not in ("user", "assistant", "system"):
-        raise BadRequest("role: Input should be 'user' or 'assistant'", "role")
-    if isinstance(content, str):
-        return [Message(role, content)]
-    if content is None:
-        raise missing("content")
-    blocks = read_each(source, "content", _block)
-    results = [block for block in blocks if isinstance(block, Message)]
-    parts: tuple[Part, ...] = tuple(block for block in blocks if isinstance(block, TextPart | ImagePart | FilePart))
-    calls = tuple(block for block in blocks if isinstance(block, ToolCall))
-    thinking = tuple(block for block in blocks if isinstance(block, ThinkingPart))
-    if results and not (parts or calls or thinking):
-        return results
-    return [*results, Message(role, parts, calls, thinking)]
-
-
-def _block(block: dict[str, Any]) -> Part | ToolCall | Message:
-    kind = required_text(block, "type")
-    if kind not in _BLOCKS:
-        raise BadRequest(f"type: a block of type {kind!r} means nothing elsewhere", "type", code=ErrorCode.UNSUPPORTED)
-    return _BLOCKS[kind](block)
-
-
-def _text(block: Body) -> TextPart:
-    value = text(block, "text")
-    if value is None:
-        raise missing("text")
-    return TextPart(value, cache=bool(block.get("cache_control")))
-
-
-def _image(block: Body) -> ImagePart:
-    source = mapping(block, "source")
-    if source.get("type") == "url":
-        return ImagePart(url=required_text(source, "url"))
-    return ImagePart(data=_data(source), media_type=required_text(source, "media_type"))
-
-
-def _document(block: Body) -> FilePart:
-    source = mapping(block, "source")
-    title = text(block, "title")
-    if source.get("type") == "text":
-        return FilePart(required_text(source, "data").encode(), "text/plain", title)
-    return FilePart(_data(source), required_text(source, "media_type"), title)
-
-
-def _data(source: Body) -> bytes:
-    if source.get("type") != "base64":
-        raise unsupported(f"a source of type {source.get('type')!r} means nothing elsewhere", "source")
-    return base64_data(source, "data")
-
-
-def _tool_use(block: Body) -> ToolCall:
-    given = mapping(block, "input")
-    raw = encode(given).decode() if given else ""
-    return ToolCall(required_text(block, "id"), required_text(block, "name"), given, raw)
-
-
-def _result(block: Body) -> Message:
-    content = block.get("content") or ""
-    said: str | tuple[Part, ...] = content if isinstance(content, str) else tuple(read_each(block, "content", _shown))
-    call_id = required_text(block, "tool_use_id")
-    return Message("tool", said, tool_call_id=call_id, is_error=flag(block, "is_error") is True)
-
-
-def _shown(block: dict[str, Any]) -> Part:
-    part = _block(block)
-    if isinstance(part, ToolCall | Message):
-        raise BadRequest("type: a result holds text, images and documents only", "type")
-    return part
-
-
-_BLOCKS: dict[str, Callable[[Body], Part | ToolCall | Message]] = {
-    "text": _text,
-    "image": _image,
-    "document": _document,
-    "thinking": lambda block: ThinkingPart(text(block, "thinking") or "", text(block, "signature") or None),
-    "redacted_thinking": lambda block: ThinkingPart("", opaque={"type": block["type"], "data": block.get("data")}),
-    "tool_use": _tool_use,
-    "tool_result": _result,
-}
+def _user(body: Body) -> str | None:
+    metadata = mapping(body, "metadata")
+    with inside("metadata"):
+        return text(metadata, "user_id")
 
 
 def _tools(body: Body) -> dict[str, Any]:
     tools = tuple(tool for tool in read_each(body, "tools", _tool) if tool is not None)
     choice = mapping(body, "tool_choice")
-    single = flag(choice, "disable_parallel_tool_use")
+    with inside("tool_choice"):
+        single = flag(choice, "disable_parallel_tool_use")
     return {
         "tools": tools,
         "tool_choice": _tool_choice(choice, {tool.name for tool in tools}),
@@ -236,13 +142,31 @@ def _thinking(body: Body) -> Thinking | None:
     if kind == "adaptive":
         return level or "high"
     if kind == "enabled":
-        budget = count(asked, "budget_tokens")
-        if budget is None:
-            raise missing("thinking.budget_tokens")
-        return budget
+        with inside("thinking"):
+            budget = count(asked, "budget_tokens")
+            if budget is None:
+                raise missing("budget_tokens")
+            return budget
     if kind in ("disabled", "between_tools"):
         return "off"
     raise BadRequest("thinking.type: 'adaptive', 'enabled' or 'disabled' is expected", "thinking.type")
+
+
+def _format(body: Body) -> dict[str, Any] | None:
+    """The schema of the answer; before `output_config` it stood in `output_format`."""
+    config = mapping(body, "output_config")
+    with inside("output_config"):
+        wanted = mapping(config, "format")
+    wanted, where = (wanted, "output_config.format") if wanted else (mapping(body, "output_format"), "output_format")
+    if not wanted:
+        return None
+    with inside(where):
+        if wanted.get("type") != "json_schema":
+            raise BadRequest("type: Input should be 'json_schema'", "type")
+        schema = mapping(wanted, "schema")
+        if not schema:
+            raise missing("schema")
+        return {"schema": schema}
 
 
 # --- the answer
@@ -250,15 +174,19 @@ def _thinking(body: Body) -> Thinking | None:
 
 def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
     """A plain answer."""
-    blocks = [block for part in response.thinking if (block := _thinking_block(part)) is not None]
-    if response.text or not (blocks or response.tool_calls):
-        blocks.append({"type": "text", "text": response.text})
-    blocks += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments or {}}
-        for call in response.tool_calls
-    ]
+    blocks = [block for piece in in_order(response.message, lambda _: True) if (block := _written(piece)) is not None]
     stop = _stop(response.finish_reason, response.raw_finish_reason)
-    return {**_message(head, _usage(response.usage)), "content": blocks, "stop_reason": stop}
+    content = blocks or [{"type": "text", "text": ""}]
+    return {**_message(head, _usage(response.usage)), "content": content, "stop_reason": stop}
+
+
+def _written(piece: Piece) -> dict[str, Any] | None:
+    """The block of a piece of the answer; None for what cannot be told."""
+    if isinstance(piece, TextPart):
+        return {"type": "text", "text": piece.text}
+    if isinstance(piece, ToolCall):
+        return {"type": "tool_use", "id": piece.id, "name": piece.name, "input": as_object(piece)}
+    return _thinking_block(piece) if isinstance(piece, ThinkingPart) else None
 
 
 def _message(head: Head, usage: dict[str, Any]) -> dict[str, Any]:
@@ -283,7 +211,7 @@ def _thinking_block(part: ThinkingPart) -> dict[str, Any] | None:
 
 
 def _stop(reason: FinishReason, raw: str | None) -> str:
-    return "stop_sequence" if raw == "stop_sequence" else _STOP.get(reason, "end_turn")
+    return "stop_sequence" if (reason, raw) == ("stop", "stop_sequence") else _STOP.get(reason, "end_turn")
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
@@ -340,13 +268,18 @@ class MessagesStreamWriter(BlockWriter):
         start = _event("content_block_start", index=place, content_block=content)
         return start + _event("content_block_stop", index=place)
 
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
+        """As in the base.
+
+        Args:
+            raw_finish_reason: the vendor's own word, which alone tells that a stop sequence came.
+        """
         out = self._close_all()
         usage = self._usage
         counts = {key: value for key, value in _usage(usage).items() if value is not None}
         if usage.input_tokens is None:
             del counts["input_tokens"]  # what the beginning told stands
-        delta = {"stop_reason": _stop(self._finish, None), "stop_sequence": None}
+        delta = {"stop_reason": _stop(self._finish, raw_finish_reason), "stop_sequence": None}
         return out + _event("message_delta", delta=delta, usage=counts) + _event("message_stop")
 
     def error(self, error: ProviderError) -> bytes:
@@ -367,8 +300,9 @@ def render_error(error: ProviderError, request_id: str | None = None) -> tuple[i
 
 def error_body(error: ProviderError, request_id: str | None = None) -> dict[str, Any]:
     message = error.message
-    if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and error.prompt_tokens and error.context_window:
-        # The words that clients look for, to make the conversation shorter.
-        message = f"prompt is too long: {error.prompt_tokens} tokens > {error.context_window} maximum"
+    if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and _TOO_LONG not in message.lower():
+        known = error.prompt_tokens and error.context_window
+        numbers = f"{error.prompt_tokens} tokens > {error.context_window} maximum"
+        message = f"{_TOO_LONG}: {numbers if known else message}"
     fault = {"type": _ERRORS.get(error.code, "api_error"), "message": message}
     return {"type": "error", "error": fault, **({"request_id": request_id} if request_id else {})}

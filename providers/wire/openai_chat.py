@@ -6,6 +6,7 @@ DeepSeek's field for thinking, which most clients read.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from providers import coerce
@@ -18,11 +19,13 @@ from providers.wire.reading import (
     count,
     effort,
     flag,
+    inside,
     integer,
     mapping,
     missing,
     number,
     objects,
+    read_each,
     required_text,
     strings,
     text,
@@ -31,6 +34,7 @@ from providers.wire.reading import (
 from providers.wire.writing import (
     Head,
     StreamWriter,
+    Upstream,
     arguments_of,
     event,
     filled,
@@ -39,6 +43,7 @@ from providers.wire.writing import (
     template,
 )
 
+DONE = b"data: [DONE]\n\n"  # the end of a stream that has not failed
 _STATUSES = {ErrorCode.QUOTA_EXHAUSTED: 429}
 # code: the vendor's type and code
 _ERRORS: dict[ErrorCode, tuple[str, str | None]] = {
@@ -54,7 +59,10 @@ _ERRORS: dict[ErrorCode, tuple[str, str | None]] = {
     ErrorCode.RATE_LIMITED: ("requests", "rate_limit_exceeded"),
     ErrorCode.OVERLOADED: ("service_unavailable_error", "server_is_overloaded"),
 }
-_FINISH: dict[FinishReason, str] = {"unknown": "stop"}  # all others have OpenAI's names
+# All others have OpenAI's names; clients that are strict break over a word that is none of them.
+_FINISH: dict[FinishReason, str] = {"unknown": "stop", "error": "stop"}
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_PLACE = re.compile(r"[a-z_]+(\[\d+\]|\.[a-z_]+)*(?=: )")
 
 
 # --- the request
@@ -62,10 +70,13 @@ _FINISH: dict[FinishReason, str] = {"unknown": "stop"}  # all others have OpenAI
 
 def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only OpenAI could answer."""
-    if (integer(body, "n") or 1) != 1:
+    if (count(body, "n") or 1) != 1:
         raise unsupported("one answer a request is given; ask several times", "n")
-    if body.get("audio") is not None or "audio" in strings(body, "modalities"):
+    if body.get("audio") is not None:
         raise unsupported("only text is answered", "audio")
+    if set(strings(body, "modalities")) - {"text"}:
+        raise unsupported("only text is answered", "modalities")
+    newer_limit, limit = count(body, "max_completion_tokens"), count(body, "max_tokens")
     return CompletionRequest(
         model=required_text(body, "model"),
         messages=_messages(body),
@@ -73,8 +84,8 @@ def read_request(body: Body) -> CompletionRequest:
         response_format=_response_format(body),
         temperature=number(body, "temperature"),
         top_p=number(body, "top_p"),
-        max_tokens=count(body, "max_completion_tokens") or count(body, "max_tokens"),
-        stop=strings(body, "stop"),
+        max_tokens=limit if newer_limit is None else newer_limit,
+        stop=stops(body),
         seed=integer(body, "seed"),
         presence_penalty=number(body, "presence_penalty"),
         frequency_penalty=number(body, "frequency_penalty"),
@@ -90,23 +101,82 @@ def wants_stream(body: Body) -> bool:
 
 def wants_usage(body: Body) -> bool:
     """Whether a stream ends with its usage: unasked, it breaks clients."""
-    return flag(mapping(body, "stream_options"), "include_usage") is True
+    options = mapping(body, "stream_options")
+    with inside("stream_options"):
+        return flag(options, "include_usage") is True
+
+
+def wants_function_call(body: Body) -> bool:
+    """Whether the client knows no tools yet, but `functions`: then one call is answered as `function_call`."""
+    return bool(body.get("functions")) and not body.get("tools")
+
+
+def stops(body: Body) -> tuple[str, ...]:
+    """The stop sequences; an empty one, which some forms send for none, stops nothing."""
+    return tuple(filter(None, strings(body, "stop")))
 
 
 def _messages(body: Body) -> Any:
-    found = objects(body, "messages")
+    found = read_each(body, "messages", _message)
     if not found:
         raise missing("messages")
-    for place, message in enumerate(found):
-        if not isinstance(message.get("role"), str):
-            raise BadRequest(f"messages[{place}]: each must have a role", f"messages[{place}].role")
     with about("messages"):
-        return coerce.coerce_messages(found)
+        return coerce.coerce_messages(_with_tools(found))
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    """A message whose fields have their types; its content is looked at by `coerce`."""
+    if required_text(message, "role") not in _ROLES:
+        raise BadRequest(f"role: one of {', '.join(_ROLES)} is expected", "role")
+    for name in ("name", "tool_call_id", "refusal", "reasoning_content"):
+        text(message, name)
+    read_each(message, "tool_calls", _check_call)
+    content = message.get("content")
+    for place, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, dict):
+            with inside(f"content[{place}]"):
+                _check_part(part)
+    return message
+
+
+def _check_part(part: dict[str, Any]) -> None:
+    if required_text(part, "type") == "text" and text(part, "text") is None:
+        raise missing("text")
+    text(part, "refusal")
+    image = part.get("image_url")
+    if isinstance(image, dict):
+        with inside("image_url"):
+            text(image, "url")
+            text(image, "detail")
+
+
+def _check_call(call: dict[str, Any]) -> None:
+    text(call, "id")
+    function = mapping(call, "function")
+    with inside("function"):
+        text(function, "name")
+        if not isinstance(function.get("arguments"), str | dict | None):
+            raise BadRequest("arguments: a string is expected", "arguments")
+
+
+def _with_tools(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calls and results of functions, as they were before there were tools, as those of tools."""
+    found = []
+    call_id = ""
+    for place, message in enumerate(messages):
+        call = mapping(message, "function_call")
+        if message["role"] == "function":
+            message = {**message, "role": "tool", "tool_call_id": call_id}
+        elif call and not message.get("tool_calls"):
+            call_id = f"call_{place}"
+            message = {**message, "tool_calls": [{"id": call_id, "type": "function", "function": call}]}
+        found.append(message)
+    return found
 
 
 def _tools(body: Body) -> dict[str, Any]:
-    given = objects(body, "tools") or [
-        {"type": "function", "function": function} for function in objects(body, "functions")
+    given = read_each(body, "tools", _tool) or [
+        {"type": "function", "function": _function(function)} for function in objects(body, "functions")
     ]
     choice = body.get("tool_choice")
     legacy = body.get("function_call")
@@ -114,27 +184,71 @@ def _tools(body: Body) -> dict[str, Any]:
         choice = legacy.get("name") if isinstance(legacy, dict) else legacy
     with about("tools"):
         tools = coerce.coerce_tools(given)
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        with inside("tool_choice"):
+            allowed = mapping(choice, "allowed_tools")
+            with inside("allowed_tools"):
+                names = set(read_each(allowed, "tools", lambda tool: text(mapping(tool, "function"), "name")))
+        tools = tuple(tool for tool in tools if tool.name in names)
+        choice = allowed.get("mode")
     with about("tool_choice"):
         wanted = coerce.coerce_tool_choice(choice)
-    return {"tools": tools, "tool_choice": wanted, "parallel_tool_calls": flag(body, "parallel_tool_calls")}
+    parallel = False if wants_function_call(body) else flag(body, "parallel_tool_calls")
+    return {"tools": tools, "tool_choice": wanted, "parallel_tool_calls": parallel}
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    function = mapping(tool, "function")
+    with inside("function"):
+        _function(function)
+    return tool
+
+
+def _function(function: dict[str, Any]) -> dict[str, Any]:
+    """The function, whose fields have their types."""
+    text(function, "name")
+    text(function, "description")
+    mapping(function, "parameters")
+    flag(function, "strict")
+    return function
 
 
 def _response_format(body: Body) -> Any:
+    wanted = mapping(body, "response_format")
+    if not wanted:
+        return None
+    with inside("response_format"):
+        schema = mapping(wanted, "json_schema")
+        with inside("json_schema"):
+            text(schema, "name")
+            text(schema, "description")
+            mapping(schema, "schema")
+            flag(schema, "strict")
+    if schema:
+        wanted = {**wanted, "json_schema": {name: value for name, value in schema.items() if value is not None}}
     with about("response_format"):
-        return coerce.coerce_response_format(mapping(body, "response_format") or None)
+        return coerce.coerce_response_format(wanted)
 
 
 # --- the answer
 
 
-def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
-    """A plain answer."""
+def render_response(response: CompletionResponse, head: Head, *, function_call: bool = False) -> dict[str, Any]:
+    """A plain answer.
+
+    Args:
+        function_call: write a call as `wants_function_call` tells.
+    """
     message: dict[str, Any] = {"role": "assistant", "content": response.text, "refusal": None}
     thinking = "".join(part.text for part in response.thinking)
     if thinking:
         message["reasoning_content"] = thinking
     if response.tool_calls:
         message["content"] = response.text or None
+    if function_call and response.tool_calls:
+        call = response.tool_calls[0]
+        message["function_call"] = {"name": call.name, "arguments": arguments_of(call)}
+    elif response.tool_calls:
         message["tool_calls"] = [
             {
                 "id": call.id,
@@ -144,8 +258,9 @@ def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
             }
             for call in response.tool_calls
         ]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(response.finish_reason)}
-    usage = _usage(response.usage)
+    finish = _finish(response.finish_reason, function_call)
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    usage = told_usage(response.usage)
     return {**_head(head, "chat.completion"), "choices": [choice], **({"usage": usage} if usage else {})}
 
 
@@ -153,11 +268,13 @@ def _head(head: Head, kind: str) -> dict[str, Any]:
     return {"id": f"chatcmpl-{head.ident}", "object": kind, "created": int(head.created), "model": head.model}
 
 
-def _finish(reason: FinishReason) -> str:
+def _finish(reason: FinishReason, function_call: bool) -> str:
+    if function_call and reason == "tool_calls":
+        return "function_call"
     return _FINISH.get(reason, reason)
 
 
-def _usage(usage: Usage) -> dict[str, Any] | None:
+def told_usage(usage: Usage) -> dict[str, Any] | None:
     """None where nothing is known; clients take the three totals for given."""
     if usage.input_tokens is None and usage.output_tokens is None:
         return None
@@ -178,15 +295,18 @@ class ChatStreamWriter(StreamWriter):
 
     Args:
         usage: end with the usage, as `wants_usage` tells; all other chunks then say `usage: null`.
+        function_call: write a call as `wants_function_call` tells.
     """
 
-    def __init__(self, head: Head, *, usage: bool = False) -> None:
+    def __init__(self, head: Head, *, usage: bool = False, function_call: bool = False) -> None:
         super().__init__(head)
         self._wants_usage = usage
+        self._function_call = function_call
         self._same = _head(head, "chat.completion.chunk")
         self._text = template(lambda mark: self._delta({"content": mark}))
         self._thought = template(lambda mark: self._delta({"reasoning_content": mark}))
-        self._named: set[int] = set()
+        self._places: dict[int, int] = {}  # of calls, by their index: here there are no gaps
+        self._arguments: dict[int, tuple[bytes, bytes]] = {}  # templates, by the call's index
 
     def _delta(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -202,22 +322,33 @@ class ChatStreamWriter(StreamWriter):
         return filled(self._thought, text)
 
     def _call(self, delta: ToolCallDelta) -> bytes:
-        call: dict[str, Any] = {"index": delta.index, "function": {"arguments": delta.arguments}}
-        if delta.index not in self._named:
-            self._named.add(delta.index)
-            function = {"name": delta.name or "", "arguments": delta.arguments}
-            call = {"index": delta.index, "id": delta.id or "", "type": "function", "function": function}
-        return self._delta({"tool_calls": [call]})
+        known = self._arguments.get(delta.index)
+        if known is not None:
+            return filled(known, delta.arguments)
+        place = self._places.setdefault(delta.index, len(self._places))
+        if self._function_call and place > 0:
+            return b""  # there is one
+        self._arguments[delta.index] = template(lambda mark: self._delta(self._called(place, {"arguments": mark})))
+        function = {"name": delta.name or "", "arguments": delta.arguments}
+        return self._delta(self._called(place, function, id=delta.id or "", type="function"))
+
+    def _called(self, place: int, function: dict[str, Any], **beside: str) -> dict[str, Any]:
+        if self._function_call:
+            return {"function_call": function}
+        return {"tool_calls": [{"index": place, **beside, "function": function}]}
 
     def _opaque(self, index: int, opaque: dict[str, Any]) -> bytes:
-        return self._delta({"tool_calls": [{"index": index, **opaque}]})
+        if self._function_call:
+            return b""
+        place = self._places.setdefault(index, len(self._places))
+        return self._delta({"tool_calls": [{"index": place, **opaque}]})
 
     def end(self, *, seconds: float | None = None) -> bytes:
-        out = self._delta({}, _finish(self._finish))
-        usage = _usage(self._usage) if self._wants_usage else None
+        out = self._delta({}, _finish(self._finish, self._function_call))
+        usage = told_usage(self._usage) if self._wants_usage else None
         if usage is not None:
             out += event({**self._same, "choices": [], "usage": usage})
-        return out + b"data: [DONE]\n\n"
+        return out + DONE
 
     def error(self, error: ProviderError) -> bytes:
         return event(error_body(error))
@@ -233,7 +364,11 @@ def render_error(error: ProviderError) -> tuple[int, dict[str, str], dict[str, A
 
 def error_body(error: ProviderError) -> dict[str, Any]:
     kind, code = _ERRORS.get(error.code, ("server_error", str(error.code)))
-    message, param = error.message, None
+    # What `validate` refuses begins with its place; a vendor's own words may be about other names.
+    place = None if error.provider else _PLACE.match(error.message)
+    message, param = error.message, place and place[0]
+    if isinstance(error, Upstream):
+        code = f"upstream_{error.what}"
     if isinstance(error, BadRequest):
         param = error.param
         if error.missing:

@@ -11,9 +11,10 @@ import msgspec
 
 from providers.accumulate import parse_arguments
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.surrogates import encode_json
 from providers.types import FinishReason, StreamChunk, ThinkingPart, ToolCall, ToolCallDelta, Usage
 
-encode = msgspec.json.encode
+encode = encode_json  # halves of characters, which vendors may send, are replaced
 _MARK = "\0"
 
 
@@ -29,6 +30,18 @@ class Head(msgspec.Struct, frozen=True):
     model: str
     created: float
     input_tokens: int | None = None
+
+
+class Upstream(ProviderError):
+    """A failure behind a gateway that is none of its client's: of a vendor, its key, or the way to it.
+
+    Args:
+        what: failed, such as `authentication`: it is told as `upstream_authentication`.
+    """
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(ErrorCode.SERVER_ERROR, message, status=502)
+        self.what = what
 
 
 def event(data: dict[str, Any], name: str | None = None) -> bytes:
@@ -54,6 +67,8 @@ def arguments_of(call: ToolCall) -> str:
 
 def status_of(error: ProviderError, own: dict[ErrorCode, int]) -> int:
     """The HTTP status; `own` has those in which a protocol differs from the table of all."""
+    if isinstance(error, Upstream):
+        return 502
     return own.get(error.code) or CONSEQUENCES[error.code].http_status
 
 
@@ -229,8 +244,8 @@ class BlockWriter(StreamWriter):
         return out + self._tell_sealed()
 
     def _sealed(self, block: Block) -> ThinkingPart | None:
-        """The part of the answer's thinking that a block of thinking is."""
-        return next((part for part in self._thinking() if part.text == block.text), None)
+        """The part of the answer's thinking that a block of thinking is: of two that are alike the newer."""
+        return next((part for part in reversed(self._thinking()) if part.text == block.text), None)
 
     def _tell_sealed(self) -> bytes:
         """The parts of thinking that have no text, and so came in no chunk."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import NamedTuple, TypeAlias, get_args
 
 from msgspec.structs import replace
 
@@ -25,6 +25,7 @@ from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
+from router.config.serve_schema import CacheControl as CacheControl
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
 from router.errors import RouteExhausted, give_trace, tracing
@@ -32,8 +33,6 @@ from router.plan.plan import Chain, Plan
 from router.telemetry.events import cache_changed
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
-
-CacheControl = Literal["use", "skip", "refresh", "only"]
 
 _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a thread
 
@@ -110,7 +109,7 @@ class CachedRequests:
         if recorder is None:
             return response
         recorder.answered_from_cache(response, clock())
-        return replace(response, trace=trace)
+        return replace(response, trace=trace, native=False)  # its `raw` tells of the first one's own request
 
     def stream(self, live: LiveStream, control: CacheControl) -> CachedStream:
         """Answer a stream from the cache, from an identical request under way, or by `live`, which asks the vendors."""
@@ -266,7 +265,7 @@ class CachedStream:
         response = self._stored
         if response is None and self._shared is not None:
             response = self._shared.response
-        return self._live.response if response is None else replace(response, trace=self.trace, raw=None)
+        return self._live.response if response is None else replace(response, trace=self.trace, raw=None, native=False)
 
     async def chunks(self) -> AsyncGenerator[StreamChunk, None]:
         """Yield the chunks as they come; raises what the request fails with."""
@@ -321,7 +320,7 @@ class CachedStream:
         try:
             async with aclosing(shared.chunks()) as chunks:
                 async for chunk in chunks:
-                    yield chunk
+                    yield chunk if is_first or not chunk.raw else replace(chunk, raw=b"")
             if recorder is not None:
                 recorder.answered_from_cache(self.response, clock())
         except BaseException as error:

@@ -1,7 +1,8 @@
 """What two requests must have in common to share an answer, as one hash.
 
 Everything that can change the answer is in it; what cannot (whether it is streamed, timeouts, weights, affinity,
-caller, metadata) is not. Two namespaces never share.
+caller, metadata) is not. Two namespaces never share. What a client wrote for vendors of its own protocol is taken as it
+stands, since any of it may change the answer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import msgspec
 
 from providers.types import CompletionRequest, Message
 
-LEFT_OUT = frozenset({"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata"})
+LEFT_OUT = frozenset({"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native"})
+# Of a client's own body.
+NATIVE_LEFT_OUT = frozenset(
+    {"model", "stream", "stream_options", "metadata", "client_metadata", "prompt_cache_key", "user"}
+)
 _PARTS = tuple(name for name in CompletionRequest.__struct_fields__ if name not in LEFT_OUT)
 
 
@@ -49,6 +54,11 @@ def cache_key(request: CompletionRequest, route: str, targets: str, namespace: s
 
 def parts(request: CompletionRequest, targets: str) -> dict[str, Any]:
     """Return what goes into the hash, by name; what is not set is left out."""
+    native = request.native
+    if native is not None:
+        body = {name: value for name, value in native.body.items() if name not in NATIVE_LEFT_OUT}
+        asked = {"protocol": native.protocol, "headers": native.headers, "body": body}
+        return {"targets": targets, "native": asked, "extra": [request.extra_body, request.extra_headers]}
     values: dict[str, Any] = {"targets": targets, "messages": [_message(message) for message in request.messages]}
     for name in _PARTS:
         value = getattr(request, name)

@@ -348,5 +348,8 @@ def _matches(text: str, route: str | None, namespace: str | None) -> bool:
 
 
 def served(entry: Entry, *, stale: bool, trace: object) -> CompletionResponse:
-    """Return the stored answer as the one to this request: unchanged, but saying that it comes from the cache."""
-    return replace(entry.response, cached=True, stale=stale, trace=trace)
+    """Return the stored answer as the one to this request: unchanged, but saying that it comes from the cache.
+
+    Its `raw` was the answer to another request's body.
+    """
+    return replace(entry.response, cached=True, stale=stale, trace=trace, native=False)

@@ -47,6 +47,9 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
     route["properties"]["fallbacks"]["items"] = {
         "anyOf": [{"type": "string", "description": "A model, a route, or provider/model-id."}, items]
     }
+    clients = definitions["ServeConfig"]["properties"]["keys"]
+    alone = {"type": "string", "description": definitions["ClientKeyConfig"]["properties"]["key"]["description"]}
+    clients["additionalProperties"] = {"anyOf": [alone, clients["additionalProperties"]]}
     written = schema["properties"]["routes"]["additionalProperties"]
     schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_NAME, many, written]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.reach import warn_of_unreached
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
+from router.config.serve_schema import ClientKeyConfig, ServeConfig
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
@@ -26,6 +27,8 @@ _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
 }
+_NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key"}
+_OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +171,48 @@ def _all(node: Node) -> Iterator[Node]:
 
 def _hide_keys(root: Node, findings: Findings) -> None:
     """Literal keys never reach a message, not even in the source line, and not below a mistyped name either."""
+    for node in _secrets(root):
+        for leaf in _all(node):
+            if isinstance(leaf.value, str) and not is_variable(leaf.value):
+                findings.hide(leaf.value)
+    serve = root.get("serve")
+    for client in _children(serve and serve.get("keys")):
+        if not is_path(str(client.path[-1])):  # a key in place of a name
+            findings.hide(str(client.path[-1]))
+        else:
+            _show_client(client, findings)
+
+
+def _show_client(client: Node, findings: Findings) -> None:
+    """Show the lines of a client but for its key."""
+    lines: dict[int, list[str]] = {line: [] for node in _all(client) for line, _ in (node.at, node.key_at)}
+    for secret in (leaf for node in _secrets_of(client) for leaf in _all(node)):
+        if not isinstance(secret.value, dict | list) and not (
+            isinstance(secret.value, str) and is_variable(secret.value)
+        ):
+            lines[secret.at[0]].append(secret.value if isinstance(secret.value, str) else "")
+    for line, secrets in lines.items():
+        findings.show(line, secrets)
+
+
+def _secrets(root: Node) -> Iterator[Node]:
     for provider in _children(root.get("providers")):
-        for key, node in provider.value.items() if isinstance(provider.value, dict) else ():
-            if key in _NO_SECRETS:
-                continue
-            for leaf in _all(node):
-                if isinstance(leaf.value, str) and not is_variable(leaf.value):
-                    findings.hide(leaf.value)
+        yield from _but(provider, _NO_SECRETS)
+    serve = root.get("serve")
+    for keys in () if serve is None else _but(serve, _OF_SERVE):
+        for client in _children(keys) or [keys]:
+            yield from _secrets_of(client)
+
+
+def _secrets_of(client: Node) -> list[Node]:
+    """Those of a client of `serve`, whose key may stand alone."""
+    return _but(client, _NO_CLIENTS_SECRETS) if isinstance(client.value, dict) else [client]
+
+
+def _but(node: Node, known: Set[str]) -> list[Node]:
+    """The entries of a mapping whose names are not among those known."""
+    entries = node.value if isinstance(node.value, dict) else {}
+    return [child for name, child in entries.items() if name not in known]
 
 
 def _hide_pasted(text: str, findings: Findings) -> None:
@@ -189,12 +227,15 @@ def _children(node: Node | None) -> list[Node]:
 
 
 def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[str, str]:
-    """Expand every text in place; gives the providers that an unset variable disables, with its name."""
+    """Expand every text in place; gives the providers that an unset variable disables, with its name. A client that
+    one disables has no key then.
+    """
     disabled: dict[str, str] = {}
+    serve = root.get("serve")
     may_disable = {
-        provider.path[-1]
-        for provider in _children(root.get("providers"))
-        if (when := provider.get("when_unset")) is not None and when.value == "disable"
+        owner.path
+        for owner in (*_children(root.get("providers")), *_children(serve and serve.get("keys")))
+        if (when := owner.get("when_unset")) is not None and when.value == "disable"
     }
     for node in _all(root):
         if not isinstance(node.value, str) or "$" not in node.value:
@@ -203,9 +244,9 @@ def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[st
         try:
             text = variables.expand(written)
         except Unset as error:
-            if node.path[:1] == ("providers",) and node.path[1] in may_disable:
+            if node.path[:2] in may_disable:
                 disabled.setdefault(str(node.path[1]), error.name)
-            else:
+            elif node.path[:3] not in may_disable or node.path[3] not in ("key", "sha256"):
                 findings.add(node.at, node.path, str(error))
             node.unset = True
         except ValueError as error:

@@ -18,13 +18,14 @@ from router.config.interpolate import Expanded, shown
 from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
+from router.config.serve_rules import ServeRules
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_WAY = 20  # names of a circle that are told
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout")
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "native")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 
@@ -35,6 +36,7 @@ def check_names(root: Node, disabled: Mapping[str, str], findings: Findings) -> 
 
 class _Rules:
     def __init__(self, root: Node, disabled: Mapping[str, str], findings: Findings) -> None:
+        self._root = root
         self._findings = findings
         self._disabled = disabled
         self._providers = _entries(root.get("providers"))
@@ -58,7 +60,10 @@ class _Rules:
         for name, node in self._routes.items():
             self._route(name, node)
         self._chains()
+        serving = ServeRules(self._root, self._findings, self._spelling)
+        serving.check()
         if not self._findings.failed:
+            self._used |= serving.used
             self._left_over()
 
     def _error(self, node: Node, message: str, *, at: tuple[int, int] | None = None) -> None:

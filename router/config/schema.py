@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
+from router.config.sections import Budget, LimitsPolicy, Section, key
+from router.config.serve_schema import ServeConfig
 from router.config.values import (
-    Allowances,
     Code,
     Count,
     CountOrZero,
@@ -36,22 +37,10 @@ from router.config.values import (
     Url,
     Version,
     Wait,
-    read_budget,
 )
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
-
-
-class Section(BaseModel):
-    """Base of all models: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-def key(description: str, default: Any = None, **more: Any) -> Any:
-    """A key that may be left out."""
-    return Field(default, description=description, **more)
 
 
 class TimeoutPolicy(Section):
@@ -113,14 +102,6 @@ def _ordered(low: float | None, high: float | None, low_name: str, high_name: st
         raise ValueError(f"{low_name} is longer than {high_name}")
 
 
-class LimitsPolicy(Section):
-    """What the vendor allows. Several rates side by side all hold, each in any window of its own period."""
-
-    requests: Allowances | None = key("Requests in a period, such as 500/min, or a list such as [60/min, 1000/d].")
-    tokens: Allowances | None = key("Tokens in a period, such as 200k/min, or a list of such rates.")
-    in_flight: Count | None = key("Requests at the same time.")
-
-
 class HedgePolicy(Section):
     """Calls a second target when the first is slow; the first to deliver wins."""
 
@@ -144,20 +125,6 @@ class CachePolicy(Section):
     store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
     max_entry: Size | None = key("The largest answer that is stored.")
     namespace: Text | None = key("Answers of different namespaces are never shared.")
-
-
-class BudgetAmount(Section):
-    """An amount of US dollars for a number of seconds."""
-
-    usd: float
-    per: float
-
-
-Budget = Annotated[
-    BudgetAmount,
-    BeforeValidator(read_budget),
-    WithJsonSchema({"type": ["string", "object"], "examples": ["$20/d", "$1.50/h", {"usd": "20/day"}]}),
-]
 
 
 class Defaults(Section):
@@ -347,6 +314,7 @@ class RoutesFile(Section):
     )
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
+    serve: ServeConfig | None = key("How `signalbox serve` offers the routes over HTTP.")
 
     def resolve_target(self, name: str) -> tuple[str, str, ModelConfig | None] | None:
         """(provider, model id, model) of a model's name or of `provider/model-id`; None when nothing has the name."""

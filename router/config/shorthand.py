@@ -6,13 +6,21 @@ from router.config.yaml_reader import Node
 
 
 def expand_shorthand(root: Node) -> None:
-    """`chat: mini`, `[a, b]` and `{a: 70}` become lists of targets; fallback items and client_cert become mappings."""
+    """`chat: mini`, `[a, b]` and `{a: 70}` become lists of targets; fallback items, client_cert and keys of clients
+    become mappings.
+    """
     providers = root.get("providers")
     if providers is not None and isinstance(providers.value, dict):
         for provider in providers.value.values():
             certificate = provider.get("client_cert")
             if certificate is not None and isinstance(certificate.value, str):
                 provider.value["client_cert"] = _mapping(certificate, cert=certificate)
+    serve = root.get("serve")
+    clients = None if serve is None else serve.get("keys")
+    if clients is not None and isinstance(clients.value, dict):
+        for name, client in clients.value.items():
+            if isinstance(client.value, str):
+                clients.value[name] = _mapping(client, key=client)
     routes = root.get("routes")
     if routes is None or not isinstance(routes.value, dict):
         return

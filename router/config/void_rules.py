@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from router.config.diagnostics import Findings, Path_
 from router.config.policies import effective
-from router.config.schema import LimitsPolicy, RoutesFile
+from router.config.schema import RoutesFile
+from router.config.sections import LimitsPolicy
 from router.config.units import Allowance, format_allowance, format_duration
 from router.config.yaml_reader import Place
 
@@ -32,6 +33,8 @@ def _limits(file: RoutesFile) -> Iterator[tuple[Path_, LimitsPolicy]]:
         yield ("providers", name, "limits"), provider.limits
     for name, model in file.models.items():
         yield ("models", name, "limits"), model.limits
+    for name, client in ({} if file.serve is None else file.serve.keys).items():
+        yield ("serve", "keys", name, "limits"), client.limits
 
 
 def _void_rates(rates: tuple[Allowance, ...]) -> Iterator[str]:

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from functools import lru_cache, partial
 from typing import cast
 
+from msgspec.structs import replace
+
 from providers.base import ChunkStream, Provider, ReportsQuota
 from providers.errors import ErrorCode, ProviderError
 from providers.foreign import failure_of
@@ -113,10 +115,13 @@ async def _open(
         failed = failure(error)
     if failed is not None:
         raise failed
+    held = b""
     try:
         async for chunk in chunks:
             if chunk.has_content or chunk.done:
-                return OpenedStream(source, chunks, chunk, target)
+                first = replace(chunk, raw=held + chunk.raw) if held else chunk
+                return OpenedStream(source, chunks, first, target)
+            held = chunk.raw if chunk.restarted else held + chunk.raw
     except BaseException as error:
         await chunks.aclose()
         await source.aclose()

@@ -25,6 +25,7 @@ from router.engine.request import requirements_of
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
+from router.state.clients import ClientStates
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
@@ -67,6 +68,7 @@ class Engine:
         self.token_counts = TokenCounts()
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
+        self.clients = ClientStates(self.spending)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}
@@ -80,9 +82,11 @@ class Engine:
             self.providers.adopt,
             self._adopt_states,
             self.spending.adopt,
+            self.clients.adopt,
         ]
         self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
         self.spending.adopt(plan)
+        self.clients.adopt(plan)
 
     # --- requests
 
@@ -148,6 +152,7 @@ class Engine:
             retry_budget,
             hedge_budget,
             self.spending if self.spending.accounts else None,
+            None if request.caller is None else self.plan.serving.budgets.get(request.caller),
         )
 
     def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:

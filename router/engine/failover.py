@@ -55,8 +55,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        # As `_harmlessly` does, without its calls: every answer comes here.
-        try:
+        try:  # as `_harmlessly` does, without its calls: every answer comes here
             lease.succeeded(now, response, plain=first is None)
         except Exception as error:
             harmless.note(error)
@@ -182,7 +181,8 @@ class FailOver(Generic[T]):
         if broken is not None:
             context.begin_anew()
         if context.spending is not None and context.spending.keeper is not None:
-            await context.spending.ready((context.chain.budget, *(target.budget for target in context.chain.targets)))
+            own = context.chain.budget, context.caller_budget
+            await context.spending.ready((*own, *(target.budget for target in context.chain.targets)))
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
@@ -368,7 +368,8 @@ def _begin(call: Call, context: RequestContext) -> Lease:
     prompt, most = needs.prompt_tokens, needs.max_tokens
     charge = None
     if context.spending is not None:
-        charge = context.spending.begin_charge((context.chain.budget, call.target.budget), call.target, prompt, most)
+        budgets = (context.chain.budget, call.target.budget, context.caller_budget)
+        charge = context.spending.begin_charge(budgets, call.target, prompt, most)
     return context.states.begin(
         call.target, call.key, prompt, most, now, reserved=call.reserved, placed=call.placed, charge=charge
     )

@@ -26,7 +26,9 @@ from router.plan.target import Target
 Messages = MessagesLike
 
 _LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
-_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages"}
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native"}
+
+_ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers"}  # what the file's params can add to a body
 
 
 def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> CompletionRequest:
@@ -142,6 +144,10 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
             extra[key] = value
         elif not getattr(request, key) and getattr(request, key) != 0:
             changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+    if request.native is not None:
+        # What it holds is the client's own: the provider says in its protocol's words what has been added.
+        added = tuple(name for name in changes if name in _ADDED)
+        changes["native"] = replace(request.native, added=added)
     if extra:
         changes["extra_body"] = {**extra, **(request.extra_body or {})}
     changed = replace(request, **changes)

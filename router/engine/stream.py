@@ -211,6 +211,6 @@ class LiveStream:
 
 
 def _going_on(request: CompletionRequest, text: str, *, prefill: bool) -> CompletionRequest:
-    """Make the request for the rest of an answer whose beginning is there."""
+    """Make the request for the rest of an answer whose beginning is there; its client's own body does not have that."""
     messages = (*request.messages, Message.assistant(text))
-    return replace(request, messages=messages if prefill else (*messages, Message.user(GO_ON)))
+    return replace(request, messages=messages if prefill else (*messages, Message.user(GO_ON)), native=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from router.config.schema import BudgetAmount
+from router.config.sections import BudgetAmount
 
 _MONTH = 2_629_746.0  # seconds of a mean month, by which the file's `month` is known
 
@@ -18,8 +18,8 @@ _MONDAY = 4 * 86_400.0  # 1970-01-05, in seconds since 1970
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A budget of so many US dollars in so many seconds. `owner` says whose it is: "route chat" or "provider
-    openai".
+    """A budget of so many US dollars in so many seconds. `owner` says whose it is: "route chat", "provider
+    openai" or "key alice".
     """
 
     owner: str
@@ -46,10 +46,10 @@ class Budget:
 
 
 def budget_of(scope: str, name: str, written: BudgetAmount | None) -> Budget | None:
-    """Compile the budget of a route or provider.
+    """Compile the budget of a route, a provider or a client's key.
 
     Args:
-        scope: "route" or "provider".
+        scope: "route", "provider" or "key".
         written: what the file says; None when it sets no budget.
     """
     return None if written is None else Budget(f"{scope} {name}", written.usd, written.per)

@@ -24,6 +24,7 @@ from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, RetryRules
+from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 
 
@@ -44,7 +45,8 @@ def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provid
         target_name(ref.model, ref.params): _direct(file, catalogue, ref.model, ref.params) for ref in _variants(file)
     }
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
-    return Plan(loaded.revision, file, chains, settings, catalogue, partial(_direct, file, catalogue), loaded)
+    direct = partial(_direct, file, catalogue)
+    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving_of(file), loaded)
 
 
 def _hedge(file: RoutesFile, route: str) -> HedgeRules | None:

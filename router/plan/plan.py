@@ -13,6 +13,7 @@ from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.rules import CacheRules, HedgeRules, RetryRules
+from router.plan.serving import Serving
 from router.plan.target import Target
 
 _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
@@ -71,6 +72,7 @@ class Plan:
     providers: Mapping[str, ProviderSettings]
     catalogue: ProviderCatalogue
     compile_direct: Callable[[str], Chain]  # of a model of the file, or of `provider/model-id`
+    serving: Serving
     loaded: LoadResult | None = None
 
     @property
@@ -88,6 +90,7 @@ class Plan:
         """All budgets of the file."""
         budgets = [self.budget_of(name) for name in self.file.providers]
         budgets += [chain.budget for chain in self.chains.values()]
+        budgets += self.serving.budgets.values()
         return tuple(budget for budget in budgets if budget is not None)
 
     def budget_of(self, provider: str) -> Budget | None:
@@ -121,10 +124,11 @@ class Plan:
         """The targets of each budget whose price is not known, by the budget's owner."""
         lacking: dict[str, set[str]] = {}
         for chain in self.chains.values():
-            for target in chain.targets:
-                if not is_known(target.capabilities.price) and not target.disabled:
-                    for budget in filter(None, (chain.budget, target.budget)):
-                        lacking.setdefault(budget.owner, set()).add(target.name)
+            unknown = [t for t in chain.targets if not is_known(t.capabilities.price) and not t.disabled]
+            asking = list(self.serving.budgets_for(chain.route)) if unknown else []
+            for target in unknown:
+                for budget in filter(None, (chain.budget, target.budget, *asking)):
+                    lacking.setdefault(budget.owner, set()).add(target.name)
         return lacking
 
     def chain(self, name: str) -> Chain | None:

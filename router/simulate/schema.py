@@ -17,7 +17,7 @@ from providers.errors import ErrorCode
 from providers.spelling import did_you_mean
 from router.config import units
 from router.config.json_schema import DIALECT, clean
-from router.config.schema import Section, key
+from router.config.sections import Section, key
 from router.config.values import Allowances, Count, Duration, Flag, Rate, Text, Wait
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution

@@ -55,7 +55,7 @@ def test_a_client_reads_the_same_error(name: str, code: ErrorCode) -> None:
     status, headers, body = told(name, ProviderError(code, TEXTS.get(code, "it went wrong"), retry_after=2.5))
     found = classify(status, msgspec.json.encode(body), headers, provider="p", model="m")
     assert found.code is SEEN.get(code, code)
-    assert found.message == TEXTS.get(code, "it went wrong")
+    assert found.message.endswith(TEXTS.get(code, "it went wrong"))
     assert found.retry_after == 2.5
 
 
@@ -131,6 +131,12 @@ def test_anthropics_clients_see_how_much_is_too_much() -> None:
     """They look for these words, and make the conversation shorter."""
     error = ProviderError(ErrorCode.CONTEXT_LENGTH_EXCEEDED, "too long", prompt_tokens=210, context_window=200)
     assert told("anthropic", error)[2]["error"]["message"] == "prompt is too long: 210 tokens > 200 maximum"
+    for words, message in (
+        ("too long", "prompt is too long: too long"),
+        ("Prompt is too long.", "Prompt is too long."),
+    ):
+        error = ProviderError(ErrorCode.CONTEXT_LENGTH_EXCEEDED, words, context_window=200)
+        assert told("anthropic", error)[2]["error"]["message"] == message
 
 
 REQUEST = CompletionRequest(model="m", messages=(Message.user("hi"),))

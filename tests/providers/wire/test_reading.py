@@ -62,7 +62,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, ErrorCode]] = [
     ("chat", {"max_tokens": 0}, "max_tokens", ErrorCode.INVALID_REQUEST),
     ("chat", {"stop": [1]}, "stop", ErrorCode.INVALID_REQUEST),
     ("chat", {"n": 2}, "n", ErrorCode.UNSUPPORTED),
-    ("chat", {"modalities": ["text", "audio"]}, "audio", ErrorCode.UNSUPPORTED),
+    ("chat", {"modalities": ["text", "audio"]}, "modalities", ErrorCode.UNSUPPORTED),
     ("chat", {"reasoning_effort": "some"}, "reasoning_effort", ErrorCode.INVALID_REQUEST),
     ("chat", {"tools": [{"type": "function"}]}, "tools[0]", ErrorCode.INVALID_REQUEST),
     ("chat", {"tool_choice": {"type": "x"}}, "tool_choice", ErrorCode.INVALID_REQUEST),
@@ -79,7 +79,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, ErrorCode]] = [
     ("anthropic", {"max_tokens": None}, "max_tokens", ErrorCode.INVALID_REQUEST),
     ("anthropic", {"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role", ErrorCode.INVALID_REQUEST),
     ("anthropic", {"messages": [{"role": "user"}]}, "messages[0].content", ErrorCode.INVALID_REQUEST),
-    ("anthropic", {"messages": [image("no base64!")]}, "messages[0].content[0].data", ErrorCode.INVALID_REQUEST),
+    ("anthropic", {"messages": [image("no base64!")]}, "messages[0].content[0].source.data", ErrorCode.INVALID_REQUEST),
     ("anthropic", {"system": [{"type": "text"}]}, "system[0].text", ErrorCode.INVALID_REQUEST),
     (
         "anthropic",
@@ -94,7 +94,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, ErrorCode]] = [
     ("ollama", {"messages": [{"role": "user", "images": ["?"]}]}, "messages[0].images", ErrorCode.INVALID_REQUEST),
     ("ollama", {"format": "xml"}, "format", ErrorCode.INVALID_REQUEST),
     ("ollama", {"think": "a lot"}, "think", ErrorCode.INVALID_REQUEST),
-    ("ollama", {"options": {"temperature": "hot"}}, "temperature", ErrorCode.INVALID_REQUEST),
+    ("ollama", {"options": {"temperature": "hot"}}, "options.temperature", ErrorCode.INVALID_REQUEST),
 ]
 
 

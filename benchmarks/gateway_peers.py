@@ -1,0 +1,109 @@
+"""The gateways that are compared: how each is installed, set up for the upstream, and started."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from benchmarks import environments
+from benchmarks.answers import MODEL
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "sk-benchmark-0123456789abcdef"
+OURS = "Signalbox serve"
+PORTKEY_VERSION = "1.15.2"
+# Portkey takes its target from headers; others read past them. `custom_host` is set when it starts.
+PORTKEY_HEADERS: dict[str, str] = {"x-portkey-provider": "openai"}
+
+Start = Callable[[str, int, Path, IO[str]], "subprocess.Popen[bytes]"]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One row of the table.
+
+    `start` is given the upstream's root, the port to listen on, a folder of its own, and where it may write.
+    """
+
+    name: str
+    start: Start
+    install: Callable[[], None]
+    model: str = "chat"
+    path: str = "/v1/chat/completions"
+    is_ours: bool = False
+
+
+def _run(command: list[str], folder: Path, log: IO[str], **env: str) -> subprocess.Popen[bytes]:
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**kept, **env})
+
+
+def _nothing() -> None:
+    """It is here already."""
+
+
+def _ours(upstream: str, port: int, folder: Path, log: IO[str]) -> subprocess.Popen[bytes]:
+    path = folder / "routes.yaml"
+    path.write_text(
+        f'providers:\n  p0: {{kind: openai, base_url: "{upstream}/ok/v1", api_key: k}}\n'
+        f"routes:\n  chat: {{targets: [p0/{MODEL}]}}\nserve:\n  keys: {{bench: {{key: {KEY}}}}}\n"
+    )
+    command = [sys.executable, "-m", "router.cli", "serve", str(path), "--listen", f"127.0.0.1:{port}"]
+    return _run(command, folder, log, PYTHONPATH=str(ROOT), SIGNALBOX_RUNTIME_DIR=str(folder / "run"))
+
+
+def _litellm(upstream: str, port: int, folder: Path, log: IO[str]) -> subprocess.Popen[bytes]:
+    python = Path(environments.folder() / "litellm_proxy" / "bin" / "python")
+    config = {
+        "model_list": [
+            {
+                "model_name": "chat",
+                "litellm_params": {"model": f"openai/{MODEL}", "api_base": f"{upstream}/ok/v1", "api_key": "k"},
+            }
+        ],
+        "general_settings": {"master_key": KEY},
+    }
+    path = folder / "config.yaml"
+    path.write_text(json.dumps(config))  # JSON is YAML
+    command = [str(python.with_name("litellm")), "--config", str(path), "--host", "127.0.0.1", "--port", str(port)]
+    return _run(
+        [*command, "--num_workers", "1", "--telemetry", "False"], folder, log, LITELLM_LOCAL_MODEL_COST_MAP="True"
+    )
+
+
+def _install_litellm() -> None:
+    environments.python_of("litellm_proxy", install=True)
+
+
+def _portkey(upstream: str, port: int, folder: Path, log: IO[str]) -> subprocess.Popen[bytes]:
+    PORTKEY_HEADERS["x-portkey-custom-host"] = f"{upstream}/ok/v1"
+    server = (
+        environments.folder() / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    )
+    return _run(["node", str(server), f"--port={port}", "--headless"], folder, log, NODE_ENV="production")
+
+
+def _install_portkey() -> None:
+    place = environments.folder() / "portkey"
+    if (place / "node_modules" / "@portkey-ai" / "gateway").exists():
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    package = f"@portkey-ai/gateway@{PORTKEY_VERSION}"
+    done = subprocess.run(
+        ["npm", "install", "--no-fund", "--no-audit", "--prefix", str(place), package], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"npm: {(done.stderr.strip().splitlines() or ['it failed'])[-1][:200]}")
+
+
+GATEWAYS = (
+    Gateway(OURS, _ours, _nothing, is_ours=True),
+    Gateway("LiteLLM proxy", _litellm, _install_litellm),
+    Gateway("Portkey gateway", _portkey, _install_portkey, model=MODEL),
+)

@@ -1,0 +1,192 @@
+"""A question to a model: from the client's body to the answer in the client's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from providers.errors import ErrorCode
+from providers.types import CompletionRequest, CompletionResponse, Native
+from providers.validation import validate
+from providers.wire.reading import Body, decode_body
+from providers.wire.writing import Head
+from router.gateway.admission import Admitted, admit
+from router.gateway.envelopes import Envelopes, Sealing
+from router.gateway.errors import Refused
+from router.gateway.exchange import Answered, Asked, json_answer
+from router.gateway.faces.face import Face
+from router.gateway.native import read_body, speaks
+from router.gateway.record import CANCELLED, Record
+from router.gateway.stream_body import StreamBody
+from router.gateway.writing import StreamWriting
+from router.plan.plan import Plan
+from router.plan.serving import Client, Serving
+
+if TYPE_CHECKING:
+    from router.engine.stream import RouterStream
+    from router.router import Router
+
+# What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
+_SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
+
+
+@dataclass(slots=True)
+class Call:
+    """One question of a client: whose it is, in which protocol, and what it is called."""
+
+    router: Router
+    plan: Plan
+    envelopes: Envelopes
+    face: Face
+    client: Client
+    record: Record
+    ended: Callable[[Record], None]  # told when the body of a stream has ended
+
+    @property
+    def ident(self) -> str:
+        """What the request is called, and what the ids of its answer are made from."""
+        return self.record.ident
+
+    @property
+    def serving(self) -> Serving:
+        return self.plan.serving
+
+    async def answer(self, asked: Asked) -> Answered:
+        """Answer what a body asks.
+
+        Raises:
+            SignalboxError: what the client is to be told.
+        """
+        raw = await asked.read(self.serving.max_body)
+        body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
+        head = Head(self.ident, "", time.time())
+        idle = self.face.without_model(body, head)
+        if idle is not None:
+            return json_answer(idle, headers=self.face.id_headers(self.ident))
+        request, untranslatable = read_body(self.face, body)
+        self.record.model = request.model
+        route = self.record.route = self.route_of(request.model)
+        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
+            raise untranslatable
+        request = self._of_client(request, asked, body)
+        if is_sealed:
+            request = self.envelopes.opened(request, self.plan)
+        if self.face.protocol is not None:
+            needed = "" if untranslatable is None else untranslatable.message
+            native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
+            request = replace(request, native=native)
+        validate(request)
+        admitted = admit(self.router.clients, self.client, request)
+        if self.face.wants_stream(body):
+            return await self._stream(request, route, body, head, admitted)
+        with admitted:
+            return await self._plain(request, route, body, head, admitted)
+
+    def route_of(self, model: str) -> str:
+        """Return what a client's name for a model leads to; raises Refused when it is nothing for this client."""
+        route = self.serving.route_of(model, self.client)
+        if route is None:
+            raise Refused(ErrorCode.MODEL_NOT_FOUND, f"The model '{model}' does not exist or you have no access to it.")
+        return route
+
+    def _of_client(self, request: CompletionRequest, asked: Asked, body: Body) -> CompletionRequest:
+        """Say whose request it is; nothing of that goes to a vendor."""
+        return replace(
+            request,
+            caller=self.client.name,
+            namespace=self.client.namespace,
+            affinity=_session(asked.headers, body),
+            user=request.user if self.serving.forward_user else None,
+        )
+
+    def _forwarded(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
+        return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
+
+    async def _plain(
+        self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
+    ) -> Answered:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        response = await self.router.ask(request, route=route, cache=self.client.cache)
+        self.record.take(response)
+        admitted.answered(response.usage)
+        sealing = self.sealing(response)
+        if response.native:
+            data = sealing.body(response.raw)
+            if self.face.keeps_name:
+                data = {**data, "model": body["model"]}
+        else:
+            head = replace(head, model=self.face.model_told(body, response.model))
+            data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
+        return json_answer(data, headers=self._headers(response, whole=True))
+
+    async def _stream(
+        self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
+    ) -> Answered:
+        if self.router.chain(route).on_stream_break == "continue":
+            request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
+        stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
+        writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
+        answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
+        self.record.streamed = True
+        with admitted:  # from then on `_ended` sees to it
+            await answer.first()
+        answer.when_ended(lambda: self._ended(answer, stream, admitted))
+        headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
+        return Answered(200, answer, {**headers, **self._headers(stream.response, whole=False)})
+
+    def _ended(self, answer: StreamBody, stream: RouterStream, admitted: Admitted) -> None:
+        """Note what came of a stream."""
+        record = self.record
+        record.take(stream.response)
+        if answer.first_at is not None:
+            record.first = answer.first_at - record.began
+        if answer.error is not None:
+            record.take_error(answer.error)
+            admitted.failed(stream.response)
+        elif not answer.finished:
+            record.code = CANCELLED
+            admitted.cancelled(stream.response)
+        else:
+            admitted.answered(stream.response.usage)
+        self.ended(record)
+
+    def sealing(self, response: CompletionResponse) -> Sealing:
+        """Return what closes the envelopes of an answer."""
+        called = self.plan.called(response.target) if response.target else None
+        return Sealing("/".join(called) if called else response.target or "", self.envelopes.ids)
+
+    def _headers(self, response: CompletionResponse, *, whole: bool) -> dict[str, str]:
+        """What the answer says of its way."""
+        headers = {**self.face.id_headers(self.ident), "x-signalbox-route": response.route or ""}
+        if response.target is not None:
+            headers["x-signalbox-target"] = response.target
+        if response.trace is not None:
+            headers["x-signalbox-attempts"] = str(len(response.trace.attempts))
+            if response.trace.cache:
+                headers["x-signalbox-cache"] = response.trace.cache
+        if whole and response.cost is not None:
+            headers["x-signalbox-cost"] = f"{response.cost:.6f}"
+        return headers
+
+
+def _session(headers: Mapping[str, str], body: Body) -> str | None:
+    """What the requests of one conversation have in common, by the client's word; None where it says nothing."""
+    for name in _SESSION_HEADERS:
+        if value := headers.get(name):
+            return value
+    metadata: Any = body.get("metadata")
+    value = body.get("prompt_cache_key") or (metadata.get("user_id") if isinstance(metadata, dict) else None)
+    return value if isinstance(value, str) and value else None
+
+
+def new_ident() -> str:
+    """Make what a request is called by: 24 letters and digits."""
+    return secrets.token_hex(12)

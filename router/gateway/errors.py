@@ -1,0 +1,127 @@
+"""What a client is told of each failure: the status, the words of its protocol, and whether to try again.
+
+The engine has tried already, so that most failures say `x-should-retry: false`: the official SDKs obey it
+(openai-python and anthropic-sdk-python, `_should_retry`), and their own tries do not multiply the engine's. A failure
+of a vendor's key is told as one of the gateway, 502: a client that reads 401 logs its user out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from providers.errors import ErrorCode, ProviderError, SignalboxError
+from providers.wire.reading import BadRequest
+from providers.wire.writing import Upstream
+from router.errors import RouteExhausted, RouterClosed, UnknownRoute
+
+_SOON = 60.0  # seconds: a client that is told to come back later than this does better to give up
+_RETRIED = frozenset({ErrorCode.OVERLOADED})
+_MAY_PASS = frozenset({ErrorCode.RATE_LIMITED})  # where it is soon
+# What the vendor says to the gateway, not to its client.
+_UPSTREAM = frozenset(
+    {
+        ErrorCode.AUTHENTICATION,
+        ErrorCode.PERMISSION_DENIED,
+        ErrorCode.MODEL_NOT_FOUND,
+        ErrorCode.QUOTA_EXHAUSTED,
+        ErrorCode.SERVER_ERROR,
+        ErrorCode.CONNECTION_FAILED,
+        ErrorCode.PROTOCOL_ERROR,
+        ErrorCode.STREAM_INTERRUPTED,
+        ErrorCode.CANCELLED,
+    }
+)
+# One sentence for each: a vendor's own words may name its account, and are the operator's to read.
+_SENTENCES: Mapping[ErrorCode, str] = MappingProxyType(
+    {
+        ErrorCode.AUTHENTICATION: "a vendor refuses the key that this gateway has for it",
+        ErrorCode.PERMISSION_DENIED: "this gateway's key has no access to the model at its vendor",
+        ErrorCode.MODEL_NOT_FOUND: "the vendor does not know the model that this gateway asks it for",
+        ErrorCode.QUOTA_EXHAUSTED: "what this gateway may spend for this model is used up",
+        ErrorCode.RATE_LIMITED: "all models that could answer are at their rate limit",
+        ErrorCode.OVERLOADED: "all models that could answer are overloaded or failing at the moment",
+        ErrorCode.SERVER_ERROR: "the vendor failed",
+        ErrorCode.TIMEOUT: "the vendor did not answer in time",
+        ErrorCode.CONNECTION_FAILED: "the vendor can't be reached",
+        ErrorCode.PROTOCOL_ERROR: "the vendor's answer can't be read",
+        ErrorCode.STREAM_INTERRUPTED: "the vendor's stream broke off",
+        ErrorCode.CANCELLED: "the call was cancelled",
+    }
+)
+
+
+class Refused(ProviderError):
+    """What the gateway itself refuses: the client's key, name, limit or budget. It is told as it is.
+
+    Args:
+        status: the HTTP status where it is not that of the code.
+        should_retry: what `x-should-retry` says.
+        kind: OpenAI's `type`, where it is not that of the code.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        status: int | None = None,
+        should_retry: bool = False,
+        retry_after: float | None = None,
+        kind: str | None = None,
+    ) -> None:
+        super().__init__(code, message, status=status, retry_after=retry_after)
+        self.should_retry = should_retry
+        self.kind = kind
+
+
+class BodyTooLarge(Refused):
+    """The body has more bytes than are read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(ErrorCode.REQUEST_TOO_LARGE, f"the body has more than {limit} bytes, which is the most here")
+
+
+def told(error: BaseException, *, expose: bool = False) -> ProviderError:
+    """Return an error as the client is told it: one that `providers.wire` can write.
+
+    Args:
+        expose: with the vendor's own words.
+    """
+    if isinstance(error, BadRequest | Refused):
+        return error
+    if isinstance(error, UnknownRoute):
+        return Refused(ErrorCode.MODEL_NOT_FOUND, str(error))
+    if isinstance(error, RouterClosed):
+        return Refused(ErrorCode.OVERLOADED, "this gateway is shutting down", should_retry=True)
+    if isinstance(error, RouteExhausted | ProviderError):
+        return _of_the_engine(error, expose)
+    return Upstream("internal", "this gateway failed; its log has the reason")
+
+
+def _of_the_engine(error: RouteExhausted | ProviderError, expose: bool) -> ProviderError:
+    code = error.code
+    words = _SENTENCES.get(code) or str(getattr(error, "message", error)).partition("\n")[0]
+    if expose:
+        words = f"{words}: {error}"
+    if code in _UPSTREAM:
+        return Upstream(str(code), words)
+    out = ProviderError(code, words, retry_after=error.retry_after)
+    if isinstance(error, ProviderError):
+        out.context_window, out.prompt_tokens = error.context_window, error.prompt_tokens
+    return out
+
+
+def should_retry(error: ProviderError) -> bool:
+    """Say whether the client does well to ask again, on its own."""
+    if isinstance(error, Refused):
+        return error.should_retry
+    if isinstance(error, Upstream):
+        return False
+    soon = error.retry_after is not None and error.retry_after <= _SOON
+    return error.code in _RETRIED or (error.code in _MAY_PASS and soon)
+
+
+def is_expected(error: BaseException) -> bool:
+    """Say whether an error is one that is raised on purpose, and so needs no trace in the log."""
+    return isinstance(error, SignalboxError)

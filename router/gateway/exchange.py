@@ -1,0 +1,53 @@
+"""What the gateway is asked and what it answers, whatever server carries it: no type of an HTTP library is here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from providers.wire.writing import encode
+
+JSON = "application/json"
+
+
+@dataclass(slots=True)
+class Asked:
+    """One HTTP request.
+
+    `path` is decoded and has no query, `query` is as it came. `headers` find a name in lower case. `read` gives the
+    body as it came, and raises `BodyTooLarge` when it has more than so many bytes. `peer` is the client's address; ""
+    behind a Unix socket.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    read: Callable[[int], Awaitable[bytes]]
+    peer: str = ""
+
+
+class Body(Protocol):
+    """A body that comes piece by piece. Whoever stops reading it closes it, which ends the vendor's call."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+    def fail(self, error: Exception) -> None:
+        """End it early: the client is told this error, as its protocol has it."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """One HTTP answer; `body` is whole, or comes piece by piece."""
+
+    status: int
+    body: bytes | Body = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answered:
+    """Answer with JSON."""
+    return Answered(status, encode(data), {"content-type": JSON, **(headers or {})})

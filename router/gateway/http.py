@@ -1,0 +1,87 @@
+"""Carries the gateway's requests over aiohttp's server, the same that the simulator runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from providers.errors import ErrorCode
+from providers.wire.reading import BadRequest
+from router.gateway.connection import Bounds, Connections
+from router.gateway.errors import Refused
+from router.gateway.exchange import Answered, Asked
+from router.gateway.gateway import Gateway
+from router.gateway.inflate import read_body
+
+_NAME = {"server": "signalbox"}  # what and which version runs beneath is nobody's business
+
+
+def server_of(gateway: Gateway, bounds: Bounds | None = None) -> Connections:
+    """Make the server of a gateway: it gives the protocol of each new connection to `loop.create_server`, or is handed
+    to aiohttp's `ServerRunner`.
+
+    Args:
+        bounds: other times than the usual ones, for tests.
+    """
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return await _respond(server, request, await gateway.handle(_asked(request, server.bounds)))
+
+    server = Connections(handle, bounds=bounds or Bounds(), most=lambda: gateway.router.plan.serving.max_connections)
+    return server
+
+
+def _asked(request: web.BaseRequest, bounds: Bounds) -> Asked:
+    async def read(limit: int) -> bytes:
+        return await _read(request, bounds, limit)
+
+    return Asked(request.method, request.path, request.query_string, request.headers, read, request.remote or "")
+
+
+async def _read(request: web.BaseRequest, bounds: Bounds, limit: int) -> bytes:
+    try:
+        async with asyncio.timeout(bounds.body) as within:
+            encoding = request.headers.get("content-encoding", "")
+            return await read_body(_pieces(request), encoding, request.content_length, limit)
+    except TimeoutError:
+        if not within.expired():
+            raise
+        raise Refused(
+            ErrorCode.INVALID_REQUEST, f"the body was not there after {bounds.body:.0f} s", status=408
+        ) from None
+    except web.RequestPayloadError:
+        raise BadRequest("the body is not sent as HTTP has it") from None
+
+
+async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    content = request.content
+    if content.is_eof():
+        yield content.read_nowait()
+        return
+    if request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits for it before a large body
+    async for data in content.iter_any():
+        yield data
+
+
+async def _respond(server: Connections, request: web.BaseRequest, answered: Answered) -> web.StreamResponse:
+    body, headers = answered.body, {**answered.headers, **_NAME}
+    response: web.StreamResponse
+    if isinstance(body, bytes):
+        response = web.Response(body=body, status=answered.status, headers=headers)
+        if server.is_closing or not request.content.is_eof():  # the rest of its body is in the next request's way
+            response.force_close()
+        return response
+    try:
+        response = web.StreamResponse(status=answered.status, headers=headers)
+        if server.is_closing:
+            response.force_close()
+        await response.prepare(request)
+        async for data in body:
+            await response.write(data)
+        await response.write_eof()
+    finally:
+        await body.aclose()
+    return response

@@ -1,0 +1,122 @@
+"""The lists of models and the small questions of each protocol, answered out of the plan: no vendor is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+from providers.errors import ErrorCode
+from providers.types import ModelCapabilities
+from providers.wire.reading import decode_body
+from router.gateway.completion import Call
+from router.gateway.errors import Refused
+from router.gateway.exchange import Answered, Asked, json_answer
+from router.gateway.paths import What
+
+_VERSION = "0.24.0"  # of Ollama's interface; clients ask for at least 0.6.4 and read nothing but numbers
+_STARTED = time.time()  # what "created" says: nothing older is known of a route
+_LATEST = ":latest"  # the tag that Ollama's clients add to a name
+_CAN = (("tools", "tools"), ("vision", "vision"), ("thinking", "thinking"))
+
+
+async def answer_about_models(call: Call, what: What, path: str, asked: Asked) -> Answered:
+    """Answer everything but questions to a model."""
+    headers = dict(call.face.id_headers(call.ident))
+    if what == "running":
+        return Answered(200, b"Ollama is running", {"content-type": "text/plain; charset=utf-8", **headers})
+    if what == "manage":
+        return json_answer(
+            {"error": "this is a router: its models are those of its file, and it loads none"}, 501, headers
+        )
+    if what == "models":
+        return json_answer(_models(call, path, asked), headers=headers)
+    names = call.serving.listed_for(call.client)
+    if what == "tags":
+        return json_answer({"models": [_tag(name) for name in names]}, headers=headers)
+    if what == "ps":
+        return json_answer({"models": []}, headers=headers)
+    if what == "version":
+        return json_answer({"version": _VERSION}, headers=headers)
+    return json_answer(_shown(call, decode_body(await asked.read(call.serving.max_body))), headers=headers)
+
+
+def _models(call: Call, path: str, asked: Asked) -> dict[str, Any]:
+    names = call.serving.listed_for(call.client)
+    is_anthropic = bool(asked.headers.get("anthropic-version"))
+    _, _, one = path.partition("models/")
+    if one:
+        if one not in names and call.serving.route_of(one, call.client) is None:
+            raise Refused(ErrorCode.MODEL_NOT_FOUND, f"The model '{one}' does not exist or you have no access to it.")
+        return _anthropic(one) if is_anthropic else _openai(one)
+    query = parse_qs(asked.query)
+    if is_anthropic:
+        return _page(names, query)
+    listed: dict[str, Any] = {"object": "list", "data": [_openai(name) for name in names]}
+    if "client_version" in query:  # Codex: it fails without this list, and keeps its own data where it is empty
+        listed["models"] = []
+    return listed
+
+
+def _openai(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": int(_STARTED), "owned_by": "signalbox"}
+
+
+def _anthropic(name: str) -> dict[str, Any]:
+    created = datetime.fromtimestamp(_STARTED, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"type": "model", "id": name, "display_name": name, "created_at": created}
+
+
+def _page(names: tuple[str, ...], query: dict[str, list[str]]) -> dict[str, Any]:
+    after, limit = query.get("after_id", [""])[0], query.get("limit", ["20"])[0]
+    start = names.index(after) + 1 if after in names else 0
+    size = min(1000, max(1, int(limit))) if limit.isdigit() else 20
+    shown = names[start : start + size]
+    ends = {"first_id": shown[0] if shown else None, "last_id": shown[-1] if shown else None}
+    return {"data": [_anthropic(name) for name in shown], "has_more": start + size < len(names), **ends}
+
+
+def _tag(name: str) -> dict[str, Any]:
+    modified = datetime.fromtimestamp(_STARTED, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    tagged = name if ":" in name else name + _LATEST
+    return {
+        "name": tagged,
+        "model": tagged,
+        "modified_at": modified,
+        "size": 0,
+        "digest": hashlib.sha256(name.encode()).hexdigest(),
+        "details": _DETAILS,
+    }
+
+
+_DETAILS = {
+    "parent_model": "",
+    "format": "signalbox",
+    "family": "signalbox",
+    "families": ["signalbox"],
+    "parameter_size": "",
+    "quantization_level": "",
+}
+
+
+def _shown(call: Call, body: dict[str, Any]) -> dict[str, Any]:
+    name = body.get("model") or body.get("name")
+    route = call.route_of(name if isinstance(name, str) else "")
+    chain = call.router.chain(route)
+    first: list[ModelCapabilities] = [target.capabilities for target in chain.tiers[0].targets]
+    can = ["completion", *(word for field, word in _CAN if all(getattr(one, field) for one in first))]
+    windows = [one.context_window for one in first if one.context_window]
+    info: dict[str, Any] = {"general.architecture": "signalbox"}
+    if windows:
+        info["signalbox.context_length"] = min(windows)
+    return {
+        "modelfile": "",
+        "parameters": "",
+        "template": "",
+        "details": _DETAILS,
+        "model_info": info,
+        "capabilities": can,
+        "modified_at": datetime.fromtimestamp(_STARTED, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }

@@ -1,0 +1,83 @@
+"""Clients' own bodies, for vendors that speak the client's protocol: those go through unread.
+
+What such a body has that no other protocol can say (a vendor's own blocks, tools and fields) is left out of what is
+read of it: limits, windows and the cache go by the rest, and targets of other protocols are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from providers.base import SpeaksProtocol
+from providers.errors import ErrorCode
+from providers.types import CompletionRequest
+from providers.wire.reading import BadRequest, Body
+from router.gateway.faces.face import Face
+from router.plan.plan import Chain
+
+if TYPE_CHECKING:
+    from router.router import Router
+
+_MOST_LEFT_OUT = 64  # places of a body
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def read_body(face: Face, body: Body) -> tuple[CompletionRequest, BadRequest | None]:
+    """Read a request, and what of it no other protocol can say; None where all of it can be said.
+
+    Raises:
+        BadRequest: it makes no sense in its own protocol.
+    """
+    first: BadRequest | None = None
+    for _ in range(_MOST_LEFT_OUT):
+        try:
+            return face.read(body), first
+        except BadRequest as error:
+            first = first or error
+            if face.protocol is None or first.code is not ErrorCode.UNSUPPORTED or not error.param:
+                raise first from None
+            shorter = _without(body, [name or int(place) for name, place in _STEP.findall(error.param)])
+            if shorter is None:
+                raise first from None
+            body = shorter
+    assert first is not None, "each round but the last has returned, or found something"
+    raise first
+
+
+def _without(value: Any, steps: list[str | int]) -> Any:
+    """A copy without what a path leads to: the innermost element of a list on it, else its first field."""
+    lists = [place for place, step in enumerate(steps) if isinstance(step, int)]
+    return _cut(value, steps[: lists[-1] + 1] if lists else steps[:1])
+
+
+def _cut(value: Any, steps: list[str | int]) -> Any:
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        if not isinstance(value, list) or step >= len(value):
+            return None
+        if not rest:
+            return [*value[:step], *value[step + 1 :]]
+        inner = _cut(value[step], rest)
+        return None if inner is None else [*value[:step], inner, *value[step + 1 :]]
+    if not isinstance(value, Mapping) or step not in value:
+        return None
+    if not rest:
+        return {key: each for key, each in value.items() if key != step}
+    inner = _cut(value[step], rest)
+    return None if inner is None else {**value, step: inner}
+
+
+def speaks(router: Router, chain: Chain, face: Face, request: CompletionRequest) -> bool:
+    """Say whether a target of the chain takes the client's own body."""
+    for target in chain.targets:
+        provider = router.provider_of(target)
+        if (
+            isinstance(provider, SpeaksProtocol)
+            and provider.wire(replace(request, model=target.model)) == face.protocol
+        ):
+            return True
+    return False
