@@ -16,13 +16,13 @@ from providers.wire.reading import (
     Body,
     base64_data,
     flag,
-    inside,
     mapping,
     missing,
     read_each,
     required_text,
     text,
     unsupported,
+    within,
 )
 
 # Claude Code's first block is no part of the prompt, and its text changes with every request.
@@ -98,7 +98,7 @@ def _mark(block: Body) -> Any:
 
 def _image(block: Body) -> ImagePart:
     source = mapping(block, "source")
-    with inside("source"):
+    with within("source"):
         if source.get("type") == "url":
             return ImagePart(url=required_text(source, "url"))
         return ImagePart(data=_data(source), media_type=required_text(source, "media_type"))
@@ -107,7 +107,7 @@ def _image(block: Body) -> ImagePart:
 def _document(block: Body) -> FilePart:
     source = mapping(block, "source")
     title = text(block, "title")
-    with inside("source"):
+    with within("source"):
         if source.get("type") == "text":
             return FilePart(required_text(source, "data").encode(errors="replace"), "text/plain", title)
         if source.get("type") == "content":

@@ -28,7 +28,6 @@ from providers.wire.reading import (
     count,
     effort,
     flag,
-    inside,
     mapping,
     missing,
     number,
@@ -36,6 +35,7 @@ from providers.wire.reading import (
     required_text,
     strings,
     text,
+    within,
 )
 from providers.wire.writing import Block, BlockWriter, Head, event, retry_headers, status_of, template
 
@@ -96,14 +96,14 @@ def wants_stream(body: Body) -> bool:
 
 def _user(body: Body) -> str | None:
     metadata = mapping(body, "metadata")
-    with inside("metadata"):
+    with within("metadata"):
         return text(metadata, "user_id")
 
 
 def _tools(body: Body) -> dict[str, Any]:
     tools = tuple(tool for tool in read_each(body, "tools", _tool) if tool is not None)
     choice = mapping(body, "tool_choice")
-    with inside("tool_choice"):
+    with within("tool_choice"):
         single = flag(choice, "disable_parallel_tool_use")
     return {
         "tools": tools,
@@ -142,7 +142,7 @@ def _thinking(body: Body) -> Thinking | None:
     if kind == "adaptive":
         return level or "high"
     if kind == "enabled":
-        with inside("thinking"):
+        with within("thinking"):
             budget = count(asked, "budget_tokens")
             if budget is None:
                 raise missing("budget_tokens")
@@ -155,12 +155,12 @@ def _thinking(body: Body) -> Thinking | None:
 def _format(body: Body) -> dict[str, Any] | None:
     """The schema of the answer; before `output_config` it stood in `output_format`."""
     config = mapping(body, "output_config")
-    with inside("output_config"):
+    with within("output_config"):
         wanted = mapping(config, "format")
     wanted, where = (wanted, "output_config.format") if wanted else (mapping(body, "output_format"), "output_format")
     if not wanted:
         return None
-    with inside(where):
+    with within(where):
         if wanted.get("type") != "json_schema":
             raise BadRequest("type: Input should be 'json_schema'", "type")
         schema = mapping(wanted, "schema")

@@ -80,16 +80,20 @@ def read_generate_request(body: Body) -> CompletionRequest:
     for name in ("suffix", "raw", "context", "template"):
         if body.get(name):
             raise unsupported("this means nothing elsewhere; use /api/chat", name)
-    prompt, system = text(body, "prompt") or "", text(body, "system")
-    if not prompt and not body.get("images"):
+    prompt, system = text(body, "prompt"), text(body, "system")
+    asked = Message("user", _content(prompt or "", body))
+    if not prompt:
         return _request(body, (), ())
-    asked = Message("user", _content(prompt, body))
     return _request(body, (Message("system", system), asked) if system else (asked,), ())
 
 
-def is_load(request: CompletionRequest) -> bool:
-    """Whether a request only loads the model, or lets go of it: no model answers it, but `render_load` does."""
-    return not request.messages
+def is_load(body: Body, *, generate: bool = False) -> bool:
+    """Whether a request only loads the model, or lets go of it: no model answers it, but `render_load` does.
+
+    Args:
+        generate: it is one to /api/generate.
+    """
+    return not body.get("prompt" if generate else "messages")
 
 
 def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> CompletionRequest:

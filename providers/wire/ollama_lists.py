@@ -35,14 +35,9 @@ def render_tags(names: Iterable[str], modified: float) -> dict[str, Any]:
     return {"models": [{**_model(name), "modified_at": _time(modified)} for name in names]}
 
 
-def render_ps(names: Iterable[str], expires: float) -> dict[str, Any]:
-    """The answer to /api/ps: the models that are loaded, which those of a router are at all times.
-
-    Args:
-        names: of the models, with or without `:latest`.
-        expires: until when they are, in seconds since 1970.
-    """
-    return {"models": [{**_model(name), "expires_at": _time(expires), "size_vram": 0} for name in names]}
+def render_ps() -> dict[str, Any]:
+    """The answer to /api/ps: a router has no model loaded."""
+    return {"models": []}
 
 
 def render_show(capabilities: ModelCapabilities, modified: float) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from providers.wire.reading import (
     count,
     effort,
     flag,
-    inside,
     integer,
     mapping,
     missing,
@@ -30,6 +29,7 @@ from providers.wire.reading import (
     strings,
     text,
     unsupported,
+    within,
 )
 from providers.wire.writing import (
     Head,
@@ -102,7 +102,7 @@ def wants_stream(body: Body) -> bool:
 def wants_usage(body: Body) -> bool:
     """Whether a stream ends with its usage: unasked, it breaks clients."""
     options = mapping(body, "stream_options")
-    with inside("stream_options"):
+    with within("stream_options"):
         return flag(options, "include_usage") is True
 
 
@@ -134,7 +134,7 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     content = message.get("content")
     for place, part in enumerate(content if isinstance(content, list) else ()):
         if isinstance(part, dict):
-            with inside(f"content[{place}]"):
+            with within(f"content[{place}]"):
                 _check_part(part)
     return message
 
@@ -145,7 +145,7 @@ def _check_part(part: dict[str, Any]) -> None:
     text(part, "refusal")
     image = part.get("image_url")
     if isinstance(image, dict):
-        with inside("image_url"):
+        with within("image_url"):
             text(image, "url")
             text(image, "detail")
 
@@ -153,7 +153,7 @@ def _check_part(part: dict[str, Any]) -> None:
 def _check_call(call: dict[str, Any]) -> None:
     text(call, "id")
     function = mapping(call, "function")
-    with inside("function"):
+    with within("function"):
         text(function, "name")
         if not isinstance(function.get("arguments"), str | dict | None):
             raise BadRequest("arguments: a string is expected", "arguments")
@@ -185,9 +185,9 @@ def _tools(body: Body) -> dict[str, Any]:
     with about("tools"):
         tools = coerce.coerce_tools(given)
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        with inside("tool_choice"):
+        with within("tool_choice"):
             allowed = mapping(choice, "allowed_tools")
-            with inside("allowed_tools"):
+            with within("allowed_tools"):
                 names = set(read_each(allowed, "tools", lambda tool: text(mapping(tool, "function"), "name")))
         tools = tuple(tool for tool in tools if tool.name in names)
         choice = allowed.get("mode")
@@ -199,7 +199,7 @@ def _tools(body: Body) -> dict[str, Any]:
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     function = mapping(tool, "function")
-    with inside("function"):
+    with within("function"):
         _function(function)
     return tool
 
@@ -217,9 +217,9 @@ def _response_format(body: Body) -> Any:
     wanted = mapping(body, "response_format")
     if not wanted:
         return None
-    with inside("response_format"):
+    with within("response_format"):
         schema = mapping(wanted, "json_schema")
-        with inside("json_schema"):
+        with within("json_schema"):
             text(schema, "name")
             text(schema, "description")
             mapping(schema, "schema")

@@ -53,7 +53,7 @@ def unsupported(message: str, param: str) -> BadRequest:
     return BadRequest(f"{param}: {message}", param, code=ErrorCode.UNSUPPORTED)
 
 
-class inside:  # in lower case as contextlib's own; a class costs a third of what its decorator makes
+class within:  # in lower case as contextlib's own; a class costs a third of what its decorator makes
     """A BadRequest within is one of a field of this object, such as `metadata`."""
 
     __slots__ = ("_where",)
@@ -69,7 +69,7 @@ class inside:  # in lower case as contextlib's own; a class costs a third of wha
             raise error.inside(self._where) from None
 
 
-class about(inside):
+class about(within):
     """An error of `providers.coerce` within is a BadRequest of this field."""
 
     __slots__ = ()
@@ -164,7 +164,7 @@ def read_each(body: Body, name: str, read: Callable[[dict[str, Any]], Value]) ->
         return []
     values = []
     for place, entry in enumerate(objects(body, name)):
-        with inside(f"{name}[{place}]"):
+        with within(f"{name}[{place}]"):
             values.append(read(entry))
     return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +23,7 @@ LEAST_KEY = 20  # characters: shorter ones can be guessed
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NO_NAME = "anonymous"  # what callers without a key are called
 _SENDABLE = re.compile(r"[!-~]+")  # what a header takes without escapes (RFC 9110, section 5.5)
+_MOST_WORKERS = 256  # whose ports are compared
 _MAX_COMPARISONS = 10_000  # of names with patterns: beyond 140 patterns not all are compared
 # They say what a body is or how it may be answered, or where a request came from: the first are ours, and the second
 # nobody's business.
@@ -158,21 +160,35 @@ class ServeRules:
 
     def _listen(self, *, has_keys: bool, anonymous: Node | None) -> None:
         taken: list[tuple[Address, Node]] = []
-        for node in (*_items(self._child("listen"))[:MAX_ADDRESSES], *filter(None, [self._child("metrics", "listen")])):
-            try:
-                address = read_address(node.value)
-            except ValueError:
-                continue  # has been told
-            clash = next((other for other in taken if address.clashes(other[0])), None)
-            if clash is not None:
-                text = f"it can't be had beside {clash[0]} (line {clash[1].at[0]}), which takes the same port"
-                text = f"the address {address} is here twice" if address == clash[0] else text
-                self._error(node, text)
+        for node in _items(self._child("listen"))[:MAX_ADDRESSES]:
+            address = _address(node)
+            if address is None:
+                continue
+            self._taken(node, address, taken)
             taken.append((address, node))
-            if node.path[1] != "metrics":
-                why = why_not_open(address, has_keys=has_keys, has_anonymous=anonymous is not None)
-                if why:
-                    self._error(node, why)
+            why = why_not_open(address, has_keys=has_keys, has_anonymous=anonymous is not None)
+            if why:
+                self._error(node, why)
+        metrics = self._child("metrics", "listen")
+        first = _address(metrics)
+        if metrics is None or first is None:
+            return
+        for number in range(max(1, min(_count(self._child("workers")), _MOST_WORKERS))):
+            address = replace(first, port=first.port + number if first.port else 0)
+            if self._taken(metrics, address, taken):
+                break
+
+    def _taken(self, node: Node, address: Address, taken: list[tuple[Address, Node]]) -> bool:
+        """Tell of an address that can't be had beside those taken before."""
+        other, where = next((pair for pair in taken if address.clashes(pair[0])), (None, node))
+        if other is None:
+            return False
+        if address == other:
+            text = f"the address {address} is here twice (line {where.at[0]})"
+        else:
+            text = f"{address} can't be had beside {other} (line {where.at[0]}), which takes the same port"
+        self._error(node, text)
+        return True
 
     # --- names
 
@@ -284,6 +300,13 @@ def _covering(glob: str) -> re.Pattern[str]:
     return re.compile(
         "".join({"*": ".*", "?": "[^*]"}.get(part, re.escape(part)) for part in re.sub(r"\*+", "*", glob))
     )
+
+
+def _address(node: Node | None) -> Address | None:
+    try:
+        return None if node is None or node.unset else read_address(node.value)
+    except ValueError:
+        return None  # has been told
 
 
 def _count(node: Node | None) -> int:

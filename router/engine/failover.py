@@ -364,9 +364,8 @@ def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderEr
 
 
 def _begin(call: Call, context: RequestContext) -> Lease:
-    now, needs = context.clock(), context.requirements
-    prompt, most = needs.prompt_tokens, needs.max_tokens
-    charge = None
+    now, charge = context.clock(), None
+    prompt, most = context.requirements.prompt_tokens, context.requirements.max_tokens
     if context.spending is not None:
         budgets = (context.chain.budget, call.target.budget, context.caller_budget)
         charge = context.spending.begin_charge(budgets, call.target, prompt, most)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from math import inf
+from typing import NamedTuple
 
 from providers.types import Usage
 from router.plan.pricing import exact
 from router.telemetry import sketch
-from router.telemetry.sketch import Sketch
+from router.telemetry.sketch import Packed, Sketch
 from router.views.figures import Counts, Quantiles
 
 # What adds up by itself. The names are those of `Counts`; streams flow for `stream_seconds` in all.
@@ -191,3 +192,27 @@ class CallCounter:
         self.identity = identity
         self.total = Totals()  # of all closed buckets
         self.bucket = Bucket(self, 0, -inf)
+
+
+class Source(NamedTuple):
+    """What counted: see `CallCounter`; without an identity, for all targets of a provider."""
+
+    kind: str
+    route: str
+    provider: str
+    identity: str = ""
+
+
+class Kept:
+    """What plots show of a second, in little memory: five minutes of it are kept for each route and provider."""
+
+    __slots__ = ("calls", "cost", "counter", "failed", "first_token", "latency", "unpriced")
+
+    def __init__(self, counter: Source, sums: Totals) -> None:
+        self.counter = counter
+        self.calls = sums.calls
+        self.failed = sums.failed
+        self.cost = sums.cost
+        self.unpriced = sums.unpriced
+        self.latency = Packed(sums.latency)
+        self.first_token = self.latency if sums.first_token == sums.latency else Packed(sums.first_token)

@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
@@ -23,7 +23,7 @@ from providers.harmless import harmless
 from providers.printable import one_line
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.plan.target import Target, names_of
-from router.telemetry.buckets import Bucket, CallCounter
+from router.telemetry.buckets import Bucket, CallCounter, Kept, Source, Totals
 from router.telemetry.capture import Capture, captured
 from router.telemetry.events import Change, breaker_changed, held
 from router.views.events import Event
@@ -45,7 +45,7 @@ _TARGETS = 2048  # of one route that are told apart
 _UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
 _AT_ONCE = 30  # buckets that are merged at a step, when their second leaves the window
 
-Merged: TypeAlias = dict[tuple[str, str, str], Bucket]  # by kind, route and provider
+Merged: TypeAlias = dict[Source, Totals]  # without identities
 
 
 class Listener(Protocol):
@@ -110,7 +110,7 @@ class Telemetry:
         self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the buckets of each second of the window
         self.leaving: deque[tuple[int, list[Bucket], Merged]] = deque()  # those that are being merged
-        self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
+        self.older: deque[tuple[int, list[Kept]]] = deque()  # and of the rest of what is kept
         self.unsummed: list[Bucket] | None = None  # closed since the totals were read; None while nobody reads them
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
         self.adopt(plan)
@@ -237,20 +237,21 @@ class Telemetry:
         for bucket in buckets[-_AT_ONCE:]:
             self.close_bucket(bucket)
             counter = bucket.counter
-            key = (counter.kind, counter.route, counter.provider)
-            if key not in merged:  # plots tell providers and routes apart, but no targets
-                merged[key] = Bucket(CallCounter(*key), past, bucket.ends)
-                merged[key].closed = True  # it only adds up
-            merged[key].add(bucket)
+            source = Source(counter.kind, counter.route, counter.provider)
+            if source not in merged:  # plots tell providers and routes apart, but no targets
+                merged[source] = Totals()
+            merged[source].add(bucket)
         del buckets[-_AT_ONCE:]
         if not buckets:
             self.leaving.popleft()
-            self.older.append((past, list(merged.values())))
+            self.older.append((past, [Kept(*each) for each in merged.items()]))
 
-    def seconds(self) -> list[tuple[int, list[Bucket]]]:
+    def seconds(self) -> list[tuple[int, Sequence[Bucket | Kept]]]:
         """Return the buckets of all seconds that are kept, the oldest first; some may still be written."""
-        leaving = [(past, [*merged.values(), *buckets]) for past, buckets, merged in self.leaving]
-        return [*self.older, *leaving, *((second, list(buckets)) for second, buckets in self.recent)]
+        seconds: list[tuple[int, Sequence[Bucket | Kept]]] = [*self.older]
+        for past, buckets, merged in self.leaving:
+            seconds.append((past, [*(Kept(*each) for each in merged.items()), *buckets]))
+        return seconds + [(second, list(buckets)) for second, buckets in self.recent]
 
 
 class RequestRecorder(msgspec.Struct, eq=False, weakref=True):

@@ -15,7 +15,7 @@ import struct
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -24,6 +24,20 @@ _UPPER = 3 if sys.byteorder == "little" else 0  # of its four parts of 16 bits, 
 _FEW = 12  # durations that are counted sooner than a Counter is made
 
 Sketch: TypeAlias = dict[int, int]  # bucket: count
+
+
+class Packed:
+    """A sketch that is only kept, to be added to others later: a tenth of a dict's memory."""
+
+    __slots__ = ("_buckets", "_counts")
+
+    def __init__(self, sketch: Sketch) -> None:
+        self._buckets = array("H", sketch)
+        self._counts = array("I", sketch.values())
+
+    def items(self) -> Iterable[tuple[int, int]]:
+        """Return the buckets with their counts."""
+        return zip(self._buckets, self._counts, strict=True)
 
 
 def count(sketch: Sketch, durations: array[float]) -> None:
@@ -36,7 +50,7 @@ def count(sketch: Sketch, durations: array[float]) -> None:
         sketch[bucket] = sketch.get(bucket, 0) + 1
 
 
-def add(sketch: Sketch, other: Mapping[int, int]) -> None:
+def add(sketch: Sketch, other: Mapping[int, int] | Packed) -> None:
     """Add another sketch to this one."""
     for bucket, count in other.items():
         sketch[bucket] = sketch.get(bucket, 0) + count

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_responses as wire
 from providers.wire.reading import Body
-from providers.wire.responses_tools import client_tools
 from providers.wire.writing import Head, StreamWriter
 from router.gateway.faces.face import Protocol, Thinking
 from router.gateway.faces.openai_chat import OpenAIChat
@@ -27,7 +26,7 @@ class OpenAIResponses(OpenAIChat):
         return wire.wants_stream(body)
 
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
-        return wire.render_response(response, head, tools=client_tools(body))
+        return wire.render_response(response, head, asked=body)
 
     def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
-        return wire.ResponsesStreamWriter(head, thinking, tools=client_tools(body))
+        return wire.ResponsesStreamWriter(head, thinking, asked=body)

@@ -80,11 +80,12 @@ def test_a_request_without_a_message_loads_the_model(sdk: Serving, fields: dict[
     """No model is asked; the answer is one line, streamed or not."""
     body = {"model": "chat", **fields}
     for generate, reader in ((False, ollama_chat.read_request), (True, ollama_chat.read_generate_request)):
-        assert ollama_chat.is_load(reader(body))
+        assert ollama_chat.is_load(body, generate=generate)
+        assert reader(body).messages == ()
         sdk.answer = ollama_chat.render_load(HEAD, generate=generate, asked=body)
         (line,) = sdk.client.generate("chat", stream=True) if generate else sdk.client.chat("chat", stream=True)
         assert (line.done, line.done_reason, line.model) == (True, reason, "chat:latest")
-    assert not ollama_chat.is_load(read())
+    assert not ollama_chat.is_load(BODY)
 
 
 def test_pictures_come_in_any_usual_form() -> None:
@@ -93,8 +94,8 @@ def test_pictures_come_in_any_usual_form() -> None:
     forms = [data, base64.encodebytes(PNG).decode(), f"data:image/png;base64,{data}"]
     found = read(messages=[{"role": "user", "content": "see", "images": forms}])
     assert found.messages[0].content == (TextPart("see"), *[ImagePart(data=PNG, media_type="image/png")] * 3)
-    found = ollama_chat.read_generate_request({"model": "m", "prompt": "", "images": forms[:1]})
-    assert found.messages[0].content == (ImagePart(data=PNG, media_type="image/png"),)
+    found = ollama_chat.read_generate_request({"model": "m", "prompt": "see", "images": forms[:1]})
+    assert found.messages[0].content == (TextPart("see"), ImagePart(data=PNG, media_type="image/png"))
 
 
 def test_calls_and_results_of_several_clients() -> None:
@@ -224,11 +225,10 @@ def test_lists_of_models(sdk: Serving) -> None:
     assert len({model.digest for model in told}) == 3
     assert told[0].modified_at is not None
     assert told[0].modified_at.timestamp() == 1_750_000_000
-    sdk.answer = ollama_lists.render_ps(["chat"], 1_750_000_000.0)
-    (running,) = sdk.client.ps().models
-    assert (running.model, running.digest, running.size_vram) == ("chat:latest", told[0].digest, 0)
     details = {"parent_model", "format", "family", "families", "parameter_size", "quantization_level"}
     assert all(set(model["details"]) == details for model in sdk.answer["models"])
+    sdk.answer = ollama_lists.render_ps()
+    assert sdk.client.ps().models == []
 
 
 CAPABILITIES: list[tuple[ModelCapabilities, list[str], int]] = [

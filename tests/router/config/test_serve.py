@@ -256,6 +256,12 @@ def test_workers_share_limits_and_say_so() -> None:
     ]
 
 
+def test_figures_of_several_workers_need_ports_of_their_own() -> None:
+    serve = "serve: {{workers: {}, listen: 127.0.0.1:9182, metrics: {{listen: 127.0.0.1:9180}}}}\n"
+    assert said(serve.format(2)) == []
+    assert said(serve.format(3)) == ["the address 127.0.0.1:9182 is here twice (line 4)"]
+
+
 def test_what_names_lead_to_is_in_use() -> None:
     """`check` warns of models and providers that nothing uses: a pattern and a client's routes are a use."""
     head = "providers: {a: {kind: fake}, b: {kind: fake}}\nmodels: {mini: {provider: b, id: m}}\nroutes: {chat: a/m}\n"
