@@ -25,6 +25,7 @@ KNOWN = {
     "tests/router/monitor/test_monitor.py: _OFTEN": "as many snapshots as the loop has turns, without a wait",
     "tests/support/dashboard_app.py: app._notifications": "Textual shows toasts, and has no list of them",
     "tests/support/public_api.py: _is_protocol": "Python tells a Protocol by nothing else before 3.13",
+    "tests/support/memory.py: sys._debugmallocstats": "CPython counts the bytes of its pools for nobody else",
     "tests/support/patterns.py: re._constants": "Python's parser of patterns is public under no other name any more",
     "tests/support/patterns.py: re._parser": "as above",
     "tests/tui/test_app.py: router._engine": "a router does not say that it is closed",

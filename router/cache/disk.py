@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _PATIENCE = 2.0  # seconds that SQLite waits for another process
 READ_WAIT = 0.25  # seconds that a request waits for the disk
+HANGS = 3.0  # seconds of one work after which the disk does not answer: SQLite itself gives up before
 _MOST_PENDING = 64 * 1024 * 1024  # bytes that wait to be written; what comes on top is not stored
 OFF = 5.0  # seconds without the disk after it has failed
 _TOLD_EVERY = 60.0  # seconds between two troubles that are told
@@ -126,6 +127,7 @@ class Disk:
         # Its thread starts with the first work. Writes do not hold up reads.
         self._reading = Threads(1, thread_name_prefix="signalbox-cache-read")
         self._writing = Threads(1, thread_name_prefix="signalbox-cache-write")
+        self._reads_since: float | None = None  # when the reading thread's present work began
         self._pending = 0
         self._opening = threading.Lock()
         self._inode = 0  # of the database that is open; 0 while it is not known
@@ -136,13 +138,28 @@ class Disk:
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under a key; None also when the disk fails or takes too long."""
-        try:
-            async with asyncio.timeout(READ_WAIT):
-                return await self._in_thread(self._reading, lambda cache: self._read(cache, key), None)
-        except TimeoutError:
-            self._fail(TimeoutError("it does not answer"))
-            self._report()
+        if time.monotonic() < self._off_until:
             return None
+        began, ahead = time.monotonic(), self._reads_since
+        read = self._start(self._reading, lambda cache: self._read(cache, key), None)
+        try:
+            await asyncio.wait([read], timeout=READ_WAIT)  # a loop that was held still gets what has come meanwhile
+        finally:
+            is_late = read.cancel()
+        if is_late and self._hangs(ahead, began):
+            self._fail(TimeoutError("it does not answer"))
+        self._report()
+        return None if is_late else read.result()
+
+    def _hangs(self, ahead: float | None, began: float) -> bool:
+        """Say whether a read that began then is late because the disk hangs: what was `ahead` of it is still under way.
+
+        A busy machine is no trouble of the disk: there all work comes to its end, or the loop was held as well.
+        """
+        now = time.monotonic()
+        if ahead is None or ahead != self._reads_since or now - began >= 2 * READ_WAIT:
+            return False
+        return now - ahead >= HANGS
 
     async def put(self, key: str, data: bytes, seconds: float) -> bool:
         """Store data for so many seconds; False when the disk has failed, or is slower than the answers come."""
@@ -182,9 +199,13 @@ class Disk:
     async def _in_thread(self, thread: Threads, work: Callable[[Any], T], otherwise: T) -> T:
         if time.monotonic() < self._off_until:
             return otherwise
-        found = await asyncio.get_running_loop().run_in_executor(thread, self._whole, work, otherwise)
+        found = await self._start(thread, work, otherwise)
         self._report()
         return found
+
+    def _start(self, thread: Threads, work: Callable[[Any], T], otherwise: T) -> asyncio.Future[T]:
+        whole = self._timed if thread is self._reading else self._whole
+        return asyncio.get_running_loop().run_in_executor(thread, whole, work, otherwise)
 
     def _report(self) -> None:
         """Tell what is new, once; of troubles that come and go one in a while."""
@@ -200,6 +221,13 @@ class Disk:
             self._tell("off", trouble)
 
     # --- in a thread
+
+    def _timed(self, work: Callable[[Any], T], otherwise: T) -> T:
+        self._reads_since = time.monotonic()
+        try:
+            return self._whole(work, otherwise)
+        finally:
+            self._reads_since = None
 
     def _whole(self, work: Callable[[Any], T], otherwise: T) -> T:
         with forks.whole:  # a fork in the middle would leave SQLite's locks held in the child

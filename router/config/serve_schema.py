@@ -16,6 +16,7 @@ from router.config.yaml_reader import core_scalar
 
 CacheControl: TypeAlias = Literal["use", "skip", "refresh", "only"]
 
+MAX_ADDRESSES = 64  # to listen on
 DEFAULT_ADDRESS = Address("127.0.0.1", 4180)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token of RFC 9110, section 5.6.2
@@ -105,7 +106,7 @@ Listen = Annotated[
 Listens = Annotated[
     tuple[Listen, ...],
     BeforeValidator(_one_or_more),
-    Field(min_length=1),
+    Field(min_length=1, max_length=MAX_ADDRESSES),
     _one_or_many("127.0.0.1:4180", "[::1]:4180", ":4180", "unix:/run/sb.sock"),
 ]
 Origins = Annotated[

@@ -23,7 +23,7 @@ from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
 
 
-class RequestContext(msgspec.Struct, kw_only=True):
+class RequestContext(msgspec.Struct):
     """One request while it is routed, and what it shares with others.
 
     Args:

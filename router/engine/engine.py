@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import islice
 from math import inf
 from typing import Any
@@ -113,13 +113,15 @@ class Engine:
             give_trace(error, trace)
             raise
 
-    async def complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
+    def complete(
+        self, chain: Chain, request: CompletionRequest, trace: Trace
+    ) -> Coroutine[Any, Any, CompletionResponse]:
         """Get one whole answer from the vendors of a chain.
 
         Raises:
             RouteExhausted, ProviderError.
         """
-        return await complete(self.context(chain, request, trace, streaming=False))
+        return complete(self.context(chain, request, trace, streaming=False))
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""
@@ -131,26 +133,26 @@ class Engine:
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
-        return RequestContext(
-            chain=chain,
-            request=request,
-            requirements=requirements_of(request, streaming=streaming),
-            trace=trace,
-            recorder=self.telemetry.recorder(trace, request, now),
-            states=self.states,
-            balancers=self.balancers,
-            providers=self.providers,
-            token_counts=self.token_counts,
-            clock=clock,
-            began=now,
-            total=total,
-            deadline=now + total,
-            rng=self.rng,
-            windows=self._windows,
-            retry_budget=retry_budget,
-            hedge_budget=hedge_budget,
-            spending=self.spending if self.spending.accounts else None,
-            caller_budget=None if request.caller is None else self.plan.serving.budgets.get(request.caller),
+        return RequestContext(  # by position: so many names would cost as much as all the rest here
+            chain,
+            request,
+            requirements_of(request, streaming=streaming),
+            trace,
+            self.telemetry.recorder(trace, request, now),
+            self.states,
+            self.balancers,
+            self.providers,
+            self.token_counts,
+            clock,
+            now,
+            total,
+            now + total,
+            self.rng,
+            self._windows,
+            retry_budget,
+            hedge_budget,
+            self.spending if self.spending.accounts else None,
+            None if request.caller is None else self.plan.serving.budgets.get(request.caller),
         )
 
     def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:

@@ -16,6 +16,7 @@ from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
 from providers.wire.reading import Body, decode_body
 from providers.wire.writing import Head
+from router.gateway.admission import Admitted, admit
 from router.gateway.envelopes import Envelopes, Sealing
 from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked, json_answer
@@ -81,9 +82,11 @@ class Call:
             native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
             request = replace(request, native=native)
         validate(request)
+        admitted = admit(self.router.clients, self.client, request)
         if self.face.wants_stream(body):
-            return await self._stream(request, route, body, head)
-        return await self._plain(request, route, body, head)
+            return await self._stream(request, route, body, head, admitted)
+        with admitted:
+            return await self._plain(request, route, body, head, admitted)
 
     def route_of(self, model: str) -> str:
         """Return what a client's name for a model leads to; raises Refused when it is nothing for this client."""
@@ -106,11 +109,14 @@ class Call:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
         return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
 
-    async def _plain(self, request: CompletionRequest, route: str, body: Body, head: Head) -> Answered:
+    async def _plain(
+        self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
+    ) -> Answered:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
+        admitted.answered(response.usage)
         sealing = self.sealing(response)
         if response.native:
             data = sealing.body(response.raw)
@@ -121,19 +127,22 @@ class Call:
             data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
         return json_answer(data, headers=self._headers(response, whole=True))
 
-    async def _stream(self, request: CompletionRequest, route: str, body: Body, head: Head) -> Answered:
+    async def _stream(
+        self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
+    ) -> Answered:
         if self.router.chain(route).on_stream_break == "continue":
             request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
         stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
         writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
         answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
         self.record.streamed = True
-        await answer.first()
-        answer.when_ended(lambda: self._ended(answer, stream))
+        with admitted:  # from then on `_ended` sees to it
+            await answer.first()
+        answer.when_ended(lambda: self._ended(answer, stream, admitted))
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
         return Answered(200, answer, {**headers, **self._headers(stream.response, whole=False)})
 
-    def _ended(self, answer: StreamBody, stream: RouterStream) -> None:
+    def _ended(self, answer: StreamBody, stream: RouterStream, admitted: Admitted) -> None:
         """Note what came of a stream."""
         record = self.record
         record.take(stream.response)
@@ -141,8 +150,12 @@ class Call:
             record.first = answer.first_at - record.began
         if answer.error is not None:
             record.take_error(answer.error)
+            admitted.failed(stream.response)
         elif not answer.finished:
             record.code = CANCELLED
+            admitted.cancelled(stream.response)
+        else:
+            admitted.answered(stream.response.usage)
         self.ended(record)
 
     def sealing(self, response: CompletionResponse) -> Sealing:

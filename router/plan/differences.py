@@ -16,6 +16,7 @@ _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.tls": "tls",
     "serve.workers": "workers",
     "serve.metrics.listen": "metrics",
+    "serve.audit": "audit",
 }
 _FOLLOWED = ("names", "listed", "direct", "max_body", "in_flight", "origins", "forward_headers", "expose_errors")
 

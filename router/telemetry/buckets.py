@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from math import inf
+from typing import NamedTuple
 
 from providers.types import Usage
 from router.plan.pricing import exact
 from router.telemetry import sketch
-from router.telemetry.sketch import Sketch
+from router.telemetry.sketch import Packed, Sketch
 from router.views.figures import Counts, Quantiles
 
 # What adds up by itself. The names are those of `Counts`; streams flow for `stream_seconds` in all.
@@ -113,8 +114,8 @@ def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
 class Bucket(Totals):
     """What one counter counted until `ends` (loop time), or until someone read it.
 
-    Durations are kept as they come, since that is quick, and are sorted into the sketches when it is closed: `plain` of
-    whole answers; of streams the `firsts` to the first token and the `wholes`.
+    Durations are kept as they come, since that is quick; when it is closed they are counted as answers and sorted into
+    the sketches: `plain` of whole answers; of streams the `firsts` to the first token and the `wholes`.
     """
 
     __slots__ = ("closed", "counter", "ends", "firsts", "plain", "second", "wholes")
@@ -137,7 +138,6 @@ class Bucket(Totals):
             first: Seconds to the first content of a stream; None for a plain answer.
             cost: US dollars, None where they are not known.
         """
-        self.succeeded += 1
         if first is None:
             self.plain.append(seconds)
         else:
@@ -146,10 +146,11 @@ class Bucket(Totals):
             if usage.output_tokens and seconds > first:
                 self.stream_tokens += usage.output_tokens
                 self.stream_seconds += seconds - first
-        if usage.input_tokens is not None:
-            self.input_tokens += usage.input_tokens
-        if usage.output_tokens is not None:
-            self.output_tokens += usage.output_tokens
+        prompt, answer = usage.input_tokens, usage.output_tokens
+        if prompt is not None:
+            self.input_tokens += prompt
+        if answer is not None:
+            self.output_tokens += answer
         if cost is None:
             self.unpriced += 1
         else:
@@ -160,6 +161,7 @@ class Bucket(Totals):
         self.closed = True
         self.ends = -inf
         self.cost = exact(self.cost)  # it is added up from here on, and taken away again
+        self.succeeded += len(self.plain) + len(self.wholes)
         if self.counter.kind == "answers":
             self.attempts = self.succeeded
         if self.plain:
@@ -190,3 +192,27 @@ class CallCounter:
         self.identity = identity
         self.total = Totals()  # of all closed buckets
         self.bucket = Bucket(self, 0, -inf)
+
+
+class Source(NamedTuple):
+    """What counted: see `CallCounter`; without an identity, for all targets of a provider."""
+
+    kind: str
+    route: str
+    provider: str
+    identity: str = ""
+
+
+class Kept:
+    """What plots show of a second, in little memory: five minutes of it are kept for each route and provider."""
+
+    __slots__ = ("calls", "cost", "counter", "failed", "first_token", "latency", "unpriced")
+
+    def __init__(self, counter: Source, sums: Totals) -> None:
+        self.counter = counter
+        self.calls = sums.calls
+        self.failed = sums.failed
+        self.cost = sums.cost
+        self.unpriced = sums.unpriced
+        self.latency = Packed(sums.latency)
+        self.first_token = self.latency if sums.first_token == sums.latency else Packed(sums.first_token)

@@ -9,8 +9,9 @@ from collections.abc import Generator, Mapping
 from typing import TypeAlias
 
 from router.telemetry import sketch
-from router.telemetry.buckets import Bucket, Totals, known_cost
+from router.telemetry.buckets import Bucket, Kept, known_cost
 from router.telemetry.recorder import Telemetry
+from router.telemetry.sketch import Sketch
 from router.telemetry.windows import ALL, groups_of
 from router.views.figures import KEPT, Struct
 from router.views.history import History, Samples
@@ -57,7 +58,8 @@ class Past:
                 adding = _Adding()
                 for start in range(0, len(buckets), _AT_ONCE):
                     for bucket in buckets[start : start + _AT_ONCE]:
-                        telemetry.close_bucket(bucket)
+                        if isinstance(bucket, Bucket):
+                            telemetry.close_bucket(bucket)
                         adding.add(bucket)
                     await asyncio.sleep(0)
                 self._rows[second] = adding.row()
@@ -69,20 +71,39 @@ class _Adding:
     """One second while it is added up."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Totals] = {}
+        self._sums: dict[str, _Sum] = {}
 
-    def add(self, bucket: Bucket) -> None:
+    def add(self, bucket: Bucket | Kept) -> None:
         for key in groups_of(bucket.counter):
             if key[0] != "target":
-                self._sums.setdefault("all" if key == ALL else " ".join(key), Totals()).add(bucket)
+                self._sums.setdefault("all" if key == ALL else " ".join(key), _Sum()).add(bucket)
 
     def row(self) -> Row:
-        return {name: _point(totals) for name, totals in self._sums.items()}
+        return {name: each.point() for name, each in self._sums.items()}
 
 
-def _point(totals: Totals) -> Point:
-    cost = known_cost(totals.cost, totals.unpriced)
-    return Point(totals.calls, totals.failed, cost, totals.first_token, totals.latency)
+class _Sum:
+    """A point while it is added up."""
+
+    __slots__ = ("calls", "cost", "failed", "first_token", "latency", "unpriced")
+
+    def __init__(self) -> None:
+        self.calls = self.failed = self.unpriced = 0
+        self.cost = 0.0
+        self.first_token: Sketch = {}
+        self.latency: Sketch = {}
+
+    def add(self, bucket: Bucket | Kept) -> None:
+        self.calls += bucket.calls
+        self.failed += bucket.failed
+        self.cost += bucket.cost
+        self.unpriced += bucket.unpriced
+        sketch.add(self.first_token, bucket.first_token)
+        sketch.add(self.latency, bucket.latency)
+
+    def point(self) -> Point:
+        cost = known_cost(self.cost, self.unpriced)
+        return Point(self.calls, self.failed, cost, self.first_token, self.latency)
 
 
 def add_rows(rows: dict[int, Row], more: Mapping[int, Row]) -> None:

@@ -12,9 +12,10 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
@@ -22,7 +23,7 @@ from providers.harmless import harmless
 from providers.printable import one_line
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.plan.target import Target, names_of
-from router.telemetry.buckets import Bucket, CallCounter
+from router.telemetry.buckets import Bucket, CallCounter, Kept, Source, Totals
 from router.telemetry.capture import Capture, captured
 from router.telemetry.events import Change, breaker_changed, held
 from router.views.events import Event
@@ -44,7 +45,7 @@ _TARGETS = 2048  # of one route that are told apart
 _UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
 _AT_ONCE = 30  # buckets that are merged at a step, when their second leaves the window
 
-Merged: TypeAlias = dict[tuple[str, str, str], Bucket]  # by kind, route and provider
+Merged: TypeAlias = dict[Source, Totals]  # without identities
 
 
 class Listener(Protocol):
@@ -109,7 +110,7 @@ class Telemetry:
         self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
         self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the buckets of each second of the window
         self.leaving: deque[tuple[int, list[Bucket], Merged]] = deque()  # those that are being merged
-        self.older: deque[tuple[int, list[Bucket]]] = deque()  # and of the rest of what is kept
+        self.older: deque[tuple[int, list[Kept]]] = deque()  # and of the rest of what is kept
         self.unsummed: list[Bucket] | None = None  # closed since the totals were read; None while nobody reads them
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
         self.adopt(plan)
@@ -141,7 +142,13 @@ class Telemetry:
         if route is None:
             name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
             route = self.routes.setdefault(name, Route(name))
-        return RequestRecorder(self, route, trace, None if self.capture == "off" else request, now)
+        route.in_flight += 1
+        recorder = RequestRecorder(self, route, trace, None if self.capture == "off" else request, now)
+        if self.listeners:
+            for listener in self.listeners:
+                with harmless:
+                    listener.began(recorder)
+        return recorder
 
     def changed(self, identity: str, breaker: Breaker) -> None:
         """Publish that a breaker took another state, a little later, when the failure that did it is known."""
@@ -230,61 +237,51 @@ class Telemetry:
         for bucket in buckets[-_AT_ONCE:]:
             self.close_bucket(bucket)
             counter = bucket.counter
-            key = (counter.kind, counter.route, counter.provider)
-            if key not in merged:  # plots tell providers and routes apart, but no targets
-                merged[key] = Bucket(CallCounter(*key), past, bucket.ends)
-                merged[key].closed = True  # it only adds up
-            merged[key].add(bucket)
+            source = Source(counter.kind, counter.route, counter.provider)
+            if source not in merged:  # plots tell providers and routes apart, but no targets
+                merged[source] = Totals()
+            merged[source].add(bucket)
         del buckets[-_AT_ONCE:]
         if not buckets:
             self.leaving.popleft()
-            self.older.append((past, list(merged.values())))
+            self.older.append((past, [Kept(*each) for each in merged.items()]))
 
-    def seconds(self) -> list[tuple[int, list[Bucket]]]:
+    def seconds(self) -> list[tuple[int, Sequence[Bucket | Kept]]]:
         """Return the buckets of all seconds that are kept, the oldest first; some may still be written."""
-        leaving = [(past, [*merged.values(), *buckets]) for past, buckets, merged in self.leaving]
-        return [*self.older, *leaving, *((second, list(buckets)) for second, buckets in self.recent)]
+        seconds: list[tuple[int, Sequence[Bucket | Kept]]] = [*self.older]
+        for past, buckets, merged in self.leaving:
+            seconds.append((past, [*(Kept(*each) for each in merged.items()), *buckets]))
+        return seconds + [(second, list(buckets)) for second, buckets in self.recent]
 
 
-class RequestRecorder:
+class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     """Records one request: each attempt that comes to nothing, and once how the request ended. The request is
     remembered.
 
     Args:
-        request: kept for `captured`; None where the file says nothing of capture.
+        _request: kept for `captured`; None where the file says nothing of capture.
         began: on the loop's clock.
 
     `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0. `code`
     is None for a success, `first_token` for a plain call. `cost` is in USD, `seconds` count from the begin.
     """
 
-    # On the class what most requests never change: less to set up.
-    number = 0
+    _telemetry: Telemetry
+    _route: Route
+    trace: Trace
+    _request: CompletionRequest | None
+    began: float
+    number: int = 0
     target: Target | None = None
-    hedged = False
+    hedged: bool = False
     captured: Captured | None = None
+    seconds: float = 0.0
+    usage: Usage | None = None
+    cost: float | None = None
+    first_token: float | None = None
+    code: str | None = None
+    cached: bool = False
     _tried: tuple[str, ...] = ()
-
-    seconds: float
-    usage: Usage | None
-    cost: float | None
-    first_token: float | None
-    code: str | None
-    cached: bool
-
-    def __init__(
-        self, telemetry: Telemetry, route: Route, trace: Trace, request: CompletionRequest | None, began: float
-    ) -> None:
-        self._telemetry = telemetry
-        self._route = route
-        self._request = request
-        self.trace = trace
-        self.began = began
-        route.in_flight += 1
-        if telemetry.listeners:
-            for listener in telemetry.listeners:
-                with harmless:
-                    listener.began(self)
 
     def answered(
         self,
@@ -305,14 +302,12 @@ class RequestRecorder:
         """
         if self.number:
             return
-        usage = response.usage
-        if len(self.trace.entries) > 1 or self._request is not None or response.left_out:
+        trace = self.trace
+        if len(trace.entries) > 1 or self._request is not None or response.left_out:
             self._answered_after_retry(target, started, now, first, response, cost)
             return
-        route, telemetry, trace = self._route, self._telemetry, self.trace
-        counter = route.answers.get(target.identity)
-        if counter is None:
-            counter = route.counter(route.answers, "answers", target)
+        route, telemetry, usage = self._route, self._telemetry, response.usage
+        counter = route.answers.get(target.identity) or route.counter(route.answers, "answers", target)
         bucket = counter.bucket
         if now >= bucket.ends:
             bucket = telemetry.next_bucket(counter, now)
@@ -372,7 +367,6 @@ class RequestRecorder:
         if self.number:
             return
         bucket = self._telemetry.bucket(self._route.requests, now)
-        bucket.succeeded += 1
         bucket.cache_hits += 1
         if after_failure:
             bucket.failed -= 1

@@ -12,30 +12,45 @@ https://doi.org/10.14778/3352063.3352135; https://hdrhistogram.org).
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
 _SHIFT = 48  # bits of a double that are left out
+_UPPER = 3 if sys.byteorder == "little" else 0  # of its four parts of 16 bits, the one that is kept
 _FEW = 12  # durations that are counted sooner than a Counter is made
 
 Sketch: TypeAlias = dict[int, int]  # bucket: count
 
 
+class Packed:
+    """A sketch that is only kept, to be added to others later: a tenth of a dict's memory."""
+
+    __slots__ = ("_buckets", "_counts")
+
+    def __init__(self, sketch: Sketch) -> None:
+        self._buckets = array("H", sketch)
+        self._counts = array("I", sketch.values())
+
+    def items(self) -> Iterable[tuple[int, int]]:
+        """Return the buckets with their counts."""
+        return zip(self._buckets, self._counts, strict=True)
+
+
 def count(sketch: Sketch, durations: array[float]) -> None:
     """Put durations (seconds, doubles, not negative) into a sketch."""
-    numbers = memoryview(durations).cast("B").cast("q")
-    if len(numbers) > _FEW:
-        add(sketch, Counter([bits >> _SHIFT for bits in numbers]))
+    buckets = memoryview(durations).cast("B").cast("H")[_UPPER::4]
+    if len(buckets) > _FEW:
+        add(sketch, Counter(buckets))
         return
-    for bits in numbers:
-        bucket = bits >> _SHIFT
+    for bucket in buckets:
         sketch[bucket] = sketch.get(bucket, 0) + 1
 
 
-def add(sketch: Sketch, other: Mapping[int, int]) -> None:
+def add(sketch: Sketch, other: Mapping[int, int] | Packed) -> None:
     """Add another sketch to this one."""
     for bucket, count in other.items():
         sketch[bucket] = sketch.get(bucket, 0) + count

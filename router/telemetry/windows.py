@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from router.plan.target import names_of, variant_of
 from router.telemetry import sketch
-from router.telemetry.buckets import Bucket, CallCounter, Totals, known_cost, quantiles_of
+from router.telemetry.buckets import Bucket, CallCounter, Source, Totals, known_cost, quantiles_of
 from router.telemetry.recorder import Telemetry
 from router.telemetry.sketch import Sketch
 from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
@@ -26,7 +26,7 @@ Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", n
 ALL: Key = ("all", "")
 
 
-def groups_of(counter: CallCounter) -> tuple[Key, ...]:
+def groups_of(counter: CallCounter | Source) -> tuple[Key, ...]:
     """Return what a counter's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
     asked: tuple[Key, ...] = (ALL, ("route", counter.route))
     called: tuple[Key, ...] = (("provider", counter.provider), ("target", counter.identity))

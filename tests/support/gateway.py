@@ -1,141 +1,111 @@
-"""A gateway on real sockets over a provider that answers when it is told to."""
+"""A gateway on loopback, over a router whose vendors are the simulator's: for any client that takes a base URL."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from providers.accumulate import Accumulator
-from providers.base import ChunkStream
-from providers.fake import FakeProvider
-from providers.settings import ProviderSettings
-from providers.types import CompletionRequest, CompletionResponse, StreamChunk, Usage
+from aiohttp import web
+
+from providers.simulator import Simulator
 from router import Router
-from router.config.listen import Address
-from router.gateway.connection import Bounds
+from router.gateway.exchange import Answered, Asked
 from router.gateway.gateway import Gateway
 from router.gateway.http import server_of
-from router.gateway.server import Server
+from tests.support.vendors import KEY
 
-FILE = """
-providers: {fake: {kind: fake}}
-routes: {chat: {targets: [fake/m]}}
+# By the name of its route: the provider's lines, the vendor of the simulator, and the model that is asked for.
+TARGETS = {
+    "chat": ("kind: openai, api: chat", "openai", "gpt-5-mini"),
+    "responses": ("kind: openai, api: responses", "openai", "gpt-5-mini"),
+    "claude": ("kind: anthropic", "anthropic", "claude-haiku-4-5"),
+    "llama": ("kind: ollama", "ollama", "qwen3:8b"),
+}
+
+
+# One try, and as much time as the slowest machine needs.
+DEFAULTS = """\
+defaults:
+  retry: {max_attempts: 1}
+  timeout: {connect: 60s, first_token: 60s, answer: 60s, idle: 60s, total: 120s}
 """
 
 
-class Held(FakeProvider):
-    """Says half of an answer, and the rest when the gate is open; plain answers come when it is open."""
+class Told(NamedTuple):
+    """What a request was answered with."""
 
-    def __init__(self) -> None:
-        super().__init__(ProviderSettings(name="fake", kind="fake"))
-        self.gate = asyncio.Event()
-
-    async def complete(self, request: CompletionRequest) -> CompletionResponse:
-        self.requests.append(request)
-        try:
-            await self.gate.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        return CompletionResponse(text="one two", finish_reason="stop", usage=Usage(input_tokens=3, output_tokens=2))
-
-    def stream(self, request: CompletionRequest) -> ChunkStream:
-        gathered = Accumulator(self.name, request.model)
-        return ChunkStream(self._halves(request, gathered), gathered.response)
-
-    async def _halves(self, request: CompletionRequest, gathered: Accumulator) -> AsyncIterator[StreamChunk]:
-        self.requests.append(request)
-        chunks = [
-            StreamChunk(text="one "),
-            StreamChunk(text="two"),
-            StreamChunk(finish_reason="stop", usage=Usage(input_tokens=3, output_tokens=2), done=True),
-        ]
-        try:
-            for number, chunk in enumerate(chunks):
-                if number == 1:
-                    await self.gate.wait()
-                gathered.add(chunk)
-                yield chunk
-        except (asyncio.CancelledError, GeneratorExit):
-            self.cancelled += 1
-            raise
+    method: str
+    path: str
+    status: int
+    agent: str  # the client, as it calls itself
 
 
-class Served(NamedTuple):
-    port: int
-    gateway: Gateway
-    server: Server
-    provider: FakeProvider
+@dataclass
+class Served:
+    """A gateway that runs, and what is behind it. `told` has every answer so far."""
+
+    simulator: Simulator
+    router: Router
+    url: str
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def refused(self) -> list[Told]:
+        return [told for told in self.told if told.status >= 400]
+
+
+def routes(simulator: Simulator) -> str:
+    """A routes.yaml with a route for each of `TARGETS`: one target, no second try."""
+    providers = "".join(
+        f'  {name}: {{{lines}, base_url: "{simulator.base_url(vendor)}", api_key: {KEY}}}\n'
+        for name, (lines, vendor, _) in TARGETS.items()
+    )
+    named = "".join(f'  {name}: {{targets: ["{name}/{model}"]}}\n' for name, (_, _, model) in TARGETS.items())
+    return f"providers:\n{providers}{DEFAULTS}routes:\n{named}"
 
 
 @asynccontextmanager
-async def served(
-    serve: str = "{}",
-    *,
-    provider: FakeProvider | None = None,
-    bounds: Bounds | None = None,
-    host: str = "127.0.0.1",
-    **more: Any,
-) -> AsyncIterator[Served]:
-    """A gateway whose file has this `serve` section."""
-    fake = provider or FakeProvider.scripted(name="fake")
-    async with Router.from_text(f"{FILE}serve: {serve}\n", providers={"fake": fake}, monitor=False) as router:
-        gateway = Gateway(router)
-        server = Server(server_of(gateway, bounds), [Address(host, 0)], **more)
-        await server.start()
+async def served(text: str | None = None, *, simulator: Simulator | None = None) -> AsyncIterator[Served]:
+    """Serve a router on a free port of loopback.
+
+    Args:
+        text: the routes.yaml, in which `{openai}` and so on are the vendors' base URLs; by itself it has the routes of
+            `TARGETS`.
+        simulator: one that runs; by itself a new one, whose vendors answer at once.
+    """
+    if simulator is None:
+        async with Simulator(seed=1) as own:
+            for vendor in own.vendors.values():
+                vendor.set(fast=True)
+            async with served(text, simulator=own) as running:
+                yield running
+        return
+    file = routes(simulator) if text is None else text
+    for name in simulator.vendors:
+        file = file.replace(f"{{{name}}}", simulator.base_url(name))
+    async with Router.from_text(file, env={}, seed=1) as router:
+        running = Served(simulator, router, "")
+        runner = web.ServerRunner(server_of(_Watched(router, running.told)))
+        await runner.setup()
         try:
-            yield Served(server.addresses[0].port, gateway, server, fake)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            running.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield running
         finally:
-            await server.stop()
-            server.abort()
+            await runner.cleanup()
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
+class _Watched(Gateway):
+    """Remembers what it answered."""
 
-    def json(self) -> Any:
-        return json.loads(self.body)
+    def __init__(self, router: Router, told: list[Told]) -> None:
+        super().__init__(router)
+        self._told = told
 
-
-async def raw(port: int, data: bytes, host: str = "127.0.0.1") -> bytes:
-    """Send bytes, and give all that comes until the other side closes."""
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        writer.write(data)
-        async with asyncio.timeout(60):
-            return await reader.read()
-    finally:
-        writer.close()
-
-
-def parsed(data: bytes) -> Answer:
-    head, _, body = data.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Answer(int(first.split(" ")[1]), headers, body)
-
-
-def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
-    """A request after which the connection is closed."""
-    lines = {"host": "127.0.0.1", "connection": "close", "content-length": str(len(body))}
-    lines |= {name.replace("_", "-"): value for name, value in headers.items()}
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
-    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
-
-
-async def ask(port: int, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
-    return parsed(await raw(port, request(method, path, body, **headers)))
-
-
-def question(*, stream: bool = False, **fields: Any) -> bytes:
-    """The body of a chat, which Anthropic and Ollama can read as well."""
-    messages = [{"role": "user", "content": "hi"}]
-    return json.dumps({"model": "chat", "max_tokens": 9, "messages": messages, "stream": stream, **fields}).encode()
-
-
-CHAT = "/v1/chat/completions"
+    async def handle(self, asked: Asked) -> Answered:
+        answered = await super().handle(asked)
+        path = f"{asked.path}?{asked.query}" if asked.query else asked.path
+        self._told.append(Told(asked.method, path, answered.status, asked.headers.get("user-agent") or ""))
+        return answered

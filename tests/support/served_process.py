@@ -11,7 +11,7 @@ from pathlib import Path
 
 from providers.simulator import Simulator
 from tests.support.command import start
-from tests.support.gateway import Answer, ask
+from tests.support.served import Answer, ask
 
 FILE = """
 providers:

@@ -40,10 +40,11 @@ class OllamaChat(Face):
         return wire.render_error(error)
 
     def without_model(self, body: Body, head: Head) -> dict[str, Any] | None:
-        asked = body.get("prompt") if self.generate else body.get("messages")
-        return (
-            None if asked else wire.render_load(replace(head, model=self.model_told(body, "")), generate=self.generate)
-        )
+        if not wire.is_load(body, generate=self.generate):
+            return None
+        self.read(body)  # what is wrong in it is told all the same
+        told = replace(head, model=self.model_told(body, ""))
+        return wire.render_load(told, generate=self.generate, asked=body)
 
 
 class OllamaGenerate(OllamaChat):

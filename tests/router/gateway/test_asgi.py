@@ -15,7 +15,7 @@ import uvicorn
 from providers.fake import FakeProvider
 from router import Router
 from router.gateway import asgi
-from tests.support.gateway import CHAT, FILE, Held, ask, question, request
+from tests.support.served import CHAT, FILE, Held, ask, question, request
 from tests.support.waiting import until
 
 App = Any

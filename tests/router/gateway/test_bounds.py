@@ -11,7 +11,7 @@ import pytest
 
 from providers.fake import FakeProvider, Reply
 from router.gateway.connection import Bounds
-from tests.support.gateway import CHAT, Held, ask, parsed, question, raw, request, served
+from tests.support.served import CHAT, Held, ask, parsed, question, raw, request, served
 from tests.support.waiting import until
 
 SHORT = Bounds(head=0.02)

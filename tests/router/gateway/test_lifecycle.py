@@ -14,7 +14,7 @@ import pytest
 
 from providers.simulator import Simulator
 from tests.support.command import signalbox
-from tests.support.gateway import CHAT, FILE, Held, ask, parsed, question, request, served
+from tests.support.served import CHAT, FILE, Held, ask, parsed, question, request, served
 from tests.support.served_process import file_over, free_port, serving
 from tests.support.waiting import until
 

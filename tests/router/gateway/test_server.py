@@ -20,7 +20,7 @@ from router.gateway.listening import CannotListen, listen
 from router.gateway.server import Server
 from router.gateway.tls import BadCertificate, Certificate
 from tests.support.certificates import Certificates, make_certificates
-from tests.support.gateway import CHAT, FILE, Answer, Held, ask, parsed, question, raw, request, served
+from tests.support.served import CHAT, FILE, Answer, Held, ask, parsed, question, raw, request, served
 
 KEYS = "{keys: {a: {key: sb-0123456789abcdefghij}}}"
 

@@ -14,7 +14,7 @@ from providers.simulator import Simulator
 from router.config.listen import Address
 from router.gateway.listening import address_of, listen, reserve
 from tests.support.command import signalbox
-from tests.support.gateway import CHAT, question
+from tests.support.served import CHAT, question
 from tests.support.served_process import file_over, serving
 from tests.support.waiting import until
 
