@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .venv-tools
+CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
@@ -9,7 +10,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
-test: $(VENV)/.dev lint
+test: $(VENV)/.dev $(CLIENTS)/.done lint
 	$(BIN)/python -m pytest
 
 # For daily work: without the dashboard's pictures, the program in a terminal, and what is marked slow.
@@ -95,5 +96,13 @@ $(TOOLS)/.done: $(TOOLS)/bin/python
 	@$(TOOLS)/bin/python $(PIP) build twine uv
 	@touch $@
 
+# The official SDKs for JavaScript. Where there is no node, their test is skipped.
+$(CLIENTS)/.done: tests/end_to_end/clients/package.json
+	@mkdir -p $(CLIENTS)
+	@cp $< $(CLIENTS)/
+	@cd $(CLIENTS) && npm install --silent --no-package-lock --no-audit --no-fund \
+		|| echo "signalbox: npm can't install the SDKs for JavaScript: they are not tested"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(CLIENTS) $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

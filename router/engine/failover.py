@@ -55,8 +55,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        # As `_harmlessly` does, without its calls: every answer comes here.
-        try:
+        try:  # as `_harmlessly` does, without its calls: every answer comes here
             lease.succeeded(now, response, plain=first is None)
         except Exception as error:
             harmless.note(error)
@@ -365,9 +364,8 @@ def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderEr
 
 
 def _begin(call: Call, context: RequestContext) -> Lease:
-    now, needs = context.clock(), context.requirements
-    prompt, most = needs.prompt_tokens, needs.max_tokens
-    charge = None
+    now, charge = context.clock(), None
+    prompt, most = context.requirements.prompt_tokens, context.requirements.max_tokens
     if context.spending is not None:
         budgets = (context.chain.budget, call.target.budget, context.caller_budget)
         charge = context.spending.begin_charge(budgets, call.target, prompt, most)

@@ -63,6 +63,8 @@ class StreamWriting:
 
     def _own(self, raw: bytes) -> bytes:
         """The vendor's own events."""
+        if self._sealing is None and (ident := self._face.ident_of(raw)) is not None:
+            self._head = replace(self._head, ident=ident)
         raw = self._sealed().raw(raw)
         if not self._face.keeps_name:
             return raw
@@ -93,6 +95,9 @@ class StreamWriting:
         writer, begin = self._writer, b""
         if writer is None:
             began = self._sealing is not None
+            own = self._stream.response.id
+            if began and own:  # clients of Responses hold on to the id that the vendor's events began with
+                self._head = replace(self._head, ident=own.removeprefix("resp_"))
             writer = self._begin()
             begin = writer.start() if self._face.begins_errors and not began else b""
         return begin + writer.error(told(error, expose=self._expose))

@@ -25,6 +25,14 @@ TARGETS = {
 }
 
 
+# One try, and as much time as the slowest machine needs.
+DEFAULTS = """\
+defaults:
+  retry: {max_attempts: 1}
+  timeout: {connect: 60s, first_token: 60s, answer: 60s, idle: 60s, total: 120s}
+"""
+
+
 class Told(NamedTuple):
     """What a request was answered with."""
 
@@ -55,7 +63,7 @@ def routes(simulator: Simulator) -> str:
         for name, (lines, vendor, _) in TARGETS.items()
     )
     named = "".join(f'  {name}: {{targets: ["{name}/{model}"]}}\n' for name, (_, _, model) in TARGETS.items())
-    return f"providers:\n{providers}defaults: {{retry: {{max_attempts: 1}}}}\nroutes:\n{named}"
+    return f"providers:\n{providers}{DEFAULTS}routes:\n{named}"
 
 
 @asynccontextmanager

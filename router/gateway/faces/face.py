@@ -58,6 +58,10 @@ class Face(ABC):
         asked = str(body.get("model") or "")
         return asked if self.keeps_name else vendors or asked
 
+    def ident_of(self, raw: bytes) -> str | None:
+        """What an answer is called whose first events are a vendor's own; None where its end does not say so again."""
+        return None
+
     def without_model(self, body: Body, head: Head) -> dict[str, Any] | None:
         """The answer to a request that asks no model anything; None for all others."""
         return None
