@@ -89,7 +89,7 @@ async def clients(failing: Served) -> AsyncIterator[dict[tuple[str, bool], Sdk]]
 
 
 def check(error: Exception, seen: Seen) -> None:
-    """The SDK's own class of this status, with the protocol's code and the request's id, and words about the request."""
+    """The SDK's own class of this status, with the protocol's code and the request's id, in words about the request."""
     assert "exhausted" not in str(error)
     if isinstance(error, ollama.ResponseError):
         assert error.status_code == seen.status
