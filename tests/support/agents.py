@@ -1,6 +1,6 @@
 """`make agents`: real agents finish a task with a tool through a gateway, before every kind of vendor.
 
-They are installed into a folder of their own, follow the recipes of docs/clients.md, and reach nothing but this machine.
+They are installed into a folder of their own, follow the recipes of docs/clients.md, and reach this machine alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from providers.simulator import Simulator
 from providers.simulator.vendor import ToolAnswer
-from tests.support.gateway import TARGETS, routes, served
+from tests.support.gateway import TARGETS, Served, routes, served
 from tests.support.paths import ROOT
 from tests.support.recipes import KEY, recipes, write_files
 
@@ -38,7 +38,10 @@ class Agent:
         section: of docs/clients.md.
         more: added to the recipe's last command.
         environment: keeps it from calling home.
-        python: for recipes in Python; the virtual environment that runs them.
+        program: what has to be there.
+        tool: what the model calls.
+        python: the recipe is a program in Python.
+        said: is part of what it prints.
     """
 
     section: str
@@ -79,7 +82,8 @@ AGENTS = {
     "aider": Agent(
         "aider",
         "aider",
-        f"--message 'Make the file.' --edit-format whole --no-git --yes-always --no-check-update --analytics-disable {MADE}",
+        "--message 'Make the file.' --edit-format whole --no-git --yes-always --no-check-update --analytics-disable "
+        f"{MADE}",
         answer=f"{MADE}\n```\nsignal\n```\n",
         environment={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
     ),
@@ -132,34 +136,33 @@ def _environment(agent: Agent, home: Path) -> dict[str, str]:
 
 async def run(agent: Agent, target: str) -> Outcome:
     """Have an agent do its task, with a model at this target of `TARGETS`."""
-    async with (
-        Simulator(seed=1) as simulator,
-        served(routes(simulator, {"chat": target}), simulator=simulator) as gateway,
-    ):
-        for vendor in simulator.vendors.values():
-            vendor.set(fast=True, tool_call=agent.tool, answer=agent.answer)
-        with tempfile.TemporaryDirectory(prefix="signalbox-agent-") as folder:
-            home, work = Path(folder, "home"), Path(folder, "work")
-            home.mkdir()
-            work.mkdir()
-            blocks = recipes(gateway.url)[agent.section]
-            write_files(blocks, home)
-            source = next(block.source for block in blocks if block.place is None)
-            program = [str(FOLDER / "frameworks" / "bin" / "python"), "-c", source]
-            if not agent.python:
-                program = ["bash", "-ec", f"{source.rstrip()} {agent.more}"]
-            began = time.monotonic()
-            code, out, err = await _ended(program, work, _environment(agent, home))
-            faults = [f"{told.method} {told.path}: {told.status}" for told in gateway.refused]
-            if code != 0:
-                faults.append(f"it ends with {code}: {(err or out)[-1000:]}")
-            if agent.makes_file and not (work / MADE).is_file():
-                faults.append(f"it has not made its file: {(out + err)[-1000:]}")
-            if agent.said not in out:
-                faults.append(f"it says {out!r}")
-            if not gateway.told:
-                faults.append("it has asked nothing")
-            return Outcome(len(gateway.told), time.monotonic() - began, faults)
+    with tempfile.TemporaryDirectory(prefix="signalbox-agent-") as folder:
+        async with Simulator(seed=1) as simulator:
+            for vendor in simulator.vendors.values():
+                vendor.set(fast=True, tool_call=agent.tool, answer=agent.answer)
+            async with served(routes(simulator, {"chat": target}), simulator=simulator) as gateway:
+                return await _task(agent, gateway, Path(folder))
+
+
+async def _task(agent: Agent, gateway: Served, folder: Path) -> Outcome:
+    blocks = recipes(gateway.url)[agent.section]
+    write_files(blocks, folder)
+    source = next(block.source for block in blocks if block.place is None)
+    program = [str(FOLDER / "frameworks" / "bin" / "python"), "-c", source]
+    if not agent.python:
+        program = ["bash", "-ec", f"{source.rstrip()} {agent.more}"]
+    began = time.monotonic()
+    code, out, err = await _ended(program, folder, _environment(agent, folder))
+    faults = [f"{told.method} {told.path}: {told.status}" for told in gateway.refused]
+    if code != 0:
+        faults.append(f"it ends with {code}: {(err or out)[-1000:]}")
+    if agent.makes_file and not os.path.isfile(folder / MADE):
+        faults.append(f"it has not made its file: {(out + err)[-1000:]}")
+    if agent.said not in out:
+        faults.append(f"it says {out!r}")
+    if not gateway.told:
+        faults.append("it has asked nothing")
+    return Outcome(len(gateway.told), time.monotonic() - began, faults)
 
 
 async def _ended(program: list[str], folder: Path, environment: dict[str, str]) -> tuple[int | None, str, str]:
