@@ -24,7 +24,7 @@ from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.lenient_json import as_dict, as_list, as_str
-from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, with_headers
+from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translatable, with_headers
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -290,7 +290,7 @@ class HttpProvider(ABC):
         native = self._native(request)
         if native is not None:
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
-        elif not says_words_alone(request):
+        elif not says_words_alone(translatable(request)):
             request = adapted(request, self.schema_rules)
         refusals = self._refused.get(request.model, ())
         edited = False  # what was said before was changed
@@ -318,11 +318,7 @@ class HttpProvider(ABC):
     def _native(self, request: CompletionRequest) -> Native | None:
         """The client's own body, where it is in the protocol that the vendor is asked in."""
         native = request.native
-        if native is None or native.protocol == self.wire(request):
-            return native
-        if native.only_there:
-            raise ProviderError(ErrorCode.UNSUPPORTED, native.only_there)
-        return None
+        return native if native is not None and native.protocol == self.wire(request) else None
 
     def _encoded(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         native = self._native(request)

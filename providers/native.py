@@ -36,6 +36,17 @@ _decode = msgspec.json.Decoder().decode
 _LINE_END = ord("\n")  # a search for a number is several times as fast as one for a byte
 
 
+def translatable(request: CompletionRequest) -> CompletionRequest:
+    """The request, which is said in another protocol than its client's.
+
+    Raises:
+        ProviderError: UNSUPPORTED, its own body holds what no other protocol can say.
+    """
+    if request.native is not None and request.native.only_there:
+        raise ProviderError(ErrorCode.UNSUPPORTED, request.native.only_there)
+    return request
+
+
 def with_headers(request: CompletionRequest, own: Mapping[str, str]) -> CompletionRequest:
     """The request, whose headers are its client's as well.
 

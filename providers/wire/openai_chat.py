@@ -373,4 +373,6 @@ def error_body(error: ProviderError) -> dict[str, Any]:
         param = error.param
         if error.missing:
             message, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
+    if error.code is ErrorCode.UNSUPPORTED and param is None:
+        code = None  # it is said of a parameter
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

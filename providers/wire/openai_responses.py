@@ -40,11 +40,11 @@ from providers.wire.reading import (
 from providers.wire.responses_input import read_input
 from providers.wire.responses_items import (
     call_item,
-    is_sealed,
     message_item,
     own_id,
     reasoning_id,
     reasoning_item,
+    seal_of,
     sealed_item,
 )
 from providers.wire.responses_tools import ClientTool, chosen_tools, client_tools, offered_tools
@@ -159,7 +159,7 @@ def render_response(
 
 
 def _is_told(part: ThinkingPart) -> bool:
-    return bool(part.text) or is_sealed(part)
+    return bool(part.text or seal_of(part))
 
 
 def _known_tools(asked: Body | None, tools: Mapping[str, ClientTool] | None) -> Mapping[str, ClientTool]:
@@ -325,7 +325,7 @@ class ResponsesStreamWriter(BlockWriter):
         return out + self._item_done(block.place, item)
 
     def _sealed_block(self, part: ThinkingPart) -> bytes:
-        if not is_sealed(part):
+        if not seal_of(part):
             return b""
         place = self._places
         self._places += 1

@@ -26,6 +26,8 @@ from providers.wire.writing import encode
 
 # What the ids of reasoning begin with that a stream told before its maker's id was known: nobody is to see them again.
 OWN_REASONING = "rs_sb"
+# What ends a seal of Anthropic's, which stands where Responses have theirs; no base64 has it.
+SIGNATURE, REDACTED = "~signature", "~redacted_thinking"
 
 
 class _Conversation:
@@ -126,8 +128,13 @@ def _thought(item: dict[str, Any]) -> ThinkingPart:
     said = "".join(
         read for name in ("summary", "content") for read in read_each(item, name, lambda part: text(part, "text") or "")
     )
-    if not text(item, "encrypted_content"):
+    seal = text(item, "encrypted_content")
+    if not seal:
         return ThinkingPart(said)
+    if seal.endswith(SIGNATURE):
+        return ThinkingPart(said, signature=seal.removesuffix(SIGNATURE))
+    if seal.endswith(REDACTED):
+        return ThinkingPart(said, opaque={"type": "redacted_thinking", "data": seal.removesuffix(REDACTED)})
     is_own = (text(item, "id") or "").startswith(OWN_REASONING)
     return ThinkingPart(said, opaque={key: item[key] for key in item if key != "id"} if is_own else item)
 

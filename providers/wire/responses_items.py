@@ -6,7 +6,7 @@ from typing import Any
 
 from providers.lenient_json import as_json
 from providers.types import ThinkingPart, ToolCall
-from providers.wire.responses_input import OWN_REASONING
+from providers.wire.responses_input import OWN_REASONING, REDACTED, SIGNATURE
 from providers.wire.responses_tools import ClientTool
 from providers.wire.writing import Head, arguments_of
 
@@ -31,14 +31,21 @@ def reasoning_item(item_id: str, said: str) -> dict[str, Any]:
     return {"type": "reasoning", "id": item_id, "summary": summary}
 
 
-def is_sealed(part: ThinkingPart) -> bool:
-    """Whether it is an item of its own, as its maker sealed it."""
-    return part.opaque is not None and part.opaque.get("type") == "reasoning"
+def seal_of(part: ThinkingPart) -> dict[str, Any]:
+    """What goes back unread with reasoning: its maker's own item, or Anthropic's seals in the place of one."""
+    opaque = part.opaque or {}
+    if opaque.get("type") == "reasoning":
+        return opaque
+    if part.signature:
+        return {"encrypted_content": part.signature + SIGNATURE}
+    if opaque.get("type") == "redacted_thinking":
+        return {"encrypted_content": str(opaque.get("data")) + REDACTED}
+    return {}
 
 
 def sealed_item(item_id: str, part: ThinkingPart) -> dict[str, Any]:
     """Reasoning, with its seal and its maker's id where it has them: a seal may be bound to the id."""
-    return {**reasoning_item(item_id, part.text), **((part.opaque or {}) if is_sealed(part) else {})}
+    return {**reasoning_item(item_id, part.text), **seal_of(part)}
 
 
 def call_item(head: Head, place: int, call: ToolCall, tool: ClientTool | None, status: str = "completed") -> Any:

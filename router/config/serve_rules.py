@@ -144,12 +144,24 @@ class ServeRules:
 
     def _same_keys(self, clients: Mapping[str, Node]) -> None:
         seen: dict[str, tuple[str, Node]] = {}
+        vendors: dict[str, str] = {}
+        for provider, config in self._providers.items():
+            for key in (config.get("api_key"), *_items(config.get("api_keys"), alone=False)):
+                if key is not None and isinstance(key.value, str) and not key.unset:
+                    vendors[sha256(key.value.encode(errors="backslashreplace")).hexdigest()] = provider
         for name, client in clients.items():
             for kind in ("key", "sha256"):
                 node = client.get(kind)
                 if node is None or node.unset or not isinstance(node.value, str):
                     continue
-                digest = sha256(node.value.encode()).hexdigest() if kind == "key" else node.value.lower()
+                digest = (
+                    sha256(node.value.encode(errors="backslashreplace")).hexdigest()
+                    if kind == "key"
+                    else node.value.lower()
+                )
+                if digest in vendors:
+                    text = f"it is the key of the provider {vendors[digest]} as well: who knows it needs no gateway"
+                    self._warn(node, text)
                 other, first = seen.setdefault(digest, (name, node))
                 if other != name:
                     self._error(

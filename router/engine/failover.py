@@ -55,8 +55,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        # As `_harmlessly` does, without its calls: every answer comes here.
-        try:
+        try:  # as `_harmlessly` does, without its calls: every answer comes here
             lease.succeeded(now, response, plain=first is None)
         except Exception as error:
             harmless.note(error)

@@ -95,6 +95,9 @@ class StreamWriting:
         writer, begin = self._writer, b""
         if writer is None:
             began = self._sealing is not None
+            own = self._stream.response.id
+            if began and own:  # clients of Responses hold on to the id that the vendor's events began with
+                self._head = replace(self._head, ident=own.removeprefix("resp_"))
             writer = self._begin()
             begin = writer.start() if self._face.begins_errors and not began else b""
         return begin + writer.error(told(error, expose=self._expose))

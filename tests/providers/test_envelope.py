@@ -276,6 +276,19 @@ def test_reasoning_can_be_left_out_as_a_whole() -> None:
     assert without_reasoning(bare) is bare
 
 
+def test_a_body_of_any_depth_is_read() -> None:
+    """As deep as JSON may be read at all."""
+    deep: Any = []
+    for _ in range(900):
+        deep = {"x": [deep]}
+    body = {"messages": [{"role": "user", "content": [deep]}]}
+    ids = SealedIds(lambda: 0.0)
+    ids.shown("c", SIGNED, OTHER)
+    assert ids.restored(body) is body
+    assert open_body(body, OTHER)["messages"][0]["content"][0] is not None
+    assert seal_body(body, OTHER)["messages"][0]["role"] == "user"
+
+
 # --- native answers
 
 
@@ -416,6 +429,16 @@ def test_ten_thousand_ids_are_kept_and_those_in_use_longest() -> None:
     body = {"messages": [{"tool_call_id": first}, {"tool_call_id": second}]}
     restored = [plain_id(turn["tool_call_id"]) for turn in ids.restored(body)["messages"]]
     assert restored == ["a" * 50, second]
+
+
+def test_what_is_kept_is_bounded_however_long_it_is() -> None:
+    ids = SealedIds(lambda: 0.0)
+    long = {"extra_content": {"google": {"thought_signature": "S" * 1_000_000}}}
+    for number in range(100):
+        ids.shown(f"call_{number}", long, OTHER)
+    assert 40 < len(ids) < 60
+    ids.keep("all", {"extra_content": {"google": {"thought_signature": "S" * 60_000_000}}}, OTHER)
+    assert len(ids) == 0
 
 
 def test_a_body_without_them_is_the_same_object() -> None:

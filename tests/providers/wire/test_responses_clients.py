@@ -19,7 +19,6 @@ from providers.types import (
     Message,
     StreamChunk,
     TextPart,
-    ThinkingPart,
     ToolCall,
     ToolCallDelta,
     Usage,
@@ -237,53 +236,6 @@ def test_a_choice_of_tools(choice: Any, names: tuple[str, ...] | None, wanted: s
 
 
 # --- the conversation
-
-
-def test_reasoning_keeps_its_place() -> None:
-    """Before the text or call that it led to; its seal goes back as it came."""
-    sealed = [
-        {"type": "reasoning", "id": f"rs_{n}", "summary": [], "encrypted_content": f"seal {n}", "status": None}
-        for n in range(3)
-    ]
-    items = [
-        USER,
-        sealed[0],
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "First."}]},
-        sealed[1],
-        {"type": "function_call", "call_id": "c1", "name": "run", "arguments": "{}", "id": None, "status": None},
-        sealed[2],
-        {"type": "function_call", "call_id": "c2", "name": "run", "arguments": "{}"},
-        {"type": "function_call_output", "call_id": "c1", "output": "one"},
-        {"type": "function_call_output", "call_id": "c2", "output": "two"},
-    ]
-    found = read(input=items)
-    turn = found.messages[1]
-    assert [(part.opaque, part.after) for part in turn.thinking] == [
-        (sealed[0], (0, 0)),
-        (sealed[1], (6, 0)),
-        (sealed[2], (6, 1)),
-    ]
-    answer = CompletionResponse(text=turn.text, thinking=turn.thinking, tool_calls=turn.tool_calls)
-    told = plain(answer)["output"]
-    assert [item["type"] for item in told] == [item["type"] for item in items[1:7]]
-    assert [item["id"] for item in told if item["type"] == "reasoning"] == ["rs_0", "rs_1", "rs_2"]
-
-
-def test_an_id_of_ours_is_not_given_to_a_vendor() -> None:
-    """A stream names reasoning before its maker's id is known: the seal comes back under no id, not a wrong one."""
-    item = {"type": "reasoning", "id": "rs_9", "summary": [{"type": "summary_text", "text": "hm"}]}
-    item["encrypted_content"] = "sealed"
-    known: list[ThinkingPart] = []
-    writer = openai_responses.ResponsesStreamWriter(HEAD, lambda: known)
-    data = writer.start() + writer.chunk(StreamChunk(thinking="hm"))
-    known.append(ThinkingPart("hm", opaque=item, origin="p/m"))
-    found = events(data + writer.chunk(StreamChunk("so")) + writer.end())
-    ids = {event["item_id"] for event in found if "reasoning" in event["type"]}
-    added, done = (event["item"] for event in found if event.get("item", {}).get("type") == "reasoning")
-    assert ids == {added["id"]} == {done["id"]}
-    assert done["encrypted_content"] == "sealed"
-    (part,) = read(input=[USER, done]).messages[1].thinking
-    assert part.opaque == {key: value for key, value in item.items() if key != "id"}
 
 
 def test_results_in_parts_with_pictures() -> None:

@@ -161,3 +161,12 @@ def test_a_stop_sequence_is_told_where_it_is_known() -> None:
         writer = anthropic_messages.MessagesStreamWriter(HEAD)
         writer.chunk(StreamChunk("a", finish_reason="stop"))
         assert events(writer.end(raw_finish_reason=word))[-2]["delta"]["stop_reason"] == reason
+
+
+def test_thoughts_that_are_alike_keep_their_own_seals() -> None:
+    """A signature is bound to its block: the other one would be refused."""
+    thoughts = (ThinkingPart("hm", "s1"), ThinkingPart("hm", "s2", after=(1, 0)))
+    answer = CompletionResponse(text="ab", thinking=thoughts, finish_reason="stop", model="m")
+    data, kind = message_stream(answer, seed=0)
+    with anthropic_sdk(data, kind).messages.stream(model="m", max_tokens=9, messages=USER) as stream:
+        assert blocks_of(stream.get_final_message().content) == [("hm", "s1"), "a", ("hm", "s2"), "b"]

@@ -199,13 +199,21 @@ def wanted_of_responses(answer: CompletionResponse) -> Read:
     )
 
 
-def seals(items: Iterable[Any]) -> list[tuple[str, str]]:
-    return [(item.id, item.encrypted_content) for item in items if item.type == "reasoning" and item.encrypted_content]
+def seals(items: Iterable[Any]) -> list[tuple[str | None, str]]:
+    """What goes back unread, with the ids that its makers gave."""
+    return [
+        (None if item.id.startswith("rs_sb") else item.id, item.encrypted_content)
+        for item in items
+        if item.type == "reasoning" and item.encrypted_content
+    ]
 
 
-def wanted_seals(answer: CompletionResponse) -> list[tuple[str, str]]:
-    sealed = [part.opaque for part in answer.thinking if part.opaque]
-    return [(item["id"], item["encrypted_content"]) for item in sealed]
+def wanted_seals(answer: CompletionResponse) -> list[tuple[str | None, str]]:
+    return [
+        (part.opaque["id"], part.opaque["encrypted_content"]) if part.opaque else (None, f"{part.signature}~signature")
+        for part in answer.thinking
+        if part.opaque or part.signature
+    ]
 
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

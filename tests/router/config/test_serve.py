@@ -21,6 +21,7 @@ models: {mini: {provider: a, id: m}}
 routes: {chat: mini, code: b/m}
 """
 FULL = """\
+defaults: {cache: {ttl: 1h}}
 serve:
   listen: [127.0.0.1:4180, unix:/run/sb.sock]
   keys:
@@ -256,6 +257,21 @@ def test_workers_share_limits_and_say_so() -> None:
     ]
 
 
+def test_a_vendors_key_is_no_clients_key() -> None:
+    """Whoever has it can ask the vendor itself, past every limit."""
+    text = HEAD.replace("fake}, b", 'fake, api_key: "${SB_KEY_BOB}"}, b') + 'serve: {keys: {bob: "${SB_KEY_BOB}"}}\n'
+    (told,) = load_text(text, env=KEYS).diagnostics
+    assert (told.severity, told.path) == ("warning", "serve.keys.bob")
+    assert told.message == "it is the key of the provider a as well: who knows it needs no gateway"
+
+
+def test_cached_answers_alone_where_there_are_none() -> None:
+    serve = 'serve: {keys: {bob: {key: "${SB_KEY_BOB}", cache: only, routes: [code]}}}\n'
+    (told,) = said(serve, **KEYS)
+    assert told.startswith("none of its routes keeps answers (cache.ttl)")
+    assert said("defaults: {cache: {ttl: 1h}}\n" + serve, **KEYS) == []
+
+
 def test_figures_of_several_workers_need_ports_of_their_own() -> None:
     serve = "serve: {{workers: {}, listen: 127.0.0.1:9182, metrics: {{listen: 127.0.0.1:9180}}}}\n"
     assert said(serve.format(2)) == []
@@ -286,3 +302,9 @@ def test_whatever_stands_under_a_key_is_told_and_nothing_breaks(name: str) -> No
             assert loaded.file is not None or loaded.diagnostics
             assert loaded.file is None or compile_plan(loaded).serving.routes == ("chat", "code")
     assert load_text(HEAD + "serve: 3\n", env={}).file is None
+
+
+def test_bytes_that_are_no_text_are_no_key() -> None:
+    """A variable may hold any; Python has them as lone surrogates."""
+    (told,) = said('serve: {keys: {bob: "${KEY}"}}\n', KEY="\udc80" * 30)
+    assert told.startswith("no client could send this key")
