@@ -153,16 +153,21 @@ async def _task(agent: Agent, gateway: Served, folder: Path) -> Outcome:
         program = ["bash", "-ec", f"{source.rstrip()} {agent.more}"]
     began = time.monotonic()
     code, out, err = await _ended(program, folder, _environment(agent, folder))
+    seconds = time.monotonic() - began
     faults = [f"{told.method} {told.path}: {told.status}" for told in gateway.refused]
-    if code != 0:
-        faults.append(f"it ends with {code}: {(err or out)[-1000:]}")
-    if agent.makes_file and not os.path.isfile(folder / MADE):
-        faults.append(f"it has not made its file: {(out + err)[-1000:]}")
-    if agent.said not in out:
-        faults.append(f"it says {out!r}")
     if not gateway.told:
         faults.append("it has asked nothing")
-    return Outcome(len(gateway.told), time.monotonic() - began, faults)
+    return Outcome(len(gateway.told), seconds, faults + _faults(agent, folder, code, out, err))
+
+
+def _faults(agent: Agent, folder: Path, code: int | None, out: str, err: str) -> list[str]:
+    """What is wrong with what it has done."""
+    found = [] if code == 0 else [f"it ends with {code}: {(err or out)[-1000:]}"]
+    if agent.makes_file and not (folder / MADE).is_file():
+        found.append(f"it has not made its file: {(out + err)[-1000:]}")
+    if agent.said not in out:
+        found.append(f"it says {out!r}")
+    return found
 
 
 async def _ended(program: list[str], folder: Path, environment: dict[str, str]) -> tuple[int | None, str, str]:

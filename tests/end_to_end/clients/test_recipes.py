@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.end_to_end.clients.test_javascript_sdks import FOLDER, NODE
-from tests.end_to_end.clients.test_javascript_sdks import pytestmark as needs_node
 from tests.support.gateway import Served, served
+from tests.support.node import FOLDER, NODE, needs_node
 from tests.support.recipes import KEY, recipes
 
 SDKS = ("OpenAI's SDKs", "Anthropic's SDKs", "Ollama's SDKs")
@@ -71,7 +70,7 @@ async def test_javascript(gateway: Served, tmp_path: Path) -> None:
     for number, source in enumerate(sources):
         (tmp_path / f"{number}.mjs").write_text(source)
     (tmp_path / "all.mjs").write_text("".join(f'await import("./{number}.mjs");\n' for number in range(len(sources))))
-    assert (await output(str(NODE), "all.mjs", cwd=tmp_path)).count("Rayleigh") == len(sources) == 3
+    assert (await output(NODE, "all.mjs", cwd=tmp_path)).count("Rayleigh") == len(sources) == 3
 
 
 def test_files_can_be_read() -> None:

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from providers.simulator import Simulator
 from providers.simulator.vendor import ErrorKind, SimulatedVendor
-from tests.end_to_end.clients.sdks import SDKS, Question, Responses, Sdk
 from tests.support.gateway import DEFAULTS, TARGETS, Served, served
+from tests.support.sdks import SDKS, Question, Responses, Sdk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
