@@ -26,7 +26,8 @@ serve:
     carol: {{key: {CAROL}, routes: [claude]}}
 """
 PREFIXES = ("/v1/", "/", "/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/")
-BODY = {"model": "chat", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "input": "hi", "prompt": "hi"}
+SAID = [{"role": "user", "content": "hi"}]
+BODY = {"model": "chat", "max_tokens": 9, "messages": SAID, "input": "hi", "prompt": "hi"}
 
 
 @pytest.fixture
