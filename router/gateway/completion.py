@@ -76,7 +76,7 @@ class Call:
             raise untranslatable
         request = self._of_client(request, asked, body)
         if is_sealed:
-            request = self.envelopes.opened(request, self.plan)
+            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
