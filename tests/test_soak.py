@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.memory import in_use, private
-from tests.support.soak import Look, growth, too_much
+from tests.support.soak import MINUTE, Look, growth, too_much
 
 LOOKS = 240  # of twenty minutes
 SMALL = 300  # requests from one look to the next, on a slow machine
@@ -44,6 +45,18 @@ def test_what_comes_and_goes_is_no_leak() -> None:
         rings[number % 7] = [bytes(1000) for _ in range(number % 5 * 100)]
 
     assert too_much(growth(looks(turn))) == []
+
+
+@pytest.mark.parametrize("leak", [0.0, 10.0])
+def test_what_goes_with_the_load_is_no_leak(leak: float) -> None:
+    """A machine that has less and more time fills bounded things less and more."""
+    chance, asked, seen = random.Random(1), [0], []
+    for number in range(LOOKS):
+        asked.append(asked[-1] + chance.randrange(100, 300) * (1 + number * 4 // LOOKS))
+        load = asked[-1] - asked[-1 - min(number + 1, MINUTE)]
+        allocated = 60_000_000 + 200 * load + leak * asked[-1] + chance.gauss(0, 20_000)
+        seen.append(Look(number * 5.0, asked[-1], int(allocated), 100_000_000, 100, 130))
+    assert growth(seen)["leak"] == pytest.approx(leak, abs=2.0)
 
 
 @pytest.mark.parametrize(

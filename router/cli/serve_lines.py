@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from providers.printable import one_line
 from router.cli.terminal import style
+from router.monitor.report import app_name
 from router.views.money import dollars
 
 if TYPE_CHECKING:
     from router.config.listen import Address
     from router.gateway.record import Record
     from router.plan.serving import Serving
-    from router.router import Router
 
 _ROUTES = 12  # that are named
 
 
-def banner(router: Router, serving: Serving, listening: Sequence[Address]) -> str:
+def banner(path: str, serving: Serving, listening: Sequence[Address]) -> str:
     """Where clients find it."""
     scheme = "http" if serving.tls is None else "https"
     urls = [url_of(address, scheme) for address in listening]
     base = next((url for url in urls if url.startswith("http")), urls[0])
-    names = [one_line(name) for name in router.routes]
+    names = [one_line(name) for name in serving.routes]
     more = f" and {len(names) - _ROUTES} more" if len(names) > _ROUTES else ""
     who = f"{len(serving.clients)} client keys" if serving.clients else "no key needed, from this machine alone"
     lines = [
@@ -33,7 +34,7 @@ def banner(router: Router, serving: Serving, listening: Sequence[Address]) -> st
         f"  OpenAI     base URL {base}/v1",
         f"  Anthropic  base URL {base}",
         f"  Ollama     host     {base}",
-        f"  dashboard  signalbox dash {router.report.name}",
+        f"  dashboard  signalbox dash {one_line(app_name(Path(path).absolute()))}",
         "  Ctrl-C ends it; what is under way is answered before",
     ]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from providers.wire.writing import encode
 
+NAME = {"server": "signalbox"}  # what and which version runs beneath is nobody's business
 _LINE, _FIELD = 16_384, 32_768  # bytes of a request's first line, and of a header
 _REFUSED = 64  # connections that are told at the same time that there are too many; more are closed without a word
 _GOODBYE = 1.0  # seconds in which such a client has to read it
@@ -55,6 +56,7 @@ class Connections(web.Server):
         )
         self.bounds = bounds
         self.is_closing = False  # every answer ends its connection from now on
+        self.is_over = False
         self._most = most
         self._open: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # the one that waits for the longest first
@@ -92,7 +94,8 @@ class Connections(web.Server):
             self._empty = None
 
     def abort(self) -> None:
-        """Close all connections, whatever they are at."""
+        """Close all connections, whatever they are at, and those that are still to come."""
+        self.is_over = True
         for connection in tuple(self._open):
             connection.abort()
 
@@ -153,6 +156,8 @@ class Connection(web.RequestHandler):
         self._gates.opened(self)
         super().connection_made(transport)
         self._wait_for_head()
+        if self._gates.is_over:
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         if not self._at_work:
@@ -196,7 +201,7 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is no HTTP, as JSON: nothing of it is known but that."""
         status, words = _what_is_wrong(exc, status, message)
-        answer = web.Response(body=_error(words), status=status, content_type="application/json")
+        answer = web.Response(body=_error(words), status=status, content_type="application/json", headers=NAME)
         answer.force_close()
         return answer
 
@@ -268,5 +273,6 @@ def _error(words: str) -> bytes:
 
 def _last_words(status: int, reason: str, words: str, more: bytes = b"") -> bytes:
     body = _error(words)
-    head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    return head.encode() + more + b"connection: close\r\n\r\n" + body
+    head = f"HTTP/1.1 {status} {reason}\r\nserver: signalbox\r\ncontent-type: application/json\r\n"
+    length = f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return head.encode() + more + length.encode() + body

@@ -66,6 +66,11 @@ class Gateway:
 
     # --- its end
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are being answered."""
+        return len(self._under_way)
+
     async def until_idle(self, seconds: float) -> bool:
         """Wait until no request is under way; False when there still is one after so long."""
         if self._under_way:

@@ -9,13 +9,11 @@ from aiohttp import web
 
 from providers.errors import ErrorCode
 from providers.wire.reading import BadRequest
-from router.gateway.connection import Bounds, Connections
+from router.gateway.connection import NAME, Bounds, Connections
 from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked
 from router.gateway.gateway import Gateway
 from router.gateway.inflate import read_body
-
-_NAME = {"server": "signalbox"}  # what and which version runs beneath is nobody's business
 
 
 def server_of(gateway: Gateway, bounds: Bounds | None = None) -> Connections:
@@ -67,7 +65,7 @@ async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 
 async def _respond(server: Connections, request: web.BaseRequest, answered: Answered) -> web.StreamResponse:
-    body, headers = answered.body, {**answered.headers, **_NAME}
+    body, headers = answered.body, {**answered.headers, **NAME}
     response: web.StreamResponse
     if isinstance(body, bytes):
         response = web.Response(body=body, status=answered.status, headers=headers)

@@ -9,9 +9,11 @@ from router.gateway.faces.anthropic_messages import AnthropicMessages
 from router.gateway.faces.face import Face
 from router.gateway.faces.ollama import OllamaChat, OllamaGenerate
 from router.gateway.faces.openai_chat import OpenAIChat
+from router.gateway.faces.openai_completions import OpenAICompletions
 from router.gateway.faces.openai_responses import OpenAIResponses
 
 CHAT = OpenAIChat()
+COMPLETIONS = OpenAICompletions()
 RESPONSES = OpenAIResponses()
 MESSAGES = AnthropicMessages()
 OLLAMA = OllamaChat()
@@ -26,6 +28,7 @@ _BASES = ("/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
 # path below the base: the method, what it asks, and in which protocol
 _PATHS: Mapping[str, tuple[str, What, Face]] = {
     "chat/completions": ("POST", "complete", CHAT),
+    "completions": ("POST", "complete", COMPLETIONS),
     "responses": ("POST", "complete", RESPONSES),
     "responses/input_tokens": ("POST", "count", RESPONSES),
     "messages": ("POST", "complete", MESSAGES),

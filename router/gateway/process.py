@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import signal
-import socket
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -16,10 +17,11 @@ from router.gateway import notify
 from router.gateway.audit import Audit
 from router.gateway.gateway import Gateway
 from router.gateway.http import server_of
-from router.gateway.metrics import metrics_server, registry_of
+from router.gateway.metrics import metrics_server, new_registry
 from router.gateway.record import Observer
 from router.gateway.server import Server
 from router.gateway.tls import BadCertificate, Certificate
+from router.gateway.workers import Place
 from router.plan.serving import Serving
 from router.router import Router
 from router.views.events import Event
@@ -31,14 +33,26 @@ _ENDS = (signal.SIGINT, signal.SIGTERM)
 _AT_START = ("listen", "tls", "workers", "metrics", "audit")  # what a reload does not change
 
 
+def check(serving: Serving) -> None:
+    """Find out before anything is started whether it could begin, but for the addresses.
+
+    Raises:
+        BadCertificate, CannotWrite, NoPrometheus: it could not.
+    """
+    if serving.tls is not None:
+        Certificate(serving.tls.cert, serving.tls.key)
+    if serving.audit is not None:
+        Audit(serving.audit).close()
+    if serving.metrics is not None:
+        new_registry()
+
+
 class Process:
     """Serves the routes of a router until a signal ends it.
 
     Args:
         serving: where it listens, and how it ends: as the file said at the start, or as the command line says.
-        sockets: that listen already, in place of those addresses.
-        shared: other processes of the same gateway listen there as well.
-        number: of this process among several; its figures are at the port of `metrics` plus that.
+        place: among other processes of the same gateway; None where it is alone.
         observers: told of every request.
     """
 
@@ -47,9 +61,7 @@ class Process:
         router: Router,
         serving: Serving,
         *,
-        sockets: Sequence[socket.socket] = (),
-        shared: bool = False,
-        number: int = 0,
+        place: Place | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         self._router = router
@@ -61,7 +73,7 @@ class Process:
         self._audit = None if serving.audit is None else Audit(serving.audit)
         if self._audit is not None:
             self._gateway.observers.append(self._audit.note)
-        self._sockets, self._shared, self._number = sockets, shared, number
+        self._place = place
         self._asked_to_end = asyncio.Event()
         self._reloads: set[asyncio.Task[None]] = set()
 
@@ -77,8 +89,10 @@ class Process:
         async with self._router:
             servers = await self._listening()
             self._follow_signals()
+            self._follow_parent()
             subscribers = self._router.telemetry.subscribers
-            subscribers.add(self._on_event)
+            if self._place is None or self._place.number == 0:
+                subscribers.add(self._on_event)  # one of them says it
             try:
                 self._gateway.is_ready = True
                 notify.ready("serving")
@@ -102,10 +116,17 @@ class Process:
         serving = self._serving
         tls = None if self._certificate is None else self._certificate.context
         connections = server_of(self._gateway)
-        servers = [Server(connections, serving.listen, sockets=self._sockets, shared=self._shared, tls=tls)]
+        place, number = self._place, 0
+        if place is None:
+            servers = [Server(connections, serving.listen, tls=tls)]
+        else:
+            servers = [Server(connections, place.addresses, shared=True, sockets=place.sockets, tls=tls)]
+            number = place.number
         if serving.metrics is not None:
-            address = replace(serving.metrics, port=serving.metrics.port + self._number if serving.metrics.port else 0)
-            servers.append(Server(metrics_server(self._gateway, registry_of(self._gateway)), [address]))
+            address = serving.metrics
+            if address.port:
+                address = replace(address, port=address.port + number)  # each process has its own figures
+            servers.append(Server(metrics_server(self._gateway, new_registry()), [address]))
         for number, server in enumerate(servers):
             try:
                 await server.start()
@@ -137,7 +158,8 @@ class Process:
     # --- signals
 
     def _follow_signals(self) -> None:
-        for number in _ENDS:
+        # Ctrl-C reaches all processes of a terminal; where there are several, the parent says what it means.
+        for number in _ENDS if self._place is None else (signal.SIGTERM,):
             self._on_signal(number, partial(self._on_end_signal, number))
         if hasattr(signal, "SIGHUP"):
             self._on_signal(signal.SIGHUP, self._on_hangup)
@@ -148,6 +170,19 @@ class Process:
             loop.add_signal_handler(number, act)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
+
+    def _follow_parent(self) -> None:
+        """End when the parent is gone, however it went."""
+        if self._place is None:
+            return
+        alive, loop = self._place.alive, asyncio.get_running_loop()
+
+        def wait() -> None:
+            alive.poll(None)
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(self.end)
+
+        threading.Thread(target=wait, name="signalbox-parent", daemon=True).start()
 
     def _on_end_signal(self, number: int) -> None:
         if self._asked_to_end.is_set():

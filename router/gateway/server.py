@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from router.config.listen import Address
@@ -14,6 +15,7 @@ from router.gateway.connection import Connections
 from router.gateway.listening import address_of, listen, remove
 
 _HANDSHAKE = 10.0  # seconds
+_TURNS = 4  # of the loop, until a connection that was taken is known here
 
 
 class Server:
@@ -23,7 +25,7 @@ class Server:
         connections: makes the protocol of each connection, see `http.server_of`.
         addresses: where it listens.
         shared: other processes of the same gateway listen there as well.
-        sockets: that listen already, in place of those addresses; they stay open for others.
+        sockets: that listen already, besides; they may be others' as well.
         tls: None speaks plain HTTP.
     """
 
@@ -61,11 +63,9 @@ class Server:
         Raises:
             CannotListen: an address can't be had; none is listened to then.
         """
-        if self._inherited:
-            self._sockets = list(self._inherited)
-        else:
-            self._sockets = listen(self._wanted, shared=self._shared)
-            self._paths = [address.path for address in self.addresses if address.path is not None]
+        self._sockets = listen(self._wanted, shared=self._shared)
+        self._paths = [address.path for address in self.addresses if address.path is not None]
+        self._sockets += self._inherited
         for one in self._sockets:
             self._servers.append(await self._listening(one))
 
@@ -86,12 +86,24 @@ class Server:
     async def stop(self, seconds: float = 0.0) -> None:
         """Take no more connections, and close those that no request is on; wait so long for the others to end."""
         self.announce_end()
-        await asyncio.sleep(0)  # what has been waiting to be taken is taken
+        await self._take_the_last()
         for server in self._servers:
             server.close()
         remove(self._paths)
         self._connections.close_idle()
         await self._connections.until_closed(seconds)
+
+    async def _take_the_last(self) -> None:
+        """Take the connections that wait to be taken. asyncio loses those that it takes just before it stops listening
+        (until Python 3.12 it even leaks them): so it stops taking some turns before.
+        """
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0)
+        for one in self._sockets:
+            with suppress(NotImplementedError, OSError, ValueError):  # other loops; a socket that is closed already
+                loop.remove_reader(one)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     def abort(self) -> None:
         """Close all connections, whatever they are at."""

@@ -23,10 +23,11 @@ class OpenAIChat(Face):
         return wire.wants_stream(body)
 
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
-        return wire.render_response(response, head)
+        return wire.render_response(response, head, function_call=wire.wants_function_call(body))
 
     def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
-        return wire.ChatStreamWriter(head, usage=wire.wants_usage(body))
+        function_call = wire.wants_function_call(body)
+        return wire.ChatStreamWriter(head, usage=wire.wants_usage(body), function_call=function_call)
 
     def error(self, error: ProviderError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error)
