@@ -6,7 +6,7 @@ CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak pictures runs
+.PHONY: faults soak pictures runs agents
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -54,6 +54,10 @@ corpus: $(VENV)/.dev
 # What a router makes of each fault of a vendor or of the network: protocols, plain and streamed, both HTTP engines.
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.support.faults
+
+# Claude Code, Codex, opencode, aider, llm, LangChain and pydantic-ai do a task through the gateway, by docs/clients.md.
+agents: $(VENV)/.dev
+	$(BIN)/python -m tests.support.agents
 
 # Twenty minutes of everything at once: faults, reloads, dashboards, streams that are left.
 soak: $(VENV)/.dev
@@ -105,4 +109,4 @@ $(CLIENTS)/.done: tests/end_to_end/clients/package.json
 	@touch $@
 
 clean:
-	rm -rf $(CLIENTS) $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(CLIENTS) .agents $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

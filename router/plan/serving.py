@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from hashlib import sha256
@@ -130,13 +130,14 @@ class Serving:
                 return False
         return self.direct is True or provider in self.direct
 
-    def budgets_for(self, route: str) -> Iterator[Budget]:
-        """Yield the budgets of all clients that can get a route, model or provider/model-id."""
-        is_open = route in self._places or route in self._named or self._is_direct(route)
-        for name, budget in self.budgets.items():
-            routes = self.by_name[name].routes
-            if is_open if routes is None else route in routes:
-                yield budget
+    def budgets_with_routes(self, names: Iterable[str]) -> Iterator[tuple[Budget, Collection[str]]]:
+        """Yield the budget of each client that has one, with those of these routes, models or provider/model-id that it
+        can get, and perhaps others.
+        """
+        for_all = [name for name in names if name in self._places or name in self._named or self._is_direct(name)]
+        for client, budget in self.budgets.items():
+            routes = self.by_name[client].routes
+            yield budget, for_all if routes is None else routes
 
     def listed_for(self, client: Client) -> tuple[str, ...]:
         """Return the names that a client is told of: what it may ask for by its own name, and those of `listed`."""

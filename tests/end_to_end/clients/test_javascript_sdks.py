@@ -5,26 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from providers.simulator import Simulator
-from tests.end_to_end.clients.sdks import SDKS
-from tests.end_to_end.clients.test_python_sdks import CALLS, PIXEL, SCHEMA, TOOLS
 from tests.support.gateway import DEFAULTS, TARGETS, Served, served
-from tests.support.paths import ROOT
+from tests.support.node import FOLDER, NODE, needs_node
+from tests.support.sdks import CALLS, PIXEL, SCHEMA, SDKS, TOOLS
 from tests.support.waiting import until
 
-FOLDER = ROOT / ".clients"  # made by `make`, from package.json
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(
-    NODE is None or not (FOLDER / "node_modules").is_dir(),
-    reason="node or the SDKs are missing: `make .clients/.done` installs them",
-)
+pytestmark = needs_node
 
 LIMIT = 16
 # By feature: the vendor's knobs, what the client asks for, and what it shows.
@@ -111,7 +102,7 @@ async def node(running: Served) -> list[dict[str, Any]]:
     ]
     given = {"url": running.url, "cases": asked, "picture": b64encode(PIXEL).decode(), "schema": SCHEMA, "tools": TOOLS}
     process = await asyncio.create_subprocess_exec(
-        *(str(NODE), str(Path(__file__).with_name("sdks.mjs")), str(FOLDER), json.dumps(given)),
+        *(NODE, str(Path(__file__).with_name("sdks.mjs")), str(FOLDER), json.dumps(given)),
         env={"PATH": os.environ["PATH"]},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

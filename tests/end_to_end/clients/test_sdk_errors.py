@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from providers.simulator import Simulator
 from providers.simulator.vendor import ErrorKind, SimulatedVendor
-from tests.end_to_end.clients.sdks import SDKS, Question, Responses, Sdk
 from tests.support.gateway import DEFAULTS, TARGETS, Served, served
+from tests.support.sdks import SDKS, Question, Responses, Sdk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -89,7 +89,7 @@ async def clients(failing: Served) -> AsyncIterator[dict[tuple[str, bool], Sdk]]
 
 
 def check(error: Exception, seen: Seen) -> None:
-    """The SDK's own class of this status, with the protocol's code and the request's id, and words about the request."""
+    """The SDK's own class of this status, with the protocol's code and the request's id, in words about the request."""
     assert "exhausted" not in str(error)
     if isinstance(error, ollama.ResponseError):
         assert error.status_code == seen.status
