@@ -121,7 +121,7 @@ class Serving:
         return exact
 
     def _is_direct(self, model: str) -> bool:
-        if not self.direct:
+        if not self.direct or not model.isprintable():  # it would go on to a vendor, and into headers
             return False
         provider = self.models.get(model)
         if provider is None:
