@@ -2,14 +2,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .venv-tools
+CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak pictures runs
+.PHONY: faults soak pictures runs agents
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
-test: $(VENV)/.dev lint
+test: $(VENV)/.dev $(CLIENTS)/.done lint
 	$(BIN)/python -m pytest
 
 # For daily work: without the dashboard's pictures, the program in a terminal, and what is marked slow.
@@ -54,6 +55,10 @@ corpus: $(VENV)/.dev
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.support.faults
 
+# Claude Code, Codex, opencode, aider, llm, LangChain and pydantic-ai do a task through the gateway, by docs/clients.md.
+agents: $(VENV)/.dev
+	$(BIN)/python -m tests.support.agents
+
 # Twenty minutes of everything at once: faults, reloads, dashboards, streams that are left.
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.support.soak
@@ -95,5 +100,13 @@ $(TOOLS)/.done: $(TOOLS)/bin/python
 	@$(TOOLS)/bin/python $(PIP) build twine uv
 	@touch $@
 
+# The official SDKs for JavaScript. Where there is no node, their test is skipped.
+$(CLIENTS)/.done: tests/end_to_end/clients/package.json
+	@mkdir -p $(CLIENTS)
+	@cp $< $(CLIENTS)/
+	@cd $(CLIENTS) && npm install --silent --no-package-lock --no-audit --no-fund \
+		|| echo "signalbox: npm can't install the SDKs for JavaScript: they are not tested"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(CLIENTS) .agents $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -41,9 +41,7 @@ class Gateway:
 
 def _run(command: list[str], folder: Path, log: IO[str], **env: str) -> subprocess.Popen[bytes]:
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    return subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**kept, **env}
-    )
+    return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**kept, **env})
 
 
 def _nothing() -> None:
@@ -85,7 +83,9 @@ def _install_litellm() -> None:
 
 def _portkey(upstream: str, port: int, folder: Path, log: IO[str]) -> subprocess.Popen[bytes]:
     PORTKEY_HEADERS["x-portkey-custom-host"] = f"{upstream}/ok/v1"
-    server = environments.folder() / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    server = (
+        environments.folder() / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    )
     return _run(["node", str(server), f"--port={port}", "--headless"], folder, log, NODE_ENV="production")
 
 

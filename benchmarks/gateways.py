@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,10 +89,8 @@ class Running:
 
     def close(self) -> None:
         for pid in reversed(self.pids()):
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, 9)
-            except ProcessLookupError:
-                pass
         self.process.wait()
         self._log.close()
 
@@ -148,7 +146,9 @@ def request_of(path: str, model: str, *, stream: bool) -> bytes:
     """A request of one short prompt."""
     asked = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 1000}
     body = json.dumps({**asked, **({"stream": True} if stream else {})}).encode()
-    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nauthorization: Bearer {KEY}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nauthorization: Bearer {KEY}\r\n"
+    )
     more = "".join(f"{name}: {value}\r\n" for name, value in gateway_peers.PORTKEY_HEADERS.items())
     return f"{head}{more}content-length: {len(body)}\r\n\r\n".encode() + body
 
@@ -266,7 +266,9 @@ def table(rows: dict[str, Row]) -> str:
     for name, row in rows.items():
         told = [_cpu(_median(row.cpu[case]), base[case]) for case in CASES]
         memory = "–" if row.memory is None else f"{row.memory / 2**20:.0f} MB"
-        lines.append(f"| {name} | {' | '.join(told)} | {memory} | {'–' if row.start is None else f'{row.start:.1f} s'} |")
+        lines.append(
+            f"| {name} | {' | '.join(told)} | {memory} | {'–' if row.start is None else f'{row.start:.1f} s'} |"
+        )
     gaps = [f"- {name}: {row.gap}" for name, row in rows.items() if row.gap]
     return "\n".join([*lines, "", *(["Not measured:", "", *gaps, ""] if gaps else [])])
 
@@ -282,7 +284,9 @@ def _cpu(value: float | None, base: float | None) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(prog="python -m benchmarks.gateways", description=(__doc__ or "").split("\n\n")[0])
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks.gateways", description=(__doc__ or "").split("\n\n")[0]
+    )
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--streams", type=int, default=256, help=f"in a round; plain calls are {LONG} times as many")
     options.add_argument("--quick", action="store_true", help="ours alone")

@@ -14,6 +14,7 @@ from providers.types import (
     RemainingQuota,
     StreamChunk,
     TokenCount,
+    WireProtocol,
 )
 
 
@@ -136,7 +137,7 @@ class SupportsPrefill(Protocol):
 
 @runtime_checkable
 class SpeaksProtocol(Protocol):
-    """A provider that can be handed a client's own body, in a protocol that both speak (`CompletionRequest.native`)."""
+    """A provider that can be handed a client's own body (`CompletionRequest.native`)."""
 
     def wire(self, request: CompletionRequest) -> WireProtocol | None:
         """The protocol that a request goes out in; None: no client's own body is sent."""

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from providers.sealed_ids import IDS, OF_CALLS, WORDS_OF_OTHERS, SealedIds, digest_of, plain_id, read_id, seal
+from providers.sealed_ids import DEEPEST, IDS, OF_CALLS, WORDS_OF_OTHERS, SealedIds, digest_of, plain_id, read_id, seal
 from providers.surrogates import encode_json
 from providers.types import (
     CompletionRequest,
@@ -40,7 +40,8 @@ _HOLDERS = {
     "reasoning.encrypted": "data",
 }
 _FIELDS = frozenset({"thought_signature", "reasoning_opaque"})  # in whatever they stand: Gemini's and Copilot's
-_WORDS = (b"signature", b"encrypted_content", b"redacted_thinking", b"reasoning.encrypted", b"reasoning_opaque")
+# Bytes without any of these hold none.
+_WORDS = re.compile(rb"signature|encrypted_content|redacted_thinking|reasoning\.encrypted|reasoning_opaque")
 _GONE: Any = object()
 _decode = msgspec.json.Decoder().decode
 
@@ -102,13 +103,13 @@ def seal_body(body: dict[str, Any], origin: str, ids: SealedIds | None = None) -
 
 def seal_raw(raw: bytes, origin: str, ids: SealedIds | None = None) -> bytes:
     """Events of a stream as a vendor sent them (`StreamChunk.raw`); nearly all stay the same bytes, unread."""
-    if not any(word in raw for word in _WORDS):
+    if not _WORDS.search(raw):
         return raw
     return b"\n".join(_sealed_line(line, origin, ids) for line in raw.split(b"\n"))
 
 
 def _sealed_line(line: bytes, origin: str, ids: SealedIds | None) -> bytes:
-    if not any(word in line for word in _WORDS):
+    if not _WORDS.search(line):
         return line
     start = line.find(b"{")
     try:
@@ -119,18 +120,18 @@ def _sealed_line(line: bytes, origin: str, ids: SealedIds | None) -> bytes:
     return line if sealed == payload else line[:start] + encode_json(sealed)
 
 
-def _sealed(value: Any, origin: str, ids: SealedIds | None) -> Any:
-    if isinstance(value, list):
-        return [_sealed(each, origin, ids) for each in value]
-    if not isinstance(value, dict):
+def _sealed(value: Any, origin: str, ids: SealedIds | None, depth: int = 0) -> Any:
+    if depth > DEEPEST or not isinstance(value, list | dict):
         return value
+    if isinstance(value, list):
+        return [_sealed(each, origin, ids, depth + 1) for each in value]
     field = _field_of(value)
     found = {
         key: seal(each, origin)
         if each and isinstance(each, str) and (key == field or key in _FIELDS)
         else each
         if key in WORDS_OF_OTHERS
-        else _sealed(each, origin, ids)
+        else _sealed(each, origin, ids, depth + 1)
         for key, each in value.items()
     }
     if ids is not None and isinstance(value.get("id"), str) and "function" in value:
@@ -226,11 +227,11 @@ def open_body(body: dict[str, Any], origin: str) -> dict[str, Any]:
     return opened
 
 
-def _opened(value: Any, digest: str) -> Any:
-    if isinstance(value, list):
-        return [new for each in value if (new := _opened(each, digest)) is not _GONE]
-    if not isinstance(value, dict):
+def _opened(value: Any, digest: str, depth: int = 0) -> Any:
+    if depth > DEEPEST or not isinstance(value, list | dict):
         return value
+    if isinstance(value, list):
+        return [new for each in value if (new := _opened(each, digest, depth + 1)) is not _GONE]
     field = _field_of(value)
     found: dict[str, Any] = {}
     for key, each in value.items():
@@ -244,7 +245,7 @@ def _opened(value: Any, digest: str) -> Any:
                 return _GONE
         elif key in WORDS_OF_OTHERS or not each:
             found[key] = each
-        elif (new := _opened(each, digest)) is not _GONE and (new or not isinstance(each, dict | list)):
+        elif (new := _opened(each, digest, depth + 1)) is not _GONE and (new or not isinstance(each, dict | list)):
             found[key] = new
     return _complete(value, found, digest)
 

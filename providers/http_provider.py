@@ -24,7 +24,7 @@ from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.lenient_json import as_dict, as_list, as_str
-from providers.native import NativeDecoder, as_unsupported, native_body, ours, with_headers
+from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translatable, with_headers
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -275,7 +275,7 @@ class HttpProvider(ABC):
         decoder = self.stream_decoder(request, request_id)
         native = self._native(request)
         if native is not None:
-            return NativeDecoder(decoder, native)
+            return NativeDecoder(decoder, native, self.settings.secret)
         back = None if says_words_alone(request) else way_back(request, self.schema_rules)
         return decoder if back is None else DecoderBack(decoder, back)
 
@@ -290,7 +290,7 @@ class HttpProvider(ABC):
         native = self._native(request)
         if native is not None:
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
-        elif not says_words_alone(request):
+        elif not says_words_alone(translatable(request)):
             request = adapted(request, self.schema_rules)
         refusals = self._refused.get(request.model, ())
         edited = False  # what was said before was changed
@@ -306,8 +306,6 @@ class HttpProvider(ABC):
                     more = ours(more, body, native)
                 other = None if more or edited else self.without_rejected_fields(request, error)
                 if repeats == _REPEATS or not (more or other):
-                    if native is not None:
-                        as_unsupported(error)
                     raise
                 refusals += more
                 request, edited = other or request, edited or other is not None
@@ -386,12 +384,14 @@ class HttpProvider(ABC):
             ) from None
         answer = clean(checked(answer, request), request, self._scrub)
         if self._native(request) is not None:
-            return replace(answer, native=True)
+            return replace(answer, native=not quotes(data, self.settings.secret))
         back = None if says_words_alone(request) else way_back(request, self.schema_rules)
         return answer if back is None else back.answer(answer)
 
     def _finished(self, error: ProviderError, request: CompletionRequest) -> ProviderError:
         """Complete the error with our names, and take the secrets out of all that it says and holds."""
+        if self._native(request) is not None:
+            as_unsupported(error)
         return finished(error, request, self.name, self._scrub)
 
 

@@ -22,9 +22,11 @@ OF_CALLS = frozenset({OF_GOOGLE, OF_LITELLM})  # where chat has what belongs to 
 IDS = frozenset({"id", "call_id", "tool_call_id", "tool_use_id"})
 # Below these fields stand the words of a model or a client.
 WORDS_OF_OTHERS = frozenset({"input", "arguments", "parameters", "input_schema", "schema", "metadata"})
+DEEPEST = 32  # levels of a body in which is looked; a conversation has some eight
 _SEALED_ID = re.compile(r"(.*)~sb1\.([0-9a-f]{8})\.([A-Za-z0-9_-]+)", re.DOTALL)
 _LONGEST_ID = 40  # characters, which OpenAI's clients and servers take
 _MOST_IDS = 10_000
+_MOST_CHARS = 64 * 1024 * 1024  # of all that is kept
 _LASTS = 3600.0  # seconds
 _decode = msgspec.json.Decoder().decode
 
@@ -61,7 +63,8 @@ def read_id(call_id: str) -> tuple[str, str | None, dict[str, Any] | None]:
 class SealedIds:
     """Ids of tool calls in which their opaque fields ride, as in `call_x~sb1.<origin>.<value>`.
 
-    Ids have 40 characters at most, so longer ones are shown by a hash, and kept here: 10,000 of them, an hour long.
+    Ids have 40 characters at most, so longer ones are shown by a hash, and kept here: 10,000 of them and 64 million
+    characters at most, an hour long.
 
     Args:
         clock: the loop's time, in seconds.
@@ -70,6 +73,7 @@ class SealedIds:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, str]] = OrderedDict()  # by what is shown; the oldest first
+        self._size = 0  # characters of what is kept
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -93,10 +97,10 @@ class SealedIds:
 
     def _keep(self, shown: str, sealed: str) -> None:
         kept, now = self._kept, self._clock()
-        kept.pop(shown, None)
+        self._size += len(sealed) - len(kept.pop(shown, (0.0, ""))[1])
         kept[shown] = now, sealed
-        while len(kept) > _MOST_IDS or now - next(iter(kept.values()))[0] > _LASTS:
-            kept.popitem(last=False)
+        while kept and (len(kept) > _MOST_IDS or self._size > _MOST_CHARS or now - _oldest(kept) > _LASTS):
+            self._size -= len(kept.popitem(last=False)[1][1])
 
     def restored(self, body: dict[str, Any]) -> dict[str, Any]:
         """A client's body with the ids as they were sealed; the body itself where it has none of them."""
@@ -105,23 +109,27 @@ class SealedIds:
         found = {key: self._restored(each) if key in ("messages", "input") else each for key, each in body.items()}
         return body if found == body else found
 
-    def _restored(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._restored(each) for each in value]
-        if not isinstance(value, dict):
+    def _restored(self, value: Any, depth: int = 0) -> Any:
+        if depth > DEEPEST or not isinstance(value, list | dict):
             return value
+        if isinstance(value, list):
+            return [self._restored(each, depth + 1) for each in value]
         return {
             key: self._sealed(each)
             if key in IDS and isinstance(each, str)
             else each
             if key in WORDS_OF_OTHERS
-            else self._restored(each)
+            else self._restored(each, depth + 1)
             for key, each in value.items()
         }
 
     def _sealed(self, shown: str) -> str:
         at, sealed = self._kept.get(shown, (0.0, shown))
         return sealed if self._clock() - at <= _LASTS else shown
+
+
+def _oldest(kept: OrderedDict[str, tuple[float, str]]) -> float:
+    return next(iter(kept.values()))[0]
 
 
 def _sealed_id(call_id: str, opaque: dict[str, Any], origin: str) -> str:

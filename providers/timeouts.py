@@ -54,11 +54,12 @@ async def bounded(
     Raises:
         ProviderError: TIMEOUT with the phase that ran out.
     """
-    now = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    now = loop.time()
     end = _deadline(timeout, now, deadline)
-    until = now + (inf if timeout.answer is None else timeout.answer)
-    watchdog = _Watchdog(asyncio.get_running_loop())
-    watchdog.watch(min(end, until))
+    until = inf if timeout.answer is None else now + timeout.answer
+    watchdog = _Watchdog(loop)
+    watchdog.watch(until if until < end else end)
     try:
         return await call
     except asyncio.CancelledError:
@@ -110,7 +111,7 @@ async def timed(
     failed: ProviderError | None = None
     try:
         while True:
-            watchdog.watch(min(end, until))
+            watchdog.watch(until if until < end else end)
             try:
                 chunk = await following()
             except StopAsyncIteration:
@@ -127,7 +128,7 @@ async def timed(
                 failed = failure(error)
                 break
             watchdog.rest()
-            if chunk.has_content:
+            if chunk.text or chunk.has_content:
                 yield chunk
                 if phase != "idle":
                     phase, limit, end = "idle", inf if timeout.idle is None else timeout.idle, inf
@@ -173,7 +174,7 @@ class _Watchdog:
 
     def watch(self, when: float) -> None:
         """The current task waits from now on, until then at most (the loop's time)."""
-        task = self._task = asyncio.current_task()
+        task = self._task = asyncio.current_task(self._loop)  # which finds it faster than without its loop
         assert task is not None, "chunks are awaited in a task"
         self._cancelling = task.cancelling()
         self._when = when

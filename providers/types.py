@@ -171,7 +171,8 @@ class Native(Struct, frozen=True):
 
     `body` is the decoded JSON, which is not changed; `headers` are those of the client that such a vendor may see, such
     as `anthropic-beta`. `sealed` says that reasoning in it is in our envelope (`providers.envelope`). `added` names the
-    request's fields that the client has not set and a router has: they are defaults beside the body.
+    request's fields that the client has not set and a router has: they are defaults beside the body. `only_there`
+    says what in the body no other protocol can say: a vendor of another one is not asked then.
     """
 
     protocol: WireProtocol
@@ -179,6 +180,7 @@ class Native(Struct, frozen=True):
     headers: dict[str, str] = {}
     sealed: bool = False
     added: tuple[str, ...] = ()
+    only_there: str = ""
 
 
 class CompletionRequest(Struct, frozen=True, kw_only=True):

@@ -41,7 +41,11 @@ def validate(request: CompletionRequest) -> None:
     _check_messages(request.messages)
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
-    _check_numbers(request)
+    if not (
+        request.temperature is request.top_p is request.presence_penalty is request.frequency_penalty is None
+        and request.max_tokens is request.seed is None
+    ):
+        _check_numbers(request)
     if not (
         request.extra_body is request.extra_headers is request.metadata is None
         and request.affinity is request.namespace is request.caller is None
@@ -136,10 +140,11 @@ def _check_messages(messages: tuple[Message, ...]) -> None:
             continue
         if open_calls:
             invalid(f"messages[{place}]: the tool calls {_names(open_calls)} have to be answered first")
-        known = set()
         if message.tool_calls:
             known = _check_calls(message, place)
             open_calls = set(known)
+        elif known:
+            known = set()
     if open_calls:
         invalid(f"messages: the tool calls {_names(open_calls)} are not answered; append their results")
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from providers import forks
@@ -24,6 +23,7 @@ from router.plan.compile import compile_plan
 from router.plan.plan import Chain, Plan
 from router.plan.target import Key, Target
 from router.reload import reload_on_hangup
+from router.state.clients import ClientStates
 from router.state.spending import Spent
 from router.state.states import States
 from router.telemetry.recorder import Telemetry
@@ -253,6 +253,11 @@ class Router:
         """What is remembered of targets and keys; to look at, not to change."""
         return self._engine.states
 
+    @property
+    def clients(self) -> ClientStates:
+        """Lets the requests of a gateway's clients in, as far as their limits and budgets go."""
+        return self._engine.clients
+
     def provider(self, name: str) -> Provider:
         """Return the live provider of that name, made on first use; of a pool of keys, the first key's."""
         return self._engine.providers.named(name, self._engine.plan)
@@ -271,8 +276,7 @@ class Router:
     async def reload(self) -> ReloadResult:
         """Read the file again, now. A file with errors changes nothing, and the result says what they are.
 
-        Requests under way end on the plan that they began with; breakers, limits and statistics of what is unchanged
-        go on.
+        Requests under way end on the plan that they began with; breakers and limits of what is unchanged go on.
 
         Raises:
             ValueError: this router was not made from a file.
@@ -381,9 +385,7 @@ class Router:
         self._engine.enter_loop()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

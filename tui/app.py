@@ -180,7 +180,8 @@ class Dashboard(App[None]):
 
     def action_keys(self) -> None:
         if not isinstance(self.screen, Keys):
-            self.push_screen(Keys(self.screen))
+            vendors = self.session.vendors
+            self.push_screen(Keys(self.screen, () if vendors is None else vendors.commands()))
 
     def action_choose(self) -> None:
         if self.session.find is None:

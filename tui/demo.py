@@ -12,6 +12,7 @@ from pathlib import Path
 
 from providers.errors import SignalboxError
 from providers.simulator import Simulator
+from router.gateway.local import curl_lines, served_locally
 from router.router import Router
 from tui.simulated import Fault
 
@@ -85,11 +86,12 @@ _LEAST, _MOST = 0.5, 200.0  # requests a second
 class Demo:
     """The `SimulatedVendors` of the demo, its router, and the traffic. `demo` makes it, on the loop that it belongs to.
 
-    `router` is the one that the dashboard shows, `path` its file.
+    `router` is the one that the dashboard shows, `path` its file, and `url` where it is served over HTTP.
     """
 
-    def __init__(self, router: Router, simulator: Simulator, path: Path) -> None:
+    def __init__(self, router: Router, simulator: Simulator, path: Path, url: str) -> None:
         self.router = router
+        self.url = url
         self.path = path
         self._simulator = simulator
         self._loop = asyncio.get_running_loop()
@@ -107,6 +109,9 @@ class Demo:
     @property
     def traffic(self) -> float:
         return self._traffic
+
+    def commands(self) -> tuple[str, ...]:
+        return curl_lines(self.url, "chat")
 
     def faults(self) -> dict[str, str]:
         return dict(self._faults)
@@ -186,8 +191,8 @@ async def demo() -> AsyncIterator[Demo]:
         simulator.add_vendor("groq", "openai")
         path = folder / "routes.yaml"
         path.write_text(ROUTES.format(**{name: simulator.base_url(name) for name in _HEALTHY}))
-        async with Router.from_yaml(path) as router:
-            running = Demo(router, simulator, path)
+        async with Router.from_yaml(path) as router, served_locally(router) as url:
+            running = Demo(router, simulator, path, url)
             asking = asyncio.create_task(running.ask_for_ever())
             try:
                 yield running

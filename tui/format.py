@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from router.views.figures import Counts, Figures, Snapshot
+from router.views.figures import Counts, Figures, Snapshot, Spending
 from router.views.money import UNKNOWN as UNKNOWN
 from router.views.money import dollars as dollars
 
@@ -104,8 +104,19 @@ def spent(snapshot: Snapshot, scope: str, name: str) -> str | None:
     """Return how much of its budget a route or provider has spent; None without a budget."""
     for budget in snapshot.spending:
         if budget.scope == scope and budget.name == name:
-            return f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
+            return used(budget)
     return None
+
+
+def used(budget: Spending) -> str:
+    """Return how much of a budget is spent, as $1.20 of $5.00."""
+    return f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
+
+
+def fullest_clients(snapshot: Snapshot, most: int) -> list[Spending]:
+    """Return the budgets of those clients that have spent the largest part of theirs, so many at most."""
+    budgets = [budget for budget in snapshot.spending if budget.scope == "key"]
+    return sorted(budgets, key=lambda budget: -(budget.used or 0.0) / (budget.limit or 1.0))[:most]
 
 
 def size(value: float | None) -> str:

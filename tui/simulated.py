@@ -24,6 +24,10 @@ class SimulatedVendors(Protocol):
         """Multiply the traffic by this; returns a sentence on how much it is now."""
         ...
 
+    def commands(self) -> tuple[str, ...]:
+        """Return lines for another terminal: each asks the demo's router over HTTP, in another protocol."""
+        ...
+
     def faults(self) -> dict[str, str]:
         """Return what is wrong with each vendor, by its name; vendors that are well are left out."""
         ...

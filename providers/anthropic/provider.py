@@ -29,7 +29,7 @@ class AnthropicProvider(HttpProvider):
     by the host).
 
     Plain calls with `max_tokens` above 21,333 are streamed underneath, because such answers take longer than
-    a silent connection lives.
+    a silent connection lives. Not so a client's own body: what its vendor answers would have to be written anew.
     """
 
     default_base_url: ClassVar[str] = "https://api.anthropic.com"
@@ -93,7 +93,7 @@ class AnthropicProvider(HttpProvider):
         return f"{path}/count_tokens", {key: value for key, value in body.items() if key not in refused}
 
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
-        if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS:
+        if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS or self._native(request) is not None:
             return await super().complete(request)
         async with self.stream(request) as stream:
             async for _ in stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any, ClassVar, NamedTuple
 
 from providers.errors import ErrorCode, ProviderError
@@ -201,7 +202,9 @@ def _said(message: Message) -> str:
 
 def _calls(request: CompletionRequest, knobs: VendorKnobs) -> tuple[ToolAnswer, ...]:
     # After a tool's result comes text, or a caller's loop of tool calls would never end.
-    if not request.messages or request.messages[-1].role != "user":
+    turn = list(takewhile(lambda message: message.role != "assistant", reversed(request.messages)))
+    asked = next((message for message in turn if message.role == "user"), None)
+    if asked is None or any(message.role == "tool" for message in turn):
         return ()
     if knobs.tool_call is not None:
         return knobs.tool_call if isinstance(knobs.tool_call, tuple) else (knobs.tool_call,)
@@ -210,7 +213,7 @@ def _calls(request: CompletionRequest, knobs: VendorKnobs) -> tuple[ToolAnswer, 
     if choice == "none" or not request.tools:
         return ()
     tool = named or request.tools[0]
-    said = _said(request.messages[-1]).lower()
+    said = _said(asked).lower()
     if not (named or choice == "required" or "?" in said or tool.name.lower() in said):
         return ()
     arguments = text.sample(tool.parameters)

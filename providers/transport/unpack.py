@@ -16,14 +16,15 @@ class Unpacker:
 
     Args:
         encoding: the answer's content-encoding.
+        bounded: False for who counts what it unpacks to himself.
 
     Raises:
         ValueError: by each method, when the body is not packed so, or unpacks to 200 times what came.
     """
 
-    __slots__ = ("_came", "_engine", "_gave", "_gzip", "_packed")
+    __slots__ = ("_bounded", "_came", "_engine", "_gave", "_gzip", "_packed")
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, *, bounded: bool = True) -> None:
         name = encoding.strip().lower()
         if name not in ("gzip", "x-gzip", "deflate"):
             raise ValueError(f"the answer has the content-encoding {encoding[:40]!r}, which was not asked for")
@@ -31,6 +32,12 @@ class Unpacker:
         self._engine: zlib._Decompress | None = None
         self._packed = b""
         self._came = self._gave = 0
+        self._bounded = bounded
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what came and was taken may be all: the body does not break off here."""
+        return self._engine is None and not self._packed
 
     def feed(self, data: bytes) -> None:
         self._came += len(data)
@@ -43,7 +50,7 @@ class Unpacker:
         except zlib.error:
             raise ValueError("the answer is not packed as its content-encoding says") from None
         self._gave += len(data)
-        if self._gave > _FREE + _RATIO * self._came:
+        if self._bounded and self._gave > _FREE + _RATIO * self._came:
             raise ValueError(f"the answer unpacks to more than {_RATIO} times what was sent")
         return data
 

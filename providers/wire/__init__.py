@@ -1,5 +1,6 @@
-"""The server's side of the four protocols: requests read, answers, streams and errors written. No input or output.
+"""The server's side of the four protocols, and of OpenAI's older completions: no input or output.
 
-Each module has `read_request`, `wants_stream`, `render_response`, `render_error` and a writer of streams; what they
-share is in `reading` and `writing`. What a request says that has no meaning at other vendors is left out.
+Requests are read; answers, streams and errors are written. Each module has `read_request`, `wants_stream`,
+`render_response`, `render_error` and a writer of streams; what they share is in `reading` and `writing`. What a request
+says that has no meaning at other vendors is left out.
 """

@@ -109,9 +109,9 @@ def _document(block: Body) -> FilePart:
     title = text(block, "title")
     with within("source"):
         if source.get("type") == "text":
-            return FilePart(required_text(source, "data").encode(), "text/plain", title)
+            return FilePart(required_text(source, "data").encode(errors="replace"), "text/plain", title)
         if source.get("type") == "content":
-            return FilePart(_texts(source).encode(), "text/plain", title)
+            return FilePart(_texts(source).encode(errors="replace"), "text/plain", title)
         return FilePart(_data(source), required_text(source, "media_type"), title)
 
 

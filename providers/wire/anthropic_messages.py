@@ -154,8 +154,9 @@ def _thinking(body: Body) -> Thinking | None:
 
 def _format(body: Body) -> dict[str, Any] | None:
     """The schema of the answer; before `output_config` it stood in `output_format`."""
+    config = mapping(body, "output_config")
     with within("output_config"):
-        wanted = mapping(mapping(body, "output_config"), "format")
+        wanted = mapping(config, "format")
     wanted, where = (wanted, "output_config.format") if wanted else (mapping(body, "output_format"), "output_format")
     if not wanted:
         return None

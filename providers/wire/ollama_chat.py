@@ -5,15 +5,15 @@ Protocol: https://github.com/ollama/ollama/blob/main/docs/api.md, api/types.go a
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
 
-from providers import coerce
 from providers.accumulate import parse_arguments
 from providers.errors import ProviderError
-from providers.lenient_json import synthetic_id
+from providers.lenient_json import as_json, synthetic_id
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -32,43 +32,42 @@ from providers.types import (
 from providers.wire.reading import (
     BadRequest,
     Body,
-    about,
     base64_data,
     effort,
     flag,
     integer,
     mapping,
-    missing,
     number,
-    objects,
     read_each,
     required_text,
     strings,
     text,
     unsupported,
+    within,
 )
 from providers.wire.writing import Block, Head, StreamWriter, encode, filled, retry_headers, status_of, template
 
-_DONE: dict[FinishReason, str] = {"length": "length", "content_filter": "content_filter"}
+_DONE: dict[FinishReason, str] = {"length": "length", "content_filter": "content_filter", "error": "error"}
 # The first bytes of the picture formats that models read: the protocol names none.
 _PICTURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
 _ROLES = ("system", "user", "assistant", "tool")
 _SILENT = {"role": "assistant", "content": ""}
+# Ends of a line to Python's readers of text, the official client's among them, though JSON may hold them as they are.
+_LINE_ENDS = tuple((end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\x85\u2028\u2029")
+_NOTHING = re.compile(r"(0+(\.0*)?(ns|us|ms|s|m|h)?)+")  # a duration
+TAG = ":latest"  # what the server adds to a name without one
 
 
 # --- the request
 
 
 def read_request(body: Body) -> CompletionRequest:
-    """A request to /api/chat; without messages it only loads the model (`render_load`).
+    """A request to /api/chat; without messages it only loads the model (`is_load`).
 
     Raises:
         BadRequest: what makes no sense.
     """
-    if body.get("messages") is None:
-        raise missing("messages")
-    with about("tools"):
-        tools = coerce.coerce_tools(objects(body, "tools"))
+    tools = tuple(read_each(body, "tools", _tool))
     return _request(body, _answering(read_each(body, "messages", _message)), tools)
 
 
@@ -81,30 +80,59 @@ def read_generate_request(body: Body) -> CompletionRequest:
     for name in ("suffix", "raw", "context", "template"):
         if body.get(name):
             raise unsupported("this means nothing elsewhere; use /api/chat", name)
-    prompt, system = text(body, "prompt") or "", text(body, "system")
-    if not prompt and not body.get("images"):
+    prompt, system = text(body, "prompt"), text(body, "system")
+    asked = Message("user", _content(prompt or "", body))
+    if not prompt:
         return _request(body, (), ())
-    asked = Message("user", _content(prompt, body))
     return _request(body, (Message("system", system), asked) if system else (asked,), ())
 
 
+def is_load(body: Body, *, generate: bool = False) -> bool:
+    """Whether a request only loads the model, or lets go of it: no model answers it, but `render_load` does.
+
+    Args:
+        generate: it is one to /api/generate.
+    """
+    return not body.get("prompt" if generate else "messages")
+
+
 def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> CompletionRequest:
+    flag(body, "stream")
     options = mapping(body, "options")
-    limit = integer(options, "num_predict")
+    with within("options"):
+        sampling = _options(options)
     return CompletionRequest(
-        model=required_text(body, "model"),
+        model=plain_name(required_text(body, "model")),
         messages=messages,
         tools=tools,
         response_format=_format(body.get("format")),
-        temperature=number(options, "temperature"),
-        top_p=number(options, "top_p"),
-        max_tokens=limit if limit is not None and limit > 0 else None,  # -1 and -2 are no limits
-        stop=strings(options, "stop"),
-        seed=integer(options, "seed"),
-        presence_penalty=number(options, "presence_penalty"),
-        frequency_penalty=number(options, "frequency_penalty"),
         thinking=_think(body.get("think")),
+        **sampling,
     )
+
+
+def plain_name(model: str) -> str:
+    """The name of a model without the tag that every name without one has."""
+    return model.removesuffix(TAG) or model
+
+
+def _options(options: Body) -> dict[str, Any]:
+    limit = _whole(options, "num_predict")
+    return {
+        "temperature": number(options, "temperature"),
+        "top_p": number(options, "top_p"),
+        "max_tokens": limit if limit is not None and limit > 0 else None,  # -1 and -2 are no limits
+        "stop": strings(options, "stop"),
+        "seed": _whole(options, "seed"),
+        "presence_penalty": number(options, "presence_penalty"),
+        "frequency_penalty": number(options, "frequency_penalty"),
+    }
+
+
+def _whole(options: Body, name: str) -> int | None:
+    """The server reads numbers as floats, and takes 42.0 for 42."""
+    value = number(options, name)
+    return int(value) if isinstance(value, float) and value.is_integer() else integer(options, name)
 
 
 def wants_stream(body: Body) -> bool:
@@ -118,7 +146,8 @@ def _message(source: Body) -> Message:
         raise BadRequest(f"role: one of {', '.join(_ROLES)} is expected", "role")
     content = _content(text(source, "content") or "", source)
     if role == "tool":
-        return Message("tool", content, tool_call_id=text(source, "tool_call_id"), name=text(source, "tool_name"))
+        name = text(source, "tool_name") or text(source, "name")
+        return Message("tool", content, tool_call_id=text(source, "tool_call_id"), name=name)
     thought = text(source, "thinking")
     calls = tuple(read_each(source, "tool_calls", _call))
     named = tuple(replace(call, id=call.id or synthetic_id(place, call.name)) for place, call in enumerate(calls))
@@ -133,16 +162,34 @@ def _content(said: str, source: Body) -> str | tuple[Part, ...]:
 
 
 def _image(data: str) -> ImagePart:
-    picture = base64_data({"images": data}, "images")
+    """A picture in base64; some clients break it into lines, or put it into a data URL."""
+    if data.startswith("data:"):
+        data = data.partition(",")[2]
+    picture = base64_data({"images": "".join(data.split())}, "images")
     kind = next((kind for start, kind in _PICTURES if picture.startswith(start)), "image/png")
     return ImagePart(data=picture, media_type=kind)
 
 
+def _tool(source: Body) -> Tool:
+    function = mapping(source, "function")
+    with within("function"):
+        described = text(function, "description") or ""
+        return Tool(required_text(function, "name"), described, mapping(function, "parameters"))
+
+
 def _call(source: Body) -> ToolCall:
     function = mapping(source, "function")
-    given = mapping(function, "arguments")
-    raw = encode(given).decode() if given else ""
-    return ToolCall(text(source, "id") or "", required_text(function, "name"), given, raw)
+    with within("function"):
+        name = required_text(function, "name")
+        told = function.get("arguments")
+        if isinstance(told, str):  # as other protocols have it
+            given = parse_arguments(told)
+            if given is None:
+                raise BadRequest("arguments: an object is expected", "arguments")
+        else:
+            given = mapping(function, "arguments")
+    raw = as_json(given) if given else ""
+    return ToolCall(text(source, "id") or "", name, given, raw)
 
 
 def _answering(messages: list[Message]) -> tuple[Message, ...]:
@@ -203,9 +250,15 @@ def render_response(
     return {**_line(head, message, generate), **_end(response.finish_reason, response.usage, seconds)}
 
 
-def render_load(head: Head, *, generate: bool = False) -> dict[str, Any]:
-    """The answer to a request without messages: the model is loaded."""
-    return {**_line(head, _SILENT, generate), "done": True, "done_reason": "load"}
+def render_load(head: Head, *, generate: bool = False, asked: Body | None = None) -> dict[str, Any]:
+    """The answer to a request without messages, one line where a stream was asked for: the model is loaded.
+
+    Args:
+        asked: the body of the request: with a `keep_alive` of 0 the model is let go.
+    """
+    kept = (asked or {}).get("keep_alive")
+    lets_go = kept is not None and _NOTHING.fullmatch(str(kept)) is not None
+    return {**_line(head, _SILENT, generate), "done": True, "done_reason": "unload" if lets_go else "load"}
 
 
 def _line(head: Head, message: dict[str, Any], generate: bool) -> dict[str, Any]:
@@ -221,16 +274,30 @@ def _tool_call(index: int, call_id: str, name: str, arguments: dict[str, Any]) -
 
 
 def _end(reason: FinishReason, usage: Usage, seconds: float | None) -> dict[str, Any]:
-    """The fields of the last line; durations are in nanoseconds."""
-    last = {
+    """The fields of the last line. Durations, in nanoseconds, are always there: clients take them for given."""
+    whole = int((seconds or 0) * 1e9)
+    counts = {"prompt_eval_count": usage.input_tokens, "eval_count": usage.output_tokens}
+    return {
         "done": True,
         "done_reason": _DONE.get(reason, "stop"),
-        "total_duration": None if seconds is None else int(seconds * 1e9),
-        "prompt_eval_count": usage.input_tokens,
-        "eval_count": usage.output_tokens,
-        "eval_duration": None if seconds is None else int(seconds * 1e9),
+        "total_duration": whole,
+        "load_duration": 0,
+        "prompt_eval_duration": 0,
+        "eval_duration": whole,
+        **{key: value for key, value in counts.items() if value is not None},
     }
-    return {key: value for key, value in last.items() if value is not None}
+
+
+def _ndjson(line: dict[str, Any]) -> bytes:
+    """A line of a stream, which nobody takes for several."""
+    data = encode(line)
+    return (data if data.isascii() else _on_one_line(data)) + b"\n"
+
+
+def _on_one_line(data: bytes) -> bytes:
+    for end, escaped in _LINE_ENDS:
+        data = data.replace(end, escaped)
+    return data
 
 
 class OllamaStreamWriter(StreamWriter):
@@ -251,16 +318,20 @@ class OllamaStreamWriter(StreamWriter):
         self._ended: set[int] = set()
 
     def _said(self, message: dict[str, Any]) -> bytes:
-        return encode(_line(self.head, message, self._generate)) + b"\n"
+        return _ndjson(_line(self.head, message, self._generate))
 
     def start(self) -> bytes:
         return b""
 
     def _say(self, text: str) -> bytes:
-        return filled(self._text, text)
+        return self._filled(self._text, text)
 
     def _think(self, text: str) -> bytes:
-        return filled(self._thought, text)
+        return self._filled(self._thought, text)
+
+    def _filled(self, template: tuple[bytes, bytes], text: str) -> bytes:
+        line = filled(template, text)
+        return line if text.isascii() else _on_one_line(line)
 
     def _call(self, delta: ToolCallDelta) -> bytes:
         if delta.index in self._ended:
@@ -286,10 +357,10 @@ class OllamaStreamWriter(StreamWriter):
 
     def end(self, *, seconds: float | None = None) -> bytes:
         last = _line(self.head, _SILENT, self._generate)
-        return self._whole_calls(at_end=True) + encode(last | _end(self._finish, self._usage, seconds)) + b"\n"
+        return self._whole_calls(at_end=True) + _ndjson(last | _end(self._finish, self._usage, seconds))
 
     def error(self, error: ProviderError) -> bytes:
-        return encode(error_body(error)) + b"\n"
+        return _ndjson(error_body(error))
 
 
 # --- the error

@@ -76,6 +76,7 @@ def read_request(body: Body) -> CompletionRequest:
         raise unsupported("only text is answered", "audio")
     if set(strings(body, "modalities")) - {"text"}:
         raise unsupported("only text is answered", "modalities")
+    newer_limit, limit = count(body, "max_completion_tokens"), count(body, "max_tokens")
     return CompletionRequest(
         model=required_text(body, "model"),
         messages=_messages(body),
@@ -83,7 +84,7 @@ def read_request(body: Body) -> CompletionRequest:
         response_format=_response_format(body),
         temperature=number(body, "temperature"),
         top_p=number(body, "top_p"),
-        max_tokens=count(body, "max_completion_tokens") or count(body, "max_tokens"),
+        max_tokens=limit if newer_limit is None else newer_limit,
         stop=stops(body),
         seed=integer(body, "seed"),
         presence_penalty=number(body, "presence_penalty"),
@@ -130,7 +131,23 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     for name in ("name", "tool_call_id", "refusal", "reasoning_content"):
         text(message, name)
     read_each(message, "tool_calls", _check_call)
+    content = message.get("content")
+    for place, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, dict):
+            with within(f"content[{place}]"):
+                _check_part(part)
     return message
+
+
+def _check_part(part: dict[str, Any]) -> None:
+    if required_text(part, "type") == "text" and text(part, "text") is None:
+        raise missing("text")
+    text(part, "refusal")
+    image = part.get("image_url")
+    if isinstance(image, dict):
+        with within("image_url"):
+            text(image, "url")
+            text(image, "detail")
 
 
 def _check_call(call: dict[str, Any]) -> None:
@@ -198,6 +215,8 @@ def _function(function: dict[str, Any]) -> dict[str, Any]:
 
 def _response_format(body: Body) -> Any:
     wanted = mapping(body, "response_format")
+    if not wanted:
+        return None
     with within("response_format"):
         schema = mapping(wanted, "json_schema")
         with within("json_schema"):
@@ -208,7 +227,7 @@ def _response_format(body: Body) -> Any:
     if schema:
         wanted = {**wanted, "json_schema": {name: value for name, value in schema.items() if value is not None}}
     with about("response_format"):
-        return coerce.coerce_response_format(wanted or None)
+        return coerce.coerce_response_format(wanted)
 
 
 # --- the answer
@@ -354,4 +373,6 @@ def error_body(error: ProviderError) -> dict[str, Any]:
         param = error.param
         if error.missing:
             message, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
+    if error.code is ErrorCode.UNSUPPORTED and param is None:
+        code = None  # it is said of a parameter
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -8,24 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from providers import coerce
 from providers.accumulate import parse_arguments
 from providers.errors import ErrorCode, ProviderError
+from providers.turns import in_order
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
     FinishReason,
+    TextPart,
     ThinkingPart,
     ToolCall,
     Usage,
 )
 from providers.wire import openai_chat
 from providers.wire.reading import (
+    BadRequest,
     Body,
-    about,
     count,
     effort,
     flag,
+    integer,
     mapping,
     number,
     required_text,
@@ -33,11 +38,50 @@ from providers.wire.reading import (
     unsupported,
 )
 from providers.wire.responses_input import read_input
-from providers.wire.responses_tools import ClientTool, chosen_tools, offered_tools
-from providers.wire.writing import Block, BlockWriter, Head, arguments_of, event, filled, template
+from providers.wire.responses_items import (
+    call_item,
+    message_item,
+    own_id,
+    reasoning_id,
+    reasoning_item,
+    seal_of,
+    sealed_item,
+)
+from providers.wire.responses_tools import ClientTool, chosen_tools, client_tools, offered_tools
+from providers.wire.writing import Block, BlockWriter, Head, encode, event, filled, template
 
 # What only a server that keeps conversations could answer.
 _STORED = ("previous_response_id", "conversation", "background", "prompt")
+# What an answer says again of its request, and what it says where the request says nothing.
+_ECHOED: dict[str, Any] = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
+    "service_tier": "default",
+    "temperature": 1.0,
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+# Fields with no meaning elsewhere, which are read for their types alone: the answer says some of them again.
+_SAID_AGAIN: dict[str, Callable[[Body, str], object]] = {
+    **dict.fromkeys(("prompt_cache_key", "safety_identifier", "service_tier", "truncation"), text),
+    **dict.fromkeys(("max_tool_calls", "top_logprobs"), integer),
+    "store": flag,
+}
+_INCOMPLETE: dict[FinishReason, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
+# Codes of a failed response, where they are not those of error answers: clients send what is invalid never again.
+_FAILED = dict.fromkeys(
+    (ErrorCode.INVALID_REQUEST, ErrorCode.UNSUPPORTED, ErrorCode.REQUEST_TOO_LARGE, ErrorCode.CONTENT_FILTERED),
+    "invalid_prompt",
+)
 
 
 # --- the request
@@ -46,11 +90,13 @@ _STORED = ("previous_response_id", "conversation", "background", "prompt")
 def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what needs a server that stores conversations.
 
-    Hosted tools (`web_search`, `mcp`, …) are left out: other models answer without them.
+    Hosted tools (`web_search`, `mcp`, …) are left out, for other models answer without them; `hosted_tools` names them.
     """
     for name in _STORED:
         if body.get(name):
             raise unsupported("nothing is stored here; send the whole conversation", name)
+    for name, read in _SAID_AGAIN.items():
+        read(body, name)
     offered = offered_tools(body)
     return CompletionRequest(
         model=required_text(body, "model"),
@@ -72,71 +118,60 @@ def wants_stream(body: Body) -> bool:
 
 
 def _format(wanted: Body) -> str | dict[str, Any] | None:
-    with about("text"):
+    try:
         return coerce.coerce_response_format(mapping(wanted, "format") or None)
+    except BadRequest as error:
+        raise error.inside("text") from None
+    except ProviderError as error:
+        message = f"text.format: {error.message.partition(': ')[2]}"
+        raise BadRequest(message, "text.format", code=error.code) from None
 
 
 # --- the answer
 
 
 def render_response(
-    response: CompletionResponse, head: Head, *, tools: Mapping[str, ClientTool] | None = None
+    response: CompletionResponse,
+    head: Head,
+    *,
+    asked: Body | None = None,
+    tools: Mapping[str, ClientTool] | None = None,
 ) -> dict[str, Any]:
-    """A plain answer; `tools` is what `responses_tools.client_tools` said of the request."""
+    """A plain answer.
+
+    Args:
+        asked: the body of the request, of which the answer says much again.
+        tools: what `client_tools` said of that body; without it, it is asked.
+    """
+    known = _known_tools(asked, tools)
     items: list[dict[str, Any]] = []
-    for part in response.thinking:
-        item = _sealed_item(part) or (_reasoning_item(_id("rs", head, len(items)), part.text) if part.text else None)
-        items += [item] if item else []
-    if response.text:
-        items.append(_message_item(_id("msg", head, len(items)), response.text, "completed"))
-    for call in response.tool_calls:
-        items.append(_call_item(head, len(items), call, (tools or {}).get(call.name)))
-    return _response(head, items, response.finish_reason, response.usage)
+    for piece in in_order(response.message, _is_told):
+        place = len(items)
+        if isinstance(piece, ThinkingPart):
+            items.append(sealed_item(reasoning_id(head, place), piece))
+        elif isinstance(piece, ToolCall):
+            items.append(call_item(head, place, piece, known.get(piece.name)))
+        elif isinstance(piece, TextPart):
+            items.append(message_item(own_id("msg", head, place), piece.text, "completed"))
+    if items and response.finish_reason in _INCOMPLETE and "status" in items[-1]:
+        items[-1]["status"] = "incomplete"
+    return _response(_begun(head, asked), items, response.finish_reason, response.usage)
 
 
-def _id(kind: str, head: Head, place: int) -> str:
-    return f"{kind}_{head.ident}{place:02x}"
+def _is_told(part: ThinkingPart) -> bool:
+    return bool(part.text or seal_of(part))
 
 
-def _message_item(item_id: str, said: str, status: str) -> dict[str, Any]:
-    content = [{"type": "output_text", "text": said, "annotations": [], "logprobs": []}] if said else []
-    return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": content}
+def _known_tools(asked: Body | None, tools: Mapping[str, ClientTool] | None) -> Mapping[str, ClientTool]:
+    return client_tools(asked or {}) if tools is None else tools
 
 
-def _reasoning_item(item_id: str, said: str) -> dict[str, Any]:
-    summary = [{"type": "summary_text", "text": said}] if said else []
-    return {"type": "reasoning", "id": item_id, "summary": summary}
-
-
-def _sealed_item(part: ThinkingPart) -> dict[str, Any] | None:
-    """Reasoning as its maker sealed it: bound to its own id."""
-    is_item = part.opaque is not None and part.opaque.get("type") == "reasoning"
-    return part.opaque if is_item else None
-
-
-def _call_item(head: Head, place: int, call: ToolCall, tool: ClientTool | None, status: str = "completed") -> Any:
-    """The item of a call, with the client's own name for the tool."""
-    kind = tool.kind if tool else "function"
-    if kind == "local_shell":
-        action = {"type": "exec", "env": {}, **(call.arguments or {})}
-        item_id = _id("lsh", head, place)
-        return {"type": "local_shell_call", "id": item_id, "call_id": call.id, "action": action, "status": status}
-    item: dict[str, Any] = {"call_id": call.id, "name": tool.name if tool else call.name, "status": status}
-    if tool is not None and tool.namespace is not None:
-        item["namespace"] = tool.namespace
-    if kind == "custom":
-        said = str((call.arguments or {}).get("input", ""))
-        return {"type": "custom_tool_call", "id": _id("ctc", head, place), **item, "input": said}
-    return {"type": "function_call", "id": _id("fc", head, place), **item, "arguments": arguments_of(call)}
-
-
-def _response(head: Head, items: Sequence[Any], reason: FinishReason, usage: Usage) -> dict[str, Any]:
+def _response(begun: Mapping[str, Any], items: Sequence[Any], reason: FinishReason, usage: Usage) -> dict[str, Any]:
     """The whole response at its end."""
-    body = _begun(head)
-    incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(reason)
+    incomplete = _INCOMPLETE.get(reason)
     failed = {"code": "server_error", "message": "The answer broke off."} if reason == "error" else None
     return {
-        **body,
+        **begun,
         "status": "failed" if failed else "incomplete" if incomplete else "completed",
         "error": failed,
         "incomplete_details": {"reason": incomplete} if incomplete else None,
@@ -145,25 +180,26 @@ def _response(head: Head, items: Sequence[Any], reason: FinishReason, usage: Usa
     }
 
 
-def _begun(head: Head) -> dict[str, Any]:
+def _begun(head: Head, asked: Body | None) -> dict[str, Any]:
+    """The response before its first item; it is never stored, whatever was asked."""
+    said = asked or {}
+    echo = {name: default if (told := said.get(name)) is None else told for name, default in _ECHOED.items()}
     return {
         "id": f"resp_{head.ident}",
         "object": "response",
         "created_at": int(head.created),
         "status": "in_progress",
+        "background": False,
         "error": None,
         "incomplete_details": None,
-        "instructions": None,
-        "metadata": {},
         "model": head.model,
         "output": [],
-        "parallel_tool_calls": True,
+        "previous_response_id": None,
         "store": False,
-        "temperature": 1.0,
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": 1.0,
         "usage": None,
+        **echo,
+        "reasoning": {"effort": None, "summary": None, **mapping(said, "reasoning")},
+        "text": {"format": {"type": "text"}, **mapping(said, "text")},
     }
 
 
@@ -172,9 +208,7 @@ def _usage(usage: Usage) -> dict[str, Any] | None:
     if usage.input_tokens is None and usage.output_tokens is None:
         return None
     given, made = usage.input_tokens or 0, usage.output_tokens or 0
-    details: dict[str, Any] = {"cached_tokens": usage.cache_read_tokens or 0}
-    if usage.cache_write_tokens is not None:
-        details["cache_write_tokens"] = usage.cache_write_tokens
+    details = {"cached_tokens": usage.cache_read_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0}
     return {
         "input_tokens": given,
         "input_tokens_details": details,
@@ -201,7 +235,8 @@ class ResponsesStreamWriter(BlockWriter):
     """Events of a response. A call of another kind than a function comes in one piece, when it is whole.
 
     Args:
-        tools: what `responses_tools.client_tools` said of the request.
+        asked: the body of the request, of which the answer says much again.
+        tools: what `client_tools` said of that body; without it, it is asked.
     """
 
     def __init__(
@@ -209,11 +244,14 @@ class ResponsesStreamWriter(BlockWriter):
         head: Head,
         thinking: Callable[[], Sequence[ThinkingPart]] = tuple,
         *,
+        asked: Body | None = None,
         tools: Mapping[str, ClientTool] | None = None,
     ) -> None:
         super().__init__(head, thinking)
-        self._tools = tools or {}
+        self._tools = _known_tools(asked, tools)
+        self._begun = _begun(head, asked)
         self._items: list[dict[str, Any]] = []
+        self._ids: dict[int, str] = {}  # of reasoning, by place
         self._number = 0
         self._start: bytes | None = None  # of a piece's event, up to its number; None where pieces are not sent
 
@@ -235,7 +273,7 @@ class ResponsesStreamWriter(BlockWriter):
         return self._start + str(self._number - 1).encode() + filled(self._template, text)
 
     def start(self) -> bytes:
-        opening = _begun(self.head)
+        opening = msgspec.Raw(encode(self._begun))  # once for both: a request with many tools makes it large
         created = self._event("response.created", response=opening)
         return created + self._event("response.in_progress", response=opening)
 
@@ -243,6 +281,8 @@ class ResponsesStreamWriter(BlockWriter):
         if block.key not in _PARTS:
             return self._opened_call(block)
         kind, index, part, more = _PARTS[block.key]
+        if block.key == "thinking":
+            self._ids[block.place] = self._next_id(block.place)
         item = self._item(block, "", "in_progress")
         where = {"item_id": item["id"], "output_index": block.place, index: 0}
         self._set_pieces(f"response.{kind}.delta", **where, **more)
@@ -251,7 +291,7 @@ class ResponsesStreamWriter(BlockWriter):
 
     def _opened_call(self, block: Block) -> bytes:
         call = ToolCall(block.call_id, block.name, {})
-        item = _call_item(self.head, block.place, call, self._tools.get(block.name), "in_progress")
+        item = call_item(self.head, block.place, call, self._tools.get(block.name), "in_progress")
         self._start = None
         if item["type"] == "function_call":
             item["arguments"] = ""
@@ -262,39 +302,52 @@ class ResponsesStreamWriter(BlockWriter):
         if block.key not in _PARTS:
             return self._closed_call(block)
         kind, index, part, more = _PARTS[block.key]
-        item = self._item(block, block.text, "completed")
+        item = self._item(block, block.text, self._status)
         where = {"item_id": item["id"], "output_index": block.place, index: 0}
         out = self._event(f"response.{kind}.done", **where, text=block.text, **more)
         out += self._event(f"response.{part}.done", **where, part=_part(block.key, block.text))
         sealed = self._sealed(block) if block.key == "thinking" else None
-        return out + self._item_done(block.place, (_sealed_item(sealed) if sealed else None) or item)
+        return out + self._item_done(block.place, {**sealed_item("", sealed), "id": item["id"]} if sealed else item)
 
     def _closed_call(self, block: Block) -> bytes:
         raw = block.text
         call = ToolCall(block.call_id, block.name, parse_arguments(raw), raw)
-        item = _call_item(self.head, block.place, call, self._tools.get(block.name))
+        item = call_item(self.head, block.place, call, self._tools.get(block.name), self._status)
         where = {"item_id": item["id"], "output_index": block.place}
         out = b""
         if item["type"] == "function_call":
-            out = self._event("response.function_call_arguments.done", **where, arguments=item["arguments"])
+            if not raw:  # the pieces together are the whole, also where the vendor had none
+                out = self._piece_of(item["arguments"])
+            out += self._event("response.function_call_arguments.done", **where, arguments=item["arguments"])
         elif item["type"] == "custom_tool_call":
             out = self._event("response.custom_tool_call_input.delta", **where, delta=item["input"])
             out += self._event("response.custom_tool_call_input.done", **where, input=item["input"])
         return out + self._item_done(block.place, item)
 
     def _sealed_block(self, part: ThinkingPart) -> bytes:
-        item = _sealed_item(part)
-        if item is None:
+        if not seal_of(part):
             return b""
         place = self._places
         self._places += 1
+        item = sealed_item(reasoning_id(self.head, place), part)
         added = self._event("response.output_item.added", output_index=place, item=item)
         return added + self._item_done(place, item)
 
     def _item(self, block: Block, said: str, status: str) -> dict[str, Any]:
         if block.key == "text":
-            return _message_item(_id("msg", self.head, block.place), said, status)
-        return _reasoning_item(_id("rs", self.head, block.place), said)
+            return message_item(own_id("msg", self.head, block.place), said, status)
+        return reasoning_item(self._ids[block.place], said)
+
+    def _next_id(self, place: int) -> str:
+        """The id of the reasoning that begins: its maker's own is known before its end in answers kept whole."""
+        parts = [part for part in self._thinking() if part.text]
+        mine = parts[len(self._ids) : len(self._ids) + 1]
+        return next((sealed_item("", part)["id"] for part in mine), "") or reasoning_id(self.head, place)
+
+    @property
+    def _status(self) -> str:
+        """Of an item that ends: one that is still open when the answer is cut is cut with it."""
+        return "incomplete" if self._finish in _INCOMPLETE else "completed"
 
     def _item_done(self, place: int, item: dict[str, Any]) -> bytes:
         self._items.append(item)
@@ -302,17 +355,18 @@ class ResponsesStreamWriter(BlockWriter):
 
     def end(self, *, seconds: float | None = None) -> bytes:
         out = self._close_all()
-        body = _response(self.head, self._items, self._finish, self._usage)
+        body = _response(self._begun, self._items, self._finish, self._usage)
         return out + self._event(f"response.{body['status']}", response=body)
 
     def error(self, error: ProviderError) -> bytes:
         fault = openai_chat.error_body(error)["error"]
         message = fault["message"]
         if error.code is ErrorCode.RATE_LIMITED and error.retry_after is not None:
-            message = f"{message} Please try again in {error.retry_after:g}s."  # where Codex reads the wait
-        told = {"code": fault["code"] or fault["type"], "message": message}
-        body = {**_begun(self.head), "status": "failed", "error": told, "output": self._items}
-        return self._event("response.failed", response=body)
+            wait = f"{error.retry_after:.3f}".rstrip("0").rstrip(".")
+            message = f"{message} Please try again in {wait}s."  # where Codex reads the wait
+        code = _FAILED.get(error.code) or fault["code"] or fault["type"]
+        body = _response(self._begun, self._items, "error", self._usage)
+        return self._event("response.failed", response={**body, "error": {"code": code, "message": message}})
 
 
 # --- the error

@@ -16,7 +16,6 @@ from providers.wire.reading import (
     Body,
     mapping,
     missing,
-    objects,
     read_each,
     required_text,
     text,
@@ -25,24 +24,35 @@ from providers.wire.reading import (
 from providers.wire.responses_tools import ClientTool, Kind, joined_name
 from providers.wire.writing import encode
 
+# What the ids of reasoning begin with that a stream told before its maker's id was known: nobody is to see them again.
+OWN_REASONING = "rs_sb"
+# What ends a seal of Anthropic's, which stands where Responses have theirs; no base64 has it.
+SIGNATURE, REDACTED = "~signature", "~redacted_thinking"
+
 
 class _Conversation:
     """Items in, messages out: what one answer of the model was in several items is one message again."""
 
     def __init__(self, names: Mapping[ClientTool, str]) -> None:
         self._names = names
+        self._call_ids: dict[str, str] = {}  # of shell calls, by the ids of their items
         self.messages: list[Message] = []
 
     def take(self, item: dict[str, Any]) -> None:
-        kind = text(item, "type") or "message"
+        kind = text(item, "type") or ("message" if "role" in item else "item_reference" if "id" in item else None)
+        if kind is None:
+            raise missing("type")
         if kind == "message":
             self._message(item)
         elif kind == "reasoning":
-            self._extend(thinking=(_thought(item),))
+            self._think(_thought(item))
         elif kind in _CALLS:
-            self._extend(tool_calls=(_CALLS[kind](item, self._name),))
+            call = _CALLS[kind](item, self._name)
+            self._call_ids[text(item, "id") or call.id] = call.id
+            turn = self._turn()
+            self.messages[-1] = replace(turn, tool_calls=(*turn.tool_calls, call))
         elif kind in _OUTPUTS:
-            self.messages.append(Message("tool", _content(item, "output"), tool_call_id=required_text(item, "call_id")))
+            self.messages.append(Message("tool", _content(item, "output"), tool_call_id=self._answered(item, kind)))
         elif kind == "item_reference":
             raise unsupported("nothing is stored here; send the item itself", "type")
         # All others are traces of what the vendor's own tools did, which mean nothing elsewhere.
@@ -60,15 +70,23 @@ class _Conversation:
         else:
             self.messages[-1] = replace(last, content=last.text + Message(role, content).text)
 
-    def _extend(self, thinking: tuple[ThinkingPart, ...] = (), tool_calls: tuple[ToolCall, ...] = ()) -> None:
-        last = self.messages[-1] if self.messages else None
-        is_new = last is None or last.role != "assistant" or bool(thinking and last.content and not last.tool_calls)
-        if last is None or is_new:
-            self.messages.append(Message("assistant", "", tool_calls, thinking))
-        else:
-            self.messages[-1] = replace(
-                last, tool_calls=last.tool_calls + tool_calls, thinking=last.thinking + thinking
-            )
+    def _turn(self) -> Message:
+        """The assistant's turn under way, which is the last message from now on."""
+        if not self.messages or self.messages[-1].role != "assistant":
+            self.messages.append(Message("assistant", ""))
+        return self.messages[-1]
+
+    def _think(self, part: ThinkingPart) -> None:
+        turn = self._turn()
+        placed = replace(part, after=(len(turn.text), len(turn.tool_calls)))
+        self.messages[-1] = replace(turn, thinking=(*turn.thinking, placed))
+
+    def _answered(self, item: Body, kind: str) -> str:
+        """The id of the call whose result an item is; OpenAI names a shell's by the `id` alone."""
+        if kind == "local_shell_call_output" and item.get("call_id") is None:
+            told = required_text(item, "id")
+            return self._call_ids.get(told, told)
+        return required_text(item, "call_id")
 
     def _name(self, item: Body, kind: Kind) -> str:
         """The name under which models see the tool of a call."""
@@ -107,9 +125,18 @@ def _content(item: Body, name: str) -> str | tuple[Part, ...]:
 
 def _thought(item: dict[str, Any]) -> ThinkingPart:
     """Reasoning; what is sealed goes back as it came."""
-    parts = [*objects(item, "summary"), *objects(item, "content")]
-    said = "".join(text(part, "text") or "" for part in parts)
-    return ThinkingPart(said, opaque=item if item.get("encrypted_content") else None)
+    said = "".join(
+        read for name in ("summary", "content") for read in read_each(item, name, lambda part: text(part, "text") or "")
+    )
+    seal = text(item, "encrypted_content")
+    if not seal:
+        return ThinkingPart(said)
+    if seal.endswith(SIGNATURE):
+        return ThinkingPart(said, signature=seal.removesuffix(SIGNATURE))
+    if seal.endswith(REDACTED):
+        return ThinkingPart(said, opaque={"type": "redacted_thinking", "data": seal.removesuffix(REDACTED)})
+    is_own = (text(item, "id") or "").startswith(OWN_REASONING)
+    return ThinkingPart(said, opaque={key: item[key] for key in item if key != "id"} if is_own else item)
 
 
 _Name: TypeAlias = Callable[[Body, Kind], str]
@@ -126,7 +153,9 @@ def _custom_call(item: Body, name: _Name) -> ToolCall:
 
 def _shell_call(item: Body, name: _Name) -> ToolCall:
     action = mapping(item, "action")
-    return _made_call(item, name(item, "local_shell"), {key: action[key] for key in action if key != "type"})
+    return _made_call(
+        item, name(item, "local_shell"), {key: value for key, value in action.items() if value and key != "type"}
+    )
 
 
 def _made_call(item: Body, name: str, arguments: dict[str, Any]) -> ToolCall:

@@ -1,18 +1,20 @@
 """The tools of the Responses API: several kinds, which models see as plain functions.
 
 A tool of a namespace is called `namespace__name`, one of kind `custom` takes its text as `input`, and hosted ones are
-left out. Answers give each its own kind and name back.
+left out. Answers give each its own kind, name and namespace back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeAlias, get_args
 
 from providers.types import Struct, Tool
 from providers.wire.reading import BadRequest, Body, flag, mapping, objects, required_text, text, unsupported
 
 Kind: TypeAlias = Literal["function", "custom", "local_shell"]
+_KINDS: frozenset[str] = frozenset(get_args(Kind))
+_MODES = frozenset({"auto", "none", "required"})
 _NAME_LENGTH = 64
 _INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 _SHELL = {
@@ -35,38 +37,81 @@ class ClientTool(Struct, frozen=True):
 
 
 Offered: TypeAlias = Mapping[str, tuple[ClientTool, Tool]]
+# Items of the conversation that bring more tools: Codex's own, and what a search for tools found.
+_BRINGING = frozenset({"additional_tools", "tool_search_output"})
 
 
 def client_tools(body: Body) -> dict[str, ClientTool]:
-    """What the client calls the tools of its request, by the names that models see; answers are written with it."""
+    """What the client calls the tools of its request, by the names that models see; answers are written with it.
+
+    Raises:
+        BadRequest: a tool cannot be read.
+    """
     return {name: tool for name, (tool, _) in offered_tools(body).items()}
 
 
+def hosted_tools(body: Body) -> tuple[str, ...]:
+    """The kinds of tools that only the vendor itself could run, and that are left out: such as `web_search`.
+
+    Raises:
+        BadRequest: the tools cannot be read.
+    """
+    kinds = (required_text(source, "type") for _, source, _ in _sources(body))
+    return tuple(dict.fromkeys(kind for kind in kinds if kind not in _KINDS))
+
+
 def offered_tools(body: Body) -> dict[str, tuple[ClientTool, Tool]]:
-    """The tools by the names that models see, each as the client calls it and as models see it."""
-    sources = objects(body, "tools")
-    if isinstance(body.get("input"), list):  # Codex sends more tools within the conversation
-        for item in objects(body, "input"):
-            sources = [*sources, *(objects(item, "tools") if item.get("type") == "additional_tools" else ())]
+    """The tools by the names that models see, each as the client calls it and as models see it.
+
+    A tool that is told twice is the one that was told last.
+    """
     offered: dict[str, tuple[ClientTool, Tool]] = {}
-    for place, source in enumerate(sources):
+    names: dict[ClientTool, str] = {}
+    for where, source, namespace in _sources(body):
         try:
-            _offer(offered, source, None)
+            _offer(offered, names, source, namespace)
         except BadRequest as error:
-            raise error.inside(f"tools[{place}]") from None
+            raise error.inside(where) from None
     return offered
 
 
-def _offer(offered: dict[str, tuple[ClientTool, Tool]], source: Body, namespace: str | None) -> None:
-    kind = source.get("type")
-    if kind == "namespace":
-        for inner in objects(source, "tools"):
-            _offer(offered, inner, required_text(source, "name"))
-        return
-    if kind not in ("function", "custom", "local_shell"):
+def _sources(body: Body) -> Iterator[tuple[str, Body, str | None]]:
+    """All tools of a request: where each stands, and its namespace."""
+    yield from _listed(body, "", None)
+    items = body.get("input")
+    if isinstance(items, list):
+        for place, item in enumerate(items):
+            kind = item.get("type") if isinstance(item, dict) else None
+            if isinstance(kind, str) and kind in _BRINGING:
+                yield from _listed(item, f"input[{place}].", None)
+
+
+def _listed(holder: Body, where: str, namespace: str | None) -> Iterator[tuple[str, Body, str | None]]:
+    try:
+        sources = objects(holder, "tools")
+    except BadRequest as error:
+        raise (error.inside(where.rstrip(".")) if where else error) from None
+    for place, source in enumerate(sources):
+        here = f"{where}tools[{place}]"
+        try:
+            kind = required_text(source, "type")
+            inner = required_text(source, "name") if kind == "namespace" and namespace is None else None
+        except BadRequest as error:
+            raise error.inside(here) from None
+        if inner is None:
+            yield here, source, namespace
+        else:
+            yield from _listed(source, f"{here}.", inner)
+
+
+def _offer(
+    offered: dict[str, tuple[ClientTool, Tool]], names: dict[ClientTool, str], source: Body, namespace: str | None
+) -> None:
+    kind = source["type"]
+    if kind not in _KINDS:
         return  # hosted
     tool = ClientTool(kind, "local_shell" if kind == "local_shell" else required_text(source, "name"), namespace)
-    name = _unique(joined_name(tool.name, namespace), offered)
+    name = names.get(tool) or _unique(joined_name(tool.name, namespace), offered)
     described = text(source, "description") or ""
     parameters, strict = mapping(source, "parameters"), flag(source, "strict")
     if kind == "custom":
@@ -75,6 +120,7 @@ def _offer(offered: dict[str, tuple[ClientTool, Tool]], source: Body, namespace:
         parameters = _INPUT
     elif kind == "local_shell":
         described, parameters = "Run a command in a shell, and get its output.", _SHELL
+    names[tool] = name
     offered[name] = (tool, Tool(name, described, parameters, strict))
 
 
@@ -96,19 +142,31 @@ def chosen_tools(body: Body, offered: Offered) -> dict[str, Any]:
     tools = tuple(tool for _, tool in offered.values())
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        allowed = {_chosen(entry, offered) for entry in objects(choice, "tools")}
+        try:
+            mode, entries = text(choice, "mode") or "auto", objects(choice, "tools")
+        except BadRequest as error:
+            raise error.inside("tool_choice") from None
+        allowed = {_chosen(entry, offered) for entry in entries}
         tools = tuple(tool for tool in tools if tool.name in allowed)
-        choice = choice.get("mode")
-    if isinstance(choice, dict):
+        if mode == "required" and not tools:
+            raise unsupported("none of the tools is offered, or all are hosted by the vendor", "tool_choice")
+        choice = mode
+    elif isinstance(choice, dict):
         name = _chosen(choice, offered)
         if name is None:
             raise unsupported("the tool is not offered, or hosted by the vendor", "tool_choice")
         return {"tools": tools, "tool_choice": name}
-    if choice not in (None, "auto", "none", "required"):
+    if choice is not None and (not isinstance(choice, str) or choice not in _MODES):
         raise BadRequest("tool_choice: 'auto', 'none', 'required' or a tool is expected", "tool_choice")
     return {"tools": tools, "tool_choice": choice if tools else None}
 
 
 def _chosen(choice: Body, offered: Offered) -> str | None:
-    kind, wanted = choice.get("type"), choice.get("name", choice.get("type"))
-    return next((name for name, (tool, _) in offered.items() if (tool.kind, tool.name) == (kind, wanted)), None)
+    """The name that models see of a tool that is chosen by its own name, in its namespace or joined to it."""
+    kind, wanted, namespace = choice.get("type"), choice.get("name", choice.get("type")), choice.get("namespace")
+    same = [name for name, (tool, _) in offered.items() if (tool.kind, tool.name) == (kind, wanted)]
+    exact = [name for name in same if offered[name][0].namespace == namespace]
+    found = [*exact, *(same if namespace is None else ())]
+    if not found and isinstance(wanted, str) and wanted in offered and offered[wanted][0].kind == kind:
+        found = [wanted]
+    return found[0] if found else None

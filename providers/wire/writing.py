@@ -249,7 +249,8 @@ class BlockWriter(StreamWriter):
 
     def _tell_sealed(self) -> bytes:
         """The parts of thinking that have no text, and so came in no chunk."""
-        parts = [part for part in self._thinking() if part.opaque and not part.text][self._sealed_told :]
+        hidden = [part for part in self._thinking() if not part.text and (part.opaque or part.signature)]
+        parts = hidden[self._sealed_told :]
         self._sealed_told += len(parts)
         return b"".join(self._sealed_block(part) for part in parts)
 

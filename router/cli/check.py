@@ -45,7 +45,10 @@ def _print_findings(loaded: LoadResult, path: str) -> None:
     if loaded.disabled:
         left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
         echo(f"left out, since a variable is not set: {left_out}")
-    for sentence in compile_plan(loaded).uncounted:
+    plan = compile_plan(loaded)
+    if plan.serving.left_out:
+        echo(f"clients left out, since the variable of their key is not set: {', '.join(plan.serving.left_out)}")
+    for sentence in plan.uncounted:
         echo(f"note: {sentence}")
 
 

@@ -71,17 +71,22 @@ def tell() -> int:
 
 async def _run() -> None:
     from providers.simulator import Simulator
+    from router.gateway.local import served_locally
 
     async with Simulator(seed=7) as simulator:
         for name in ("openai", "anthropic", "ollama"):
             simulator.vendor(name).set(first_token=0.15, tokens_per_second=160)
         urls = {name: simulator.base_url(name) for name in ("openai", "anthropic", "ollama")}
-        async with Router.from_text(_ROUTES.format(**urls), env={}) as router:
-            await _print_run(_Run(router, simulator))
+        async with Router.from_text(_ROUTES.format(**urls), env={}) as router, served_locally(router) as url:
+            await _print_run(_Run(router, simulator), url)
 
 
-async def _print_run(run: _Run) -> None:
+async def _print_run(run: _Run, url: str) -> None:
+    from router.gateway.local import curl_lines
+
     _heading("Signalbox demo", f"three simulated vendors at {run.simulator.url}, one routes.yaml over them")
+    _say("From another terminal, while this runs, in each of the four protocols:")
+    _say(_indent("\n".join(curl_lines(url, "chat"))) + "\n")
     _say("Each vendor in its own protocol:")
     for target, prompt in _STEPS:
         await _ask(run, target, prompt)

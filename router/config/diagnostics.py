@@ -19,6 +19,7 @@ _PURE = re.compile(_REFERENCE)
 MAX_SOURCE = 1000  # characters of a line that is shown
 MAX_TOLD = 100  # findings of one file: more help nobody
 _LEAST = 4  # characters of a secret that is blanked out: a shorter one would blank out half the line
+_SURE = 20  # characters of one that is no word either, so that it is blanked out in messages too
 
 # A broken file has no tree that would tell where its keys are, and a mistyped name is no key of the language: so
 # the text itself is searched. Blanking too much costs a glance at the file, too little costs a key: only a list of
@@ -95,12 +96,25 @@ class Findings:
         self.name = name
         self._lines = text.splitlines()
         self._secrets = _Secrets()
+        self._sure = _Secrets()
+        self._known: set[int] = set()  # lines whose secrets are all blanked out by themselves
         # A dict is a set that keeps the order: a file may have thousands of mistakes.
         self._found: dict[tuple[Literal["error", "warning"], tuple[int, int], Path_, str], None] = {}
 
     def hide(self, secret: str) -> None:
         """Blank this literal out of every source line."""
         self._secrets.add(secret)
+        if len(secret) >= _SURE:
+            self._sure.add(secret)
+
+    def show(self, line: int, secrets: Iterable[str]) -> None:
+        """Show a line below `keys:` with these secrets blanked out, in place of nothing of it.
+
+        Where one of them is not there as it is, or a comment might hold another, it is left blank.
+        """
+        text = self._lines[line - 1]
+        if "#" not in text and all(len(secret) >= _LEAST and secret in text for secret in secrets):
+            self._known.add(line)
 
     def add(
         self,
@@ -140,9 +154,8 @@ class Findings:
         below_secrets: frozenset[int],
     ) -> Diagnostic:
         source = self._source(at[0], below_secrets)
-        return Diagnostic(
-            severity, self.name, *at, one_line(_shortened(dotted(path))), printable(_shortened(message)), source
-        )
+        where, message = (self._sure.blanked(_shortened(text)) for text in (dotted(path), message))
+        return Diagnostic(severity, self.name, *at, one_line(where), printable(message), source)
 
     def shown(self) -> str:
         """The whole text, keys blanked out."""
@@ -155,7 +168,7 @@ class Findings:
             return ""
         text = self._secrets.blanked(text.replace("\t", " "))
         text = _KEY_VALUE.sub(_blank, text)
-        if line in below_secrets:
+        if line in below_secrets and line not in self._known:
             text = _ENTRY.sub(_blank, text)
         return one_line(_without_credentials(text))
 

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
+from router.config.interpolate import Expanded
+from router.config.yaml_reader import core_scalar
+
 _FORM = "host:port, [ipv6]:port, :port (every address of this machine) or unix:/path"
 _PORT = re.compile(r"[0-9]{1,5}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
@@ -81,6 +84,8 @@ def read_address(text: object) -> Address:
     """Read `host:port`, `[ipv6]:port`, `:port` or `unix:/path`. Raises ValueError with what to write instead."""
     if isinstance(text, Address):
         return text
+    if isinstance(text, Expanded) and text.plain:
+        text = core_scalar(text)
     if isinstance(text, int) and not isinstance(text, bool):
         raise ValueError(f"a port needs an address: write 127.0.0.1:{text} for this machine alone, or :{text} for all")
     if not isinstance(text, str):

@@ -175,6 +175,24 @@ def _hide_keys(root: Node, findings: Findings) -> None:
         for leaf in _all(node):
             if isinstance(leaf.value, str) and not is_variable(leaf.value):
                 findings.hide(leaf.value)
+    serve = root.get("serve")
+    for client in _children(serve and serve.get("keys")):
+        if not is_path(str(client.path[-1])):  # a key in place of a name
+            findings.hide(str(client.path[-1]))
+        else:
+            _show_client(client, findings)
+
+
+def _show_client(client: Node, findings: Findings) -> None:
+    """Show the lines of a client but for its key."""
+    lines: dict[int, list[str]] = {line: [] for node in _all(client) for line, _ in (node.at, node.key_at)}
+    for secret in (leaf for node in _secrets_of(client) for leaf in _all(node)):
+        if not isinstance(secret.value, dict | list) and not (
+            isinstance(secret.value, str) and is_variable(secret.value)
+        ):
+            lines[secret.at[0]].append(secret.value if isinstance(secret.value, str) else "")
+    for line, secrets in lines.items():
+        findings.show(line, secrets)
 
 
 def _secrets(root: Node) -> Iterator[Node]:
@@ -182,10 +200,13 @@ def _secrets(root: Node) -> Iterator[Node]:
         yield from _but(provider, _NO_SECRETS)
     serve = root.get("serve")
     for keys in () if serve is None else _but(serve, _OF_SERVE):
-        for client in _children(keys):
-            yield from _but(client, _NO_CLIENTS_SECRETS)
-            if isinstance(client.value, str):
-                yield client
+        for client in _children(keys) or [keys]:
+            yield from _secrets_of(client)
+
+
+def _secrets_of(client: Node) -> list[Node]:
+    """Those of a client of `serve`, whose key may stand alone."""
+    return _but(client, _NO_CLIENTS_SECRETS) if isinstance(client.value, dict) else [client]
 
 
 def _but(node: Node, known: Set[str]) -> list[Node]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
-from fnmatch import translate
+from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from providers.header_names import authenticates, belongs_to_connection
 from router.config.diagnostics import Findings
-from router.config.interpolate import shown
+from router.config.interpolate import is_path, shown
 from router.config.key_forms import remedy
 from router.config.listen import Address, read_address
+from router.config.serve_schema import MAX_ADDRESSES
 from router.config.spelling import Spelling
 from router.config.units import count
 from router.config.yaml_reader import Node, core_scalar
@@ -22,7 +23,8 @@ LEAST_KEY = 20  # characters: shorter ones can be guessed
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NO_NAME = "anonymous"  # what callers without a key are called
 _SENDABLE = re.compile(r"[!-~]+")  # what a header takes without escapes (RFC 9110, section 5.5)
-_MAX_PATTERNS = 20_000  # pairs of patterns that are compared
+_MOST_WORKERS = 256  # whose ports are compared
+_MAX_COMPARISONS = 10_000  # of names with patterns: beyond 140 patterns not all are compared
 # They say what a body is or how it may be answered, or where a request came from: the first are ours, and the second
 # nobody's business.
 _OURS = frozenset({"content-type", "accept", "accept-encoding", "accept-charset", "user-agent", "origin", "referer"})
@@ -44,6 +46,11 @@ def why_not_open(address: Address, *, has_keys: bool, has_anonymous: bool) -> st
     return ""
 
 
+def is_name(text: str) -> bool:
+    """Say whether a client may be called so."""
+    return _NAME.fullmatch(text) is not None and text != _NO_NAME
+
+
 class ServeRules:
     """Checks the `serve` section of a tree, which may be malformed: what has no shape is passed over.
 
@@ -57,6 +64,8 @@ class ServeRules:
         self._providers = _entries(root.get("providers"))
         self._models = _entries(root.get("models"))
         self._routes = _entries(root.get("routes"))
+        self._targets = [*self._routes, *self._models]
+        self._left = _MAX_COMPARISONS
         self.used: set[str] = set()
 
     def check(self) -> None:
@@ -100,7 +109,10 @@ class ServeRules:
     # --- clients
 
     def _client(self, name: str, client: Node) -> None:
-        if not _NAME.fullmatch(name):
+        if not is_path(name):
+            text = "a client's name stands here, not its key: write `alice: ${SB_KEY_ALICE}`"
+            self._findings.add(client.key_at, client.path[:-1], text)
+        elif not _NAME.fullmatch(name):
             self._error(client, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=client.key_at)
         elif name == _NO_NAME:
             self._error(
@@ -132,12 +144,24 @@ class ServeRules:
 
     def _same_keys(self, clients: Mapping[str, Node]) -> None:
         seen: dict[str, tuple[str, Node]] = {}
+        vendors: dict[str, str] = {}
+        for provider, config in self._providers.items():
+            for key in (config.get("api_key"), *_items(config.get("api_keys"), alone=False)):
+                if key is not None and isinstance(key.value, str) and not key.unset:
+                    vendors[sha256(key.value.encode(errors="backslashreplace")).hexdigest()] = provider
         for name, client in clients.items():
             for kind in ("key", "sha256"):
                 node = client.get(kind)
                 if node is None or node.unset or not isinstance(node.value, str):
                     continue
-                digest = sha256(node.value.encode()).hexdigest() if kind == "key" else node.value.lower()
+                digest = (
+                    sha256(node.value.encode(errors="backslashreplace")).hexdigest()
+                    if kind == "key"
+                    else node.value.lower()
+                )
+                if digest in vendors:
+                    text = f"it is the key of the provider {vendors[digest]} as well: who knows it needs no gateway"
+                    self._warn(node, text)
                 other, first = seen.setdefault(digest, (name, node))
                 if other != name:
                     self._error(
@@ -148,23 +172,35 @@ class ServeRules:
 
     def _listen(self, *, has_keys: bool, anonymous: Node | None) -> None:
         taken: list[tuple[Address, Node]] = []
-        for node in (*_items(self._child("listen")), *filter(None, [self._child("metrics", "listen")])):
-            try:
-                address = read_address(
-                    core_scalar(node.value) if type(node.value) is not int and node.plain else node.value
-                )
-            except ValueError:
-                continue  # has been told
-            clash = next((other for other in taken if address.clashes(other[0])), None)
-            if clash is not None:
-                text = f"it can't be had beside {clash[0]} (line {clash[1].at[0]}), which takes the same port"
-                text = f"the address {address} is here twice" if address == clash[0] else text
-                self._error(node, text)
+        for node in _items(self._child("listen"))[:MAX_ADDRESSES]:
+            address = _address(node)
+            if address is None:
+                continue
+            self._taken(node, address, taken)
             taken.append((address, node))
-            if node.path[1] != "metrics":
-                why = why_not_open(address, has_keys=has_keys, has_anonymous=anonymous is not None)
-                if why:
-                    self._error(node, why)
+            why = why_not_open(address, has_keys=has_keys, has_anonymous=anonymous is not None)
+            if why:
+                self._error(node, why)
+        metrics = self._child("metrics", "listen")
+        first = _address(metrics)
+        if metrics is None or first is None:
+            return
+        for number in range(max(1, min(_count(self._child("workers")), _MOST_WORKERS))):
+            address = replace(first, port=first.port + number if first.port else 0)
+            if self._taken(metrics, address, taken):
+                break
+
+    def _taken(self, node: Node, address: Address, taken: list[tuple[Address, Node]]) -> bool:
+        """Tell of an address that can't be had beside those taken before."""
+        other, where = next((pair for pair in taken if address.clashes(pair[0])), (None, node))
+        if other is None:
+            return False
+        if address == other:
+            text = f"the address {address} is here twice (line {where.at[0]})"
+        else:
+            text = f"{address} can't be had beside {other} (line {where.at[0]}), which takes the same port"
+        self._error(node, text)
+        return True
 
     # --- names
 
@@ -180,57 +216,52 @@ class ServeRules:
             near = self._spelling.near(provider, self._providers)
             self._error(node, f'no provider is named "{told.partition("/")[0]}"{near}')
         else:
-            near = self._spelling.near(name, [*self._routes, *self._models])
+            near = self._spelling.near(name, self._targets)
             self._error(node, f'no route or model is named "{told}"{near}')
 
     def _names(self) -> None:
-        before: list[tuple[str, re.Pattern[str]]] = []
-        pairs = 0
         names = _entries(self._child("names"))
+        before: dict[str, re.Pattern[str]] = {}
         for glob, target in names.items():
             self._target(target)
             if not glob:
                 self._error(target, 'this pattern fits nothing: write a model\'s name, or "*"', at=target.key_at)
-            pairs += len(before)
-            if pairs <= _MAX_PATTERNS:
-                first = next((earlier for earlier, takes in before if takes.fullmatch(glob)), None)
-                if first is not None:
-                    text = f'never reached: "{first}" above takes all that it fits; put this one before it'
-                    self._error(target, text, at=target.key_at)
+            first = self._taker(glob, before)
+            if first is not None:
+                text = f'never reached: "{first}" above takes all that it fits; put this one before it'
+                self._error(target, text, at=target.key_at)
             if "*" in glob or "?" in glob:
-                before.append((glob, _covering(glob)))
-        for glob, takes in before:
-            hidden = [route for route in self._routes if takes.fullmatch(route) and route not in names]
-            hidden = [route for route in hidden if route != names[glob].value]
-            if hidden and not self._is_before(glob, hidden[0], names):
-                node = names[glob]
-                text = f'"{glob}" takes the route "{hidden[0]}" too: clients can\'t get it by its own name; put '
-                self._findings.add(
-                    node.key_at, node.path, f"{text}`{hidden[0]}: {hidden[0]}` before it", severity="warning"
-                )
-        patterns = [_whole(glob) for glob in names]
-        known = {*self._routes, *self._models}
-        direct = self._child("direct")
-        for node in _items(self._child("listed")):
-            if not isinstance(node.value, str) or node.unset or node.value in self._routes:
-                continue
-            if any(pattern.match(node.value) for pattern in patterns):
-                continue
-            is_direct = direct is not None and core_scalar(str(direct.value)) is not False
-            if is_direct and (node.value in self._models or node.value.partition("/")[0] in self._providers):
-                continue
-            near = self._spelling.near(node.value, [*known, *names])
-            text = f'"{shown(node.value)}" leads to nothing: add it to names, with the route that it gets{near}'
-            self._error(node, text)
+                before[glob] = _covering(glob)
+        told: set[str] = set()
+        for route in self._routes:
+            taker = None if route in names else self._taker(route, before)
+            if taker is not None and taker not in told and names[taker].value != route:
+                told.add(taker)
+                text = f'"{taker}" takes the route "{route}" too: clients can\'t get it by its own name; put '
+                node = names[taker]
+                self._findings.add(node.key_at, node.path, f"{text}`{route}: {route}` before it", severity="warning")
+        self._listed(names, before)
 
-    def _is_before(self, glob: str, route: str, names: Collection[str]) -> bool:
-        """Whether a pattern further up takes the route already."""
-        for earlier in names:
-            if earlier == glob:
-                return False
-            if _whole(earlier).match(route):
-                return True
-        return False
+    def _listed(self, names: Mapping[str, Node], patterns: Mapping[str, re.Pattern[str]]) -> None:
+        direct = self._child("direct")
+        is_direct = direct is not None and core_scalar(str(direct.value)) is not False
+        for node in _items(self._child("listed")):
+            name = node.value
+            if not isinstance(name, str) or node.unset or name in names or name in self._routes:
+                continue
+            if is_direct and (name in self._models or name.partition("/")[0] in self._providers):
+                continue
+            if self._taker(name, patterns) is None and self._left >= 0:
+                near = self._spelling.near(name, self._targets)
+                text = f'"{shown(name)}" leads to nothing: add it to names, with the route that it gets{near}'
+                self._error(node, text)
+
+    def _taker(self, text: str, patterns: Mapping[str, re.Pattern[str]]) -> str | None:
+        """The first pattern that takes a name, or all of another pattern; None also where there are too many."""
+        self._left -= len(patterns)
+        return (
+            next((glob for glob, takes in patterns.items() if takes.fullmatch(text)), None) if self._left >= 0 else None
+        )
 
     def _direct(self) -> None:
         for node in _items(self._child("direct"), alone=False):
@@ -283,8 +314,11 @@ def _covering(glob: str) -> re.Pattern[str]:
     )
 
 
-def _whole(glob: str) -> re.Pattern[str]:
-    return re.compile(translate(glob.replace("[", "[[]")))
+def _address(node: Node | None) -> Address | None:
+    try:
+        return None if node is None or node.unset else read_address(node.value)
+    except ValueError:
+        return None  # has been told
 
 
 def _count(node: Node | None) -> int:

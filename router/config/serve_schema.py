@@ -16,6 +16,7 @@ from router.config.yaml_reader import core_scalar
 
 CacheControl: TypeAlias = Literal["use", "skip", "refresh", "only"]
 
+MAX_ADDRESSES = 64  # to listen on
 DEFAULT_ADDRESS = Address("127.0.0.1", 4180)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token of RFC 9110, section 5.6.2
@@ -32,10 +33,6 @@ def _sha256(value: Any) -> str:
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise ValueError("this must be the SHA-256 of a key, 64 hex digits: `signalbox key NAME` prints a new one")
     return value.lower()
-
-
-def _listening(value: Any) -> Address:
-    return read_address(core_scalar(value) if isinstance(value, Expanded) and value.plain else value)
 
 
 def _origin(value: Any) -> str:
@@ -102,14 +99,14 @@ Sha256 = Annotated[
 ]
 Listen = Annotated[
     Address,
-    PlainValidator(_listening),
+    PlainValidator(read_address),
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "examples": ["127.0.0.1:4180", "[::1]:4180", ":4180", "unix:/run/sb.sock"]}),
 ]
 Listens = Annotated[
     tuple[Listen, ...],
     BeforeValidator(_one_or_more),
-    Field(min_length=1),
+    Field(min_length=1, max_length=MAX_ADDRESSES),
     _one_or_many("127.0.0.1:4180", "[::1]:4180", ":4180", "unix:/run/sb.sock"),
 ]
 Origins = Annotated[

@@ -13,7 +13,9 @@ from router.config.yaml_reader import Place
 
 
 def check_void(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
-    """Add a warning for each rate beside a smaller one of its period, and each `fallback_ttl` above its `ttl`."""
+    """Add a warning for each rate beside a smaller one of its period, each `fallback_ttl` above its `ttl`, and each
+    client that gets cached answers alone where there are none.
+    """
     for path, limits in _limits(file):
         for name in ("requests", "tokens"):
             for text in _void_rates(getattr(limits, name) or ()):
@@ -25,6 +27,13 @@ def check_void(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
             much, most = format_duration(fallback_ttl.value), format_duration(ttl.value)
             text = f"fallback_ttl ({much}) is longer than ttl ({most}), which ends every answer before"
             _warn(fallback_ttl.origin, text, origins, findings)
+    for name, client in ({} if file.serve is None else file.serve.keys).items():
+        routes = file.routes if client.routes is None else [route for route in client.routes if route in file.routes]
+        if client.cache == "only" and all(
+            effective(file, "cache", route=route)["ttl"].value is None for route in routes
+        ):
+            text = "none of its routes keeps answers (cache.ttl), so that none of its requests would get one"
+            _warn(("serve", "keys", name, "cache"), text, origins, findings)
 
 
 def _limits(file: RoutesFile) -> Iterator[tuple[Path_, LimitsPolicy]]:

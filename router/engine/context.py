@@ -13,6 +13,7 @@ from router.balance.strategies import Balancers
 from router.engine.connections import ProviderPool
 from router.engine.needs import Requirements
 from router.engine.token_counts import TokenCounts
+from router.plan.budget import Budget
 from router.plan.plan import Chain
 from router.plan.target import Target
 from router.state.retries import HedgeBudget, RetryBudget
@@ -22,7 +23,7 @@ from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Trace
 
 
-class RequestContext(msgspec.Struct, kw_only=True):
+class RequestContext(msgspec.Struct):
     """One request while it is routed, and what it shares with others.
 
     Args:
@@ -32,6 +33,7 @@ class RequestContext(msgspec.Struct, kw_only=True):
         windows: context windows learned from errors, by `Target.model_identity`.
         retry_budget: shared by all requests of the route; `hedge_budget` likewise.
         spending: None where the file has no budget.
+        caller_budget: of the client whose name the request's `caller` is.
     """
 
     chain: Chain
@@ -52,6 +54,7 @@ class RequestContext(msgspec.Struct, kw_only=True):
     retry_budget: RetryBudget
     hedge_budget: HedgeBudget
     spending: Spending | None = None
+    caller_budget: Budget | None = None
 
     def begin_anew(self) -> None:
         """Give the request its whole time again, when a stream that was under way broke: that time was not waited."""

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from functools import partial
+from collections.abc import Generator
 from math import inf
 
 from msgspec.structs import replace
@@ -35,8 +34,6 @@ from router.views.trace import Pause
 
 _ROUNDING = 1e-6  # seconds that are no wait: what is left of one by the rounding of floating point
 
-PickHedge = Callable[..., Call | None]  # called with `beside`, the identities of targets under way
-
 
 def decide(context: RequestContext) -> Decision:
     """Walk along a chain, step by step; returns why the walk ended.
@@ -60,11 +57,10 @@ def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Ou
         if not _enters(tier_index, tier, progress):
             continue
         progress.entered.add(tier_index)
-        pick_next = partial(pick, context, progress, tier_index)
-        while (call := pick_next()) is not None:
+        while (call := pick(context, progress, tier_index)) is not None:
             if note := _no_more_attempts(context, progress):
                 return End(note)
-            error = yield from _call(call, context, progress, pick_next)
+            error = yield from _call(call, context, progress, may_hedge=True)
             if error is None:
                 return End()
             if _is_final(error):
@@ -90,7 +86,7 @@ def hedge_after(context: RequestContext, target: Target) -> float | None:
 
 
 def _call(
-    call: Call, context: RequestContext, progress: Progress, pick_hedge: PickHedge
+    call: Call, context: RequestContext, progress: Progress, *, may_hedge: bool = False
 ) -> Generator[Step, Outcome, ProviderError | None]:
     """Make one call, and while it is slow others beside it; returns the last error, None when one delivered."""
     progress.attempts += 1
@@ -98,7 +94,7 @@ def _call(
     outcome = yield call
     while outcome is not None:
         if isinstance(outcome, Slow):
-            hedge = _hedge(context, progress, under_way, pick_hedge)
+            hedge = _hedge(context, progress, call.tier, under_way) if may_hedge else None
             if hedge is None:
                 outcome = yield Stay()
                 continue
@@ -130,7 +126,7 @@ def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Pr
     return refusal(context, target, call.key) is None
 
 
-def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pick_hedge: PickHedge) -> Call | None:
+def _hedge(context: RequestContext, progress: Progress, tier_index: int, under_way: list[str]) -> Call | None:
     """Return the next call beside those under way, where the budgets of hedges, retries and attempts allow one."""
     rules = context.chain.hedge
     if rules is None or len(under_way) > rules.max or _no_more_attempts(context, progress):
@@ -138,17 +134,13 @@ def _hedge(context: RequestContext, progress: Progress, under_way: list[str], pi
     if not context.hedge_budget.take():
         return None
     if context.retry_budget.take(context.clock()):
-        hedge = pick_hedge(beside=under_way)
+        hedge = pick(context, progress, tier_index, under_way)
         if hedge is not None:
             progress.attempts += 1
             return replace(hedge, hedge=True)
         context.retry_budget.give_back()
     context.hedge_budget.give_back()
     return None
-
-
-def _no_hedge(**_: object) -> None:
-    """Pick nobody to call beside, for calls that are not hedged."""
 
 
 # --- what an error leads to
@@ -209,7 +201,7 @@ def _wait_and_call(context: RequestContext, progress: Progress) -> Generator[Ste
             if later.reason == AGAIN:
                 context.retry_budget.give_back()
             continue
-        error = yield from _call(call, context, progress, _no_hedge)
+        error = yield from _call(call, context, progress)
         if error is None:
             return End()
         if _is_final(error) and not _is_named_later(context, call.tier, error):

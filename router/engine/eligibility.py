@@ -18,7 +18,7 @@ from router.engine.steps import Call
 from router.errors import SKIP_CODES
 from router.plan.target import Key, Target
 from router.state.guard import Refusal
-from router.views.money import exact_dollars
+from router.state.spending import why_over
 from router.views.trace import Skip
 
 AGAIN = "again"  # why a target that was called already may be called later, where others have a skip's reason
@@ -166,22 +166,8 @@ def over_budget(context: RequestContext, target: Target, now: float) -> Refusal 
     """Say why a budget keeps the target from being called; None when none does."""
     if context.spending is None:
         return None
-    over = context.spending.over((context.chain.budget, target.budget), target)
-    if over is None:
-        return None
-    account, seconds = over
-    budget = account.budget
-    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(budget.usd)} {budget.period}"
-    how = "is used up" if account.is_used_up else "is granted to other processes"
-    message = f"the budget of {budget.owner} {how} ({used}); it begins anew in {_rough(seconds)}"
-    return Refusal("over_budget", message, now + seconds)
-
-
-def _rough(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    over = context.spending.over((context.chain.budget, target.budget, context.caller_budget), target)
+    return None if over is None else Refusal("over_budget", why_over(*over), now + over[1])
 
 
 def callable_later(context: RequestContext, progress: Progress, tiers: Collection[int]) -> list[Later]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import islice
 from math import inf
 from typing import Any
@@ -25,6 +25,7 @@ from router.engine.request import requirements_of
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
+from router.state.clients import ClientStates
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
@@ -67,6 +68,7 @@ class Engine:
         self.token_counts = TokenCounts()
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
+        self.clients = ClientStates(self.spending)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}
@@ -80,9 +82,11 @@ class Engine:
             self.providers.adopt,
             self._adopt_states,
             self.spending.adopt,
+            self.clients.adopt,
         ]
         self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
         self.spending.adopt(plan)
+        self.clients.adopt(plan)
 
     # --- requests
 
@@ -109,13 +113,15 @@ class Engine:
             give_trace(error, trace)
             raise
 
-    async def complete(self, chain: Chain, request: CompletionRequest, trace: Trace) -> CompletionResponse:
+    def complete(
+        self, chain: Chain, request: CompletionRequest, trace: Trace
+    ) -> Coroutine[Any, Any, CompletionResponse]:
         """Get one whole answer from the vendors of a chain.
 
         Raises:
             RouteExhausted, ProviderError.
         """
-        return await complete(self.context(chain, request, trace, streaming=False))
+        return complete(self.context(chain, request, trace, streaming=False))
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""
@@ -127,25 +133,26 @@ class Engine:
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
-        return RequestContext(
-            chain=chain,
-            request=request,
-            requirements=requirements_of(request, streaming=streaming),
-            trace=trace,
-            recorder=self.telemetry.recorder(trace, request, now),
-            states=self.states,
-            balancers=self.balancers,
-            providers=self.providers,
-            token_counts=self.token_counts,
-            clock=clock,
-            began=now,
-            total=total,
-            deadline=now + total,
-            rng=self.rng,
-            windows=self._windows,
-            retry_budget=retry_budget,
-            hedge_budget=hedge_budget,
-            spending=self.spending if self.spending.accounts else None,
+        return RequestContext(  # by position: so many names would cost as much as all the rest here
+            chain,
+            request,
+            requirements_of(request, streaming=streaming),
+            trace,
+            self.telemetry.recorder(trace, request, now),
+            self.states,
+            self.balancers,
+            self.providers,
+            self.token_counts,
+            clock,
+            now,
+            total,
+            now + total,
+            self.rng,
+            self._windows,
+            retry_budget,
+            hedge_budget,
+            self.spending if self.spending.accounts else None,
+            None if request.caller is None else self.plan.serving.budgets.get(request.caller),
         )
 
     def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:

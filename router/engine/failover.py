@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
@@ -34,20 +35,17 @@ P = ParamSpec("P")
 AttemptCall: TypeAlias = Callable[[RequestContext, Target, Lease], Awaitable[T]]
 
 
-class Delivery(Generic[T]):
+class Delivery(msgspec.Struct, Generic[T], eq=False):
     """What a target delivered. It reports its outcome once, to the lease, the trace and the figures.
 
     `value` is the answer, or the stream with its first content at hand; `at` is the loop's time when it came.
     """
 
-    __slots__ = ("_context", "at", "call", "lease", "value")
-
-    def __init__(self, context: RequestContext, call: Call, lease: Lease, value: T, at: float) -> None:
-        self._context = context
-        self.call = call
-        self.lease = lease
-        self.value = value
-        self.at = at
+    _context: RequestContext
+    call: Call
+    lease: Lease
+    value: T
+    at: float
 
     def answered(self, response: CompletionResponse, now: float, first: float | None = None) -> CompletionResponse:
         """Report that the answer is whole; returns it with what the router knows about it.
@@ -57,12 +55,21 @@ class Delivery(Generic[T]):
         """
         context, lease, target = self._context, self.lease, self.call.target
         response = with_routing_info(response, context, target)
-        _harmlessly(lease.succeeded, now, response, plain=first is None)
-        _harmlessly(context.token_counts.learn, target, context.request, response.usage)
+        try:  # as `_harmlessly` does, without its calls: every answer comes here
+            lease.succeeded(now, response, plain=first is None)
+        except Exception as error:
+            harmless.note(error)
+        try:
+            context.token_counts.learn(target, context.request, response.usage)
+        except Exception as error:
+            harmless.note(error)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
         own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
-        _harmlessly(context.recorder.answered, target, lease.started, now, response, own, first)
+        try:
+            context.recorder.answered(target, lease.started, now, response, own, first)
+        except Exception as error:
+            harmless.note(error)
         return response
 
     def broke(self, error: ProviderError) -> None:
@@ -174,7 +181,8 @@ class FailOver(Generic[T]):
         if broken is not None:
             context.begin_anew()
         if context.spending is not None and context.spending.keeper is not None:
-            await context.spending.ready((context.chain.budget, *(target.budget for target in context.chain.targets)))
+            own = context.chain.budget, context.caller_budget
+            await context.spending.ready((*own, *(target.budget for target in context.chain.targets)))
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
@@ -356,20 +364,13 @@ def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderEr
 
 
 def _begin(call: Call, context: RequestContext) -> Lease:
-    now, needs = context.clock(), context.requirements
-    charge = None
+    now, charge = context.clock(), None
+    prompt, most = context.requirements.prompt_tokens, context.requirements.max_tokens
     if context.spending is not None:
-        budgets = (context.chain.budget, call.target.budget)
-        charge = context.spending.begin_charge(budgets, call.target, needs.prompt_tokens, needs.max_tokens)
+        budgets = (context.chain.budget, call.target.budget, context.caller_budget)
+        charge = context.spending.begin_charge(budgets, call.target, prompt, most)
     return context.states.begin(
-        call.target,
-        call.key,
-        needs.prompt_tokens,
-        needs.max_tokens,
-        now,
-        reserved=call.reserved,
-        placed=call.placed,
-        charge=charge,
+        call.target, call.key, prompt, most, now, reserved=call.reserved, placed=call.placed, charge=charge
     )
 
 
@@ -395,5 +396,4 @@ def _retry_after(error: ProviderError | None, context: RequestContext, tiers: Co
     """
     if error is not None and error.retry_after is not None:
         return error.retry_after
-    soonest = next_try(context, tiers)
-    return soonest if soonest else None
+    return next_try(context, tiers) or None

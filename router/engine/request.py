@@ -97,7 +97,7 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
     for message in request.messages:
         content = message.content
         if isinstance(content, str):
-            size += len(content.encode())
+            size += len(content) if content.isascii() else len(content.encode())
         else:
             size += len(message.text.encode())
             vision = vision or any(isinstance(part, ImagePart) for part in content)
@@ -134,9 +134,9 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     Raises:
         ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.
     """
-    timeout = _connecting(request, target)  # all that a provider sees to itself
-    if not target.params and timeout is None and request.timeout is None:
+    if not target.params and target.connect is None and request.timeout is None:
         return replace(request, model=target.model)
+    timeout = _connecting(request, target)  # all that a provider sees to itself
     changes: dict[str, Any] = {"model": target.model, "timeout": timeout}
     extra: dict[str, Any] = {}
     for key, value in target.params.items():

@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode
-from providers.types import CompletionRequest, CompletionResponse, StreamChunk
+from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
 from providers.wire.reading import Body, decode_body
-from providers.wire.writing import Head, StreamWriter
-from router.engine.stream import RouterStream
-from router.gateway.errors import Refused, told
+from providers.wire.writing import Head
+from router.gateway.admission import Admitted, admit
+from router.gateway.envelopes import Envelopes, Sealing
+from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.faces.face import Face
+from router.gateway.native import read_body, speaks
+from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
+from router.gateway.writing import StreamWriting
+from router.plan.plan import Plan
 from router.plan.serving import Client, Serving
 
 if TYPE_CHECKING:
+    from router.engine.stream import RouterStream
     from router.router import Router
 
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
@@ -35,30 +41,55 @@ class Call:
     """One question of a client: whose it is, in which protocol, and what it is called."""
 
     router: Router
-    serving: Serving
+    plan: Plan
+    envelopes: Envelopes
     face: Face
     client: Client
-    ident: str  # of the request, and of what the answer is made from
+    record: Record
+    ended: Callable[[Record], None]  # told when the body of a stream has ended
 
-    async def answer(self, asked: Asked, body: Body) -> Answered:
+    @property
+    def ident(self) -> str:
+        """What the request is called, and what the ids of its answer are made from."""
+        return self.record.ident
+
+    @property
+    def serving(self) -> Serving:
+        return self.plan.serving
+
+    async def answer(self, asked: Asked) -> Answered:
         """Answer what a body asks.
 
         Raises:
             SignalboxError: what the client is to be told.
         """
-        request = self.face.read(body)
-        route = self.route_of(request.model)
+        raw = await asked.read(self.serving.max_body)
+        body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
-        idle = self.face.without_model(body, replace(head, model=request.model))
+        request, untranslatable = read_body(self.face, body)
+        self.record.model = request.model
+        route = self.record.route = self.route_of(request.model)
+        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
+            raise untranslatable
+        idle = self.face.without_model(body, head)
         if idle is not None:
             return json_answer(idle, headers=self.face.id_headers(self.ident))
         request = self._of_client(request, asked, body)
+        if is_sealed:
+            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
+        if self.face.protocol is not None:
+            needed = "" if untranslatable is None else untranslatable.message
+            native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
+            request = replace(request, native=native)
         validate(request)
+        admitted = admit(self.router.clients, self.client, request)
         if self.face.wants_stream(body):
-            return await self._stream(request, route, body, head)
-        return await self._plain(request, route, body, head)
+            return await self._stream(request, route, body, head, admitted)
+        with admitted:
+            return await self._plain(request, route, body, head, admitted)
 
     def route_of(self, model: str) -> str:
+        """Return what a client's name for a model leads to; raises Refused when it is nothing for this client."""
         route = self.serving.route_of(model, self.client)
         if route is None:
             raise Refused(ErrorCode.MODEL_NOT_FOUND, f"The model '{model}' does not exist or you have no access to it.")
@@ -74,23 +105,63 @@ class Call:
             user=request.user if self.serving.forward_user else None,
         )
 
-    async def _plain(self, request: CompletionRequest, route: str, body: Body, head: Head) -> Answered:
+    def _forwarded(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
+        return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
+
+    async def _plain(
+        self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
+    ) -> Answered:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = await self.router.ask(request, route=route, cache=self.client.cache)
-        head = replace(head, model=self.face.model_told(body, response.model))
-        data = self.face.plain(body, response, head, loop.time() - began)
+        self.record.take(response)
+        admitted.answered(response.usage)
+        sealing = self.sealing(response)
+        if response.native:
+            data = sealing.body(response.raw)
+            if self.face.keeps_name:
+                data = {**data, "model": body["model"]}
+        else:
+            head = replace(head, model=self.face.model_told(body, response.model))
+            data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
         return json_answer(data, headers=self._headers(response, whole=True))
 
-    async def _stream(self, request: CompletionRequest, route: str, body: Body, head: Head) -> Answered:
+    async def _stream(
+        self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
+    ) -> Answered:
+        if self.router.chain(route).on_stream_break == "continue":
+            request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
         stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
-        writing = _Writing(self, stream, body, head)
-        answer = StreamBody(
-            stream, writing.chunk, writing.failed, keepalive=self.face.keepalive, every=self.serving.keepalive
-        )
-        await answer.first()
+        writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
+        answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
+        self.record.streamed = True
+        with admitted:  # from then on `_ended` sees to it
+            await answer.first()
+        answer.when_ended(lambda: self._ended(answer, stream, admitted))
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
         return Answered(200, answer, {**headers, **self._headers(stream.response, whole=False)})
+
+    def _ended(self, answer: StreamBody, stream: RouterStream, admitted: Admitted) -> None:
+        """Note what came of a stream."""
+        record = self.record
+        record.take(stream.response)
+        if answer.first_at is not None:
+            record.first = answer.first_at - record.began
+        if answer.error is not None:
+            record.take_error(answer.error)
+            admitted.failed(stream.response)
+        elif not answer.finished:
+            record.code = CANCELLED
+            admitted.cancelled(stream.response)
+        else:
+            admitted.answered(stream.response.usage)
+        self.ended(record)
+
+    def sealing(self, response: CompletionResponse) -> Sealing:
+        """Return what closes the envelopes of an answer."""
+        called = self.plan.called(response.target) if response.target else None
+        return Sealing("/".join(called) if called else response.target or "", self.envelopes.ids)
 
     def _headers(self, response: CompletionResponse, *, whole: bool) -> dict[str, str]:
         """What the answer says of its way."""
@@ -106,39 +177,6 @@ class Call:
         return headers
 
 
-class _Writing:
-    """Writes the chunks of one stream. The writer is made at the first, when it is known who answers."""
-
-    def __init__(self, call: Call, stream: RouterStream, body: Body, head: Head) -> None:
-        self._call = call
-        self._stream = stream
-        self._body = body
-        self._head = head
-        self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
-        self._writer: StreamWriter | None = None
-
-    def _made(self) -> StreamWriter:
-        face, model = self._call.face, self._stream.response.model
-        return face.writer(self._body, replace(self._head, model=face.model_told(self._body, model)), self._stream)
-
-    def chunk(self, chunk: StreamChunk) -> bytes:
-        writer, begin = self._writer, b""
-        if writer is None:
-            writer = self._writer = self._made()
-            begin = writer.start()
-        data = begin + writer.chunk(chunk)
-        return data + writer.end(seconds=self._loop.time() - self._began) if chunk.done else data
-
-    def failed(self, error: Exception) -> bytes:
-        """The error that a stream ends with."""
-        writer, begin = self._writer, b""
-        if writer is None:
-            writer = self._made()
-            begin = writer.start() if self._call.face.begins_errors else b""
-        return begin + writer.error(told(error, expose=self._call.serving.expose_errors))
-
-
 def _session(headers: Mapping[str, str], body: Body) -> str | None:
     """What the requests of one conversation have in common, by the client's word; None where it says nothing."""
     for name in _SESSION_HEADERS:
@@ -152,8 +190,3 @@ def _session(headers: Mapping[str, str], body: Body) -> str | None:
 def new_ident() -> str:
     """Make what a request is called by: 24 letters and digits."""
     return secrets.token_hex(12)
-
-
-async def body_of(asked: Asked, limit: int) -> dict[str, Any]:
-    """Read the JSON object of a request; raises BadRequest and BodyTooLarge."""
-    return decode_body(await asked.read(limit))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from providers.errors import ProviderError
 from providers.types import TokenCount
 from providers.wire import anthropic_messages
-from providers.wire.reading import Body
+from providers.wire.reading import decode_body
 from router.gateway.completion import Call
-from router.gateway.exchange import Answered, json_answer
+from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.paths import MESSAGES
 
 
-async def count_tokens(call: Call, body: Body) -> Answered:
+async def count_tokens(call: Call, asked: Asked) -> Answered:
     """Count the tokens of a prompt: as the vendor counts them where it does, else by tokenizer or estimate.
 
     No model is asked anything.
     """
+    body = decode_body(await asked.read(call.serving.max_body))
     request = anthropic_messages.read_request(body, count_only=True) if call.face is MESSAGES else call.face.read(body)
     route = call.route_of(request.model)
     count: TokenCount

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from providers.context_errors import numbers
+from providers.error_body import Fault
 from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.wire.reading import BadRequest
 from providers.wire.writing import Upstream
-from router.errors import RouteExhausted, RouterClosed, UnknownRoute
+from router.errors import SKIP_CODES, RouteExhausted, RouterClosed, UnknownRoute
 
 _SOON = 60.0  # seconds: a client that is told to come back later than this does better to give up
 _RETRIED = frozenset({ErrorCode.OVERLOADED})
@@ -101,7 +103,7 @@ def told(error: BaseException, *, expose: bool = False) -> ProviderError:
 
 def _of_the_engine(error: RouteExhausted | ProviderError, expose: bool) -> ProviderError:
     code = error.code
-    words = _SENTENCES.get(code) or str(getattr(error, "message", error)).partition("\n")[0]
+    words = _SENTENCES.get(code) or _of_the_request(error)
     if expose:
         words = f"{words}: {error}"
     if code in _UPSTREAM:
@@ -109,7 +111,18 @@ def _of_the_engine(error: RouteExhausted | ProviderError, expose: bool) -> Provi
     out = ProviderError(code, words, retry_after=error.retry_after)
     if isinstance(error, ProviderError):
         out.context_window, out.prompt_tokens = error.context_window, error.prompt_tokens
+    elif code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
+        out.context_window, out.prompt_tokens = numbers(Fault(), words.lower())
     return out
+
+
+def _of_the_request(error: RouteExhausted | ProviderError) -> str:
+    """What is wrong with the request, which its sender can mend: in the words of who refused it."""
+    if isinstance(error, ProviderError):
+        return error.message.partition("\n")[0]
+    told = [attempt.message for attempt in error.attempts if attempt.code is error.code and attempt.message]
+    told += [skip.message for skip in error.trace.skips if SKIP_CODES.get(skip.reason) is error.code and skip.message]
+    return told[0].partition("\n")[0] if told else "no model of this route can answer such a request"
 
 
 def should_retry(error: ProviderError) -> bool:

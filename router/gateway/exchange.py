@@ -35,6 +35,9 @@ class Body(Protocol):
 
     async def aclose(self) -> None: ...
 
+    def fail(self, error: Exception) -> None:
+        """End it early: the client is told this error, as its protocol has it."""
+
 
 @dataclass(slots=True)
 class Answered:

@@ -3,68 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from router.gateway.errors import BodyTooLarge
+from providers.errors import ErrorCode
+from providers.wire.reading import BadRequest
+from router.gateway.connection import NAME, Bounds, Connections
+from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked
 from router.gateway.gateway import Gateway
-
-_LINE, _FIELD = 16_384, 32_768  # bytes of a request's first line, and of a header
-_KEPT = 75.0  # seconds that an idle connection is kept
-_SLOW = 60.0  # seconds in which a body has to be there
+from router.gateway.inflate import read_body
 
 
-def server_of(gateway: Gateway) -> web.Server:
-    """Make the server of a gateway, for aiohttp's `ServerRunner`."""
+def server_of(gateway: Gateway, bounds: Bounds | None = None) -> Connections:
+    """Make the server of a gateway: it gives the protocol of each new connection to `loop.create_server`, or is handed
+    to aiohttp's `ServerRunner`.
+
+    Args:
+        bounds: other times than the usual ones, for tests.
+    """
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await _respond(request, await gateway.handle(_asked(request)))
+        return await _respond(server, request, await gateway.handle(_asked(request, server.bounds)))
 
-    return web.Server(
-        handle,
-        handler_cancellation=True,  # a client that leaves ends the vendor's call
-        access_log=None,
-        auto_decompress=False,  # it has no bound
-        max_line_size=_LINE,
-        max_field_size=_FIELD,
-        keepalive_timeout=_KEPT,
-    )
+    server = Connections(handle, bounds=bounds or Bounds(), most=lambda: gateway.router.plan.serving.max_connections)
+    return server
 
 
-def _asked(request: web.BaseRequest) -> Asked:
+def _asked(request: web.BaseRequest, bounds: Bounds) -> Asked:
     async def read(limit: int) -> bytes:
-        return await _read(request, limit)
+        return await _read(request, bounds, limit)
 
     return Asked(request.method, request.path, request.query_string, request.headers, read, request.remote or "")
 
 
-async def _read(request: web.BaseRequest, limit: int) -> bytes:
-    length = request.content_length
-    if length is not None and length > limit:
-        raise BodyTooLarge(limit)
+async def _read(request: web.BaseRequest, bounds: Bounds, limit: int) -> bytes:
+    try:
+        async with asyncio.timeout(bounds.body) as within:
+            encoding = request.headers.get("content-encoding", "")
+            return await read_body(_pieces(request), encoding, request.content_length, limit)
+    except TimeoutError:
+        if not within.expired():
+            raise
+        raise Refused(
+            ErrorCode.INVALID_REQUEST, f"the body was not there after {bounds.body:.0f} s", status=408
+        ) from None
+    except web.RequestPayloadError:
+        raise BadRequest("the body is not sent as HTTP has it") from None
+
+
+async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
     content = request.content
     if content.is_eof():
-        return content.read_nowait()
+        yield content.read_nowait()
+        return
     if request.headers.get("expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits for it before a large body
-    parts: list[bytes] = []
-    size = 0
-    async with asyncio.timeout(_SLOW):
-        async for data in content.iter_any():
-            size += len(data)
-            if size > limit:
-                raise BodyTooLarge(limit)
-            parts.append(data)
-    return b"".join(parts)
+    async for data in content.iter_any():
+        yield data
 
 
-async def _respond(request: web.BaseRequest, answered: Answered) -> web.StreamResponse:
-    body = answered.body
+async def _respond(server: Connections, request: web.BaseRequest, answered: Answered) -> web.StreamResponse:
+    body, headers = answered.body, {**answered.headers, **NAME}
+    response: web.StreamResponse
     if isinstance(body, bytes):
-        return web.Response(body=body, status=answered.status, headers=answered.headers)
-    response = web.StreamResponse(status=answered.status, headers=answered.headers)
+        response = web.Response(body=body, status=answered.status, headers=headers)
+        if server.is_closing or not request.content.is_eof():  # the rest of its body is in the next request's way
+            response.force_close()
+        return response
     try:
+        response = web.StreamResponse(status=answered.status, headers=headers)
+        if server.is_closing:
+            response.force_close()
         await response.prepare(request)
         async for data in body:
             await response.write(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -29,15 +28,15 @@ class Doorkeeper:
         Raises:
             Refused: nobody may ask so.
         """
-        if not serving.clients:
-            _check_origin(asked.headers, serving)
         keys = _keys_of(asked.headers)
         if not keys or not serving.clients:
             if serving.anonymous is None:
                 raise self._failed(asked.peer, now, "a key is needed: send it as `Authorization: Bearer …`")
+            _check_is_local(asked.peer)
+            _check_origin(asked.headers, serving)
             return serving.anonymous
         self._check_failures(asked.peer, now)
-        clients = {serving.clients.get(hashlib.sha256(key.encode()).hexdigest()) for key in keys}
+        clients = {serving.client_of(key) for key in keys}
         client = clients.pop()
         if client is None or clients:
             raise self._failed(asked.peer, now, "this key is not one of this gateway's")
@@ -67,6 +66,13 @@ def _keys_of(headers: Mapping[str, str]) -> list[str]:
     if kind.lower() == "bearer":
         keys.append(value.strip())
     return [key for key in keys if key]
+
+
+def _check_is_local(peer: str) -> None:
+    """Refuse other machines, wherever this one listens by now: an edit of the file may have taken the keys away."""
+    address = peer.removeprefix("::ffff:")  # IPv4 over a socket of IPv6
+    if address and address not in _LOOPBACK and not _is_loopback_address(address):
+        raise Refused(ErrorCode.AUTHENTICATION, "a key is needed: send it as `Authorization: Bearer …`")
 
 
 def _check_origin(headers: Mapping[str, str], serving: Serving) -> None:

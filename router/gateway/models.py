@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
 from providers.errors import ErrorCode
 from providers.types import ModelCapabilities
+from providers.wire import ollama_lists
+from providers.wire.ollama_chat import plain_name
 from providers.wire.reading import decode_body
 from router.gateway.completion import Call
 from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.paths import What
 
-_VERSION = "0.24.0"  # of Ollama's interface; clients ask for at least 0.6.4 and read nothing but numbers
 _STARTED = time.time()  # what "created" says: nothing older is known of a route
-_LATEST = ":latest"  # the tag that Ollama's clients add to a name
-_CAN = (("tools", "tools"), ("vision", "vision"), ("thinking", "thinking"))
 
 
 async def answer_about_models(call: Call, what: What, path: str, asked: Asked) -> Answered:
     """Answer everything but questions to a model."""
     headers = dict(call.face.id_headers(call.ident))
     if what == "running":
-        return Answered(200, b"Ollama is running", {"content-type": "text/plain; charset=utf-8", **headers})
+        return Answered(200, ollama_lists.ROOT.encode(), {"content-type": "text/plain; charset=utf-8", **headers})
     if what == "manage":
         return json_answer(
             {"error": "this is a router: its models are those of its file, and it loads none"}, 501, headers
@@ -35,11 +34,11 @@ async def answer_about_models(call: Call, what: What, path: str, asked: Asked) -
         return json_answer(_models(call, path, asked), headers=headers)
     names = call.serving.listed_for(call.client)
     if what == "tags":
-        return json_answer({"models": [_tag(name) for name in names]}, headers=headers)
+        return json_answer(ollama_lists.render_tags(names, _STARTED), headers=headers)
     if what == "ps":
-        return json_answer({"models": []}, headers=headers)
+        return json_answer(ollama_lists.render_ps(), headers=headers)
     if what == "version":
-        return json_answer({"version": _VERSION}, headers=headers)
+        return json_answer(ollama_lists.render_version(), headers=headers)
     return json_answer(_shown(call, decode_body(await asked.read(call.serving.max_body))), headers=headers)
 
 
@@ -78,45 +77,22 @@ def _page(names: tuple[str, ...], query: dict[str, list[str]]) -> dict[str, Any]
     return {"data": [_anthropic(name) for name in shown], "has_more": start + size < len(names), **ends}
 
 
-def _tag(name: str) -> dict[str, Any]:
-    modified = datetime.fromtimestamp(_STARTED, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    tagged = name if ":" in name else name + _LATEST
-    return {
-        "name": tagged,
-        "model": tagged,
-        "modified_at": modified,
-        "size": 0,
-        "digest": hashlib.sha256(name.encode()).hexdigest(),
-        "details": _DETAILS,
-    }
-
-
-_DETAILS = {
-    "parent_model": "",
-    "format": "signalbox",
-    "family": "signalbox",
-    "families": ["signalbox"],
-    "parameter_size": "",
-    "quantization_level": "",
-}
-
-
 def _shown(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     name = body.get("model") or body.get("name")
-    route = call.route_of(name if isinstance(name, str) else "")
+    route = call.route_of(plain_name(name) if isinstance(name, str) else "")
     chain = call.router.chain(route)
     first: list[ModelCapabilities] = [target.capabilities for target in chain.tiers[0].targets]
-    can = ["completion", *(word for field, word in _CAN if all(getattr(one, field) for one in first))]
     windows = [one.context_window for one in first if one.context_window]
-    info: dict[str, Any] = {"general.architecture": "signalbox"}
-    if windows:
-        info["signalbox.context_length"] = min(windows)
-    return {
-        "modelfile": "",
-        "parameters": "",
-        "template": "",
-        "details": _DETAILS,
-        "model_info": info,
-        "capabilities": can,
-        "modified_at": datetime.fromtimestamp(_STARTED, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+    joint = ModelCapabilities(
+        tools=_all(one.tools for one in first),
+        vision=_all(one.vision for one in first),
+        thinking=_all(one.thinking for one in first),
+        context_window=min(windows, default=None),
+    )
+    return ollama_lists.render_show(joint, _STARTED)
+
+
+def _all(can: Iterable[bool | None]) -> bool | None:
+    """Whether all can; None where that is not known of some, and of none that it cannot."""
+    known = set(can)
+    return False if False in known else None if None in known else True

@@ -1,7 +1,7 @@
 """Clients' own bodies, for vendors that speak the client's protocol: those go through unread.
 
-What such a body has that no other protocol can say (a vendor's own blocks, tools and fields) is left out of what is read
-of it: limits, windows and the cache go by the rest, and targets of other protocols are passed over.
+What such a body has that no other protocol can say (a vendor's own blocks, tools and fields) is left out of what is
+read of it: limits, windows and the cache go by the rest, and targets of other protocols are passed over.
 """
 
 from __future__ import annotations
@@ -75,8 +75,9 @@ def speaks(router: Router, chain: Chain, face: Face, request: CompletionRequest)
     """Say whether a target of the chain takes the client's own body."""
     for target in chain.targets:
         provider = router.provider_of(target)
-        if isinstance(provider, SpeaksProtocol) and provider.wire(replace(request, model=target.model)) == face.protocol:
+        if (
+            isinstance(provider, SpeaksProtocol)
+            and provider.wire(replace(request, model=target.model)) == face.protocol
+        ):
             return True
     return False
-
-

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 from providers.types import StreamChunk
 from router.engine.stream import RouterStream
 
+_TOGETHER = 32 * 1024  # bytes that are enough for one write
 _ROOM = 256 * 1024  # bytes that may wait for a client to read
+
+
+class Writing(Protocol):
+    """Writes chunks down in the client's protocol."""
+
+    def chunk(self, chunk: StreamChunk) -> bytes: ...
+
+    def failed(self, error: Exception) -> bytes: ...
 
 
 class StreamBody:
@@ -21,33 +31,38 @@ class StreamBody:
 
     Args:
         stream: is read here, and closed at the end.
-        write: gives the bytes of a chunk.
-        failed: gives the bytes that tell an error in the stream.
+        writing: gives the bytes of a chunk, and those that tell an error in the stream.
         keepalive: what is sent in silence; nothing where the protocol has no such thing.
         every: seconds of silence after which it is sent.
+
+    Attributes:
+        first_at: when its first bytes were there, by the loop's clock.
+        error: what it failed with.
+        finished: whether all of it was taken.
     """
 
     def __init__(
         self,
         stream: RouterStream,
-        write: Callable[[StreamChunk], bytes],
-        failed: Callable[[Exception], bytes],
+        writing: Writing,
         *,
         keepalive: bytes,
         every: float,
     ) -> None:
         self._stream = stream
-        self._write = write
-        self._failed = failed
+        self._writing = writing
         self._keepalive = keepalive
         self._every = every
         self._ready: list[bytes] = []
         self._size = 0
         self._begun = False
-        self._error: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._reader: asyncio.Future[None] | None = None  # the task, where the client reads too slowly
+        self._told: Callable[[], None] | None = None
+        self.first_at: float | None = None
+        self.error: Exception | None = None
+        self.finished = False
         self._task = self._loop.create_task(self._read())
 
     async def first(self) -> bool:
@@ -58,9 +73,9 @@ class StreamBody:
         """
         try:
             if await self._wait():
-                if self._error is not None and not self._ready:
+                if self.error is not None and not self._ready:
                     await self.aclose()
-                    raise self._error
+                    raise self.error
                 return True
         except asyncio.CancelledError:
             await self.aclose()
@@ -74,10 +89,12 @@ class StreamBody:
         try:
             while True:
                 if self._ready:
+                    await self._more()
                     yield self._take()
                 elif self._task.done():
-                    if self._error is not None:
-                        yield self._failed(self._error)
+                    self.finished = True
+                    if self.error is not None:
+                        yield self._writing.failed(self.error)
                     return
                 elif not await self._wait():
                     yield self._keepalive
@@ -86,9 +103,24 @@ class StreamBody:
 
     async def aclose(self) -> None:
         """End it: the vendor's connection is closed before this returns."""
+        try:
+            if not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        finally:
+            told, self._told = self._told, None
+            if told is not None:
+                told()
+
+    def fail(self, error: Exception) -> None:
+        """End it early: the client is told this error, as its protocol has it."""
         if not self._task.done():
+            self.error = error
             self._task.cancel()
-            await asyncio.wait([self._task])
+
+    def when_ended(self, told: Callable[[], None]) -> None:
+        """Have this called once, when it has ended."""
+        self._told = told
 
     async def _wait(self) -> bool:
         """Wait until there is something; False when there is nothing after `every` seconds."""
@@ -104,6 +136,13 @@ class StreamBody:
                 timer.cancel()
         return bool(self._ready) or self._task.done()
 
+    async def _more(self) -> None:
+        """Let what the vendor has sent already come along: it is read in small parts, a turn of the loop apart."""
+        size = 0
+        while size < self._size < _TOGETHER and not self._task.done():
+            size = self._size
+            await asyncio.sleep(0)
+
     def _take(self) -> bytes:
         data = b"".join(self._ready)
         self._ready.clear()
@@ -112,20 +151,23 @@ class StreamBody:
         return data
 
     async def _read(self) -> None:
+        ready, write = self._ready, self._writing.chunk
         try:
             async with self._stream as stream:
                 async for chunk in stream:
-                    data = self._write(chunk)
+                    data = write(chunk)
                     if not data:
                         continue
-                    self._ready.append(data)
+                    if not ready:
+                        self.first_at = self.first_at or self._loop.time()
+                        _set(self._waiter)
+                    ready.append(data)
                     self._size += len(data)
-                    _set(self._waiter)
                     if self._size > _ROOM:
                         self._reader = self._loop.create_future()
                         await self._reader
         except Exception as error:
-            self._error = error
+            self.error = error
         finally:
             _set(self._waiter)
 

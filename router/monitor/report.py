@@ -76,10 +76,8 @@ class Report:
 
     @property
     def name(self) -> str:
-        """The app's name: that of the file, or of its folder where the file is the usual routes.yaml."""
-        if self.path is None:
-            return "router"
-        return (self.path.parent.name or "router") if self.path.stem == "routes" else self.path.stem
+        """The app's name."""
+        return app_name(self.path)
 
     async def reloaded(self, result: ReloadResult) -> None:
         """Remember that the file was seen to change, and what came of it."""
@@ -342,3 +340,10 @@ def _cache(figures: Figures, cache: ResponseCache | None) -> CacheFigures:
         bytes=None if volume is None else volume[1],
         max_bytes=cache.most,
     )
+
+
+def app_name(path: Path | None) -> str:
+    """Return what an app is called: as its file, or as the folder of that where the file is the usual routes.yaml."""
+    if path is None:
+        return "router"
+    return (path.parent.name or "router") if path.stem == "routes" else path.stem

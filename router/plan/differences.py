@@ -7,7 +7,18 @@ from collections.abc import Iterator, Mapping
 from router.config.units import format_duration
 from router.plan.budget import Budget
 from router.plan.plan import Chain, Plan, Tier
+from router.plan.serving import Serving
 from router.views.money import exact_dollars
+
+_OF_CLIENTS = ("routes", "limits", "namespace", "cache")
+_AT_THE_START = {  # what a server does but once, by the key of the file
+    "serve.listen": "listen",
+    "serve.tls": "tls",
+    "serve.workers": "workers",
+    "serve.metrics.listen": "metrics",
+    "serve.audit": "audit",
+}
+_FOLLOWED = ("names", "listed", "direct", "max_body", "in_flight", "origins", "forward_headers", "expose_errors")
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:
@@ -16,7 +27,8 @@ def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str
     Args:
         under_way: calls in flight by the name of the provider.
     """
-    return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new))
+    served = (*_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
+    return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new), *served)
 
 
 def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[str]:
@@ -95,6 +107,37 @@ def _models(old: Plan, new: Plan) -> Iterator[str]:
         yield f"model {name} removed"
     for name in new.file.models.keys() - old.file.models.keys():
         yield f"model {name} added"
+
+
+def _clients(old: Serving, new: Serving) -> Iterator[str]:
+    keys = [{client.name: key for key, client in serving.clients.items()} for serving in (old, new)]
+    yield from (f"key {name} removed" for name in keys[0] if name not in keys[1])
+    for name, key in keys[1].items():
+        if name not in keys[0]:
+            yield f"key {name} added"
+            continue
+        before, after = old.by_name[name], new.by_name[name]
+        changed = ["another key"] if keys[0][name] != key else []
+        if before.budget != after.budget:
+            changed.append(f"budget {_dollars(before.budget)}→{_dollars(after.budget)}")
+        changed += [what for what in _OF_CLIENTS if getattr(before, what) != getattr(after, what)]
+        if changed:
+            yield f"key {name}: {', '.join(changed)}"
+    if old.anonymous != new.anonymous:
+        let_in = (
+            "no longer let in" if new.anonymous is None else "let in" if old.anonymous is None else "given other routes"
+        )
+        yield f"callers without a key are {let_in}"
+
+
+def _serving(old: Serving, new: Serving) -> Iterator[str]:
+    fixed = [what for what, name in _AT_THE_START.items() if getattr(old, name) != getattr(new, name)]
+    if fixed:
+        verb = "needs" if len(fixed) == 1 else "need"
+        yield f"{', '.join(fixed)} {verb} a restart of `signalbox serve`"
+    followed = [f"serve.{name}" for name in _FOLLOWED if getattr(old, name) != getattr(new, name)]
+    if followed:
+        yield f"{', '.join(followed)} changed"
 
 
 def _dollars(budget: Budget | None) -> str:

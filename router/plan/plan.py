@@ -123,12 +123,16 @@ class Plan:
     def _unpriced(self) -> dict[str, set[str]]:
         """The targets of each budget whose price is not known, by the budget's owner."""
         lacking: dict[str, set[str]] = {}
-        for chain in self.chains.values():
-            unknown = [t for t in chain.targets if not is_known(t.capabilities.price) and not t.disabled]
-            asking = list(self.serving.budgets_for(chain.route)) if unknown else []
-            for target in unknown:
-                for budget in filter(None, (chain.budget, target.budget, *asking)):
-                    lacking.setdefault(budget.owner, set()).add(target.name)
+        unknown: dict[str, set[str]] = {}  # by the chain's name
+        for name, chain in self.chains.items():
+            for target in chain.targets:
+                if not is_known(target.capabilities.price) and not target.disabled:
+                    unknown.setdefault(name, set()).add(target.name)
+                    for budget in filter(None, (chain.budget, target.budget)):
+                        lacking.setdefault(budget.owner, set()).add(target.name)
+        for budget, routes in self.serving.budgets_with_routes(unknown):
+            if names := {name for route in routes for name in unknown.get(route, ())}:
+                lacking[budget.owner] = names
         return lacking
 
     def chain(self, name: str) -> Chain | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from hashlib import sha256
@@ -67,19 +67,28 @@ class Serving:
     workers: int = 1
     audit: str | None = None
     metrics: Address | None = None
+    left_out: tuple[str, ...] = ()  # clients, since the variable of their key is not set
     routes: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)  # the provider of each model of the file
     providers: frozenset[str] = frozenset()
     by_name: Mapping[str, Client] = field(init=False, repr=False)
     budgets: Mapping[str, Budget] = field(init=False, repr=False)  # by the client's name
-    _patterns: tuple[tuple[re.Pattern[str], str], ...] = field(init=False, repr=False)
+    _places: Mapping[str, int] = field(init=False, repr=False)  # of the routes, in the file
+    _named: frozenset[str] = field(init=False, repr=False)  # what `names` lead to
+    _exact: Mapping[str, int] = field(init=False, repr=False)  # the places of those names that are no patterns
+    _patterns: tuple[tuple[int, re.Pattern[str]], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         everybody = [*self.clients.values(), *filter(None, [self.anonymous])]
         object.__setattr__(self, "by_name", {client.name: client for client in everybody})
         budgets = {client.name: client.budget for client in everybody if client.budget is not None}
         object.__setattr__(self, "budgets", budgets)
-        object.__setattr__(self, "_patterns", tuple((_pattern(glob), route) for glob, route in self.names))
+        object.__setattr__(self, "_places", {route: place for place, route in enumerate(self.routes)})
+        object.__setattr__(self, "_named", frozenset(route for _, route in self.names))
+        places = {glob: place for place, (glob, _) in enumerate(self.names)}
+        wild = {glob: place for glob, place in places.items() if "*" in glob or "?" in glob}
+        object.__setattr__(self, "_exact", {name: place for name, place in places.items() if name not in wild})
+        object.__setattr__(self, "_patterns", tuple((place, _pattern(glob)) for glob, place in wild.items()))
 
     def client_of(self, key: str) -> Client | None:
         """Return whose key this is; None when it is nobody's."""
@@ -93,12 +102,23 @@ class Serving:
         """
         if len(model) > _LONGEST_NAME:
             return None
-        for pattern, route in self._patterns:
-            if pattern.match(model):
-                return route if client.may_use(route) else None
+        place = self._place_of(model)
+        if place is not None:
+            route = self.names[place][1]
+            return route if client.may_use(route) else None
         if client.routes is not None:
             return model if model in client.routes else None
-        return model if model in self.routes or self._is_direct(model) else None
+        return model if model in self._places or self._is_direct(model) else None
+
+    def _place_of(self, model: str) -> int | None:
+        """Return the place of the first of `names` that fits."""
+        exact = self._exact.get(model)
+        for place, pattern in self._patterns:
+            if exact is not None and place > exact:
+                break
+            if pattern.match(model):
+                return place
+        return exact
 
     def _is_direct(self, model: str) -> bool:
         if not self.direct:
@@ -110,24 +130,25 @@ class Serving:
                 return False
         return self.direct is True or provider in self.direct
 
-    def budgets_for(self, route: str) -> Iterator[Budget]:
-        """Yield the budgets of all clients that can get a route, model or provider/model-id."""
-        is_open = route in self.routes or self._is_direct(route) or any(route == named for _, named in self.names)
-        for name, budget in self.budgets.items():
-            routes = self.by_name[name].routes
-            if is_open if routes is None else route in routes:
-                yield budget
+    def budgets_with_routes(self, names: Iterable[str]) -> Iterator[tuple[Budget, Collection[str]]]:
+        """Yield the budget of each client that has one, with those of these routes, models or provider/model-id that it
+        can get, and perhaps others.
+        """
+        for_all = [name for name in names if name in self._places or name in self._named or self._is_direct(name)]
+        for client, budget in self.budgets.items():
+            routes = self.by_name[client].routes
+            yield budget, for_all if routes is None else routes
 
     def listed_for(self, client: Client) -> tuple[str, ...]:
         """Return the names that a client is told of: what it may ask for by its own name, and those of `listed`."""
         own = self.routes if client.routes is None else client.routes
-        ordered = sorted(own, key=self._place)
+        ordered = sorted(own, key=self._order)
         named = (*ordered, *self.listed)
         return tuple(dict.fromkeys(name for name in named if self.route_of(name, client) is not None))
 
-    def _place(self, name: str) -> tuple[int, str]:
+    def _order(self, name: str) -> tuple[int, str]:
         """Order names as the file has its routes, others behind them."""
-        return (self.routes.index(name), "") if name in self.routes else (len(self.routes), name)
+        return self._places.get(name, len(self._places)), name
 
     def listening_at(self, addresses: Iterable[str]) -> Serving:
         """Return the same at other addresses than those of the file.
@@ -177,6 +198,7 @@ def serving_of(file: RoutesFile) -> Serving:
         workers=config.workers,
         audit=config.audit,
         metrics=None if config.metrics is None else config.metrics.listen,
+        left_out=tuple(name for name, written in config.keys.items() if _digest(written) is None),
         routes=tuple(file.routes),
         models={name: model.provider for name, model in file.models.items()},
         providers=frozenset(file.providers),

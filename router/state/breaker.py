@@ -111,11 +111,13 @@ class Breaker:
         """Take a permit for a call: only after `admits`, or to probe an open breaker early, when nothing else is
         left.
         """
+        if self.state == "closed":
+            return self._permit
         if self.state == "open" and not self.manual:
             self._half_open()
             self._early = now < self.until
         if self.state != "half_open":
-            return self._permit
+            return self._permit  # opened by hand
         self._numbers += 1
         self._leases[self._numbers] = now + min(_LONGEST_LEASE, self.rules.max_open_for)
         return Permit(self.changes, self._numbers)

@@ -161,8 +161,9 @@ class Lease:
         if self._ended:
             return False
         self._ended = True
-        for guard in self._guards:
-            guard.limits.release_slot()
+        state, guard = self._guards
+        state.limits.release_slot()
+        guard.limits.release_slot()
         return True
 
     def _refused(self, meant: Consequence, about: Concern | None, now: float, request: CompletionRequest) -> None:

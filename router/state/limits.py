@@ -52,16 +52,17 @@ class Rate:
     allowance unused at worst.
 
     A rate a minute is smoothed besides, by a token bucket: at most a tenth of it goes at once. Others are not: a second
-    is short enough, and an hour or a day is a quota that its owner may use up as it comes.
+    is short enough, and an hour or a day is a quota that its owner may use up as it comes; nor is one without `smooth`.
 
     Only two things exceed it: a call that is larger than the whole amount, which waits until nothing else is in the
     window, and one that uses more than was reserved for it.
     """
 
-    __slots__ = ("_burst", "_grains", "_sum", "amount", "per_second", "period")
+    __slots__ = ("_burst", "_grains", "_is_smoothed", "_sum", "amount", "per_second", "period")
 
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, allowance: Allowance, *, smooth: bool = True) -> None:
         self.period = allowance.period
+        self._is_smoothed = smooth and self.period == _SMOOTHED
         self._grains: deque[Grain] = deque()
         self._sum = 0.0
         self.change(allowance.amount)
@@ -70,7 +71,7 @@ class Rate:
         """Take over another amount for the same period; what was taken in it still counts."""
         self.amount = amount
         self.per_second = amount / self.period
-        self._burst = TokenBucket(self.per_second, max(1.0, amount * _BURST)) if self.period == _SMOOTHED else None
+        self._burst = TokenBucket(self.per_second, max(1.0, amount * _BURST)) if self._is_smoothed else None
 
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until so much more may be taken, after all that is reserved already."""
@@ -174,11 +175,15 @@ class RateLimits:
 
     Tokens are reserved before a call and corrected by what it really used. `requests` and `tokens` are the rates of
     each, which hold side by side.
+
+    Args:
+        smooth: whether a rate a minute is smoothed.
     """
 
     __slots__ = (
         "__weakref__",
         "_mean_answer",
+        "_smooth",
         "_waiting",
         "in_flight",
         "is_unlimited",
@@ -188,8 +193,9 @@ class RateLimits:
         "tokens",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, smooth: bool = True) -> None:
         self.in_flight = 0
+        self._smooth = smooth
         self.on_idle: Callable[[], None] | None = None  # called once when the last call under way has ended
         self._mean_answer = _FIRST_ANSWER
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -199,8 +205,8 @@ class RateLimits:
 
     def change(self, limits: Limits) -> None:
         """Take over new limits; what is the same goes on as it was."""
-        self.requests = _changed(self.requests, limits.requests)
-        self.tokens = _changed(self.tokens, limits.tokens)
+        self.requests = _changed(self.requests, limits.requests, self._smooth)
+        self.tokens = _changed(self.tokens, limits.tokens, self._smooth)
         self.rules = limits
         self.is_unlimited = limits == Limits()
 
@@ -223,12 +229,16 @@ class RateLimits:
 
     def wait(self, tokens: float, now: float) -> float:
         """Return the seconds until a call of so many tokens is allowed."""
-        wait = 0.0
+        return max(self.waits(tokens, now))
+
+    def waits(self, tokens: float, now: float) -> tuple[float, float]:
+        """Return the seconds until the rates of requests allow a call, and until those of tokens do."""
+        requests = answers = 0.0
         for rate in self.requests:
-            wait = max(wait, rate.wait(1.0, now))
+            requests = max(requests, rate.wait(1.0, now))
         for rate in self.tokens:
-            wait = max(wait, rate.wait(tokens, now))
-        return wait
+            answers = max(answers, rate.wait(tokens, now))
+        return requests, answers
 
     def take(self, tokens: float, now: float, at: float) -> Reserved:
         """Reserve a call's worth for a moment that `wait` allows, or for one that later calls make good for."""
@@ -311,14 +321,14 @@ class RateLimits:
         return False
 
 
-def _changed(rates: tuple[Rate, ...], limits: tuple[Allowance, ...] | None) -> tuple[Rate, ...]:
+def _changed(rates: tuple[Rate, ...], limits: tuple[Allowance, ...] | None, smooth: bool) -> tuple[Rate, ...]:
     """Return the rates of new limits; one for a period that had one goes on, with what was taken in it."""
     had = {rate.period: rate for rate in rates}
     kept = []
     for allowance in limits or ():
         rate = had.pop(allowance.period, None)
         if rate is None:
-            rate = Rate(allowance)
+            rate = Rate(allowance, smooth=smooth)
         elif rate.amount != allowance.amount:
             rate.change(allowance.amount)
         kept.append(rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import inf
 
 
 def full_jitter(retry: int, base: float, cap: float, rng: random.Random) -> float:
@@ -11,6 +12,11 @@ def full_jitter(retry: int, base: float, cap: float, rng: random.Random) -> floa
     The formula is "full jitter" of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
     """
     return rng.uniform(0.0, min(cap, base * 2.0**retry))
+
+
+_FLOOR = 1.0  # tries a second
+_SECONDS = 10.0  # that the budget holds
+_HELD = _FLOOR * _SECONDS
 
 
 class RetryBudget:
@@ -22,13 +28,10 @@ class RetryBudget:
 
     __slots__ = ("_at", "_level", "share")
 
-    _FLOOR = 1.0  # a second
-    _SECONDS = 10.0  # that the budget holds
-
     def __init__(self, share: float) -> None:
         self.share = share
-        self._level = self._FLOOR * self._SECONDS
-        self._at: float | None = None
+        self._level = _HELD
+        self._at = -inf
 
     def request(self, now: float) -> None:
         """Count a request of the route that begins."""
@@ -49,15 +52,15 @@ class RetryBudget:
 
     def _flow(self, now: float) -> None:
         """The floor flows in; what was saved up by requests fades over the budget's time."""
-        if self._at is None:
-            self._at = now
         passed = now - self._at
         self._at = now
-        floor = self._FLOOR * self._SECONDS
-        if self._level < floor:
-            self._level = min(floor, self._level + passed * self._FLOOR)
+        saved = self._level - _HELD
+        if saved < 0:
+            self._level = min(_HELD, self._level + passed * _FLOOR)
+        elif passed < _SECONDS:
+            self._level -= saved * passed / _SECONDS
         else:
-            self._level = max(floor, self._level - (self._level - floor) * min(1.0, passed / self._SECONDS))
+            self._level = _HELD
 
 
 class HedgeBudget:

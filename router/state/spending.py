@@ -19,6 +19,7 @@ from router.plan.budget import Budget
 from router.plan.plan import Plan
 from router.plan.pricing import cost, exact
 from router.plan.target import Target
+from router.views.money import exact_dollars
 
 log = logging.getLogger("signalbox.spending")
 
@@ -264,6 +265,13 @@ class Spending:
                 return account, account.ends - self._wall()
         return None
 
+    def used_up(self, budget: Budget) -> tuple[BudgetAccount, float] | None:
+        """Return a budget's account, and the seconds until its next period, when nothing is left of it."""
+        for account in self._accounts_of((budget,)):
+            if account.is_used_up:
+                return account, account.ends - self._wall()
+        return None
+
     def _accounts_of(self, budgets: Iterable[Budget | None]) -> list[BudgetAccount]:
         wall, accounts = self._wall(), []
         for budget in budgets:
@@ -369,3 +377,18 @@ class Spending:
             estimated = round(account.period.estimated, 10)
             budgets.append(Spent(scope, name, usd, budget.usd, budget.per, account.ends, at_least, estimated))
         return tuple(budgets)
+
+
+def why_over(account: BudgetAccount, seconds: float) -> str:
+    """Say that a budget is used up, and when it begins anew: in so many seconds."""
+    budget = account.budget
+    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(budget.usd)} {budget.period}"
+    how = "is used up" if account.is_used_up else "is granted to other processes"
+    return f"the budget of {budget.owner} {how} ({used}); it begins anew in {_rough(seconds)}"
+
+
+def _rough(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -71,7 +71,8 @@ class States:
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         """Return the state of the target and the guard of the key."""
-        return self.target(target), self.key_guard(target, key)
+        state, guard = self._targets.get(target.identity), self._keys.get(key.identity)
+        return state or self.target(target), guard or self.key_guard(target, key)
 
     def adopt(self, targets: Iterable[Target], keys: frozenset[str]) -> tuple[str, ...]:
         """Take over the policies of a new plan and forget what it no longer has. State stays by identity.
@@ -145,8 +146,8 @@ class States:
         Args:
             placed: its place is had already.
         """
-        state, guard = self.target(target), self.key_guard(target, key)
-        if _is_clear(state, now) and _is_clear(guard, now) and not state.pacing:
+        state, guard = self.guards(target, key)
+        if _are_clear(state, guard, now):
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
@@ -279,7 +280,7 @@ class States:
             placed: its place was waited for and is had already.
             charge: what it costs budgets.
         """
-        guards = state, guard = self.target(target), self.key_guard(target, key)
+        guards = state, guard = self.guards(target, key)
         if reserved is None:
             reserved = UNLIMITED
             if not (state.limits.is_unlimited and guard.limits.is_unlimited):
@@ -313,10 +314,15 @@ def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
         guard.limits.change(limits)
 
 
-def _is_clear(guard: Guard, now: float) -> bool:
+def _are_clear(state: TargetState, guard: Guard, now: float) -> bool:
     """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
     return (
-        guard.breaker.state == "closed" and guard.held_until <= now and guard.limits.is_unlimited and not guard.draining
+        state.breaker.state == guard.breaker.state == "closed"
+        and state.held_until <= now
+        and guard.held_until <= now
+        and state.limits.is_unlimited
+        and guard.limits.is_unlimited
+        and not (state.draining or guard.draining or state.pacing)
     )
 
 

@@ -114,8 +114,8 @@ def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
 class Bucket(Totals):
     """What one counter counted until `ends` (loop time), or until someone read it.
 
-    Durations are kept as they come, since that is quick, and are sorted into the sketches when it is closed: `plain` of
-    whole answers; of streams the `firsts` to the first token and the `wholes`.
+    Durations are kept as they come, since that is quick; when it is closed they are counted as answers and sorted into
+    the sketches: `plain` of whole answers; of streams the `firsts` to the first token and the `wholes`.
     """
 
     __slots__ = ("closed", "counter", "ends", "firsts", "plain", "second", "wholes")
@@ -138,7 +138,6 @@ class Bucket(Totals):
             first: Seconds to the first content of a stream; None for a plain answer.
             cost: US dollars, None where they are not known.
         """
-        self.succeeded += 1
         if first is None:
             self.plain.append(seconds)
         else:
@@ -147,10 +146,11 @@ class Bucket(Totals):
             if usage.output_tokens and seconds > first:
                 self.stream_tokens += usage.output_tokens
                 self.stream_seconds += seconds - first
-        if usage.input_tokens is not None:
-            self.input_tokens += usage.input_tokens
-        if usage.output_tokens is not None:
-            self.output_tokens += usage.output_tokens
+        prompt, answer = usage.input_tokens, usage.output_tokens
+        if prompt is not None:
+            self.input_tokens += prompt
+        if answer is not None:
+            self.output_tokens += answer
         if cost is None:
             self.unpriced += 1
         else:
@@ -161,6 +161,7 @@ class Bucket(Totals):
         self.closed = True
         self.ends = -inf
         self.cost = exact(self.cost)  # it is added up from here on, and taken away again
+        self.succeeded += len(self.plain) + len(self.wholes)
         if self.counter.kind == "answers":
             self.attempts = self.succeeded
         if self.plain:

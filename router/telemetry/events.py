@@ -79,7 +79,7 @@ def budget_changed(
     """Make the event of a budget.
 
     Args:
-        owner: `provider NAME` or `route NAME`.
+        owner: `provider NAME`, `route NAME` or `key NAME`.
         state: "nearly" used up, "used_up", or "anew".
         spent: US dollars, in this period.
         period: "a day".
@@ -97,7 +97,7 @@ def budget_changed(
             sentence, level = f"the budget of {owner} is nearly used up: {used}, for {_long(left)} more", "warning"
     scope, _, name = owner.partition(" ")
     fields = {"state": state, "used": spent, "limit": limit, "resets_at": resets_at}
-    provider, route = (name, None) if scope == "provider" else (None, name)
+    provider, route = (name if scope == kind else None for kind in ("provider", "route"))
     return Event(time, "budget", sentence, level, provider, route=route, fields=fields)
 
 

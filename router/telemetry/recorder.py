@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
@@ -141,7 +142,13 @@ class Telemetry:
         if route is None:
             name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
             route = self.routes.setdefault(name, Route(name))
-        return RequestRecorder(self, route, trace, None if self.capture == "off" else request, now)
+        route.in_flight += 1
+        recorder = RequestRecorder(self, route, trace, None if self.capture == "off" else request, now)
+        if self.listeners:
+            for listener in self.listeners:
+                with harmless:
+                    listener.began(recorder)
+        return recorder
 
     def changed(self, identity: str, breaker: Breaker) -> None:
         """Publish that a breaker took another state, a little later, when the failure that did it is known."""
@@ -247,45 +254,34 @@ class Telemetry:
         return seconds + [(second, list(buckets)) for second, buckets in self.recent]
 
 
-class RequestRecorder:
+class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     """Records one request: each attempt that comes to nothing, and once how the request ended. The request is
     remembered.
 
     Args:
-        request: kept for `captured`; None where the file says nothing of capture.
+        _request: kept for `captured`; None where the file says nothing of capture.
         began: on the loop's clock.
 
     `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0. `code`
     is None for a success, `first_token` for a plain call. `cost` is in USD, `seconds` count from the begin.
     """
 
-    # On the class what most requests never change: less to set up.
-    number = 0
+    _telemetry: Telemetry
+    _route: Route
+    trace: Trace
+    _request: CompletionRequest | None
+    began: float
+    number: int = 0
     target: Target | None = None
-    hedged = False
+    hedged: bool = False
     captured: Captured | None = None
+    seconds: float = 0.0
+    usage: Usage | None = None
+    cost: float | None = None
+    first_token: float | None = None
+    code: str | None = None
+    cached: bool = False
     _tried: tuple[str, ...] = ()
-
-    seconds: float
-    usage: Usage | None
-    cost: float | None
-    first_token: float | None
-    code: str | None
-    cached: bool
-
-    def __init__(
-        self, telemetry: Telemetry, route: Route, trace: Trace, request: CompletionRequest | None, began: float
-    ) -> None:
-        self._telemetry = telemetry
-        self._route = route
-        self._request = request
-        self.trace = trace
-        self.began = began
-        route.in_flight += 1
-        if telemetry.listeners:
-            for listener in telemetry.listeners:
-                with harmless:
-                    listener.began(self)
 
     def answered(
         self,
@@ -306,14 +302,12 @@ class RequestRecorder:
         """
         if self.number:
             return
-        usage = response.usage
-        if len(self.trace.entries) > 1 or self._request is not None or response.left_out:
+        trace = self.trace
+        if len(trace.entries) > 1 or self._request is not None or response.left_out:
             self._answered_after_retry(target, started, now, first, response, cost)
             return
-        route, telemetry, trace = self._route, self._telemetry, self.trace
-        counter = route.answers.get(target.identity)
-        if counter is None:
-            counter = route.counter(route.answers, "answers", target)
+        route, telemetry, usage = self._route, self._telemetry, response.usage
+        counter = route.answers.get(target.identity) or route.counter(route.answers, "answers", target)
         bucket = counter.bucket
         if now >= bucket.ends:
             bucket = telemetry.next_bucket(counter, now)
@@ -373,7 +367,6 @@ class RequestRecorder:
         if self.number:
             return
         bucket = self._telemetry.bucket(self._route.requests, now)
-        bucket.succeeded += 1
         bucket.cache_hits += 1
         if after_failure:
             bucket.failed -= 1

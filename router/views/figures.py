@@ -200,7 +200,7 @@ class Spending(Struct, frozen=True):
     nothing of it is known, and with `at_least` it leaves out calls of unknown cost.
     """
 
-    scope: str  # provider or route
+    scope: str  # provider, route, or key of a client
     name: str
     limit: float
     used: float | None

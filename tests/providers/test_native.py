@@ -14,6 +14,7 @@ from tests.support.native import (
     CHAT,
     CHAT_EVENTS,
     COUNTS,
+    KEY,
     MESSAGES,
     OLLAMA,
     RESPONSES,
@@ -132,6 +133,21 @@ async def test_a_body_that_asks_for_a_stream_can_be_asked_whole() -> None:
         assert there.bodies == [sent_by(CHAT)]
 
 
+async def test_a_long_plain_answer_is_the_vendors_own_too() -> None:
+    """Translated ones are streamed underneath."""
+    async with vendor(MESSAGES, PLAIN["anthropic.messages"]) as there:
+        assert (await there.provider.complete(MESSAGES.request(body={"max_tokens": 64_000}))).native
+        assert there.bodies[0]["stream"] is False
+
+
+async def test_a_model_that_chat_cannot_serve_is_asked_by_responses() -> None:
+    body = {"tools": [{"type": "function", "function": {"name": "f"}}], "reasoning_effort": "low"}
+    async with vendor(RESPONSES, PLAIN["openai.responses"], dialect="openai", api=None) as there:
+        reply = await there.provider.complete(CHAT.request(model="gpt-5.4", body=body))
+        assert "input" in there.bodies[0]
+    assert not reply.native
+
+
 # --- the counts of a chat
 
 
@@ -235,6 +251,28 @@ async def test_a_translated_request_has_none_of_the_clients_headers() -> None:
         assert "anthropic-beta" not in there.heads[0]
 
 
+async def test_no_clients_credential_and_no_header_of_its_connection_goes_along() -> None:
+    headers = {"Authorization": "Bearer theirs", "x-api-key": "theirs", "Host": "elsewhere", "openai-beta": "x"}
+    async with vendor(CHAT, PLAIN["openai.chat"]) as there:
+        await there.provider.complete(CHAT.request(native={"headers": headers}))
+        (head,) = there.heads
+    assert "theirs" not in head
+    assert "elsewhere" not in head
+    assert "openai-beta: x" in head
+
+
+@every_wire
+async def test_a_key_that_a_vendor_sends_back_stays_here(wire: Wire) -> None:
+    answer = {**wire.answer, "model": f"model of {KEY}"}
+    stream = wire.stream.replace(b"vendor-model", KEY.encode()).replace(b"H\\u00e9", KEY.encode())
+    async with vendor(wire, http(json.dumps(answer).encode()), http(stream, wire.content_type)) as there:
+        assert not (await there.provider.complete(wire.request())).native
+        chunks, _ = await there.chunks(wire.request(stream=True))
+    assert KEY.encode() in stream
+    raw = b"".join(chunk.raw for chunk in chunks)
+    assert (KEY.encode() in raw, b"[key]" in raw) == (False, True)
+
+
 # --- refusals
 
 
@@ -253,6 +291,27 @@ async def test_what_one_vendor_refuses_another_may_take(wire: Wire) -> None:
         with pytest.raises(ProviderError) as caught:
             await there.provider.complete(CompletionRequest(model="m", messages=(Message.user("Hi"),), max_tokens=9))
         assert caught.value.code is ErrorCode.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_refusal_within_an_answer_is_one_as_well(stream: bool) -> None:
+    told = {"error": {"message": "there is something wrong with it", "code": 400, "type": "invalid_request_error"}}
+    refused = http(sse(told), "text/event-stream") if stream else http(json.dumps(told).encode())
+    async with vendor(CHAT, refused) as there:
+        with pytest.raises(ProviderError) as caught:
+            if stream:
+                await there.chunks(CHAT.request(stream=True))
+            else:
+                await there.provider.complete(CHAT.request())
+    assert caught.value.code is ErrorCode.UNSUPPORTED
+
+
+async def test_what_no_vendor_takes_is_still_told_as_such() -> None:
+    """The request's own fields are checked as ever."""
+    async with vendor(CHAT, PLAIN["openai.chat"]) as there:
+        with pytest.raises(ProviderError, match="temperature") as caught:
+            await there.provider.complete(CHAT.request(temperature=7))
+    assert caught.value.code is ErrorCode.INVALID_REQUEST
 
 
 async def test_a_clients_own_field_is_not_left_out() -> None:

@@ -33,6 +33,9 @@ class FixedVendors:
         self.traffic *= factor
         return f"{self.traffic:.3g} requests a second"
 
+    def commands(self) -> tuple[str, ...]:
+        return ()
+
     def faults(self) -> dict[str, str]:
         return {name: fault for name, fault in self.done if fault != "mend"}
 

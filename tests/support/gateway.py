@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -23,6 +23,14 @@ TARGETS = {
     "claude": ("kind: anthropic", "anthropic", "claude-haiku-4-5"),
     "llama": ("kind: ollama", "ollama", "qwen3:8b"),
 }
+
+
+# One try, and as much time as the slowest machine needs.
+DEFAULTS = """\
+defaults:
+  retry: {max_attempts: 1}
+  timeout: {connect: 60s, first_token: 60s, answer: 60s, idle: 60s, total: 120s}
+"""
 
 
 class Told(NamedTuple):
@@ -48,14 +56,19 @@ class Served:
         return [told for told in self.told if told.status >= 400]
 
 
-def routes(simulator: Simulator) -> str:
-    """A routes.yaml with a route for each of `TARGETS`: one target, no second try."""
-    providers = "".join(
-        f'  {name}: {{{lines}, base_url: "{simulator.base_url(vendor)}", api_key: {KEY}}}\n'
-        for name, (lines, vendor, _) in TARGETS.items()
-    )
-    named = "".join(f'  {name}: {{targets: ["{name}/{model}"]}}\n' for name, (_, _, model) in TARGETS.items())
-    return f"providers:\n{providers}defaults: {{retry: {{max_attempts: 1}}}}\nroutes:\n{named}"
+def routes(simulator: Simulator, routed: Mapping[str, str] | None = None) -> str:
+    """A routes.yaml of one target and one try a route.
+
+    Args:
+        routed: the target of each route; by itself each of `TARGETS` has a route of its own name.
+    """
+    routed = {name: name for name in TARGETS} if routed is None else routed
+    providers, named = "", ""
+    for route, name in routed.items():
+        lines, vendor, model = TARGETS[name]
+        providers += f'  {name}: {{{lines}, base_url: "{simulator.base_url(vendor)}", api_key: {KEY}}}\n'
+        named += f'  {route}: {{targets: ["{name}/{model}"]}}\n'
+    return f"providers:\n{providers}{DEFAULTS}routes:\n{named}"
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from providers.types import Native, WireProtocol
 from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from tests.support.raw_server import Server, serving
 
+KEY = "sk-secret-0123456789"
+
 
 def sse(*events: dict[str, Any] | str, named: bool = False) -> bytes:
     """Events as vendors write them; a string stands for itself."""
@@ -246,7 +248,7 @@ async def vendor(wire: Wire, *answers: bytes, step: int = 0, **options: Any) -> 
             name="p",
             kind=wire.kind,
             base_url=server.url.removesuffix("/v1") if wire.kind != "openai" else server.url,
-            api_key="sk-secret-0123456789",
+            api_key=KEY,
             options={**wire.options, "max_retries": 0, **options},
         )
         provider = registry.create(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -19,6 +20,7 @@ class Keys(ModalScreen[None]):
 
     Args:
         below: The screen or dialog whose keys are listed.
+        commands: Lines for another terminal.
     """
 
     DEFAULT_CSS = """
@@ -28,9 +30,10 @@ class Keys(ModalScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter", "dismiss", "close")]
 
-    def __init__(self, below: Screen[object]) -> None:
+    def __init__(self, below: Screen[object], commands: Sequence[str] = ()) -> None:
         super().__init__()
         self._below = below
+        self._commands = commands
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
@@ -52,6 +55,10 @@ class Keys(ModalScreen[None]):
                 Content.assemble((f"  {' '.join(names):<14}", STRONG), (meaning, MUTED))
                 for meaning, names in keys.items()
             ]
+            lines.append(Content(""))
+        if self._commands:
+            lines.append(Content.styled("From another terminal", TITLE))
+            lines += [Content.styled(f"  {line}", MUTED) for line in self._commands]
             lines.append(Content(""))
         lines.append(Content.styled("Lamps", TITLE))
         lines.append(Content.assemble(*SIGNS))

@@ -13,6 +13,8 @@ from tui.theme import FAINT, INFO, MUTED, STRONG, TEXT
 from tui.widgets.route_plan import depth, hit_rate
 from tui.widgets.row_list import Row, RowList
 
+_CLIENTS = 3  # whose budgets are shown: those that are nearest to their end
+
 
 class Fact(NamedTuple):
     """One thing to know about a route or a target."""
@@ -55,6 +57,8 @@ def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
         yield Fact("cache", f"{chain.cache}; {now}")
     if spent := as_text.spent(snapshot, "route", chain.route):
         yield Fact("budget", f"{spent} spent")
+    for budget in as_text.fullest_clients(snapshot, _CLIENTS):
+        yield Fact(f"key {budget.name}", f"{as_text.used(budget)} spent, on all routes")
     if chain.on_stream_break != "error":
         yield Fact("a broken stream", chain.on_stream_break)
 

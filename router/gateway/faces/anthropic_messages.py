@@ -10,8 +10,7 @@ from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import anthropic_messages as wire
 from providers.wire.reading import Body
 from providers.wire.writing import Head, StreamWriter, event
-from router.engine.stream import RouterStream
-from router.gateway.faces.face import Face, Protocol
+from router.gateway.faces.face import Face, Protocol, Thinking
 
 
 class AnthropicMessages(Face):
@@ -28,8 +27,8 @@ class AnthropicMessages(Face):
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
         return wire.render_response(response, head)
 
-    def writer(self, body: Body, head: Head, stream: RouterStream) -> StreamWriter:
-        return wire.MessagesStreamWriter(head, lambda: stream.response.thinking)
+    def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
+        return wire.MessagesStreamWriter(head, thinking)
 
     def error(self, error: ProviderError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error, request_id)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import ollama_chat as wire
 from providers.wire.reading import Body
 from providers.wire.writing import Head, StreamWriter
-from router.engine.stream import RouterStream
-from router.gateway.faces.face import Face, Protocol
+from router.gateway.faces.face import Face, Protocol, Thinking
 
 
 class OllamaChat(Face):
@@ -19,6 +20,7 @@ class OllamaChat(Face):
     name = "ollama"
     protocol: ClassVar[Protocol | None] = "ollama.chat"
     keepalive = b""
+    keeps_name = True  # clients compare it
     stream_type = "application/x-ndjson"
     generate: ClassVar[bool] = False
 
@@ -31,19 +33,17 @@ class OllamaChat(Face):
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
         return wire.render_response(response, head, seconds=seconds, generate=self.generate)
 
-    def writer(self, body: Body, head: Head, stream: RouterStream) -> StreamWriter:
+    def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
         return wire.OllamaStreamWriter(head, generate=self.generate)
 
     def error(self, error: ProviderError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error)
 
-    def model_told(self, body: Body, vendors: str) -> str:
-        """The name that was asked for: clients compare it."""
-        return str(body.get("model") or "")
-
     def without_model(self, body: Body, head: Head) -> dict[str, Any] | None:
-        asked = body.get("prompt") if self.generate else body.get("messages")
-        return None if asked else wire.render_load(head, generate=self.generate)
+        if not wire.is_load(body, generate=self.generate):
+            return None
+        told = replace(head, model=self.model_told(body, ""))
+        return wire.render_load(told, generate=self.generate, asked=body)
 
 
 class OllamaGenerate(OllamaChat):

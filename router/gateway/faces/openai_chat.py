@@ -9,8 +9,7 @@ from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_chat as wire
 from providers.wire.reading import Body
 from providers.wire.writing import Head, StreamWriter
-from router.engine.stream import RouterStream
-from router.gateway.faces.face import Face, Protocol
+from router.gateway.faces.face import Face, Protocol, Thinking
 
 
 class OpenAIChat(Face):
@@ -24,10 +23,11 @@ class OpenAIChat(Face):
         return wire.wants_stream(body)
 
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
-        return wire.render_response(response, head)
+        return wire.render_response(response, head, function_call=wire.wants_function_call(body))
 
-    def writer(self, body: Body, head: Head, stream: RouterStream) -> StreamWriter:
-        return wire.ChatStreamWriter(head, usage=wire.wants_usage(body))
+    def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
+        function_call = wire.wants_function_call(body)
+        return wire.ChatStreamWriter(head, usage=wire.wants_usage(body), function_call=function_call)
 
     def error(self, error: ProviderError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_responses as wire
 from providers.wire.reading import Body
-from providers.wire.responses_tools import client_tools
 from providers.wire.writing import Head, StreamWriter
-from router.engine.stream import RouterStream
-from router.gateway.faces.face import Protocol
+from router.gateway.faces.face import Protocol, Thinking
 from router.gateway.faces.openai_chat import OpenAIChat
+
+_ID = re.compile(rb'"id"\s*:\s*"resp_([^"\\]+)"')
 
 
 class OpenAIResponses(OpenAIChat):
@@ -27,8 +28,13 @@ class OpenAIResponses(OpenAIChat):
     def wants_stream(self, body: Body) -> bool:
         return wire.wants_stream(body)
 
-    def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
-        return wire.render_response(response, head, tools=client_tools(body))
+    def ident_of(self, raw: bytes) -> str | None:
+        """The SDKs refuse an end that is not called as its beginning."""
+        found = _ID.search(raw)
+        return found[1].decode(errors="replace") if found else None
 
-    def writer(self, body: Body, head: Head, stream: RouterStream) -> StreamWriter:
-        return wire.ResponsesStreamWriter(head, lambda: stream.response.thinking, tools=client_tools(body))
+    def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
+        return wire.render_response(response, head, asked=body)
+
+    def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
+        return wire.ResponsesStreamWriter(head, thinking, asked=body)

@@ -1,18 +1,21 @@
-"""Whatever JSON comes as a request, it is read or refused: nothing else happens."""
+"""Whatever JSON comes as a request, it is read or refused, at once or when it is looked at as a whole."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from providers.errors import ProviderError
 from providers.types import CompletionRequest
-from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
+from providers.validation import validate
+from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_completions, openai_responses
 from providers.wire.reading import BadRequest
 from providers.wire.responses_tools import client_tools
 
@@ -27,6 +30,8 @@ FIELDS = re.findall(
     image_url url source data media_type images thinking signature budget_tokens output_config effort format schema
     response_format json_schema reasoning summary encrypted_content max_tokens stop stop_sequences options num_predict
     think stream stream_options metadata user_id namespace mode action title cache_control is_error prompt suffix
+    function_call allowed_tools file file_data detail refusal reasoning_content include_usage n best_of logprobs echo
+    modalities seed temperature disable_parallel_tool_use output_format ttl data
     """,
 )
 WORDS = re.findall(
@@ -34,6 +39,7 @@ WORDS = re.findall(
     """
     user assistant tool system developer text input_text output_text image image_url document file thinking tool_use
     tool_result function function_call function_call_output custom custom_tool_call local_shell local_shell_call
+    search_result redacted_thinking server_tool_use content input_audio refusal ephemeral
     namespace reasoning message allowed_tools auto none required any base64 url enabled adaptive json json_object
     json_schema data:image/png;base64,eA== eA== {} m
     """,
@@ -60,6 +66,7 @@ BODIES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5).flatmap(
 )
 READERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "chat": openai_chat.read_request,
+    "completions": openai_completions.read_request,
     "responses": openai_responses.read_request,
     "responses' tools": client_tools,
     "anthropic": anthropic_messages.read_request,
@@ -80,3 +87,16 @@ def test_a_request_is_read_or_refused(name: str, body: dict[str, Any]) -> None:
         return
     assert READERS[name](json.loads(json.dumps(body))) == found
     assert isinstance(found, CompletionRequest | dict)
+    if isinstance(found, CompletionRequest):
+        with suppress(ProviderError):
+            validate(found)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(body=BODIES)
+def test_what_is_asked_of_a_stream_is_read_or_refused(body: dict[str, Any]) -> None:
+    """The same, of what does not belong to the request itself."""
+    asks = (openai_chat.wants_stream, openai_chat.wants_usage, anthropic_messages.wants_stream)
+    for ask in (*asks, openai_chat.wants_function_call):
+        with suppress(BadRequest):
+            assert ask(body) in (True, False)

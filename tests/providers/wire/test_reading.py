@@ -94,7 +94,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, ErrorCode]] = [
     ("ollama", {"messages": [{"role": "user", "images": ["?"]}]}, "messages[0].images", ErrorCode.INVALID_REQUEST),
     ("ollama", {"format": "xml"}, "format", ErrorCode.INVALID_REQUEST),
     ("ollama", {"think": "a lot"}, "think", ErrorCode.INVALID_REQUEST),
-    ("ollama", {"options": {"temperature": "hot"}}, "temperature", ErrorCode.INVALID_REQUEST),
+    ("ollama", {"options": {"temperature": "hot"}}, "options.temperature", ErrorCode.INVALID_REQUEST),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import msgspec
@@ -237,3 +238,63 @@ def test_a_new_beginning_cannot_be_told(protocol: str) -> None:
     writer.start()
     with pytest.raises(ValueError, match="begins anew"):
         writer.chunk(StreamChunk(restarted=True))
+
+
+# --- from one protocol to another
+
+PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in product(WAYS, repeat=2)]
+
+
+def told(protocol: str, answer: CompletionResponse, as_stream: bool) -> CompletionResponse:
+    """An answer as a client of the protocol reads it."""
+    way = WAYS[protocol]
+    if not as_stream:
+        return way.decode(json.loads(msgspec.json.encode(way.render(answer))))
+    return streamed(way, answer, iter(as_chunks(answer, size=3)))
+
+
+@pytest.mark.parametrize("as_stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(answer=answers())
+def test_an_answer_goes_back_in_another_protocol(
+    first: str, second: str, as_stream: bool, answer: CompletionResponse
+) -> None:
+    """Text, thinking, calls, the finish reason and the counts that both have words for."""
+    wanted = expected(second, expected(first, answer))
+    if second == "responses" and first == "ollama":  # a client of Responses takes all counts for given
+        wanted = replace(wanted, usage=replace(wanted.usage, cache_read_tokens=0, reasoning_tokens=0))
+        wanted = replace(wanted, usage=replace(wanted.usage, cache_write_tokens=0))
+    found = told(second, told(first, answer, as_stream), as_stream)
+    assert meaning(found) == meaning(wanted)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(answer=answers(), seed=st.integers(0, 1000))
+def test_interleaved_calls_of_one_protocol_are_told_apart_in_another(
+    first: str, second: str, answer: CompletionResponse, seed: int
+) -> None:
+    """The chunks that our client of the first makes of a mixed stream are what the writer of the second is given."""
+    way, other = WAYS[first], WAYS[second]
+    answer = replace(answer, thinking=())
+    writer, decoder, lines = way.writer(answer), way.decoder(), way.lines()
+    data = writer.start() + b"".join(map(writer.chunk, mixed(answer, random.Random(seed)))) + writer.end()
+    chunks = [chunk for event in [*lines.feed(data), *lines.flush()] if (chunk := decoder.feed(event)) is not None]
+    found = streamed(other, decoder.response(), iter([*chunks, decoder.finish()]))
+    calls = {(call.id, call.name, str(call.arguments)) for call in answer.tool_calls}
+    assert {(call.id, call.name, str(call.arguments)) for call in found.tool_calls} == calls
+    assert found.text == answer.text
+
+
+def test_a_gap_in_the_numbers_of_calls() -> None:
+    """Vendors number calls as they like, and begin a call within another's arguments."""
+    chunks = [
+        StreamChunk(tool_calls=(ToolCallDelta(7, "c7", "f", '{"a"'), ToolCallDelta(3, "c3", "g", "{}"))),
+        StreamChunk(tool_calls=(ToolCallDelta(7, arguments=": 1}"),)),
+        StreamChunk(finish_reason="tool_calls", usage=Usage(1, 1), done=True),
+    ]
+    for protocol, way in WAYS.items():
+        found = streamed(way, CompletionResponse(), iter(chunks))
+        calls = {(call.id, call.name, str(call.arguments)) for call in found.tool_calls}
+        assert calls == {("c7", "f", "{'a': 1}"), ("c3", "g", "{}")}, protocol

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import product
 from typing import Any, NamedTuple
 
 import msgspec
@@ -297,3 +298,30 @@ def test_cache_marks_are_kept() -> None:
     request = CompletionRequest(model=MODEL, messages=(Message.system(part), Message.user(part)), max_tokens=9)
     found = anthropic_messages.read_request(there(WAYS["anthropic"], request))
     assert [message.content for message in found.messages] == [part, part]
+
+
+# --- from one protocol to another
+
+PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in product(WAYS, repeat=2)]
+
+
+def on(protocol: str, request: CompletionRequest) -> tuple[CompletionRequest, CompletionRequest]:
+    """What the protocol can say of a request, and what is read of it there."""
+    way = WAYS[protocol]
+    said = way.said(request)
+    wanted = said.response_format
+    if protocol in ("chat", "responses") and isinstance(wanted, dict):  # which have a name for it
+        said = replace(said, response_format={"name": "answer", **wanted})
+    return said, way.server.read_request(there(way, said))
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(request=requests())
+def test_a_request_goes_on_in_another_protocol(first: str, second: str, request: CompletionRequest) -> None:
+    """Texts, pictures, calls, results, tools, the format and all parameters that both have words for."""
+    said, read = on(first, request)
+    assert canonical(read) == canonical(said)
+    said, read = on(second, read)
+    assert canonical(read) == canonical(said)
+    validate(read)

@@ -244,7 +244,7 @@ async def test_the_demo_tells_its_story(tmp_path: Path) -> None:
     """Three vendors stream, one breaks, the next answers, it is mended; no key, no network, exit 0."""
     run = await signalbox("demo", cwd=tmp_path)
     assert run.code == 0, run.err
-    for words in ("Rayleigh", "A fault", "overloaded HTTP 503", "haiku  ok", "Mended", "Summary"):
+    for words in ("Rayleigh", "A fault", "overloaded HTTP 503", "haiku  ok", "Mended", "Summary", "/v1/messages -d"):
         assert words in run.out
     assert "\x1b[" not in run.out
     assert not os.listdir(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from router.plan.compile import compile_plan
 from tests.support.counting import functions_entered
 
 HEAD = "providers: {a: {kind: ollama}}\n"
+SERVED = HEAD + "routes: {x: a/m}\nserve:\n"
+FRESH = count()  # patterns that were compiled before cost nothing
 
 
 @pytest.fixture
@@ -72,6 +75,15 @@ SHAPES: dict[str, Callable[[int], str]] = {
         + "".join(f", h{i}: *h" for i in range(n))
         + "}}}\nroutes: {x: a/m}\n"
     ),
+    "clients": lambda n: (
+        SERVED
+        + "  keys:\n"
+        + "".join(f"    c{i}: {{key: key-of-client-{i:09}, routes: [x, y{i}]}}\n" for i in range(n))
+    ),
+    "names": lambda n: SERVED + "  names:\n" + "".join(f"    m{i}: x{i}\n" for i in range(n)),
+    "patterns": lambda n: SERVED + "  names:\n" + "".join(f"    m{next(FRESH)}-*: x\n" for _ in range(n)),
+    "listed": lambda n: SERVED + f"  names: {{m*: x}}\n  listed: [{', '.join(f'n{i}' for i in range(n))}]\n",
+    "addresses": lambda n: SERVED + f"  listen: [{', '.join(f'127.0.{i // 250}.{i % 250}:80' for i in range(n))}]\n",
     "circles": lambda n: (
         HEAD
         + "routes:\n"

@@ -13,7 +13,20 @@ import anthropic
 import ollama
 import openai
 
+from providers.simulator.vendor import ToolAnswer
+
 Body = dict[str, Any]
+
+# What the tests have their models see and do.
+PIXEL = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
+TOOLS = ("weather", "time")
+CALLS = (ToolAnswer("weather", {"weather": "Paris"}), ToolAnswer("time", {"time": "CET"}))
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
+    "required": ["city", "degrees"],
+    "additionalProperties": False,
+}
 
 
 class Call(NamedTuple):

@@ -1,0 +1,165 @@
+"""`signalbox serve`: the routes of a file, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from providers.errors import SignalboxError
+from router.cli.common import INVALID, UNREADABLE, Failure, load_file, valid_file
+from router.cli.terminal import echo
+from router.config import ConfigError, UnreadableFile
+
+if TYPE_CHECKING:
+    from router.gateway.workers import Place
+    from router.plan.plan import Plan
+    from router.plan.serving import Serving
+    from router.router import Router
+
+CANNOT_LISTEN = 3
+_RELOAD = "signalbox.reload"
+
+
+@click.command("serve")
+@click.argument("path", metavar="[FILE]", default="routes.yaml")
+@click.option("--listen", "addresses", multiple=True, metavar="ADDRESS", help="In place of serve.listen; repeatable.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes, in place of serve.workers.")
+@click.option("--quiet", "-q", is_flag=True, help="No banner and no line for each request.")
+def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: bool) -> int:
+    """Offer the routes of FILE (default: routes.yaml) over HTTP, in the protocols of OpenAI, Anthropic and Ollama.
+
+    Without a `serve` section it listens on 127.0.0.1:4180, for this machine alone. It follows the file. SIGTERM and
+    Ctrl-C let what is under way end; a second one ends at once. SIGHUP reloads.
+
+    Exit code 1: the file has errors, 2: it is unreadable, 3: an address can't be listened to.
+    """
+    from router.plan.compile import compile_plan
+
+    shows = sys.stderr.isatty() and not quiet
+    _log_to_stderr()
+    plan = compile_plan(valid_file(path))
+    serving = _serving(plan.serving, addresses, workers)
+    with _failures():
+        if serving.workers == 1:
+            _serve(path, serving, shows)
+            return 0
+        return _with_workers(plan, path, serving, shows)
+
+
+def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool) -> int:
+    from router.cli.serve_lines import banner
+    from router.gateway import process  # imported once, before the workers are forked
+    from router.gateway.workers import Workers
+    from router.preload import preload
+
+    preload(plan, watched=True, monitored=True)
+    process.check(serving)
+    gc.collect()
+    gc.freeze()  # what the workers share stays as it is
+    workers = Workers(serving.workers, serving.listen, _work, path, serving, shows)
+    return workers.run(lambda listening: echo(banner(path, serving, listening), err=True) if shows else None)
+
+
+def _work(place: Place, path: str, serving: Serving, shows: bool) -> None:
+    """What a worker does."""
+    if place.number:
+        logging.getLogger(_RELOAD).setLevel(logging.CRITICAL)  # one of them tells what became of the file
+    try:
+        with _failures():
+            _serve(path, serving, shows, place)
+    except Failure as failure:
+        failure.show()
+        sys.exit(failure.exit_code)
+
+
+def _serve(path: str, serving: Serving, shows: bool, place: Place | None = None) -> None:
+    from router.cli.serve_lines import banner, request_line
+    from router.gateway.process import Process
+
+    async def run() -> None:
+        observers = [lambda record: echo(request_line(record), err=True)] if shows else []
+        process = Process(router, serving, place=place, observers=observers)
+        if place is not None:
+            ready, number = place.ready, place.number
+            await process.run(lambda _: ready.send(number))
+        else:
+            await process.run(lambda there: echo(banner(path, serving, there), err=True) if shows else None)
+
+    router = _router(path)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed: it saves a tenth of the CPU."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Say in a line why it can't begin."""
+    from router.gateway.audit import CannotWrite
+    from router.gateway.listening import CannotListen
+    from router.gateway.metrics import NoPrometheus
+    from router.gateway.tls import BadCertificate
+
+    try:
+        yield
+    except CannotListen as error:
+        raise Failure(str(error), CANNOT_LISTEN) from None
+    except (CannotWrite, NoPrometheus, BadCertificate) as error:
+        raise Failure(str(error), INVALID) from None
+
+
+def _router(path: str) -> Router:
+    from router.router import Router
+
+    try:
+        return Router.from_yaml(path)
+    except UnreadableFile:
+        load_file(path)  # says it as all verbs do
+        raise
+    except ConfigError:  # it was changed in between
+        valid_file(path)
+        raise
+    except SignalboxError as error:
+        raise Failure(str(error), INVALID) from None
+
+
+def _serving(serving: Serving, addresses: tuple[str, ...], workers: int | None) -> Serving:
+    """What the file says, but for what the command line says."""
+    try:
+        serving = serving.listening_at(addresses) if addresses else serving
+    except ValueError as error:
+        raise Failure(f"--listen: {error}", UNREADABLE) from None
+    return serving if workers is None else replace(serving, workers=workers)
+
+
+class _Lines(logging.Handler):
+    """What is logged, as lines of the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = self.format(record) if record.exc_info else record.getMessage()
+        if record.name == _RELOAD:  # it quotes the file and may have many errors; `signalbox check` tells them all
+            message, _, more = message.partition("\n")
+            message += " … (`signalbox check` tells all)" if more else ""
+        echo(f"signalbox: {message}", err=True)
+
+
+def _log_to_stderr() -> None:
+    """Warnings of everybody, and what becomes of a changed file or certificate."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_Lines()])
+    for name in (_RELOAD, "signalbox.gateway"):
+        logging.getLogger(name).setLevel(logging.INFO)

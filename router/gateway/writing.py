@@ -1,0 +1,103 @@
+"""Writes a stream's chunks: the vendor's own events where it speaks the client's protocol, else a translation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from providers.types import CompletionResponse, StreamChunk
+from providers.wire.reading import Body
+from providers.wire.writing import Head, StreamWriter, encode
+from router.engine.stream import RouterStream
+from router.gateway.envelopes import Sealing
+from router.gateway.errors import told
+from router.gateway.faces.face import Face
+
+
+class StreamWriting:
+    """Gives the bytes of each chunk. The writer is made at the first, when it is known who answers.
+
+    Args:
+        body: what the client asked.
+        head: what the answer says of itself, but for the model.
+        sealing: gives what closes the envelopes of an answer.
+        expose: tell errors with the vendor's own words.
+    """
+
+    def __init__(
+        self,
+        face: Face,
+        stream: RouterStream,
+        body: Body,
+        head: Head,
+        sealing: Callable[[CompletionResponse], Sealing],
+        *,
+        expose: bool,
+    ) -> None:
+        self._face = face
+        self._sealing_of = sealing
+        self._expose = expose
+        self._stream = stream
+        self._body = body
+        self._head = head
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._sealing: Sealing | None = None
+        self._writer: StreamWriter | None = None
+
+    def chunk(self, chunk: StreamChunk) -> bytes:
+        """The bytes of a chunk; what opens the answer and what ends it are the first one's and the last one's."""
+        writer = self._writer
+        if writer is None:
+            if chunk.raw:
+                return self._own(chunk.raw)
+            if self._sealing is not None and chunk.done:
+                return b""  # a vendor's own stream, which has ended already
+            writer = self._begin()
+            return writer.start() + self._written(writer, chunk)
+        if chunk.text and not (chunk.tool_calls or chunk.done):
+            return writer.chunk(chunk)  # as nearly all
+        return self._written(writer, chunk)
+
+    def _own(self, raw: bytes) -> bytes:
+        """The vendor's own events."""
+        if self._sealing is None and (ident := self._face.ident_of(raw)) is not None:
+            self._head = replace(self._head, ident=ident)
+        raw = self._sealed().raw(raw)
+        if not self._face.keeps_name:
+            return raw
+        # In a text its quotes would be escaped: this is the field alone.
+        named = encode(self._stream.response.model), encode(self._body["model"])
+        return raw.replace(b'"model":' + named[0], b'"model":' + named[1])
+
+    def _written(self, writer: StreamWriter, chunk: StreamChunk) -> bytes:
+        if chunk.tool_calls:
+            chunk = self._sealed().chunk(chunk)
+        data = writer.chunk(chunk)
+        return data + writer.end(seconds=self._loop.time() - self._began) if chunk.done else data
+
+    def _sealed(self) -> Sealing:
+        if self._sealing is None:
+            self._sealing = self._sealing_of(self._stream.response)
+        return self._sealing
+
+    def _begin(self) -> StreamWriter:
+        face, response = self._face, self._stream.response
+        sealing = self._sealed()
+        head = replace(self._head, model=face.model_told(self._body, response.model))
+        self._writer = face.writer(self._body, head, lambda: sealing.thinking(self._stream.response))
+        return self._writer
+
+    def failed(self, error: Exception) -> bytes:
+        """The error that a stream ends with."""
+        writer, begin = self._writer, b""
+        if writer is None:
+            began = self._sealing is not None
+            own = self._stream.response.id
+            if began and own:  # clients of Responses hold on to the id that the vendor's events began with
+                self._head = replace(self._head, ident=own.removeprefix("resp_"))
+            writer = self._begin()
+            begin = writer.start() if self._face.begins_errors and not began else b""
+        return begin + writer.error(told(error, expose=self._expose))

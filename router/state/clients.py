@@ -1,0 +1,124 @@
+"""What is remembered of each client of a gateway: how much it has used of its limits. Reloads keep it, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from providers.types import CompletionResponse, Usage
+from router.plan.plan import Plan
+from router.plan.serving import Client
+from router.state.lease import rough_tokens
+from router.state.limits import RateLimits, Reserved
+from router.state.spending import Spending, why_over
+
+_FAIR_TRY = 1.0  # seconds: when a place will be free, nobody knows
+
+
+class OverLimit(NamedTuple):
+    """Why a client's request is not let in: by which of its limits, and the seconds until it allows the next."""
+
+    limit: Literal["requests", "tokens", "in_flight", "budget"]
+    wait: float
+    message: str
+
+
+class Permit:
+    """A client's request under way, counted against the client's limits. Its outcome ends it, exactly once.
+
+    What was reserved for it is settled by what happened, as for a vendor's limits: that it was asked stays counted.
+    """
+
+    __slots__ = ("_limits", "_prompt", "_reserved", "is_open")
+
+    def __init__(self, limits: RateLimits, reserved: Reserved, prompt: float) -> None:
+        self._limits = limits
+        self._reserved = reserved
+        self._prompt = prompt
+        self.is_open = True
+        limits.in_flight += 1
+
+    def answered(self, usage: Usage | None, now: float) -> None:
+        """Report a whole answer, with what was counted of it; where nobody counted, what was reserved stays."""
+        if not self._end():
+            return
+        if usage is None or usage.output_tokens is None:
+            return
+        prompt = round(self._prompt) if usage.input_tokens is None else usage.input_tokens
+        self._limits.settle(self._reserved, prompt + usage.output_tokens, now)
+        self._limits.learn(usage.output_tokens)
+
+    def failed(self, now: float, partial: CompletionResponse | None = None) -> None:
+        """Report that it failed: without any answer it has used no tokens."""
+        if self._end():
+            self._settle(partial, now)
+
+    def cancelled(self, now: float, partial: CompletionResponse | None = None) -> None:
+        """Report that the client went away after so much of the answer; its prompt counts, since vendors read it."""
+        if self._end():
+            self._settle(partial or CompletionResponse(text=""), now)
+
+    def _settle(self, partial: CompletionResponse | None, now: float) -> None:
+        used = 0 if partial is None else round(self._prompt) + rough_tokens(partial)
+        self._limits.settle(self._reserved, used, now)
+
+    def _end(self) -> bool:
+        was_open, self.is_open = self.is_open, False
+        if was_open:
+            self._limits.release_slot()
+        return was_open
+
+
+class ClientStates:
+    """Lets the requests of clients in, as far as their limits and budgets go.
+
+    Args:
+        spending: knows what is left of the budgets.
+    """
+
+    def __init__(self, spending: Spending) -> None:
+        self._spending = spending
+        self._known: Mapping[str, Client] = {}
+        self._limits: dict[str, RateLimits] = {}
+
+    def adopt(self, plan: Plan) -> None:
+        """Take over the clients of a new plan; what was used of their limits stays used."""
+        self._known = plan.serving.by_name
+        for name in self._limits.keys() - self._known.keys():
+            del self._limits[name]
+        for name, limits in self._limits.items():
+            if limits.rules != self._known[name].limits:
+                limits.change(self._known[name].limits)
+
+    def admit(self, client: Client, prompt: float, max_tokens: int | None, now: float) -> Permit | OverLimit:
+        """Let a request in, or say which limit is against it.
+
+        Args:
+            prompt: its tokens, as far as can be told.
+            max_tokens: the most that it wants for an answer; None where it does not say.
+            now: the loop's time in seconds.
+        """
+        client = self._known.get(client.name, client)
+        if client.budget is not None and (over := self._spending.used_up(client.budget)) is not None:
+            return OverLimit("budget", over[1], why_over(*over))
+        limits = self._limits.get(client.name)
+        if limits is None:
+            # A vendor's limit is smoothed, so that none is hit; of its own limit a client may use all at once.
+            limits = self._limits[client.name] = RateLimits(client.limits, smooth=False)
+        if limits.is_unlimited:
+            return Permit(limits, Reserved(), prompt)
+        if limits.full:
+            most = limits.rules.in_flight
+            return OverLimit("in_flight", _FAIR_TRY, f"{client.name} has {most} requests under way, as many as it may")
+        tokens = limits.expected(prompt, max_tokens)
+        waits = limits.waits(tokens, now)
+        kind: Literal["requests", "tokens"] = "requests" if waits[0] >= waits[1] else "tokens"
+        wait = max(waits)
+        if wait > 0:
+            return OverLimit(kind, wait, f"the limit of {kind} of {client.name} allows the next in {wait:.3g} s")
+        return Permit(limits, limits.take(tokens, now, now), prompt)
+
+    def in_flight(self, name: str) -> int:
+        """Count the requests of a client that are under way."""
+        limits = self._limits.get(name)
+        return 0 if limits is None else limits.in_flight

@@ -1,0 +1,1 @@
+"""Coding agents and frameworks, by the recipes of docs/clients.md."""
