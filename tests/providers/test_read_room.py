@@ -31,7 +31,7 @@ def url() -> Iterator[str]:
                     seen = b""
                     connection.sendall(ANSWER)
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     thread.join(60)
