@@ -37,7 +37,7 @@ async def gateway() -> AsyncIterator[Served]:
 
 
 def _every_path() -> list[str]:
-    below = [prefix + path for prefix in PREFIXES for path in paths._PATHS]
+    below = [prefix + path for prefix in PREFIXES for path in paths.PATHS]
     odd = ["/v1/models/chat", "/nothing", "/v1//chat/completions", "/v1/chat/completions/", "/metrics", "/../v1/models"]
     return [*dict.fromkeys([*below, *odd])]
 
