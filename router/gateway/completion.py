@@ -66,17 +66,17 @@ class Call:
         raw = await asked.read(self.serving.max_body)
         body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
-        idle = self.face.without_model(body, head)
-        if idle is not None:
-            return json_answer(idle, headers=self.face.id_headers(self.ident))
         request, untranslatable = read_body(self.face, body)
         self.record.model = request.model
         route = self.record.route = self.route_of(request.model)
         if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
             raise untranslatable
+        idle = self.face.without_model(body, head)
+        if idle is not None:
+            return json_answer(idle, headers=self.face.id_headers(self.ident))
         request = self._of_client(request, asked, body)
         if is_sealed:
-            request = self.envelopes.opened(request, self.plan)
+            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from providers.envelope import is_sealed, open_request, seal_body, seal_chunk, seal_raw, seal_response
 from providers.sealed_ids import SealedIds, digest_of
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk, ThinkingPart
-from router.plan.plan import Plan
+from router.plan.plan import Chain, Plan
+from router.plan.target import Target
 
 
 class Envelopes:
@@ -31,12 +32,16 @@ class Envelopes:
         restored = self.ids.restored(body)
         return restored, restored is not body or is_sealed(raw)
 
-    def opened(self, request: CompletionRequest, plan: Plan) -> CompletionRequest:
-        """The request with its envelopes opened."""
+    def opened(self, request: CompletionRequest, plan: Plan, chain: Chain) -> CompletionRequest:
+        """The request with its envelopes opened; `chain` is its own, which may be none of the plan's routes."""
         if plan is not self._plan:
-            names = {f"{target.provider}/{target.model}" for target in plan.targets}
-            self._plan, self._origins = plan, {digest_of(name): name for name in names}
-        return open_request(request, self._origins)
+            self._plan, self._origins = plan, _origins(plan.targets)
+        return open_request(request, {**self._origins, **_origins(chain.targets)})
+
+
+def _origins(targets: Iterable[Target]) -> dict[str, str]:
+    names = {f"{target.provider}/{target.model}" for target in targets}
+    return {digest_of(name): name for name in names}
 
 
 class Sealing:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from providers.errors import ErrorCode
 from providers.types import ModelCapabilities
 from providers.wire import ollama_lists
+from providers.wire.ollama_chat import plain_name
 from providers.wire.reading import decode_body
 from router.gateway.completion import Call
 from router.gateway.errors import Refused
@@ -78,7 +79,7 @@ def _page(names: tuple[str, ...], query: dict[str, list[str]]) -> dict[str, Any]
 
 def _shown(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     name = body.get("model") or body.get("name")
-    route = call.route_of(name if isinstance(name, str) else "")
+    route = call.route_of(plain_name(name) if isinstance(name, str) else "")
     chain = call.router.chain(route)
     first: list[ModelCapabilities] = [target.capabilities for target in chain.tiers[0].targets]
     windows = [one.context_window for one in first if one.context_window]

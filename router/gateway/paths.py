@@ -26,7 +26,7 @@ HEALTH = frozenset({"healthz", "readyz"})
 # What comes before a path of OpenAI's or Anthropic's.
 _BASES = ("/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
 # path below the base: the method, what it asks, and in which protocol
-_PATHS: Mapping[str, tuple[str, What, Face]] = {
+PATHS: Mapping[str, tuple[str, What, Face]] = {
     "chat/completions": ("POST", "complete", CHAT),
     "completions": ("POST", "complete", COMPLETIONS),
     "responses": ("POST", "complete", RESPONSES),
@@ -62,12 +62,12 @@ def find(path: str) -> tuple[str, What, Face] | None:
     """The method, what is asked and in which protocol, of a path below its base; None where there is no such thing."""
     if path.startswith("models/"):
         return "GET", "models", CHAT
-    return _PATHS.get(path)
+    return PATHS.get(path)
 
 
 def face_of(path: str, headers: Mapping[str, str]) -> Face:
     """The protocol in which a client is told of an error, whatever it asked for."""
-    found = _PATHS.get(path)
+    found = PATHS.get(path)
     if headers.get("anthropic-version"):
         return MESSAGES
     if found is not None:

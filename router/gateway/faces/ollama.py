@@ -42,7 +42,6 @@ class OllamaChat(Face):
     def without_model(self, body: Body, head: Head) -> dict[str, Any] | None:
         if not wire.is_load(body, generate=self.generate):
             return None
-        self.read(body)  # what is wrong in it is told all the same
         told = replace(head, model=self.model_told(body, ""))
         return wire.render_load(told, generate=self.generate, asked=body)
 

@@ -26,7 +26,8 @@ serve:
     carol: {{key: {CAROL}, routes: [claude]}}
 """
 PREFIXES = ("/v1/", "/", "/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/")
-BODY = {"model": "chat", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "input": "hi", "prompt": "hi"}
+SAID = [{"role": "user", "content": "hi"}]
+BODY = {"model": "chat", "max_tokens": 9, "messages": SAID, "input": "hi", "prompt": "hi"}
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ async def gateway() -> AsyncIterator[Served]:
 
 
 def _every_path() -> list[str]:
-    below = [prefix + path for prefix in PREFIXES for path in paths._PATHS]
+    below = [prefix + path for prefix in PREFIXES for path in paths.PATHS]
     odd = ["/v1/models/chat", "/nothing", "/v1//chat/completions", "/v1/chat/completions/", "/metrics", "/../v1/models"]
     return [*dict.fromkeys([*below, *odd])]
 
