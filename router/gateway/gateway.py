@@ -157,4 +157,7 @@ class Gateway:
             self._idle.set_result(None)
         record.seconds = asyncio.get_running_loop().time() - record.began
         for observer in self.observers:
-            observer(record)
+            try:
+                observer(record)
+            except Exception:
+                log.exception("an observer of requests failed")

@@ -140,6 +140,8 @@ class Process:
 
     async def _end(self, servers: list[Server]) -> None:
         notify.stopping()
+        if self._gateway.under_way:
+            log.debug("%d under way; once more ends them at once", self._gateway.under_way)
         gateway, serving = self._gateway, self._router.plan.serving
         loop = asyncio.get_running_loop()
         gateway.is_ready = False
