@@ -15,11 +15,11 @@ from providers.errors import ErrorCode
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
 from providers.wire.reading import Body, decode_body
-from providers.wire.writing import Head
+from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
 from router.gateway.envelopes import Envelopes, Sealing
 from router.gateway.errors import Refused
-from router.gateway.exchange import Answered, Asked, json_answer
+from router.gateway.exchange import JSON, Answered, Asked, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
 from router.gateway.record import CANCELLED, Record
@@ -74,13 +74,21 @@ class Call:
         idle = self.face.without_model(body, head)
         if idle is not None:
             return json_answer(idle, headers=self.face.id_headers(self.ident))
-        request = self._of_client(request, asked, body)
-        if is_sealed:
-            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
+        native = None
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
-            request = replace(request, native=native)
+        request = replace(
+            request,
+            native=native,
+            # Whose request it is; nothing of that goes to a vendor.
+            caller=self.client.name,
+            namespace=self.client.namespace,
+            affinity=_session(asked.headers, body),
+            user=request.user if self.serving.forward_user else None,
+        )
+        if is_sealed:
+            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
         validate(request)
         admitted = admit(self.router.clients, self.client, request)
         if self.face.wants_stream(body):
@@ -95,16 +103,6 @@ class Call:
             raise Refused(ErrorCode.MODEL_NOT_FOUND, f"The model '{model}' does not exist or you have no access to it.")
         return route
 
-    def _of_client(self, request: CompletionRequest, asked: Asked, body: Body) -> CompletionRequest:
-        """Say whose request it is; nothing of that goes to a vendor."""
-        return replace(
-            request,
-            caller=self.client.name,
-            namespace=self.client.namespace,
-            affinity=_session(asked.headers, body),
-            user=request.user if self.serving.forward_user else None,
-        )
-
     def _forwarded(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
         return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
@@ -117,15 +115,13 @@ class Call:
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
         admitted.answered(response.usage)
-        sealing = self.sealing(response)
+        sealing, headers = self.sealing(response), {"content-type": JSON, **self._headers(response, whole=True)}
         if response.native:
-            data = sealing.body(response.raw)
-            if self.face.keeps_name:
-                data = {**data, "model": body["model"]}
-        else:
-            head = replace(head, model=self.face.model_told(body, response.model))
-            data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
-        return json_answer(data, headers=self._headers(response, whole=True))
+            own = {**response.raw, "model": body["model"]} if self.face.keeps_name else response.raw
+            return Answered(200, sealing.body(own), headers)
+        head = replace(head, model=self.face.model_told(body, response.model))
+        data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
+        return Answered(200, encode(data), headers)
 
     async def _stream(
         self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
