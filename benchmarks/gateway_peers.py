@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,11 @@ from benchmarks.answers import MODEL
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "sk-benchmark-0123456789abcdef"
 OURS = "Signalbox serve"
-PORTKEY_VERSION = "1.15.2"
+PORTKEY = {
+    "dependencies": {"@portkey-ai/gateway": "1.15.2"},
+    # With newer ones it answers each stream with 500 "Something went wrong" ("TypeError: immutable" in its log).
+    "overrides": {"@hono/node-server": "1.13.8"},
+}
 # Portkey takes its target from headers; others read past them. `custom_host` is set when it starts.
 PORTKEY_HEADERS: dict[str, str] = {"x-portkey-provider": "openai"}
 
@@ -91,15 +96,16 @@ def _portkey(upstream: str, port: int, folder: Path, log: IO[str]) -> subprocess
 
 def _install_portkey() -> None:
     place = environments.folder() / "portkey"
-    if (place / "node_modules" / "@portkey-ai" / "gateway").exists():
+    stamp, wanted = place / "installed.json", json.dumps(PORTKEY)
+    if stamp.exists() and stamp.read_text() == wanted:
         return
-    place.mkdir(parents=True, exist_ok=True)
-    package = f"@portkey-ai/gateway@{PORTKEY_VERSION}"
-    done = subprocess.run(
-        ["npm", "install", "--no-fund", "--no-audit", "--prefix", str(place), package], capture_output=True, text=True
-    )
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    (place / "package.json").write_text(wanted)
+    done = subprocess.run(["npm", "install", "--no-fund", "--no-audit"], cwd=place, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"npm: {(done.stderr.strip().splitlines() or ['it failed'])[-1][:200]}")
+    stamp.write_text(wanted)
 
 
 GATEWAYS = (

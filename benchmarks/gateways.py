@@ -234,12 +234,13 @@ def _start_all(
             process = Running(gateway, base, folder, core)
             stack.callback(process.close)
             row.start = wait_for(process, gateway)
-            for case in CASES:
-                asyncio.run(ask_many(process.port, case, gateway, AT_ONCE))
-        except (RuntimeError, OSError, ValueError) as error:
+        except (RuntimeError, OSError) as error:
             row.gap = str(error)
-        else:
-            running[gateway] = process
+            continue
+        running[gateway] = process
+        for case in CASES:
+            _turn(row, gateway, process, case, AT_ONCE)
+            row.cpu[case].clear()  # it was to warm up
     return running
 
 

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
 from providers.wire.reading import Body, decode_body
-from providers.wire.writing import Head
+from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
 from router.gateway.envelopes import Envelopes, Sealing
 from router.gateway.errors import UnknownModel
-from router.gateway.exchange import Answered, Asked, Headers, json_answer
+from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
 from router.gateway.record import CANCELLED, Record
@@ -75,13 +75,21 @@ class Call:
         idle = self.face.without_model(body, head)
         if idle is not None:
             return json_answer(idle, headers=self.face.id_headers(self.ident))
-        request = self._of_client(request, asked, body)
-        if is_sealed:
-            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
+        native = None
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
-            request = replace(request, native=native)
+        request = replace(
+            request,
+            native=native,
+            # Whose request it is; nothing of that goes to a vendor.
+            caller=self.client.name,
+            namespace=self.client.namespace,
+            affinity=_session(asked.headers, body),
+            user=request.user if self.serving.forward_user else None,
+        )
+        if is_sealed:
+            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
         validate(request)
         admitted = admit(self.router.clients, self.client, request)
         if self.face.wants_stream(body):
@@ -96,16 +104,6 @@ class Call:
             raise UnknownModel(model)
         return route
 
-    def _of_client(self, request: CompletionRequest, asked: Asked, body: Body) -> CompletionRequest:
-        """Say whose request it is; nothing of that goes to a vendor."""
-        return replace(
-            request,
-            caller=self.client.name,
-            namespace=self.client.namespace,
-            affinity=_session(asked.headers, body),
-            user=request.user if self.serving.forward_user else None,
-        )
-
     def _forwarded(self, headers: Headers) -> dict[str, str]:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
         return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
@@ -118,26 +116,24 @@ class Call:
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
         admitted.answered(response.usage)
-        sealing = self.sealing(response)
+        sealing, headers = self.sealing(response), {"content-type": JSON, **self._headers(response, whole=True)}
         if response.native:
-            data = sealing.body(response.raw)
-            if self.face.keeps_name:
-                data = {**data, "model": body["model"]}
-        else:
-            head = replace(head, model=self.face.model_told(body, response.model))
-            data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
-        return json_answer(data, headers=self._headers(response, whole=True))
+            own = {**response.raw, "model": body["model"]} if self.face.keeps_name else response.raw
+            return Answered(200, sealing.body(own), headers)
+        head = replace(head, model=self.face.model_told(body, response.model))
+        data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
+        return Answered(200, encode(data), headers)
 
     async def _stream(
         self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
     ) -> Answered:
-        if self.router.chain(route).on_stream_break == "continue":
-            request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
-        stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
-        writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
-        answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
-        self.record.streamed = True
-        with admitted:  # from then on `_ended` sees to it
+        with admitted:  # until `_ended` sees to it
+            if self.router.chain(route).on_stream_break == "continue":
+                request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
+            stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
+            writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
+            answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
+            self.record.streamed = True
             await answer.first()
         answer.when_ended(lambda: self._ended(answer, stream, admitted))
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}

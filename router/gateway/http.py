@@ -14,7 +14,7 @@ from router.gateway.connection import NAME, Bounds, Connections
 from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked
 from router.gateway.gateway import Gateway
-from router.gateway.inflate import read_body
+from router.gateway.inflate import read_body, within_limit
 
 
 def server_of(gateway: Gateway, bounds: Bounds | None = None, room: int = sys.maxsize) -> Connections:
@@ -50,9 +50,18 @@ def _peer(request: web.BaseRequest) -> str:
 
 
 async def _read(request: web.BaseRequest, bounds: Bounds, limit: int) -> bytes:
+    content, encoding = request.content, request.headers.get("content-encoding", "")
+    try:
+        if not encoding and content.is_eof():  # it is here already, as nearly always
+            return within_limit(content.read_nowait(), limit)
+        return await _read_slowly(request, encoding, bounds, limit)
+    except web.RequestPayloadError:
+        raise BadRequest("the body is not sent as HTTP has it") from None
+
+
+async def _read_slowly(request: web.BaseRequest, encoding: str, bounds: Bounds, limit: int) -> bytes:
     try:
         async with asyncio.timeout(bounds.body) as within:
-            encoding = request.headers.get("content-encoding", "")
             return await read_body(_pieces(request), encoding, request.content_length, limit)
     except TimeoutError:
         if not within.expired():
@@ -60,8 +69,6 @@ async def _read(request: web.BaseRequest, bounds: Bounds, limit: int) -> bytes:
         raise Refused(
             ErrorCode.INVALID_REQUEST, f"the body was not there after {bounds.body:.0f} s", status=408
         ) from None
-    except web.RequestPayloadError:
-        raise BadRequest("the body is not sent as HTTP has it") from None
 
 
 async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:

@@ -29,7 +29,8 @@ class Doorkeeper:
     the same address, and anybody could lock them out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, serving: Serving) -> None:
+        self._had_keys = bool(serving.clients)
         self._failures: dict[str, tuple[float, int]] = {}  # by address: when the minute began, and how many
         self._known: dict[tuple[str, str], None] = {}  # addresses with a client that was let in from there
 
@@ -40,8 +41,11 @@ class Doorkeeper:
             Refused: nobody may ask so.
         """
         keys = _keys_of(asked.headers)
+        self._had_keys = self._had_keys or bool(serving.clients)
         if not keys or not serving.clients:
-            if serving.anonymous is None:
+            # Keys that are gone from the file by mistake must not open the door: a proxy may stand before it.
+            is_shut = self._had_keys and not serving.is_anonymous_written
+            if serving.anonymous is None or is_shut:
                 raise Refused(ErrorCode.AUTHENTICATION, _NO_KEY)
             _check_is_local(asked.peer)
             _check_origin(asked.headers, serving)

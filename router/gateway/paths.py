@@ -49,9 +49,15 @@ PATHS: Mapping[str, tuple[str, What, Face]] = {
     "": ("GET", "running", OLLAMA),
 }
 
+# As clients write them; all other forms are looked at.
+_KNOWN = {base + path: path for base in ("/", *_BASES) for path in PATHS if path}
+
 
 def below_base(path: str) -> str:
     """The path without the base that a client may have, and without doubled or trailing slashes."""
+    known = _KNOWN.get(path)
+    if known is not None:
+        return known
     path = "/" + "/".join(part for part in path.split("/") if part)
     for base in _BASES:
         if path.startswith(base):

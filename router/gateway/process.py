@@ -212,6 +212,8 @@ class Process:
         if event.kind != "reload" or not event.fields.get("accepted"):
             return
         now = self._router.plan.serving
+        if self._in_file.clients and not now.clients and not now.is_anonymous_written:
+            log.warning("serve.keys are gone: nobody is let in until there are some, or serve.anonymous, or a restart")
         waiting = [name for name in _AT_START if getattr(now, name) != getattr(self._in_file, name)]
         if waiting:
             log.warning("serve.%s: another value, which takes effect at the next start", ", serve.".join(waiting))
