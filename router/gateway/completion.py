@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
-from providers.wire.reading import Body, decode_body
+from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
 from router.gateway.envelopes import Envelopes, Sealing
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from router.engine.stream import RouterStream
     from router.router import Router
 
+_TOOLS = 1024  # of a request
 _AS_IT_IS = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # in a header
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
 _SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
@@ -68,6 +69,8 @@ class Call:
         body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
         request, untranslatable = read_body(self.face, body)
+        if len(request.tools) > _TOOLS:
+            raise BadRequest(f"tools: at most {_TOOLS:,} are taken", "tools")
         self.record.asks(request.model)
         route = self.record.route = self.route_of(request.model)
         if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
