@@ -7,7 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from router.router import Router
 
 CANNOT_LISTEN = 3
-_FILES = 65_536  # that are open at the same time, at most
 _GOODBYE = 1.0  # seconds in which a terminal has to take the last lines
 _RELOAD = "signalbox.reload"
 _GARBAGE = 10_000  # objects
@@ -50,7 +49,6 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
 
     shows = sys.stderr.isatty() and not quiet
     _log_to_stderr(shows)
-    _raise_file_limit()
     loaded = valid_file(path)
     plan = compile_plan(loaded)
     if shows:
@@ -94,8 +92,11 @@ def _serve(path: str, serving: Serving, shows: bool, place: Place | None = None)
     from router.gateway.process import Process
 
     def show(records: Sequence[Record], dropped: int) -> int:
-        for record in records:
-            echo(request_line(record), err=True)
+        for number, record in enumerate(records):
+            try:
+                echo(request_line(record), err=True)
+            except OSError:  # the terminal is gone
+                return len(records) - number
         return 0
 
     async def run() -> None:
@@ -202,16 +203,3 @@ def _remarks(loaded: LoadResult) -> None:
     if loaded.disabled:
         left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
         echo(f"left out, since a variable is not set: {left_out}", err=True)
-
-
-def _raise_file_limit() -> None:
-    """Let it have as many connections as the system allows: often 1024 is where it begins."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -40,7 +40,7 @@ class Gateway:
         self.router = router
         self.is_ready = True
         self.observers: list[Observer] = []
-        self._doorkeeper = Doorkeeper()
+        self._doorkeeper = Doorkeeper(router.plan.serving)
         self._under_way: dict[str, asyncio.Timeout | Body] = {}  # by the request's name: its answer is made, or is sent
         self._idle: asyncio.Future[None] | None = None
         self._envelopes: Envelopes | None = None
