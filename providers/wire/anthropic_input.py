@@ -71,8 +71,8 @@ def read_turn(source: dict[str, Any]) -> list[Message]:
         else:
             parts.append(block)
             said += len(block.text) if isinstance(block, TextPart) else 0
-    if results and not (parts or calls or thinking):
-        return results
+    if (results or role == "system") and not (parts or calls or thinking):
+        return results  # a turn of the system without words changes settings alone
     return [*results, Message(role, tuple(parts), tuple(calls), tuple(thinking))]
 
 
@@ -177,6 +177,8 @@ _BLOCKS: dict[str, Callable[[Body], Part | ToolCall | Message]] = {
     "redacted_thinking": _redacted,
     "tool_use": _tool_use,
     "tool_result": _result,
+    # What the client's own search found: the tool itself is among those of the request.
+    "tool_reference": lambda block: TextPart(f"Tool found: {required_text(block, 'tool_name')}"),
 }
 _SAID_BY = {
     "thinking": "assistant",

@@ -28,6 +28,7 @@ from providers.wire.reading import (
     count,
     effort,
     flag,
+    integer,
     mapping,
     missing,
     number,
@@ -73,7 +74,8 @@ def read_request(body: Body, *, count_only: bool = False) -> CompletionRequest:
     turns = read_each(body, "messages", read_turn)
     if not turns:
         raise missing("messages")
-    limit = count(body, "max_tokens")
+    # With 0 a prompt is only read, to be in the vendor's cache; elsewhere 1 is the least.
+    limit = 1 if integer(body, "max_tokens") == 0 else count(body, "max_tokens")
     if limit is None and not count_only:
         raise missing("max_tokens")
     return CompletionRequest(

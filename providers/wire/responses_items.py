@@ -64,11 +64,11 @@ def call_item(head: Head, place: int, call: ToolCall, tool: ClientTool | None, s
     if tool is not None and tool.namespace is not None:
         item["namespace"] = tool.namespace
     if kind == "custom":
-        return {"type": "custom_tool_call", "id": own_id("ctc", head, place), **item, "input": _custom_input(call)}
+        return {"type": "custom_tool_call", "id": own_id("ctc", head, place), **item, "input": custom_input(call)}
     return {"type": "function_call", "id": own_id("fc", head, place), **item, "arguments": arguments_of(call)}
 
 
-def _custom_input(call: ToolCall) -> str:
+def custom_input(call: ToolCall) -> str:
     """The text that a custom tool is called with; models that write it bare, not as `input`, mean the same."""
     given = call.arguments
     said = call.raw_arguments if given is None else given.get("input", given or "")

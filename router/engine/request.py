@@ -118,7 +118,7 @@ def _affinity(request: CompletionRequest) -> bytes:
     """Return what keeps requests at one target: the caller's word, else the beginning of the prompt."""
     if request.affinity is not None:
         return request.affinity.encode()
-    return request.messages[0].text[:_LEADING].encode()
+    return request.messages[0].text[:_LEADING].encode() if request.messages else b""
 
 
 def _connecting(request: CompletionRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
@@ -151,6 +151,6 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     if extra:
         changes["extra_body"] = {**extra, **(request.extra_body or {})}
     changed = replace(request, **changes)
-    if target.params:
+    if target.params and not (changed.native and changed.native.only_there):
         validate(changed)  # what the file adds was not in the request that was checked
     return changed
