@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from providers.base import Provider, SpeaksProtocol
 from providers.coerce import (
     MessagesLike,
     coerce_messages,
@@ -112,6 +113,11 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         max_tokens=request.max_tokens,
         affinity=partial(_affinity, request),
     )
+
+
+def speaks(provider: Provider, target: Target, request: CompletionRequest, protocol: str) -> bool:
+    """Say whether a target takes its client's own body, in this protocol."""
+    return isinstance(provider, SpeaksProtocol) and provider.wire(replace(request, model=target.model)) == protocol
 
 
 def _affinity(request: CompletionRequest) -> bytes:

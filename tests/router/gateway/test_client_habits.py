@@ -95,7 +95,7 @@ async def test_tools_of_the_vendors_own_reach_it(run: Behind) -> None:
     ids=["nested", "flat"],
 )
 async def test_a_custom_tool_of_a_chat_is_called_with_a_text(run: Behind, tool: dict[str, Any]) -> None:
-    """Other models see a function that takes a text; its calls come back as the client knows them, plain and streamed."""
+    """Other models see a function that takes a text; its calls come back as the client knows them."""
     call = {"type": "tool_use", "id": "t1", "name": "patch", "input": {"input": "*** Begin\n"}}
     made = {"type": "message", "role": "assistant", "model": "m", "content": [call], "stop_reason": "tool_use"}
     run.says("claude", made)
@@ -184,7 +184,7 @@ NATIVE: list[tuple[str, dict[str, Any]]] = [
 async def test_what_nobody_else_takes_goes_to_the_vendor_of_the_clients_protocol(
     run: Behind, face: str, fields: dict[str, Any]
 ) -> None:
-    """Its rules are its own: it may have the half of the conversation that is not sent, or be less strict than others."""
+    """Its rules are its own, and it may have the half of the conversation that is not sent."""
     body = await asked(run, face, {"model": face, "stream": False, **fields})
     assert body.items() >= fields.items()
     other = "claude" if face != "claude" else "chat"
@@ -193,11 +193,12 @@ async def test_what_nobody_else_takes_goes_to_the_vendor_of_the_clients_protocol
     assert run.asked(other) == []
 
 
-async def test_what_nobody_else_takes_goes_there_with_params_of_the_file() -> None:
-    """What the file adds is checked with the rest of a request, but not where the rest is the vendor's own business."""
-    chain = "{targets: [claude/m-claude, {model: responses/m-responses, params: {temperature: 0.5}}]}"
-    async with behind(f"routes:\n  any: {chain}\n") as run:
+async def test_others_are_passed_over_without_an_attempt() -> None:
+    """There is one; what the file adds is not checked either where the rest is the vendor's own business."""
+    native = "{model: responses/m-responses, params: {temperature: 0.5}}"
+    async with behind(f"routes:\n  any: {{targets: [claude/m-claude, {native}]}}\n") as run:
         answer = await run.post("responses", {"model": "any", **NATIVE[0][1]})
         assert answer.status_code == 200, answer.text
+        assert answer.headers["x-signalbox-attempts"] == "1"
         assert run.asked("responses")[0]["temperature"] == 0.5
         assert run.asked("claude") == []
