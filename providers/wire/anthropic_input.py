@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from providers.coerce import cache_mark, marked
+from providers.envelope import unpacked
 from providers.errors import ErrorCode
 from providers.lenient_json import as_json
 from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart, ToolCall
@@ -163,8 +164,15 @@ def _shown(block: dict[str, Any]) -> Part:
     return part
 
 
+def _thinking(block: Body) -> ThinkingPart:
+    said, signature = text(block, "thinking") or "", text(block, "signature") or None
+    others = unpacked(signature)
+    return ThinkingPart(said, signature) if others is None else ThinkingPart(said, opaque=others)
+
+
 def _redacted(block: Body) -> ThinkingPart:
-    return ThinkingPart("", opaque={"type": block["type"], "data": required_text(block, "data")})
+    data = required_text(block, "data")
+    return ThinkingPart("", opaque=unpacked(data) or {"type": block["type"], "data": data})
 
 
 _ROLES = ("user", "assistant", "system")
@@ -173,7 +181,7 @@ _BLOCKS: dict[str, Callable[[Body], Part | ToolCall | Message]] = {
     "image": _image,
     "document": _document,
     "search_result": _search_result,
-    "thinking": lambda block: ThinkingPart(text(block, "thinking") or "", text(block, "signature") or None),
+    "thinking": _thinking,
     "redacted_thinking": _redacted,
     "tool_use": _tool_use,
     "tool_result": _result,

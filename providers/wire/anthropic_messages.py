@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from providers.envelope import packed
 from providers.errors import ErrorCode, ProviderError
 from providers.turns import Piece, as_object, in_order
 from providers.types import (
@@ -207,9 +208,15 @@ def _message(head: Head, usage: dict[str, Any]) -> dict[str, Any]:
 def _thinking_block(part: ThinkingPart) -> dict[str, Any] | None:
     if part.opaque is not None and part.opaque.get("type") == "redacted_thinking":
         return part.opaque
-    if not part.text and not part.signature:
-        return None  # sealed by another vendor
-    return {"type": "thinking", "thinking": part.text, "signature": part.signature or ""}
+    if part.text or part.signature:
+        return {"type": "thinking", "thinking": part.text, "signature": _signature(part)}
+    sealed = packed(part.opaque)
+    return {"type": "redacted_thinking", "data": sealed} if sealed else None
+
+
+def _signature(part: ThinkingPart) -> str:
+    """What goes back unread with thinking: its maker's signature, or what other vendors have in the place of one."""
+    return part.signature or packed(part.opaque) or ""
 
 
 def _stop(reason: FinishReason, raw: str | None) -> str:
@@ -254,8 +261,8 @@ class MessagesStreamWriter(BlockWriter):
         out = b""
         if block.key == "thinking":
             part = self._sealed(block)
-            if part is not None and part.signature:
-                delta = {"type": "signature_delta", "signature": part.signature}
+            if part is not None and (signature := _signature(part)):
+                delta = {"type": "signature_delta", "signature": signature}
                 out = _event("content_block_delta", index=block.place, delta=delta)
         elif block.key != "text" and not block.pieces:
             out = self._piece_of("{}")

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from providers import coerce
 from providers.accumulate import parse_arguments
+from providers.envelope import unpacked
 from providers.errors import ProviderError
 from providers.types import Message, Part, TextPart, ThinkingPart, ToolCall
 from providers.wire.reading import (
@@ -146,6 +147,9 @@ def _thought(item: dict[str, Any]) -> ThinkingPart:
         return ThinkingPart(said, signature=seal.removesuffix(SIGNATURE))
     if seal.endswith(REDACTED):
         return ThinkingPart(said, opaque={"type": "redacted_thinking", "data": seal.removesuffix(REDACTED)})
+    others = unpacked(seal)
+    if others is not None:
+        return ThinkingPart(said, opaque=others)
     is_own = (text(item, "id") or "").startswith(OWN_REASONING)
     return ThinkingPart(said, opaque={key: item[key] for key in item if key != "id"} if is_own else item)
 

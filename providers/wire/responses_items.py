@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.envelope import packed
 from providers.lenient_json import as_json
 from providers.types import ThinkingPart, ToolCall
 from providers.wire.responses_input import OWN_REASONING, REDACTED, SIGNATURE
@@ -40,7 +41,8 @@ def seal_of(part: ThinkingPart) -> dict[str, Any]:
         return {"encrypted_content": part.signature + SIGNATURE}
     if opaque.get("type") == "redacted_thinking":
         return {"encrypted_content": str(opaque.get("data")) + REDACTED}
-    return {}
+    others = packed(opaque)
+    return {"encrypted_content": others} if others else {}
 
 
 def sealed_item(item_id: str, part: ThinkingPart) -> dict[str, Any]:
