@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -16,18 +17,22 @@ from router.gateway.gateway import Gateway
 from router.gateway.inflate import read_body, within_limit
 
 
-def server_of(gateway: Gateway, bounds: Bounds | None = None) -> Connections:
+def server_of(gateway: Gateway, bounds: Bounds | None = None, room: int = sys.maxsize) -> Connections:
     """Make the server of a gateway: it gives the protocol of each new connection to `loop.create_server`, or is handed
     to aiohttp's `ServerRunner`.
 
     Args:
         bounds: other times than the usual ones, for tests.
+        room: for how many connections, where the process has less than the file allows.
     """
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await _respond(server, request, await gateway.handle(_asked(request, server.bounds)))
 
-    server = Connections(handle, bounds=bounds or Bounds(), most=lambda: gateway.router.plan.serving.max_connections)
+    def most() -> int:
+        return min(room, gateway.router.plan.serving.max_connections)
+
+    server = Connections(handle, bounds=bounds or Bounds(), most=most)
     return server
 
 
@@ -35,7 +40,13 @@ def _asked(request: web.BaseRequest, bounds: Bounds) -> Asked:
     async def read(limit: int) -> bytes:
         return await _read(request, bounds, limit)
 
-    return Asked(request.method, request.path, request.query_string, request.headers, read, request.remote or "")
+    return Asked(request.method, request.path, request.query_string, request.headers, read, _peer(request))
+
+
+def _peer(request: web.BaseRequest) -> str:
+    """The client's address; "" behind a Unix socket, whatever name the client's end has."""
+    name = request.protocol.peername
+    return str(name[0]) if isinstance(name, tuple) else "" if isinstance(name, str | bytes) else "?"
 
 
 async def _read(request: web.BaseRequest, bounds: Bounds, limit: int) -> bytes:

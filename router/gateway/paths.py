@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from router.gateway.exchange import Headers
 from router.gateway.faces.anthropic_messages import AnthropicMessages
 from router.gateway.faces.face import Face
 from router.gateway.faces.ollama import OllamaChat, OllamaGenerate
@@ -71,7 +72,7 @@ def find(path: str) -> tuple[str, What, Face] | None:
     return PATHS.get(path)
 
 
-def face_of(path: str, headers: Mapping[str, str]) -> Face:
+def face_of(path: str, headers: Headers) -> Face:
     """The protocol in which a client is told of an error, whatever it asked for."""
     found = PATHS.get(path)
     if headers.get("anthropic-version"):
