@@ -121,11 +121,12 @@ class StreamWriter(ABC):
     def start(self) -> bytes: ...
 
     @abstractmethod
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         """The answer is whole; the finish reason and the usage are those that chunks told.
 
         Args:
             seconds: how long the answer took, which only Ollama's protocol tells.
+            raw_finish_reason: the vendor's own word, which alone tells Anthropic's clients of a stop sequence.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -15,6 +16,8 @@ from router.engine.stream import RouterStream
 from router.gateway.envelopes import Sealing
 from router.gateway.errors import told
 from router.gateway.faces.face import Face
+
+_NAME = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
 
 class StreamWriting:
@@ -73,14 +76,16 @@ class StreamWriting:
         if not self._face.keeps_name:
             return raw
         # In a text its quotes would be escaped: this is the field alone.
-        named = encode(self._stream.response.model), encode(self._body["model"])
-        return raw.replace(b'"model":' + named[0], b'"model":' + named[1])
+        return _NAME.sub(lambda found: found[1] + encode(self._body["model"]), raw)
 
     def _written(self, writer: StreamWriter, chunk: StreamChunk) -> bytes:
         if chunk.tool_calls:
             chunk = self._sealed().chunk(chunk)
         data = writer.chunk(chunk)
-        return data + writer.end(seconds=self._loop.time() - self._began) if chunk.done else data
+        if not chunk.done:
+            return data
+        raw = self._stream.response.raw_finish_reason
+        return data + writer.end(seconds=self._loop.time() - self._began, raw_finish_reason=raw)
 
     def _sealed(self) -> Sealing:
         if self._sealing is None:
