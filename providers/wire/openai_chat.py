@@ -7,7 +7,7 @@ DeepSeek's field for thinking, which most clients read.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 from providers import coerce
@@ -74,29 +74,36 @@ _PLACE = re.compile(r"[a-z_]+(\[\d+\]|\.[a-z_]+)*(?=: )")
 
 def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only OpenAI could answer."""
-    if (count(body, "n") or 1) != 1:
-        raise unsupported("one answer a request is given; ask several times", "n")
-    if body.get("audio") is not None:
-        raise unsupported("only text is answered", "audio")
-    if set(strings(body, "modalities")) - {"text"}:
-        raise unsupported("only text is answered", "modalities")
+    for name, check in _CHECKED.items():
+        if name in body:
+            check(body, name)
+    fields: dict[str, Any] = {name: read(body, name) for name, read in _SAME.items() if name in body}
+    if not _TOOLS.isdisjoint(body):
+        fields.update(read_tools(body))
     newer_limit, limit = count(body, "max_completion_tokens"), count(body, "max_tokens")
     return CompletionRequest(
         model=required_text(body, "model"),
         messages=_messages(body),
-        **read_tools(body),
         response_format=_response_format(body),
-        temperature=number(body, "temperature"),
-        top_p=number(body, "top_p"),
         max_tokens=limit if newer_limit is None else newer_limit,
-        stop=stops(body),
-        seed=integer(body, "seed"),
-        presence_penalty=number(body, "presence_penalty"),
-        frequency_penalty=number(body, "frequency_penalty"),
         thinking=effort(body.get("reasoning_effort"), "reasoning_effort"),
-        user=text(body, "user"),
-        metadata=mapping(body, "metadata") or None,
+        **fields,
     )
+
+
+def _check_number(body: Body, name: str) -> None:
+    if (count(body, name) or 1) != 1:
+        raise unsupported("one answer a request is given; ask several times", name)
+
+
+def _check_audio(body: Body, name: str) -> None:
+    if body[name] is not None:
+        raise unsupported("only text is answered", name)
+
+
+def _check_modalities(body: Body, name: str) -> None:
+    if set(strings(body, name)) - {"text"}:
+        raise unsupported("only text is answered", name)
 
 
 def wants_stream(body: Body) -> bool:
@@ -110,9 +117,29 @@ def wants_usage(body: Body) -> bool:
         return flag(options, "include_usage") is True
 
 
-def stops(body: Body) -> tuple[str, ...]:
+def stops(body: Body, name: str = "stop") -> tuple[str, ...]:
     """The stop sequences; an empty one, which some forms send for none, stops nothing."""
-    return tuple(filter(None, strings(body, "stop")))
+    return tuple(filter(None, strings(body, name)))
+
+
+def _metadata(body: Body, name: str) -> dict[str, Any] | None:
+    return mapping(body, name) or None
+
+
+# Most requests have a few of these fields, so only those that are there are read.
+_CHECKED: dict[str, Callable[[Body, str], None]] = {
+    "n": _check_number,
+    "audio": _check_audio,
+    "modalities": _check_modalities,
+}
+_SAME: dict[str, Callable[[Body, str], Any]] = {
+    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), number),
+    "stop": stops,
+    "seed": integer,
+    "user": text,
+    "metadata": _metadata,
+}
+_TOOLS = frozenset({"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"})
 
 
 def _messages(body: Body) -> Any:

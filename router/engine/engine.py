@@ -87,6 +87,7 @@ class Engine:
             self.clients.adopt,
         ]
         self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
+        self.providers.adopt(plan)
         self.spending.adopt(plan)
         self.clients.adopt(plan)
 

@@ -17,8 +17,6 @@ from router.gateway.envelopes import Sealing
 from router.gateway.errors import told
 from router.gateway.faces.face import Face
 
-_NAME = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
-
 
 class StreamWriting:
     """Gives the bytes of each chunk. The writer is made at the first, when it is known who answers.
@@ -53,14 +51,16 @@ class StreamWriting:
         self._began = self._loop.time()
         self._sealing: Sealing | None = None
         self._writer: StreamWriter | None = None
+        self._is_own = False  # the vendor's own events go out
 
     def chunk(self, chunk: StreamChunk) -> bytes:
         """The bytes of a chunk; what opens the answer and what ends it are the first one's and the last one's."""
         writer = self._writer
         if writer is None:
             if chunk.raw:
-                return self._own(chunk.raw)
-            if self._sealing is not None and chunk.done:
+                self._is_own = True
+                return chunk.raw  # the rest is done by `together`
+            if self._is_own and chunk.done:
                 return b""  # a vendor's own stream, which has ended already
             writer = self._begin()
             return writer.start() + self._written(writer, chunk)
@@ -68,15 +68,18 @@ class StreamWriting:
             return writer.chunk(chunk)  # as nearly all
         return self._written(writer, chunk)
 
-    def _own(self, raw: bytes) -> bytes:
-        """The vendor's own events."""
-        if self._sealing is None and (ident := self._face.ident_of(raw)) is not None:
+    def together(self, data: bytes) -> bytes:
+        """The bytes of some chunks, which go out together, as the client gets them."""
+        if not self._is_own:
+            return data
+        if self._sealing is None and (ident := self._face.ident_of(data)) is not None:
             self._head = replace(self._head, ident=ident)
-        raw = self._sealed().raw(raw)
+        data = self._sealed().raw(data)
         if not self._face.keeps_name:
-            return raw
+            return data
         # In a text its quotes would be escaped: this is the field alone.
-        return _NAME.sub(lambda found: found[1] + encode(self._body["model"]), raw)
+        named = rb'("model"\s*:\s*)' + re.escape(encode(self._stream.response.model))
+        return re.sub(named, lambda found: found[1] + encode(self._body["model"]), data)
 
     def _written(self, writer: StreamWriter, chunk: StreamChunk) -> bytes:
         if chunk.tool_calls:
@@ -106,7 +109,7 @@ class StreamWriting:
         """The error that a stream ends with."""
         writer, begin = self._writer, b""
         if writer is None:
-            began = self._sealing is not None
+            began = self._is_own
             own = self._stream.response.id
             if began and own:  # clients of Responses hold on to the id that the vendor's events began with
                 self._head = replace(self._head, ident=own.removeprefix("resp_"))

@@ -29,7 +29,7 @@ _LENT = 16  # the share: this part, in so many seconds
 _FIRST_ANSWER = 4096  # tokens reserved at most for an answer of unknown length while none has been seen
 _FADING = 0.2  # of the way back to shorter answers, with each of them
 _ANSWERS = 1024  # targets whose answers are remembered
-_PERIODS = 64  # of a budget, the newest: a clock that is set back finds what was spent
+_PERIODS = 64  # of a budget, those that came last: a clock that is set back finds what was spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class BudgetAccount:
         if period is None:
             period = self._periods[began] = Period(0.0 if self.shared else inf)
             if len(self._periods) > _PERIODS:
-                del self._periods[min(self._periods)]
+                del self._periods[next(iter(self._periods))]
         return period
 
     def turn(self, wall: float) -> None:

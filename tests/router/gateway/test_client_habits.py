@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.native import sse
+from tests.support.native import MESSAGES, OLLAMA, RESPONSES, http, sse
 from tests.support.vendors_behind import Behind, behind, events
 
 USER = {"role": "user", "content": "hi"}
@@ -176,6 +176,14 @@ NATIVE: list[tuple[str, dict[str, Any]]] = [
     ("llama", {"messages": [USER, {"role": "assistant", "tool_calls": [{"function": {"name": "a"}}]}, USER]}),
     ("chat", {"messages": [USER], "temperature": 3.5}),
     ("chat", {"messages": [USER], "max_tokens": -1}),
+    ("chat", {"messages": [USER], "reasoning_effort": "utmost"}),
+    ("chat", {"messages": [{"role": "critic", "content": "x"}, USER]}),
+    (
+        "claude",
+        {"messages": [USER], "max_tokens": 9, "thinking": {"type": "made_up"}, "tool_choice": {"type": "made_up"}},
+    ),
+    ("responses", {"input": "hi", "reasoning": {"effort": "utmost"}, "text": {"format": {"type": "made_up"}}}),
+    ("llama", {"messages": [USER], "think": "utmost", "format": "xml"}),
     ("chat", {"messages": [{"role": "assistant", "content": "x", "tool_calls": [{"id": "c", **FUNCTION}]}, USER]}),
 ]
 
@@ -202,3 +210,50 @@ async def test_others_are_passed_over_without_an_attempt() -> None:
         assert answer.headers["x-signalbox-attempts"] == "1"
         assert run.asked("responses")[0]["temperature"] == 0.5
         assert run.asked("claude") == []
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_what_the_vendor_refuses_of_it_is_told(run: Behind, stream: bool) -> None:
+    """A word that is newer than the gateway may be none at all."""
+    told = {"error": {"message": "think: no such word", "type": "invalid_request_error"}}
+    run.answers["chat"] = [http(json.dumps(told).encode(), status=400)]
+    body = {"model": "chat", "messages": [USER], "reasoning_effort": "utmost", "stream": stream}
+    answer = await run.post("chat", body)
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (400, "false")
+    assert "think: no such word" in answer.json()["error"]["message"]
+
+
+async def test_a_stream_that_breaks_is_told_also_where_its_request_is_read_in_part(run: Behind) -> None:
+    """What the writers of answers look at is what could be read."""
+    run.says("responses", stream=RESPONSES.stream.partition(b"event: response.output_item.done")[0])
+    body = {"model": "responses", "input": "hi", "tools": ["made_up"], "stream": True}
+    streamed = events((await run.post("responses", body)).content)
+    assert streamed[-1]["type"] == "response.failed"
+    assert run.asked("responses")[0]["tools"] == ["made_up"]
+
+
+@pytest.mark.parametrize("space", [b"", b" "], ids=["compact", "spaced"])
+async def test_ollamas_clients_read_the_name_that_they_asked_for(run: Behind, space: bytes) -> None:
+    """Servers in Python write JSON with spaces."""
+    lines = OLLAMA.stream.replace(b'"model": ', b'"model":' + space)
+    run.says("llama", stream=lines)
+    streamed = events((await run.post("llama", {"model": "llama:latest", "messages": [USER]})).content)
+    assert [event["model"] for event in streamed] == ["llama:latest"] * 3
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_a_stop_sequence_is_told_of_an_answer_that_goes_on_at_another_model(stream: bool) -> None:
+    """Such an answer is written anew, in the words of the vendor that ended it."""
+    chain = "{targets: [claude/m-claude], on_stream_break: continue}"
+    async with behind(f"routes:\n  any: {chain}\n") as run:
+        ended = MESSAGES.stream.replace(b'"stop_reason": "end_turn"', b'"stop_reason": "stop_sequence"')
+        run.says("claude", {**MESSAGES.answer, "stop_reason": "stop_sequence"}, ended if stream else None)
+        body = {"model": "any", "max_tokens": 9, "messages": [USER], "stop_sequences": ["x"], "stream": stream}
+        answer = await run.post("claude", body)
+    told = events(answer.content)[-2]["delta"] if stream else answer.json()
+    assert told["stop_reason"] == "stop_sequence"
+
+
+async def test_a_client_may_add_its_base_to_that_of_its_settings(run: Behind) -> None:
+    body = {"model": "chat", "max_tokens": 9, "messages": [USER]}
+    assert (await run.post("/v1/v1/messages", body)).status_code == 200
