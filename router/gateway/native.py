@@ -8,7 +8,7 @@ protocols are passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from providers.types import CompletionRequest
@@ -24,16 +24,22 @@ _MOST_LEFT_OUT = 64  # places of a body
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def read_body(face: Face, body: Body) -> tuple[CompletionRequest, Body, BadRequest | None]:
+def read_body(
+    face: Face, body: Body, read: Callable[[Body], CompletionRequest] | None = None
+) -> tuple[CompletionRequest, Body, BadRequest | None]:
     """Read a request; with it come as much of the body as can be read, and what is wrong with the rest.
+
+    Args:
+        read: reads it; by itself as a question to a model.
 
     Raises:
         BadRequest: it is no request of this protocol, or nobody else speaks it.
     """
     first: BadRequest | None = None
+    read = read or face.read
     for _ in range(_MOST_LEFT_OUT):
         try:
-            return face.read(body), body, first
+            return read(body), body, first
         except BadRequest as error:
             first = first or error
             if face.protocol is None or error.missing or not error.param:

@@ -257,3 +257,37 @@ async def test_a_stop_sequence_is_told_of_an_answer_that_goes_on_at_another_mode
 async def test_a_client_may_add_its_base_to_that_of_its_settings(run: Behind) -> None:
     body = {"model": "chat", "max_tokens": 9, "messages": [USER]}
     assert (await run.post("/v1/v1/messages", body)).status_code == 200
+
+
+async def test_what_can_be_read_of_a_prompt_is_counted(run: Behind) -> None:
+    """A conversation may hold what the vendor's own tools did; what others have sealed does not get to it."""
+    used = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    thought = {"type": "thinking", "thinking": "hmm", "signature": "sb1.01234567.c2VhbA"}
+    turns = [USER, {"role": "assistant", "content": [thought, used, {"type": "text", "text": "word " * 300}]}, USER]
+    for target in ("claude", "chat"):
+        answer = await run.post("/v1/messages/count_tokens", {"model": target, "messages": turns})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["input_tokens"] >= 300
+    assert "sb1." not in json.dumps(run.asked("claude"))
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+@pytest.mark.parametrize("face", ["claude", "responses", "llama"])
+async def test_halves_of_a_character_are_put_together(run: Behind, face: str, field: str) -> None:
+    """Some servers cut a text between them; one whose other half never comes is replaced."""
+    pieces: list[dict[str, Any]] = [{field: "a\ud83d"}, {field: "\ude00b"}, {field: "\ud83d"}, {"content": "end\ud83d"}]
+    chunks = [{"choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    run.says("chat", stream=sse(*chunks, end, "[DONE]"))
+    asked = {"input": "hi"} if face == "responses" else {"messages": [USER], "max_tokens": 9}
+    told = events((await run.post(face, {"model": "chat", "stream": True, **asked})).content)
+    said = "".join(_told(event) for event in told)
+    assert said == "a😀b�end�"
+
+
+def _told(event: dict[str, Any]) -> str:
+    """What an event adds to the thinking or the text."""
+    if "message" in event and "created_at" in event:
+        return event["message"].get("thinking", "") + event["message"]["content"]
+    delta = event.get("delta", "")
+    return delta if isinstance(delta, str) else delta.get("text", delta.get("thinking", ""))
