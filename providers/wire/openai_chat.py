@@ -323,7 +323,7 @@ class ChatStreamWriter(StreamWriter):
         place = self._places.setdefault(index, len(self._places))
         return self._delta({"tool_calls": [{"index": place, **opaque}]})
 
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         out = b"".join(map(self._text_call, self._texts.values()))
         out += self._delta({}, _finish(self._finish, self._function_call))
         usage = told_usage(self._usage) if self._wants_usage else None
