@@ -10,12 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
-from providers.base import SpeaksProtocol
 from providers.errors import ErrorCode
 from providers.types import CompletionRequest
 from providers.wire.reading import BadRequest, Body
+from router.engine.request import speaks as is_spoken
 from router.gateway.faces.face import Face
 from router.plan.plan import Chain
 
@@ -73,11 +71,7 @@ def _cut(value: Any, steps: list[str | int]) -> Any:
 
 def speaks(router: Router, chain: Chain, face: Face, request: CompletionRequest) -> bool:
     """Say whether a target of the chain takes the client's own body."""
-    for target in chain.targets:
-        provider = router.provider_of(target)
-        if (
-            isinstance(provider, SpeaksProtocol)
-            and provider.wire(replace(request, model=target.model)) == face.protocol
-        ):
-            return True
-    return False
+    protocol = face.protocol
+    if protocol is None:
+        return False
+    return any(is_spoken(router.provider_of(target), target, request, protocol) for target in chain.targets)

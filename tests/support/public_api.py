@@ -24,6 +24,7 @@ from tests.support.paths import ROOT
 # What an app may import. Every other module is interior, whatever its name.
 PUBLIC = {
     "router": "the router",
+    "router.gateway": "the routes over HTTP, as an ASGI app",
     "router.testing": "virtual time for tests",
     "router.exporters.prometheus": "figures for Prometheus (extra `prometheus`)",
     "router.exporters.otel": "spans and metrics for OpenTelemetry (extra `otel`)",
