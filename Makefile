@@ -75,9 +75,11 @@ runs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare
+	$(BIN)/python -m benchmarks.gateways
 
 bench-quick: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare --quick
+	$(BIN)/python -m benchmarks.gateways --quick --rounds 3
 
 bench-micro: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

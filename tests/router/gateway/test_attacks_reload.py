@@ -25,7 +25,9 @@ WITHOUT_A = f"serve: {{keys: {{b: {{key: {OTHER}}}}}}}\n"
 @asynccontextmanager
 async def followed(path: Path, serve: str, provider: Held) -> AsyncIterator[tuple[int, Router]]:
     """A gateway on a file."""
-    async with _router(path, serve, provider) as router:
+    await asyncio.to_thread(path.write_text, FILE + serve)
+    router = Router.from_yaml(path, watch=False, providers={"fake": provider}, monitor=False)
+    async with router:
         server = Server(server_of(Gateway(router)), [Address("127.0.0.1", 0)])
         await server.start()
         try:
@@ -33,11 +35,6 @@ async def followed(path: Path, serve: str, provider: Held) -> AsyncIterator[tupl
         finally:
             await server.stop()
             server.abort()
-
-
-def _router(path: Path, serve: str, provider: Held) -> Router:
-    path.write_text(FILE + serve)
-    return Router.from_yaml(path, watch=False, providers={"fake": provider}, monitor=False)
 
 
 @pytest.fixture
