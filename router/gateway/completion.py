@@ -113,7 +113,7 @@ class Call:
 
     def _forwarded(self, headers: Headers) -> dict[str, str]:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
-        return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
+        return {name: value for name in self.serving.forward_headers if (value := _text(headers, name)) is not None}
 
     async def _plain(
         self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
@@ -188,10 +188,16 @@ def _in_header(name: str) -> str:
     return name if name.isascii() and name.isprintable() else quote(name, safe=_AS_IT_IS)
 
 
+def _text(headers: Headers, name: str) -> str | None:
+    """A header that can be sent on (RFC 9110, section 5.5); others are passed over."""
+    value = headers.get(name)
+    return value if value is None or (value.isascii() and value.isprintable()) else None
+
+
 def _session(headers: Headers, body: Body) -> str | None:
     """What the requests of one conversation have in common, by the client's word; None where it says nothing."""
     for name in _SESSION_HEADERS:
-        if value := headers.get(name):
+        if value := _text(headers, name):
             return value
     metadata: Any = body.get("metadata")
     value = body.get("prompt_cache_key") or (metadata.get("user_id") if isinstance(metadata, dict) else None)
