@@ -158,6 +158,15 @@ async def test_a_stream_of_messages_begins_with_what_the_prompt_costs(run: Behin
     assert told[1] >= told[0] + 700
 
 
+@pytest.mark.parametrize("target", ["chat", "claude", "llama"])
+async def test_arguments_that_a_client_has_read_are_arguments(run: Behind, target: str) -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "look", "arguments": {"at": "the sky"}}
+    empty = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": None, "content": None}
+    result = {"type": "function_call_output", "call_id": "c", "output": "x"}
+    body = await asked(run, "responses", {"model": target, "input": [USER, empty, call, result]})
+    assert "the sky" in json.dumps(body)
+
+
 NATIVE: list[tuple[str, dict[str, Any]]] = [
     (
         "responses",
