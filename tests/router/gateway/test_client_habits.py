@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from providers.sealed_ids import digest_of
 from tests.support.native import MESSAGES, OLLAMA, RESPONSES, http, sse
 from tests.support.vendors_behind import Behind, behind, events
 
@@ -271,13 +272,15 @@ async def test_a_client_may_add_its_base_to_that_of_its_settings(run: Behind) ->
 async def test_what_can_be_read_of_a_prompt_is_counted(run: Behind) -> None:
     """A conversation may hold what the vendor's own tools did; what others have sealed does not get to it."""
     used = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
-    thought = {"type": "thinking", "thinking": "hmm", "signature": "sb1.01234567.c2VhbA"}
-    turns = [USER, {"role": "assistant", "content": [thought, used, {"type": "text", "text": "word " * 300}]}, USER]
+    digests = digest_of("claude/m-claude"), "01234567"
+    own, others = ({"type": "thinking", "thinking": "hmm", "signature": f"sb1.{digest}.c2Vh"} for digest in digests)
+    turns = [USER, {"role": "assistant", "content": [own, others, used, {"type": "text", "text": "word " * 300}]}, USER]
     for target in ("claude", "chat"):
         answer = await run.post("/v1/messages/count_tokens", {"model": target, "messages": turns})
         assert answer.status_code == 200, answer.text
         assert answer.json()["input_tokens"] >= 300
     assert "sb1." not in json.dumps(run.asked("claude"))
+    assert json.dumps(run.asked("claude")).count('"signature": "c2Vh"') == 1
 
 
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
