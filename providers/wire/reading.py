@@ -147,9 +147,10 @@ def number(body: Body, name: str) -> float | None:
 
 
 def count(body: Body, name: str) -> int | None:
+    """A number from 1 on; some servers take others for no limit."""
     value = integer(body, name)
     if value is not None and value < 1:
-        raise BadRequest(f"{name}: a positive integer is expected", name)
+        raise unsupported("a positive integer is expected", name)
     return value
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
 from providers.wire.reading import Body, decode_body
@@ -67,22 +68,16 @@ class Call:
         raw = await asked.read(self.serving.max_body)
         body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
-        request, untranslatable = read_body(self.face, body)
+        untranslatable: ProviderError | None
+        request, readable, untranslatable = read_body(self.face, body)
         self.record.asks(request.model)
         route = self.record.route = self.route_of(request.model)
-        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
-            raise untranslatable
         idle = self.face.without_model(body, head)
         if idle is not None:
             return json_answer(idle, headers=self.face.id_headers(self.ident))
-        native = None
-        if self.face.protocol is not None:
-            needed = "" if untranslatable is None else untranslatable.message
-            native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
+        # Whose request it is; nothing of that goes to a vendor.
         request = replace(
             request,
-            native=native,
-            # Whose request it is; nothing of that goes to a vendor.
             caller=self.client.name,
             namespace=self.client.namespace,
             affinity=_session(asked.headers, body),
@@ -90,12 +85,21 @@ class Call:
         )
         if is_sealed:
             request = self.envelopes.opened(request, self.plan, self.router.chain(route))
-        validate(request)
+        try:
+            validate(request)
+        except ProviderError as error:  # a vendor of the same protocol may have other rules, and half of the talk
+            untranslatable = untranslatable or error
+        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
+            raise untranslatable
+        if self.face.protocol is not None:
+            needed = "" if untranslatable is None else untranslatable.message
+            native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
+            request = replace(request, native=native)
         admitted = admit(self.router.clients, self.client, request)
-        if self.face.wants_stream(body):
-            return await self._stream(request, route, body, head, admitted)
+        if self.face.wants_stream(readable):
+            return await self._stream(request, route, readable, head, admitted)
         with admitted:
-            return await self._plain(request, route, body, head, admitted)
+            return await self._plain(request, route, readable, head, admitted)
 
     def route_of(self, model: str) -> str:
         """Return what a client's name for a model leads to; raises Refused when it is nothing for this client."""
@@ -131,7 +135,9 @@ class Call:
             if self.router.chain(route).on_stream_break == "continue":
                 request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
             stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
-            writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
+            writing = StreamWriting(
+                self.face, stream, request, body, head, self.sealing, expose=self.serving.expose_errors
+            )
             answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
             self.record.streamed = True
             await answer.first()

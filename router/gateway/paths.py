@@ -24,8 +24,8 @@ What: TypeAlias = Literal["complete", "count", "models", "tags", "show", "ps", "
 
 HEALTH = frozenset({"healthz", "readyz"})
 
-# What comes before a path of OpenAI's or Anthropic's.
-_BASES = ("/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
+# What comes before a path of OpenAI's or Anthropic's; twice where a client adds its own to that of its base URL.
+_BASES = ("/v1/v1/", "/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
 # path below the base: the method, what it asks, and in which protocol
 PATHS: Mapping[str, tuple[str, What, Face]] = {
     "chat/completions": ("POST", "complete", CHAT),

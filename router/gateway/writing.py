@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from providers.types import CompletionResponse, StreamChunk
+from providers.tokens import estimated_prompt
+from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from providers.wire.reading import Body
 from providers.wire.writing import Head, StreamWriter, encode
 from router.engine.stream import RouterStream
@@ -20,7 +22,8 @@ class StreamWriting:
     """Gives the bytes of each chunk. The writer is made at the first, when it is known who answers.
 
     Args:
-        body: what the client asked.
+        request: what the client asked.
+        body: the same, in its own words.
         head: what the answer says of itself, but for the model.
         sealing: gives what closes the envelopes of an answer.
         expose: tell errors with the vendor's own words.
@@ -30,6 +33,7 @@ class StreamWriting:
         self,
         face: Face,
         stream: RouterStream,
+        request: CompletionRequest,
         body: Body,
         head: Head,
         sealing: Callable[[CompletionResponse], Sealing],
@@ -40,6 +44,7 @@ class StreamWriting:
         self._sealing_of = sealing
         self._expose = expose
         self._stream = stream
+        self._request = request
         self._body = body
         self._head = head
         self._loop = asyncio.get_running_loop()
@@ -73,14 +78,17 @@ class StreamWriting:
         if not self._face.keeps_name:
             return data
         # In a text its quotes would be escaped: this is the field alone.
-        named = encode(self._stream.response.model), encode(self._body["model"])
-        return data.replace(b'"model":' + named[0], b'"model":' + named[1])
+        named = rb'("model"\s*:\s*)' + re.escape(encode(self._stream.response.model))
+        return re.sub(named, lambda found: found[1] + encode(self._body["model"]), data)
 
     def _written(self, writer: StreamWriter, chunk: StreamChunk) -> bytes:
         if chunk.tool_calls:
             chunk = self._sealed().chunk(chunk)
         data = writer.chunk(chunk)
-        return data + writer.end(seconds=self._loop.time() - self._began) if chunk.done else data
+        if not chunk.done:
+            return data
+        raw = self._stream.response.raw_finish_reason
+        return data + writer.end(seconds=self._loop.time() - self._began, raw_finish_reason=raw)
 
     def _sealed(self) -> Sealing:
         if self._sealing is None:
@@ -90,7 +98,10 @@ class StreamWriting:
     def _begin(self) -> StreamWriter:
         face, response = self._face, self._stream.response
         sealing = self._sealed()
-        head = replace(self._head, model=face.model_told(self._body, response.model))
+        model, prompt = face.model_told(self._body, response.model), None
+        if face.counts_first:  # vendors tell it last
+            prompt = estimated_prompt(self._request.messages, self._request.tools)
+        head = replace(self._head, model=model, input_tokens=prompt)
         self._writer = face.writer(self._body, head, lambda: sealing.thinking(self._stream.response))
         return self._writer
 

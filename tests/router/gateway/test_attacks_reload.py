@@ -25,7 +25,7 @@ WITHOUT_A = f"serve: {{keys: {{b: {{key: {OTHER}}}}}}}\n"
 @asynccontextmanager
 async def followed(path: Path, serve: str, provider: Held) -> AsyncIterator[tuple[int, Router]]:
     """A gateway on a file."""
-    path.write_text(FILE + serve)
+    await asyncio.to_thread(path.write_text, FILE + serve)
     router = Router.from_yaml(path, watch=False, providers={"fake": provider}, monitor=False)
     async with router:
         server = Server(server_of(Gateway(router)), [Address("127.0.0.1", 0)])
