@@ -195,5 +195,5 @@ def test_a_reload_says_what_follows_and_what_needs_a_restart() -> None:
         "key a removed",
         "callers without a key are let in from the next start on",
     )
-    assert differences(plan_of(key), plan_of("serve: {anonymous: true}\n"), {})[1] == "callers without a key are let in"
+    assert differences(plan_of(key), plan_of("serve: {anonymous: {}}\n"), {})[1] == "callers without a key are let in"
     assert differences(plan_of(), plan_of(key), {})[1] == "callers without a key are no longer let in"
