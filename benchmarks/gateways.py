@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks import gateway_peers, gateway_report
-from benchmarks.answers import STREAMED, TEXT
+from benchmarks.answers import TEXT, WORDS
 from benchmarks.compare import Worker, machine, say
 from benchmarks.gateway_peers import IN_PROCESS, KEY, Gateway
 from benchmarks.gateway_report import CASES
@@ -94,11 +94,21 @@ class Running:
 
 
 class Asker(asyncio.Protocol):
-    """One connection of a client that costs next to nothing: bytes out, and the answer searched for its end."""
+    """One connection of a client that costs next to nothing: bytes out, and the answer searched for its end.
 
-    def __init__(self, request: bytes, expected: list[bytes]) -> None:
+    Cores often share what they are made of, so that a busy client makes the gateway look slower: only the first answer
+    is looked at as a whole, of the others the parts are counted.
+
+    Args:
+        parts: what an answer has to hold.
+        mark: what it has to hold as often as there are parts.
+    """
+
+    def __init__(self, request: bytes, parts: list[bytes], mark: bytes) -> None:
         self._request = request
-        self._expected = expected
+        self._parts = parts
+        self._mark = mark
+        self._is_first = True
         self._data = bytearray()
         self._transport: asyncio.Transport
         self._done: asyncio.Future[None] | None = None
@@ -132,9 +142,12 @@ class Asker(asyncio.Protocol):
         self._done = asyncio.get_running_loop().create_future()
         self._transport.write(self._request)
         await self._done
-        body = bytes(self._data)
-        if not body.startswith(b"HTTP/1.1 200") or not all(part in body for part in self._expected):
-            raise ValueError(f"the answer is not the upstream's: {body[:300]!r}")
+        data = self._data
+        looked_for = self._parts if self._is_first else self._parts[-1:]
+        self._is_first = False
+        is_right = data.startswith(b"HTTP/1.1 200") and data.count(self._mark) == len(self._parts)
+        if not is_right or not all(part in data for part in looked_for):
+            raise ValueError(f"the answer is not the upstream's: {bytes(data[:300])!r}")
 
     def close(self) -> None:
         self._transport.close()
@@ -153,10 +166,14 @@ def request_of(path: str, model: str, *, stream: bool) -> bytes:
 
 async def ask_many(port: int, case: str, gateway: Gateway, times: int, at_once: int = AT_ONCE) -> None:
     """So many requests, by so many connections at once."""
-    expected = [TEXT.encode()] if case == "plain" else [word.encode() for word in STREAMED.split()]
+    parts, mark = [TEXT.encode()], TEXT.encode()
+    if case == "stream":
+        parts, mark = [word.encode() for word in WORDS], b" word"
     request = request_of(gateway.path, gateway.model, stream=case == "stream")
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(lambda: Asker(request, expected), "127.0.0.1", port) for _ in range(at_once)]
+    made = [
+        await loop.create_connection(lambda: Asker(request, parts, mark), "127.0.0.1", port) for _ in range(at_once)
+    ]
 
     async def some(asker: Asker) -> None:
         for _ in range(max(1, times // at_once)):

@@ -278,11 +278,6 @@ class MessagesStreamWriter(BlockWriter):
         return start + _event("content_block_stop", index=place)
 
     def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
-        """As in the base.
-
-        Args:
-            raw_finish_reason: the vendor's own word, which alone tells that a stop sequence came.
-        """
         out = self._close_all()
         usage = self._usage
         counts = {key: value for key, value in _usage(usage).items() if value is not None}

@@ -74,9 +74,12 @@ _PLACE = re.compile(r"[a-z_]+(\[\d+\]|\.[a-z_]+)*(?=: )")
 
 def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only OpenAI could answer."""
-    for name, check in _CHECKED.items():
-        if name in body:
-            check(body, name)
+    if (count(body, "n") or 1) != 1:
+        raise unsupported("one answer a request is given; ask several times", "n")
+    if body.get("audio") is not None:
+        raise unsupported("only text is answered", "audio")
+    if set(strings(body, "modalities")) - {"text"}:
+        raise unsupported("only text is answered", "modalities")
     fields: dict[str, Any] = {name: read(body, name) for name, read in _SAME.items() if name in body}
     if not _TOOLS.isdisjoint(body):
         fields.update(read_tools(body))
@@ -89,21 +92,6 @@ def read_request(body: Body) -> CompletionRequest:
         thinking=effort(body.get("reasoning_effort"), "reasoning_effort"),
         **fields,
     )
-
-
-def _check_number(body: Body, name: str) -> None:
-    if (count(body, name) or 1) != 1:
-        raise unsupported("one answer a request is given; ask several times", name)
-
-
-def _check_audio(body: Body, name: str) -> None:
-    if body[name] is not None:
-        raise unsupported("only text is answered", name)
-
-
-def _check_modalities(body: Body, name: str) -> None:
-    if set(strings(body, name)) - {"text"}:
-        raise unsupported("only text is answered", name)
 
 
 def wants_stream(body: Body) -> bool:
@@ -127,11 +115,6 @@ def _metadata(body: Body, name: str) -> dict[str, Any] | None:
 
 
 # Most requests have a few of these fields, so only those that are there are read.
-_CHECKED: dict[str, Callable[[Body, str], None]] = {
-    "n": _check_number,
-    "audio": _check_audio,
-    "modalities": _check_modalities,
-}
 _SAME: dict[str, Callable[[Body, str], Any]] = {
     **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), number),
     "stop": stops,
@@ -340,7 +323,7 @@ class ChatStreamWriter(StreamWriter):
         place = self._places.setdefault(index, len(self._places))
         return self._delta({"tool_calls": [{"index": place, **opaque}]})
 
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         out = b"".join(map(self._text_call, self._texts.values()))
         out += self._delta({}, _finish(self._finish, self._function_call))
         usage = told_usage(self._usage) if self._wants_usage else None

@@ -69,7 +69,7 @@ class Call:
         body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
         untranslatable: ProviderError | None
-        request, untranslatable = read_body(self.face, body)
+        request, readable, untranslatable = read_body(self.face, body)
         self.record.asks(request.model)
         route = self.record.route = self.route_of(request.model)
         idle = self.face.without_model(body, head)
@@ -96,10 +96,10 @@ class Call:
             native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
             request = replace(request, native=native)
         admitted = admit(self.router.clients, self.client, request)
-        if self.face.wants_stream(body):
-            return await self._stream(request, route, body, head, admitted)
+        if self.face.wants_stream(readable):
+            return await self._stream(request, route, readable, head, admitted)
         with admitted:
-            return await self._plain(request, route, body, head, admitted)
+            return await self._plain(request, route, readable, head, admitted)
 
     def route_of(self, model: str) -> str:
         """Return what a client's name for a model leads to; raises Refused when it is nothing for this client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -77,14 +78,17 @@ class StreamWriting:
         if not self._face.keeps_name:
             return data
         # In a text its quotes would be escaped: this is the field alone.
-        named = encode(self._stream.response.model), encode(self._body["model"])
-        return data.replace(b'"model":' + named[0], b'"model":' + named[1])
+        named = rb'("model"\s*:\s*)' + re.escape(encode(self._stream.response.model))
+        return re.sub(named, lambda found: found[1] + encode(self._body["model"]), data)
 
     def _written(self, writer: StreamWriter, chunk: StreamChunk) -> bytes:
         if chunk.tool_calls:
             chunk = self._sealed().chunk(chunk)
         data = writer.chunk(chunk)
-        return data + writer.end(seconds=self._loop.time() - self._began) if chunk.done else data
+        if not chunk.done:
+            return data
+        raw = self._stream.response.raw_finish_reason
+        return data + writer.end(seconds=self._loop.time() - self._began, raw_finish_reason=raw)
 
     def _sealed(self) -> Sealing:
         if self._sealing is None:

@@ -11,6 +11,7 @@ import pytest
 
 from providers import CompletionRequest, CompletionResponse, ErrorCode, FakeProvider, ProviderError
 from providers.fake import Reply, Step
+from providers.types import Usage
 from router import Router
 from router.testing import run
 from tests.support.idle import assert_idle
@@ -104,5 +105,29 @@ def test_a_target_that_leaves_and_returns_keeps_its_place_in_line(tmp_path: Path
                     answered[(await router.complete("chat", "hi")).provider] += 1
         assert answered["c"] == pytest.approx(30 * every / 3, abs=1)
         assert answered["a"] == pytest.approx(answered["b"], abs=1)
+
+    run(main())
+
+
+def test_a_budget_that_leaves_and_returns_knows_what_was_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, meanwhile by the calls that had begun with it, and no more."""
+    monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / "state"))
+    path = tmp_path / "routes.yaml"
+    there = (
+        "providers: {a: {kind: fake}}\nmodels: {x: {provider: a, id: m, price: {input: 10, output: 10}}}\n"
+        "routes: {chat: {targets: [x], budget: $1/d}}\n"
+    )
+    path.write_text(there)
+
+    async def main() -> None:
+        fake = answering("a", lambda: Reply("fine", delay=5.0, usage=Usage(1000, 1000)))
+        async with Router.from_yaml(path, env={}, watch=False, monitor=False, providers={"a": fake}) as router:
+            await router.complete("chat", "hi")
+            under_way = asyncio.create_task(router.complete("chat", "hi"))
+            await asyncio.sleep(1)
+            for text in (there.replace(", budget: $1/d", ""), there.replace("$1/d", "$1/h"), there):
+                await edit(router, path, text)
+            await under_way
+            assert router.spending[0].usd == pytest.approx(0.04)
 
     run(main())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.native import sse
+from tests.support.native import MESSAGES, OLLAMA, RESPONSES, http, sse
 from tests.support.vendors_behind import Behind, behind, events
 
 USER = {"role": "user", "content": "hi"}
@@ -176,6 +176,14 @@ NATIVE: list[tuple[str, dict[str, Any]]] = [
     ("llama", {"messages": [USER, {"role": "assistant", "tool_calls": [{"function": {"name": "a"}}]}, USER]}),
     ("chat", {"messages": [USER], "temperature": 3.5}),
     ("chat", {"messages": [USER], "max_tokens": -1}),
+    ("chat", {"messages": [USER], "reasoning_effort": "utmost"}),
+    ("chat", {"messages": [{"role": "critic", "content": "x"}, USER]}),
+    (
+        "claude",
+        {"messages": [USER], "max_tokens": 9, "thinking": {"type": "made_up"}, "tool_choice": {"type": "made_up"}},
+    ),
+    ("responses", {"input": "hi", "reasoning": {"effort": "utmost"}, "text": {"format": {"type": "made_up"}}}),
+    ("llama", {"messages": [USER], "think": "utmost", "format": "xml"}),
     ("chat", {"messages": [{"role": "assistant", "content": "x", "tool_calls": [{"id": "c", **FUNCTION}]}, USER]}),
 ]
 
@@ -202,3 +210,84 @@ async def test_others_are_passed_over_without_an_attempt() -> None:
         assert answer.headers["x-signalbox-attempts"] == "1"
         assert run.asked("responses")[0]["temperature"] == 0.5
         assert run.asked("claude") == []
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_what_the_vendor_refuses_of_it_is_told(run: Behind, stream: bool) -> None:
+    """A word that is newer than the gateway may be none at all."""
+    told = {"error": {"message": "think: no such word", "type": "invalid_request_error"}}
+    run.answers["chat"] = [http(json.dumps(told).encode(), status=400)]
+    body = {"model": "chat", "messages": [USER], "reasoning_effort": "utmost", "stream": stream}
+    answer = await run.post("chat", body)
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (400, "false")
+    assert "think: no such word" in answer.json()["error"]["message"]
+
+
+async def test_a_stream_that_breaks_is_told_also_where_its_request_is_read_in_part(run: Behind) -> None:
+    """What the writers of answers look at is what could be read."""
+    run.says("responses", stream=RESPONSES.stream.partition(b"event: response.output_item.done")[0])
+    body = {"model": "responses", "input": "hi", "tools": ["made_up"], "stream": True}
+    streamed = events((await run.post("responses", body)).content)
+    assert streamed[-1]["type"] == "response.failed"
+    assert run.asked("responses")[0]["tools"] == ["made_up"]
+
+
+@pytest.mark.parametrize("space", [b"", b" "], ids=["compact", "spaced"])
+async def test_ollamas_clients_read_the_name_that_they_asked_for(run: Behind, space: bytes) -> None:
+    """Servers in Python write JSON with spaces."""
+    lines = OLLAMA.stream.replace(b'"model": ', b'"model":' + space)
+    run.says("llama", stream=lines)
+    streamed = events((await run.post("llama", {"model": "llama:latest", "messages": [USER]})).content)
+    assert [event["model"] for event in streamed] == ["llama:latest"] * 3
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_a_stop_sequence_is_told_of_an_answer_that_goes_on_at_another_model(stream: bool) -> None:
+    """Such an answer is written anew, in the words of the vendor that ended it."""
+    chain = "{targets: [claude/m-claude], on_stream_break: continue}"
+    async with behind(f"routes:\n  any: {chain}\n") as run:
+        ended = MESSAGES.stream.replace(b'"stop_reason": "end_turn"', b'"stop_reason": "stop_sequence"')
+        run.says("claude", {**MESSAGES.answer, "stop_reason": "stop_sequence"}, ended if stream else None)
+        body = {"model": "any", "max_tokens": 9, "messages": [USER], "stop_sequences": ["x"], "stream": stream}
+        answer = await run.post("claude", body)
+    told = events(answer.content)[-2]["delta"] if stream else answer.json()
+    assert told["stop_reason"] == "stop_sequence"
+
+
+async def test_a_client_may_add_its_base_to_that_of_its_settings(run: Behind) -> None:
+    body = {"model": "chat", "max_tokens": 9, "messages": [USER]}
+    assert (await run.post("/v1/v1/messages", body)).status_code == 200
+
+
+async def test_what_can_be_read_of_a_prompt_is_counted(run: Behind) -> None:
+    """A conversation may hold what the vendor's own tools did; what others have sealed does not get to it."""
+    used = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    thought = {"type": "thinking", "thinking": "hmm", "signature": "sb1.01234567.c2VhbA"}
+    turns = [USER, {"role": "assistant", "content": [thought, used, {"type": "text", "text": "word " * 300}]}, USER]
+    for target in ("claude", "chat"):
+        answer = await run.post("/v1/messages/count_tokens", {"model": target, "messages": turns})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["input_tokens"] >= 300
+    assert "sb1." not in json.dumps(run.asked("claude"))
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+@pytest.mark.parametrize("face", ["claude", "responses", "llama"])
+async def test_halves_of_a_character_are_put_together(run: Behind, face: str, field: str) -> None:
+    """Some servers cut a text between them; one whose other half never comes is replaced."""
+    pieces: list[dict[str, Any]] = [{field: "a\ud83d"}, {field: "\ude00b"}, {field: "\ud83d"}, {"content": "end\ud83d"}]
+    chunks = [{"choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    run.says("chat", stream=sse(*chunks, end, "[DONE]"))
+    asked = {"input": "hi"} if face == "responses" else {"messages": [USER], "max_tokens": 9}
+    told = events((await run.post(face, {"model": "chat", "stream": True, **asked})).content)
+    said = "".join(_told(event) for event in told)
+    assert said == "a😀b�end�"
+
+
+def _told(event: dict[str, Any]) -> str:
+    """What an event adds to the thinking or the text."""
+    if "message" in event and "created_at" in event:
+        return event["message"].get("thinking", "") + event["message"]["content"]
+    delta = event.get("delta", "")
+    return delta if isinstance(delta, str) else delta.get("text", delta.get("thinking", ""))
