@@ -77,6 +77,8 @@ class Call:
         route = self.record.route = self.route_of(request.model)
         idle = self.face.without_model(body, head)
         if idle is not None:
+            if untranslatable is not None:
+                raise untranslatable  # there is no vendor to judge it
             return json_answer(idle, headers=self.face.id_headers(self.ident))
         # Whose request it is; nothing of that goes to a vendor.
         request = replace(
