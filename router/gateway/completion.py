@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
-from providers.wire.reading import Body, decode_body
+from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
 from router.gateway.envelopes import Envelopes, Sealing
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from router.engine.stream import RouterStream
     from router.router import Router
 
+_TOOLS = 1024  # of a request
 _AS_IT_IS = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # in a header
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
 _SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
@@ -70,10 +71,14 @@ class Call:
         head = Head(self.ident, "", time.time())
         untranslatable: ProviderError | None
         request, readable, untranslatable = read_body(self.face, body)
+        if len(request.tools) > _TOOLS:
+            raise BadRequest(f"tools: at most {_TOOLS:,} are taken", "tools")
         self.record.asks(request.model)
         route = self.record.route = self.route_of(request.model)
         idle = self.face.without_model(body, head)
         if idle is not None:
+            if untranslatable is not None:
+                raise untranslatable  # there is no vendor to judge it
             return json_answer(idle, headers=self.face.id_headers(self.ident))
         # Whose request it is; nothing of that goes to a vendor.
         request = replace(
