@@ -41,8 +41,6 @@ _HOLDERS = {
     "reasoning.encrypted": "data",
 }
 _FIELDS = frozenset({"thought_signature", "reasoning_opaque"})  # in whatever they stand: Gemini's and Copilot's
-# Bytes without any of these hold none.
-_WORDS = (b"signature", b"encrypted_content", b"redacted_thinking", b"reasoning.encrypted", b"reasoning_opaque")
 _PACKED = "~opaque"  # what ends a text of several fields; no base64 has it
 _GONE: Any = object()
 _decode = msgspec.json.Decoder().decode
@@ -78,7 +76,14 @@ def is_sealed(data: bytes) -> bool:
 
 def may_hold(data: bytes) -> bool:
     """Whether there may be opaque values in an answer of a vendor's; in most there are none, and they stay unread."""
-    return any(word in data for word in _WORDS)  # several times as fast as one pattern of them all
+    # Several times as fast as one pattern of them all.
+    return (
+        b"signature" in data
+        or b"encrypted_content" in data
+        or b"redacted_thinking" in data
+        or b"reasoning.encrypted" in data
+        or b"reasoning_opaque" in data
+    )
 
 
 def seal_response(response: CompletionResponse, ids: SealedIds | None = None) -> CompletionResponse:

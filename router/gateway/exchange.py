@@ -40,6 +40,11 @@ class Asked:
 class Body(Protocol):
     """A body that comes piece by piece. Whoever stops reading it closes it, which ends the vendor's call."""
 
+    @property
+    def ends(self) -> bool:
+        """Whether the piece that came last is the end of it; it may end without saying so."""
+        ...
+
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     async def aclose(self) -> None: ...

@@ -96,7 +96,7 @@ async def _respond(server: Connections, request: web.BaseRequest, answered: Answ
             response.force_close()
         await response.prepare(request)
         async for data in body:
-            await response.write(data)
+            await (response.write_eof(data) if body.ends else response.write(data))
         await response.write_eof()
     finally:
         await body.aclose()

@@ -15,6 +15,9 @@ from providers.types import StreamChunk
 from router.engine.stream import RouterStream
 
 _TOGETHER = 32 * 1024  # bytes that are enough for one write
+_TURNS = (
+    4  # of the loop, in which a stream that is whole has time to end: then its last bytes and its end are one write
+)
 _ROOM = 256 * 1024  # bytes that may wait for a client to read
 
 
@@ -42,6 +45,7 @@ class StreamBody:
         first_at: when its first bytes were there, by the loop's clock.
         error: what it failed with.
         finished: whether all of it was taken.
+        ends: whether what was taken last is the end of it.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class StreamBody:
         self.first_at: float | None = None
         self.error: Exception | None = None
         self.finished = False
+        self.ends = False
+        self._whole = False
         self._task = self._loop.create_task(self._read())
 
     async def first(self) -> bool:
@@ -93,7 +99,9 @@ class StreamBody:
             while True:
                 if self._ready:
                     await self._more()
-                    yield self._take()
+                    data = self._take()
+                    self.ends = self._task.done() and self.error is None
+                    yield data
                 elif self._task.done():
                     self.finished = True
                     if self.error is not None:
@@ -141,8 +149,9 @@ class StreamBody:
 
     async def _more(self) -> None:
         """Let what the vendor has sent already come along: it is read in small parts, a turn of the loop apart."""
-        size = 0
-        while size < self._size < _TOGETHER and not self._task.done():
+        size, turns = 0, _TURNS
+        while (size < self._size < _TOGETHER or (self._whole and turns)) and not self._task.done():
+            turns -= self._whole
             size = self._size
             await asyncio.sleep(0)
 
@@ -159,6 +168,8 @@ class StreamBody:
             async with self._stream as stream:
                 async for chunk in stream:
                     data = write(chunk)
+                    if chunk.done:
+                        self._whole = True
                     if not data:
                         continue
                     if not ready:
