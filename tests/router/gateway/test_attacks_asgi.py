@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from providers.fake import FakeProvider
+from router import Router
 from router.gateway import asgi
-from tests.router.gateway.test_asgi import router_of
-from tests.support.served import CHAT, question
+from tests.support.served import CHAT, FILE, question
 
 KEY, OTHER = "sb-0123456789abcdefghij", "sb-abcdefghijklmnopqrst"
 KEYS = f"{{keys: {{a: {{key: {KEY}}}, b: {{key: {OTHER}}}}}}}"
@@ -25,7 +26,8 @@ async def told(serve: str, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": CHAT, "query_string": b"", "client": ("127.0.0.1", 9)}
-    async with router_of(serve) as router:
+    fake = FakeProvider.scripted(name="fake")
+    async with Router.from_text(f"{FILE}serve: {serve}\n", providers={"fake": fake}, monitor=False) as router:
         await asgi(router)({**scope, "headers": [(b"host", b"localhost"), *headers]}, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"])
 
