@@ -87,16 +87,21 @@ def _share_id(settings: ProviderSettings) -> str:
     """
     url = urlsplit(settings.base_url or "")
     host = (url.hostname or "").rstrip(".")
+    callers = sorted((name.lower(), text) for name, text in settings.headers.items() if _names_caller(name))
+    is_known = settings.secret is not None or url.username is not None or bool(callers)
     is_here = settings.unix_socket is not None or host == "localhost" or _is_loopback(host)
-    shape = [
+    is_here = is_here or not (host or is_known)  # a kind's own default, which may be this machine
+    shape: list[Any] = [
         settings.kind,
         str(settings.options.get("dialect")),
         (url.username, url.password, host, url.port, url.path.rstrip("/")),
         settings.secret,
-        sorted((name.lower(), text) for name, text in settings.headers.items() if _names_caller(name)),
+        callers,
         settings.unix_socket,
         platform.node() if is_here else "",
     ]
+    if not is_known:  # whose calls they are, nothing tells but the provider's name
+        shape += [settings.name, sorted((name, repr(value)) for name, value in settings.options.items())]
     return digest(shape)
 
 

@@ -21,6 +21,7 @@ _FULL = 0.8  # used up so far: nobody overdraws
 _FORGOTTEN = 10.0  # seconds after which what was heard of a limit says nothing
 _MEMORY = 1.0  # seconds over which demand is smoothed
 _WEIGHT = 0.3
+_GRAINS = 4 * SLOTS  # parts of a period in which what is to be told is added up
 _ROUNDING = 1e-9
 
 
@@ -71,7 +72,7 @@ class SharedEntry(Entry):
 class Told:
     """What is told of a limit in one exchange, which may have to be repeated; times are the loop's.
 
-    `used` is by slot: its number on the loop's clock.
+    `used` is by part of the period: its number on the loop's clock.
     """
 
     __slots__ = ("_ask", "_length", "_used", "want")
@@ -79,13 +80,13 @@ class Told:
     def __init__(self, ask: Ask, used: dict[int, float]) -> None:
         self._ask = ask
         self._used = used
-        self._length = ask.period / SLOTS
+        self._length = ask.period / _GRAINS
         self.want = ask.want
 
     def ask(self, now: float) -> Ask:
         """Return it as it is told now. In doubt what was used counts as later, and what is given back as earlier."""
         ask = self._ask
-        ages = [(max(0.0, now - (slot + (units > 0)) * self._length), units) for slot, units in self._used.items()]
+        ages = [(max(0.0, now - (grain + (units > 0)) * self._length), units) for grain, units in self._used.items()]
         return Ask(ask.name, ask.amount, ask.period, ask.cap, ask.want, ask.charge, ask.left, tuple(ages))
 
 
@@ -117,7 +118,7 @@ class SharedRate:
         self._granted = self._spent = 0.0  # ever
         self._lots: deque[tuple[float, float]] = deque()  # until when, and `_granted` at its end
         self._until = -inf  # the end of the oldest
-        self._used: dict[int, float] = {}  # to be told, by slot
+        self._used: dict[int, float] = {}  # to be told, by grain
         self._charge = 0.0
         self._left: float | None = None
         self._asked = self._wished = self._demand = self._typical = self._low = 0.0
@@ -280,8 +281,8 @@ class SharedRate:
         want = 0 if leaving else self._wanted(now)
         if not (want or self._used or self._charge or self._left is not None):
             return None
-        oldest = floor((now - self.period) / self.period * SLOTS)
-        used = {slot: units for slot, units in self._used.items() if slot >= oldest and units}
+        oldest = floor((now - self.period) / self.period * _GRAINS)
+        used = {grain: units for grain, units in self._used.items() if grain >= oldest and units}
         charge, left = self._charge, self._left
         self._used, self._charge, self._left, self._wished = {}, 0.0, None, 0.0
         return Told(Ask(self._name, self.amount, self.period, self._cap, want, charge, left), used)
@@ -384,8 +385,8 @@ class SharedRate:
         self._until = self._lots[0][0] if self._lots else -inf
 
     def _count(self, at: float, units: float) -> None:
-        slot = floor(at / self.period * SLOTS)
-        self._used[slot] = self._used.get(slot, 0.0) + units
+        grain = floor(at / self.period * _GRAINS)
+        self._used[grain] = self._used.get(grain, 0.0) + units
 
     def _stands_in(self, now: float) -> Rate | None:
         """Return the rate that holds while the server is away; None where nothing is let through then."""
