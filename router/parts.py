@@ -112,6 +112,12 @@ class Parts:
             self._sharing = Sharing(self.engine)
             self._sharing.adopt(plan)
 
+    async def enter(self) -> None:
+        """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""
+        self.engine.enter_loop()
+        if self._sharing is not None:
+            await self._sharing.joined()
+
     def cached(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedRequests | None:
         """Return what answers a request out of the cache; None for one that goes past it."""
         if control == "use" and chain.cache is None:

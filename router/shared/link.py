@@ -44,14 +44,16 @@ class Link:
         rules: of the file; may be replaced at any time.
         report: told when the server is away (with why) or back (after how many seconds).
 
-    `processes` are those that share, as heard last; `tick` is the seconds between two exchanges.
+    `processes` are those that share, as heard last, 0 before the first reply, at which `heard` is set. `tick` is the
+    seconds between two exchanges.
     """
 
     def __init__(
         self, exchange: Exchange, rules: SharedRules, report: Callable[[Literal["away", "back"], str, float], None]
     ) -> None:
         self.rules = rules
-        self.processes = 1
+        self.processes = 0
+        self.heard = asyncio.Event()
         self.tick = 0.1
         self.away = False
         self._exchange = exchange
@@ -119,9 +121,9 @@ class Link:
 
     async def run(self) -> None:
         """Exchange whenever it is time, until cancelled."""
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
         while True:
-            while (now := loop.time()) < self._next:
+            while loop.time() < self._next:
                 self._awake.clear()
                 try:
                     async with asyncio.timeout_at(None if self._next == inf else self._next):
@@ -129,9 +131,11 @@ class Link:
                 except TimeoutError:
                     break
             self._next = inf
-            await self._once(now)
+            await self._once()
+            if task is not None and task.cancelling():  # a client may make another error of it
+                raise asyncio.CancelledError
 
-    async def _once(self, now: float, *, leaving: bool = False) -> None:
+    async def _once(self, *, leaving: bool = False) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._earliest = now + self.tick / 5
@@ -172,6 +176,7 @@ class Link:
         began = asked_at if not self._failures or silent_since is None else silent_since
         self._failures, self._unanswered = 0, None
         self.processes, self.tick = reply.processes, reply.tick
+        self.heard.set()
         rates = list(self._rates.values())
         if self._epoch and reply.epoch != self._epoch:
             self._lost_at = now
@@ -205,7 +210,7 @@ class Link:
     async def leave(self) -> None:
         """Give all back in one last exchange, and close the connection. The task has to be at its end."""
         if self._silent_since is None and self._number:
-            await self._once(asyncio.get_running_loop().time(), leaving=True)
+            await self._once(leaving=True)
         if self._alarm is not None:
             self._alarm.cancel()
         await self._exchange.aclose()

@@ -160,9 +160,10 @@ class SharedRate:
         return not self._line and self._granted - self._spent >= need and now < self._until
 
     def _may_overdraw(self, amount: float, now: float) -> bool:
-        if self._line or self._spent > self._granted or self._heard_at == -inf:
+        processes = self._link.processes
+        if self._line or self._spent > self._granted or not processes:
             return False
-        all_at_once = self._link.processes * amount <= self.amount * _OVERDRAFT
+        all_at_once = processes * amount <= self.amount * _OVERDRAFT
         return all_at_once and (self._fill < _FULL or now - self._heard_at > _FORGOTTEN)
 
     def _estimate(self, units: float, now: float) -> float:
@@ -300,7 +301,8 @@ class SharedRate:
         ready = 0.0
         if now - self._asked_at < max(self._life, self._link.tick):
             horizon = min(max(1.0, 2 * self._link.tick), self._life)
-            ready = min(max(self._typical, self._demand * horizon), self._cap)
+            most = self.amount * BURST / max(1, self._link.processes)  # so little is in the hands of all together
+            ready = min(max(self._typical, min(self._demand * horizon, most)), self._cap)
         self._low = ready / 2
         return max(0, ceil(max(self._lacking + ready, self._wished) - (self._granted - self._spent) - _ROUNDING))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Literal
 
 from router.cleanup import end_with
@@ -47,6 +48,13 @@ class Sharing:
         """Begin on a new loop; what was shared on another one is not any more."""
         self._link = self._task = None
         self.adopt(self._engine.plan)
+
+    async def joined(self) -> None:
+        """Wait for the first reply, as long as one may take: then it is known how many share."""
+        if self._link is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._link.rules.timeout):
+                    await self._link.heard.wait()
 
     def _join(self, rules: SharedRules) -> None:
         telemetry = self._engine.telemetry
