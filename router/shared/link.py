@@ -159,8 +159,7 @@ class Link:
             self._answered(reply, told, now, loop.time())
 
     def _failed(self, error: Exception, now: float) -> None:
-        seconds = self.rules.timeout
-        self._why = f"no reply within {seconds:g} s" if isinstance(error, TimeoutError) else str(error)
+        self._why = reason(error, self.rules)
         longest = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(self._failures, 10))
         self._failures += 1
         self._earliest = now + longest * self._rng.uniform(0.2, 1)
@@ -205,7 +204,7 @@ class Link:
         self.away = True
         for rate in list(self._rates.values()):
             rate.look_again()
-        self._report("away", self._why or f"no reply within {self.rules.timeout:g} s", 0.0)
+        self._report("away", self._why or reason(TimeoutError(), self.rules), 0.0)
 
     async def leave(self) -> None:
         """Give all back in one last exchange, and close the connection. The task has to be at its end."""
@@ -214,3 +213,10 @@ class Link:
         if self._alarm is not None:
             self._alarm.cancel()
         await self._exchange.aclose()
+
+
+def reason(error: Exception, rules: SharedRules) -> str:
+    """Say why there is no reply."""
+    if isinstance(error, TimeoutError):
+        return f"no reply within {rules.timeout:g} s"
+    return str(error) or type(error).__name__

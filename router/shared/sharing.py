@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from contextlib import suppress
 from typing import Literal
@@ -11,7 +12,8 @@ from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
-from router.shared.link import Exchange, Link
+from router.shared.exchange import Message
+from router.shared.link import Exchange, Link, reason
 from router.telemetry.events import shared_state_changed
 
 
@@ -81,6 +83,19 @@ async def _leave(link: Link, task: asyncio.Task[None] | None) -> None:
     task.cancel()
     await asyncio.wait([task])
     await link.leave()
+
+
+async def attempt(rules: SharedRules) -> str:
+    """Make one exchange that changes nothing; returns why there is no reply, "" when there is one."""
+    exchange = connect(rules)
+    try:
+        async with asyncio.timeout(rules.timeout):
+            await exchange.send(Message(secrets.token_urlsafe(9), 1, "", (), leaving=True))
+    except Exception as error:  # whatever it is, it is told
+        return reason(error, rules)
+    finally:
+        await exchange.aclose()
+    return ""
 
 
 def connect(rules: SharedRules) -> Exchange:
