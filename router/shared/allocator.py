@@ -81,6 +81,8 @@ class Allocator:
                     ring[slot % _RING] += units
         if ask.left is not None:
             arrival = max(arrival, now + max(0.0, ask.cap - ask.left) / rate)
+        if ask.cap >= ask.amount:
+            arrival = now  # a rate that is not smoothed: the ring alone says what is left
         used = 0.0
         for units in ring:  # not by sum(), which rounds less than the script does
             used += units

@@ -68,6 +68,7 @@ for index = 4, #KEYS do
   end
   at = at + 2 * used
   if left >= 0 then arrival = math.max(arrival, now + math.max(0, cap - left) / rate) end
+  if cap >= amount then arrival = now end -- a rate that is not smoothed: the ring alone says what is left
 
   local sum = 0
   for place = 1, SLOTS + 1 do sum = sum + ring[place] end

@@ -120,7 +120,13 @@ class Link:
     # --- the task
 
     async def run(self) -> None:
-        """Exchange whenever it is time, until cancelled."""
+        """Exchange whenever it is time, until cancelled; the connection ends with it."""
+        try:
+            await self._keep_up()
+        finally:
+            await self._exchange.aclose()
+
+    async def _keep_up(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         while True:
             while loop.time() < self._next:

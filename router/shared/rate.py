@@ -18,6 +18,7 @@ Away = Literal["share", "local", "refuse"]
 
 _OVERDRAFT = 0.1  # of a limit that all processes together may overdraw by one request each
 _FULL = 0.8  # used up so far: nobody overdraws
+_LOOK = 1.0  # seconds after which a limit that is used up is asked for again: others may give back
 _FORGOTTEN = 10.0  # seconds after which what was heard of a limit says nothing
 _MEMORY = 1.0  # seconds over which demand is smoothed
 _WEIGHT = 0.3
@@ -106,7 +107,7 @@ class SharedRate:
         *("amount", "per_second", "period", "_cap", "_link", "_name", "_stand_in", "__weakref__"),
         *("_line", "_lacking", "_lots", "_granted", "_spent", "_until", "_used", "_charge", "_left"),
         *("_asked", "_asked_at", "_wished", "_demand", "_typical", "_low", "_told_at", "_since"),
-        *("_fill", "_flow", "_heard_at", "_next_at"),
+        *("_fill", "_flow", "_heard_at", "_next_at", "_free_at"),
     )
 
     def __init__(self, name: str, allowance: Allowance, link: Server) -> None:
@@ -122,17 +123,20 @@ class SharedRate:
         self._charge = 0.0
         self._left: float | None = None
         self._asked = self._wished = self._demand = self._typical = self._low = 0.0
-        self._asked_at = self._told_at = self._heard_at = self._next_at = self._since = -inf
+        self._asked_at = self._told_at = self._heard_at = self._since = -inf
         self._fill = 0.0
         self._stand_in: Rate | None = None
+        self.amount = allowance.amount
         self.change(allowance.amount)
 
     def change(self, amount: float) -> None:
         """Take over another amount for the same period."""
+        self._fill = min(1.0, self._fill * self.amount / amount)
         self.amount = amount
         self.per_second = self._flow = amount / self.period
         self._cap = max(1.0, amount * BURST) if self.period == SMOOTHED else amount
         self._stand_in = None
+        self._free_at = self._next_at = -inf
 
     # --- what requests ask
 
@@ -167,7 +171,7 @@ class SharedRate:
         return all_at_once and (self._fill < _FULL or now - self._heard_at > _FORGOTTEN)
 
     def _estimate(self, units: float, now: float) -> float:
-        return max(self._link.expected(now), self._next_at - now, units / self._flow if self._fill >= 1 else 0.0)
+        return max(self._link.expected(now), self._free_at - now, units / self._flow if self._fill >= 1 else 0.0)
 
     def take(self, amount: float, now: float, at: float) -> SharedEntry:
         """Take an amount now, or wait in line for it where `wait` says so, with `at` as the time that it named."""
@@ -319,7 +323,10 @@ class SharedRate:
             flow = self._flow + _WEIGHT * (grant.got / seconds - self._flow)
             self._flow = min(self.per_second, max(fair, flow))
         self._fill, self._heard_at = grant.fill, now
-        self._next_at = now + max(grant.wait, self._link.tick) if grant.got < want else now
+        self._free_at = self._next_at = now
+        if grant.got < want:
+            self._free_at += grant.wait
+            self._next_at += max(min(grant.wait, _LOOK), self._link.tick)
         if grant.got:
             self._granted += grant.got
             self._lots.append((asked_at + self._life, self._granted))
