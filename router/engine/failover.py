@@ -383,12 +383,8 @@ async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed |
         return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
     if step.reserved is None:
         await asyncio.sleep(step.seconds)
-        return None
-    try:
+    else:
         await context.states.wait_for_limits(*step.reserved, step.seconds)
-    except BaseException:
-        context.states.give_back(*step.reserved, context.clock())
-        raise
     return None
 
 

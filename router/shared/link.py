@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 from router.config.units import Allowance
 from router.plan.rules import SharedRules
 from router.shared.exchange import Message, Reply
-from router.shared.rate import Away, SharedRate, Told
+from router.shared.rate import SharedRate
+from router.shared.told import Away, Told
 
 _IDLE = 1.0  # seconds between two exchanges of a process that asks for nothing
 _OVERDUE = 1.2  # timeouts after which the server counts as away

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from math import ceil, exp, floor, inf
-from typing import Literal, Protocol
 
 from router.config.units import Allowance
 from router.shared.exchange import SLOTS, Ask, Grant
-from router.state.limits import BURST, SMOOTHED, Entry, Rate
-
-Away = Literal["share", "local", "refuse"]
+from router.shared.told import GRAINS, Server, Told
+from router.state.any_rate import Entry
+from router.state.limits import BURST, SMOOTHED, Rate
 
 _OVERDRAFT = 0.1  # of a limit that all processes together may overdraw by one request each
 _FULL = 0.8  # used up so far: nobody overdraws
@@ -22,34 +21,7 @@ _LOOK = 1.0  # seconds after which a limit that is used up is asked for again: o
 _FORGOTTEN = 10.0  # seconds after which what was heard of a limit says nothing
 _MEMORY = 1.0  # seconds over which demand is smoothed
 _WEIGHT = 0.3
-_GRAINS = 4 * SLOTS  # parts of a period in which what is to be told is added up
 _ROUNDING = 1e-9
-
-
-class Server(Protocol):
-    """What a limit needs of the link to the server."""
-
-    processes: int
-    tick: float
-    away: bool
-
-    @property
-    def policy(self) -> Away:
-        """What holds while the server does not answer."""
-        ...
-
-    @property
-    def lease(self) -> float:
-        """The seconds that a lease lasts."""
-        ...
-
-    def ask(self, at: float) -> None:
-        """Exchange at this time (the loop's), or as soon after it as may be."""
-        ...
-
-    def expected(self, now: float) -> float:
-        """Return the seconds until the next reply."""
-        ...
 
 
 class SharedEntry(Entry):
@@ -68,27 +40,6 @@ class SharedEntry(Entry):
         self.needed = self.lacks = 0.0
         self.ready: asyncio.Future[None] | None = None
         self.stood_in: Entry | None = None
-
-
-class Told:
-    """What is told of a limit in one exchange, which may have to be repeated; times are the loop's.
-
-    `used` is by part of the period: its number on the loop's clock.
-    """
-
-    __slots__ = ("_ask", "_length", "_used", "want")
-
-    def __init__(self, ask: Ask, used: dict[int, float]) -> None:
-        self._ask = ask
-        self._used = used
-        self._length = ask.period / _GRAINS
-        self.want = ask.want
-
-    def ask(self, now: float) -> Ask:
-        """Return it as it is told now. In doubt what was used counts as later, and what is given back as earlier."""
-        ask = self._ask
-        ages = [(max(0.0, now - (grain + (units > 0)) * self._length), units) for grain, units in self._used.items()]
-        return Ask(ask.name, ask.amount, ask.period, ask.cap, ask.want, ask.charge, ask.left, tuple(ages))
 
 
 class SharedRate:
@@ -286,7 +237,7 @@ class SharedRate:
         want = 0 if leaving else self._wanted(now)
         if not (want or self._used or self._charge or self._left is not None):
             return None
-        oldest = floor((now - self.period) / self.period * _GRAINS)
+        oldest = floor((now - self.period) / self.period * GRAINS)
         used = {grain: units for grain, units in self._used.items() if grain >= oldest and units}
         charge, left = self._charge, self._left
         self._used, self._charge, self._left, self._wished = {}, 0.0, None, 0.0
@@ -394,7 +345,7 @@ class SharedRate:
         self._until = self._lots[0][0] if self._lots else -inf
 
     def _count(self, at: float, units: float) -> None:
-        grain = floor(at / self.period * _GRAINS)
+        grain = floor(at / self.period * GRAINS)
         self._used[grain] = self._used.get(grain, 0.0) + units
 
     def _stands_in(self, now: float) -> Rate | None:

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import takewhile
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from providers.transport.token_bucket import TokenBucket
 from router.config.units import Allowance
 from router.plan.rules import Limits
+from router.state.any_rate import AnyRate, Entry, Grain, Sharer
 
 SMOOTHED = 60.0  # seconds: the period of the rates that are smoothed
 BURST = 0.1  # of such a rate's allowance may go at once
@@ -20,75 +21,6 @@ _GRAINS = 128  # beyond those, parts of a period that are
 _FIRST_ANSWER = 500.0  # tokens reserved for an answer while none has been seen
 _WEIGHT = 0.2
 _ROUNDING = 1e-9
-
-
-class Grain:
-    """What was, or will be, taken in a small part of a period; all of it counts as taken at the last of its moments."""
-
-    __slots__ = ("amount", "at", "began")
-
-    def __init__(self, at: float) -> None:
-        self.began = self.at = at
-        self.amount = 0.0
-
-
-class AnyRate(Protocol):
-    """A rate in use: of this process alone (`Rate`), or one that processes share (`router.shared`)."""
-
-    amount: float
-    period: float
-    per_second: float
-
-    def change(self, amount: float) -> None:
-        """Take over another amount for the same period."""
-        ...
-
-    def wait(self, amount: float, now: float) -> float:
-        """Return the seconds until so much more may be taken; infinity where nobody knows."""
-        ...
-
-    def take(self, amount: float, now: float, at: float) -> Entry:
-        """Reserve an amount for a moment that `wait` allows."""
-        ...
-
-    def early(self, entry: Entry, now: float) -> float:
-        """Return the seconds that a reservation has to wait still."""
-        ...
-
-    def coming(self, entry: Entry) -> asyncio.Future[None] | None:
-        """Return what is done when a reservation may be looked at again; None where time alone tells."""
-        ...
-
-    def correct(self, entry: Entry, amount: float, now: float) -> None:
-        """Correct a reservation to what it turned out to be."""
-        ...
-
-    def used(self, now: float) -> float:
-        """Return how far it is used up: 0 is free, 1 and more is none left."""
-        ...
-
-    def tighten(self, left: float, now: float) -> bool:
-        """Take over how much the vendor says is left; False where that does not apply."""
-        ...
-
-
-class Sharer(Protocol):
-    """Makes the rates that processes share."""
-
-    def rate(self, share_id: str, kind: str, allowance: Allowance) -> AnyRate:
-        """Return the rate of "requests" or "tokens" that all have who share this id."""
-        ...
-
-
-class Entry:
-    """An amount that a call has taken, or will take, of a rate."""
-
-    __slots__ = ("amount", "grain", "rate")
-
-    def __init__(self, rate: AnyRate, amount: float, grain: Grain) -> None:
-        self.rate = rate
-        self.amount = amount
-        self.grain = grain
 
 
 class Rate:

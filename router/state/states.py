@@ -15,10 +15,11 @@ from weakref import WeakValueDictionary
 from router.cleanup import to_the_end
 from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key, Target
+from router.state.any_rate import Sharer
 from router.state.breaker import Breaker
 from router.state.guard import Guard, Refusal, TargetState
 from router.state.lease import Lease
-from router.state.limits import NOTHING, RateLimits, Reserved, Sharer
+from router.state.limits import NOTHING, RateLimits, Reserved
 from router.state.spending import Charge
 
 UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
@@ -281,15 +282,17 @@ class States:
     async def wait_for_limits(
         self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], seconds: float
     ) -> None:
-        """Wait so many seconds for what is reserved, or until it may be looked at again."""
-        guards = self.guards(target, key)
-        coming = [
-            future for guard, taken in zip(guards, reserved, strict=True) for future in guard.limits.coming(taken)
-        ]
-        if coming:
-            await asyncio.wait(coming, timeout=seconds)
-        else:
-            await asyncio.sleep(seconds)
+        """Wait so many seconds for what is reserved, or until it may be looked at again; given up, it is given back."""
+        pairs = zip(self.guards(target, key), reserved, strict=True)
+        coming = [future for guard, taken in pairs for future in guard.limits.coming(taken)]
+        try:
+            if coming:
+                await asyncio.wait(coming, timeout=seconds)
+            else:
+                await asyncio.sleep(seconds)
+        except BaseException:
+            self.give_back(target, key, reserved, asyncio.get_running_loop().time())
+            raise
 
     def give_back(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> None:
         """Give back the reservations of a call that was not made."""
