@@ -6,7 +6,7 @@ CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak shared-soak pictures runs agents
+.PHONY: faults soak shared-soak properties pictures runs agents
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -59,6 +59,10 @@ faults: $(VENV)/.dev
 agents: $(VENV)/.dev
 	$(BIN)/python -m tests.support.agents
 
+# The tests of properties, with a thousand examples each.
+properties: $(VENV)/.dev
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m hypothesis --timeout 3600
+
 # Twenty minutes of everything at once: faults, reloads, dashboards, streams that are left.
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.support.soak
@@ -75,9 +79,11 @@ runs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare
+	$(BIN)/python -m benchmarks.gateways
 
 bench-quick: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare --quick
+	$(BIN)/python -m benchmarks.gateways --quick --rounds 3
 
 bench-micro: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

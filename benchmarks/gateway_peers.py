@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from benchmarks import environments
 from benchmarks.answers import MODEL
+from benchmarks.worker import Setup
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "sk-benchmark-0123456789abcdef"
+IN_PROCESS = "Signalbox Router in the app"
 OURS = "Signalbox serve"
-PORTKEY_VERSION = "1.15.2"
+LITELLM = "LiteLLM proxy"
+PORTKEY = "Portkey gateway"
+PORTKEY_PACKAGES: dict[str, dict[str, str]] = {
+    "dependencies": {"@portkey-ai/gateway": "1.15.2"},
+    # With newer ones it answers each stream with 500 "Something went wrong" ("TypeError: immutable" in its log).
+    "overrides": {"@hono/node-server": "1.13.8"},
+}
 # Portkey takes its target from headers; others read past them. `custom_host` is set when it starts.
 PORTKEY_HEADERS: dict[str, str] = {"x-portkey-provider": "openai"}
 
@@ -28,7 +38,8 @@ Start = Callable[[str, int, Path, IO[str]], "subprocess.Popen[bytes]"]
 class Gateway:
     """One row of the table.
 
-    `start` is given the upstream's root, the port to listen on, a folder of its own, and where it may write.
+    `start` is given the upstream's root, the port to listen on, a folder of its own, and where it may write. `model`
+    and `path` are what it is asked for and where, `vendor` is the kind of its target.
     """
 
     name: str
@@ -36,6 +47,7 @@ class Gateway:
     install: Callable[[], None]
     model: str = "chat"
     path: str = "/v1/chat/completions"
+    vendor: str = "openai"
     is_ours: bool = False
 
 
@@ -48,12 +60,17 @@ def _nothing() -> None:
     """It is here already."""
 
 
-def _ours(upstream: str, port: int, folder: Path, log: IO[str]) -> subprocess.Popen[bytes]:
-    path = folder / "routes.yaml"
-    path.write_text(
-        f'providers:\n  p0: {{kind: openai, base_url: "{upstream}/ok/v1", api_key: k}}\n'
+def routes_of(upstream: str, vendor: str) -> str:
+    """Our routes.yaml, with one target of a vendor's kind."""
+    return (
+        f'providers:\n  p0: {{kind: {vendor}, base_url: "{Setup(upstream, vendor=vendor).url()}", api_key: k}}\n'
         f"routes:\n  chat: {{targets: [p0/{MODEL}]}}\nserve:\n  keys: {{bench: {{key: {KEY}}}}}\n"
     )
+
+
+def _ours(upstream: str, port: int, folder: Path, log: IO[str], *, vendor: str) -> subprocess.Popen[bytes]:
+    path = folder / "routes.yaml"
+    path.write_text(routes_of(upstream, vendor))
     command = [sys.executable, "-m", "router.cli", "serve", str(path), "--listen", f"127.0.0.1:{port}"]
     return _run(command, folder, log, PYTHONPATH=str(ROOT), SIGNALBOX_RUNTIME_DIR=str(folder / "run"))
 
@@ -91,19 +108,26 @@ def _portkey(upstream: str, port: int, folder: Path, log: IO[str]) -> subprocess
 
 def _install_portkey() -> None:
     place = environments.folder() / "portkey"
-    if (place / "node_modules" / "@portkey-ai" / "gateway").exists():
+    stamp, wanted = place / "installed.json", json.dumps(PORTKEY_PACKAGES)
+    if stamp.exists() and stamp.read_text() == wanted:
         return
-    place.mkdir(parents=True, exist_ok=True)
-    package = f"@portkey-ai/gateway@{PORTKEY_VERSION}"
-    done = subprocess.run(
-        ["npm", "install", "--no-fund", "--no-audit", "--prefix", str(place), package], capture_output=True, text=True
-    )
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    (place / "package.json").write_text(wanted)
+    done = subprocess.run(["npm", "install", "--no-fund", "--no-audit"], cwd=place, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"npm: {(done.stderr.strip().splitlines() or ['it failed'])[-1][:200]}")
+    stamp.write_text(wanted)
+
+
+def _of_ours(name: str, vendor: str, path: str) -> Gateway:
+    return Gateway(name, partial(_ours, vendor=vendor), _nothing, path=path, vendor=vendor, is_ours=True)
 
 
 GATEWAYS = (
-    Gateway(OURS, _ours, _nothing, is_ours=True),
-    Gateway("LiteLLM proxy", _litellm, _install_litellm),
-    Gateway("Portkey gateway", _portkey, _install_portkey, model=MODEL),
+    _of_ours(OURS, "openai", "/v1/chat/completions"),
+    _of_ours(f"{OURS}, Anthropic to Anthropic", "anthropic", "/v1/messages"),
+    _of_ours(f"{OURS}, chat to Anthropic", "anthropic", "/v1/chat/completions"),
+    Gateway(LITELLM, _litellm, _install_litellm),
+    Gateway(PORTKEY, _portkey, _install_portkey, model=MODEL),
 )

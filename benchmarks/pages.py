@@ -67,9 +67,17 @@ def renew(told: dict[str, Any], root: Path = ROOT) -> None:
     """
     parts = {"docs/performance.md": text_of(told), "README.md": sentence(told["results"])}
     for name, part in parts.items():
-        page = root / name
-        before, found, rest = page.read_text().partition(BEGIN)
-        _, closed, after = rest.partition(END)
-        if not (found and closed):
-            raise ValueError(f"{name} has no lines {BEGIN.strip()} and {END.strip()}")
-        page.write_text(f"{before}{BEGIN}\n{part}\n{END}{after}")
+        put(root / name, part)
+
+
+def put(page: Path, part: str, begin: str = BEGIN, end: str = END) -> None:
+    """Put a text between two marks of a page.
+
+    Raises:
+        ValueError: the page has lost them.
+    """
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{page.name} has no lines {begin.strip()} and {end.strip()}")
+    page.write_text(f"{before}{begin}\n{part}\n{end}{after}")

@@ -46,6 +46,11 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
     )
 
 
+def accepted(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
+    """A whole answer, `checked` and `clean`."""
+    return clean(checked(answer, request), request, scrub)
+
+
 def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
     """The answer, whose names are short and hold no secret that the vendor sends back."""
     told = {field: getattr(answer, field) for field in ("model", "id", "request_id", "raw_finish_reason")}

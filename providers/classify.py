@@ -19,6 +19,7 @@ from providers.error_waits import body_wait
 from providers.errors import ErrorCode, ProviderError
 from providers.scrub import scrub
 from providers.transport.headers import retry_after as retry_after_header
+from providers.transport.headers import vendors_time
 from providers.vendor_errors import CODES, IN_STREAM, MINIMAX, STATUSES, TEXTS, TYPES, WRONG_PATH
 
 __all__ = ["classify", "classify_payload", "error_in", "parse_json", "scrub"]
@@ -71,7 +72,7 @@ def classify_payload(
     text = fault.text
     code = _decide(fault, meant, text)
     window, prompt = numbers(fault, text) if code is ErrorCode.CONTEXT_LENGTH_EXCEEDED else (None, None)
-    now = time.time() if now is None else now
+    now = vendors_time(headers, time.time() if now is None else now)
     wait = retry_after_header(headers, now)
     if wait is None and code in _WAITED_FOR:
         wait = body_wait(fault, now)

@@ -7,6 +7,7 @@ comes back: for its maker, else it is dropped. A value without the prefix came f
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -41,17 +42,43 @@ _HOLDERS = {
 }
 _FIELDS = frozenset({"thought_signature", "reasoning_opaque"})  # in whatever they stand: Gemini's and Copilot's
 # Bytes without any of these hold none.
-_WORDS = re.compile(rb"signature|encrypted_content|redacted_thinking|reasoning\.encrypted|reasoning_opaque")
+_WORDS = (b"signature", b"encrypted_content", b"redacted_thinking", b"reasoning.encrypted", b"reasoning_opaque")
+_PACKED = "~opaque"  # what ends a text of several fields; no base64 has it
 _GONE: Any = object()
 _decode = msgspec.json.Decoder().decode
 
 
+def packed(opaque: dict[str, Any] | None) -> str | None:
+    """Sealed fields of a protocol as one text, for another that has a field for one; None where none is sealed."""
+    maker = _maker(None, opaque)
+    if maker is None:
+        return None
+    return f"sb1.{maker}.{base64.urlsafe_b64encode(encode_json(opaque)).decode()}{_PACKED}"
+
+
+def unpacked(value: str | None) -> dict[str, Any] | None:
+    """The fields that `packed` made a text of; None for all other texts."""
+    seal = _SEAL.match(value or "")
+    if value is None or seal is None or not value.endswith(_PACKED):
+        return None
+    try:
+        opaque = _decode(base64.urlsafe_b64decode(value[seal.end() :].removesuffix(_PACKED)))
+    except (ValueError, UnicodeError, RecursionError):
+        return None
+    return opaque if isinstance(opaque, dict) and _maker(None, opaque) == seal[1] else None
+
+
 def is_sealed(data: bytes) -> bool:
     """Whether there is an envelope of ours in a body."""
-    return _SEAL_BYTES.search(data) is not None
+    return b"sb1." in data and _SEAL_BYTES.search(data) is not None
 
 
 # --- out
+
+
+def may_hold(data: bytes) -> bool:
+    """Whether there may be opaque values in an answer of a vendor's; in most there are none, and they stay unread."""
+    return any(word in data for word in _WORDS)  # several times as fast as one pattern of them all
 
 
 def seal_response(response: CompletionResponse, ids: SealedIds | None = None) -> CompletionResponse:
@@ -103,13 +130,13 @@ def seal_body(body: dict[str, Any], origin: str, ids: SealedIds | None = None) -
 
 def seal_raw(raw: bytes, origin: str, ids: SealedIds | None = None) -> bytes:
     """Events of a stream as a vendor sent them (`StreamChunk.raw`); nearly all stay the same bytes, unread."""
-    if not _WORDS.search(raw):
+    if not may_hold(raw):
         return raw
     return b"\n".join(_sealed_line(line, origin, ids) for line in raw.split(b"\n"))
 
 
 def _sealed_line(line: bytes, origin: str, ids: SealedIds | None) -> bytes:
-    if not _WORDS.search(line):
+    if not may_hold(line):
         return line
     start = line.find(b"{")
     try:

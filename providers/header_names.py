@@ -11,11 +11,13 @@ _OF_THE_CONNECTION = frozenset(
     | {"proxy-connection", "proxy-authenticate", "proxy-authorization", "http2-settings", "content-encoding"}
 )
 # The names that vendors and gateways give to keys: `x-api-key`, `api-key`, `x-goog-api-key`, `x-auth-token`,
-# `ocp-apim-subscription-key`, `cf-access-client-secret`, … An `idempotency-key` is none.
+# `ocp-apim-subscription-key`, `cf-access-client-secret`, `helicone-auth`, `private-token`, …
+# An `idempotency-key` is none.
 _AUTHENTICATES = re.compile(
-    r"(?:^|-)(?:authori[sz]ation|authentication|cookie2?|credentials?|secret|password|jwt"
-    r"|(?:api|auth|access|secret|private|subscription|functions|master|virtual)-?key"
-    r"|(?:api|auth|access|bearer|id|refresh|security|session|authorization)-?token)$"
+    r"(?:^|-)(?:auth|authori[sz]ation|authentication|cookie2?|credentials?|secret|password|jwt"
+    r"|(?:api|auth|access|secret|private|subscription|functions|master|virtual|litellm)-?key"
+    r"|(?:api|auth|access|bearer|id|refresh|security|session|authorization)-?token"
+    r"|(?<!csrf-)(?<!xsrf-)(?<!page-)(?<!continuation-)token)$|^(?:x-)?key$"
 )
 
 

@@ -12,19 +12,18 @@ from contextlib import aclosing
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
-from providers.answers import checked, clean, finished
+from providers.answers import accepted, clean, finished
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
-from providers.lenient_json import as_dict, as_list, as_str
-from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translatable, with_headers
+from providers.model_list import names_of, next_page
+from providers.native import NativeDecoder, as_unsupported, check_translatable, native_body, ours, quotes, with_headers
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -200,14 +199,11 @@ class HttpProvider(ABC):
         path = self.models_path
         for _ in range(_PAGES):
             body = await self._ask("GET", path, None, request)
-            entries = as_list(as_dict(body).get("data")) or as_list(as_dict(body).get("models"))
-            ids = (as_str(entry.get("id") or entry.get("model")) for entry in map(as_dict, entries))
-            found |= {self._scrub.own(model[:NAME_CHARS]) for model in ids if model}
-            # Anthropic gives its models in pages.
-            more = as_dict(body).get("has_more") is True and as_str(as_dict(body).get("last_id"))
-            if not more:
+            found.update(map(self._scrub.own, names_of(body)))
+            more = next_page(body)
+            if more is None:
                 break
-            path = f"{self.models_path}?limit=1000&after_id={quote(more[:NAME_CHARS], safe='')}"
+            path = f"{self.models_path}?{more}"
         return tuple(sorted(found))
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest) -> Any:
@@ -290,8 +286,11 @@ class HttpProvider(ABC):
         native = self._native(request)
         if native is not None:
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
-        elif not says_words_alone(translatable(request)):
-            request = adapted(request, self.schema_rules)
+        else:
+            if request.native is not None:
+                check_translatable(request.native)
+            if not says_words_alone(request):
+                request = adapted(request, self.schema_rules)
         refusals = self._refused.get(request.model, ())
         edited = False  # what was said before was changed
         for repeats in range(_REPEATS + 1):
@@ -382,10 +381,10 @@ class HttpProvider(ABC):
             raise classify_payload(
                 body, None, response.headers, provider=self.name, model=request.model, now=time.time()
             ) from None
-        answer = clean(checked(answer, request), request, self._scrub)
+        answer = accepted(answer, request, self._scrub)
         if self._native(request) is not None:
             return replace(answer, native=not quotes(data, self.settings.secret))
-        back = None if says_words_alone(request) else way_back(request, self.schema_rules)
+        back = way_back(request, self.schema_rules) if answer.tool_calls else None  # it is the way of calls alone
         return answer if back is None else back.answer(answer)
 
     def _finished(self, error: ProviderError, request: CompletionRequest) -> ProviderError:

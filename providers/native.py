@@ -36,15 +36,14 @@ _decode = msgspec.json.Decoder().decode
 _LINE_END = ord("\n")  # a search for a number is several times as fast as one for a byte
 
 
-def translatable(request: CompletionRequest) -> CompletionRequest:
-    """The request, which is said in another protocol than its client's.
+def check_translatable(native: Native) -> None:
+    """Let a client's body be said in another protocol than its own.
 
     Raises:
-        ProviderError: UNSUPPORTED, its own body holds what no other protocol can say.
+        ProviderError: UNSUPPORTED, it holds what no other protocol can say.
     """
-    if request.native is not None and request.native.only_there:
-        raise ProviderError(ErrorCode.UNSUPPORTED, request.native.only_there)
-    return request
+    if native.only_there:
+        raise ProviderError(ErrorCode.UNSUPPORTED, native.only_there)
 
 
 def with_headers(request: CompletionRequest, own: Mapping[str, str]) -> CompletionRequest:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ _PIECE = 100_000  # characters; tiktoken's regular expression overflows its stac
 ESTIMATE_MARGIN = 0.35
 COUNTED_MARGIN = 0.1  # a model's own overhead for tools and reasoning, which its tokenizer does not tell
 IMAGE_TOKENS = 1_600  # an estimate at the upper end; the size of an image is not looked at
+_WIDE = re.compile("[\u2e80-\U0010ffff]+")
 _BYTES_PER_PAGE = 3_000
 _TOKENS_PER_PAGE = 1_500
 
@@ -76,6 +78,11 @@ def count_tokens(messages: Sequence[Message], model: str) -> TokenCount:
 def estimated(messages: Sequence[Message]) -> TokenCount:
     """A count without a tokenizer, which takes microseconds."""
     return TokenCount(_total(messages, estimate), False, "estimate", ESTIMATE_MARGIN)
+
+
+def estimated_prompt(messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+    """About what a prompt costs, which takes microseconds."""
+    return estimated(messages).tokens + tools_tokens(tools)
 
 
 def tools_tokens(tools: Sequence[Tool]) -> int:
@@ -128,7 +135,7 @@ def estimate(text: str) -> int:
     """Tokens of a text, without a tokenizer: one a wide character, else one for 3.5 characters or 4 bytes."""
     if text.isascii():
         return math.ceil(len(text) / 3.5)
-    wide = sum(1 for character in text if character >= "\u2e80")
+    wide = len(text) - len(_WIDE.sub("", text))
     rest = len(text) - wide
     rest_bytes = len(text.encode("utf-8", "surrogatepass")) - 3 * wide
     return wide + max(math.ceil(rest / 3.5), math.ceil(rest_bytes / 4))

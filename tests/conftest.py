@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,9 +18,10 @@ from router import Router
 from router.monitor.socket.paths import FOLDER
 from tests.support.vendors import VENDORS, routes
 
-# How fast the machine is decides no test.
-settings.register_profile("signalbox", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("signalbox")
+# How fast the machine is decides no test. `make properties` tries much more than there is time for in every run.
+for name, examples in (("usual", 40), ("long", 1000)):
+    settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 def pytest_collection_finish() -> None:

@@ -99,7 +99,9 @@ class Dialect(ABC):
     def wants_stream(self, body: Mapping[str, Any]) -> bool: ...
 
     @abstractmethod
-    def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
+    def plain(
+        self, body: Mapping[str, Any], request: CompletionRequest, response: CompletionResponse, head: Head
+    ) -> dict[str, Any]:
         """The body of a plain answer."""
 
     @abstractmethod

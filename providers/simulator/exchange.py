@@ -78,14 +78,16 @@ class Exchange:
         head = Head(self.ident, request.model, time.time(), answer.input_tokens)
         if self.dialect.wants_stream(body):
             return await self._stream(request, answer, self.dialect.writer(body, head, answer))
-        return await self._plain(request, answer, head)
+        return await self._plain(body, request, answer, head)
 
-    async def _plain(self, request: CompletionRequest, answer: Answer, head: Head) -> web.StreamResponse:
+    async def _plain(
+        self, body: dict[str, Any], request: CompletionRequest, answer: Answer, head: Head
+    ) -> web.StreamResponse:
         if self.knobs.error_after is not None and self.knobs.error_after <= len(answer.pieces):
             return self._error(request.model)
         await self._wait(self.knobs.first_token + len(answer.pieces) / self.knobs.tokens_per_second)
         said = answer.response(self.dialect.call_id(self.ident))
-        data = encode(self.dialect.plain(request, said, head))
+        data = encode(self.dialect.plain(body, request, said, head))
         if not self._strikes(self.knobs.cut_after, len(answer.pieces)) and not self._strikes(
             self.knobs.hang_after, len(answer.pieces)
         ):

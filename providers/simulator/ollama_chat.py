@@ -40,7 +40,9 @@ class OllamaChat(Dialect):
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return wire.wants_stream(body)
 
-    def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
+    def plain(
+        self, body: Mapping[str, Any], request: CompletionRequest, response: CompletionResponse, head: Head
+    ) -> dict[str, Any]:
         if not request.messages:
             return wire.render_load(head)
         return wire.render_response(response, head, seconds=seconds_of(response.usage))

@@ -41,7 +41,9 @@ class OpenAIChat(Dialect):
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return wire.wants_stream(body)
 
-    def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
+    def plain(
+        self, body: Mapping[str, Any], request: CompletionRequest, response: CompletionResponse, head: Head
+    ) -> dict[str, Any]:
         return wire.render_response(response, head)
 
     def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:

@@ -24,11 +24,13 @@ class OpenAIResponses(Dialect):
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return wire.wants_stream(body)
 
-    def plain(self, request: CompletionRequest, response: CompletionResponse, head: Head) -> dict[str, Any]:
-        return wire.render_response(response, head)
+    def plain(
+        self, body: Mapping[str, Any], request: CompletionRequest, response: CompletionResponse, head: Head
+    ) -> dict[str, Any]:
+        return wire.render_response(response, head, asked=dict(body))
 
     def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
-        return wire.ResponsesStreamWriter(head)
+        return wire.ResponsesStreamWriter(head, lambda: answer.thinking, asked=dict(body))
 
     def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error)

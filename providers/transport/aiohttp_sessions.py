@@ -16,6 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 from providers.transport.engine import KEEP_ALIVE
 
 _READ_BUFFER = 256 * 1024
+_AT_ONCE = 64 * 1024  # bytes that are read at once
 _MAX_HEADER = 64 * 1024
 _IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
@@ -95,6 +96,13 @@ class _Connection(ResponseHandler):
     def was_stale(self) -> bool:
         """Whether an earlier request used it as well, and this one got not a byte."""
         return self._requests > 1 and not self._heard
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # asyncio makes room for 256 KiB at each read, though what comes has some hundred bytes. So large a piece fits
+        # into no gap of a heap, which grows for it.
+        if hasattr(transport, "max_size"):
+            transport.max_size = _AT_ONCE
 
     def set_response_params(self, **params: Any) -> None:  # called before each request, in its task
         self._requests += 1

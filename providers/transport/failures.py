@@ -11,6 +11,8 @@ _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 _WANTS_CERTIFICATE = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
 
+_OLD = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "INSUFFICIENT_SECURITY")
+
 _CERTIFICATE = "; if it wants a certificate of its clients, see client_cert"
 
 SPEAKS_HTTP = "does the server speak plain HTTP? then base_url begins with http://"
@@ -42,7 +44,7 @@ def _system(error: BaseException) -> str | None:
     if error.errno:
         return os.strerror(error.errno).lower()
     if isinstance(error, ConnectionResetError):  # asyncio's, when a connection ends within the handshake
-        return f"the server broke off the handshake{_CERTIFICATE}"
+        return f"the server broke off the handshake{_CERTIFICATE}; older TLS than 1.2 is not spoken"
     return "every address of this name refuses" if "Multiple exceptions" in str(error) else None
 
 
@@ -54,5 +56,9 @@ def _tls(error: ssl.SSLError) -> str:
     name = error.reason or ""
     if any(word in name for word in _NO_TLS):
         return f"no TLS comes back; {SPEAKS_HTTP}"
-    hint = _CERTIFICATE if name.endswith(_WANTS_CERTIFICATE) else ""
+    hint = ""
+    if name.endswith(_WANTS_CERTIFICATE):
+        hint = _CERTIFICATE
+    elif name.endswith(_OLD):
+        hint = "; the server speaks an older TLS than 1.2 only, which is not safe any more"
     return f"TLS failed: {name.replace('_', ' ').lower() or 'the handshake broke off'}{hint}"

@@ -14,6 +14,7 @@ _GO_DURATION = re.compile(r"((\d{1,15}(\.\d{1,15})?)(ms|h|m|s))+")
 _GO_PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST = 366 * 86_400.0
+_ON_THE_WAY = 10.0  # seconds
 _EPOCH, _EPOCH_MS = 1e9, 1e12  # a plain number above these is a moment, not a duration
 
 # (remaining, reset) of each budget whose emptiness explains a 429.
@@ -65,6 +66,18 @@ def _moment(text: str) -> float | None:
     return when.timestamp()
 
 
+def vendors_time(headers: Mapping[str, str], now: float) -> float:
+    """Say what time it is by the clock by which a vendor names moments: that of its answer's `Date`, where the
+    machine's differs from it by more than the way takes (it was set wrong, or a laptop has just woken up).
+
+    Args:
+        headers: with lower-case names.
+        now: by the machine's clock, in epoch seconds.
+    """
+    told = _moment(headers.get("date", ""))
+    return now if told is None or abs(told - now) <= _ON_THE_WAY else told
+
+
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds until the vendor wants to be asked again, None when it does not say.
 
@@ -75,6 +88,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _NUMBER.fullmatch(milliseconds) and float(milliseconds) / 1000 <= _LONGEST:
         return float(milliseconds) / 1000
+    now = vendors_time(headers, now)
     if "retry-after" in headers:
         asked = parse_duration(headers["retry-after"], now)
         if asked is not None:
@@ -105,6 +119,7 @@ def remaining_quota(headers: Mapping[str, str], now: float) -> RemainingQuota | 
     """
     if TELLING.isdisjoint(headers):
         return None
+    now = vendors_time(headers, now)
     found: dict[str, float] = {}
     waits: list[float] = []
     for remaining, reset in _BUDGETS:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from providers.coerce import cache_mark, marked
+from providers.envelope import unpacked
 from providers.errors import ErrorCode
 from providers.lenient_json import as_json
 from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart, ToolCall
@@ -71,8 +72,8 @@ def read_turn(source: dict[str, Any]) -> list[Message]:
         else:
             parts.append(block)
             said += len(block.text) if isinstance(block, TextPart) else 0
-    if results and not (parts or calls or thinking):
-        return results
+    if (results or role == "system") and not (parts or calls or thinking):
+        return results  # a turn of the system without words changes settings alone
     return [*results, Message(role, tuple(parts), tuple(calls), tuple(thinking))]
 
 
@@ -163,8 +164,15 @@ def _shown(block: dict[str, Any]) -> Part:
     return part
 
 
+def _thinking(block: Body) -> ThinkingPart:
+    said, signature = text(block, "thinking") or "", text(block, "signature") or None
+    others = unpacked(signature)
+    return ThinkingPart(said, signature) if others is None else ThinkingPart(said, opaque=others)
+
+
 def _redacted(block: Body) -> ThinkingPart:
-    return ThinkingPart("", opaque={"type": block["type"], "data": required_text(block, "data")})
+    data = required_text(block, "data")
+    return ThinkingPart("", opaque=unpacked(data) or {"type": block["type"], "data": data})
 
 
 _ROLES = ("user", "assistant", "system")
@@ -173,10 +181,12 @@ _BLOCKS: dict[str, Callable[[Body], Part | ToolCall | Message]] = {
     "image": _image,
     "document": _document,
     "search_result": _search_result,
-    "thinking": lambda block: ThinkingPart(text(block, "thinking") or "", text(block, "signature") or None),
+    "thinking": _thinking,
     "redacted_thinking": _redacted,
     "tool_use": _tool_use,
     "tool_result": _result,
+    # What the client's own search found: the tool itself is among those of the request.
+    "tool_reference": lambda block: TextPart(f"Tool found: {required_text(block, 'tool_name')}"),
 }
 _SAID_BY = {
     "thinking": "assistant",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from providers.envelope import packed
 from providers.errors import ErrorCode, ProviderError
 from providers.turns import Piece, as_object, in_order
 from providers.types import (
@@ -28,6 +29,7 @@ from providers.wire.reading import (
     count,
     effort,
     flag,
+    integer,
     mapping,
     missing,
     number,
@@ -73,7 +75,8 @@ def read_request(body: Body, *, count_only: bool = False) -> CompletionRequest:
     turns = read_each(body, "messages", read_turn)
     if not turns:
         raise missing("messages")
-    limit = count(body, "max_tokens")
+    # With 0 a prompt is only read, to be in the vendor's cache; elsewhere 1 is the least.
+    limit = 1 if integer(body, "max_tokens") == 0 else count(body, "max_tokens")
     if limit is None and not count_only:
         raise missing("max_tokens")
     return CompletionRequest(
@@ -205,9 +208,15 @@ def _message(head: Head, usage: dict[str, Any]) -> dict[str, Any]:
 def _thinking_block(part: ThinkingPart) -> dict[str, Any] | None:
     if part.opaque is not None and part.opaque.get("type") == "redacted_thinking":
         return part.opaque
-    if not part.text and not part.signature:
-        return None  # sealed by another vendor
-    return {"type": "thinking", "thinking": part.text, "signature": part.signature or ""}
+    if part.text or part.signature:
+        return {"type": "thinking", "thinking": part.text, "signature": _signature(part)}
+    sealed = packed(part.opaque)
+    return {"type": "redacted_thinking", "data": sealed} if sealed else None
+
+
+def _signature(part: ThinkingPart) -> str:
+    """What goes back unread with thinking: its maker's signature, or what other vendors have in the place of one."""
+    return part.signature or packed(part.opaque) or ""
 
 
 def _stop(reason: FinishReason, raw: str | None) -> str:
@@ -252,8 +261,8 @@ class MessagesStreamWriter(BlockWriter):
         out = b""
         if block.key == "thinking":
             part = self._sealed(block)
-            if part is not None and part.signature:
-                delta = {"type": "signature_delta", "signature": part.signature}
+            if part is not None and (signature := _signature(part)):
+                delta = {"type": "signature_delta", "signature": signature}
                 out = _event("content_block_delta", index=block.place, delta=delta)
         elif block.key != "text" and not block.pieces:
             out = self._piece_of("{}")
@@ -269,11 +278,6 @@ class MessagesStreamWriter(BlockWriter):
         return start + _event("content_block_stop", index=place)
 
     def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
-        """As in the base.
-
-        Args:
-            raw_finish_reason: the vendor's own word, which alone tells that a stop sequence came.
-        """
         out = self._close_all()
         usage = self._usage
         counts = {key: value for key, value in _usage(usage).items() if value is not None}

@@ -355,7 +355,7 @@ class OllamaStreamWriter(StreamWriter):
             out += self._said({"role": "assistant", "content": "", "tool_calls": [call]})
         return out
 
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         last = _line(self.head, _SILENT, self._generate)
         return self._whole_calls(at_end=True) + _ndjson(last | _end(self._finish, self._usage, seconds))
 

@@ -7,11 +7,14 @@ DeepSeek's field for thinking, which most clients read.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Container
 from typing import Any
 
 from providers import coerce
+from providers.accumulate import parse_arguments
 from providers.errors import ErrorCode, ProviderError
-from providers.types import CompletionRequest, CompletionResponse, FinishReason, ToolCallDelta, Usage
+from providers.types import CompletionRequest, CompletionResponse, FinishReason, ToolCall, ToolCallDelta, Usage
+from providers.wire.chat_tools import as_function_call, read_tools
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -23,7 +26,6 @@ from providers.wire.reading import (
     mapping,
     missing,
     number,
-    objects,
     read_each,
     required_text,
     strings,
@@ -31,7 +33,9 @@ from providers.wire.reading import (
     unsupported,
     within,
 )
+from providers.wire.responses_items import custom_input
 from providers.wire.writing import (
+    Block,
     Head,
     StreamWriter,
     Upstream,
@@ -76,22 +80,17 @@ def read_request(body: Body) -> CompletionRequest:
         raise unsupported("only text is answered", "audio")
     if set(strings(body, "modalities")) - {"text"}:
         raise unsupported("only text is answered", "modalities")
+    fields: dict[str, Any] = {name: read(body, name) for name, read in _SAME.items() if name in body}
+    if not _TOOLS.isdisjoint(body):
+        fields.update(read_tools(body))
     newer_limit, limit = count(body, "max_completion_tokens"), count(body, "max_tokens")
     return CompletionRequest(
         model=required_text(body, "model"),
         messages=_messages(body),
-        **_tools(body),
         response_format=_response_format(body),
-        temperature=number(body, "temperature"),
-        top_p=number(body, "top_p"),
         max_tokens=limit if newer_limit is None else newer_limit,
-        stop=stops(body),
-        seed=integer(body, "seed"),
-        presence_penalty=number(body, "presence_penalty"),
-        frequency_penalty=number(body, "frequency_penalty"),
         thinking=effort(body.get("reasoning_effort"), "reasoning_effort"),
-        user=text(body, "user"),
-        metadata=mapping(body, "metadata") or None,
+        **fields,
     )
 
 
@@ -106,14 +105,24 @@ def wants_usage(body: Body) -> bool:
         return flag(options, "include_usage") is True
 
 
-def wants_function_call(body: Body) -> bool:
-    """Whether the client knows no tools yet, but `functions`: then one call is answered as `function_call`."""
-    return bool(body.get("functions")) and not body.get("tools")
-
-
-def stops(body: Body) -> tuple[str, ...]:
+def stops(body: Body, name: str = "stop") -> tuple[str, ...]:
     """The stop sequences; an empty one, which some forms send for none, stops nothing."""
-    return tuple(filter(None, strings(body, "stop")))
+    return tuple(filter(None, strings(body, name)))
+
+
+def _metadata(body: Body, name: str) -> dict[str, Any] | None:
+    return mapping(body, name) or None
+
+
+# Most requests have a few of these fields, so only those that are there are read.
+_SAME: dict[str, Callable[[Body, str], Any]] = {
+    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), number),
+    "stop": stops,
+    "seed": integer,
+    "user": text,
+    "metadata": _metadata,
+}
+_TOOLS = frozenset({"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"})
 
 
 def _messages(body: Body) -> Any:
@@ -130,13 +139,13 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         raise BadRequest(f"role: one of {', '.join(_ROLES)} is expected", "role")
     for name in ("name", "tool_call_id", "refusal", "reasoning_content"):
         text(message, name)
-    read_each(message, "tool_calls", _check_call)
+    calls = read_each(message, "tool_calls", as_function_call)
     content = message.get("content")
     for place, part in enumerate(content if isinstance(content, list) else ()):
         if isinstance(part, dict):
             with within(f"content[{place}]"):
                 _check_part(part)
-    return message
+    return {**message, "tool_calls": calls} if calls else message
 
 
 def _check_part(part: dict[str, Any]) -> None:
@@ -148,15 +157,6 @@ def _check_part(part: dict[str, Any]) -> None:
         with within("image_url"):
             text(image, "url")
             text(image, "detail")
-
-
-def _check_call(call: dict[str, Any]) -> None:
-    text(call, "id")
-    function = mapping(call, "function")
-    with within("function"):
-        text(function, "name")
-        if not isinstance(function.get("arguments"), str | dict | None):
-            raise BadRequest("arguments: a string is expected", "arguments")
 
 
 def _with_tools(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -172,45 +172,6 @@ def _with_tools(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             message = {**message, "tool_calls": [{"id": call_id, "type": "function", "function": call}]}
         found.append(message)
     return found
-
-
-def _tools(body: Body) -> dict[str, Any]:
-    given = read_each(body, "tools", _tool) or [
-        {"type": "function", "function": _function(function)} for function in objects(body, "functions")
-    ]
-    choice = body.get("tool_choice")
-    legacy = body.get("function_call")
-    if choice is None and legacy is not None:
-        choice = legacy.get("name") if isinstance(legacy, dict) else legacy
-    with about("tools"):
-        tools = coerce.coerce_tools(given)
-    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        with within("tool_choice"):
-            allowed = mapping(choice, "allowed_tools")
-            with within("allowed_tools"):
-                names = set(read_each(allowed, "tools", lambda tool: text(mapping(tool, "function"), "name")))
-        tools = tuple(tool for tool in tools if tool.name in names)
-        choice = allowed.get("mode")
-    with about("tool_choice"):
-        wanted = coerce.coerce_tool_choice(choice)
-    parallel = False if wants_function_call(body) else flag(body, "parallel_tool_calls")
-    return {"tools": tools, "tool_choice": wanted, "parallel_tool_calls": parallel}
-
-
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    function = mapping(tool, "function")
-    with within("function"):
-        _function(function)
-    return tool
-
-
-def _function(function: dict[str, Any]) -> dict[str, Any]:
-    """The function, whose fields have their types."""
-    text(function, "name")
-    text(function, "description")
-    mapping(function, "parameters")
-    flag(function, "strict")
-    return function
 
 
 def _response_format(body: Body) -> Any:
@@ -233,11 +194,14 @@ def _response_format(body: Body) -> Any:
 # --- the answer
 
 
-def render_response(response: CompletionResponse, head: Head, *, function_call: bool = False) -> dict[str, Any]:
+def render_response(
+    response: CompletionResponse, head: Head, *, function_call: bool = False, custom: Container[str] = ()
+) -> dict[str, Any]:
     """A plain answer.
 
     Args:
         function_call: write a call as `wants_function_call` tells.
+        custom: the tools whose calls are told as `custom_tools` tells.
     """
     message: dict[str, Any] = {"role": "assistant", "content": response.text, "refusal": None}
     thinking = "".join(part.text for part in response.thinking)
@@ -250,18 +214,21 @@ def render_response(response: CompletionResponse, head: Head, *, function_call: 
         message["function_call"] = {"name": call.name, "arguments": arguments_of(call)}
     elif response.tool_calls:
         message["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": arguments_of(call)},
-                **(call.opaque or {}),
-            }
+            {"id": call.id, **(_custom(call) if call.name in custom else _function(call)), **(call.opaque or {})}
             for call in response.tool_calls
         ]
     finish = _finish(response.finish_reason, function_call)
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     usage = told_usage(response.usage)
     return {**_head(head, "chat.completion"), "choices": [choice], **({"usage": usage} if usage else {})}
+
+
+def _function(call: ToolCall) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": call.name, "arguments": arguments_of(call)}}
+
+
+def _custom(call: ToolCall) -> dict[str, Any]:
+    return {"type": "custom", "custom": {"name": call.name, "input": custom_input(call)}}
 
 
 def _head(head: Head, kind: str) -> dict[str, Any]:
@@ -296,12 +263,17 @@ class ChatStreamWriter(StreamWriter):
     Args:
         usage: end with the usage, as `wants_usage` tells; all other chunks then say `usage: null`.
         function_call: write a call as `wants_function_call` tells.
+        custom: the tools whose calls are told as `custom_tools` tells: in one piece, at the end.
     """
 
-    def __init__(self, head: Head, *, usage: bool = False, function_call: bool = False) -> None:
+    def __init__(
+        self, head: Head, *, usage: bool = False, function_call: bool = False, custom: Container[str] = ()
+    ) -> None:
         super().__init__(head)
         self._wants_usage = usage
         self._function_call = function_call
+        self._custom = custom
+        self._texts: dict[int, Block] = {}  # calls of custom tools, by the call's index
         self._same = _head(head, "chat.completion.chunk")
         self._text = template(lambda mark: self._delta({"content": mark}))
         self._thought = template(lambda mark: self._delta({"reasoning_content": mark}))
@@ -326,6 +298,10 @@ class ChatStreamWriter(StreamWriter):
         if known is not None:
             return filled(known, delta.arguments)
         place = self._places.setdefault(delta.index, len(self._places))
+        if delta.index in self._texts or delta.name in self._custom:
+            block = self._texts.setdefault(delta.index, Block(delta.index, place, delta))
+            block.pieces.append(delta.arguments)
+            return b""
         if self._function_call and place > 0:
             return b""  # there is one
         self._arguments[delta.index] = template(lambda mark: self._delta(self._called(place, {"arguments": mark})))
@@ -337,14 +313,19 @@ class ChatStreamWriter(StreamWriter):
             return {"function_call": function}
         return {"tool_calls": [{"index": place, **beside, "function": function}]}
 
+    def _text_call(self, block: Block) -> bytes:
+        call = ToolCall(block.call_id, block.name, parse_arguments(block.text), block.text)
+        return self._delta({"tool_calls": [{"index": block.place, "id": call.id, **_custom(call)}]})
+
     def _opaque(self, index: int, opaque: dict[str, Any]) -> bytes:
         if self._function_call:
             return b""
         place = self._places.setdefault(index, len(self._places))
         return self._delta({"tool_calls": [{"index": place, **opaque}]})
 
-    def end(self, *, seconds: float | None = None) -> bytes:
-        out = self._delta({}, _finish(self._finish, self._function_call))
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
+        out = b"".join(map(self._text_call, self._texts.values()))
+        out += self._delta({}, _finish(self._finish, self._function_call))
         usage = told_usage(self._usage) if self._wants_usage else None
         if usage is not None:
             out += event({**self._same, "choices": [], "usage": usage})

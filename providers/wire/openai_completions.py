@@ -117,7 +117,7 @@ class CompletionStreamWriter(StreamWriter):
     def _call(self, delta: ToolCallDelta) -> bytes:
         return b""
 
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         out = self._piece("", _finish(self._finish))
         usage = told_usage(self._usage) if self._wants_usage else None
         if usage is not None:

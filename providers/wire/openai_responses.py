@@ -353,7 +353,7 @@ class ResponsesStreamWriter(BlockWriter):
         self._items.append(item)
         return self._event("response.output_item.done", output_index=place, item=item)
 
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         out = self._close_all()
         body = _response(self._begun, self._items, self._finish, self._usage)
         return out + self._event(f"response.{body['status']}", response=body)

@@ -108,50 +108,69 @@ def _no_json(word: str) -> NoReturn:
 # --- fields; null is the same as not there
 
 
-def _field(body: Body, name: str, kind: type[Value] | tuple[type, ...], what: str) -> Value | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise BadRequest(f"{name}: {what} is expected", name)
-    return value  # type: ignore[return-value]  # of one of the types, as just asked
+# A body has few of the fields that it may have: one that is not there, or is as it should be, costs no second call.
+
+
+def _wrong(name: str, what: str) -> BadRequest:
+    return BadRequest(f"{name}: {what} is expected", name)
 
 
 def text(body: Body, name: str) -> str | None:
-    return _field(body, name, str, "a string")
+    value = body.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong(name, "a string")
 
 
 def flag(body: Body, name: str) -> bool | None:
-    return _field(body, name, bool, "a boolean")
+    value = body.get(name)
+    if value is None or isinstance(value, bool):
+        return value
+    raise _wrong(name, "a boolean")
 
 
 def integer(body: Body, name: str) -> int | None:
     """JSON has one type of numbers: 1.0 is an integer."""
     value = body.get(name)
+    if value is None or type(value) is int:
+        return value
     if type(value) is float and value.is_integer():
         return int(value)
-    return _field(body, name, int, "an integer")
+    raise _wrong(name, "an integer")
 
 
 def number(body: Body, name: str) -> float | None:
-    return _field(body, name, (int, float), "a number")
+    value = body.get(name)
+    if value is None or type(value) is float or type(value) is int:
+        return value
+    raise _wrong(name, "a number")
 
 
 def count(body: Body, name: str) -> int | None:
+    """A number from 1 on; some servers take others for no limit."""
     value = integer(body, name)
     if value is not None and value < 1:
-        raise BadRequest(f"{name}: a positive integer is expected", name)
+        raise unsupported("a positive integer is expected", name)
     return value
 
 
 def mapping(body: Body, name: str) -> dict[str, Any]:
     """An object; empty where it is not there."""
-    return _field(body, name, dict, "an object") or {}
+    value = body.get(name)
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    raise _wrong(name, "an object")
 
 
 def objects(body: Body, name: str) -> list[dict[str, Any]]:
     """A list of objects; empty where it is not there."""
-    entries: list[Any] = _field(body, name, list, "a list") or []
+    entries = body.get(name)
+    if entries is None:
+        return []
+    if not isinstance(entries, list):
+        raise _wrong(name, "a list")
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise BadRequest(f"{name}[{place}]: an object is expected", f"{name}[{place}]")

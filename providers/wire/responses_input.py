@@ -9,13 +9,15 @@ from msgspec.structs import replace
 
 from providers import coerce
 from providers.accumulate import parse_arguments
+from providers.envelope import unpacked
 from providers.errors import ProviderError
-from providers.types import Message, Part, ThinkingPart, ToolCall
+from providers.types import Message, Part, TextPart, ThinkingPart, ToolCall
 from providers.wire.reading import (
     BadRequest,
     Body,
     mapping,
     missing,
+    objects,
     read_each,
     required_text,
     text,
@@ -44,6 +46,8 @@ class _Conversation:
             raise missing("type")
         if kind == "message":
             self._message(item)
+        elif kind == "agent_message":
+            self.messages.append(_of_an_agent(item))
         elif kind == "reasoning":
             self._think(_thought(item))
         elif kind in _CALLS:
@@ -123,6 +127,14 @@ def _content(item: Body, name: str) -> str | tuple[Part, ...]:
         raise BadRequest(message, message.partition(":")[0], code=error.code) from None
 
 
+def _of_an_agent(item: Body) -> Message:
+    """What one agent of Codex says to another; it may be encrypted, for OpenAI's models alone."""
+    said = [part for part in objects(item, "content") if part.get("type") != "encrypted_content"]
+    content = _content({"content": said}, "content")
+    parts = (TextPart(content),) if isinstance(content, str) else content
+    return Message("user", (TextPart(f"Message from agent {text(item, 'author') or ''}:"), *parts))
+
+
 def _thought(item: dict[str, Any]) -> ThinkingPart:
     """Reasoning; what is sealed goes back as it came."""
     said = "".join(
@@ -135,6 +147,9 @@ def _thought(item: dict[str, Any]) -> ThinkingPart:
         return ThinkingPart(said, signature=seal.removesuffix(SIGNATURE))
     if seal.endswith(REDACTED):
         return ThinkingPart(said, opaque={"type": "redacted_thinking", "data": seal.removesuffix(REDACTED)})
+    others = unpacked(seal)
+    if others is not None:
+        return ThinkingPart(said, opaque=others)
     is_own = (text(item, "id") or "").startswith(OWN_REASONING)
     return ThinkingPart(said, opaque={key: item[key] for key in item if key != "id"} if is_own else item)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.envelope import packed
 from providers.lenient_json import as_json
 from providers.types import ThinkingPart, ToolCall
 from providers.wire.responses_input import OWN_REASONING, REDACTED, SIGNATURE
@@ -40,7 +41,8 @@ def seal_of(part: ThinkingPart) -> dict[str, Any]:
         return {"encrypted_content": part.signature + SIGNATURE}
     if opaque.get("type") == "redacted_thinking":
         return {"encrypted_content": str(opaque.get("data")) + REDACTED}
-    return {}
+    others = packed(opaque)
+    return {"encrypted_content": others} if others else {}
 
 
 def sealed_item(item_id: str, part: ThinkingPart) -> dict[str, Any]:
@@ -64,11 +66,11 @@ def call_item(head: Head, place: int, call: ToolCall, tool: ClientTool | None, s
     if tool is not None and tool.namespace is not None:
         item["namespace"] = tool.namespace
     if kind == "custom":
-        return {"type": "custom_tool_call", "id": own_id("ctc", head, place), **item, "input": _custom_input(call)}
+        return {"type": "custom_tool_call", "id": own_id("ctc", head, place), **item, "input": custom_input(call)}
     return {"type": "function_call", "id": own_id("fc", head, place), **item, "arguments": arguments_of(call)}
 
 
-def _custom_input(call: ToolCall) -> str:
+def custom_input(call: ToolCall) -> str:
     """The text that a custom tool is called with; models that write it bare, not as `input`, mean the same."""
     given = call.arguments
     said = call.raw_arguments if given is None else given.get("input", given or "")

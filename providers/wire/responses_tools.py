@@ -114,14 +114,19 @@ def _offer(
     name = names.get(tool) or _unique(joined_name(tool.name, namespace), offered)
     described = text(source, "description") or ""
     parameters, strict = mapping(source, "parameters"), flag(source, "strict")
-    if kind == "custom":
-        grammar = mapping(source, "format").get("definition")
-        described += f"\n\nThe input follows this grammar:\n{grammar}" if grammar else ""
-        parameters = _INPUT
-    elif kind == "local_shell":
-        described, parameters = "Run a command in a shell, and get its output.", _SHELL
     names[tool] = name
+    if kind == "custom":
+        offered[name] = (tool, text_tool(name, described, mapping(source, "format").get("definition")))
+        return
+    if kind == "local_shell":
+        described, parameters = "Run a command in a shell, and get its output.", _SHELL
     offered[name] = (tool, Tool(name, described, parameters, strict))
+
+
+def text_tool(name: str, described: str | None, grammar: object) -> Tool:
+    """What models see of a tool that is called with a text."""
+    rule = f"\n\nThe input follows this grammar:\n{grammar}" if grammar else ""
+    return Tool(name, (described or "") + rule, _INPUT)
 
 
 def joined_name(name: str, namespace: str | None) -> str:

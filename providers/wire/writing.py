@@ -98,12 +98,18 @@ class StreamWriter(ABC):
         self.head = head
         self._finish: FinishReason = "unknown"
         self._usage = Usage()
+        self._halves: dict[
+            str, str
+        ] = {}  # of characters with which thinking or text ended: the next piece has the other
 
     def chunk(self, chunk: StreamChunk) -> bytes:
         """Raises ValueError on a chunk with which the answer begins anew."""
-        out = self._think(chunk.thinking) if chunk.thinking else b""
-        if chunk.text:
-            out += self._say(chunk.text)
+        thinking, text = chunk.thinking, chunk.text
+        if self._halves or "\ud800" <= text[-1:] <= "\udbff" or "\ud800" <= thinking[-1:] <= "\udbff":
+            thinking, text = self._whole("thinking", thinking, chunk), self._whole("text", text, chunk)
+        out = self._think(thinking) if thinking else b""
+        if text:
+            out += self._say(text)
         for delta in chunk.tool_calls:
             if delta.id or delta.name or delta.arguments or delta.opaque is None:
                 out += self._call(delta)
@@ -117,15 +123,26 @@ class StreamWriter(ABC):
             raise ValueError("a stream cannot tell its client that the answer begins anew")
         return out
 
+    def _whole(self, name: str, piece: str, chunk: StreamChunk) -> str:
+        """A piece without the half of a character at its end, which waits for the next piece of the answer."""
+        if not (chunk.thinking or chunk.text or chunk.tool_calls or chunk.done):
+            return ""
+        text = self._halves.pop(name, "") + piece
+        if not piece or chunk.done or not "\ud800" <= text[-1:] <= "\udbff":
+            return text
+        self._halves[name] = text[-1]
+        return text[:-1]
+
     @abstractmethod
     def start(self) -> bytes: ...
 
     @abstractmethod
-    def end(self, *, seconds: float | None = None) -> bytes:
+    def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         """The answer is whole; the finish reason and the usage are those that chunks told.
 
         Args:
             seconds: how long the answer took, which only Ollama's protocol tells.
+            raw_finish_reason: the vendor's own word, which alone tells Anthropic's clients of a stop sequence.
         """
 
     @abstractmethod

@@ -52,10 +52,11 @@ class Weighted:
     aside until they have all of it, since what is due moves while a weight does.
     """
 
-    __slots__ = ("_aside", "_ready", "_targets", "_time", "_waiting", "_weight")
+    __slots__ = ("_aside", "_gone", "_ready", "_targets", "_time", "_waiting", "_weight")
 
     def __init__(self) -> None:
         self._targets: Sequence[Target] = ()
+        self._gone: dict[str, float] = {}  # what is owed, in calls, to those that are not there, by name
         self._time = 0.0
         self._waiting: _Line = []  # by when they may begin
         self._ready: _Line = []  # those that may, by when they are due
@@ -97,12 +98,15 @@ class Weighted:
         return sorted(shares, key=lambda share: -share[1])
 
     def _line_up(self, targets: Sequence[Target]) -> None:
-        """Other targets, or other weights, from now on: who was there before is owed as much as it was."""
-        owed = self._owed()
+        """Other targets, or other weights, from now on: who was there before is owed as much as it was, and so is who
+        comes back. (Requests on an older plan have their own targets meanwhile.)
+        """
+        owed = self._gone | self._owed()
         total = sum(target.weight for target in targets if target.weight > 0)
         turns = [_Turn(each, each.weight / total, place) for place, each in enumerate(targets) if each.weight > 0]
         for turn in turns:
-            turn.begin = self._time - owed.get(turn.target.name, 0.0) / turn.part
+            turn.begin = self._time - owed.pop(turn.target.name, 0.0) / turn.part
+        self._gone = owed
         self._targets = targets
         self._waiting = [(turn.begin, turn.place, turn) for turn in turns]
         heapify(self._waiting)

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,13 +19,17 @@ from router.cli.terminal import echo
 from router.config import ConfigError, UnreadableFile
 
 if TYPE_CHECKING:
+    from router.config import LoadResult
+    from router.gateway.record import Record
     from router.gateway.workers import Place
     from router.plan.plan import Plan
     from router.plan.serving import Serving
     from router.router import Router
 
 CANNOT_LISTEN = 3
+_GOODBYE = 1.0  # seconds in which a terminal has to take the last lines
 _RELOAD = "signalbox.reload"
+_GARBAGE = 10_000  # objects
 
 
 @click.command("serve")
@@ -44,8 +48,11 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
     from router.plan.compile import compile_plan
 
     shows = sys.stderr.isatty() and not quiet
-    _log_to_stderr()
-    plan = compile_plan(valid_file(path))
+    _log_to_stderr(shows)
+    loaded = valid_file(path)
+    plan = compile_plan(loaded)
+    if shows:
+        _remarks(loaded)
     serving = _serving(plan.serving, addresses, workers)
     with _failures():
         if serving.workers == 1:
@@ -62,8 +69,7 @@ def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool) -> int:
 
     preload(plan, watched=True, monitored=True)
     process.check(serving)
-    gc.collect()
-    gc.freeze()  # what the workers share stays as it is
+    _collect_rarely()  # what the workers share stays as it is
     workers = Workers(serving.workers, serving.listen, _work, path, serving, shows)
     return workers.run(lambda listening: echo(banner(path, serving, listening), err=True) if shows else None)
 
@@ -82,11 +88,19 @@ def _work(place: Place, path: str, serving: Serving, shows: bool) -> None:
 
 def _serve(path: str, serving: Serving, shows: bool, place: Place | None = None) -> None:
     from router.cli.serve_lines import banner, request_line
+    from router.gateway.in_background import InBackground
     from router.gateway.process import Process
 
+    def show(records: Sequence[Record], dropped: int) -> int:
+        for number, record in enumerate(records):
+            try:
+                echo(request_line(record), err=True)
+            except OSError:  # the terminal is gone
+                return len(records) - number
+        return 0
+
     async def run() -> None:
-        observers = [lambda record: echo(request_line(record), err=True)] if shows else []
-        process = Process(router, serving, place=place, observers=observers)
+        process = Process(router, serving, place=place, observers=[lines.note] if lines else [])
         if place is not None:
             ready, number = place.ready, place.number
             await process.run(lambda _: ready.send(number))
@@ -94,8 +108,22 @@ def _serve(path: str, serving: Serving, shows: bool, place: Place | None = None)
             await process.run(lambda there: echo(banner(path, serving, there), err=True) if shows else None)
 
     router = _router(path)
+    lines = InBackground(show) if shows else None
+    _collect_rarely()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
+    if lines is not None:
+        lines.close(_GOODBYE)
+
+
+def _collect_rarely() -> None:
+    """Have Python look for garbage only in what comes from now on, and seldom: it took a tenth of the CPU.
+
+    Python's own first threshold is 700 objects, which one stream makes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -155,11 +183,23 @@ class _Lines(logging.Handler):
         if record.name == _RELOAD:  # it quotes the file and may have many errors; `signalbox check` tells them all
             message, _, more = message.partition("\n")
             message += " … (`signalbox check` tells all)" if more else ""
-        echo(f"signalbox: {message}", err=True)
+        try:
+            echo(f"signalbox: {message}", err=True)
+        except OSError:  # nobody reads it any more, which ends no request
+            self.handleError(record)
 
 
-def _log_to_stderr() -> None:
-    """Warnings of everybody, and what becomes of a changed file or certificate."""
+def _log_to_stderr(shows: bool) -> None:
+    """Warnings of everybody, and what becomes of a changed file or certificate; on a terminal a little more."""
     logging.basicConfig(level=logging.WARNING, handlers=[_Lines()])
-    for name in (_RELOAD, "signalbox.gateway"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger(_RELOAD).setLevel(logging.INFO)
+    logging.getLogger("signalbox.gateway").setLevel(logging.DEBUG if shows else logging.INFO)
+
+
+def _remarks(loaded: LoadResult) -> None:
+    """What is not as it may be meant, though it can be served."""
+    for diagnostic in loaded.diagnostics:
+        echo(diagnostic.render(), err=True)
+    if loaded.disabled:
+        left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
+        echo(f"left out, since a variable is not set: {left_out}", err=True)

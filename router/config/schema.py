@@ -109,7 +109,7 @@ class HedgePolicy(Section):
     after: HedgeDelay | None = key(
         "When to call the second: a duration, or p95 of the target's recent times to first token."
     )
-    max: Count | None = key("How many further targets one request may call.")
+    max: Count | None = key("How many further targets may be under way beside a slow one.")
     budget: Percent | None = key("Hedges, as a share of the route's requests.")
 
 

@@ -55,6 +55,8 @@ class ProviderPool:
             if key.settings is None:
                 raise ValueError(f"{key!r} was not made by a plan")
             provider = self._made[key.identity] = _create(key.settings)
+            if key.identity not in self._kept:  # of a request on an older plan, that waited while it was closed
+                self._close_when_idle(key.identity)
         return provider
 
     def under_way(self, plan: Plan) -> dict[str, int]:
@@ -69,11 +71,14 @@ class ProviderPool:
         """Close the providers of keys that the plan does not have, each when its last call has ended."""
         self._kept = plan.keys
         for identity in [identity for identity in self._made if identity not in self._kept]:
-            guard = self._guard(identity)
-            if guard is None or guard.limits.in_flight == 0:
-                self._retire(identity)
-            else:
-                guard.limits.on_idle = partial(self._retire, identity)
+            self._close_when_idle(identity)
+
+    def _close_when_idle(self, identity: str) -> None:
+        guard = self._guard(identity)
+        if guard is None or guard.limits.in_flight == 0:
+            self._retire(identity)
+        else:
+            guard.limits.on_idle = partial(self._retire, identity)
 
     def _retire(self, identity: str) -> None:
         if identity in self._kept:

@@ -63,12 +63,11 @@ def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Ou
             error = yield from _call(call, context, progress, may_hedge=True)
             if error is None:
                 return End()
-            if _is_final(error):
+            if is_final(error):
                 if not _is_named_later(context, tier_index, error):
                     return End(is_callers_fault=True)
                 break  # only a tier that names this code may go on
-    is_final = progress.last is not None and _is_final(progress.last)
-    return End(is_callers_fault=True) if is_final else None
+    return End(is_callers_fault=True) if progress.last is not None and is_final(progress.last) else None
 
 
 def hedge_after(context: RequestContext, target: Target) -> float | None:
@@ -106,9 +105,11 @@ def _call(
             call = replace(outcome.call or call, reserved=None, placed=False)
             outcome = yield call
             continue
-        progress.learn(outcome.call or call, outcome.error, context.clock())
+        failed = outcome.call or call
+        progress.learn(failed, outcome.error, context.clock())
         if not outcome.others:
             return outcome.error
+        under_way.remove(failed.target.identity)
         outcome = yield Stay()
     return None
 
@@ -149,7 +150,7 @@ def _hedge(context: RequestContext, progress: Progress, tier_index: int, under_w
 def _enters(tier_index: int, tier: Tier, progress: Progress) -> bool:
     """Say whether a tier serves now: the first, those that were entered, and those that what happened opens."""
     last = progress.last
-    if last is not None and _is_final(last):
+    if last is not None and is_final(last):
         return tier_index > 0 and serves(tier, progress.codes)
     if tier_index == 0 or tier_index in progress.entered:
         return True
@@ -158,7 +159,7 @@ def _enters(tier_index: int, tier: Tier, progress: Progress) -> bool:
     return serves(tier, progress.codes)
 
 
-def _is_final(error: ProviderError) -> bool:
+def is_final(error: ProviderError) -> bool:
     """Say whether no other target may have this request, unless a tier names the code."""
     return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
 
@@ -204,7 +205,7 @@ def _wait_and_call(context: RequestContext, progress: Progress) -> Generator[Ste
         error = yield from _call(call, context, progress)
         if error is None:
             return End()
-        if _is_final(error) and not _is_named_later(context, call.tier, error):
+        if is_final(error) and not _is_named_later(context, call.tier, error):
             return End(is_callers_fault=True)
         return None
     # While this one waited, others may have taken what was to be had, or somebody else have come back.

@@ -12,6 +12,8 @@ from itertools import islice
 from math import inf
 from typing import Any
 
+from msgspec.structs import replace
+
 from providers.base import Provider
 from providers.coerce import invalid
 from providers.spelling import did_you_mean
@@ -21,7 +23,7 @@ from router.balance.strategies import Balancers
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
-from router.engine.request import requirements_of
+from router.engine.request import requirements_of, speaks
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -85,6 +87,7 @@ class Engine:
             self.clients.adopt,
         ]
         self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
+        self.providers.adopt(plan)
         self.spending.adopt(plan)
         self.clients.adopt(plan)
 
@@ -133,10 +136,13 @@ class Engine:
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
+        needs = requirements_of(request, streaming=streaming)
+        if request.native is not None and request.native.only_there:
+            needs = replace(needs, foreign=self._foreign(chain, request, request.native.protocol))
         return RequestContext(  # by position: so many names would cost as much as all the rest here
             chain,
             request,
-            requirements_of(request, streaming=streaming),
+            needs,
             trace,
             self.telemetry.recorder(trace, request, now),
             self.states,
@@ -153,6 +159,14 @@ class Engine:
             hedge_budget,
             self.spending if self.spending.accounts else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
+        )
+
+    def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> frozenset[str]:
+        """Return the targets that do not speak a client's protocol."""
+        return frozenset(
+            target.identity
+            for target in chain.targets
+            if not speaks(self.providers.of(target, None), target, request, protocol)
         )
 
     def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:

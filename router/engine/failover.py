@@ -14,14 +14,14 @@ from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from providers.errors import CONSEQUENCES, ErrorCode, ProviderError, SignalboxError
+from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.harmless import harmless
 from providers.timeouts import NAMES, is_shorter
 from providers.types import CompletionResponse, Usage
 from router.cleanup import to_the_end
 from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
-from router.engine.decide import decide, hedge_after
+from router.engine.decide import decide, hedge_after, is_final
 from router.engine.eligibility import next_try
 from router.engine.steps import Call, End, Failed, Placed, Slow, Stay, Wait
 from router.errors import RouteExhausted, give_trace
@@ -249,9 +249,10 @@ class FailOver(Generic[T]):
                 return self._won(call, lease, task.result())
             except ProviderError as failure:
                 failed = self._failed(call, lease, failure)
-                if not racing or CONSEQUENCES[failure.code].fallback == "no":
+                if not racing or (is_final(failure) and not call.hedge):  # one of a hedge does not end the first
                     return failed
                 self._walk.send(replace(failed, others=True))
+                patience = after  # those that are left may be slow, too
 
     async def _drop(self, delivery: Delivery[T]) -> None:
         delivery.abandoned()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from providers.base import Provider, SpeaksProtocol
 from providers.coerce import (
     MessagesLike,
     coerce_messages,
@@ -114,11 +115,16 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
     )
 
 
+def speaks(provider: Provider, target: Target, request: CompletionRequest, protocol: str) -> bool:
+    """Say whether a target takes its client's own body, in this protocol."""
+    return isinstance(provider, SpeaksProtocol) and provider.wire(replace(request, model=target.model)) == protocol
+
+
 def _affinity(request: CompletionRequest) -> bytes:
     """Return what keeps requests at one target: the caller's word, else the beginning of the prompt."""
     if request.affinity is not None:
         return request.affinity.encode()
-    return request.messages[0].text[:_LEADING].encode()
+    return request.messages[0].text[:_LEADING].encode() if request.messages else b""
 
 
 def _connecting(request: CompletionRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
@@ -151,6 +157,6 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     if extra:
         changes["extra_body"] = {**extra, **(request.extra_body or {})}
     changed = replace(request, **changes)
-    if target.params:
+    if target.params and not (changed.native and changed.native.only_there):
         validate(changed)  # what the file adds was not in the request that was checked
     return changed

@@ -192,7 +192,7 @@ class LiveStream:
         )
         try:
             return await failover.deliver(truncated)
-        except RouteExhausted as nothing_left:
+        except (RouteExhausted, ProviderError) as nothing_left:  # a request to go on may be one that no vendor takes
             interrupted.partial = partial
             raise interrupted from nothing_left
 

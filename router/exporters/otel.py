@@ -89,12 +89,14 @@ class _Spans:
     def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None:
         """Make the spans, and record the request."""
         begin, request_trace = self._nanoseconds(recorder.began), recorder.trace
+        # A stream that broke is in a trace twice, when it began and when it broke: it was one call.
+        attempts = {(each.target, each.at, each.key): each for each in request_trace.attempts}
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.request.model": request_trace.route,
             "signalbox.route": request_trace.route,
             "signalbox.revision": request_trace.revision,
-            "signalbox.attempts": len(request_trace.attempts),
+            "signalbox.attempts": len(attempts),
             **self._result(recorder, response),
         }
         if request_trace.caller is not None:
@@ -102,6 +104,8 @@ class _Spans:
         if recorder.target is not None:
             attributes |= {"signalbox.target": recorder.target.name} | self._called(recorder.target.name)
             attributes["gen_ai.request.model"] = recorder.target.model
+        elif attempts:
+            attributes |= self._called(list(attempts.values())[-1].target)  # who failed last
         span = self._tracer.start_span(
             f"chat {request_trace.route}",
             self._around.pop(recorder, None),
@@ -112,7 +116,7 @@ class _Spans:
         if recorder.code is not None:
             span.set_status(Status(StatusCode.ERROR, str(recorder.code)))
         inside = trace.set_span_in_context(span)
-        for attempt in request_trace.attempts:
+        for attempt in attempts.values():
             self._attempt(attempt, recorder, response, inside)
         span.end(self._nanoseconds(recorder.began + recorder.seconds))
         self._record(recorder, response, attributes)
@@ -154,7 +158,8 @@ class _Spans:
     def _attempt(
         self, attempt: Attempt, recorder: RequestRecorder, response: CompletionResponse | None, inside: context.Context
     ) -> None:
-        answers = attempt is recorder.trace.answer and recorder.code is None
+        served = attempt is recorder.trace.answer  # to the end, or until it was left
+        answers = served and recorder.code is None
         attributes: dict[str, Any] = {"gen_ai.operation.name": "chat", **self._called(attempt.target)}
         attributes |= {"signalbox.tier": attempt.tier, "signalbox.hedge": attempt.hedge}
         if answers:
@@ -174,7 +179,7 @@ class _Spans:
         )
         if attempt.code is not None:
             span.set_status(Status(StatusCode.ERROR, attempt.message))
-        seconds = recorder.seconds - attempt.at if answers else attempt.seconds
+        seconds = recorder.seconds - attempt.at if served else attempt.seconds
         span.end(self._nanoseconds(recorder.began + attempt.at + seconds))
 
     def _record(
@@ -185,7 +190,7 @@ class _Spans:
         self._duration.record(recorder.seconds, labels)
         if recorder.first_token is not None:
             self._first.record(recorder.first_token, labels)
-        if response is not None:
+        if response is not None and not recorder.cached:  # a stored answer uses none
             for kind, tokens in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
                 if tokens is not None:
                     self._tokens.record(tokens, {**labels, "gen_ai.token.type": kind})

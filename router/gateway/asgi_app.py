@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from providers.errors import ErrorCode
@@ -16,6 +17,7 @@ from router.gateway.inflate import read_body
 if TYPE_CHECKING:
     from router.router import Router
 
+_LENGTH = re.compile("[0-9]{1,18}")
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -111,11 +113,12 @@ class _Exchange:
         )
 
     async def _read(self, limit: int) -> bytes:
-        length = self._headers.get("content-length") or ""
+        written = self._headers.get("content-length") or ""
+        length = int(written) if _LENGTH.fullmatch(written) else None
         encoding = self._headers.get("content-encoding") or ""
         try:
             async with asyncio.timeout(self._bounds.body) as within:
-                return await read_body(self._pieces(), encoding, int(length) if length.isdigit() else None, limit)
+                return await read_body(self._pieces(), encoding, length, limit)
         except TimeoutError:
             if not within.expired():
                 raise
@@ -155,19 +158,19 @@ class _Exchange:
             await body.aclose()
 
 
-class _Headers(Mapping[str, str]):
-    """The headers of a scope by their names in lower case; of several the first."""
+class _Headers:
+    """The headers of a scope by their names in lower case; see `exchange.Headers`."""
 
     def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
-        self._values: dict[str, str] = {}
+        self._values: dict[str, list[str]] = {}
         for name, value in raw:
-            self._values.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+            self._values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
 
-    def __getitem__(self, name: str) -> str:
-        return self._values[name]
+    def get(self, name: str, /) -> str | None:
+        return self._values.get(name, (None,))[0]
 
-    def __iter__(self) -> Any:
-        return iter(self._values)
+    def getall(self, name: str, default: Sequence[str], /) -> Sequence[str]:
+        return self._values.get(name, default)
 
-    def __len__(self) -> int:
-        return len(self._values)
+    def __contains__(self, name: object, /) -> bool:
+        return name in self._values

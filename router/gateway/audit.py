@@ -1,22 +1,21 @@
-"""The audit: one line of JSON for each request, without prompts, written by a thread and nobody waits for a disk."""
+"""The audit: one line of JSON for each request, without prompts."""
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
-import threading
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from providers.threads import in_thread
 from providers.wire.writing import encode
+from router.gateway.in_background import InBackground
 from router.gateway.record import Record
 
 log = logging.getLogger("signalbox.audit")
 
-_WAITING = 10_000  # lines that may wait; more are dropped, and counted
-_AT_ONCE = 500  # lines that are written together
 _MODE = 0o600  # who asked what when is nobody else's business
 
 
@@ -29,30 +28,20 @@ class Audit:
 
     Args:
         path: is made where it does not exist; its folder has to.
-        waiting: lines that may wait, for tests.
 
     Raises:
         CannotWrite: it can't be opened.
     """
 
-    def __init__(self, path: str, *, waiting: int = _WAITING) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._queue: queue.Queue[Record | None] = queue.Queue(waiting)
-        self._dropped = 0
-        self._lost = False  # whether the last line may be half written
+        self._failed = False  # the last line may be half written
         try:
             self._file = self._opened()
         except OSError as error:
             raise CannotWrite(f"serve.audit: {path} can't be written: {error.strerror}") from None
-        self._thread = threading.Thread(target=self._run, name="signalbox-audit", daemon=True)
-        self._thread.start()
-
-    def note(self, record: Record) -> None:
-        """Have a request written, some time; it is dropped where too many wait."""
-        try:
-            self._queue.put_nowait(record)
-        except queue.Full:
-            self._dropped += 1
+        self._background = InBackground(self._write)
+        self.note = self._background.note
 
     async def aclose(self) -> None:
         """Write what waits, and close the file."""
@@ -60,47 +49,28 @@ class Audit:
 
     def close(self) -> None:
         """Write what waits, and close the file; blocks."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
-            os.close(self._file)
+        self._background.close()
+        os.close(self._file)
 
     def _opened(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), _MODE)
 
-    def _run(self) -> None:
-        while (batch := self._batch())[-1:] != [None]:
-            self._write([record for record in batch if record is not None])
-        self._write([record for record in batch if record is not None])
-
-    def _batch(self) -> list[Record | None]:
-        """What waits; ends with None where it is the last."""
-        batch: list[Record | None] = [self._queue.get()]
-        while batch[-1] is not None and len(batch) < _AT_ONCE:
-            try:
-                batch.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return batch
-
-    def _write(self, records: list[Record]) -> None:
-        dropped, self._dropped = self._dropped, 0
+    def _write(self, records: Sequence[Record], dropped: int) -> int:
         lines = [encode(line_of(record)) for record in records]
         if dropped:
-            lines.append(encode({"time": _time(records[-1].at if records else 0.0), "dropped": dropped}))
-        if not lines:
-            return
-        data = (b"\n" if self._lost else b"") + b"\n".join(lines) + b"\n"
+            lines.append(encode({"time": _time(time.time()), "dropped": dropped}))
+        data = (b"\n" if self._failed else b"") + b"\n".join(lines) + b"\n"
         try:
             self._follow_rotation()
             while data:
                 data = data[os.write(self._file, data) :]
-            self._lost = False
         except OSError as error:
-            self._dropped += len(records) + dropped
-            if not self._lost:
+            if not self._failed:
                 log.warning("%s can't be written: %s; what is not written is counted", self._path, error.strerror)
-            self._lost = True
+            self._failed = True
+            return len(records) + dropped
+        self._failed = False
+        return 0
 
     def _follow_rotation(self) -> None:
         """Open the file anew where another has its name by now, or none."""

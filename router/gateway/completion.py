@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from providers.errors import ErrorCode
+from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
 from providers.wire.reading import Body, decode_body
-from providers.wire.writing import Head
+from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
 from router.gateway.envelopes import Envelopes, Sealing
-from router.gateway.errors import Refused
-from router.gateway.exchange import Answered, Asked, json_answer
+from router.gateway.errors import UnknownModel
+from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
 from router.gateway.record import CANCELLED, Record
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from router.engine.stream import RouterStream
     from router.router import Router
 
+_AS_IT_IS = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # in a header
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
 _SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
 
@@ -66,46 +68,47 @@ class Call:
         raw = await asked.read(self.serving.max_body)
         body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
-        request, untranslatable = read_body(self.face, body)
-        self.record.model = request.model
+        untranslatable: ProviderError | None
+        request, readable, untranslatable = read_body(self.face, body)
+        self.record.asks(request.model)
         route = self.record.route = self.route_of(request.model)
-        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
-            raise untranslatable
         idle = self.face.without_model(body, head)
         if idle is not None:
             return json_answer(idle, headers=self.face.id_headers(self.ident))
-        request = self._of_client(request, asked, body)
-        if is_sealed:
-            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
-        if self.face.protocol is not None:
-            needed = "" if untranslatable is None else untranslatable.message
-            native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
-            request = replace(request, native=native)
-        validate(request)
-        admitted = admit(self.router.clients, self.client, request)
-        if self.face.wants_stream(body):
-            return await self._stream(request, route, body, head, admitted)
-        with admitted:
-            return await self._plain(request, route, body, head, admitted)
-
-    def route_of(self, model: str) -> str:
-        """Return what a client's name for a model leads to; raises Refused when it is nothing for this client."""
-        route = self.serving.route_of(model, self.client)
-        if route is None:
-            raise Refused(ErrorCode.MODEL_NOT_FOUND, f"The model '{model}' does not exist or you have no access to it.")
-        return route
-
-    def _of_client(self, request: CompletionRequest, asked: Asked, body: Body) -> CompletionRequest:
-        """Say whose request it is; nothing of that goes to a vendor."""
-        return replace(
+        # Whose request it is; nothing of that goes to a vendor.
+        request = replace(
             request,
             caller=self.client.name,
             namespace=self.client.namespace,
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
         )
+        if is_sealed:
+            request = self.envelopes.opened(request, self.plan, self.router.chain(route))
+        try:
+            validate(request)
+        except ProviderError as error:  # a vendor of the same protocol may have other rules, and half of the talk
+            untranslatable = untranslatable or error
+        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
+            raise untranslatable
+        if self.face.protocol is not None:
+            needed = "" if untranslatable is None else untranslatable.message
+            native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
+            request = replace(request, native=native)
+        admitted = admit(self.router.clients, self.client, request)
+        if self.face.wants_stream(readable):
+            return await self._stream(request, route, readable, head, admitted)
+        with admitted:
+            return await self._plain(request, route, readable, head, admitted)
 
-    def _forwarded(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def route_of(self, model: str) -> str:
+        """Return what a client's name for a model leads to; raises Refused when it is nothing for this client."""
+        route = self.serving.route_of(model, self.client)
+        if route is None:
+            raise UnknownModel(model)
+        return route
+
+    def _forwarded(self, headers: Headers) -> dict[str, str]:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
         return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
 
@@ -117,26 +120,26 @@ class Call:
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
         admitted.answered(response.usage)
-        sealing = self.sealing(response)
+        sealing, headers = self.sealing(response), {"content-type": JSON, **self._headers(response, whole=True)}
         if response.native:
-            data = sealing.body(response.raw)
-            if self.face.keeps_name:
-                data = {**data, "model": body["model"]}
-        else:
-            head = replace(head, model=self.face.model_told(body, response.model))
-            data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
-        return json_answer(data, headers=self._headers(response, whole=True))
+            own = {**response.raw, "model": body["model"]} if self.face.keeps_name else response.raw
+            return Answered(200, sealing.body(own), headers)
+        head = replace(head, model=self.face.model_told(body, response.model))
+        data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
+        return Answered(200, encode(data), headers)
 
     async def _stream(
         self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
     ) -> Answered:
-        if self.router.chain(route).on_stream_break == "continue":
-            request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
-        stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
-        writing = StreamWriting(self.face, stream, body, head, self.sealing, expose=self.serving.expose_errors)
-        answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
-        self.record.streamed = True
-        with admitted:  # from then on `_ended` sees to it
+        with admitted:  # until `_ended` sees to it
+            if self.router.chain(route).on_stream_break == "continue":
+                request = replace(request, native=None)  # what another model goes on with is no vendor's own stream
+            stream = self.router.ask_stream(request, route=route, cache=self.client.cache, can_restart=False)
+            writing = StreamWriting(
+                self.face, stream, request, body, head, self.sealing, expose=self.serving.expose_errors
+            )
+            answer = StreamBody(stream, writing, keepalive=self.face.keepalive, every=self.serving.keepalive)
+            self.record.streamed = True
             await answer.first()
         answer.when_ended(lambda: self._ended(answer, stream, admitted))
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -165,9 +168,9 @@ class Call:
 
     def _headers(self, response: CompletionResponse, *, whole: bool) -> dict[str, str]:
         """What the answer says of its way."""
-        headers = {**self.face.id_headers(self.ident), "x-signalbox-route": response.route or ""}
+        headers = {**self.face.id_headers(self.ident), "x-signalbox-route": _in_header(response.route or "")}
         if response.target is not None:
-            headers["x-signalbox-target"] = response.target
+            headers["x-signalbox-target"] = _in_header(response.target)
         if response.trace is not None:
             headers["x-signalbox-attempts"] = str(len(response.trace.attempts))
             if response.trace.cache:
@@ -177,7 +180,12 @@ class Call:
         return headers
 
 
-def _session(headers: Mapping[str, str], body: Body) -> str | None:
+def _in_header(name: str) -> str:
+    """A name as a header can have it: with escapes for what is not ASCII, as URLs have them."""
+    return name if name.isascii() and name.isprintable() else quote(name, safe=_AS_IT_IS)
+
+
+def _session(headers: Headers, body: Body) -> str | None:
     """What the requests of one conversation have in common, by the client's word; None where it says nothing."""
     for name in _SESSION_HEADERS:
         if value := headers.get(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,6 +12,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from providers.wire.writing import encode
+
+log = logging.getLogger("signalbox.gateway")
 
 NAME = {"server": "signalbox"}  # what and which version runs beneath is nobody's business
 _LINE, _FIELD = 16_384, 32_768  # bytes of a request's first line, and of a header
@@ -65,13 +68,6 @@ class Connections(web.Server):
 
     def __call__(self) -> Any:
         """Make the protocol of a new connection."""
-        if len(self._open) >= self._most():
-            if self._idle:
-                next(iter(self._idle)).force_close()
-            elif self._refused < _REFUSED:
-                return _Full(self)
-            else:
-                return _Full(None)
         return Connection(self)
 
     @property
@@ -106,9 +102,17 @@ class Connections(web.Server):
 
     # --- told by the connections
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: Connection) -> asyncio.Protocol | None:
+        """Give a connection a place, or return what speaks on it in place of its protocol."""
+        if len(self._open) >= self._most():
+            if not self._idle:
+                return _Full(self if self._refused < _REFUSED else None)
+            oldest = next(iter(self._idle))
+            self.closed(oldest)  # at once: many may come before it is gone
+            oldest.abort()
         self._open.add(connection)
         self._idle[connection] = None
+        return None
 
     def busy(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
@@ -153,7 +157,11 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = cast("asyncio.Transport", transport)  # uvloop's is none by its class
-        self._gates.opened(self)
+        instead = self._gates.opened(self)
+        if instead is not None:
+            self._wire.set_protocol(instead)
+            instead.connection_made(transport)
+            return
         super().connection_made(transport)
         self._wait_for_head()
         if self._gates.is_over:
@@ -200,6 +208,8 @@ class Connection(web.RequestHandler):
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Answer what is no HTTP, as JSON: nothing of it is known but that."""
+        if status >= 500 and exc is not None:
+            log.error("an answer failed inside", exc_info=exc)
         status, words = _what_is_wrong(exc, status, message)
         answer = web.Response(body=_error(words), status=status, content_type="application/json", headers=NAME)
         answer.force_close()

@@ -4,9 +4,7 @@ a key is sent by the page itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from router.gateway.exchange import Answered
+from router.gateway.exchange import Answered, Headers
 
 _METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
 _KEPT = "600"  # seconds for which a browser need not ask again
@@ -16,12 +14,12 @@ _EXPOSED = (
 )
 
 
-def is_preflight(method: str, headers: Mapping[str, str]) -> bool:
+def is_preflight(method: str, headers: Headers) -> bool:
     """Say whether a browser asks on its own whether a page may ask."""
     return method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
 
-def preflight(headers: Mapping[str, str], origins: tuple[str, ...]) -> Answered:
+def preflight(headers: Headers, origins: tuple[str, ...]) -> Answered:
     """Answer such a question; it comes without a key."""
     allowed = _allowed(headers, origins)
     if not allowed:
@@ -35,7 +33,7 @@ def preflight(headers: Mapping[str, str], origins: tuple[str, ...]) -> Answered:
     return Answered(204, headers=allowed)
 
 
-def allow(answered: Answered, headers: Mapping[str, str], origins: tuple[str, ...]) -> None:
+def allow(answered: Answered, headers: Headers, origins: tuple[str, ...]) -> None:
     """Let the page that asked read the answer, where its origin is one of these."""
     allowed = _allowed(headers, origins)
     if allowed:
@@ -43,7 +41,7 @@ def allow(answered: Answered, headers: Mapping[str, str], origins: tuple[str, ..
         answered.headers["access-control-expose-headers"] = _EXPOSED
 
 
-def _allowed(headers: Mapping[str, str], origins: tuple[str, ...]) -> dict[str, str]:
+def _allowed(headers: Headers, origins: tuple[str, ...]) -> dict[str, str]:
     origin = headers.get("origin")
     if origin is None or not origins:
         return {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from providers.errors import ProviderError
 from providers.types import TokenCount
 from providers.wire import anthropic_messages
 from providers.wire.reading import decode_body
 from router.gateway.completion import Call
 from router.gateway.exchange import Answered, Asked, json_answer
+from router.gateway.native import read_body
 from router.gateway.paths import MESSAGES
 
 
@@ -16,9 +19,13 @@ async def count_tokens(call: Call, asked: Asked) -> Answered:
 
     No model is asked anything.
     """
-    body = decode_body(await asked.read(call.serving.max_body))
-    request = anthropic_messages.read_request(body, count_only=True) if call.face is MESSAGES else call.face.read(body)
+    raw = await asked.read(call.serving.max_body)
+    body, is_sealed = call.envelopes.restored(decode_body(raw), raw)
+    read = partial(anthropic_messages.read_request, count_only=True) if call.face is MESSAGES else call.face.read
+    request, _, _ = read_body(call.face, body, read)  # what cannot be read is not counted
     route = call.route_of(request.model)
+    if is_sealed:
+        request = call.envelopes.opened(request, call.plan, call.router.chain(route))
     count: TokenCount
     try:
         count = await call.router.count_tokens(route, request.messages, tools=request.tools, exact=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from providers.envelope import is_sealed, open_request, seal_body, seal_chunk, seal_raw, seal_response
+from providers.envelope import is_sealed, may_hold, open_request, seal_body, seal_chunk, seal_raw, seal_response
 from providers.sealed_ids import SealedIds, digest_of
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk, ThinkingPart
+from providers.wire.writing import encode
 from router.plan.plan import Chain, Plan
 from router.plan.target import Target
 
@@ -56,9 +57,10 @@ class Sealing:
         self._ids = ids
         self._calls: dict[int, str] = {}  # the ids of the stream's calls, by their index
 
-    def body(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A vendor's whole answer."""
-        return seal_body(body, self._origin, self._ids)
+    def body(self, body: dict[str, Any]) -> bytes:
+        """A vendor's whole answer, as JSON."""
+        data = encode(body)
+        return encode(seal_body(body, self._origin, self._ids)) if may_hold(data) else data
 
     def raw(self, raw: bytes) -> bytes:
         """Events of a stream as the vendor sent them."""

@@ -18,6 +18,7 @@ from providers.wire.writing import Upstream
 from router.errors import SKIP_CODES, RouteExhausted, RouterClosed, UnknownRoute
 
 _SOON = 60.0  # seconds: a client that is told to come back later than this does better to give up
+_SHOWN = 200  # characters of a name that is given back
 _RETRIED = frozenset({ErrorCode.OVERLOADED})
 _MAY_PASS = frozenset({ErrorCode.RATE_LIMITED})  # where it is soon
 # What the vendor says to the gateway, not to its client.
@@ -82,6 +83,16 @@ class BodyTooLarge(Refused):
 
     def __init__(self, limit: int) -> None:
         super().__init__(ErrorCode.REQUEST_TOO_LARGE, f"the body has more than {limit} bytes, which is the most here")
+
+
+class UnknownModel(Refused):
+    """No model has this name, or none that this client may use: which of the two, it is not told."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"The model '{name[:_SHOWN]}' does not exist or you have no access to it.",
+        )
 
 
 def told(error: BaseException, *, expose: bool = False) -> ProviderError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,19 +11,28 @@ from providers.wire.writing import encode
 JSON = "application/json"
 
 
+class Headers(Protocol):
+    """A request's headers, by their names in lower case; `get` gives the first where a name came several times."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+    def getall(self, name: str, default: Sequence[str], /) -> Sequence[str]: ...
+
+    def __contains__(self, name: object, /) -> bool: ...
+
+
 @dataclass(slots=True)
 class Asked:
     """One HTTP request.
 
-    `path` is decoded and has no query, `query` is as it came. `headers` find a name in lower case. `read` gives the
-    body as it came, and raises `BodyTooLarge` when it has more than so many bytes. `peer` is the client's address; ""
-    behind a Unix socket.
+    `path` is decoded and has no query, `query` is as it came. `read` gives the body as it came, and raises
+    `BodyTooLarge` when it has more than so many bytes. `peer` is the client's address; "" behind a Unix socket.
     """
 
     method: str
     path: str
     query: str
-    headers: Mapping[str, str]
+    headers: Headers
     read: Callable[[int], Awaitable[bytes]]
     peer: str = ""
 

@@ -40,7 +40,7 @@ class Gateway:
         self.router = router
         self.is_ready = True
         self.observers: list[Observer] = []
-        self._doorkeeper = Doorkeeper()
+        self._doorkeeper = Doorkeeper(router.plan.serving)
         self._under_way: dict[str, asyncio.Timeout | Body] = {}  # by the request's name: its answer is made, or is sent
         self._idle: asyncio.Future[None] | None = None
         self._envelopes: Envelopes | None = None
@@ -157,4 +157,7 @@ class Gateway:
             self._idle.set_result(None)
         record.seconds = asyncio.get_running_loop().time() - record.began
         for observer in self.observers:
-            observer(record)
+            try:
+                observer(record)
+            except Exception:
+                log.exception("an observer of requests failed")

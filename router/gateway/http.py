@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -13,21 +14,25 @@ from router.gateway.connection import NAME, Bounds, Connections
 from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked
 from router.gateway.gateway import Gateway
-from router.gateway.inflate import read_body
+from router.gateway.inflate import read_body, within_limit
 
 
-def server_of(gateway: Gateway, bounds: Bounds | None = None) -> Connections:
+def server_of(gateway: Gateway, bounds: Bounds | None = None, room: int = sys.maxsize) -> Connections:
     """Make the server of a gateway: it gives the protocol of each new connection to `loop.create_server`, or is handed
     to aiohttp's `ServerRunner`.
 
     Args:
         bounds: other times than the usual ones, for tests.
+        room: for how many connections, where the process has less than the file allows.
     """
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await _respond(server, request, await gateway.handle(_asked(request, server.bounds)))
 
-    server = Connections(handle, bounds=bounds or Bounds(), most=lambda: gateway.router.plan.serving.max_connections)
+    def most() -> int:
+        return min(room, gateway.router.plan.serving.max_connections)
+
+    server = Connections(handle, bounds=bounds or Bounds(), most=most)
     return server
 
 
@@ -35,13 +40,28 @@ def _asked(request: web.BaseRequest, bounds: Bounds) -> Asked:
     async def read(limit: int) -> bytes:
         return await _read(request, bounds, limit)
 
-    return Asked(request.method, request.path, request.query_string, request.headers, read, request.remote or "")
+    return Asked(request.method, request.path, request.query_string, request.headers, read, _peer(request))
+
+
+def _peer(request: web.BaseRequest) -> str:
+    """The client's address; "" behind a Unix socket, whatever name the client's end has."""
+    name = request.protocol.peername
+    return str(name[0]) if isinstance(name, tuple) else "" if isinstance(name, str | bytes) else "?"
 
 
 async def _read(request: web.BaseRequest, bounds: Bounds, limit: int) -> bytes:
+    content, encoding = request.content, request.headers.get("content-encoding", "")
+    try:
+        if not encoding and content.is_eof():  # it is here already, as nearly always
+            return within_limit(content.read_nowait(), limit)
+        return await _read_slowly(request, encoding, bounds, limit)
+    except web.RequestPayloadError:
+        raise BadRequest("the body is not sent as HTTP has it") from None
+
+
+async def _read_slowly(request: web.BaseRequest, encoding: str, bounds: Bounds, limit: int) -> bytes:
     try:
         async with asyncio.timeout(bounds.body) as within:
-            encoding = request.headers.get("content-encoding", "")
             return await read_body(_pieces(request), encoding, request.content_length, limit)
     except TimeoutError:
         if not within.expired():
@@ -49,8 +69,6 @@ async def _read(request: web.BaseRequest, bounds: Bounds, limit: int) -> bytes:
         raise Refused(
             ErrorCode.INVALID_REQUEST, f"the body was not there after {bounds.body:.0f} s", status=408
         ) from None
-    except web.RequestPayloadError:
-        raise BadRequest("the body is not sent as HTTP has it") from None
 
 
 async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:

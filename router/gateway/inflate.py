@@ -97,6 +97,13 @@ class UnknownEncoding(Refused):
         )
 
 
+def within_limit(data: bytes, limit: int) -> bytes:
+    """A body that came as it is; raises BodyTooLarge when it has more bytes than so many."""
+    if len(data) > limit:
+        raise BodyTooLarge(limit)
+    return data
+
+
 async def read_body(pieces: AsyncIterable[bytes], encoding: str, length: int | None, limit: int) -> bytes:
     """Read a body, and unpack it.
 

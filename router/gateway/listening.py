@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from router.config.listen import Address
 
-_BACKLOG = 1024  # connections that wait to be taken
+BACKLOG = 1024  # connections that wait to be taken
 _UNIX_MODE = 0o660  # its owner and group: whoever may connect may ask
 # A peer that vanished is noticed after two minutes: seconds of silence, seconds between probes, probes.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -36,7 +36,7 @@ def listen(addresses: Iterable[Address], *, shared: bool = False) -> list[socket
         for address in addresses:
             for made in _sockets(address, shared):
                 opened.append(made)
-                made.listen(_BACKLOG)
+                made.listen(BACKLOG)
                 made.setblocking(False)
     except BaseException:
         for one in opened:

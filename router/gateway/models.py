@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from providers.errors import ErrorCode
 from providers.types import ModelCapabilities
 from providers.wire import ollama_lists
 from providers.wire.ollama_chat import plain_name
 from providers.wire.reading import decode_body
 from router.gateway.completion import Call
-from router.gateway.errors import Refused
+from router.gateway.errors import UnknownModel
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.paths import What
 
+_NUMBER = re.compile("[0-9]{1,9}")
 _STARTED = time.time()  # what "created" says: nothing older is known of a route
 
 
@@ -48,7 +49,7 @@ def _models(call: Call, path: str, asked: Asked) -> dict[str, Any]:
     _, _, one = path.partition("models/")
     if one:
         if one not in names and call.serving.route_of(one, call.client) is None:
-            raise Refused(ErrorCode.MODEL_NOT_FOUND, f"The model '{one}' does not exist or you have no access to it.")
+            raise UnknownModel(one)
         return _anthropic(one) if is_anthropic else _openai(one)
     query = parse_qs(asked.query)
     if is_anthropic:
@@ -71,7 +72,7 @@ def _anthropic(name: str) -> dict[str, Any]:
 def _page(names: tuple[str, ...], query: dict[str, list[str]]) -> dict[str, Any]:
     after, limit = query.get("after_id", [""])[0], query.get("limit", ["20"])[0]
     start = names.index(after) + 1 if after in names else 0
-    size = min(1000, max(1, int(limit))) if limit.isdigit() else 20
+    size = min(1000, max(1, int(limit))) if _NUMBER.fullmatch(limit) else 20
     shown = names[start : start + size]
     ends = {"first_id": shown[0] if shown else None, "last_id": shown[-1] if shown else None}
     return {"data": [_anthropic(name) for name in shown], "has_more": start + size < len(names), **ends}

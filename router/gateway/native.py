@@ -1,21 +1,19 @@
 """Clients' own bodies, for vendors that speak the client's protocol: those go through unread.
 
-What such a body has that no other protocol can say (a vendor's own blocks, tools and fields) is left out of what is
-read of it: limits, windows and the cache go by the rest, and targets of other protocols are passed over.
+What such a body has that no other protocol can say (a vendor's own blocks, tools and fields, or words that are newer
+than this gateway) is left out of what is read of it: limits, windows and the cache go by the rest, and targets of other
+protocols are passed over.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
-from providers.base import SpeaksProtocol
-from providers.errors import ErrorCode
 from providers.types import CompletionRequest
 from providers.wire.reading import BadRequest, Body
+from router.engine.request import speaks as is_spoken
 from router.gateway.faces.face import Face
 from router.plan.plan import Chain
 
@@ -26,19 +24,25 @@ _MOST_LEFT_OUT = 64  # places of a body
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def read_body(face: Face, body: Body) -> tuple[CompletionRequest, BadRequest | None]:
-    """Read a request, and what of it no other protocol can say; None where all of it can be said.
+def read_body(
+    face: Face, body: Body, read: Callable[[Body], CompletionRequest] | None = None
+) -> tuple[CompletionRequest, Body, BadRequest | None]:
+    """Read a request; with it come as much of the body as can be read, and what is wrong with the rest.
+
+    Args:
+        read: reads it; by itself as a question to a model.
 
     Raises:
-        BadRequest: it makes no sense in its own protocol.
+        BadRequest: it is no request of this protocol, or nobody else speaks it.
     """
     first: BadRequest | None = None
+    read = read or face.read
     for _ in range(_MOST_LEFT_OUT):
         try:
-            return face.read(body), first
+            return read(body), body, first
         except BadRequest as error:
             first = first or error
-            if face.protocol is None or first.code is not ErrorCode.UNSUPPORTED or not error.param:
+            if face.protocol is None or error.missing or not error.param:
                 raise first from None
             shorter = _without(body, [name or int(place) for name, place in _STEP.findall(error.param)])
             if shorter is None:
@@ -73,11 +77,7 @@ def _cut(value: Any, steps: list[str | int]) -> Any:
 
 def speaks(router: Router, chain: Chain, face: Face, request: CompletionRequest) -> bool:
     """Say whether a target of the chain takes the client's own body."""
-    for target in chain.targets:
-        provider = router.provider_of(target)
-        if (
-            isinstance(provider, SpeaksProtocol)
-            and provider.wire(replace(request, model=target.model)) == face.protocol
-        ):
-            return True
-    return False
+    protocol = face.protocol
+    if protocol is None:
+        return False
+    return any(is_spoken(router.provider_of(target), target, request, protocol) for target in chain.targets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from router.gateway.exchange import Headers
 from router.gateway.faces.anthropic_messages import AnthropicMessages
 from router.gateway.faces.face import Face
 from router.gateway.faces.ollama import OllamaChat, OllamaGenerate
@@ -23,8 +24,8 @@ What: TypeAlias = Literal["complete", "count", "models", "tags", "show", "ps", "
 
 HEALTH = frozenset({"healthz", "readyz"})
 
-# What comes before a path of OpenAI's or Anthropic's.
-_BASES = ("/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
+# What comes before a path of OpenAI's or Anthropic's; twice where a client adds its own to that of its base URL.
+_BASES = ("/v1/v1/", "/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
 # path below the base: the method, what it asks, and in which protocol
 PATHS: Mapping[str, tuple[str, What, Face]] = {
     "chat/completions": ("POST", "complete", CHAT),
@@ -48,9 +49,15 @@ PATHS: Mapping[str, tuple[str, What, Face]] = {
     "": ("GET", "running", OLLAMA),
 }
 
+# As clients write them; all other forms are looked at.
+_KNOWN = {base + path: path for base in ("/", *_BASES) for path in PATHS if path}
+
 
 def below_base(path: str) -> str:
     """The path without the base that a client may have, and without doubled or trailing slashes."""
+    known = _KNOWN.get(path)
+    if known is not None:
+        return known
     path = "/" + "/".join(part for part in path.split("/") if part)
     for base in _BASES:
         if path.startswith(base):
@@ -65,7 +72,7 @@ def find(path: str) -> tuple[str, What, Face] | None:
     return PATHS.get(path)
 
 
-def face_of(path: str, headers: Mapping[str, str]) -> Face:
+def face_of(path: str, headers: Headers) -> Face:
     """The protocol in which a client is told of an error, whatever it asked for."""
     found = PATHS.get(path)
     if headers.get("anthropic-version"):

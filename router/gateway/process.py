@@ -15,6 +15,7 @@ from functools import partial
 from router.config.listen import Address
 from router.gateway import notify
 from router.gateway.audit import Audit
+from router.gateway.descriptors import room_for
 from router.gateway.gateway import Gateway
 from router.gateway.http import server_of
 from router.gateway.metrics import metrics_server, new_registry
@@ -115,7 +116,7 @@ class Process:
     async def _listening(self) -> list[Server]:
         serving = self._serving
         tls = None if self._certificate is None else self._certificate.context
-        connections = server_of(self._gateway)
+        connections = server_of(self._gateway, room=room_for(serving.max_connections))
         place, number = self._place, 0
         if place is None:
             servers = [Server(connections, serving.listen, tls=tls)]
@@ -140,6 +141,8 @@ class Process:
 
     async def _end(self, servers: list[Server]) -> None:
         notify.stopping()
+        if self._gateway.under_way:
+            log.debug("%d under way; once more ends them at once", self._gateway.under_way)
         gateway, serving = self._gateway, self._router.plan.serving
         loop = asyncio.get_running_loop()
         gateway.is_ready = False
@@ -209,6 +212,8 @@ class Process:
         if event.kind != "reload" or not event.fields.get("accepted"):
             return
         now = self._router.plan.serving
+        if self._in_file.clients and not now.clients and not now.is_anonymous_written:
+            log.warning("serve.keys are gone: nobody is let in until there are some, or serve.anonymous, or a restart")
         waiting = [name for name in _AT_START if getattr(now, name) != getattr(self._in_file, name)]
         if waiting:
             log.warning("serve.%s: another value, which takes effect at the next start", ", serve.".join(waiting))

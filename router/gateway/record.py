@@ -13,6 +13,7 @@ from router.gateway.exchange import Asked
 
 CANCELLED = str(ErrorCode.CANCELLED)  # the client left
 _AGENT = 120  # characters of what a client calls itself
+_NAME = 200  # characters of a path or a model's name: many records may wait to be written
 
 
 @dataclass(slots=True)
@@ -47,6 +48,10 @@ class Record:
     seconds: float = 0.0
     began: float = field(default=0.0, repr=False)  # by the loop's clock
 
+    def asks(self, model: str) -> None:
+        """Note which model is asked for."""
+        self.model = model[:_NAME]
+
     def take(self, response: CompletionResponse) -> None:
         """Note what an answer tells."""
         self.route = response.route or self.route
@@ -73,4 +78,4 @@ Observer: TypeAlias = Callable[[Record], None]
 def record_of(asked: Asked, ident: str, now: float) -> Record:
     """Begin the record of a request, at a time in seconds of the loop's clock."""
     agent = (asked.headers.get("user-agent") or "")[:_AGENT]
-    return Record(time.time(), ident, asked.method, asked.path, asked.peer, agent, began=now)
+    return Record(time.time(), ident, asked.method, asked.path[:_NAME], asked.peer, agent, began=now)

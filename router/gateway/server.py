@@ -12,7 +12,7 @@ from typing import Any
 
 from router.config.listen import Address
 from router.gateway.connection import Connections
-from router.gateway.listening import address_of, listen, remove
+from router.gateway.listening import BACKLOG, address_of, listen, remove
 
 _HANDSHAKE = 10.0  # seconds
 _TURNS = 4  # of the loop, until a connection that was taken is known here
@@ -71,13 +71,13 @@ class Server:
 
     async def _listening(self, one: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
+        more: dict[str, Any]
         if one.family == getattr(socket, "AF_UNIX", None):
             # Others may still use it.
-            more: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
-            return await loop.create_unix_server(self._connections, sock=one, **more)
-        if self._tls is None:
-            return await loop.create_server(self._connections, sock=one)
-        return await loop.create_server(self._connections, sock=one, ssl=self._tls, ssl_handshake_timeout=_HANDSHAKE)
+            more = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+            return await loop.create_unix_server(self._connections, sock=one, backlog=BACKLOG, **more)
+        more = {} if self._tls is None else {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE}
+        return await loop.create_server(self._connections, sock=one, backlog=BACKLOG, **more)
 
     def announce_end(self) -> None:
         """Have every answer end its connection from now on."""

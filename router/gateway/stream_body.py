@@ -23,6 +23,8 @@ class Writing(Protocol):
 
     def chunk(self, chunk: StreamChunk) -> bytes: ...
 
+    def together(self, data: bytes) -> bytes: ...
+
     def failed(self, error: Exception) -> bytes: ...
 
 
@@ -31,7 +33,8 @@ class StreamBody:
 
     Args:
         stream: is read here, and closed at the end.
-        writing: gives the bytes of a chunk, and those that tell an error in the stream.
+        writing: gives the bytes of a chunk, what has to be done to those that go out together, and the bytes that tell
+            an error in the stream.
         keepalive: what is sent in silence; nothing where the protocol has no such thing.
         every: seconds of silence after which it is sent.
 
@@ -148,7 +151,7 @@ class StreamBody:
         self._ready.clear()
         self._size = 0
         _set(self._reader)
-        return data
+        return self._writing.together(data)
 
     async def _read(self) -> None:
         ready, write = self._ready, self._writing.chunk

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from providers.types import CompletionResponse, StreamChunk
+from providers.tokens import estimated_prompt
+from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from providers.wire.reading import Body
 from providers.wire.writing import Head, StreamWriter, encode
 from router.engine.stream import RouterStream
@@ -20,7 +22,8 @@ class StreamWriting:
     """Gives the bytes of each chunk. The writer is made at the first, when it is known who answers.
 
     Args:
-        body: what the client asked.
+        request: what the client asked.
+        body: the same, in its own words.
         head: what the answer says of itself, but for the model.
         sealing: gives what closes the envelopes of an answer.
         expose: tell errors with the vendor's own words.
@@ -30,6 +33,7 @@ class StreamWriting:
         self,
         face: Face,
         stream: RouterStream,
+        request: CompletionRequest,
         body: Body,
         head: Head,
         sealing: Callable[[CompletionResponse], Sealing],
@@ -40,20 +44,23 @@ class StreamWriting:
         self._sealing_of = sealing
         self._expose = expose
         self._stream = stream
+        self._request = request
         self._body = body
         self._head = head
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._sealing: Sealing | None = None
         self._writer: StreamWriter | None = None
+        self._is_own = False  # the vendor's own events go out
 
     def chunk(self, chunk: StreamChunk) -> bytes:
         """The bytes of a chunk; what opens the answer and what ends it are the first one's and the last one's."""
         writer = self._writer
         if writer is None:
             if chunk.raw:
-                return self._own(chunk.raw)
-            if self._sealing is not None and chunk.done:
+                self._is_own = True
+                return chunk.raw  # the rest is done by `together`
+            if self._is_own and chunk.done:
                 return b""  # a vendor's own stream, which has ended already
             writer = self._begin()
             return writer.start() + self._written(writer, chunk)
@@ -61,22 +68,27 @@ class StreamWriting:
             return writer.chunk(chunk)  # as nearly all
         return self._written(writer, chunk)
 
-    def _own(self, raw: bytes) -> bytes:
-        """The vendor's own events."""
-        if self._sealing is None and (ident := self._face.ident_of(raw)) is not None:
+    def together(self, data: bytes) -> bytes:
+        """The bytes of some chunks, which go out together, as the client gets them."""
+        if not self._is_own:
+            return data
+        if self._sealing is None and (ident := self._face.ident_of(data)) is not None:
             self._head = replace(self._head, ident=ident)
-        raw = self._sealed().raw(raw)
+        data = self._sealed().raw(data)
         if not self._face.keeps_name:
-            return raw
+            return data
         # In a text its quotes would be escaped: this is the field alone.
-        named = encode(self._stream.response.model), encode(self._body["model"])
-        return raw.replace(b'"model":' + named[0], b'"model":' + named[1])
+        named = rb'("model"\s*:\s*)' + re.escape(encode(self._stream.response.model))
+        return re.sub(named, lambda found: found[1] + encode(self._body["model"]), data)
 
     def _written(self, writer: StreamWriter, chunk: StreamChunk) -> bytes:
         if chunk.tool_calls:
             chunk = self._sealed().chunk(chunk)
         data = writer.chunk(chunk)
-        return data + writer.end(seconds=self._loop.time() - self._began) if chunk.done else data
+        if not chunk.done:
+            return data
+        raw = self._stream.response.raw_finish_reason
+        return data + writer.end(seconds=self._loop.time() - self._began, raw_finish_reason=raw)
 
     def _sealed(self) -> Sealing:
         if self._sealing is None:
@@ -86,7 +98,10 @@ class StreamWriting:
     def _begin(self) -> StreamWriter:
         face, response = self._face, self._stream.response
         sealing = self._sealed()
-        head = replace(self._head, model=face.model_told(self._body, response.model))
+        model, prompt = face.model_told(self._body, response.model), None
+        if face.counts_first:  # vendors tell it last
+            prompt = estimated_prompt(self._request.messages, self._request.tools)
+        head = replace(self._head, model=model, input_tokens=prompt)
         self._writer = face.writer(self._body, head, lambda: sealing.thinking(self._stream.response))
         return self._writer
 
@@ -94,7 +109,7 @@ class StreamWriting:
         """The error that a stream ends with."""
         writer, begin = self._writer, b""
         if writer is None:
-            began = self._sealing is not None
+            began = self._is_own
             own = self._stream.response.id
             if began and own:  # clients of Responses hold on to the id that the vendor's events began with
                 self._head = replace(self._head, ident=own.removeprefix("resp_"))

@@ -50,6 +50,7 @@ class Serving:
     listen: tuple[Address, ...] = (DEFAULT_ADDRESS,)
     clients: Mapping[str, Client] = field(default_factory=dict, repr=False)
     anonymous: Client | None = None
+    is_anonymous_written: bool = False  # where not, it follows from there being no keys
     names: tuple[tuple[str, str], ...] = ()
     listed: tuple[str, ...] = ()
     direct: bool | frozenset[str] = False
@@ -121,7 +122,7 @@ class Serving:
         return exact
 
     def _is_direct(self, model: str) -> bool:
-        if not self.direct:
+        if not self.direct or not model.isprintable():  # it would go on to a vendor, and into headers
             return False
         provider = self.models.get(model)
         if provider is None:
@@ -181,6 +182,7 @@ def serving_of(file: RoutesFile) -> Serving:
         listen=config.listen,
         clients=clients,
         anonymous=anonymous,
+        is_anonymous_written=config.anonymous is not None,
         names=tuple((str(glob), str(route)) for glob, route in config.names.items()),
         listed=config.listed or (),
         direct=direct if isinstance(direct, bool) else frozenset(direct),

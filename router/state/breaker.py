@@ -70,7 +70,7 @@ class Breaker:
     def __init__(self, rules: BreakerRules, rng: random.Random) -> None:
         self.rules = rules
         self.state: State = "closed"
-        self.until = 0.0  # when an open one turns half-open
+        self.until = 0.0  # when an open one turns half-open, and a half-open one may be probed again
         self.manual = False  # opened or closed by hand: stays so until reset
         self.changes = 0
         self._permit = Permit(0)  # of all calls until the next change, but for probes
@@ -105,7 +105,7 @@ class Breaker:
             if self.manual or now < self.until:
                 return False
             self._half_open()
-        return self._free_leases(now) > 0
+        return now >= self.until and self._free_leases(now) > 0
 
     def acquire(self, now: float) -> Permit:
         """Take a permit for a call: only after `admits`, or to probe an open breaker early, when nothing else is
@@ -128,11 +128,9 @@ class Breaker:
         """
         if self.manual and self.state == "open":
             return inf
-        if self.state == "open":
-            return max(now, min(self.until, self._paced_until))
         if self.state == "half_open" and self._free_leases(now) <= 0:
             return now + _PACE  # nobody knows how long those take that are under way
-        return now
+        return max(now, min(self.until, self._paced_until))
 
     def is_idle(self, now: float) -> bool:
         """Say whether nothing of it matters now: no failure is counted, and it is not open, or a probe is due."""
@@ -183,10 +181,18 @@ class Breaker:
         self._in_row += 1
         self._count(now, failed=True)
 
-    def forget(self, permit: Permit) -> None:
-        """Give back the permit of a call that tells nothing: cancelled, or the caller's own mistake."""
-        if permit.generation == self.changes:
-            self._leases.pop(permit.number, None)
+    def forget(self, permit: Permit, now: float) -> None:
+        """Give back the permit of a call that tells nothing: cancelled, or the caller's own mistake. After a probe that
+        told nothing the next one is paced as well, and one before its time leaves it open.
+        """
+        if permit.generation != self.changes or self._leases.pop(permit.number, None) is None:
+            return
+        pace = min(self._pace, self.rules.open_for)
+        if self._early:
+            self._opens_again(now, pace)
+            self._changed(self.why)
+        else:
+            self.until = self._paced_until = now + pace
 
     def refusal(self, permit: Permit, now: float, seen: Marks | None) -> None:
         """Count a refusal: it opens at once where the vendor's words are about the key or the model as such.
@@ -256,6 +262,7 @@ class Breaker:
         self._leases.clear()
         self._passed = 0
         self._early = False
+        self._paced_until = -inf
         self._doubt = None
         self._clear()
 

@@ -121,15 +121,12 @@ class Lease:
         if meant.breaker == "failure":
             state.breaker.failure(self._permits[0], now)
             self._state.latency.add(max(_FAILURE_COUNTS_AS, now - self.started), now)
-        else:
-            state.breaker.forget(self._permits[0])
-        # A connection that can't be made tells of the host, which all targets of the key share.
-        if meant.breaker == "failure" and error.phase == "connect":
-            key.breaker.failure(self._permits[1], now)
-        else:
-            key.breaker.forget(self._permits[1])
-        if meant.breaker in ("open_target", "open_key"):
+            if error.phase == "connect":  # that tells of the host, which all targets of the key share
+                key.breaker.failure(self._permits[1], now)
+        elif meant.breaker in ("open_target", "open_key"):
             self._refused(meant, about, now, request)
+        for guard, permit in zip(self._guards, self._permits, strict=True):
+            guard.breaker.forget(permit, now)  # where it was no evidence
         hold = self._hold(error, meant, about, now)
         if error.phase == "connect":
             self._settle_unsent(now)
@@ -148,13 +145,21 @@ class Lease:
         """Report that the caller went away after so much of the answer; that says nothing about the target."""
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
-                guard.breaker.forget(permit)
+                guard.breaker.forget(permit, now)
             self._settle(now, partial)
 
     def lost(self, now: float, *, streaming: bool) -> None:
-        """Report that another target was faster; that counts as nothing, but the call took at least so long."""
+        """Report that another target was faster; that counts as nothing, but that the call would have taken longer than
+        this: it can make a target slower, never faster.
+        """
         if not self._ended:
-            self.first_token(now - self.started, now, streaming=streaming)
+            state, seconds = self._state, now - self.started
+            if seconds > state.latency.value(now):
+                state.latency.add(seconds, now)
+            times = state.firsts if streaming else state.answers
+            usual = times.quantile(0.95)
+            if usual is not None and seconds >= usual:
+                times.append(seconds)
             self.cancelled(now)
 
     def _end(self) -> bool:

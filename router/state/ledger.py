@@ -56,7 +56,7 @@ returning usd
 """
 _OTHERS = """
 select coalesce(sum(usd), 0) from granted
-where app = ? and purse = ? and per = ? and began = ? and process <> ? and until > ?
+where app = ? and purse = ? and per = ? and began = ? and process <> ? and until between ? and ?
 """
 
 
@@ -199,7 +199,8 @@ class Ledger:
                 oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT
                 # The first of these takes the lock under which all of it is one step.
                 database.execute("delete from spent where began < ?", (oldest,))
-                database.execute("delete from granted where until <= ?", (time.time(),))
+                now = time.monotonic()  # which all processes share, and nobody sets; a restart of the machine does
+                database.execute("delete from granted where until not between ? and ?", (now, now + HELD))
                 sums = [self._add(database, amount) for amount in amounts]
         except (sqlite3.Error, OSError) as error:
             if not self._failing:
@@ -213,8 +214,8 @@ class Ledger:
         budget = amount.account.budget
         place = self._app, budget.owner, budget.per, amount.began
         total = float(database.execute(_ADD, (*place, amount.usd)).fetchone()[0])
-        process, now = f"{self._name}/{os.getpid()}", time.time()  # a fork is another process
-        others = float(database.execute(_OTHERS, (*place, process, now)).fetchone()[0])
+        process, now = f"{self._name}/{os.getpid()}", time.monotonic()  # a fork is another process
+        others = float(database.execute(_OTHERS, (*place, process, now, now + HELD)).fetchone()[0])
         left = max(0.0, budget.usd - total - others)
         granted = _granted(left, amount) if amount.is_wanted else 0.0
         if granted:
@@ -226,7 +227,7 @@ class Ledger:
                 "delete from granted where app = ? and purse = ? and per = ? and began = ? and process = ?",
                 (*place, process),
             )
-        return _Sum(total, granted, time.monotonic() + HELD, left - granted)
+        return _Sum(total, granted, now + HELD, left - granted)
 
     def _connected(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -195,6 +195,7 @@ class RateLimits:
         self.tokens = self._changed("tokens", self.tokens, limits.tokens)
         self.rules = limits
         self.is_unlimited = limits == Limits()
+        self._hand_out()
 
     def share(self, sharer: Sharer | None, share_id: str) -> None:
         """Have the rates in common with all who share this id, from now on; without a sharer or an id for itself."""
@@ -307,15 +308,21 @@ class RateLimits:
 
     def release_slot(self) -> None:
         """Free a place that a call had, which counted as one `in_flight`; the first who waits gets it."""
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return  # the place goes from hand to hand: in_flight stays
         self.in_flight -= 1
+        if self._waiting:
+            self._hand_out()
         if self.in_flight == 0 and self.on_idle is not None:
             idle, self.on_idle = self.on_idle, None
             idle()
+
+    def _hand_out(self) -> None:
+        """Give the places that are free to those who wait: an edit of the file may have made more of them, or fewer."""
+        most = self.rules.in_flight
+        while self._waiting and (most is None or self.in_flight < most):
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                self.in_flight += 1
 
     async def wait_for_slot(self, seconds: float) -> bool:
         """Wait in line for a place; True when it is had, counted `in_flight`. First come, first served."""

@@ -29,7 +29,7 @@ _LENT = 16  # the share: this part, in so many seconds
 _FIRST_ANSWER = 4096  # tokens reserved at most for an answer of unknown length while none has been seen
 _FADING = 0.2  # of the way back to shorter answers, with each of them
 _ANSWERS = 1024  # targets whose answers are remembered
-_PERIODS = 64  # of a budget, the newest: a clock that is set back finds what was spent
+_PERIODS = 64  # of a budget, those that came last: a clock that is set back finds what was spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class BudgetAccount:
         if period is None:
             period = self._periods[began] = Period(0.0 if self.shared else inf)
             if len(self._periods) > _PERIODS:
-                del self._periods[min(self._periods)]
+                del self._periods[next(iter(self._periods))]
         return period
 
     def turn(self, wall: float) -> None:
@@ -228,18 +228,22 @@ class Spending:
         self.keeper: Keeper | None = None
         self.watch: Callable[[BudgetAccount], None] = _unwatched
         self.accounts: dict[str, BudgetAccount] = {}
+        self._known: dict[tuple[str, float], BudgetAccount] = {}  # by owner and period, those that edits took away too
         self._answers: dict[str, float] = {}  # tokens, by target
 
     def adopt(self, plan: Plan) -> None:
         """Take over the budgets of a plan; what was spent in the same kind of period stays spent."""
         for sentence in plan.uncounted:
             log.warning(sentence)
-        wall, had, self.accounts = self._wall(), self.accounts, {}
+        wall, self.accounts = self._wall(), {}
         uncounted = plan.uncounted_owners
         for budget in plan.budgets:
-            account = had.get(budget.owner)
-            if account is None or account.budget.per != budget.per:
-                account = BudgetAccount(budget, wall, shared=self.keeper is not None)
+            account = self._known.get((budget.owner, budget.per))
+            if account is None:
+                account = BudgetAccount(budget, wall)
+                self._known[budget.owner, budget.per] = account
+            if self.keeper is not None and not account.shared:
+                account.share()
             account.budget = budget
             account.unpriced = budget.owner in uncounted
             self.accounts[budget.owner] = account

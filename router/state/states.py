@@ -176,7 +176,7 @@ class States:
             return Refusal("draining", "it is being drained")
         for guarded, whose in ((state, ""), (guard, _whose(key))):
             if not guarded.breaker.admits(now):
-                until = guarded.breaker.until if guarded.breaker.state == "open" else now
+                until = max(now, guarded.breaker.until)
                 if guarded.breaker.manual:
                     when = "opened by hand"
                 else:

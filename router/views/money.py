@@ -34,7 +34,7 @@ def dollars(usd: float | None, *, at_least: bool = False, fine: bool = False) ->
 
 def exact_dollars(usd: float) -> str:
     """Return an amount that somebody wrote, as it was written: $20, $0.03, $1.5."""
-    text = f"{usd:,.10f}".rstrip("0").rstrip(".")
+    text = f"{round(usd, 10) + 0.0:,.10f}".rstrip("0").rstrip(".")
     return f"${text}"
 
 

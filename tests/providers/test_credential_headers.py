@@ -17,6 +17,7 @@ NAMES = [
     *("x-api-key", "X-API-Key", "x_api_key", "api-key", "Api_Key", "apikey", "x-goog-api-key", "Cookie", "cookie2"),
     *("Proxy-Authorization", "X-Auth-Token", "Ocp-Apim-Subscription-Key", "X-Amz-Security-Token"),
     *("CF-Access-Client-Secret", "x-litellm-api-key", "X-Forwarded-Access-Token", "x-functions-key"),
+    *("Helicone-Auth", "X-Auth", "X-Token", "token", "key", "Private-Token", "X-Vault-Token", "x-litellm-key"),
 ]
 FRAMING = ["Content-Length", "transfer_encoding", "HOST", "Connection ", "TE", "Upgrade", "Expect", "Trailer"]
 HARMLESS = [
@@ -27,6 +28,9 @@ HARMLESS = [
     "HTTP-Referer",
     "X-Title",
     "helicone-id",
+    "X-CSRF-Token",
+    "continuation-token",
+    "x-author",
 ]
 KEY = "sk-of-another-vendor-123456"
 

@@ -126,3 +126,22 @@ def test_no_text_makes_an_error(text: str) -> None:
     assert found is None or found >= 0
     retry_after({"retry-after": text, "retry-after-ms": text}, NOW)
     remaining_quota(dict.fromkeys(OPENAI, text), NOW)
+
+
+@pytest.mark.parametrize("off", [-86_400.0, -3600.0, 3600.0, 86_400.0])
+def test_a_moment_is_one_of_the_vendors_clock(off: float) -> None:
+    """A machine whose clock is wrong, or a laptop that has just woken up: `Date` tells what time it is there."""
+    answered = {"date": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    for header in ("retry-after", "anthropic-ratelimit-requests-reset"):
+        for moment in ("Thu, 01 Jan 2026 00:00:30 GMT", "2026-01-01T00:00:30Z", "1767225630"):
+            told = {"anthropic-ratelimit-requests-limit": "5", "anthropic-ratelimit-requests-remaining": "0"}
+            told |= {header: moment} | answered
+            assert retry_after(told, NOW + off) == 30.0
+            if header != "retry-after":
+                assert remaining_quota(told, NOW + off) == RemainingQuota(0.0, None, 30.0)
+
+
+def test_a_date_that_is_none_changes_nothing() -> None:
+    """Nor does one that is as far off as the way takes."""
+    for date in ("", "soon", "Thu, 01 Jan 2026 00:00:04 GMT"):
+        assert retry_after({"retry-after": "Thu, 01 Jan 2026 00:00:30 GMT", "date": date}, NOW) == 30.0

@@ -166,6 +166,35 @@ async def test_a_tls_alert_is_known_for_one() -> None:
     assert "begins with https://" in message
 
 
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [(70, "older TLS than 1.2"), (71, "older TLS than 1.2"), (116, "client_cert")],
+)
+async def test_what_a_server_breaks_the_handshake_off_for(told: int, words: str) -> None:
+    """Its alert (RFC 8446, section 6.2) says what to do: it is too old, or wants to know us."""
+
+    async def alert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"\x15\x03\x01\x00\x02\x02" + bytes([told]))
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(alert, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert words in await refusal(f"https://127.0.0.1:{port}")
+
+
+async def test_a_server_of_old_tls_only(certificates: Certificates) -> None:
+    """No hint leads to a certificate alone."""
+    old = speaking(certificates)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLS"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1
+    async with serving(OK, tls=old) as server:
+        assert "older TLS than 1.2" in await refusal(secure(server), verify=certificates.ca)
+
+
 async def test_nobody_listens() -> None:
     """The system's words, the address, and none of the library's."""
     assert await refusal("http://127.0.0.1:1") == "127.0.0.1:1: connection refused"

@@ -102,6 +102,11 @@ def test_what_was_written_is_shown_as_written(cents: int, places: int) -> None:
     assert float(exact_dollars(usd).strip("$").replace(",", "")) == pytest.approx(usd, rel=1e-12)
 
 
+@pytest.mark.parametrize("rest", [-0.0, -1e-12, 1e-12])
+def test_a_rest_of_rounding_is_nothing(rest: float) -> None:
+    assert exact_dollars(rest) == dollars(rest) == "$0"
+
+
 @given(st.lists(st.floats(0, 100), max_size=50), st.randoms())
 def test_sums_leave_no_rest(amounts: list[float], chance: object) -> None:
     """What was added is taken away again, in any order: nothing is left, and never less than nothing."""

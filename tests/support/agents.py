@@ -42,6 +42,7 @@ class Agent:
         tool: what the model calls.
         python: the recipe is a program in Python.
         said: is part of what it prints.
+        model: what it asks for.
     """
 
     section: str
@@ -53,6 +54,7 @@ class Agent:
     python: bool = False
     makes_file: bool = True
     said: str = ""
+    model: str = "chat"
 
     @property
     def is_installed(self) -> bool:
@@ -72,6 +74,22 @@ AGENTS = {
         "codex",
         "--skip-git-repo-check --sandbox danger-full-access",
         ToolAnswer("exec_command", {"cmd": _WRITE}),
+    ),
+    # A tool that takes bare text, which only models that it knows are offered; and one of a namespace.
+    "codex-patch": Agent(
+        "Codex",
+        "codex",
+        "--skip-git-repo-check --sandbox danger-full-access -m gpt-5.5",
+        ToolAnswer("apply_patch", {"input": f"*** Begin Patch\n*** Add File: {MADE}\n+signal\n*** End Patch"}),
+        model="gpt-5.5",
+    ),
+    "codex-agents": Agent(
+        "Codex",
+        "codex",
+        "--skip-git-repo-check --sandbox danger-full-access",
+        ToolAnswer("multi_agent_v1__close_agent", {"target": "nobody"}),
+        makes_file=False,
+        said="All is done.",
     ),
     "opencode": Agent(
         "opencode",
@@ -140,7 +158,7 @@ async def run(agent: Agent, target: str) -> Outcome:
         async with Simulator(seed=1) as simulator:
             for vendor in simulator.vendors.values():
                 vendor.set(fast=True, tool_call=agent.tool, answer=agent.answer)
-            async with served(routes(simulator, {"chat": target}), simulator=simulator) as gateway:
+            async with served(routes(simulator, {agent.model: target}), simulator=simulator) as gateway:
                 return await _task(agent, gateway, Path(folder))
 
 
@@ -165,6 +183,8 @@ def _faults(agent: Agent, folder: Path, code: int | None, out: str, err: str) ->
     found = [] if code == 0 else [f"it ends with {code}: {(err or out)[-1000:]}"]
     if agent.makes_file and not (folder / MADE).is_file():
         found.append(f"it has not made its file: {(out + err)[-1000:]}")
+    if "unsupported call" in out + err:  # in Codex's words: it has no tool of this name
+        found.append("it does not know its own tool")
     if agent.said not in out:
         found.append(f"it says {out!r}")
     return found

@@ -17,6 +17,7 @@ class AnthropicMessages(Face):
     name = "messages"
     protocol: ClassVar[Protocol | None] = "anthropic.messages"
     keepalive = event({"type": "ping"}, "ping")
+    counts_first = True  # clients show it, and make their conversation shorter by it
 
     def read(self, body: Body) -> CompletionRequest:
         return wire.read_request(body)

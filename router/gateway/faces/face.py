@@ -25,6 +25,7 @@ class Face(ABC):
         stream_type: the content type of its streams.
         keeps_name: whether answers have the model's name that was asked for, a vendor's own answers as well.
         begins_errors: whether a stream has to begin before an error in it can be told.
+        counts_first: whether a stream begins with what the prompt costs.
     """
 
     name: ClassVar[str]
@@ -33,6 +34,7 @@ class Face(ABC):
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
     keeps_name: ClassVar[bool] = False
     begins_errors: ClassVar[bool] = False
+    counts_first: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, body: Body) -> CompletionRequest:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_chat as wire
+from providers.wire.chat_tools import custom_tools, wants_function_call
 from providers.wire.reading import Body
 from providers.wire.writing import Head, StreamWriter
 from router.gateway.faces.face import Face, Protocol, Thinking
@@ -23,11 +24,12 @@ class OpenAIChat(Face):
         return wire.wants_stream(body)
 
     def plain(self, body: Body, response: CompletionResponse, head: Head, seconds: float) -> dict[str, Any]:
-        return wire.render_response(response, head, function_call=wire.wants_function_call(body))
+        function_call, custom = wants_function_call(body), custom_tools(body)
+        return wire.render_response(response, head, function_call=function_call, custom=custom)
 
     def writer(self, body: Body, head: Head, thinking: Thinking) -> StreamWriter:
-        function_call = wire.wants_function_call(body)
-        return wire.ChatStreamWriter(head, usage=wire.wants_usage(body), function_call=function_call)
+        function_call, custom = wants_function_call(body), custom_tools(body)
+        return wire.ChatStreamWriter(head, usage=wire.wants_usage(body), function_call=function_call, custom=custom)
 
     def error(self, error: ProviderError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error)

@@ -36,7 +36,7 @@ def refused(**fields: Any) -> BadRequest:
 
 REFUSED: list[tuple[dict[str, Any], str, ErrorCode]] = [
     ({"n": 2}, "n", ErrorCode.UNSUPPORTED),
-    ({"n": 0}, "n", ErrorCode.INVALID_REQUEST),
+    ({"n": 0}, "n", ErrorCode.UNSUPPORTED),
     ({"audio": {"voice": "x"}}, "audio", ErrorCode.UNSUPPORTED),
     ({"modalities": ["text", "image"]}, "modalities", ErrorCode.UNSUPPORTED),
     ({"messages": [{"role": "owner", "content": "a"}]}, "messages[0].role", ErrorCode.INVALID_REQUEST),
@@ -60,7 +60,7 @@ REFUSED: list[tuple[dict[str, Any], str, ErrorCode]] = [
         "messages[0].content[0]",
         ErrorCode.INVALID_REQUEST,
     ),
-    ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0]", ErrorCode.UNSUPPORTED),
+    ({"tools": [{"type": "x"}], "tool_choice": {"type": "x"}}, "tool_choice", ErrorCode.UNSUPPORTED),
     ({"response_format": {"type": "grammar"}}, "response_format", ErrorCode.UNSUPPORTED),
     (
         {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},

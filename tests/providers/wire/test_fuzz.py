@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from providers.errors import ProviderError
 from providers.types import CompletionRequest
 from providers.validation import validate
-from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_completions, openai_responses
+from providers.wire import (
+    anthropic_messages,
+    chat_tools,
+    ollama_chat,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from providers.wire.reading import BadRequest
 from providers.wire.responses_tools import client_tools
 
@@ -97,6 +104,6 @@ def test_a_request_is_read_or_refused(name: str, body: dict[str, Any]) -> None:
 def test_what_is_asked_of_a_stream_is_read_or_refused(body: dict[str, Any]) -> None:
     """The same, of what does not belong to the request itself."""
     asks = (openai_chat.wants_stream, openai_chat.wants_usage, anthropic_messages.wants_stream)
-    for ask in (*asks, openai_chat.wants_function_call):
+    for ask in (*asks, chat_tools.wants_function_call):
         with suppress(BadRequest):
             assert ask(body) in (True, False)

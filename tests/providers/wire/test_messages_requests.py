@@ -90,11 +90,6 @@ def test_blocks_of_the_vendors_own_tools_are_unsupported(kind: str) -> None:
             "content[0].type",
             ErrorCode.INVALID_REQUEST,
         ),
-        (
-            {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "tool_reference", "tool_name": "f"}]},
-            "content[0].type",
-            ErrorCode.UNSUPPORTED,
-        ),
     ],
 )
 def test_blocks_that_are_refused(block: dict[str, Any], param: str, code: ErrorCode) -> None:

@@ -59,7 +59,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, ErrorCode]] = [
     ("chat", {"messages": [{"role": "user", "content": 7}]}, "messages[0].content", ErrorCode.INVALID_REQUEST),
     ("chat", {"temperature": "hot"}, "temperature", ErrorCode.INVALID_REQUEST),
     ("chat", {"temperature": True}, "temperature", ErrorCode.INVALID_REQUEST),
-    ("chat", {"max_tokens": 0}, "max_tokens", ErrorCode.INVALID_REQUEST),
+    ("chat", {"max_tokens": 0}, "max_tokens", ErrorCode.UNSUPPORTED),
     ("chat", {"stop": [1]}, "stop", ErrorCode.INVALID_REQUEST),
     ("chat", {"n": 2}, "n", ErrorCode.UNSUPPORTED),
     ("chat", {"modalities": ["text", "audio"]}, "modalities", ErrorCode.UNSUPPORTED),

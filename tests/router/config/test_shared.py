@@ -111,3 +111,18 @@ def test_a_reload_says_what_changes() -> None:
     ]
     for before, after, told in changes:
         assert told in differences(plan(before), plan(after), {})
+
+
+def test_the_client_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.config.rules.find_spec", lambda name: None)
+    ((line, _, message),) = errors("shared: {url: redis://x}")
+    assert line == 3
+    assert 'pip install "llm-signalbox[redis]"' in message
+
+
+def test_a_file_without_limits_is_told_that_nothing_is_shared() -> None:
+    text = "providers: {a: {kind: fake}}\nroutes: {chat: a/m}\nshared: {url: redis://x}"
+    assert ["nothing is shared" in one.message for one in load_text(text, env={}).diagnostics] == [True]
+    assert not load_text(BEFORE + "shared: {url: redis://x}", env={}).diagnostics
+    defaults = text + "\ndefaults: {limits: {tokens: 5k/min}}"
+    assert not load_text(defaults, env={}).diagnostics

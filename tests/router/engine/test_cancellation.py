@@ -112,7 +112,7 @@ async def one(scene: str, ask: Ask, strike: int, *, late: bool) -> bool:
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 @pytest.mark.parametrize("ask", [plain, streamed])
 def test_a_probe_at_every_await(ask: Ask, late: bool) -> None:
-    """A probe that is cancelled frees its place at once: the next request is the probe."""
+    """A probe that is cancelled frees its place: the next request, a second later, is the probe."""
 
     async def probed(strike: int) -> bool:
         world = World(
@@ -128,6 +128,7 @@ def test_a_probe_at_every_await(ask: Ask, late: bool) -> None:
         await settled(striking)
         assert_idle(world.router)
         world.fakes["a"].script = well
+        await asyncio.sleep(1)
         reply = await world.router.complete("chat", "hi")
         assert (reply.text, reply.trace.skips) == ("fine", ())
         return striking.awaits >= strike

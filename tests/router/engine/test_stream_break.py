@@ -174,3 +174,17 @@ async def test_through_real_sockets(simulator: Simulator, vendor: str, policy: s
     for chunk in chunks:
         kept = "" if chunk.restarted else kept + chunk.text
     assert kept == stream.response.text
+
+
+@pytest.mark.parametrize("policy", ["restart", "continue"])
+@pytest.mark.parametrize("code", [ErrorCode.INVALID_REQUEST, ErrorCode.CONTENT_FILTERED])
+def test_when_the_next_does_not_take_the_request_the_partial_is_given(policy: str, code: ErrorCode) -> None:
+    """A vendor may refuse to go on from somebody else's text: what had come is not lost by that."""
+    world = World(policy, [broken(2)], [Fail(code)])
+    with pytest.raises(ProviderError) as caught:
+        world.ask()
+    assert caught.value.code is ErrorCode.STREAM_INTERRUPTED
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == WHOLE[:8]
+    assert isinstance(caught.value.__cause__, ProviderError)
+    assert caught.value.__cause__.code is code

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,6 +209,56 @@ def test_streams_and_failures_in_spans(exported: Exported) -> None:
         await asyncio.sleep(60)
         await world.router.complete("r", "hi")
         assert exported.spans() == []
+
+    main()
+
+
+def test_a_call_is_one_span_however_it_ends(exported: Exported) -> None:
+    """One that broke after it had begun, one that was left, and one whose request came to nothing."""
+
+    @story
+    async def main() -> None:
+        world = World(
+            "routes: {r: {targets: [a/m], fallbacks: [b/n], on_stream_break: restart}}\n"
+            "defaults: {retry: {same_target: 0}}\n",
+            a=lambda _: Reply("a b c d e f", every=0.5, break_after=2),
+            b=lambda _: Reply("a b c d e f", every=0.5),
+        )
+        instrument(world.router, tracer_provider=exported.tracers, meter_provider=exported.meters)
+        async with world.router.stream("r", "hi") as chunks:
+            assert len([chunk async for chunk in chunks]) > 3
+        broken, answered, request = exported.spans()
+        assert attributes(broken)["error.type"] == "stream_interrupted"
+        assert answered.status.status_code is StatusCode.UNSET
+        assert attributes(request)["signalbox.attempts"] == 2
+        async with world.router.stream("b/n", "hi") as chunks:
+            await anext(chunks)
+            await asyncio.sleep(3)
+        left, request = exported.spans()
+        assert seconds(left) == pytest.approx(seconds(request)) == pytest.approx(3.0, abs=1e-3)
+        world.fakes["a"].script = world.fakes["b"].script = lambda _: Fail(ErrorCode.OVERLOADED)
+        with pytest.raises(RouteExhausted):
+            await world.router.complete("r", "hi")
+        *_, request = exported.spans()
+        assert attributes(request)["gen_ai.provider.name"] == "fake"
+        assert attributes(request)["gen_ai.request.model"] == "n"
+
+    main()
+
+
+def test_a_stored_answer_uses_no_tokens(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were counted when it was made."""
+    monkeypatch.setenv("SIGNALBOX_CACHE_DIR", str(tmp_path))
+
+    @story
+    async def main() -> None:
+        world = World("routes: {r: {targets: [a/m], cache: {ttl: 1h}}}\n", a=lambda _: Reply("ok", usage=Usage(7, 3)))
+        instrument(world.router, tracer_provider=exported.tracers, meter_provider=exported.meters)
+        for _ in range(3):
+            await world.router.complete("r", "hi")
+        assert sum(point.sum for point in exported.points("gen_ai.client.token.usage")) == 10
+        assert sum(point.count for point in exported.points("gen_ai.client.operation.duration")) == 3
+        await world.router.aclose()
 
     main()
 

@@ -138,6 +138,7 @@ async def test_a_body_that_packs_very_well_is_no_bomb_within_the_bound() -> None
         ("gzip", gzip.compress(question())[:-12], 400),
         ("deflate", b"\x00" * 9, 400),
     ],
+    ids=["unknown", "twice", "not packed", "cut", "rubbish"],
 )
 async def test_bodies_that_are_not_packed_as_they_say_are_refused(encoding: str, body: bytes, status: int) -> None:
     async with served() as here:

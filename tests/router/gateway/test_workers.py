@@ -14,7 +14,7 @@ from providers.simulator import Simulator
 from router.config.listen import Address
 from router.gateway.listening import address_of, listen, reserve
 from tests.support.command import signalbox
-from tests.support.served import CHAT, question
+from tests.support.served import CHAT, parsed, question, request
 from tests.support.served_process import file_over, serving
 from tests.support.waiting import until
 
@@ -125,3 +125,19 @@ async def test_a_taken_port_is_told_by_the_parent(simulator: Simulator, tmp_path
         again = await signalbox("serve", "--listen", f"127.0.0.1:{running.port}", "--workers", "2", cwd=tmp_path)
         assert again.code == 3
         assert "another program has it" in again.err
+
+
+async def test_they_share_a_unix_socket(simulator: Simulator, tmp_path: Path) -> None:
+    path = tmp_path / "sb"
+    async with serving(tmp_path, file_over(simulator), "--workers", "2", "--listen", f"unix:{path}") as running:
+        for _ in range(10):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(request("POST", CHAT, question()))
+            assert parsed(await reader.read()).status == 200
+            writer.close()
+        os.kill(children(running.process.pid)[0], signal.SIGTERM)  # one that ends takes the socket from nobody
+        await running.line("ended with code 0")
+        assert path.is_socket()
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.ended() == 0
+        assert not path.exists()

@@ -107,14 +107,16 @@ def test_a_lost_probe_expires() -> None:
 
 
 def test_a_cancelled_probe_frees_its_place() -> None:
-    """And tells nothing."""
+    """And tells nothing: the next one comes a second later, so that those who give up soon are no crowd."""
     made = breaker()
     fail(made, 0.0, 5)
     now = made.until
     assert made.admits(now)
-    made.forget(made.acquire(now))
+    made.forget(made.acquire(now), now)
     assert made.state == "half_open"
-    assert made.admits(now)
+    assert not made.admits(now + 0.9)
+    assert made.next_probe(now) == now + 1.0
+    assert made.admits(now + 1.0)
 
 
 def test_outcomes_of_older_generations_are_ignored() -> None:
@@ -127,7 +129,7 @@ def test_outcomes_of_older_generations_are_ignored() -> None:
     made.success(old[0], now)
     made.failure(old[1], now)
     assert made.state == "half_open"
-    made.forget(old[2])
+    made.forget(old[2], now)
 
 
 def test_a_trip_opens_it_for_the_longest() -> None:
@@ -190,6 +192,7 @@ class Model:
         self.in_row = 0
         self.leases: dict[Permit, float] = {}
         self.passed = 0
+        self.paced_until = 0.0
         self.permits: list[tuple[Permit, int]] = []  # with the model's own generation
         self.generation = 0
         self.shut_since: float | None = None
@@ -204,6 +207,7 @@ class Model:
         self.calls.clear()
         self.leases.clear()
         self.in_row = self.passed = 0
+        self.paced_until = 0.0
 
     def admitted(self) -> bool:
         if self.state == "closed":
@@ -213,7 +217,7 @@ class Model:
                 return False
             self.become("half_open")
         self.leases = {permit: ends for permit, ends in self.leases.items() if ends > self.now}
-        return len(self.leases) < self.rules.probes
+        return self.now >= self.paced_until and len(self.leases) < self.rules.probes
 
     def wait(self) -> None:
         self.now += 3.0 * self.rng.randint(0, 12)
@@ -271,9 +275,9 @@ class Model:
     def cancel(self) -> None:
         if self.permits:
             permit, generation = self.any_permit()
-            self.made.forget(permit)
-            if generation == self.generation:
-                self.leases.pop(permit, None)
+            self.made.forget(permit, self.now)
+            if generation == self.generation and self.leases.pop(permit, None) is not None:
+                self.paced_until = self.now + 1.0
 
     def lose(self) -> None:
         if self.permits:
@@ -322,7 +326,7 @@ def test_a_healthy_target_comes_back(before: list[str]) -> None:
             if event == "fail":
                 made.failure(permit, now)
             elif event == "cancel":
-                made.forget(permit)
+                made.forget(permit, now)
             elif event == "late":
                 late.append(permit)
         now += 7.0

@@ -1,0 +1,127 @@
+"""The tools of a chat: functions, custom tools as functions that take a text, and `functions` of before there were any.
+
+Tools that the vendor itself runs (`web_search`, …) are left out: other models answer without them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from providers import coerce
+from providers.types import Tool
+from providers.wire.reading import (
+    BadRequest,
+    Body,
+    about,
+    flag,
+    mapping,
+    objects,
+    read_each,
+    required_text,
+    text,
+    unsupported,
+    within,
+)
+from providers.wire.responses_tools import text_tool
+from providers.wire.writing import encode
+
+_HOSTED = Tool("", "", {})  # in the place of one, so that the others have theirs
+
+
+def read_tools(body: Body) -> dict[str, Any]:
+    """The fields of a request that are about tools.
+
+    Raises:
+        BadRequest: they make no sense, or a tool is chosen that the vendor hosts.
+    """
+    given = read_each(body, "tools", _tool) or [
+        {"type": "function", "function": _function(function)} for function in objects(body, "functions")
+    ]
+    choice = body.get("tool_choice")
+    legacy = body.get("function_call")
+    if choice is None and legacy is not None:
+        choice = legacy.get("name") if isinstance(legacy, dict) else legacy
+    with about("tools"):
+        tools = tuple(tool for tool in coerce.coerce_tools(given) if tool is not _HOSTED)
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        with within("tool_choice"):
+            allowed = mapping(choice, "allowed_tools")
+            with within("allowed_tools"):
+                names = set(read_each(allowed, "tools", _named))
+        tools = tuple(tool for tool in tools if tool.name in names)
+        choice = allowed.get("mode")
+    if given and not tools and isinstance(choice, str):
+        choice = None
+    parallel = False if wants_function_call(body) else flag(body, "parallel_tool_calls")
+    return {"tools": tools, "tool_choice": _choice(choice, body), "parallel_tool_calls": parallel}
+
+
+def wants_function_call(body: Body) -> bool:
+    """Whether the client knows no tools yet, but `functions`: then one call is answered as `function_call`."""
+    return bool(body.get("functions")) and not body.get("tools")
+
+
+def custom_tools(body: Body) -> frozenset[str]:
+    """The names of the tools that are called with a text: calls of these are told in their own shape."""
+    return frozenset(name for tool in objects(body, "tools") if _is_custom(tool) and (name := _named(tool)))
+
+
+def as_function_call(call: dict[str, Any]) -> dict[str, Any]:
+    """A call of a conversation; one of a custom tool as models saw it."""
+    text(call, "id")
+    custom = mapping(call, "custom")
+    if custom:
+        with within("custom"):
+            arguments = encode({"input": text(custom, "input") or ""}).decode()
+            return {**call, "type": "function", "function": {"name": text(custom, "name"), "arguments": arguments}}
+    function = mapping(call, "function")
+    with within("function"):
+        text(function, "name")
+        if not isinstance(function.get("arguments"), str | dict | None):
+            raise BadRequest("arguments: a string is expected", "arguments")
+    return call
+
+
+def _choice(choice: object, body: Body) -> str | None:
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if isinstance(choice, dict) and kind == "custom" and (name := _named(choice)) in custom_tools(body):
+        return name
+    if kind not in (None, "function", "custom") and any(tool.get("type") == kind for tool in objects(body, "tools")):
+        raise unsupported("the tool is hosted by the vendor", "tool_choice")
+    with about("tool_choice"):
+        return coerce.coerce_tool_choice(choice)  # type: ignore[arg-type]  # whatever it is, it is looked at there
+
+
+def _is_custom(tool: Body) -> bool:
+    """Anthropic's tools have this type as well, and a schema."""
+    return tool.get("type") == "custom" and "input_schema" not in tool
+
+
+def _named(tool: Body) -> str | None:
+    """The name, which stands in an object of the tool's type, or beside it."""
+    kind = tool.get("type")
+    return text(mapping(tool, kind) or tool, "name") if kind in ("function", "custom") else None
+
+
+def _tool(tool: dict[str, Any]) -> Any:
+    kind = text(tool, "type")
+    if _is_custom(tool):
+        source = mapping(tool, "custom") or tool
+        form = mapping(source, "format")
+        grammar = mapping(form, "grammar") or form
+        return text_tool(required_text(source, "name"), text(source, "description"), text(grammar, "definition"))
+    if kind not in (None, "function", "custom"):
+        return _HOSTED
+    function = mapping(tool, "function")
+    with within("function"):
+        _function(function)
+    return tool
+
+
+def _function(function: dict[str, Any]) -> dict[str, Any]:
+    """The function, whose fields have their types."""
+    text(function, "name")
+    text(function, "description")
+    mapping(function, "parameters")
+    flag(function, "strict")
+    return function

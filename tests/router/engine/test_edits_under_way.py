@@ -1,0 +1,133 @@
+"""An edit of the file in the middle of what a request waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from providers import CompletionRequest, CompletionResponse, ErrorCode, FakeProvider, ProviderError
+from providers.fake import Reply, Step
+from providers.types import Usage
+from router import Router
+from router.testing import run
+from tests.support.idle import assert_idle
+from tests.support.world import now
+
+FILE = """
+providers: {a: {kind: fake, limits: {in_flight: PLACES}}, b: {kind: fake}}
+routes: {chat: {targets: [a/m], retry: {max_wait: 100s}}}
+"""
+
+
+async def edit(router: Router, path: Path, text: str) -> None:
+    await asyncio.to_thread(path.write_text, text)
+    assert (await router.reload()).accepted
+
+
+def answering(name: str, step: Callable[[], Step]) -> FakeProvider:
+    fake = FakeProvider.scripted(name=name)
+    fake.script = lambda _: step()
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ends"), [("1", "10", 11.0), ("2", "5", 21.0), ("1", "null", 11.0), ("5", "1", 60.0)]
+)
+def test_who_is_in_line_for_a_place_gets_what_an_edit_makes_of_it(
+    tmp_path: Path, before: str, after: str, ends: float
+) -> None:
+    """Ten calls of ten seconds each, and an edit in the first: more places are filled at once, fewer soon."""
+    path = tmp_path / "routes.yaml"
+    path.write_text(FILE.replace("PLACES", before))
+
+    async def main() -> None:
+        fake = answering("a", lambda: Reply("fine", delay=10.0))
+        async with Router.from_yaml(path, env={}, watch=False, monitor=False, providers={"a": fake}) as router:
+            async with asyncio.TaskGroup() as group:
+                for number in range(10):
+                    group.create_task(router.complete("chat", f"hi {number}"))
+                await asyncio.sleep(1)
+                await edit(router, path, FILE.replace("PLACES", after))
+            assert now() == pytest.approx(ends)
+            assert_idle(router)
+
+    run(main())
+
+
+def test_a_provider_that_is_gone_ends_with_the_last_call_that_waited_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request on the older plan waits while its provider is closed, and calls it again: then it is closed again."""
+    path = tmp_path / "routes.yaml"
+    path.write_text(FILE.replace("PLACES", "5"))
+    made: list[FakeProvider] = []
+
+    async def complete(fake: FakeProvider, request: CompletionRequest) -> CompletionResponse:
+        made.append(fake)
+        if now() < 4:
+            raise ProviderError(ErrorCode.RATE_LIMITED, "slow down", provider=fake.name, retry_after=5.0)
+        return CompletionResponse(text="fine", provider=fake.name)
+
+    monkeypatch.setattr(FakeProvider, "complete", complete)
+
+    async def main() -> None:
+        async with Router.from_yaml(path, env={}, watch=False, monitor=False) as router:
+            waiting = asyncio.create_task(router.complete("chat", "hi"))
+            await asyncio.sleep(1)
+            await edit(router, path, "providers: {b: {kind: fake}}\nroutes: {chat: {targets: [b/m]}}\n")
+            await asyncio.sleep(1)
+            assert made[0].closed
+            assert (await waiting).provider == "a"
+            await asyncio.sleep(1)
+            assert made[1] is not made[0]
+            assert made[1].closed
+
+    run(main())
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_target_that_leaves_and_returns_keeps_its_place_in_line(tmp_path: Path, every: int) -> None:
+    """c stands in every other edition of the file: it has its third of the calls while it is there."""
+    path = tmp_path / "routes.yaml"
+    there = "providers: {a: {kind: fake}, b: {kind: fake}, c: {kind: fake}}\nroutes: {chat: {targets: [a/m, b/m, c/m]}}"
+    path.write_text(there)
+
+    async def main() -> None:
+        answered: Counter[str | None] = Counter()
+        async with Router.from_yaml(path, env={}, watch=False, monitor=False) as router:
+            for number in range(60):
+                await edit(router, path, there if number % 2 == 0 else there.replace(", c/m", ""))
+                for _ in range(every):
+                    answered[(await router.complete("chat", "hi")).provider] += 1
+        assert answered["c"] == pytest.approx(30 * every / 3, abs=1)
+        assert answered["a"] == pytest.approx(answered["b"], abs=1)
+
+    run(main())
+
+
+def test_a_budget_that_leaves_and_returns_knows_what_was_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, meanwhile by the calls that had begun with it, and no more."""
+    monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / "state"))
+    path = tmp_path / "routes.yaml"
+    there = (
+        "providers: {a: {kind: fake}}\nmodels: {x: {provider: a, id: m, price: {input: 10, output: 10}}}\n"
+        "routes: {chat: {targets: [x], budget: $1/d}}\n"
+    )
+    path.write_text(there)
+
+    async def main() -> None:
+        fake = answering("a", lambda: Reply("fine", delay=5.0, usage=Usage(1000, 1000)))
+        async with Router.from_yaml(path, env={}, watch=False, monitor=False, providers={"a": fake}) as router:
+            await router.complete("chat", "hi")
+            under_way = asyncio.create_task(router.complete("chat", "hi"))
+            await asyncio.sleep(1)
+            for text in (there.replace(", budget: $1/d", ""), there.replace("$1/d", "$1/h"), there):
+                await edit(router, path, text)
+            await under_way
+            assert router.spending[0].usd == pytest.approx(0.04)
+
+    run(main())
