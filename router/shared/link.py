@@ -160,6 +160,8 @@ class Link:
         try:
             async with asyncio.timeout(self.rules.timeout):
                 reply = await self._exchange.send(message)
+            if len(reply.grants) != len(asks):
+                raise ValueError("the server has another reply than was asked for")
         except Exception as error:  # whatever it is: the server is asked again
             self._failed(error, loop.time())
         else:
@@ -180,7 +182,7 @@ class Link:
             self._round_trip += 0.2 * (now - asked_at - self._round_trip)
         # After failures it may be a reply to the first try: the leases in it are as old as that.
         began = asked_at if not self._failures or silent_since is None else silent_since
-        self._failures, self._unanswered = 0, None
+        self._failures, self._unanswered, self._why = 0, None, ""
         self.processes, self.tick = reply.processes, reply.tick
         self.heard.set()
         rates = list(self._rates.values())
@@ -206,7 +208,7 @@ class Link:
 
     def _overdue(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         if loop.time() > due + _LATE:  # the loop was held up, and has not looked into its sockets yet
-            self._alarm = loop.call_later(_LATE, self._overdue, loop, inf)
+            self._alarm = loop.call_later(self.rules.timeout, self._overdue, loop, inf)
             return
         self.away = True
         for rate in list(self._rates.values()):
@@ -215,7 +217,9 @@ class Link:
 
     async def leave(self) -> None:
         """Give all back in one last exchange, and close the connection. The task has to be at its end."""
-        if self._silent_since is None and self._number:
+        if self._unanswered is not None and not self._failures:
+            await self._once()  # what it brings is given back
+        if self._number and not self._failures:
             await self._once(leaving=True)
         if self._alarm is not None:
             self._alarm.cancel()

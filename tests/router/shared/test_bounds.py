@@ -9,7 +9,8 @@ import pytest
 from router.config.units import Allowance
 from router.plan.rules import Limits
 from router.shared.allocator import Allocator
-from router.testing import run
+from router.shared.exchange import Grant, Message, Reply
+from router.testing import VirtualTimeLoop, run
 from tests.support.fleet import Fleet, Server, Worker, most_in
 
 MINUTE = 60.0
@@ -163,6 +164,40 @@ def test_what_a_process_leaves_unused_is_had_by_others_at_once() -> None:
 # --- faults
 
 
+def test_a_killed_process_leaves_its_part_to_the_others() -> None:
+    async def story() -> None:
+        fleet = Fleet(4, 600)
+        await fleet.demand(1.5 * 600 / MINUTE, 20)
+        killed = fleet.workers.pop()
+        killed.task.cancel()
+        await asyncio.sleep(8)
+        before = len(fleet.admitted)
+        await fleet.demand(1.5 * 600 / MINUTE, 60)
+        assert len(fleet.admitted) - before >= 0.95 * 600
+        assert all(worker.link.processes == 3 for worker in fleet.workers)
+        await fleet.end()
+
+    run(story())
+
+
+def test_a_loop_that_was_held_up_is_no_outage() -> None:
+    """Its replies lie there unread: that is looked at before the server counts as away."""
+
+    async def story() -> None:
+        worker = Worker(Server(), Limits(requests=(Allowance(600, MINUTE),)))
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        for _ in range(20):
+            assert await worker.ask(longest=1) is not None
+            await asyncio.sleep(0)  # an exchange is under way
+            loop.advance(2.0)
+            await asyncio.sleep(0.5)
+        assert worker.events == []
+        await worker.end()
+
+    run(story())
+
+
 async def _through(fleet: Fleet, fault: str, seconds: float) -> None:
     server = fleet.server
     if fault == "frozen":
@@ -238,6 +273,27 @@ def test_without_a_server_from_the_start_it_goes_on_alone() -> None:
         assert waited is not None
         assert waited <= 0.5
         assert worker.events == ["away"]
+        await worker.end()
+
+    run(story())
+
+
+def test_a_reply_to_something_else_is_none() -> None:
+    async def story() -> None:
+        server = Server()
+        worker = Worker(server, Limits(requests=(Allowance(600, MINUTE),)))
+        assert await worker.ask(longest=1) is not None
+        honest = server.send
+
+        async def confused(message: Message) -> Reply:
+            return (await honest(message))._replace(grants=(Grant(5, 0.0, 0.0),) * 7)
+
+        server.send = confused  # type: ignore[method-assign]  # the network of this test
+        await asyncio.sleep(5)
+        assert worker.events == ["away"]
+        server.send = honest  # type: ignore[method-assign]  # as it was
+        await asyncio.sleep(1)
+        assert worker.events == ["away", "back"]
         await worker.end()
 
     run(story())
