@@ -5,7 +5,6 @@ Protocol: https://github.com/ollama/ollama/blob/main/docs/api.md, api/types.go a
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,7 +53,7 @@ _ROLES = ("system", "user", "assistant", "tool")
 _SILENT = {"role": "assistant", "content": ""}
 # Ends of a line to Python's readers of text, the official client's among them, though JSON may hold them as they are.
 _LINE_ENDS = tuple((end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\x85\u2028\u2029")
-_NOTHING = re.compile(r"(0+(\.0*)?(ns|us|ms|s|m|h)?)+")  # a duration
+_OF_ZERO = "0.nusmh"  # what a duration of nothing is made of, such as 0, 0.0s or 0m0s
 TAG = ":latest"  # what the server adds to a name without one
 
 
@@ -256,8 +255,8 @@ def render_load(head: Head, *, generate: bool = False, asked: Body | None = None
     Args:
         asked: the body of the request: with a `keep_alive` of 0 the model is let go.
     """
-    kept = (asked or {}).get("keep_alive")
-    lets_go = kept is not None and _NOTHING.fullmatch(str(kept)) is not None
+    kept = str((asked or {}).get("keep_alive"))
+    lets_go = kept.startswith("0") and not kept.strip(_OF_ZERO)
     return {**_line(head, _SILENT, generate), "done": True, "done_reason": "unload" if lets_go else "load"}
 
 

@@ -11,6 +11,7 @@ from providers import coerce
 from providers.accumulate import parse_arguments
 from providers.envelope import unpacked
 from providers.errors import ProviderError
+from providers.lenient_json import as_json
 from providers.types import Message, Part, TextPart, ThinkingPart, ToolCall
 from providers.wire.reading import (
     BadRequest,
@@ -158,7 +159,8 @@ _Name: TypeAlias = Callable[[Body, Kind], str]
 
 
 def _function_call(item: Body, name: _Name) -> ToolCall:
-    raw = text(item, "arguments") or ""
+    given = item.get("arguments")
+    raw = as_json(given) if isinstance(given, dict) else text(item, "arguments") or ""  # some clients have read them
     return ToolCall(required_text(item, "call_id"), name(item, "function"), parse_arguments(raw), raw)
 
 

@@ -90,9 +90,12 @@ def _print_next_steps(path: str, vendors: list[Vendor], models: tuple[str, ...])
     if vendor_names:
         echo(f"{path} is written, with {', '.join(vendor_names)}")
         echo(f'next: signalbox check {path}; signalbox ask chat "Hello" -f {path}')
+        echo(f"      signalbox serve {path}   offers it to every client of OpenAI, Anthropic or Ollama")
         return
     echo(f"{path} is written. No API key is in the environment and no Ollama answers: it calls simulated vendors.")
-    echo(f'next: python -m providers.simulator --port 8089 &  signalbox ask chat "Hello" -f {path}')
+    echo("next: python -m providers.simulator --port 8089   in a terminal of its own")
+    echo(f'      signalbox ask chat "Hello" -f {path}')
+    echo(f"      signalbox serve {path}   offers it to every client of OpenAI, Anthropic or Ollama")
 
 
 def _ollama_address(env: Mapping[str, str]) -> str:
@@ -169,6 +172,7 @@ _FILE = """\
 #
 #   signalbox check          is this file right?      signalbox models      what else the providers offer
 #   signalbox ask chat "Hi"  one streamed answer      signalbox show        every value in force
+#   signalbox serve          the routes over HTTP, for any client of OpenAI, Anthropic or Ollama
 #
 # The whole language: docs/routes-yaml.md
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -20,11 +20,14 @@ from router.config import ConfigError, UnreadableFile
 
 if TYPE_CHECKING:
     from router.config import LoadResult
+    from router.config.listen import Address
     from router.gateway.record import Record
     from router.gateway.workers import Place
     from router.plan.plan import Plan
     from router.plan.serving import Serving
     from router.router import Router
+
+    Begun: TypeAlias = Callable[[Sequence[Address]], None]  # is told where it listens, once it does
 
 CANNOT_LISTEN = 3
 _GOODBYE = 1.0  # seconds in which a terminal has to take the last lines
@@ -45,24 +48,30 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
 
     Exit code 1: the file has errors, 2: it is unreadable, 3: an address can't be listened to.
     """
+    from router.cli.serve_lines import banner, serves
     from router.plan.compile import compile_plan
+
+    def begun(listening: Sequence[Address]) -> None:
+        if shows:
+            echo(banner(path, serving, listening), err=True)
+        elif not quiet:
+            echo(f"signalbox: {serves(serving, listening)}", err=True)
 
     shows = sys.stderr.isatty() and not quiet
     _log_to_stderr(shows)
     loaded = valid_file(path)
     plan = compile_plan(loaded)
-    if shows:
+    if not quiet:
         _remarks(loaded)
     serving = _serving(plan.serving, addresses, workers)
     with _failures():
         if serving.workers == 1:
-            _serve(path, serving, shows)
+            _serve(path, serving, shows, begun)
             return 0
-        return _with_workers(plan, path, serving, shows)
+        return _with_workers(plan, path, serving, shows, begun)
 
 
-def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool) -> int:
-    from router.cli.serve_lines import banner
+def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool, begun: Begun) -> int:
     from router.gateway import process  # imported once, before the workers are forked
     from router.gateway.workers import Workers
     from router.preload import preload
@@ -71,7 +80,7 @@ def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool) -> int:
     process.check(serving)
     _collect_rarely()  # what the workers share stays as it is
     workers = Workers(serving.workers, serving.listen, _work, path, serving, shows)
-    return workers.run(lambda listening: echo(banner(path, serving, listening), err=True) if shows else None)
+    return workers.run(begun)
 
 
 def _work(place: Place, path: str, serving: Serving, shows: bool) -> None:
@@ -80,14 +89,14 @@ def _work(place: Place, path: str, serving: Serving, shows: bool) -> None:
         logging.getLogger(_RELOAD).setLevel(logging.CRITICAL)  # one of them tells what became of the file
     try:
         with _failures():
-            _serve(path, serving, shows, place)
+            _serve(path, serving, shows, lambda _: place.ready.send(place.number), place)
     except Failure as failure:
         failure.show()
         sys.exit(failure.exit_code)
 
 
-def _serve(path: str, serving: Serving, shows: bool, place: Place | None = None) -> None:
-    from router.cli.serve_lines import banner, request_line
+def _serve(path: str, serving: Serving, shows: bool, begun: Begun, place: Place | None = None) -> None:
+    from router.cli.serve_lines import request_line
     from router.gateway.in_background import InBackground
     from router.gateway.process import Process
 
@@ -101,11 +110,7 @@ def _serve(path: str, serving: Serving, shows: bool, place: Place | None = None)
 
     async def run() -> None:
         process = Process(router, serving, place=place, observers=[lines.note] if lines else [])
-        if place is not None:
-            ready, number = place.ready, place.number
-            await process.run(lambda _: ready.send(number))
-        else:
-            await process.run(lambda there: echo(banner(path, serving, there), err=True) if shows else None)
+        await process.run(begun)
 
     router = _router(path)
     lines = InBackground(show) if shows else None

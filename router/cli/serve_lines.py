@@ -18,33 +18,47 @@ if TYPE_CHECKING:
     from router.plan.serving import Serving
 
 _ROUTES = 12  # that are named
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # and where a client on this machine finds it
+
+
+def serves(serving: Serving, listening: Sequence[Address]) -> str:
+    """Where it is, and for whom; in a log all that is said of a start."""
+    scheme = "http" if serving.tls is None else "https"
+    keys = f"{len(serving.clients)} client key{'' if len(serving.clients) == 1 else 's'}"
+    who = keys if serving.clients else "no key needed, from this machine alone"
+    if any(address.host in _EVERYWHERE for address in listening if address.path is None):
+        who += ", on every address of this machine"
+    return f"serves {', '.join(url_of(address, scheme) for address in listening)}  ({who})"
 
 
 def banner(path: str, serving: Serving, listening: Sequence[Address]) -> str:
     """Where clients find it."""
-    scheme = "http" if serving.tls is None else "https"
-    urls = [url_of(address, scheme) for address in listening]
-    base = next((url for url in urls if url.startswith("http")), urls[0])
     names = [one_line(name) for name in serving.routes]
     more = f" and {len(names) - _ROUTES} more" if len(names) > _ROUTES else ""
-    who = f"{len(serving.clients)} client keys" if serving.clients else "no key needed, from this machine alone"
     lines = [
-        f"{style('signalbox', bold=True)} serves {', '.join(urls)}  ({who})",
+        f"{style('signalbox', bold=True)} {serves(serving, listening)}",
         f"  routes     {', '.join(names[:_ROUTES])}{more}",
-        f"  OpenAI     base URL {base}/v1",
-        f"  Anthropic  base URL {base}",
-        f"  Ollama     host     {base}",
+        *_bases(serving, listening),
         f"  dashboard  signalbox dash {one_line(app_name(Path(path).absolute()))}",
         "  Ctrl-C ends it; what is under way is answered before",
     ]
     return "\n".join(lines)
 
 
+def _bases(serving: Serving, listening: Sequence[Address]) -> list[str]:
+    """What each kind of client is set to."""
+    scheme = "http" if serving.tls is None else "https"
+    base = next((url_of(address, scheme) for address in listening if address.path is None), None)
+    if base is None:
+        return [f"  by curl    curl --unix-socket {listening[0].path} http://localhost/v1/models"]
+    return [f"  OpenAI     base URL {base}/v1", f"  Anthropic  base URL {base}", f"  Ollama     host     {base}"]
+
+
 def url_of(address: Address, scheme: str) -> str:
     """What a client on this machine is set to."""
     if address.path is not None:
         return f"unix:{address.path}"
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    host = _EVERYWHERE.get(address.host, address.host)
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}"
 
 

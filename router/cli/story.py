@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,10 @@ async def _print_run(run: _Run, url: str) -> None:
     run.simulator.vendor("openai").set(first_token=0.15, tokens_per_second=160)
     await _ask(run, "chat", "What is a signal box?")
     _summary(run.rows)
+    if sys.stdout.isatty():  # time to try the command lines
+        _say("  It still serves, at the addresses above. Ctrl-C ends it.")
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
 
 
 async def _ask(run: _Run, route: str, prompt: str) -> None:
@@ -153,7 +158,7 @@ def _summary(rows: list[_Row]) -> None:
             f"  {row.asked:<8}{answer.provider + '/' + answer.model:<30}{len(row.trace.attempts):>8}"
             f"{row.first_token * 1000:>11.0f} ms{tokens:>9}{cost:>12}"
         )
-    echo("\n  Next: copy routes.example.yaml to routes.yaml, then `signalbox check` and `signalbox ask`.")
+    echo("\n  Next: `signalbox init` writes a routes.yaml of your own, `signalbox ask` and `signalbox serve` use it.")
 
 
 def _heading(title: str, detail: str) -> None:

@@ -39,7 +39,7 @@ _SECRET_BLOCK = re.compile(
 )
 _ENTRY = re.compile(r"""(?P<head>\s*(?:-\s+)*(?:[\w.-]+\s*:\s+(?=["']?\$\{[A-Za-z_0-9]+\}["']?$))?)(?P<value>\S.*)""")
 _CREDENTIAL = re.compile(
-    r"(?<=://)[^@\s]{1,300}(?=@)|(?<=bearer )\s*[^\s$\"']+|\bg?sk[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
+    r"(?<=://)[^@\s]{1,300}(?=@)|(?<=bearer )\s*[^\s$\"']+|\b(?:g?sk|sb)[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
     r"|(?<=token=)[^&\s\"']+",
     re.IGNORECASE,
 )

@@ -28,7 +28,7 @@ _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
 }
-_NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key"}
+_NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key", "sha256"}  # the key, by mistake
 _OF_SHARED = SharedConfig.model_fields.keys() - {"url", "secret"}
 _OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
 

@@ -42,6 +42,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
     if context.chain.names_refusals and response.finish_reason == "content_filter":
         lease.seen = response
         raise _refusal(response, target)
+    lease.seen = response  # paid for, also where another was as fast and is given out
     return response
 
 

@@ -9,6 +9,7 @@ from typing import Self
 from providers.errors import ErrorCode
 from providers.types import CompletionRequest, CompletionResponse, Usage
 from router.engine.request import requirements_of
+from router.errors import RouteExhausted
 from router.gateway.errors import Refused
 from router.plan.rules import Limits
 from router.plan.serving import Client
@@ -24,9 +25,13 @@ class Admitted:
         permit: None where the client has no limits.
     """
 
-    def __init__(self, permit: Permit | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, permit: Permit | None, loop: asyncio.AbstractEventLoop, clients: ClientStates, client: Client
+    ) -> None:
         self._permit = permit
         self._loop = loop
+        self._clients = clients
+        self._client = client
 
     def answered(self, usage: Usage) -> None:
         """It has its whole answer."""
@@ -51,6 +56,10 @@ class Admitted:
     ) -> None:
         if isinstance(error, Exception):
             self.failed()
+            if isinstance(error, RouteExhausted) and error.code is ErrorCode.QUOTA_EXHAUSTED:
+                over = self._clients.over_budget(self._client)  # by what others of this client have taken meanwhile
+                if over is not None:
+                    raise _refused(over) from None
         elif error is not None:
             self.cancelled()
 
@@ -63,12 +72,16 @@ def admit(clients: ClientStates, client: Client, request: CompletionRequest) -> 
     """
     loop = asyncio.get_running_loop()
     if client.budget is None and client.limits == _FREE:
-        return Admitted(None, loop)
+        return Admitted(None, loop, clients, client)
     prompt = requirements_of(request, streaming=False).prompt_tokens
     permit = clients.admit(client, prompt, request.max_tokens, loop.time())
-    if not isinstance(permit, OverLimit):
-        return Admitted(permit, loop)
-    if permit.limit == "budget":
-        raise Refused(ErrorCode.QUOTA_EXHAUSTED, permit.message, status=429, retry_after=permit.wait)
-    kind = "tokens" if permit.limit == "tokens" else "requests"
-    raise Refused(ErrorCode.RATE_LIMITED, permit.message, should_retry=True, retry_after=permit.wait, kind=kind)
+    if isinstance(permit, OverLimit):
+        raise _refused(permit)
+    return Admitted(permit, loop, clients, client)
+
+
+def _refused(over: OverLimit) -> Refused:
+    if over.limit == "budget":
+        return Refused(ErrorCode.QUOTA_EXHAUSTED, over.message, status=429, retry_after=over.wait)
+    kind = "tokens" if over.limit == "tokens" else "requests"
+    return Refused(ErrorCode.RATE_LIMITED, over.message, should_retry=True, retry_after=over.wait, kind=kind)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
-from providers.wire.reading import Body, decode_body
+from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
 from router.gateway.envelopes import Envelopes, Sealing
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from router.engine.stream import RouterStream
     from router.router import Router
 
+_TOOLS = 1024  # of a request
 _AS_IT_IS = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # in a header
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
 _SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
@@ -70,10 +71,14 @@ class Call:
         head = Head(self.ident, "", time.time())
         untranslatable: ProviderError | None
         request, readable, untranslatable = read_body(self.face, body)
+        if len(request.tools) > _TOOLS:
+            raise BadRequest(f"tools: at most {_TOOLS:,} are taken", "tools")
         self.record.asks(request.model)
         route = self.record.route = self.route_of(request.model)
         idle = self.face.without_model(body, head)
         if idle is not None:
+            if untranslatable is not None:
+                raise untranslatable  # there is no vendor to judge it
             return json_answer(idle, headers=self.face.id_headers(self.ident))
         # Whose request it is; nothing of that goes to a vendor.
         request = replace(
@@ -110,7 +115,7 @@ class Call:
 
     def _forwarded(self, headers: Headers) -> dict[str, str]:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""
-        return {name: value for name in self.serving.forward_headers if (value := headers.get(name)) is not None}
+        return {name: value for name in self.serving.forward_headers if (value := _text(headers, name)) is not None}
 
     async def _plain(
         self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
@@ -185,10 +190,16 @@ def _in_header(name: str) -> str:
     return name if name.isascii() and name.isprintable() else quote(name, safe=_AS_IT_IS)
 
 
+def _text(headers: Headers, name: str) -> str | None:
+    """A header that can be sent on (RFC 9110, section 5.5); others are passed over."""
+    value = headers.get(name)
+    return value if value is None or (value.isascii() and value.isprintable()) else None
+
+
 def _session(headers: Headers, body: Body) -> str | None:
     """What the requests of one conversation have in common, by the client's word; None where it says nothing."""
     for name in _SESSION_HEADERS:
-        if value := headers.get(name):
+        if value := _text(headers, name):
             return value
     metadata: Any = body.get("metadata")
     value = body.get("prompt_cache_key") or (metadata.get("user_id") if isinstance(metadata, dict) else None)

@@ -91,7 +91,7 @@ class UnknownModel(Refused):
     def __init__(self, name: str) -> None:
         super().__init__(
             ErrorCode.MODEL_NOT_FOUND,
-            f"The model '{name[:_SHOWN]}' does not exist or you have no access to it.",
+            f"The model '{name[:_SHOWN]}' does not exist or you have no access to it. GET /v1/models lists yours.",
         )
 
 

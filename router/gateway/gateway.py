@@ -121,7 +121,8 @@ class Gateway:
         record.client = client.name
         found = paths.find(path)
         if found is None:
-            raise Refused(ErrorCode.INVALID_REQUEST, f"there is no {asked.method} {asked.path} here", status=404)
+            text = f"there is no {asked.method} {asked.path} here; there are {paths.MOST_ASKED}"
+            raise Refused(ErrorCode.INVALID_REQUEST, text, status=404)
         method, what, face = found
         record.face = face.name
         if asked.method == "GET" and (asked.headers.get("upgrade") or "").lower() == "websocket":

@@ -24,8 +24,9 @@ What: TypeAlias = Literal["complete", "count", "models", "tags", "show", "ps", "
 
 HEALTH = frozenset({"healthz", "readyz"})
 
-# What comes before a path of OpenAI's or Anthropic's; twice where a client adds its own to that of its base URL.
-_BASES = ("/v1/v1/", "/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
+# What comes before a path of OpenAI's or Anthropic's.
+_BASES = ("/ollama/v1/", "/openai/v1/", "/anthropic/v1/", "/api/v1/", "/v1/")
+MOST_ASKED = "/v1/chat/completions, /v1/responses, /v1/messages and /api/chat"
 # path below the base: the method, what it asks, and in which protocol
 PATHS: Mapping[str, tuple[str, What, Face]] = {
     "chat/completions": ("POST", "complete", CHAT),
@@ -61,7 +62,7 @@ def below_base(path: str) -> str:
     path = "/" + "/".join(part for part in path.split("/") if part)
     for base in _BASES:
         if path.startswith(base):
-            return path[len(base) :]
+            return path[len(base) :].removeprefix("v1/")  # Anthropic's SDKs add it, also where the base URL has it
     return path[1:]
 
 

@@ -216,4 +216,4 @@ class Process:
             log.warning("serve.keys are gone: nobody is let in until there are some, or serve.anonymous, or a restart")
         waiting = [name for name in _AT_START if getattr(now, name) != getattr(self._in_file, name)]
         if waiting:
-            log.warning("serve.%s: another value, which takes effect at the next start", ", serve.".join(waiting))
+            log.warning("serve.%s: not what runs, and takes effect at the next start", ", serve.".join(waiting))

@@ -17,6 +17,8 @@ from router.gateway.envelopes import Sealing
 from router.gateway.errors import told
 from router.gateway.faces.face import Face
 
+_MODEL = re.compile(rb'("model"\s*:\s*)("(?:[^"\\]|\\.)*")')
+
 
 class StreamWriting:
     """Gives the bytes of each chunk. The writer is made at the first, when it is known who answers.
@@ -78,8 +80,8 @@ class StreamWriting:
         if not self._face.keeps_name:
             return data
         # In a text its quotes would be escaped: this is the field alone.
-        named = rb'("model"\s*:\s*)' + re.escape(encode(self._stream.response.model))
-        return re.sub(named, lambda found: found[1] + encode(self._body["model"]), data)
+        own, asked = encode(self._stream.response.model), encode(self._body["model"])
+        return _MODEL.sub(lambda found: found[1] + asked if found[2] == own else found[0], data)
 
     def _written(self, writer: StreamWriter, chunk: StreamChunk) -> bytes:
         if chunk.tool_calls:

@@ -137,17 +137,22 @@ def _clients(old: Serving, new: Serving) -> Iterator[str]:
         if changed:
             yield f"key {name}: {', '.join(changed)}"
     if old.anonymous != new.anonymous:
-        let_in = (
-            "no longer let in" if new.anonymous is None else "let in" if old.anonymous is None else "given other routes"
-        )
-        yield f"callers without a key are {let_in}"
+        yield f"callers without a key are {_let_in(old, new)}"
+
+
+def _let_in(old: Serving, new: Serving) -> str:
+    if new.anonymous is None:
+        return "no longer let in"
+    if old.anonymous is not None:
+        return "given other routes"
+    # A server whose keys are taken out lets nobody in by itself.
+    return "let in" if new.is_anonymous_written else "let in from the next start on"
 
 
 def _serving(old: Serving, new: Serving) -> Iterator[str]:
     fixed = [what for what, name in _AT_THE_START.items() if getattr(old, name) != getattr(new, name)]
     if fixed:
-        verb = "needs" if len(fixed) == 1 else "need"
-        yield f"{', '.join(fixed)} {verb} a restart of `signalbox serve`"
+        yield f"{', '.join(fixed)} changed, for the next start of `signalbox serve`"
     followed = [f"serve.{name}" for name in _FOLLOWED if getattr(old, name) != getattr(new, name)]
     if followed:
         yield f"{', '.join(followed)} changed"

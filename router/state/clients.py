@@ -118,6 +118,12 @@ class ClientStates:
             return OverLimit(kind, wait, f"the limit of {kind} of {client.name} allows the next in {wait:.3g} s")
         return Permit(limits, limits.take(tokens, now, now), prompt)
 
+    def over_budget(self, client: Client) -> OverLimit | None:
+        """Say why its budget lets nothing begin now, be it used up or granted to other processes."""
+        budget = self._known.get(client.name, client).budget
+        over = None if budget is None else self._spending.used_up(budget, here=True)
+        return None if over is None else OverLimit("budget", over[1], why_over(*over))
+
     def in_flight(self, name: str) -> int:
         """Count the requests of a client that are under way."""
         limits = self._limits.get(name)

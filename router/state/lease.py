@@ -146,7 +146,7 @@ class Lease:
         if self._end():
             for guard, permit in zip(self._guards, self._permits, strict=True):
                 guard.breaker.forget(permit, now)
-            self._settle(now, partial)
+            self._settle(now, partial or self.seen, whole=self.seen is not None)
 
     def lost(self, now: float, *, streaming: bool) -> None:
         """Report that another target was faster; that counts as nothing, but that the call would have taken longer than

@@ -269,10 +269,12 @@ class Spending:
                 return account, account.ends - self._wall()
         return None
 
-    def used_up(self, budget: Budget) -> tuple[BudgetAccount, float] | None:
-        """Return a budget's account, and the seconds until its next period, when nothing is left of it."""
+    def used_up(self, budget: Budget, *, here: bool = False) -> tuple[BudgetAccount, float] | None:
+        """Return a budget's account, and the seconds until its next period, when nothing is left of it; `here` is
+        also when what is left is granted to other processes.
+        """
         for account in self._accounts_of((budget,)):
-            if account.is_used_up:
+            if account.is_empty if here else account.is_used_up:
                 return account, account.ends - self._wall()
         return None
 

@@ -48,6 +48,7 @@ class Served:
 
     simulator: Simulator
     router: Router
+    gateway: Gateway
     url: str
     told: list[Told] = field(default_factory=list)
 
@@ -91,8 +92,9 @@ async def served(text: str | None = None, *, simulator: Simulator | None = None)
     for name in simulator.vendors:
         file = file.replace(f"{{{name}}}", simulator.base_url(name))
     async with Router.from_text(file, env={}, seed=1) as router:
-        running = Served(simulator, router, "")
-        runner = web.ServerRunner(server_of(_Watched(router, running.told)))
+        told: list[Told] = []
+        running = Served(simulator, router, _Watched(router, told), "", told)
+        runner = web.ServerRunner(server_of(running.gateway))
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -199,7 +199,7 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("responses", "input[3].summary", "x"),
     ("responses", "input[3].summary[0].text", 7),
     ("responses", "input[3].encrypted_content", 7),
-    ("responses", "input[5].arguments", {}),
+    ("responses", "input[5].arguments", []),
     ("responses", "input[5].call_id", 7),
     ("responses", "input[5].namespace", 7),
     ("responses", "input[6].input", {}),

@@ -8,6 +8,7 @@ import pytest
 
 from providers import ErrorCode, ProviderError
 from providers.fake import Fail, Hang, Reply, Step
+from providers.types import Usage
 from router.testing import run
 from tests.support.idle import assert_idle
 from tests.support.world import World, now, story, well
@@ -82,3 +83,19 @@ async def test_who_loses_at_once_does_not_look_fast() -> None:
     assert world.calls("b") == 30
     assert (await world.router.complete("own", "hi")).text == "late"
     assert world.calls("c") == 0
+
+
+@story
+async def test_two_whole_answers_at_once_are_both_paid() -> None:
+    """One is given out, and what its vendor counted of the other one is no estimate."""
+    models = (
+        "models: {x: {provider: a, id: m, price: &p {input: 10, output: 10}}, y: {provider: b, id: m, price: *p}}\n"
+    )
+    routes = FILE.replace("[a/m, b/m, c/m]", "[x, y]").replace("balance:", "budget: $10/d, balance:")
+    usage = Usage(1000, 1000)
+    world = World(
+        models + routes, a=lambda _: Reply("a", delay=2.0, usage=usage), b=lambda _: Reply("b", delay=1.0, usage=usage)
+    )
+    reply = await world.router.complete("chat", "hi")
+    assert reply.cost == pytest.approx(0.04)
+    assert world.router.spending[0].usd == pytest.approx(0.04)

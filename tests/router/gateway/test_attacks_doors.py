@@ -13,6 +13,7 @@ from router.gateway.exchange import Asked, Headers
 from router.gateway.gateway import Gateway
 from router.gateway.http import server_of
 from router.gateway.server import Server
+from tests.support.gateway import served as simulated
 from tests.support.served import CHAT, Answer, Served, ask, parsed, question, raw, served
 
 KEY, OTHER = "sb-0123456789abcdefghij", "sb-abcdefghijklmnopqrst"
@@ -207,3 +208,30 @@ async def test_a_name_of_megabytes_is_not_given_back_nor_kept() -> None:
         assert path.status == 404
         assert [len(record.model or "") for record in records] == [200, 0]
         assert [len(record.path) for record in records] == [len(CHAT), 200]
+
+
+# --- headers whose bytes are no text
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses", "/v1/messages", "/api/chat"])
+@pytest.mark.parametrize("model", ["chat", "claude"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_header_that_is_no_text_is_as_none(path: str, model: str, stream: bool) -> None:
+    file = """
+providers:
+  openai: {kind: openai, base_url: "{openai}", api_key: sk-v}
+  anthropic: {kind: anthropic, base_url: "{anthropic}", api_key: sk-v}
+routes:
+  chat: {balance: affinity, targets: [openai/gpt-4o, openai/gpt-4o-mini]}
+  claude: {targets: [anthropic/claude-haiku-4-5]}
+serve: {forward: {headers: [x-odd, x-even]}}
+"""
+    body = question(model=model, stream=stream, input="hi")
+    odd = b"x-session-affinity: \xff\r\nsession-id: \xfe\r\nx-odd: \xff\r\nuser-agent: \xff\r\nx-even: yes\r\n"
+    async with simulated(file) as gateway:
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {len(body)}\r\n"
+        answer = parsed(await raw(int(gateway.url.rpartition(":")[2]), head.encode() + odd + b"\r\n" + body))
+        assert answer.status == 200, answer
+        vendor = gateway.simulator.vendor("openai" if model == "chat" else "anthropic")
+        assert vendor.last_request is not None
+        assert "x-odd" not in vendor.last_request.headers

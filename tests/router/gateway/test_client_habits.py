@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from providers.sealed_ids import digest_of
 from tests.support.native import MESSAGES, OLLAMA, RESPONSES, http, sse
 from tests.support.vendors_behind import Behind, behind, events
 
@@ -158,6 +159,15 @@ async def test_a_stream_of_messages_begins_with_what_the_prompt_costs(run: Behin
     assert told[1] >= told[0] + 700
 
 
+@pytest.mark.parametrize("target", ["chat", "claude", "llama"])
+async def test_arguments_that_a_client_has_read_are_arguments(run: Behind, target: str) -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "look", "arguments": {"at": "the sky"}}
+    empty = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": None, "content": None}
+    result = {"type": "function_call_output", "call_id": "c", "output": "x"}
+    body = await asked(run, "responses", {"model": target, "input": [USER, empty, call, result]})
+    assert "the sky" in json.dumps(body)
+
+
 NATIVE: list[tuple[str, dict[str, Any]]] = [
     (
         "responses",
@@ -262,13 +272,15 @@ async def test_a_client_may_add_its_base_to_that_of_its_settings(run: Behind) ->
 async def test_what_can_be_read_of_a_prompt_is_counted(run: Behind) -> None:
     """A conversation may hold what the vendor's own tools did; what others have sealed does not get to it."""
     used = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
-    thought = {"type": "thinking", "thinking": "hmm", "signature": "sb1.01234567.c2VhbA"}
-    turns = [USER, {"role": "assistant", "content": [thought, used, {"type": "text", "text": "word " * 300}]}, USER]
+    digests = digest_of("claude/m-claude"), "01234567"
+    own, others = ({"type": "thinking", "thinking": "hmm", "signature": f"sb1.{digest}.c2Vh"} for digest in digests)
+    turns = [USER, {"role": "assistant", "content": [own, others, used, {"type": "text", "text": "word " * 300}]}, USER]
     for target in ("claude", "chat"):
         answer = await run.post("/v1/messages/count_tokens", {"model": target, "messages": turns})
         assert answer.status_code == 200, answer.text
         assert answer.json()["input_tokens"] >= 300
     assert "sb1." not in json.dumps(run.asked("claude"))
+    assert json.dumps(run.asked("claude")).count('"signature": "c2Vh"') == 1
 
 
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])

@@ -108,7 +108,8 @@ async def test_sigterm_lets_64_streams_end_whole(simulator: Simulator, tmp_path:
         assert [END_OF_CHAT in answer.body for answer in answers] == [True] * 64
         assert await running.ended() == 0
         assert vendor.cancelled == 0
-        assert await running.said() == ""
+        here = f"http://127.0.0.1:{running.port}"
+        assert await running.said() == f"signalbox: serves {here}  (no key needed, from this machine alone)\n"
 
 
 async def test_what_hangs_is_told_the_end_and_cut(simulator: Simulator, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ async def test_a_changed_file_is_followed_and_what_became_of_it_is_a_line(simula
     async with serving(tmp_path, text) as running:
         file = tmp_path / "routes.yaml"
         file.write_text(text.replace("chat:", "talk:"))
-        assert "route talk added" in await running.line("signalbox:")
+        assert "route talk added" in await running.line("revision")
         assert (await running.ask(CHAT, question())).status == 404
         file.write_text(f"{text}  more: {{targets: [luna], nonsense: 1}}\n")
         assert "routes.yaml:8:" in await running.line("rejected")

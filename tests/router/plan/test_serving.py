@@ -184,9 +184,16 @@ def test_a_reload_says_what_follows_and_what_needs_a_restart() -> None:
     assert differences(new, old, {})[0] == "key dan removed"
     moved = "serve: {listen: 127.0.0.1:9, workers: 2, metrics: {listen: 127.0.0.1:10}, tls: {cert: a, key: b}}\n"
     assert differences(plan_of(), plan_of(moved), {})[0] == (
-        "serve.listen, serve.tls, serve.workers, serve.metrics.listen need a restart of `signalbox serve`"
+        "serve.listen, serve.tls, serve.workers, serve.metrics.listen changed, for the next start of `signalbox serve`"
     )
     assert differences(plan_of(), plan_of("serve: {listen: 127.0.0.1:9}\n"), {}) == (
-        "serve.listen needs a restart of `signalbox serve`",
+        "serve.listen changed, for the next start of `signalbox serve`",
     )
     assert differences(old, plan_of(SERVE + "# a comment\n"), {}) == ()
+    key = "serve: {keys: {a: {key: sb-aaaaaaaaaaaaaaaaaaaa}}}\n"
+    assert differences(plan_of(key), plan_of(), {}) == (
+        "key a removed",
+        "callers without a key are let in from the next start on",
+    )
+    assert differences(plan_of(key), plan_of("serve: {anonymous: {}}\n"), {})[1] == "callers without a key are let in"
+    assert differences(plan_of(), plan_of(key), {})[1] == "callers without a key are no longer let in"
