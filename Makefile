@@ -6,7 +6,7 @@ CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak properties pictures runs agents
+.PHONY: faults soak shared-soak properties pictures runs agents
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -66,6 +66,10 @@ properties: $(VENV)/.dev
 # Twenty minutes of everything at once: faults, reloads, dashboards, streams that are left.
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.support.soak
+
+# Shared limits through the faults of a real redis-server, with processes of their own, for three minutes.
+shared-soak: $(VENV)/.dev
+	$(BIN)/python -m tests.support.shared_soak
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.support.pictures

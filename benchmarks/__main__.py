@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import balance, cache, decode, engine, loading, telemetry
+from benchmarks import balance, cache, decode, engine, loading, shared, telemetry
 
 RUNS = 7
 
@@ -40,6 +40,7 @@ def main() -> None:
     decode.main()
     balance.main()
     loading.main()
+    shared.main()
 
 
 main()

@@ -26,6 +26,7 @@ from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
+    from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
 
 
@@ -50,6 +51,8 @@ class Parts:
         self._cached: CachedRequests | None = None
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
+        self._sharing: Sharing | None = None
+        self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
 
     def in_child(self) -> Parts:
         """Return what a forked process has in its place.
@@ -90,10 +93,30 @@ class Parts:
             return
         if self._watch and self.follower is not None:
             self.follower.follow()
+        if self._sharing is not None:
+            self._sharing.start()
+        else:
+            self._adopt_shared(self.engine.plan)
         if self._monitored and not self.engine.telemetry.virtual:
             from router.monitor.socket.server import start
 
             self._monitor = start(subject)
+
+    def _adopt_shared(self, plan: Plan) -> None:
+        """Share what a plan says with other processes, once there is a loop; never in virtual time."""
+        if self._sharing is not None:
+            self._sharing.adopt(plan)
+        elif plan.shared is not None and self.engine.loop is not None and not self.engine.telemetry.virtual:
+            from router.shared.sharing import Sharing  # here: only those who share need it
+
+            self._sharing = Sharing(self.engine)
+            self._sharing.adopt(plan)
+
+    async def enter(self) -> None:
+        """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""
+        self.engine.enter_loop()
+        if self._sharing is not None:
+            await self._sharing.joined()
 
     def cached(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedRequests | None:
         """Return what answers a request out of the cache; None for one that goes past it."""
@@ -142,6 +165,8 @@ class Parts:
             monitor.cancel()
             await asyncio.wait([monitor])
         await self.engine.aclose()
+        if self._sharing is not None:
+            await self._sharing.aclose()
         if self._cached is not None:
             await self._cached.aclose()
         if self._ledger is not None:

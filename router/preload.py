@@ -23,6 +23,9 @@ def preload(plan: Plan, *, watched: bool, monitored: bool) -> None:
         if any(chain.cache is not None for chain in plan.chains.values()):
             import_module("router.cache.cached")
             import_module("router.cache.disk")
+        if plan.shared is not None:
+            import_module("router.shared.sharing")
+            import_module("router.shared.redis")
         if watched:
             import_module("watchfiles")
         if monitored and hasattr(socket, "AF_UNIX") and sys.platform != "win32":

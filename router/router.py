@@ -382,7 +382,7 @@ class Router:
         await self._parts.aclose()
 
     async def __aenter__(self) -> Self:
-        self._engine.enter_loop()
+        await self._parts.enter()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,14 +19,30 @@ if TYPE_CHECKING:
 @click.command("check")
 @click.argument("path", metavar="[FILE]", default="routes.yaml")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(path: str, as_json: bool) -> int:
+@click.option("--online", is_flag=True, help="Try the server of `shared` as well.")
+def command(path: str, as_json: bool, online: bool) -> int:
     """Validate FILE (default: routes.yaml). Exit code 0: valid, 1: invalid, 2: unreadable."""
     loaded = load_file(path)
+    shared = _try_shared(loaded) if online else None
     if as_json:
-        echo_json(_as_dict(loaded))
+        echo_json(_as_dict(loaded) | ({} if shared is None else {"shared": shared}))
     else:
         _print_findings(loaded, path)
-    return 0 if loaded.file is not None else INVALID
+        if shared is not None:
+            echo(f"shared: {shared['problem'] or 'the server answers'}", err=not shared["answers"])
+    return 0 if loaded.file is not None and (shared is None or shared["answers"]) else INVALID
+
+
+def _try_shared(loaded: LoadResult) -> dict[str, Any] | None:
+    """Make one exchange with the server of `shared`; None where the file has none."""
+    if loaded.file is None or loaded.file.shared is None:
+        return None
+    rules = compile_plan(loaded).shared
+    assert rules is not None
+    from router.shared.sharing import attempt
+
+    problem = asyncio.run(attempt(rules))
+    return {"answers": not problem, "problem": problem}
 
 
 def _print_findings(loaded: LoadResult, path: str) -> None:

@@ -16,6 +16,7 @@ from router.config.reach import warn_of_unreached
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.serve_schema import ClientKeyConfig, ServeConfig
+from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
@@ -28,6 +29,7 @@ _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_field
     *("api_key", "api_keys", "headers", "options")
 }
 _NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key", "sha256"}  # the key, by mistake
+_OF_SHARED = SharedConfig.model_fields.keys() - {"url", "secret"}
 _OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
 
 
@@ -198,6 +200,8 @@ def _show_client(client: Node, findings: Findings) -> None:
 def _secrets(root: Node) -> Iterator[Node]:
     for provider in _children(root.get("providers")):
         yield from _but(provider, _NO_SECRETS)
+    if (shared := root.get("shared")) is not None:
+        yield from _but(shared, _OF_SHARED)
     serve = root.get("serve")
     for keys in () if serve is None else _but(serve, _OF_SERVE):
         for client in _children(keys) or [keys]:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from itertools import dropwhile
 from typing import Any, TypeGuard, get_type_hints
 
@@ -60,6 +61,7 @@ class _Rules:
         for name, node in self._routes.items():
             self._route(name, node)
         self._chains()
+        self._shared()
         serving = ServeRules(self._root, self._findings, self._spelling)
         serving.check()
         if not self._findings.failed:
@@ -75,6 +77,21 @@ class _Rules:
         from providers.registry import known_kinds
 
         return known_kinds()
+
+    def _shared(self) -> None:
+        shared = self._root.get("shared")
+        if shared is None:
+            return
+        if find_spec("redis") is None:
+            text = 'its client is not installed: pip install "llm-signalbox[redis]"'
+            self._error(shared, text, at=shared.key_at)
+        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values())
+        rates = [
+            owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
+            for owner in owners
+        ]
+        if not any(rates):
+            self._unused(shared, "nothing is shared: neither a provider nor a model has limits of requests or tokens")
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS

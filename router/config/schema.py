@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from router.config.sections import Budget, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
+from router.config.shared_schema import SharedConfig
 from router.config.values import (
     Code,
     Count,
@@ -179,6 +180,7 @@ class ProviderConfig(Section):
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
+    shared: Flag = key("Whether its limits are those of all processes, where the file has `shared`.", True)
     _disabled: bool = PrivateAttr(False)
 
     @property
@@ -314,6 +316,7 @@ class RoutesFile(Section):
     )
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
+    shared: SharedConfig | None = key("What processes share over a Redis or Valkey.")
     serve: ServeConfig | None = key("How `signalbox serve` offers the routes over HTTP.")
 
     def resolve_target(self, name: str) -> tuple[str, str, ModelConfig | None] | None:

@@ -257,9 +257,10 @@ def _in_line(
             context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
         if is_limited and reserved is None:
             reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
+        began = context.clock()
         yield Wait(pause, reserved=None if reserved is None else (target, key, reserved))
-        longest -= pause
         now = context.clock()
+        longest -= min(pause, now - began)
         refused = refusal(context, target, key, reserved=reserved is not None)
         is_limited = refused is not None and refused.reason == "limited"
         if refused is not None and not is_limited:

@@ -382,12 +382,10 @@ async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed |
         if key is not None:
             return Placed(key)
         return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
-    try:
+    if step.reserved is None:
         await asyncio.sleep(step.seconds)
-    except BaseException:
-        if step.reserved is not None:
-            context.states.give_back(*step.reserved, context.clock())
-        raise
+    else:
+        await context.states.wait_for_limits(*step.reserved, step.seconds)
     return None
 
 

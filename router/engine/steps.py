@@ -31,7 +31,8 @@ class Wait(msgspec.Struct, frozen=True):
     """Wait so many seconds; nothing else could be done meanwhile.
 
     With `place` it is the longest wait for a place there; `Placed` is sent back when it was had, else a `Failed`.
-    With `reserved` it is for the limits there, from which so many tokens were taken already.
+    With `reserved` it is for the limits there, from which so many tokens were taken already; it may end before its time
+    where other processes share them.
     """
 
     seconds: float

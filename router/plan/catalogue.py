@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from providers.base import Provider
+from providers.header_names import authenticates
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities
 from router.config import RoutesFile, effective
 from router.plan.target import Key, digest
 
 Rules = TypeVar("Rules")
+_WHOSE = frozenset({"openai-organization", "openai-project", "anthropic-workspace-id"})  # headers
 
 
 class ProviderCatalogue:
@@ -34,7 +39,10 @@ class ProviderCatalogue:
         self._create = create
         self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}
         self.settings = settings
-        self.keys = {name: _keys(name, key_settings) for name, key_settings in settings.items()}
+        self.keys = {
+            name: _keys(name, key_settings, shared=file.shared is not None and file.providers[name].shared)
+            for name, key_settings in settings.items()
+        }
         self._made: dict[str, Provider] = {}
 
     def rules(
@@ -73,7 +81,42 @@ class ProviderCatalogue:
         return found if isinstance(found, ModelCapabilities) else ModelCapabilities()
 
 
-def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, ...]:
+def _share_id(settings: ProviderSettings) -> str:
+    """Hash what a vendor knows a caller by: server, key, organisation and project. The way there (proxy, TLS) is each
+    machine's own; a server of this machine is no other machine's.
+    """
+    url = urlsplit(settings.base_url or "")
+    host = (url.hostname or "").rstrip(".")
+    callers = sorted((name.lower(), text) for name, text in settings.headers.items() if _names_caller(name))
+    is_known = settings.secret is not None or url.username is not None or bool(callers)
+    is_here = settings.unix_socket is not None or host == "localhost" or _is_loopback(host)
+    is_here = is_here or not (host or is_known)  # a kind's own default, which may be this machine
+    shape: list[Any] = [
+        settings.kind,
+        str(settings.options.get("dialect")),
+        (url.username, url.password, host, url.port, url.path.rstrip("/")),
+        settings.secret,
+        callers,
+        settings.unix_socket,
+        platform.node() if is_here else "",
+    ]
+    if not is_known:  # whose calls they are, nothing tells but the provider's name
+        shape += [settings.name, sorted((name, repr(value)) for name, value in settings.options.items())]
+    return digest(shape)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _names_caller(header: str) -> bool:
+    return authenticates(header) or header.lower() in _WHOSE
+
+
+def _keys(provider: str, settings: tuple[ProviderSettings, ...], *, shared: bool) -> tuple[Key, ...]:
     keys = []
     for index, key_settings in enumerate(settings, 1):
         certificate = key_settings.client_cert
@@ -89,7 +132,8 @@ def _keys(provider: str, settings: tuple[ProviderSettings, ...]) -> tuple[Key, .
         ]
         shape.append(sorted((key, repr(value)) for key, value in key_settings.options.items()))
         # A hash, since the key is in it.
-        keys.append(Key(f"{provider}:{digest(shape)}", key_settings, index if len(settings) > 1 else 0))
+        share_id = _share_id(key_settings) if shared else ""
+        keys.append(Key(f"{provider}:{digest(shape)}", key_settings, index if len(settings) > 1 else 0, share_id))
     return tuple(keys)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import inf
+from pathlib import PurePath
 from typing import Any, Literal
 
 import msgspec
@@ -23,7 +24,7 @@ from router.config.schema import ModelConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.plan import Chain, Plan, Tier
-from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, RetryRules
+from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, RetryRules, SharedRules
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 
@@ -46,7 +47,22 @@ def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provid
     }
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
     direct = partial(_direct, file, catalogue)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving_of(file), loaded)
+    shared = _shared(loaded, file)
+    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving_of(file), loaded, shared)
+
+
+def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
+    config = file.shared
+    if config is None:
+        return None
+    return SharedRules(
+        url=config.url.get_secret_value(),
+        app=config.app or PurePath(loaded.name).stem,
+        secret=None if config.secret is None else config.secret.get_secret_value(),
+        away=config.away,
+        lease=config.lease,
+        timeout=config.timeout,
+    )
 
 
 def _hedge(file: RoutesFile, route: str) -> HedgeRules | None:

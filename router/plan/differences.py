@@ -28,7 +28,7 @@ def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str
         under_way: calls in flight by the name of the provider.
     """
     served = (*_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
-    return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new), *served)
+    return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new), *_shared(old, new), *served)
 
 
 def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[str]:
@@ -107,6 +107,19 @@ def _models(old: Plan, new: Plan) -> Iterator[str]:
         yield f"model {name} removed"
     for name in new.file.models.keys() - old.file.models.keys():
         yield f"model {name} added"
+
+
+def _shared(old: Plan, new: Plan) -> Iterator[str]:
+    before, after = old.shared, new.shared
+    if after is None or before is None:
+        if before is not after:
+            yield f"shared {'removed' if after is None else 'added'}"
+        return
+    if before.connection != after.connection:
+        yield "shared reconnects"
+    changed = [name for name in ("away", "lease", "timeout") if getattr(before, name) != getattr(after, name)]
+    if changed:
+        yield f"shared.{', shared.'.join(changed)} changed"
 
 
 def _clients(old: Serving, new: Serving) -> Iterator[str]:

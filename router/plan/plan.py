@@ -12,7 +12,7 @@ from router.config.schema import OnStreamBreak
 from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
-from router.plan.rules import CacheRules, HedgeRules, RetryRules
+from router.plan.rules import CacheRules, HedgeRules, RetryRules, SharedRules
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -74,6 +74,7 @@ class Plan:
     compile_direct: Callable[[str], Chain]  # of a model of the file, or of `provider/model-id`
     serving: Serving
     loaded: LoadResult | None = None
+    shared: SharedRules | None = None
 
     @property
     def targets(self) -> list[Target]:

@@ -77,3 +77,20 @@ class Limits:
     requests: tuple[Allowance, ...] | None = None
     tokens: tuple[Allowance, ...] | None = None
     in_flight: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedRules:
+    """What processes share, and over which server; times in seconds, the names are those of routes.yaml."""
+
+    url: str
+    app: str
+    secret: str | None = None
+    away: Literal["share", "local", "refuse"] = "share"
+    lease: float = 2.0
+    timeout: float = 0.25
+
+    @property
+    def connection(self) -> tuple[str, str, str | None]:
+        """What a new connection is needed for when it changes."""
+        return self.url, self.app, self.secret

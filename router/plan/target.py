@@ -22,12 +22,14 @@ class Key:
     """One API key of a provider, with the settings of its connection.
 
     `identity` stands for all that shapes the connection, the key among it. `number` is its place in the provider's
-    pool, from 1; 0 where there is no pool.
+    pool, from 1; 0 where there is no pool. `share_id` stands for what the vendor limits, whatever the way to it, the
+    same on all machines; "" where it is not shared.
     """
 
     identity: str
     settings: ProviderSettings | None = None
     number: int = 0
+    share_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +67,7 @@ class Target:
 
     identity: str = field(init=False)
     model_identity: str = field(init=False)
+    share_id: str = field(init=False)  # the model with the keys, as `Key.share_id`; "" where it is not shared
     lacks: frozenset[str] = field(init=False)  # what it is known not to do
     serves_up_to: float = field(init=False)  # tokens of any prompt; -1 where it depends on more than that
 
@@ -80,6 +83,8 @@ class Target:
         window = self.capabilities.context_window
         most = -1 if self.disabled or lacks else inf if window is None else window
         object.__setattr__(self, "serves_up_to", most)
+        shared = sorted(key.share_id for key in self.keys)
+        object.__setattr__(self, "share_id", digest([*shared, self.model]) if shared and all(shared) else "")
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
 

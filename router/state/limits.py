@@ -12,35 +12,15 @@ from typing import NamedTuple
 from providers.transport.token_bucket import TokenBucket
 from router.config.units import Allowance
 from router.plan.rules import Limits
+from router.state.any_rate import AnyRate, Entry, Grain, Sharer
 
-_SMOOTHED = 60.0  # seconds: the period of the rates that are smoothed
-_BURST = 0.1  # of such a rate's allowance may go at once
+SMOOTHED = 60.0  # seconds: the period of the rates that are smoothed
+BURST = 0.1  # of such a rate's allowance may go at once
 _EXACT = 256  # moments that are told apart in a period, whatever they are
 _GRAINS = 128  # beyond those, parts of a period that are
 _FIRST_ANSWER = 500.0  # tokens reserved for an answer while none has been seen
 _WEIGHT = 0.2
 _ROUNDING = 1e-9
-
-
-class Grain:
-    """What was, or will be, taken in a small part of a period; all of it counts as taken at the last of its moments."""
-
-    __slots__ = ("amount", "at", "began")
-
-    def __init__(self, at: float) -> None:
-        self.began = self.at = at
-        self.amount = 0.0
-
-
-class Entry:
-    """An amount that a call has taken, or will take, of a rate."""
-
-    __slots__ = ("amount", "grain", "rate")
-
-    def __init__(self, rate: Rate, amount: float, grain: Grain) -> None:
-        self.rate = rate
-        self.amount = amount
-        self.grain = grain
 
 
 class Rate:
@@ -62,7 +42,7 @@ class Rate:
 
     def __init__(self, allowance: Allowance, *, smooth: bool = True) -> None:
         self.period = allowance.period
-        self._is_smoothed = smooth and self.period == _SMOOTHED
+        self._is_smoothed = smooth and self.period == SMOOTHED
         self._grains: deque[Grain] = deque()
         self._sum = 0.0
         self.change(allowance.amount)
@@ -71,7 +51,7 @@ class Rate:
         """Take over another amount for the same period; what was taken in it still counts."""
         self.amount = amount
         self.per_second = amount / self.period
-        self._burst = TokenBucket(self.per_second, max(1.0, amount * _BURST)) if self._is_smoothed else None
+        self._burst = TokenBucket(self.per_second, max(1.0, amount * BURST)) if self._is_smoothed else None
 
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until so much more may be taken, after all that is reserved already."""
@@ -130,6 +110,10 @@ class Rate:
         entry.grain.at = max(entry.grain.at, moment)
         return moment - now
 
+    def coming(self, entry: Entry) -> asyncio.Future[None] | None:
+        """Return None: time alone tells when a reservation is due."""
+        return None
+
     def correct(self, entry: Entry, amount: float, now: float) -> None:
         """Correct a reservation to what it turned out to be; 0 when it was not used at all."""
         more = amount - entry.amount
@@ -183,6 +167,7 @@ class RateLimits:
     __slots__ = (
         "__weakref__",
         "_mean_answer",
+        "_shared",
         "_smooth",
         "_waiting",
         "in_flight",
@@ -196,20 +181,50 @@ class RateLimits:
     def __init__(self, limits: Limits, *, smooth: bool = True) -> None:
         self.in_flight = 0
         self._smooth = smooth
+        self._shared: tuple[Sharer, str] | None = None
         self.on_idle: Callable[[], None] | None = None  # called once when the last call under way has ended
         self._mean_answer = _FIRST_ANSWER
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self.requests: tuple[Rate, ...] = ()
-        self.tokens: tuple[Rate, ...] = ()
+        self.requests: tuple[AnyRate, ...] = ()
+        self.tokens: tuple[AnyRate, ...] = ()
         self.change(limits)
 
     def change(self, limits: Limits) -> None:
         """Take over new limits; what is the same goes on as it was."""
-        self.requests = _changed(self.requests, limits.requests, self._smooth)
-        self.tokens = _changed(self.tokens, limits.tokens, self._smooth)
+        self.requests = self._changed("requests", self.requests, limits.requests)
+        self.tokens = self._changed("tokens", self.tokens, limits.tokens)
         self.rules = limits
         self.is_unlimited = limits == Limits()
         self._hand_out()
+
+    def share(self, sharer: Sharer | None, share_id: str) -> None:
+        """Have the rates in common with all who share this id, from now on; without a sharer or an id for itself."""
+        shared = None if sharer is None or not share_id else (sharer, share_id)
+        if shared != self._shared:
+            self._shared = shared
+            self.requests = self.tokens = ()  # what calls under way have taken is settled where they took it
+            self.change(self.rules)
+
+    def _changed(
+        self, kind: str, rates: tuple[AnyRate, ...], limits: tuple[Allowance, ...] | None
+    ) -> tuple[AnyRate, ...]:
+        """Return the rates of new limits; one for a period that had one goes on, with what was taken in it."""
+        had = {rate.period: rate for rate in rates}
+        kept: list[AnyRate] = []
+        for allowance in limits or ():
+            rate = had.pop(allowance.period, None)
+            if rate is None:
+                rate = self._new(kind, allowance)
+            elif rate.amount != allowance.amount:
+                rate.change(allowance.amount)
+            kept.append(rate)
+        return tuple(kept)
+
+    def _new(self, kind: str, allowance: Allowance) -> AnyRate:
+        if self._shared is None:
+            return Rate(allowance, smooth=self._smooth)
+        sharer, share_id = self._shared
+        return sharer.rate(share_id, kind, allowance)
 
     @property
     def waiting(self) -> int:
@@ -253,6 +268,11 @@ class RateLimits:
     def early(self, reserved: Reserved, now: float) -> float:
         """Return the seconds that a reserved call has to wait still."""
         return max((entry.rate.early(entry, now) for entry in (*reserved.requests, *reserved.tokens)), default=0.0)
+
+    def coming(self, reserved: Reserved) -> list[asyncio.Future[None]]:
+        """List what is done when a reserved call may be looked at again, of rates where time alone does not tell."""
+        entries = *reserved.requests, *reserved.tokens
+        return [future for entry in entries if (future := entry.rate.coming(entry)) is not None]
 
     def give_back(self, reserved: Reserved, now: float) -> None:
         """Give back the reservation of a call that was not made, or that never reached its vendor."""
@@ -326,17 +346,3 @@ class RateLimits:
         if waiter in self._waiting:
             self._waiting.remove(waiter)
         return False
-
-
-def _changed(rates: tuple[Rate, ...], limits: tuple[Allowance, ...] | None, smooth: bool) -> tuple[Rate, ...]:
-    """Return the rates of new limits; one for a period that had one goes on, with what was taken in it."""
-    had = {rate.period: rate for rate in rates}
-    kept = []
-    for allowance in limits or ():
-        rate = had.pop(allowance.period, None)
-        if rate is None:
-            rate = Rate(allowance, smooth=smooth)
-        elif rate.amount != allowance.amount:
-            rate.change(allowance.amount)
-        kept.append(rate)
-    return tuple(kept)

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from router.cleanup import to_the_end
 from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key, Target
+from router.state.any_rate import Sharer
 from router.state.breaker import Breaker
 from router.state.guard import Guard, Refusal, TargetState
 from router.state.lease import Lease
@@ -42,6 +43,25 @@ class States:
         self._keys: dict[str, Guard] = {}
         # By what the model is, without params; they go with the last target that has them.
         self._limits: WeakValueDictionary[str, RateLimits] = WeakValueDictionary()
+        self._sharer: Sharer | None = None
+
+    def share_limits(self, sharer: Sharer | None, targets: Iterable[Target]) -> None:
+        """Have the limits in common with other processes from now on; None: for this one alone.
+
+        Args:
+            targets: those of the plan.
+        """
+        self._sharer = sharer
+        for target in targets:
+            self._share(target)
+
+    def _share(self, target: Target) -> None:
+        state = self._targets.get(target.identity)
+        if state is not None:
+            state.limits.share(self._sharer, target.share_id)
+        for key in target.keys:
+            if (guard := self._keys.get(key.identity)) is not None:
+                guard.limits.share(self._sharer, key.share_id)
 
     def target(self, target: Target) -> TargetState:
         """Return the state of a target, made on first use."""
@@ -50,6 +70,7 @@ class States:
             state = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._rng)
             # A vendor limits its model, whatever the params; how well it serves is a matter of both.
             state.limits = self._limits.setdefault(target.model_identity, state.limits)
+            state.limits.share(self._sharer, target.share_id)
             state.breaker.on_change = partial(self._changed, target.identity)
         return state
 
@@ -58,6 +79,7 @@ class States:
         guard = self._keys.get(key.identity)
         if guard is None:
             guard = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._rng)
+            guard.limits.share(self._sharer, key.share_id)
             guard.breaker.on_change = partial(self._changed, key.identity)
         return guard
 
@@ -87,6 +109,7 @@ class States:
         # A file has most targets and keys many times, on which nothing differs: once is enough, and quick.
         for target in {target.identity: target for target in targets}.values():
             kept.add(target.identity)
+            self._share(target)
             state = self._targets.get(target.identity)
             if state is not None:
                 _follow(state, target.breaker, target.limits)
@@ -167,7 +190,7 @@ class States:
         bound = target.bound(max_tokens)
         wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
         if wait > 0:
-            return Refusal("limited", f"the limit allows the next call in {_rough(wait)} s", now + wait)
+            return Refusal("limited", _limited(wait), now + wait)
         return None
 
     def best_key(
@@ -256,6 +279,21 @@ class States:
         pairs = zip(self.guards(target, key), reserved, strict=True)
         return max(guard.limits.early(taken, now) for guard, taken in pairs)
 
+    async def wait_for_limits(
+        self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], seconds: float
+    ) -> None:
+        """Wait so many seconds for what is reserved, or until it may be looked at again; given up, it is given back."""
+        pairs = zip(self.guards(target, key), reserved, strict=True)
+        coming = [future for guard, taken in pairs for future in guard.limits.coming(taken)]
+        try:
+            if coming:
+                await asyncio.wait(coming, timeout=seconds)
+            else:
+                await asyncio.sleep(seconds)
+        except BaseException:
+            self.give_back(target, key, reserved, asyncio.get_running_loop().time())
+            raise
+
     def give_back(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> None:
         """Give back the reservations of a call that was not made."""
         for guard, taken in zip(self.guards(target, key), reserved, strict=True):
@@ -333,6 +371,12 @@ def _reserve(
         own.take(own.expected(prompt, max_tokens), now, at),
         shared.take(shared.expected(prompt, max_tokens), now, at),
     )
+
+
+def _limited(wait: float) -> str:
+    if wait == inf:
+        return "what is left of the limit is not known, since the shared state is away (shared.away: refuse)"
+    return f"the limit allows the next call in {_rough(wait)} s"
 
 
 def _rough(seconds: float) -> str:

@@ -115,6 +115,25 @@ def cache_changed(folder: str, state: str, why: str, time: float) -> Event:
     return Event(time, "cache", sentence, level, fields={"state": state, "folder": folder, "why": why})
 
 
+def shared_state_changed(what: Literal["away", "back"], why: str, seconds: float, *, policy: str, time: float) -> Event:
+    """Make the event of the server of shared state, which does not answer ("away"), or does again ("back").
+
+    Args:
+        why: it is away.
+        seconds: how long it was.
+        policy: what holds meanwhile: "share", "local" or "refuse".
+    """
+    fields = {"state": what, "why": why, "seconds": seconds, "policy": policy}
+    if what == "back":
+        return Event(time, "shared", f"the shared state is back, after {_long(seconds)}", "good", fields=fields)
+    meanwhile = {
+        "share": "this process takes its part of the limits",
+        "local": "this process takes the limits for its own",
+        "refuse": "what has shared limits is not called",
+    }
+    return Event(time, "shared", f"the shared state is away: {why}; {meanwhile[policy]}", "warning", fields=fields)
+
+
 def process_changed(pid: int, *, gone: bool, time: float) -> Event:
     """Make the event of a process of an app that has come, or is gone."""
     sentence = f"process {pid} is gone" if gone else f"process {pid} has come"

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from router.views.figures import Struct
 
-EventKind: TypeAlias = Literal["breaker", "hold", "drain", "reload", "budget", "cache", "process"]
+EventKind: TypeAlias = Literal["breaker", "hold", "drain", "reload", "budget", "cache", "process", "shared"]
 
 
 class Event(Struct, frozen=True):

@@ -1,0 +1,233 @@
+"""The link to the server: one task that exchanges, and tells when the server is away. It retries by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import secrets
+from collections.abc import Callable
+from hashlib import blake2b
+from math import inf
+from typing import Literal, Protocol
+from weakref import WeakValueDictionary
+
+from router.config.units import Allowance
+from router.plan.rules import SharedRules
+from router.shared.exchange import Message, Reply
+from router.shared.rate import SharedRate
+from router.shared.told import Away, Told
+
+_IDLE = 1.0  # seconds between two exchanges of a process that asks for nothing
+_OVERDUE = 1.2  # timeouts after which the server counts as away
+_FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.7  # seconds: with a timeout, it is back within one
+_FORGOTTEN = 60.0  # seconds after which a loss of the server's data does not matter any more
+_LATE = 0.05  # seconds that the loop is late: a reply may lie there unread
+
+
+class Exchange(Protocol):
+    """Carries messages to the server."""
+
+    async def send(self, message: Message) -> Reply:
+        """Return the reply; raises whatever went wrong."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection; the next message opens another."""
+        ...
+
+
+class Link:
+    """The leases of a process, and the task that renews them.
+
+    Args:
+        exchange: carries messages.
+        rules: of the file; may be replaced at any time.
+        report: told when the server is away (with why) or back (after how many seconds).
+
+    `processes` are those that share, as heard last, 0 before the first reply, at which `heard` is set. `tick` is the
+    seconds between two exchanges.
+    """
+
+    def __init__(
+        self, exchange: Exchange, rules: SharedRules, report: Callable[[Literal["away", "back"], str, float], None]
+    ) -> None:
+        self.rules = rules
+        self.processes = 0
+        self.heard = asyncio.Event()
+        self.tick = 0.1
+        self.away = False
+        self._exchange = exchange
+        self._report = report
+        self._label = secrets.token_urlsafe(9)
+        self._rng = random.Random()  # of its own: a seed reproduces requests, whatever the server does
+        self._key = blake2b((rules.secret or rules.app).encode(errors="surrogateescape")).digest()
+        self._rates: WeakValueDictionary[str, SharedRate] = WeakValueDictionary()
+        self._number = 0
+        self._unanswered: list[tuple[SharedRate, Told]] | None = None
+        self._epoch = ""
+        self._lost_at = -inf
+        self._next = self._earliest = -inf
+        self._awake = asyncio.Event()
+        self._under_way = False
+        self._silent_since: float | None = None  # when the first exchange began that has no reply
+        self._alarm: asyncio.TimerHandle | None = None
+        self._why = ""
+        self._failures = 0
+        self._round_trip = 0.005
+
+    # --- for the limits
+
+    @property
+    def policy(self) -> Away:
+        """What holds while the server does not answer."""
+        return self.rules.away
+
+    @property
+    def lease(self) -> float:
+        """The seconds that a lease lasts."""
+        return self.rules.lease
+
+    def rate(self, share_id: str, kind: str, allowance: Allowance) -> SharedRate:
+        """Return a limit, made on first use: all targets and keys with this id have the same.
+
+        Args:
+            kind: "requests" or "tokens".
+        """
+        digest = blake2b(share_id.encode(errors="surrogateescape"), key=self._key, digest_size=9).digest()
+        name = f"{base64.urlsafe_b64encode(digest).decode()}{kind[0]}{allowance.period:g}"
+        rate = self._rates.get(name)
+        if rate is None:
+            rate = self._rates[name] = SharedRate(name, allowance, self)
+        elif allowance.amount < rate.amount:
+            rate.change(allowance.amount)  # two say what it is: the lower holds
+        return rate
+
+    def ask(self, at: float) -> None:
+        """Exchange at this time (the loop's), or as soon after it as may be."""
+        at = max(at, self._earliest)
+        if at < self._next:
+            self._next = at
+            self._awake.set()
+
+    def expected(self, now: float) -> float:
+        """Return the seconds until the next reply, or until the server counts as away."""
+        usual = max(0.02, 3 * self._round_trip)
+        if self._silent_since is None:
+            return max(0.0, self._next - now) + usual
+        since = now - self._silent_since
+        return max(0.001, usual - since if since < usual else self.rules.timeout * _OVERDUE - since)
+
+    # --- the task
+
+    async def run(self) -> None:
+        """Exchange whenever it is time, until cancelled; the connection ends with it."""
+        try:
+            await self._keep_up()
+        finally:
+            await self._exchange.aclose()
+
+    async def _keep_up(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        while True:
+            while loop.time() < self._next:
+                self._awake.clear()
+                try:
+                    async with asyncio.timeout_at(None if self._next == inf else self._next):
+                        await self._awake.wait()
+                except TimeoutError:
+                    break
+            self._next = inf
+            await self._once()
+            if task is not None and task.cancelling():  # a client may make another error of it
+                raise asyncio.CancelledError
+
+    async def _once(self, *, leaving: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._earliest = now + self.tick / 5
+        if self._silent_since is None:
+            self._silent_since = now
+            self._watch(loop)
+        told = self._unanswered
+        if told is None:
+            self._number += 1
+            told = [(rate, said) for rate in self._rates.values() if (said := rate.tell(now, leaving=leaving))]
+            self._unanswered = told
+        is_lost = now - self._lost_at < _FORGOTTEN
+        asks = tuple(said.ask(now) for _, said in told)
+        message = Message(self._label, self._number, self._epoch, asks, is_lost, leaving)
+        try:
+            async with asyncio.timeout(self.rules.timeout):
+                reply = await self._exchange.send(message)
+            if len(reply.grants) != len(asks):
+                raise ValueError("the server has another reply than was asked for")
+        except Exception as error:  # whatever it is: the server is asked again
+            self._failed(error, loop.time())
+        else:
+            self._answered(reply, told, now, loop.time())
+
+    def _failed(self, error: Exception, now: float) -> None:
+        self._why = reason(error, self.rules)
+        longest = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        self._earliest = now + longest * self._rng.uniform(0.2, 1)
+        self._next = self._earliest
+
+    def _answered(self, reply: Reply, told: list[tuple[SharedRate, Told]], asked_at: float, now: float) -> None:
+        silent_since, self._silent_since = self._silent_since, None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if not self._failures:
+            self._round_trip += 0.2 * (now - asked_at - self._round_trip)
+        # After failures it may be a reply to the first try: the leases in it are as old as that.
+        began = asked_at if not self._failures or silent_since is None else silent_since
+        self._failures, self._unanswered, self._why = 0, None, ""
+        self.processes, self.tick = reply.processes, reply.tick
+        self.heard.set()
+        rates = list(self._rates.values())
+        if self._epoch and reply.epoch != self._epoch:
+            self._lost_at = now
+            for rate in rates:
+                rate.void(now)
+        self._epoch = reply.epoch
+        self._next = now + (self.tick if told else _IDLE)
+        was_away, self.away = self.away, False
+        for (rate, said), grant in zip(told, reply.grants, strict=True):
+            rate.receive(grant, said.want, began, now)
+        if was_away:
+            for rate in rates:
+                rate.look_again()
+            self._report("back", "", now - (now if silent_since is None else silent_since))
+
+    # --- away
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        due = loop.time() + self.rules.timeout * _OVERDUE
+        self._alarm = loop.call_at(due, self._overdue, loop, due)
+
+    def _overdue(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        if loop.time() > due + _LATE:  # the loop was held up, and has not looked into its sockets yet
+            self._alarm = loop.call_later(self.rules.timeout, self._overdue, loop, inf)
+            return
+        self.away = True
+        for rate in list(self._rates.values()):
+            rate.look_again()
+        self._report("away", self._why or reason(TimeoutError(), self.rules), 0.0)
+
+    async def leave(self) -> None:
+        """Give all back in one last exchange, and close the connection. The task has to be at its end."""
+        if self._unanswered is not None and not self._failures:
+            await self._once()  # what it brings is given back
+        if self._number and not self._failures:
+            await self._once(leaving=True)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await self._exchange.aclose()
+
+
+def reason(error: Exception, rules: SharedRules) -> str:
+    """Say why there is no reply."""
+    if isinstance(error, TimeoutError):
+        return f"no reply within {rules.timeout:g} s"
+    return str(error) or type(error).__name__

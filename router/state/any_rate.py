@@ -1,0 +1,77 @@
+"""What a rate in use is to those who take from it, whether it is this process's alone or shared with others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from router.config.units import Allowance
+
+
+class AnyRate(Protocol):
+    """A rate in use: of this process alone (`Rate`), or one that processes share (`router.shared`)."""
+
+    amount: float
+    period: float
+    per_second: float
+
+    def change(self, amount: float) -> None:
+        """Take over another amount for the same period."""
+        ...
+
+    def wait(self, amount: float, now: float) -> float:
+        """Return the seconds until so much more may be taken; infinity where nobody knows."""
+        ...
+
+    def take(self, amount: float, now: float, at: float) -> Entry:
+        """Reserve an amount for a moment that `wait` allows."""
+        ...
+
+    def early(self, entry: Entry, now: float) -> float:
+        """Return the seconds that a reservation has to wait still."""
+        ...
+
+    def coming(self, entry: Entry) -> asyncio.Future[None] | None:
+        """Return what is done when a reservation may be looked at again; None where time alone tells."""
+        ...
+
+    def correct(self, entry: Entry, amount: float, now: float) -> None:
+        """Correct a reservation to what it turned out to be."""
+        ...
+
+    def used(self, now: float) -> float:
+        """Return how far it is used up: 0 is free, 1 and more is none left."""
+        ...
+
+    def tighten(self, left: float, now: float) -> bool:
+        """Take over how much the vendor says is left; False where that does not apply."""
+        ...
+
+
+class Sharer(Protocol):
+    """Makes the rates that processes share."""
+
+    def rate(self, share_id: str, kind: str, allowance: Allowance) -> AnyRate:
+        """Return the rate of "requests" or "tokens" that all have who share this id."""
+        ...
+
+
+class Grain:
+    """What was, or will be, taken in a small part of a period; all of it counts as taken at the last of its moments."""
+
+    __slots__ = ("amount", "at", "began")
+
+    def __init__(self, at: float) -> None:
+        self.began = self.at = at
+        self.amount = 0.0
+
+
+class Entry:
+    """An amount that a call has taken, or will take, of a rate."""
+
+    __slots__ = ("amount", "grain", "rate")
+
+    def __init__(self, rate: AnyRate, amount: float, grain: Grain) -> None:
+        self.rate = rate
+        self.amount = amount
+        self.grain = grain

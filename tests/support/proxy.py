@@ -1,0 +1,52 @@
+"""A proxy before a server, on loopback: it delays, swallows or refuses what goes through."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+
+class Proxy:
+    """Carries bytes both ways. `delay` is in seconds; `swallows` lets nothing through, though all seems connected."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self.port = 0
+        self.delay = 0.0
+        self.swallows = False
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> Proxy:
+        """Listen."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", self._to)
+        for source, sink in ((reader, there[1]), (there[0], writer)):
+            self._writers.add(sink)
+            task = asyncio.get_running_loop().create_task(self._carry(source, sink))
+            self._tasks.add(task)
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                await asyncio.sleep(self.delay)
+                if not self.swallows:
+                    sink.write(data)
+        sink.close()
+
+    async def stop(self) -> None:
+        """Close all, and listen no longer."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._writers, self._tasks = set(), set()
