@@ -22,8 +22,11 @@ from providers.registry import UnknownKind
 from providers.settings import ProviderSettings
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk, Tool, ToolCall, Usage
 from providers.wire.reading import BadRequest
+from providers.wire.writing import Upstream
 from router import ConfigError, RouteExhausted, Router, SyncRouter, UnknownRoute, UnreadableFile, WrongLoop
 from router.errors import CacheUnavailable, RouterClosed
+from router.gateway.errors import BodyTooLarge, Refused, UnknownModel
+from router.gateway.inflate import UnknownEncoding
 from router.views.trace import Trace
 
 FILE = "providers: {a: {kind: fake}, b: {kind: fake}}\nroutes: {chat: {targets: [a/x], fallbacks: [b/y]}}\n"
@@ -99,6 +102,11 @@ ERRORS: dict[type[SignalboxError], Callable[[], SignalboxError]] = {
     SignalboxError: lambda: SignalboxError("something"),
     ProviderError: _full,
     BadRequest: lambda: BadRequest("it is no list", "messages", code=ErrorCode.UNSUPPORTED, missing=True),
+    Upstream: lambda: Upstream("authentication", "a vendor refuses the key"),
+    Refused: lambda: Refused(ErrorCode.RATE_LIMITED, "too much", status=429, should_retry=True, retry_after=1.5),
+    BodyTooLarge: lambda: BodyTooLarge(9),
+    UnknownModel: lambda: UnknownModel("gpt-9"),
+    UnknownEncoding: lambda: UnknownEncoding("br"),
     UnknownKind: lambda: UnknownKind("no such kind"),
     RouteExhausted: lambda: asyncio.run(_exhausted()),
     UnknownRoute: lambda: UnknownRoute("no such route"),

@@ -69,7 +69,7 @@ ASYNC = """
 import asyncio, os, sys
 from router import Router
 
-router = Router.from_text({routes!r}, env={{}})
+router = Router.from_text({routes!r}, env={{}}, monitor=False)
 
 async def ask(who):
     print(who, (await router.complete("chat", "hi")).text)
