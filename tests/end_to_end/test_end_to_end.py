@@ -217,7 +217,8 @@ async def test_a_key_never_shows(
     for knobs, _ in FAULTS.values():
         simulator.vendor(vendor).mend()
         simulator.vendor(vendor).set(**knobs)
-        router.breaker(vendor, "reset")  # or each would wait for the one before
+        for name in (vendor, vendor_model(vendor)):
+            router.breaker(name, "reset")  # or each would wait for the one before
         try:
             reply = await router.complete(vendor_model(vendor), prompt)
             seen.append(reply.trace.render())
