@@ -71,7 +71,7 @@ def events() -> dict[str, float]:
     error = ProviderError(ErrorCode.SERVER_ERROR, "no")
 
     def begin_and_end(now: float) -> None:
-        telemetry.recorder(trace, _REQUEST, now).answered(target, now, now + 0.5, _RESPONSE)
+        telemetry.recorder(trace, _REQUEST, now).answered(target, now, now + 0.5, _RESPONSE, None)
 
     def begin_and_fail(now: float) -> None:
         recorder = telemetry.recorder(failed, _REQUEST, now)
