@@ -112,7 +112,7 @@ class HttpProvider(ABC):
 
     def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         """The path for a client's own body in the protocol of `wire`, and the body as this endpoint takes it."""
-        raise NotImplementedError("a provider that has a wire says where its bodies go")
+        raise AssertionError("a provider that has a wire says where its bodies go")
 
     def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""

@@ -103,8 +103,8 @@ def told(error: BaseException, *, expose: bool = False) -> ProviderError:
     """
     if isinstance(error, BadRequest | Refused):
         return error
-    if isinstance(error, UnknownRoute):
-        return Refused(ErrorCode.MODEL_NOT_FOUND, str(error))
+    if isinstance(error, UnknownRoute):  # a reload took it away; its own words name all routes there are
+        return Refused(ErrorCode.MODEL_NOT_FOUND, "this model does not exist any more, or you have no access to it")
     if isinstance(error, RouterClosed):
         return Refused(ErrorCode.OVERLOADED, "this gateway is shutting down", should_retry=True)
     if isinstance(error, RouteExhausted | ProviderError):
