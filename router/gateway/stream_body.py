@@ -15,9 +15,8 @@ from providers.types import StreamChunk
 from router.engine.stream import RouterStream
 
 _TOGETHER = 32 * 1024  # bytes that are enough for one write
-_TURNS = (
-    4  # of the loop, in which a stream that is whole has time to end: then its last bytes and its end are one write
-)
+# Of the loop, in which a stream that is whole has time to end: then its last bytes and its end are one write.
+_TURNS = 4
 _ROOM = 256 * 1024  # bytes that may wait for a client to read
 
 
@@ -62,7 +61,6 @@ class StreamBody:
         self._every = every
         self._ready: list[bytes] = []
         self._size = 0
-        self._begun = False
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._reader: asyncio.Future[None] | None = None  # the task, where the client reads too slowly
@@ -89,12 +87,10 @@ class StreamBody:
         except asyncio.CancelledError:
             await self.aclose()
             raise
-        self._begun = True
         self._ready.append(self._keepalive)
         return False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._begun = True
         try:
             while True:
                 if self._ready:

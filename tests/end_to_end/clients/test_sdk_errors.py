@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from providers.simulator import Simulator
 from providers.simulator.vendor import ErrorKind, SimulatedVendor
-from tests.support.gateway import DEFAULTS, TARGETS, Served, served
+from tests.support.gateway import DEFAULTS, Served, served
 from tests.support.sdks import SDKS, Question, Responses, Sdk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -149,32 +149,6 @@ async def test_an_unknown_model(failing: Served, name: str, sync: bool) -> None:
 
 
 # --- in a stream
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway() -> AsyncIterator[Served]:
-    async with served() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SDKS)
-async def sdk(gateway: Served, request: pytest.FixtureRequest) -> AsyncIterator[Sdk]:
-    made = SDKS[request.param](gateway.url)
-    yield made
-    await made.aclose()
-
-
-@pytest.fixture(params=TARGETS)
-def model(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def vendor(gateway: Served, model: str) -> SimulatedVendor:
-    found = gateway.simulator.vendor(TARGETS[model][1])
-    found.mend()
-    found.set(fast=True)
-    return found
 
 
 async def test_a_stream_that_breaks(sdk: Sdk, model: str, vendor: SimulatedVendor) -> None:
