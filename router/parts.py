@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
+    from router.shared.link import Link, Party
     from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
 
@@ -52,6 +54,7 @@ class Parts:
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
+        self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
 
     def in_child(self) -> Parts:
@@ -91,6 +94,7 @@ class Parts:
         """Start the watcher and the monitor's socket on a new loop: they belong to one."""
         if self.engine.closed:
             return
+        self._subject = weakref.ref(subject)
         if self._watch and self.follower is not None:
             self.follower.follow()
         if self._sharing is not None:
@@ -109,8 +113,16 @@ class Parts:
         elif plan.shared is not None and self.engine.loop is not None and not self.engine.telemetry.virtual:
             from router.shared.sharing import Sharing  # here: only those who share need it
 
-            self._sharing = Sharing(self.engine)
+            self._sharing = Sharing(self.engine, parties=self._parties)
             self._sharing.adopt(plan)
+
+    def _parties(self, link: Link) -> Iterator[Party]:
+        """Make what the monitor shares over a link."""
+        subject = None if self._subject is None else self._subject()
+        if "fleet" in link.rules.share and subject is not None:
+            from router.monitor.fleet.publisher import Publisher  # here: only those who share it need it
+
+            yield Publisher(link, subject)
 
     async def enter(self) -> None:
         """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""

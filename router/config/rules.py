@@ -85,6 +85,13 @@ class _Rules:
         if find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
+        share = shared.get("share")
+        words = [] if share is None else [item.value for item in _items(share) or [share]]
+        if "fleet" in words and share is not None and shared.get("secret") is None:
+            text = "what processes tell of themselves is sealed with a secret, and there is none: add secret: "
+            self._error(share, text + "${SB_SHARED_SECRET} beside it, the same for all processes", at=share.key_at)
+        if "fleet" in words:
+            return
         owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values())
         rates = [
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))

@@ -10,11 +10,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 from router.config import units
 from router.config.interpolate import shown
 from router.config.sections import Section, key
-from router.config.values import Duration, Secret, Text
+from router.config.values import Duration, Flag, Secret, Text
 
-Shareable: TypeAlias = Literal["limits"]
+Shareable: TypeAlias = Literal["limits", "fleet"]
 
-_SHAREABLE = ("limits",)
+_SHAREABLE = ("limits", "fleet")
+_DEFAULT = ("limits",)
 _FORM = "this must be redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/of/the/socket"
 _SCHEMES = {"redis": "hostname", "rediss": "hostname", "unix": "path"}
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
@@ -73,8 +74,12 @@ class SharedConfig(Section):
 
     url: SharedUrl = Field(description="The server: redis://, rediss:// or unix://, best as ${REDIS_URL}.")
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
-    secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
-    share: Shares = key("What is shared: limits.", _SHAREABLE)
+    secret: Secret | None = key(
+        "Hides what the names in the server's keys are made of, and seals what is told; the same for all processes."
+    )
+    share: Shares = key("What is shared: limits, fleet (how each process is; needs `secret`).", _DEFAULT)
+    host: Text | None = key("What the fleet calls this machine; default: its host name.")
+    commands: Flag = key("Whether this process does what `signalbox dash --shared` tells the fleet.", False)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )

@@ -86,11 +86,14 @@ class SharedRules:
     url: str
     app: str
     secret: str | None = None
+    share: tuple[str, ...] = ("limits",)
+    host: str | None = None
+    commands: bool = False
     away: Literal["share", "local", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
 
     @property
-    def connection(self) -> tuple[str, str, str | None]:
+    def connection(self) -> tuple[str, str, str | None, tuple[str, ...]]:
         """What a new connection is needed for when it changes."""
-        return self.url, self.app, self.secret
+        return self.url, self.app, self.secret, self.share

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from router.shared.exchange import Message, Reply
+from router.shared.fleet_table import FleetTable
 from router.shared.limit_table import LimitTable
 from router.shared.table import Moment, Table
 
@@ -18,7 +19,11 @@ class Allocator:
         self._epoch = ""
         self._living: dict[str, float] = {}
         self._replies: dict[str, tuple[int, Reply]] = {}
-        self._tables: dict[str, Table[Any]] = {"limit": LimitTable()}
+        fleet = FleetTable(lambda: self._living)
+        self._tables: dict[str, Table[Any]] = {
+            "limit": LimitTable(),
+            **dict.fromkeys(("brief", "snapshot", "watch", "read"), fleet),
+        }
 
     def exchange(self, message: Message, now: float) -> Reply:
         """Answer a message.
@@ -41,5 +46,6 @@ class Allocator:
         answers = tuple(self._tables[entry.kind].answer(entry, moment) for entry in message.entries)
         tick = round(max(0.1, min(1.0, processes / 10_000)), 4)
         reply = Reply(self._epoch, round(now, 6), processes, tick, answers)
-        self._replies[message.label] = message.number, reply
+        if not message.leaving:  # which nobody repeats
+            self._replies[message.label] = message.number, reply
         return reply

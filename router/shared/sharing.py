@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Literal
 
@@ -14,7 +15,7 @@ from router.plan.plan import Plan
 from router.plan.rules import SharedRules
 from router.shared.exchange import Message
 from router.shared.limits import SharedLimits
-from router.shared.link import Exchange, Link, reason
+from router.shared.link import Exchange, Link, Party, reason
 from router.telemetry.events import shared_state_changed
 
 
@@ -23,10 +24,17 @@ class Sharing:
 
     Args:
         exchange: carries messages; None connects to the server of the file.
+        parties: makes what else is shared over a link.
     """
 
-    def __init__(self, engine: Engine, exchange: Exchange | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        exchange: Exchange | None = None,
+        parties: Callable[[Link], Iterable[Party]] = lambda link: (),
+    ) -> None:
         self._engine = engine
+        self._parties = parties
         self._exchange = exchange
         self._link: Link | None = None
         self._limits: SharedLimits | None = None
@@ -68,8 +76,10 @@ class Sharing:
             telemetry.publish(shared_state_changed(what, why, seconds, policy=link.policy, time=time.time()))
 
         link = self._link = Link(self._exchange or connect(rules), rules, report)
-        self._limits = SharedLimits(link)
-        link.parties.append(self._limits)
+        if "limits" in rules.share:
+            self._limits = SharedLimits(link)
+            link.parties.append(self._limits)
+        link.parties += self._parties(link)
         self._task = asyncio.get_running_loop().create_task(link.run())
         end_with(self, self._task)
 
