@@ -259,6 +259,13 @@ class Fleet(Struct, frozen=True):
     states: Mapping[str, int] = {}
     away: str = ""
 
+    @property
+    def counted(self) -> str:
+        """How many processes are looked at, and where: "50 of 9,812 processes on 31 machines"."""
+        some = f"{self.sampled:,} of " if self.sampled < self.processes else ""
+        processes = f"{self.processes:,} process{'' if self.processes == 1 else 'es'}"
+        return f"{some}{processes} on {self.hosts:,} machine{'' if self.hosts == 1 else 's'}"
+
 
 class Snapshot(Struct, frozen=True):
     """A router at one moment, all processes of the app added up.

@@ -34,7 +34,7 @@ _PROCESSES = 2000  # that are looked at in a second
 _FIRST = 3.0  # seconds in which those who are asked for snapshots should have told them
 _NAMED = 5  # processes that come or go at once, and are told one by one
 
-NO_PROMPTS = "prompts never leave this machine: `signalbox dash FILE` runs them in a router of its own"
+NO_PROMPTS = "no prompt goes to a fleet, and none comes from it: `signalbox dash FILE` runs them in a router of its own"
 
 
 class SharedFeed:
