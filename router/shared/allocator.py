@@ -6,6 +6,7 @@ from typing import Any
 
 from router.shared.exchange import Message, Reply
 from router.shared.limit_table import LimitTable
+from router.shared.news_table import NewsTable
 from router.shared.table import Moment, Table
 
 _LIVING = 5.0  # seconds after its last exchange that a process counts as living
@@ -18,7 +19,7 @@ class Allocator:
         self._epoch = ""
         self._living: dict[str, float] = {}
         self._replies: dict[str, tuple[int, Reply]] = {}
-        self._tables: dict[str, Table[Any]] = {"limit": LimitTable()}
+        self._tables: dict[str, Table[Any]] = {"limit": LimitTable(), "news": NewsTable()}
 
     def exchange(self, message: Message, now: float) -> Reply:
         """Answer a message.
