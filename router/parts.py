@@ -28,6 +28,7 @@ from router.views.trace import Trace
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
     from router.shared.link import Link, Party
+    from router.shared.news import News
     from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
 
@@ -116,13 +117,13 @@ class Parts:
             self._sharing = Sharing(self.engine, parties=self._parties)
             self._sharing.adopt(plan)
 
-    def _parties(self, link: Link) -> Iterator[Party]:
+    def _parties(self, link: Link, news: News | None) -> Iterator[Party]:
         """Make what the monitor shares over a link."""
         subject = None if self._subject is None else self._subject()
-        if "fleet" in link.rules.share and subject is not None:
+        if link.rules.shares("fleet") and subject is not None:
             from router.monitor.fleet.publisher import Publisher  # here: only those who share it need it
 
-            yield Publisher(link, subject)
+            yield Publisher(link, subject, news)
 
     async def enter(self) -> None:
         """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""

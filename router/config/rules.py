@@ -92,6 +92,8 @@ class _Rules:
             self._error(share, text + "${SB_SHARED_SECRET} beside it, the same for all processes", at=share.key_at)
         if "fleet" in words:
             return
+        if (commands := shared.get("commands")) is not None:
+            self._unused(commands, "it has no effect: commands come by way of the fleet (share: [limits, fleet])")
         owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values())
         rates = [
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
@@ -12,10 +12,10 @@ from router.config.interpolate import shown
 from router.config.sections import Section, key
 from router.config.values import Duration, Flag, Secret, Text
 
-Shareable: TypeAlias = Literal["limits", "fleet"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers", "fleet"]
 
-_SHAREABLE = ("limits", "fleet")
-_DEFAULT = ("limits",)
+_SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
+_SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
 _FORM = "this must be redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/of/the/socket"
 _SCHEMES = {"redis": "hostname", "rediss": "hostname", "unix": "path"}
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
@@ -77,7 +77,7 @@ class SharedConfig(Section):
     secret: Secret | None = key(
         "Hides what the names in the server's keys are made of, and seals what is told; the same for all processes."
     )
-    share: Shares = key("What is shared: limits, fleet (how each process is; needs `secret`).", _DEFAULT)
+    share: Shares = key("What is shared: limits, holds, breakers, fleet (needs `secret`).", _SHARED)
     host: Text | None = key("What the fleet calls this machine; default: its host name.")
     commands: Flag = key("Whether this process does what `signalbox dash --shared` tells the fleet.", False)
     away: Literal["share", "local", "refuse"] = key(

@@ -94,6 +94,10 @@ class SharedRules:
     timeout: float = 0.25
 
     @property
-    def connection(self) -> tuple[str, str, str | None, tuple[str, ...]]:
+    def connection(self) -> tuple[str, str, str | None]:
         """What a new connection is needed for when it changes."""
-        return self.url, self.app, self.secret, self.share
+        return self.url, self.app, self.secret
+
+    def shares(self, *what: str) -> bool:
+        """Say whether any of these is shared."""
+        return not {*what}.isdisjoint(self.share)

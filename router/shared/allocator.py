@@ -7,6 +7,7 @@ from typing import Any
 from router.shared.exchange import Message, Reply
 from router.shared.fleet_table import FleetTable
 from router.shared.limit_table import LimitTable
+from router.shared.news_table import NewsTable
 from router.shared.table import Moment, Table
 
 _LIVING = 5.0  # seconds after its last exchange that a process counts as living
@@ -22,6 +23,7 @@ class Allocator:
         fleet = FleetTable(lambda: self._living)
         self._tables: dict[str, Table[Any]] = {
             "limit": LimitTable(),
+            "news": NewsTable(),
             **dict.fromkeys(("brief", "snapshot", "watch", "read"), fleet),
         }
 

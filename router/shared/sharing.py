@@ -16,35 +16,38 @@ from router.plan.rules import SharedRules
 from router.shared.exchange import Message
 from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, Party, reason
+from router.shared.news import News
 from router.telemetry.events import shared_state_changed
+from router.telemetry.recorder import Telemetry
 
 
 class Sharing:
-    """Has an engine's limits in common with other processes, as long as the file says so.
+    """Has an engine's limits, holds and breakers in common with other processes, as long as the file says so.
 
     Args:
         exchange: carries messages; None connects to the server of the file.
-        parties: makes what else is shared over a link.
+        parties: makes what else is shared over a link, of which some hears news.
     """
 
     def __init__(
         self,
         engine: Engine,
         exchange: Exchange | None = None,
-        parties: Callable[[Link], Iterable[Party]] = lambda link: (),
+        parties: Callable[[Link, News | None], Iterable[Party]] = lambda link, news: (),
     ) -> None:
         self._engine = engine
         self._parties = parties
         self._exchange = exchange
         self._link: Link | None = None
         self._limits: SharedLimits | None = None
+        self._news: News | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
         rules, link = plan.shared, self._link
-        if link is not None and rules is not None and rules.connection == link.rules.connection:
+        if link is not None and rules is not None and _goes_on(link.rules, rules):
             link.rules = rules
             return
         if link is not None:
@@ -52,14 +55,14 @@ class Sharing:
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
             self._link = self._task = None
-            self._limits = None
+            self._limits = self._news = None
         if rules is not None:
             self._join(rules)
         self._engine.states.share_limits(self._limits, plan.targets)
 
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
-        self._link = self._limits = self._task = None
+        self._link = self._limits = self._news = self._task = None
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
@@ -76,10 +79,13 @@ class Sharing:
             telemetry.publish(shared_state_changed(what, why, seconds, policy=link.policy, time=time.time()))
 
         link = self._link = Link(self._exchange or connect(rules), rules, report)
-        if "limits" in rules.share:
+        if rules.shares("limits"):
             self._limits = SharedLimits(link)
             link.parties.append(self._limits)
-        link.parties += self._parties(link)
+        if rules.shares("holds", "breakers") or rules.commands:
+            self._news = News(link, _Calls(telemetry).are_made)
+            link.parties.append(self._news)
+        link.parties += self._parties(link, self._news)
         self._task = asyncio.get_running_loop().create_task(link.run())
         end_with(self, self._task)
 
@@ -90,6 +96,25 @@ class Sharing:
             self._link = self._task = None
         if self._leaving:
             await asyncio.wait(self._leaving)
+
+
+def _goes_on(old: SharedRules, new: SharedRules) -> bool:
+    """Say whether the connection and all that is shared over it go on under other rules."""
+    alike = old.connection == new.connection and old.share == new.share
+    return alike and old.host == new.host and old.commands == new.commands
+
+
+class _Calls:
+    """Says whether calls were made since it was asked last."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._ended = 0
+
+    def are_made(self) -> bool:
+        """Say whether requests have ended since."""
+        before, self._ended = self._ended, self._telemetry.ended
+        return self._ended != before
 
 
 async def _leave(link: Link, task: asyncio.Task[None] | None) -> None:

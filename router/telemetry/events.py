@@ -163,6 +163,13 @@ def fleet_unseen(what: Literal["away", "back"], why: str, time: float) -> Event:
     return Event(time, "shared", sentence, level, fields={"state": what, "why": why})  # type: ignore[arg-type]
 
 
+def fleet_command(message: str, *, ok: bool | None, time: float) -> Event:
+    """Make the event of a command of the fleet that was done (`ok`), could not be done, or was refused (None)."""
+    sentence = f"a command to the fleet was refused: {message}" if ok is None else f"told by the fleet: {message}"
+    state = "refused" if ok is None else "done" if ok else "failed"
+    return Event(time, "shared", sentence, "info" if ok else "warning", fields={"state": state, "why": message})
+
+
 def _usd(value: float) -> str:
     return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
 

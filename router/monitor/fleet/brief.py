@@ -8,6 +8,7 @@ from itertools import islice
 
 import msgspec
 
+from router.monitor.fleet.orders import Orders
 from router.monitor.fleet.tallies import RATE, Tallies, Tally
 from router.monitor.health import key_health, target_health
 from router.monitor.merge import WORSE
@@ -26,7 +27,7 @@ class Brief(msgspec.Struct, array_like=True, frozen=True):
 
     Args:
         state: the worst lamp of all targets and keys, and `worst` whose that is.
-        watched: whether it tells snapshots as well.
+        obeys: whether it takes commands.
         done: the last commands of the fleet that came here, by their numbers, each with whether it was done and a
             sentence.
     """
@@ -46,6 +47,7 @@ class Brief(msgspec.Struct, array_like=True, frozen=True):
     state: HealthState = "closed"
     worst: str = ""
     watching: bool = False
+    obeys: bool = False
     done: tuple[tuple[str, bool, str], ...] = ()
 
 
@@ -62,11 +64,12 @@ class Briefing:
         self._tallies = Tallies(subject.telemetry)
         self._lamps = Lamps(subject.report.states)
 
-    def brief(self, subject: Subject, now: float, skew: float, done: tuple[tuple[str, bool, str], ...]) -> Brief:
+    def brief(self, subject: Subject, now: float, skew: float, orders: Orders | None) -> Brief:
         """Make the brief of this moment (the loop's time).
 
         Args:
             skew: seconds by which the server's clock is ahead of the time of day here.
+            orders: the commands that came here; None where none are taken.
         """
         telemetry, tallies = subject.telemetry, self._tallies
         telemetry.resync_clock(now)
@@ -91,7 +94,8 @@ class Briefing:
             state=state,
             worst=worst,
             watching=subject.watching,
-            done=done,
+            obeys=orders is not None,
+            done=() if orders is None else orders.done,
         )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -15,6 +16,8 @@ from router.monitor import routes
 from router.monitor.feed import FeedLost
 from router.monitor.fleet.brief import Brief
 from router.monitor.fleet.looking import PATIENCE, Look, Looking, changed_lamps
+from router.monitor.fleet.orders import ALL
+from router.monitor.fleet.outcome import outcome_of
 from router.monitor.fleet.seen import Seen
 from router.plan.plan import Plan
 from router.shared.link import Exchange
@@ -32,6 +35,7 @@ from router.views.routes import Chains
 EVERY = 1.0  # seconds between two looks; of more than some thousand processes longer
 _PROCESSES = 2000  # that are looked at in a second
 _FIRST = 3.0  # seconds in which those who are asked for snapshots should have told them
+_OUTCOME = 4.0  # seconds in which processes should have said what became of a command
 _NAMED = 5  # processes that come or go at once, and are told one by one
 
 NO_PROMPTS = "no prompt goes to a fleet, and none comes from it: `signalbox dash FILE` runs them in a router of its own"
@@ -193,8 +197,22 @@ class SharedFeed:
         text = "" if self._plan.loaded is None else self._plan.loaded.shown
         return ConfigView(None if self._path is None else str(self._path), self._plan.revision, text, text)
 
-    async def command(self, command: Command) -> Done:
-        raise FeedLost("not yet")
+    async def command(self, command: Command, to: str = ALL) -> Done:
+        """Tell all processes, or the one with the label `to`, and wait until each has said what became of it."""
+        self._start()
+        clock = asyncio.get_running_loop().time
+        try:
+            number = await self._looking.order(command, to)
+        except Exception as error:  # whatever it is, nobody was told
+            raise FeedLost(f"the shared server does not answer: {error or type(error).__name__}") from None
+        until = clock() + max(_OUTCOME, 3 * len(self._looking.briefs) / _PROCESSES)
+        outcome = outcome_of(number, to, {})
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until), self._changed:
+                while not outcome.asked or not outcome.is_whole:
+                    await self._changed.wait()
+                    outcome = outcome_of(number, to, self._looking.briefs)
+        return outcome.done(self.name)
 
     async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
         """Refuse it."""

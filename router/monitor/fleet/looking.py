@@ -12,11 +12,14 @@ import msgspec
 
 from router.monitor.fleet.adding import add_up
 from router.monitor.fleet.brief import Brief
+from router.monitor.fleet.orders import FRESH, KIND, Order, seal
 from router.plan.rules import SharedRules
 from router.shared.exchange import Entry, Message
+from router.shared.fact import Fact, NewsEntry
 from router.shared.fleet import NOTHING, ReadEntry, WatchEntry, brief_key, snapshot_key
 from router.shared.link import Exchange
 from router.shared.sealing import Sealer
+from router.views.commands import Command
 from router.views.figures import Snapshot
 
 SAMPLED = 50  # processes that are asked for snapshots
@@ -51,7 +54,8 @@ class Looking:
         self._number = 0
         self._one_at_a_time = asyncio.Lock()
         self._chosen: tuple[str, ...] = ()
-        sealer = Sealer(rules.secret or "", rules.app)
+        self._ahead = 0.0  # the server's time less the loop's
+        self._sealer = sealer = Sealer(rules.secret or "", rules.app)
         self._briefs = _Opened(sealer, "brief", msgspec.json.Decoder(Brief).decode)
         self._snapshots = _Opened(sealer, "snapshot", _snapshot)
 
@@ -88,8 +92,18 @@ class Looking:
         message = Message(self._label, self._number, "", (entry,), leaving=True)  # who watches does not count
         async with asyncio.timeout(PATIENCE), self._one_at_a_time:
             reply = await self._exchange.send(message)
+        self._ahead = reply.time - asyncio.get_running_loop().time()
         (answer,) = reply.answers
         return answer
+
+    async def order(self, command: Command, to: str) -> str:
+        """Tell a command to one process or all; returns its number. Raises whatever goes wrong."""
+        await self._watch()  # which tells the server's time
+        number = secrets.token_urlsafe(9)
+        at = asyncio.get_running_loop().time() + self._ahead
+        payload = seal(self._sealer, number, Order(to, at, command))
+        await self.ask(NewsEntry(0, (Fact(KIND, number, FRESH, payload),)))
+        return number
 
     async def _watch(self) -> tuple[str, ...]:
         return tuple((await self.ask(WatchEntry(self._chosen))).split())

@@ -15,15 +15,17 @@ from msgspec.structs import replace
 from providers.harmless import harmless
 from providers.threads import in_thread
 from router.monitor.fleet.brief import Briefing
+from router.monitor.fleet.orders import KIND, Orders
 from router.monitor.local_feed import LocalFeed
 from router.monitor.socket.encoding import SnapshotEncoder
 from router.monitor.subject import Subject
 from router.shared.fleet import NOTHING, BriefEntry, SnapshotEntry, Watched
 from router.shared.link import Link, Telling
+from router.shared.news import News
 from router.shared.sealing import Sealer
 from router.turns import in_turns
 
-_EVERY = 1.0  # seconds from one brief to the next
+_EVERY = 0.8  # seconds from one brief to the next, at least: less than a process without calls is silent
 _LEVEL = 1  # of zlib: a snapshot is made small quickly
 
 _encoder = msgspec.json.Encoder()
@@ -35,14 +37,19 @@ class Publisher:
     Args:
         link: to the server.
         subject: the router, held weakly.
+        news: brings commands; None where nothing is heard.
     """
 
-    def __init__(self, link: Link, subject: Subject) -> None:
+    def __init__(self, link: Link, subject: Subject, news: News | None = None) -> None:
         rules = link.rules
         self._link = link
         self._subject = weakref.ref(subject)
         self._sealer = Sealer(rules.secret or "", rules.app)
         self._briefing = Briefing(subject, rules.host or socket.gethostname(), version("llm-signalbox"))
+        self._orders: Orders | None = None
+        if news is not None and rules.commands:
+            self._orders = Orders(subject, self._sealer, link.label, self._hurry)
+            news.on(KIND, self._orders.hear)
         self._due = 0.0
         self._skew = 0.0  # seconds by which the server's clock is ahead of the time of day here
         self._encoded: SnapshotEncoder | None = None
@@ -71,7 +78,7 @@ class Publisher:
         label, subject = self._link.label, self._subject()
         if subject is None:
             return BriefEntry(label, NOTHING)
-        brief = self._briefing.brief(subject, now, self._skew, ())
+        brief = self._briefing.brief(subject, now, self._skew, self._orders)
         return BriefEntry(label, self._sealer.seal(f"brief {label}", _encoder.encode(brief)))
 
     def heard(self, watched: Watched, asked_at: float, now: float) -> None:
@@ -80,10 +87,17 @@ class Publisher:
         if subject is None:
             return
         self._skew = watched.time - now - subject.telemetry.offset
+        if self._orders is not None:
+            self._orders.hear_time(watched.time, now)
         if not watched.wanted:
             self._encoded = None
         elif self._making is None or self._making.done():
             self._making = asyncio.get_running_loop().create_task(self._make(subject))
+
+    def _hurry(self) -> None:
+        """Tell a brief at once."""
+        self._due = 0.0
+        self._link.ask(asyncio.get_running_loop().time())
 
     async def _make(self, subject: Subject) -> None:
         with harmless:
