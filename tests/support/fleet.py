@@ -31,6 +31,10 @@ class Server:
         self.thawed.set()
         self.exchanges = 0
 
+    def allocator_time(self) -> float:
+        """The time of day at the server."""
+        return 1_700_000_000 + asyncio.get_running_loop().time()
+
     async def send(self, message: Message) -> Reply:
         """Answer, after a round trip."""
         await asyncio.sleep(ROUND_TRIP / 2)
@@ -40,13 +44,13 @@ class Server:
             asyncio.get_running_loop().create_task(self._later(message))  # what was sent is read, whoever waits for it
             await self.thawed.wait()
         self.exchanges += 1
-        reply = self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
+        reply = self.allocator.exchange(message, self.allocator_time())
         await asyncio.sleep(ROUND_TRIP / 2)
         return reply
 
     async def _later(self, message: Message) -> None:
         await self.thawed.wait()
-        self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
+        self.allocator.exchange(message, self.allocator_time())
 
     async def aclose(self) -> None:
         """There is no connection."""
