@@ -70,9 +70,7 @@ class PanelScreen(DashboardScreen):
         elif vendors is not None:
             table.border_subtitle = f"simulated traffic: {vendors.traffic:.3g} requests/s  + −"
         elif fleet is not None and fleet.sampled < fleet.processes:
-            table.border_subtitle = (
-                f"of {fleet.sampled:,} processes; the figures on top are of all, but for first token"
-            )
+            table.border_subtitle = f"of {fleet.sampled:,} processes; rates, errors, tokens and cost on top are of all"
         else:
             table.border_subtitle = ""
         self.set_class(not snapshot.connected, "-gone")

@@ -121,7 +121,8 @@ async def test_a_look_is_at_a_hundred_however_many_there_are() -> None:
 @story
 async def test_the_lamp_of_a_key_counts_and_one_that_is_left_out_does_not() -> None:
     router = Router.from_text(
-        "providers: {a: {kind: fake, api_keys: [k, l]}, gone: {kind: fake, api_key: '${NOT_SET}', when_unset: disable}}\n"
+        "providers:\n  a: {kind: fake, api_keys: [k, l]}\n"
+        "  gone: {kind: fake, api_key: '${NOT_SET}', when_unset: disable}\n"
         "routes: {chat: {targets: [a/m, gone/m]}}",
         env={},
     )
