@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .hidden import check
 
-check()
+check("router", "providers")
 
 import router  # noqa: E402  # only once it is known that it is ours
 

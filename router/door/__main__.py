@@ -2,7 +2,7 @@
 
 from .hidden import check
 
-check()
+check("router", "providers", "tui")
 
 from router.cli import main  # noqa: E402  # only once it is known that it is ours
 

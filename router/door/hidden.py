@@ -8,9 +8,10 @@ from pathlib import Path
 _OURS = {"router": "loop_thread.py", "providers": "http_provider.py", "tui": "feed.py"}  # a file that only ours have
 
 
-def check() -> None:
-    """Raise ImportError where Python would import something else in place of one of our packages."""
-    for name, known in _OURS.items():
+def check(*names: str) -> None:
+    """Raise ImportError where Python would import something else in place of one of these packages of ours."""
+    for name in names:
+        known = _OURS[name]
         spec = find_spec(name)
         if spec is None:
             continue  # it is not installed: its own import says so
