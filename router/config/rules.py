@@ -91,7 +91,8 @@ class _Rules:
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
             for owner in owners
         ]
-        if not any(rates):
+        share = shared.get("share")
+        if (share is None or share.data() in ("limits", ["limits"])) and not any(rates):
             self._unused(shared, "nothing is shared: neither a provider nor a model has limits of requests or tokens")
 
     def _provider(self, node: Node) -> None:
