@@ -8,6 +8,8 @@ from router.shared.exchange import Message, Reply
 from router.shared.fleet_table import FleetTable
 from router.shared.limit_table import LimitTable
 from router.shared.news_table import NewsTable
+from router.shared.outage_table import OutageTable
+from router.shared.place_table import PlaceTable
 from router.shared.table import Moment, Table
 
 _LIVING = 5.0  # seconds after its last exchange that a process counts as living
@@ -20,10 +22,12 @@ class Allocator:
         self._epoch = ""
         self._living: dict[str, float] = {}
         self._replies: dict[str, tuple[int, Reply]] = {}
-        fleet = FleetTable(lambda: self._living)
+        news, fleet = NewsTable(), FleetTable(lambda: self._living)
         self._tables: dict[str, Table[Any]] = {
             "limit": LimitTable(),
-            "news": NewsTable(),
+            "news": news,
+            "outage": OutageTable(news),
+            "place": PlaceTable(),
             **dict.fromkeys(("brief", "snapshot", "watch", "read"), fleet),
         }
 
@@ -44,7 +48,7 @@ class Allocator:
         self._living = {label: seen for label, seen in self._living.items() if seen > now - _LIVING}
         processes = len(self._living)
         anew = message.seen not in ("", self._epoch)
-        moment = Moment(now, message.label, anew, anew or message.lost, message.leaving, processes)
+        moment = Moment(now, message.label, anew, anew or message.lost, message.leaving, processes, float(self._epoch))
         answers = tuple(self._tables[entry.kind].answer(entry, moment) for entry in message.entries)
         tick = round(max(0.1, min(1.0, processes / 10_000)), 4)
         reply = Reply(self._epoch, round(now, 6), processes, tick, answers)

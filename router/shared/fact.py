@@ -65,5 +65,7 @@ class NewsReply(NamedTuple):
         found = []
         for item in items:
             kind, name, seconds, payload = item.split(" ", 3)
+            if not 0 <= float(seconds) <= LONGEST_FACT:
+                raise ValueError(f"a fact does not hold for {seconds} s")
             found.append(Fact(kind, name, float(seconds), payload))
         return NewsReply(int(cursor), tuple(found), is_full == "1")

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from providers.harmless import harmless
 from router.shared.fact import LONGEST_FACT, Fact, NewsEntry, NewsReply
+from router.shared.telling import Telling
 
 _WORD = re.compile(r"[\w.:*~-]+", re.ASCII)
 _CUTS = re.compile(r"[\t\r\n]")
@@ -24,34 +25,6 @@ class Asks(Protocol):
     def ask(self, at: float) -> None:
         """Exchange at this time (the loop's), or as soon after it as may be."""
         ...
-
-
-class Told:
-    """What is told in one exchange, which may have to be repeated."""
-
-    __slots__ = ("_cursor", "_facts", "_receive", "is_idle")
-
-    def __init__(
-        self,
-        cursor: int,
-        facts: dict[tuple[str, str], tuple[float, str]],
-        receive: Callable[[NewsReply, float, float], None],
-        *,
-        is_idle: bool,
-    ) -> None:
-        self._cursor = cursor
-        self._facts = facts
-        self._receive = receive
-        self.is_idle = is_idle
-
-    def entry(self, now: float) -> NewsEntry:
-        """Return it as it is told now: what has ended meanwhile is told with no time left, and is no news."""
-        facts = [Fact(*item, max(0.0, until - now), payload) for item, (until, payload) in self._facts.items()]
-        return NewsEntry(self._cursor, tuple(facts))
-
-    def read(self, answer: str) -> Callable[[float, float], None]:
-        """Read the news; raises ValueError where it is something else."""
-        return partial(self._receive, NewsReply.read(answer))
 
 
 class News:
@@ -100,12 +73,13 @@ class News:
 
     # --- what the link does
 
-    def tell(self, now: float, *, leaving: bool) -> Iterator[Told]:
+    def tell(self, now: float, *, leaving: bool) -> Iterator[Telling[NewsReply]]:
         """Return what is to be told and asked now."""
         facts, self._to_tell = self._to_tell, {}
         self._own = {item: fact for item, fact in self._own.items() if fact[0] > now}
         if facts or not leaving:
-            yield Told(self._cursor, facts, self._receive, is_idle=not facts and not self._is_busy())
+            is_idle = not facts and not self._is_busy()
+            yield Telling(partial(_entry, self._cursor, facts), NewsReply.read, self._receive, is_idle=is_idle)
 
     def void(self, now: float) -> None:
         """Tell again what still holds: the server has lost its data."""
@@ -125,3 +99,9 @@ class News:
                     hear(fact.name, fact.payload, now + fact.seconds, now)
         if reply.is_full or self._to_tell:
             self._link.ask(now)
+
+
+def _entry(cursor: int, facts: dict[tuple[str, str], tuple[float, str]], now: float) -> NewsEntry:
+    """Return what is told: what has ended meanwhile has no time left, and is no news."""
+    told = [Fact(*item, max(0.0, until - now), payload) for item, (until, payload) in facts.items()]
+    return NewsEntry(cursor, tuple(told))

@@ -14,7 +14,7 @@ _AGAIN = 1.0  # seconds in which the same fact is no news again
 _FORGOTTEN = 8  # of the oldest are looked at when another comes
 
 
-class _Kept(NamedTuple):
+class Kept(NamedTuple):
     """A fact with its version, when it was told and when it ends."""
 
     version: int
@@ -27,7 +27,7 @@ class NewsTable:
     """All facts, by kind and name."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], _Kept] = {}  # by version, the oldest first
+        self._kept: dict[tuple[str, str], Kept] = {}  # by version, the oldest first
         self._version = 0
 
     def answer(self, entry: NewsEntry, moment: Moment) -> str:
@@ -44,11 +44,15 @@ class NewsTable:
                 lines.append(f"{kind} {name} {kept.ends - moment.now:.6f} {kept.payload}")
         return "\t".join(lines)
 
+    def find(self, kind: str, name: str) -> Kept | None:
+        """Return a fact as it was told last; None where it was not, or is forgotten."""
+        return self._kept.get((kind, name))
+
     def publish(self, kind: str, name: str, payload: str, ends: float, now: float) -> None:
         """Make a fact news to all."""
         self._version += 1
         self._kept.pop((kind, name), None)
-        self._kept[kind, name] = _Kept(self._version, now, float(f"{ends:.6f}"), payload)  # as a server keeps it
+        self._kept[kind, name] = Kept(self._version, now, float(f"{ends:.6f}"), payload)  # as a server keeps it
         for item in list(self._kept)[:_FORGOTTEN]:
             if self._kept[item].ends <= now:
                 del self._kept[item]

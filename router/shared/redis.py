@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, NoScriptError
 
 from router.shared.exchange import Message, Reply, read_reply
 
-_PARTS = ("limit", "news", "fleet", "exchange")
+_PARTS = ("limit", "news", "outage", "place", "fleet", "exchange")
 SCRIPT = "local answers = {}\n" + "".join(
     files("router.shared").joinpath("lua", f"{part}.lua").read_text() for part in _PARTS
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -13,9 +14,14 @@ from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
+from router.plan.target import Target
+from router.shared.breakers import SharedBreakers
 from router.shared.exchange import Message
+from router.shared.facts import SharedFacts
+from router.shared.holds import SharedHolds
 from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, Party, reason
+from router.shared.names import Names
 from router.shared.news import News
 from router.telemetry.events import shared_state_changed
 from router.telemetry.recorder import Telemetry
@@ -26,6 +32,7 @@ class Sharing:
 
     Args:
         exchange: carries messages; None connects to the server of the file.
+        machine: the name of the one that this runs on; None asks the system.
         parties: makes what else is shared over a link, of which some hears news.
     """
 
@@ -33,14 +40,16 @@ class Sharing:
         self,
         engine: Engine,
         exchange: Exchange | None = None,
-        parties: Callable[[Link, News | None], Iterable[Party]] = lambda link, news: (),
+        machine: str | None = None,
+        parties: Callable[[Link, News], Iterable[Party]] = lambda link, news: (),
     ) -> None:
         self._engine = engine
         self._parties = parties
         self._exchange = exchange
+        self._machine = platform.node() if machine is None else machine
         self._link: Link | None = None
         self._limits: SharedLimits | None = None
-        self._news: News | None = None
+        self._facts: SharedFacts | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -49,20 +58,22 @@ class Sharing:
         rules, link = plan.shared, self._link
         if link is not None and rules is not None and _goes_on(link.rules, rules):
             link.rules = rules
+            if self._facts is not None:
+                self._facts.names.adopt(plan.targets)
             return
         if link is not None:
             leaving = asyncio.get_running_loop().create_task(_leave(link, self._task))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
             self._link = self._task = None
-            self._limits = self._news = None
+            self._limits = self._facts = None
         if rules is not None:
-            self._join(rules)
-        self._engine.states.share_limits(self._limits, plan.targets)
+            self._join(rules, plan)
+        self._engine.states.share_with(self._limits, self._facts, plan.targets)
 
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
-        self._link = self._limits = self._news = self._task = None
+        self._link = self._limits = self._facts = self._task = None
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
@@ -72,7 +83,7 @@ class Sharing:
                 async with asyncio.timeout(self._link.rules.timeout):
                     await self._link.heard.wait()
 
-    def _join(self, rules: SharedRules) -> None:
+    def _join(self, rules: SharedRules, plan: Plan) -> None:
         telemetry = self._engine.telemetry
 
         def report(what: Literal["away", "back"], why: str, seconds: float) -> None:
@@ -82,12 +93,28 @@ class Sharing:
         if rules.shares("limits"):
             self._limits = SharedLimits(link)
             link.parties.append(self._limits)
+        news = News(link, _Calls(telemetry).are_made)
         if rules.shares("holds", "breakers") or rules.commands:
-            self._news = News(link, _Calls(telemetry).are_made)
-            link.parties.append(self._news)
-        link.parties += self._parties(link, self._news)
+            link.parties.append(news)
+        if rules.shares("holds", "breakers"):
+            self._facts = self._share_facts(link, rules, news)
+            self._facts.names.adopt(plan.targets)
+        link.parties += self._parties(link, news)
         self._task = asyncio.get_running_loop().create_task(link.run())
         end_with(self, self._task)
+
+    def _share_facts(self, link: Link, rules: SharedRules, news: News) -> SharedFacts:
+        telemetry, states = self._engine.telemetry, self._engine.states
+        names = Names(link.name)
+
+        def report(target: Target, of_key: bool, until: float, now: float, code: str) -> None:
+            telemetry.note_held(target, until - now, code, now, of_key=of_key, told=True)
+
+        holds = SharedHolds(names, news, states, report) if rules.shares("holds") else None
+        breakers = SharedBreakers(link, names, news, states, self._machine) if rules.shares("breakers") else None
+        if breakers is not None:
+            link.parties.append(breakers)
+        return SharedFacts(names, holds, breakers)
 
     async def aclose(self) -> None:
         """Give all back, and close the connection."""

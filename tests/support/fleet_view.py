@@ -22,6 +22,7 @@ SECRET = "a long secret of the file"
 FILE = """
 routes: {chat: {targets: [a/m, b/m]}}
 defaults: {retry: {same_target: 0, max_wait: 0s}}
+cache: {path: memory}
 """
 SHARED = f"shared: {{url: redis://nowhere, app: shop, secret: {SECRET}, share: [fleet], commands: true}}"
 

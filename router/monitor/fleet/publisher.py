@@ -37,17 +37,17 @@ class Publisher:
     Args:
         link: to the server.
         subject: the router, held weakly.
-        news: brings commands; None where nothing is heard.
+        news: brings commands.
     """
 
-    def __init__(self, link: Link, subject: Subject, news: News | None = None) -> None:
+    def __init__(self, link: Link, subject: Subject, news: News) -> None:
         rules = link.rules
         self._link = link
         self._subject = weakref.ref(subject)
         self._sealer = Sealer(rules.secret or "", rules.app)
         self._briefing = Briefing(subject, rules.host or socket.gethostname(), version("llm-signalbox"))
         self._orders: Orders | None = None
-        if news is not None and rules.commands:
+        if rules.commands:
             self._orders = Orders(subject, self._sealer, link.label, self._hurry)
             news.on(KIND, self._orders.hear)
         self._due = 0.0

@@ -26,6 +26,7 @@ providers: {{planted-vendor: {{kind: fake, api_key: sk-planted-0123456789, base_
 models: {{planted-model: {{provider: planted-vendor, id: planted-id}}}}
 routes: {{planted-route: planted-model}}
 defaults: {{cache: {{ttl: 1h}}}}
+cache: {{path: memory}}
 telemetry: {{monitor: off, capture: full}}
 shared: {{url: "{url}", app: shop, secret: planted-secret-of-all, share: [fleet], host: planted-host, commands: true}}
 """
