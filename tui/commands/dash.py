@@ -24,7 +24,7 @@ _USUAL = "routes.yaml"
 @click.option("--socket", "where", type=click.Path(path_type=Path), help="The socket, where the file names one.")
 @click.option("--web", is_flag=True, help="Serve it to a browser on this machine (extra `web`).")
 @click.option("--port", type=click.IntRange(0, 65535), default=8899, show_default=True, help="Of --web.")
-def command(what: str | None, shared: bool, where: Path | None, web: bool, port: int) -> int:
+def command(what: str | None, where: Path | None, web: bool, port: int, shared: bool = False) -> int:
     """Watch the running routers of this user, and act on them. FILE starts a router on that routes.yaml and shows it;
     NAME picks a running one. With --shared no router is started: all processes that share over the server of FILE
     (routes.yaml) are one.
