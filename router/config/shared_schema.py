@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
 from router.config import units
 from router.config.interpolate import shown
 from router.config.sections import Section, key
+from router.config.shared_url import FORMS, read_shared_url
 from router.config.values import Duration, Secret, Text
 
 Shareable: TypeAlias = Literal["limits"]
 
 _SHAREABLE = ("limits",)
-_FORM = "this must be redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/of/the/socket"
-_SCHEMES = {"redis": "hostname", "rediss": "hostname", "unix": "path"}
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
 
 
 def _url(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(_FORM)
-    try:
-        parts = urlsplit(value)
-        where = getattr(parts, _SCHEMES.get(parts.scheme, "query"))
-        parts.port  # noqa: B018  # it is read for what it raises
-    except ValueError:
-        raise ValueError(_FORM) from None
-    if parts.scheme.startswith("redis+") or value == "local":
-        raise ValueError(f"Sentinel, Cluster and local servers are not supported: {_FORM}")
-    if parts.scheme not in _SCHEMES or not where:
-        raise ValueError(_FORM)
+        raise ValueError(f"this must be {FORMS}")
+    read_shared_url(value)
     return str(value)
 
 
@@ -71,7 +60,10 @@ Shares = Annotated[
 class SharedConfig(Section):
     """What processes share over a Redis or Valkey."""
 
-    url: SharedUrl = Field(description="The server: redis://, rediss:// or unix://, best as ${REDIS_URL}.")
+    url: SharedUrl = Field(
+        description="The server: redis://, redis+sentinel://, redis+cluster:// (rediss… for TLS) or unix://, "
+        "best as ${REDIS_URL}."
+    )
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
     share: Shares = key("What is shared: limits.", _SHAREABLE)

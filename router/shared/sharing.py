@@ -102,4 +102,4 @@ def connect(rules: SharedRules) -> Exchange:
     """Return what carries messages to the server of the file. The connection is opened by the first of them."""
     from router.shared.redis import RedisExchange  # here: only those who share have its client
 
-    return RedisExchange(rules.url, rules.app, rules.timeout)
+    return RedisExchange(rules.url, f"{rules.app}/0", rules.timeout)
