@@ -18,7 +18,10 @@ from redis.exceptions import MovedError, NoPermissionError, NoScriptError, Redis
 from router.config.shared_url import SharedAddress, read_shared_url
 from router.shared.exchange import Message, Reply, read_reply
 
-SCRIPT = files("router.shared").joinpath("exchange.lua").read_text()
+_PARTS = ("limit", "exchange")
+SCRIPT = "local answers = {}\n" + "".join(
+    files("router.shared").joinpath("lua", f"{part}.lua").read_text() for part in _PARTS
+)
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how the server calls it
 _ADVICE: tuple[tuple[type[Exception], str, str], ...] = (  # of mistakes that only the server tells
     (NoPermissionError, "", "docs/shared.md has the rights that it needs"),

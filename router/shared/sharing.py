@@ -13,6 +13,7 @@ from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
 from router.shared.exchange import Message
+from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, reason
 from router.telemetry.events import shared_state_changed
 
@@ -28,6 +29,7 @@ class Sharing:
         self._engine = engine
         self._exchange = exchange
         self._link: Link | None = None
+        self._limits: SharedLimits | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -42,13 +44,14 @@ class Sharing:
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
             self._link = self._task = None
+            self._limits = None
         if rules is not None:
             self._join(rules)
-        self._engine.states.share_limits(self._link, plan.targets)
+        self._engine.states.share_limits(self._limits, plan.targets)
 
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
-        self._link = self._task = None
+        self._link = self._limits = self._task = None
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
@@ -65,6 +68,8 @@ class Sharing:
             telemetry.publish(shared_state_changed(what, why, seconds, policy=link.policy, time=time.time()))
 
         link = self._link = Link(self._exchange or connect(rules), rules, report)
+        self._limits = SharedLimits(link)
+        link.parties.append(self._limits)
         self._task = asyncio.get_running_loop().create_task(link.run())
         end_with(self, self._task)
 
