@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
-from router.config import units
 from router.config.interpolate import shown
 from router.config.sections import Section, key
 from router.config.shared_url import FORMS, read_shared_url
-from router.config.values import Duration, Secret, Text
+from router.config.units import format_duration
+from router.config.values import Count, Duration, Secret, Text
 
 Shareable: TypeAlias = Literal["limits"]
 
 _SHAREABLE = ("limits",)
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
+_MOST_SHARDS = 64
+_Number = TypeVar("_Number", int, float)
 
 
 def _url(value: Any) -> str:
@@ -33,11 +36,11 @@ def _share(value: Any) -> Any:
     return words
 
 
-def _at_most(longest: float) -> AfterValidator:
-    def check(seconds: float) -> float:
-        if seconds > longest:
-            raise ValueError(f"this must not be more than {units.format_duration(longest)}")
-        return seconds
+def _at_most(most: _Number, written: Callable[[_Number], str]) -> AfterValidator:
+    def check(value: _Number) -> _Number:
+        if value > most:
+            raise ValueError(f"this must not be more than {written(most)}")
+        return value
 
     return AfterValidator(check)
 
@@ -70,5 +73,12 @@ class SharedConfig(Section):
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )
-    lease: Annotated[Duration, _at_most(_LONGEST_LEASE)] = key("How long what a process has leased is its own.", 2.0)
-    timeout: Annotated[Duration, _at_most(_LONGEST_TIMEOUT)] = key("How long the server may take for a reply.", 0.25)
+    lease: Annotated[Duration, _at_most(_LONGEST_LEASE, format_duration)] = key(
+        "How long what a process has leased is its own.", 2.0
+    )
+    timeout: Annotated[Duration, _at_most(_LONGEST_TIMEOUT, format_duration)] = key(
+        "How long the server may take for a reply.", 0.25
+    )
+    shards: Annotated[Count, _at_most(_MOST_SHARDS, str)] = key(
+        "In how many parts it lies at a cluster, at most 64; the same for all processes.", 1
+    )

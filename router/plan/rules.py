@@ -89,8 +89,9 @@ class SharedRules:
     away: Literal["share", "local", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
+    shards: int = 1
 
     @property
-    def connection(self) -> tuple[str, str, str | None]:
+    def connection(self) -> tuple[str, str, str | None, int]:
         """What a new connection is needed for when it changes."""
-        return self.url, self.app, self.secret
+        return self.url, self.app, self.secret, self.shards

@@ -15,6 +15,7 @@ from router.plan.rules import SharedRules
 from router.shared.exchange import Message
 from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, reason
+from router.shared.shards import Sharded
 from router.telemetry.events import shared_state_changed
 
 
@@ -107,4 +108,5 @@ def connect(rules: SharedRules) -> Exchange:
     """Return what carries messages to the server of the file. The connection is opened by the first of them."""
     from router.shared.redis import RedisExchange  # here: only those who share have its client
 
-    return RedisExchange(rules.url, f"{rules.app}/0", rules.timeout)
+    shards = [RedisExchange(rules.url, f"{rules.app}/{shard}", rules.timeout) for shard in range(rules.shards)]
+    return Sharded(shards) if len(shards) > 1 else shards[0]

@@ -12,8 +12,8 @@ _COMMAND = re.compile(rb"(?:^|\r\n)\*[0-9]+\r\n")  # the beginning of one, in th
 class Proxy:
     """Carries bytes both ways.
 
-    `delay` is in seconds; `swallows` lets nothing through, though all seems connected; `refuses` is what a Redis says to
-    every command in place of its reply.
+    `delay` is in seconds; `swallows` lets nothing through, though all seems connected; `refuses` is what every command
+    of a Redis gets in place of its reply.
     """
 
     def __init__(self, port: int) -> None:

@@ -75,8 +75,8 @@ class Cluster:
             wait_for(lambda: client.info("replication")["master_link_status"] == "up")
         for node in self.nodes:
             with node.client() as client:
-                wait_for(lambda: client.cluster("INFO")["cluster_state"] == "ok")  # noqa: B023  # it is called at once
-                wait_for(lambda: len(client.cluster("NODES")) == 4)  # noqa: B023  # as above
+                wait_for(lambda: client.cluster("INFO")["cluster_state"] == "ok")
+                wait_for(lambda: len(client.cluster("NODES")) == 4)
 
     def id_of(self, node: RedisServer) -> str:
         """Return the name that a node has in the cluster."""

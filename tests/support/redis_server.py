@@ -37,9 +37,10 @@ class RedisServer:
         folder: where it keeps its data, if it is told to.
         keeps: whether its data lives through a restart.
         more: further words of its command line.
+        password: that they say it has.
     """
 
-    def __init__(self, folder: Path, *more: str, keeps: bool = False) -> None:
+    def __init__(self, folder: Path, *more: str, keeps: bool = False, password: str | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
@@ -48,6 +49,7 @@ class RedisServer:
         if "--sentinel" in more:
             self._keeping = []  # it has no data
         self._more = more
+        self._password = password
         self.start()
 
     def start(self) -> None:
@@ -74,7 +76,7 @@ class RedisServer:
 
     def client(self) -> Redis:
         """Return a client of it."""
-        return Redis(port=self.port, decode_responses=True)
+        return Redis(port=self.port, password=self._password, decode_responses=True)
 
     def freeze(self) -> None:
         """Stop it as it is; its sockets stay open."""
