@@ -97,6 +97,8 @@ def read_shared_url(text: str) -> SharedAddress:
         parts = urlsplit(text)
     except ValueError:
         raise _wrong("its host can't be read") from None
+    if "?" in text.rpartition("@")[0]:
+        raise _wrong('there is a "?" before its host', is_password=True)
     if parts.scheme not in SCHEMES:
         raise ValueError(f"this must be {_MISTAKEN.get(parts.scheme, FORMS)}")
     by, tls = SCHEMES[parts.scheme]
@@ -110,7 +112,7 @@ def read_shared_url(text: str) -> SharedAddress:
     service, db = _path(parts, by)
     options = _options(parts.query, by, tls=tls)
     if "db" in options:
-        if by != "socket":
+        if by == "server":
             raise _wrong("a database is the last part of the path, as in redis://host:6379/1")
         db = int(str(options.pop("db")))
     return SharedAddress(

@@ -13,7 +13,7 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import MovedError, NoPermissionError, NoScriptError, RedisClusterException
+from redis.exceptions import AskError, NoPermissionError, NoScriptError, RedisClusterException
 
 from router.config.shared_url import SharedAddress, read_shared_url
 from router.shared.exchange import Message, Reply, read_reply
@@ -25,7 +25,7 @@ SCRIPT = "local answers = {}\n" + "".join(
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how the server calls it
 _ADVICE: tuple[tuple[type[Exception], str, str], ...] = (  # of mistakes that only the server tells
     (NoPermissionError, "", "docs/shared.md has the rights that it needs"),
-    (MovedError, "", "it is one of a cluster: shared.url has to be redis+cluster://…"),
+    (AskError, "", "it is one of a cluster: shared.url has to be redis+cluster://…"),
     (RedisClusterException, "Cluster mode is not enabled", "shared.url has to be redis://…"),
 )
 
@@ -79,6 +79,10 @@ class RedisExchange:
             with suppress(Exception):
                 async with asyncio.timeout(self._timeout):
                     await client.aclose()
+                    if isinstance(client, RedisCluster):  # after an error it leaves its connections open
+                        await asyncio.gather(
+                            *(node.disconnect() for node in (*client.startup_nodes, *client.get_nodes()))
+                        )
 
 
 def _clients(address: SharedAddress, timeout: float) -> list[Redis | RedisCluster]:

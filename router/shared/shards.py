@@ -39,15 +39,12 @@ class Sharded:
         for shard in self._epochs:
             if message.leaving or now - self._asked_at[shard] >= _ALIVE:
                 entries.setdefault(shard, [])
-        try:
-            async with asyncio.TaskGroup() as group:
-                asked = {
-                    shard: group.create_task(self._exchanges[shard].send(self._part(message, shard, part)))
-                    for shard, part in entries.items()
-                }
-        except* Exception as failures:
-            raise failures.exceptions[0] from None
-        replies = {shard: task.result() for shard, task in asked.items()}
+        asked = (self._exchanges[shard].send(self._part(message, shard, part)) for shard, part in entries.items())
+        replies: dict[int, Reply] = {}
+        for shard, reply in zip(entries, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(reply, BaseException):
+                raise reply
+            replies[shard] = reply
         answers = [""] * len(message.entries)
         for shard, reply in replies.items():
             if len(reply.answers) != len(entries[shard]):

@@ -30,6 +30,13 @@ def free_port() -> int:
         return port
 
 
+def has_tls() -> bool:
+    """Return whether the server knows TLS."""
+    assert PROGRAM is not None
+    words = ["--port", "0", "--tls-port", str(free_port())]
+    return "tls-cert-file" in subprocess.run([PROGRAM, *words], capture_output=True, text=True).stdout  # it lacks that
+
+
 class RedisServer:
     """A server, and what may happen to one.
 
