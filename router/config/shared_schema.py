@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 
 from router.config.interpolate import shown
 from router.config.sections import Section, key
-from router.config.shared_url import FORMS, read_shared_url
+from router.config.shared_url import FORMS, LOCAL, read_shared_url
 from router.config.units import format_duration
 from router.config.values import Count, Duration, Secret, Text
 
@@ -24,7 +24,8 @@ _Number = TypeVar("_Number", int, float)
 def _url(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"this must be {FORMS}")
-    read_shared_url(value)
+    if value != LOCAL:
+        read_shared_url(value)
     return str(value)
 
 
@@ -65,7 +66,7 @@ class SharedConfig(Section):
 
     url: SharedUrl = Field(
         description="The server: redis://, redis+sentinel://, redis+cluster:// (rediss… for TLS) or unix://, "
-        "best as ${REDIS_URL}."
+        "best as ${REDIS_URL}; local: over the parent of the workers of one `signalbox serve`."
     )
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")

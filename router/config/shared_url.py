@@ -20,8 +20,9 @@ SCHEMES: dict[str, tuple[By, bool]] = {  # how it is reached, and if by TLS
 }
 FORMS = (
     "redis://host:6379/0, redis+sentinel://host1:26379,host2:26379/NAME, redis+cluster://host1:6379,host2:6379 "
-    "(each with rediss for TLS) or unix:///path/of/the/socket"
+    "(each with rediss for TLS), unix:///path/of/the/socket, or local for the workers of one `signalbox serve`"
 )
+LOCAL = "local"  # over the parent of the processes of one `signalbox serve`
 _MISTAKEN = {  # what others call it, and how it is written here
     "valkey": "redis://host:6379/0; a Valkey is reached the same way",
     "valkeys": "rediss://host:6379/0; a Valkey is reached the same way",

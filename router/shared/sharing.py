@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
+from router import parent
 from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
@@ -37,6 +38,8 @@ class Sharing:
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
         rules, link = plan.shared, self._link
+        if rules is not None and rules.is_local and parent.shares is None:
+            rules = None  # it is the only one
         if link is not None and rules is not None and rules.connection == link.rules.connection:
             link.rules = rules
             return
@@ -106,6 +109,10 @@ async def attempt(rules: SharedRules) -> str:
 
 def connect(rules: SharedRules) -> Exchange:
     """Return what carries messages to the server of the file. The connection is opened by the first of them."""
+    if rules.is_local:
+        from router.shared.local import local_exchange
+
+        return local_exchange()
     from router.shared.redis import RedisExchange  # here: only those who share have its client
 
     shards = [RedisExchange(rules.url, f"{rules.app}/{shard}", rules.timeout) for shard in range(rules.shards)]
