@@ -20,6 +20,7 @@ from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
+from router.config.shared_url import LOCAL
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
@@ -83,7 +84,8 @@ class _Rules:
         shared = self._root.get("shared")
         if shared is None:
             return
-        if find_spec("redis") is None:
+        url = shared.get("url")
+        if (url is None or url.value != LOCAL) and find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
         owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values())

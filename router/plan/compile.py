@@ -64,6 +64,7 @@ def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
         away=config.away,
         lease=config.lease,
         timeout=config.timeout,
+        shards=config.shards,
     )
 
 

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
+from router import parent
 from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
@@ -22,6 +23,7 @@ from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, reason
 from router.shared.names import Names
 from router.shared.news import News
+from router.shared.shards import Sharded
 from router.telemetry.events import shared_state_changed
 from router.telemetry.recorder import Telemetry
 
@@ -47,6 +49,8 @@ class Sharing:
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
         rules, link = plan.shared, self._link
+        if rules is not None and rules.is_local and parent.shares is None:
+            rules = None  # it is the only one
         if link is not None and rules is not None and _goes_on(link.rules, rules):
             link.rules = rules
             if self._facts is not None:
@@ -154,6 +158,11 @@ async def attempt(rules: SharedRules) -> str:
 
 def connect(rules: SharedRules) -> Exchange:
     """Return what carries messages to the server of the file. The connection is opened by the first of them."""
+    if rules.is_local:
+        from router.shared.local import local_exchange
+
+        return local_exchange()
     from router.shared.redis import RedisExchange  # here: only those who share have its client
 
-    return RedisExchange(rules.url, rules.app, rules.timeout)
+    shards = [RedisExchange(rules.url, f"{rules.app}/{shard}", rules.timeout) for shard in range(rules.shards)]
+    return Sharded(shards) if len(shards) > 1 else shards[0]
