@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from router.state.spending import BudgetAccount
+from router.state.budget_account import BudgetAccount
 from router.telemetry.events import budget_changed
 from router.views.events import Event
 
