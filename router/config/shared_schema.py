@@ -12,9 +12,11 @@ from router.config.interpolate import shown
 from router.config.sections import Section, key
 from router.config.values import Duration, Secret, Text
 
-Shareable: TypeAlias = Literal["limits"]
+Shareable: TypeAlias = Literal["limits", "budgets"]
 
-_SHAREABLE = ("limits",)
+_SHAREABLE = ("limits", "budgets")
+_DEFAULT = ("limits",)
+MOST_SHARED = 9_000_000.0  # USD of a budget: the server counts nano-dollars, exactly up to there
 _FORM = "this must be redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/of/the/socket"
 _SCHEMES = {"redis": "hostname", "rediss": "hostname", "unix": "path"}
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
@@ -74,9 +76,12 @@ class SharedConfig(Section):
     url: SharedUrl = Field(description="The server: redis://, rediss:// or unix://, best as ${REDIS_URL}.")
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
-    share: Shares = key("What is shared: limits.", _SHAREABLE)
+    share: Shares = key("What is shared: limits, budgets.", _DEFAULT)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
+    )
+    budgets_away: Literal["share", "refuse"] = key(
+        "Budgets while the server does not answer: share (each process its part of what was left), refuse.", "share"
     )
     lease: Annotated[Duration, _at_most(_LONGEST_LEASE)] = key("How long what a process has leased is its own.", 2.0)
     timeout: Annotated[Duration, _at_most(_LONGEST_TIMEOUT)] = key("How long the server may take for a reply.", 0.25)

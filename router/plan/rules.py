@@ -86,11 +86,13 @@ class SharedRules:
     url: str
     app: str
     secret: str | None = None
+    share: tuple[str, ...] = ("limits",)
     away: Literal["share", "local", "refuse"] = "share"
+    budgets_away: Literal["share", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
 
     @property
-    def connection(self) -> tuple[str, str, str | None]:
+    def connection(self) -> tuple[str, str, str | None, tuple[str, ...]]:
         """What a new connection is needed for when it changes."""
-        return self.url, self.app, self.secret
+        return self.url, self.app, self.secret, self.share

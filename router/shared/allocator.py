@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.shared.budget_table import BudgetTable
 from router.shared.exchange import Message, Reply
 from router.shared.limit_table import LimitTable
 from router.shared.table import Moment, Table
@@ -18,7 +19,7 @@ class Allocator:
         self._epoch = ""
         self._living: dict[str, float] = {}
         self._replies: dict[str, tuple[int, Reply]] = {}
-        self._tables: dict[str, Table[Any]] = {"limit": LimitTable()}
+        self._tables: dict[str, Table[Any]] = {"budget": BudgetTable(), "limit": LimitTable()}
 
     def exchange(self, message: Message, now: float) -> Reply:
         """Answer a message.

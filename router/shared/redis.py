@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, NoScriptError
 
 from router.shared.exchange import Message, Reply, read_reply
 
-_PARTS = ("limit", "exchange")
+_PARTS = ("budget", "limit", "exchange")
 SCRIPT = "local answers = {}\n" + "".join(
     files("router.shared").joinpath("lua", f"{part}.lua").read_text() for part in _PARTS
 )

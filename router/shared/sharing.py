@@ -12,6 +12,7 @@ from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
+from router.shared.budgets import SharedBudgets
 from router.shared.exchange import Message
 from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, reason
@@ -19,7 +20,7 @@ from router.telemetry.events import shared_state_changed
 
 
 class Sharing:
-    """Has an engine's limits in common with other processes, as long as the file says so.
+    """Has an engine's limits and budgets in common with other processes, as long as the file says so.
 
     Args:
         exchange: carries messages; None connects to the server of the file.
@@ -30,6 +31,7 @@ class Sharing:
         self._exchange = exchange
         self._link: Link | None = None
         self._limits: SharedLimits | None = None
+        self._budgets: SharedBudgets | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -38,20 +40,26 @@ class Sharing:
         rules, link = plan.shared, self._link
         if link is not None and rules is not None and rules.connection == link.rules.connection:
             link.rules = rules
+            if self._budgets is not None:
+                self._budgets.adopt(plan)
             return
         if link is not None:
             leaving = asyncio.get_running_loop().create_task(_leave(link, self._task))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
             self._link = self._task = None
-            self._limits = None
+            self._limits = self._budgets = None
         if rules is not None:
             self._join(rules)
+            if self._budgets is not None:
+                self._budgets.adopt(plan)
         self._engine.states.share_limits(self._limits, plan.targets)
+        self._engine.spending.fleet = self._budgets
+        self._engine.spending.keep()
 
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
-        self._link = self._limits = self._task = None
+        self._link = self._limits = self._budgets = self._task = None
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
@@ -68,8 +76,12 @@ class Sharing:
             telemetry.publish(shared_state_changed(what, why, seconds, policy=link.policy, time=time.time()))
 
         link = self._link = Link(self._exchange or connect(rules), rules, report)
-        self._limits = SharedLimits(link)
-        link.parties.append(self._limits)
+        if "limits" in rules.share:
+            self._limits = SharedLimits(link)
+            link.parties.append(self._limits)
+        if "budgets" in rules.share:
+            self._budgets = SharedBudgets(link, self._engine.spending, self._engine.wall_clock)
+            link.parties.append(self._budgets)
         self._task = asyncio.get_running_loop().create_task(link.run())
         end_with(self, self._task)
 

@@ -13,6 +13,8 @@ _LENT = 16  # the share: this part, in so many seconds
 _PERIODS = 64  # of a budget, those that came last: a clock that is set back finds what was spent
 _ROUNDING = 1e-9  # USD
 
+GRANTED = "is granted to other processes"
+
 
 class Keeper(Protocol):
     """Who keeps budgets where other processes see them, and grants each process what it may spend.
@@ -43,6 +45,7 @@ class Period:
         "grant_ends",
         "is_whole",
         "machine",
+        "most",
         "moved",
         "pending",
         "spent",
@@ -62,7 +65,8 @@ class Period:
         self.free = 0.0  # what nobody had been granted
         self.is_whole = True  # whether a call may begin with less than it is expected to cost
         self.unknown = False  # whether there were calls whose cost is not known
-        self.why = "is granted to other processes"  # where this process has nothing
+        self.most = inf  # that others say may be spent
+        self.why = GRANTED  # where this process has nothing
 
     def move(self, usd: float, counted: float, machine: str) -> None:
         """Take over that so much of what was pending is on disk now.
@@ -132,6 +136,11 @@ class BudgetAccount:
         return self.keeper is not None and self.keeper.of_all_machines
 
     @property
+    def limit(self) -> float:
+        """What may be spent in this period: the least that anybody says."""
+        return min(self.budget.usd, self.period.most)
+
+    @property
     def unwritten(self) -> list[tuple[float, Period]]:
         """The current period, and those of which something is not on disk yet."""
         return [(began, period) for began, period in self._periods.items() if period is self.period or period.pending]
@@ -149,7 +158,8 @@ class BudgetAccount:
     @property
     def is_used_up(self) -> bool:
         """Whether nothing is left of the budget, as far as known."""
-        return self.period.spent + self.reserved >= self.budget.usd
+        spent = self.period.spent + self.reserved
+        return spent >= self.budget.usd or spent >= self.period.most
 
     @property
     def is_short(self) -> bool:

@@ -264,7 +264,15 @@ class Spending:
             estimated = round(account.period.estimated, 10)
             budgets.append(
                 Spent(
-                    scope, name, usd, budget.usd, budget.per, account.ends, at_least, estimated, account.of_all_machines
+                    scope,
+                    name,
+                    usd,
+                    account.limit,
+                    budget.per,
+                    account.ends,
+                    at_least,
+                    estimated,
+                    account.of_all_machines,
                 )
             )
         return tuple(budgets)
@@ -273,7 +281,7 @@ class Spending:
 def why_over(account: BudgetAccount, seconds: float) -> str:
     """Say that a budget is used up, and when it begins anew: in so many seconds."""
     budget = account.budget
-    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(budget.usd)} {budget.period}"
+    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(account.limit)} {budget.period}"
     used += ", of all machines" if account.of_all_machines else ""
     how = "is used up" if account.is_used_up else account.period.why
     return f"the budget of {budget.owner} {how} ({used}); it begins anew in {_rough(seconds)}"
