@@ -219,12 +219,12 @@ class Link:
         self._failures, self._unanswered, self._why = 0, None, ""
         self.processes, self.tick, self.ahead = reply.processes, reply.tick, reply.time - now
         self.heard.set()
+        self._next = now + pause
         if self._epoch and reply.epoch != self._epoch:
             self._lost_at = now
             for party in self.parties:
                 party.void(now)
         self._epoch = reply.epoch
-        self._next = now + pause
         was_away, self.away = self.away, False
         for take in takers:
             take(began, now)
