@@ -38,7 +38,7 @@ class SharedBudgets:
         self._spending = spending
         self._own_wall = wall
         self._offset = 0.0  # seconds that the server's clock is ahead
-        self._unshared: frozenset[str] = frozenset()
+        self._plan: Plan | None = None
         self._purses: dict[tuple[str, float, float], SharedPurse] = {}
         self._process = secrets.token_hex(16)
         self._replied = asyncio.Event()
@@ -47,9 +47,7 @@ class SharedBudgets:
 
     def adopt(self, plan: Plan) -> None:
         """Keep all budgets of a plan but those of providers that say they are not shared."""
-        self._unshared = frozenset(
-            f"provider {name}" for name, provider in plan.file.providers.items() if not provider.shared
-        )
+        self._plan = plan
         for purse in self._purses.values():
             purse.renew()
         self.link.ask(asyncio.get_running_loop().time())
@@ -58,7 +56,7 @@ class SharedBudgets:
 
     def has(self, budget: Budget) -> bool:
         """Say whether it keeps this one."""
-        return budget.owner not in self._unshared
+        return self._plan is not None and self._plan.is_shared(budget)
 
     def wall(self) -> float:
         """Return the seconds since 1970 by the server's clock, as far as it was heard."""

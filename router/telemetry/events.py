@@ -74,7 +74,15 @@ def drained(name: str, *, back: bool, provider: str, target: str | None, time: f
 
 
 def budget_changed(
-    owner: str, state: str, *, spent: float, limit: float, period: str, resets_at: float, time: float
+    owner: str,
+    state: str,
+    *,
+    spent: float,
+    limit: float,
+    period: str,
+    resets_at: float,
+    time: float,
+    of_all_machines: bool = False,
 ) -> Event:
     """Make the event of a budget.
 
@@ -84,8 +92,10 @@ def budget_changed(
         spent: US dollars, in this period.
         period: "a day".
         resets_at: when the period ends, in seconds since 1970.
+        of_all_machines: they spend it together.
     """
     level: Literal["good", "warning", "error"]
+    period += ", of all machines" if of_all_machines else ""
     if state == "anew":
         sentence, level = f"the budget of {owner} begins anew: {_usd(limit)} {period}", "good"
     else:
@@ -96,7 +106,7 @@ def budget_changed(
         else:
             sentence, level = f"the budget of {owner} is nearly used up: {used}, for {_long(left)} more", "warning"
     scope, _, name = owner.partition(" ")
-    fields = {"state": state, "used": spent, "limit": limit, "resets_at": resets_at}
+    fields = {"state": state, "used": spent, "limit": limit, "resets_at": resets_at, "of_all_machines": of_all_machines}
     provider, route = (name if scope == kind else None for kind in ("provider", "route"))
     return Event(time, "budget", sentence, level, provider, route=route, fields=fields)
 

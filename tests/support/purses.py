@@ -24,6 +24,7 @@ from tests.support.fleet import Server
 
 START = 1_700_000_000.0  # the server's clock at the beginning
 FILE = """
+shared: {url: "redis://x", share: [budgets]}
 providers: {a: {kind: fake}}
 models: {paid: {provider: a, id: m, price: {input: 1000000, output: 1000000}}}
 routes: {chat: {targets: [paid], budget: "BUDGET"}}
@@ -98,10 +99,10 @@ class Process:
         self.ledger: Ledger | None = None
         if machine is not None:
             self.ledger = self.spending.ledger = Ledger(machine, self.spending)
+        budgets.adopt(plan)
         self.spending.adopt(plan)
         if self.ledger is not None:
             self.ledger.flush()
-        budgets.adopt(plan)
         self.task = asyncio.get_running_loop().create_task(self.link.run())
         self.charged = 0.0
         self.waited: list[float] = []
