@@ -54,6 +54,7 @@ class Sharing:
             if self._budgets is not None:
                 self._budgets.adopt(plan)
         self._engine.states.share_limits(self._limits, plan.targets)
+        self._engine.clients.share(self._limits)
         self._engine.spending.fleet = self._budgets
         self._engine.spending.keep()
 
