@@ -159,8 +159,7 @@ class SharedBudgets:
         """Count in memory what is on no disk."""
         if self._spending.ledger is None and period.pending:
             usd = period.pending
-            before = period.counted if period.machine == self._process else 0.0
-            period.move(usd, exact(before + usd), self._process)
+            period.move(usd, exact(period.counted + usd), period.machine or self._process)
             period.grant -= usd
 
     def heard(self, now: float) -> None:

@@ -74,7 +74,12 @@ class Sharing:
         telemetry = self._engine.telemetry
 
         def report(what: Literal["away", "back"], why: str, seconds: float) -> None:
-            telemetry.publish(shared_state_changed(what, why, seconds, policy=link.policy, time=time.time()))
+            policy = None if self._limits is None else link.policy
+            of_budgets = None if self._budgets is None else link.rules.budgets_away
+            now = time.time()
+            telemetry.publish(
+                shared_state_changed(what, why, seconds, policy=policy, budgets_policy=of_budgets, time=now)
+            )
 
         link = self._link = Link(self._exchange or connect(rules), rules, report)
         if "limits" in rules.share:

@@ -146,7 +146,9 @@ def test_all_totals_are_back_a_tick_after_the_data_was_lost() -> None:
 
 @pytest.mark.parametrize("fault", ["lost", "gone", "frozen"])
 @pytest.mark.parametrize("seconds", [0.2, 3.0, 20.0])
-def test_through_an_outage_no_more_is_spent_than_the_budget(fault: str, seconds: float) -> None:
+def test_through_an_outage_no_more_is_spent_than_the_budget_and_a_second_s_calls(fault: str, seconds: float) -> None:
+    """Each takes its part of what was left when it heard of it, which is a second ago at most."""
+
     async def story() -> None:
         shop = Shop("$300/d")
         demand = asyncio.ensure_future(shop.demand(12, 60))
@@ -162,7 +164,7 @@ def test_through_an_outage_no_more_is_spent_than_the_budget(fault: str, seconds:
                 shop.server.allocator = Allocator()
             shop.server.is_gone = False
         await demand
-        assert 299 <= shop.charged <= 301
+        assert 299 <= shop.charged <= 300 + 12 * 1.1
         assert max(waited for process in shop.processes for waited in process.waited) <= 0.31
         await shop.end()
 
