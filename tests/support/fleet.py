@@ -31,10 +31,11 @@ class Server:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.exchanges = 0
+        self.round_trip = ROUND_TRIP
 
     async def send(self, message: Message) -> Reply:
         """Answer, after a round trip."""
-        await asyncio.sleep(ROUND_TRIP / 2)
+        await asyncio.sleep(self.round_trip / 2)
         if self.is_gone:
             raise ConnectionRefusedError("nobody listens")
         if not self.thawed.is_set():
@@ -42,7 +43,7 @@ class Server:
             await self.thawed.wait()
         self.exchanges += 1
         reply = self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
-        await asyncio.sleep(ROUND_TRIP / 2)
+        await asyncio.sleep(self.round_trip / 2)
         if self.is_mute:
             raise ConnectionResetError("the reply got lost")
         return reply

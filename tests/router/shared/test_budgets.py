@@ -74,6 +74,19 @@ def test_what_idle_processes_have_leased_is_had_by_others() -> None:
     run(story())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_reaches_the_disk_while_a_reply_is_under_way_is_not_had_again(seed: int) -> None:
+    async def story() -> None:
+        shop = Shop("$200/d", seed=seed)
+        shop.server.round_trip = 0.2
+        await asyncio.sleep(TICK)
+        await shop.demand(40, 12)
+        assert 190 <= shop.charged <= 200
+        await shop.end()
+
+    run(story())
+
+
 def test_an_answer_dearer_than_the_budget_is_paid_once() -> None:
     async def story() -> None:
         shop = Shop("$1/d")
