@@ -34,7 +34,7 @@ class _Server:
     def expected(self, now: float) -> float:
         return 0.0
 
-    def rate(self, share_id: str, kind: str, allowance: Allowance) -> AnyRate:
+    def rate(self, share_id: str, kind: str, allowance: Allowance, *, smooth: bool = True) -> AnyRate:
         rate = SharedRate(kind, allowance, self)
         rate.receive(Grant(LEASED, 0.1, 0.0), LEASED, 0.0, 0.0)
         return rate

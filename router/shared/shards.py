@@ -1,5 +1,7 @@
-"""Spreads what is shared over several places of a server: each entry has its own, by its last key (of those that news are
-made of, that of the news)."""
+"""Spreads what is shared over several places of a server.
+
+Each entry has its own, by its last key: of those that news are made of, that is the key of the news.
+"""
 
 from __future__ import annotations
 
