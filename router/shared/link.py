@@ -87,8 +87,8 @@ class Link:
         report: told when the server is away (with why) or back (after how many seconds).
 
     `parties` are what is shared. `processes` are those that share, as heard last, 0 before the first reply, at which
-    `heard` is set; `replies` counts them. `tick` is the seconds between two exchanges, `ahead` what the server's clock (seconds since 1970) is
-    ahead of the loop's, None before the first reply.
+    `heard` is set; `replies` counts them. `tick` is the seconds between two exchanges, `ahead` those that the server's
+    clock (since 1970) is ahead of the loop's, None before the first reply.
     """
 
     def __init__(
