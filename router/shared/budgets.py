@@ -79,7 +79,7 @@ class SharedBudgets:
     async def grant(self, accounts: list[BudgetAccount]) -> None:
         """Wait until none of these is short, or nothing more is to be had for them, for one reply or some."""
         purses = [self._purse(account, account.began, account.period) for account in accounts]
-        loop = asyncio.get_running_loop()
+        loop, replies = asyncio.get_running_loop(), self.link.replies
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 while not self.link.away and (short := [purse for purse in purses if purse.account.is_short]):
@@ -90,8 +90,9 @@ class SharedBudgets:
                         break
                     if all(purse.was_refused for purse in short if purse.account.is_short):
                         return
+        is_silent = self.link.replies == replies
         for purse in purses:
-            if purse.account.is_short:
+            if purse.account.is_short and (is_silent or self.link.away or purse.is_young):
                 purse.lend()
 
     # --- what the link asks

@@ -87,8 +87,8 @@ class Link:
         report: told when the server is away (with why) or back (after how many seconds).
 
     `parties` are what is shared. `processes` are those that share, as heard last, 0 before the first reply, at which
-    `heard` is set. `tick` is the seconds between two exchanges, `ahead` what the server's clock (seconds since 1970) is
-    ahead of the loop's, None before the first reply.
+    `heard` is set; `replies` counts them. `tick` is the seconds between two exchanges, `ahead` those that the server's
+    clock (since 1970) is ahead of the loop's, None before the first reply.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Link:
     ) -> None:
         self.rules = rules
         self.parties: list[Party] = []
-        self.processes = 0
+        self.processes = self.replies = 0
         self.heard = asyncio.Event()
         self.tick = 0.1
         self.ahead: float | None = None
@@ -218,6 +218,7 @@ class Link:
         began = asked_at if not self._failures or silent_since is None else silent_since
         self._failures, self._unanswered, self._why = 0, None, ""
         self.processes, self.tick, self.ahead = reply.processes, reply.tick, reply.time - now
+        self.replies += 1
         self.heard.set()
         self._next = now + pause
         if self._epoch and reply.epoch != self._epoch:
