@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
-import time
 from contextlib import suppress
 from typing import Literal
 
@@ -38,7 +38,7 @@ class Sharing:
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
         rules, link = plan.shared, self._link
-        if rules is not None and rules.is_local and parent.shares is None:
+        if rules is not None and rules.is_local and parent.shares is None and self._exchange is None:
             rules = None  # it is the only one
         if link is not None and rules is not None and rules.connection == link.rules.connection:
             link.rules = rules
@@ -67,11 +67,15 @@ class Sharing:
 
     def _join(self, rules: SharedRules) -> None:
         telemetry = self._engine.telemetry
+        # Of its own, so that a seed reproduces requests whatever a server does; a simulated one is a part of the run.
+        rng = self._engine.rng if telemetry.virtual else random.Random()
 
         def report(what: Literal["away", "back"], why: str, seconds: float) -> None:
-            telemetry.publish(shared_state_changed(what, why, seconds, policy=link.policy, time=time.time()))
+            telemetry.publish(
+                shared_state_changed(what, why, seconds, policy=link.policy, time=self._engine.wall_clock())
+            )
 
-        link = self._link = Link(self._exchange or connect(rules), rules, report)
+        link = self._link = Link(self._exchange or connect(rules), rules, report, rng)
         self._limits = SharedLimits(link)
         link.parties.append(self._limits)
         self._task = asyncio.get_running_loop().create_task(link.run())
