@@ -346,7 +346,7 @@ class Router:
         return self._parts.report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
 
     def feed(self) -> LocalFeed:
-        """Return a feed of all that is watched and asked for: snapshots, events, requests, plots, the file, commands."""
+        """Return a feed of all that can be watched or asked: snapshots, events, requests, plots, the file, commands."""
         from router.monitor.local_feed import LocalFeed
 
         return LocalFeed(self)

@@ -11,11 +11,11 @@ import pytest
 from redis.crc import key_slot
 
 from router import Router
-from tests.router.shared.test_real_server import events_of, file, routers, served, states_of
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.proxy import Proxy
 from tests.support.redis_groups import NAME, Cluster, Sentinels, wait_for
 from tests.support.redis_server import RedisServer, free_port, has_tls, needs_redis
+from tests.support.shared_routers import events_of, file, routers, served, states_of
 from tests.support.waiting import until
 
 pytestmark = needs_redis
