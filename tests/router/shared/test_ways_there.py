@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from redis.crc import key_slot
 
 from router import Router
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
 from tests.support.redis_groups import NAME, Cluster, Sentinels, wait_for
 from tests.support.redis_server import RedisServer, free_port, has_tls, needs_redis
@@ -173,6 +175,17 @@ shared: {url: "%s", app: parts, shards: 16}
         assert not set.intersection(*kept)
 
 
+async def test_the_rights_of_the_docs_are_enough_for_a_cluster(cluster: Cluster) -> None:
+    page = (ROOT / "docs/shared.md").read_text()
+    (rights,) = re.findall(r"^ACL SETUSER signalbox on >\S+ (.*)$", page, re.MULTILINE)
+    (more,) = re.findall(r"every node needs that user, with `(.*)` besides", page)
+    for node in cluster.nodes:
+        with node.client() as client:
+            client.execute_command("ACL", "SETUSER", "signalbox", "on", ">word", *rights.split(), *more.split())
+    async with calling(cluster.url.replace("//", "//signalbox:word@")):
+        pass
+
+
 async def test_a_replica_of_the_cluster_takes_over_in_order(cluster: Cluster) -> None:
     async with calling(cluster.url) as both:
         cluster.fail_over()
@@ -268,10 +281,12 @@ async def test_by_sentinels_with_tls_and_passwords(tmp_path: Path, certificates:
     master, watching = with_tls(certificates), with_tls(certificates)
     folder = tmp_path / "sentinel"
     folder.mkdir()
+    (rights,) = re.findall(r"A user at the Sentinels needs\n`(.*)`", (ROOT / "docs/shared.md").read_text())
     lines = [
         f"sentinel monitor {NAME} 127.0.0.1 {master[1]} 1",
-        "requirepass watcher",
         f"sentinel auth-pass {NAME} word",
+        "requirepass watcher",
+        f"user signalbox on >watched {rights}",
     ]
     (folder / "sentinel.conf").write_text("\n".join(lines))
     server = RedisServer(tmp_path, *master, "--requirepass", "word", password="word")
@@ -280,7 +295,9 @@ async def test_by_sentinels_with_tls_and_passwords(tmp_path: Path, certificates:
     )
     try:
         there = f"rediss+sentinel://:word@127.0.0.1:{watching[1]}/{NAME}"
-        async with calling(f"{there}?ssl_ca_certs={certificates.ca}&sentinel_password=watcher"):
+        async with calling(
+            f"{there}?ssl_ca_certs={certificates.ca}&sentinel_username=signalbox&sentinel_password=watched"
+        ):
             pass
     finally:
         sentinel.kill()
