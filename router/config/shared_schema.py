@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
@@ -13,9 +13,10 @@ from router.config.shared_url import FORMS, LOCAL, read_shared_url
 from router.config.units import format_duration
 from router.config.values import Count, Duration, Secret, Text
 
-Shareable: TypeAlias = Literal["limits"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers"]
 
-_SHAREABLE = ("limits",)
+_SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
+_SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
 _MOST_SHARDS = 64
 _Number = TypeVar("_Number", int, float)
@@ -70,7 +71,7 @@ class SharedConfig(Section):
     )
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
-    share: Shares = key("What is shared: limits.", _SHAREABLE)
+    share: Shares = key("What is shared: limits, holds, breakers.", _SHARED)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )

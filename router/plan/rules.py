@@ -87,6 +87,7 @@ class SharedRules:
     url: str
     app: str
     secret: str | None = None
+    share: tuple[str, ...] = ("limits",)
     away: Literal["share", "local", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
@@ -101,3 +102,7 @@ class SharedRules:
     def connection(self) -> tuple[str, str, str | None, int]:
         """What a new connection is needed for when it changes."""
         return self.url, self.app, self.secret, self.shards
+
+    def shares(self, *what: str) -> bool:
+        """Say whether any of these is shared."""
+        return not {*what}.isdisjoint(self.share)

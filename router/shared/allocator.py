@@ -6,6 +6,9 @@ from typing import Any
 
 from router.shared.exchange import Message, Reply
 from router.shared.limit_table import LimitTable
+from router.shared.news_table import NewsTable
+from router.shared.outage_table import OutageTable
+from router.shared.place_table import PlaceTable
 from router.shared.table import Moment, Table
 
 _LIVING = 5.0  # seconds after its last exchange that a process counts as living
@@ -19,7 +22,13 @@ class Allocator:
         self._epoch = ""
         self._living: dict[str, float] = {}
         self._replies: dict[str, tuple[int, Reply, float]] = {}
-        self._tables: dict[str, Table[Any]] = {"limit": LimitTable()}
+        news = NewsTable()
+        self._tables: dict[str, Table[Any]] = {
+            "limit": LimitTable(),
+            "news": news,
+            "outage": OutageTable(news),
+            "place": PlaceTable(),
+        }
 
     def exchange(self, message: Message, now: float) -> Reply:
         """Answer a message.
@@ -38,7 +47,7 @@ class Allocator:
             del self._living[label]
         processes = len(self._living)
         anew = message.seen not in ("", self._epoch)
-        moment = Moment(now, message.label, anew, anew or message.lost, message.leaving, processes)
+        moment = Moment(now, message.label, anew, anew or message.lost, message.leaving, processes, float(self._epoch))
         answers = tuple(self._tables[entry.kind].answer(entry, moment) for entry in message.entries)
         tick = round(max(0.1, min(1.0, processes / 10_000)), 4)
         reply = Reply(self._epoch, round(now, 6), processes, tick, answers)

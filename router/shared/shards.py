@@ -1,4 +1,7 @@
-"""Spreads what is shared over several places of a server: each entry has its own, by its first key."""
+"""Spreads what is shared over several places of a server: each entry has its own, by the last of its keys.
+
+So those that have a key in common name it last, and lie in one place.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ class Sharded:
         return Reply(f"{self._losses} losses", replies[0].time, processes, tick, tuple(answers))
 
     def _shard(self, entry: Entry) -> int:
-        return crc32(entry.keys()[0].encode()) % len(self._exchanges)
+        return crc32(entry.keys()[-1].encode()) % len(self._exchanges)
 
     def _part(self, message: Message, shard: int, part: list[tuple[int, Entry]]) -> Message:
         own = tuple(entry for _, entry in part)
