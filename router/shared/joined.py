@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import random
 from typing import Literal
 
 from router.cleanup import end_with
@@ -33,7 +33,9 @@ class Joined:
 
     def __init__(self, engine: Engine, rules: SharedRules, exchange: Exchange, machine: str) -> None:
         self._engine = engine
-        self.link = link = Link(exchange, rules, self._report)
+        # Of its own, so that a seed reproduces requests whatever a server does; a simulated one is a part of the run.
+        rng = engine.rng if engine.telemetry.virtual else random.Random()
+        self.link = link = Link(exchange, rules, self._report, rng)
         self._limits = SharedLimits(link) if rules.shares("limits") else None
         self._budgets = SharedBudgets(link, engine.spending, engine.wall_clock) if rules.shares("budgets") else None
         self._news = News(link, _Calls(engine.telemetry).are_made)
@@ -80,7 +82,9 @@ class Joined:
     def _report(self, what: Literal["away", "back"], why: str, seconds: float) -> None:
         policy = None if self._limits is None else self.link.policy
         of_budgets = None if self._budgets is None else self.link.rules.budgets_away
-        event = shared_state_changed(what, why, seconds, policy=policy, budgets_policy=of_budgets, time=time.time())
+        event = shared_state_changed(
+            what, why, seconds, policy=policy, budgets_policy=of_budgets, time=self._engine.wall_clock()
+        )
         self._engine.telemetry.publish(event)
 
     def _held(self, target: Target, of_key: bool, until: float, now: float, code: str) -> None:

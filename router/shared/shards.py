@@ -1,6 +1,6 @@
-"""Spreads what is shared over several places of a server.
+"""Spreads what is shared over several places of a server: each entry has its own, by the last of its keys.
 
-Each entry has its own, by its last key: of those that news are made of, that is the key of the news.
+So those that have a key in common name it last, and lie in one place.
 """
 
 from __future__ import annotations

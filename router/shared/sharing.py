@@ -35,7 +35,7 @@ class Sharing:
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
         rules, joined = plan.shared, self._joined
-        if rules is not None and rules.is_local and parent.shares is None:
+        if rules is not None and rules.is_local and parent.shares is None and self._exchange is None:
             rules = None  # it is the only one
         if joined is not None and rules is not None and joined.goes_on(rules):
             joined.adopt(plan, rules)
