@@ -28,7 +28,7 @@ from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
-    from router.shared.link import Link, Party
+    from router.shared.link import Exchange, Link, Party
     from router.shared.news import News
     from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
@@ -40,11 +40,12 @@ class Parts:
     def __init__(
         self,
         plan: Plan,
-        *,
         seed: int | None = None,
         providers: Mapping[str, Provider] | None = None,
+        *,
         wall_clock: Callable[[], float] = time.time,
         monitored: bool = True,
+        exchange: Exchange | None = None,
     ) -> None:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
@@ -57,6 +58,7 @@ class Parts:
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
         self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
+        self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
 
     def in_child(self) -> Parts:
@@ -68,8 +70,8 @@ class Parts:
         before = self.engine
         parts = Parts(
             before.plan,
-            seed=self._seed,
-            providers=self._given,
+            self._seed,
+            self._given,
             wall_clock=self._wall_clock,
             monitored=self._monitored,
         )
@@ -115,19 +117,21 @@ class Parts:
             self._monitor = start(subject)
 
     def _adopt_shared(self, plan: Plan) -> None:
-        """Share what a plan says with other processes, once there is a loop; never in virtual time."""
+        """Share what a plan says with other processes, once there is a loop; in virtual time over a given exchange."""
         if self._sharing is not None:
             self._sharing.adopt(plan)
-        elif plan.shared is not None and self.engine.loop is not None and not self.engine.telemetry.virtual:
+        elif plan.shared is not None and self.engine.loop is not None:
+            if self.engine.telemetry.virtual and self._exchange is None:
+                return
             from router.shared.sharing import Sharing  # here: only those who share need it
 
-            self._sharing = Sharing(self.engine, parties=self._parties)
+            self._sharing = Sharing(self.engine, self._exchange, parties=self._parties)
             self._sharing.adopt(plan)
 
     def _parties(self, link: Link, news: News) -> Iterator[Party]:
         """Make what the monitor shares over a link."""
         subject = None if self._subject is None else self._subject()
-        if link.rules.shares("fleet") and subject is not None:
+        if link.rules.shares("fleet") and not link.rules.is_local and subject is not None:
             from router.monitor.fleet.publisher import Publisher  # here: only those who share it need it
 
             yield Publisher(link, subject, news)
@@ -185,9 +189,9 @@ class Parts:
             monitor.cancel()
             await asyncio.wait([monitor])
         await self.engine.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()  # first: what it adds up is told to others then
         if self._sharing is not None:
             await self._sharing.aclose()
         if self._cached is not None:
             await self._cached.aclose()
-        if self._ledger is not None:
-            await self._ledger.aclose()

@@ -62,6 +62,8 @@ def shared_feed(path: str) -> SharedFeed:
     plan = compile_plan(valid_file(path))
     if plan.shared is None or "fleet" not in plan.shared.share:
         raise Failure(f"{path} does not say over which server: `shared: {{url: …, secret: …, share: [limits, fleet]}}`")
+    if plan.shared.is_local:
+        raise Failure("the workers of one `signalbox serve` are no fleet: `signalbox status` and `dash` show them")
     from router.monitor.fleet.feed import SharedFeed
 
     return SharedFeed(plan, Path(path).absolute())

@@ -20,6 +20,7 @@ from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
+from router.config.shared_url import LOCAL
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
@@ -83,26 +84,37 @@ class _Rules:
         shared = self._root.get("shared")
         if shared is None:
             return
-        if find_spec("redis") is None:
+        url = shared.get("url")
+        if (url is None or url.value != LOCAL) and find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
         share = shared.get("share")
         words = [] if share is None else [item.value for item in _items(share) or [share]]
-        if "fleet" in words and share is not None and shared.get("secret") is None:
-            text = "what processes tell of themselves is sealed with a secret, and there is none: add secret: "
-            self._error(share, text + "${SB_SHARED_SECRET} beside it, the same for all processes", at=share.key_at)
-        if "fleet" in words:
+        self._fleet(shared, words)
+        if share is not None and share.data() not in ("limits", ["limits"]):
             return
-        if (commands := shared.get("commands")) is not None:
-            self._unused(commands, "it has no effect: commands come by way of the fleet (share: [limits, fleet])")
-        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values())
+        serve = self._root.get("serve")
+        clients = _entries(serve and serve.get("keys")).values()
+        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *clients)
         rates = [
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
             for owner in owners
         ]
-        share = shared.get("share")
-        if (share is None or share.data() in ("limits", ["limits"])) and not any(rates):
-            self._unused(shared, "nothing is shared: neither a provider nor a model has limits of requests or tokens")
+        if not any(rates):
+            self._unused(
+                shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
+            )
+
+    def _fleet(self, shared: Node, words: list[Any]) -> None:
+        share, url = shared.get("share"), shared.get("url")
+        if "fleet" not in words or share is None:
+            if (commands := shared.get("commands")) is not None:
+                self._unused(commands, "it has no effect: commands come by way of the fleet (share: [limits, fleet])")
+        elif url is not None and url.value == LOCAL:
+            self._unused(share, "fleet has no effect over local: `signalbox dash` watches the workers anyhow")
+        elif shared.get("secret") is None:
+            text = "what processes tell of themselves is sealed with a secret, and there is none: add secret: "
+            self._error(share, text + "${SB_SHARED_SECRET} beside it, the same for all processes", at=share.key_at)
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS

@@ -64,8 +64,10 @@ def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
         host=config.host,
         commands=config.commands,
         away=config.away,
+        budgets_away=config.budgets_away,
         lease=config.lease,
         timeout=config.timeout,
+        shards=config.shards,
     )
 
 

@@ -37,8 +37,10 @@ def write(path: Path, text: str) -> None:
 
 
 @asynccontextmanager
-async def routers(path: Path, server: RedisServer, count: int = 3) -> AsyncIterator[list[Router]]:
-    write(path, FILE.format(url=server.url))
+async def routers(
+    path: Path, server: RedisServer, count: int = 3, *, shared: str = "share: [fleet]"
+) -> AsyncIterator[list[Router]]:
+    write(path, FILE.format(url=server.url).replace("share: [fleet]", shared))
     found = [Router.from_yaml(path, env={}, watch=False) for _ in range(count)]
     try:
         for router in found:
@@ -195,6 +197,25 @@ async def test_a_reload_turns_it_on_and_off(server: RedisServer, path: Path) -> 
             client.flushall()
             await until(lambda: client.exists("sb:{shop/0}:p"))
         assert not briefs()
+
+
+async def test_over_several_shards_it_lies_together(server: RedisServer, path: Path) -> None:
+    async with routers(path, server, shared="share: [limits, fleet], shards: 5") as three:
+        feed = SharedFeed(three[0].plan, path)
+        try:
+            snapshot = await seen(feed, lambda snapshot: snapshot.connected and len(snapshot.by_process) == 3)
+            assert snapshot.fleet is not None
+            assert snapshot.fleet.sampled == 3
+            assert (await feed.command(Drain("planted-model"))).message.startswith("done in 3 of 3 processes")
+        finally:
+            await feed.aclose()
+
+
+def test_the_workers_of_one_serve_are_no_fleet(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(FILE.format(url="local"))
+    assert "`signalbox dash` watches the workers anyhow" in signalbox("check", str(path)).output
+    assert "`signalbox status` and `dash` show them" in str(signalbox("status", "--shared", str(path)).exception)
 
 
 def test_a_fleet_needs_a_secret() -> None:
