@@ -1,7 +1,7 @@
 """What processes tell of themselves, and what those who watch ask for, in an exchange. Pure.
 
 A process tells a `BriefEntry` now and then, and hears whether anybody wants a `SnapshotEntry` of it. Who watches sends
-a `WatchEntry`, which names those processes and gets the labels of all, and `ReadEntry`s for what they told. The first
+a `WatchEntry`, which names those processes and gets the labels of all, and `ReadEntry`s for what they told. The last
 key of all these is the same: over several shards of a server they lie together.
 """
 
@@ -26,8 +26,8 @@ class BriefEntry(msgspec.Struct, frozen=True):
     kind: ClassVar[str] = "brief"
 
     def keys(self) -> tuple[str, ...]:
-        """Return the keys of those who are watched, and of the brief."""
-        return _WATCHED, brief_key(self.label)
+        """Return the keys of the brief, and of those who are watched."""
+        return brief_key(self.label), _WATCHED
 
     def arguments(self) -> Iterator[str]:
         """Return the brief."""
@@ -43,8 +43,8 @@ class SnapshotEntry(msgspec.Struct, frozen=True):
     kind: ClassVar[str] = "snapshot"
 
     def keys(self) -> tuple[str, ...]:
-        """Return the keys of those who are watched, and of the snapshot."""
-        return _WATCHED, snapshot_key(self.label)
+        """Return the keys of the snapshot, and of those who are watched."""
+        return snapshot_key(self.label), _WATCHED
 
     def arguments(self) -> Iterator[str]:
         """Return the snapshot."""
@@ -77,8 +77,8 @@ class ReadEntry(msgspec.Struct, frozen=True):
     kind: ClassVar[str] = "read"
 
     def keys(self) -> tuple[str, ...]:
-        """Return the keys, after that of those who are watched."""
-        return _WATCHED, *self.names
+        """Return the keys, and that of those who are watched."""
+        return *self.names, _WATCHED
 
     def arguments(self) -> Iterator[str]:
         """Return how many they are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -52,7 +53,7 @@ async def routers(
 
 
 async def seen(feed: SharedFeed, condition: Callable[[Snapshot], object]) -> Snapshot:
-    async with aclosing(feed.snapshots()) as snapshots:
+    async with asyncio.timeout(60), aclosing(feed.snapshots()) as snapshots:
         async for snapshot in snapshots:
             if condition(snapshot):
                 return snapshot
