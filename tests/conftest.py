@@ -16,6 +16,7 @@ from providers.simulator import Simulator
 from providers.transport.httpx_engine import HttpxEngine
 from router import Router
 from router.monitor.socket.paths import FOLDER
+from tests.support.ports import held_port
 from tests.support.vendors import VENDORS, routes
 
 # How fast the machine is decides no test. `make properties` tries much more than there is time for in every run.
@@ -65,6 +66,13 @@ def every_carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
         monkeypatch.setattr("providers.transport.http.AiohttpEngine", carried)
     return str(request.param)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port of loopback that nobody listens at, for a server that is yet to be started."""
+    with held_port() as held:
+        yield held
 
 
 @pytest.fixture

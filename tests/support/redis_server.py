@@ -1,10 +1,9 @@
-"""A real redis-server of a test's own, on a free port of loopback; tests are skipped where there is none."""
+"""A real redis-server of a test's own; tests are skipped where there is none."""
 
 from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -23,14 +22,13 @@ class RedisServer:
 
     Args:
         folder: where it keeps its data, if it is told to.
+        port: of loopback, held for it.
         keeps: whether its data lives through a restart.
     """
 
-    def __init__(self, folder: Path, *, keeps: bool = False) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+    def __init__(self, folder: Path, port: int, *, keeps: bool = False) -> None:
+        self.port = port
+        self.url = f"redis://127.0.0.1:{port}/0"
         self._folder = folder
         self._keeps = keeps
         self.start()

@@ -14,6 +14,7 @@ from providers.simulator import Simulator
 from router.config.listen import Address
 from router.gateway.listening import address_of, listen, reserve
 from tests.support.command import signalbox
+from tests.support.edits import save
 from tests.support.served import CHAT, parsed, question, request
 from tests.support.served_process import file_over, serving
 from tests.support.waiting import until
@@ -93,7 +94,7 @@ async def test_they_are_one_app_to_those_who_watch(simulator: Simulator, tmp_pat
         assert "2 processes" in status.out
         assert "10 requests" in status.out
         running.process.send_signal(signal.SIGHUP)
-        (tmp_path / "routes.yaml").write_text(file_over(simulator).replace("chat:", "talk:"))
+        save(tmp_path / "routes.yaml", file_over(simulator).replace("chat:", "talk:"))
         assert "talk added" in await running.line("revision")
         await until_all(running.ask, "talk")
 

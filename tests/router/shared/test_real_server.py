@@ -116,8 +116,8 @@ async def test_a_network_that_swallows_everything(server: RedisServer) -> None:
         await proxy.stop()
 
 
-async def test_a_limit_outlives_a_restart_of_a_server_that_keeps_its_data(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, keeps=True)
+async def test_a_limit_outlives_a_restart_of_a_server_that_keeps_its_data(tmp_path: Path, port: int) -> None:
+    server = RedisServer(tmp_path, port, keeps=True)
     try:
         async with routers(file(server.url, "30/h", wait="1s"), 1) as (router,):
             assert all([await served(router) for _ in range(30)])
