@@ -100,7 +100,7 @@ async def test_plain_requests_that_last_too_long_are_told_to_come_again(path: st
 
 async def test_sigterm_lets_64_streams_end_whole(simulator: Simulator, tmp_path: Path) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=60)
+    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
     async with serving(tmp_path, file_over(simulator)) as running:
         streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True, max_tokens=60))) for _ in range(64)]
         await until(lambda: vendor.requests == 64)

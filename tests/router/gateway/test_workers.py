@@ -32,7 +32,7 @@ def lives(pid: int) -> bool:
 
 async def test_a_killed_worker_takes_only_its_own_requests_along(simulator: Simulator, tmp_path: Path) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=60)
+    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
     async with serving(tmp_path, file_over(simulator), "--workers", "2") as running:
         parent = running.process.pid
         first, second = children(parent)
@@ -52,7 +52,7 @@ async def test_a_killed_worker_takes_only_its_own_requests_along(simulator: Simu
 
 async def test_all_end_whole_with_their_parent(simulator: Simulator, tmp_path: Path) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=40)
+    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
     async with serving(tmp_path, file_over(simulator), "--workers", "3") as running:
         workers = children(running.process.pid)
         streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True, max_tokens=40))) for _ in range(32)]
