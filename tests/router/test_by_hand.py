@@ -147,7 +147,7 @@ async def test_what_remains_tightens_the_bucket(simulator: Simulator) -> None:
     """The file allows ten at once, the vendor says that one is left: two go, not ten."""
     headers = {"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "1"}
     simulator.vendor("openai").set(headers=headers)
-    text = routes(simulator).replace("kind: openai, ", "kind: openai, limits: {requests: 100/h}, ")
+    text = routes(simulator).replace("kind: openai, ", "kind: openai, limits: {requests: 100/min}, ")
     async with Router.from_text(text, env={}, seed=1) as router:
         replies = [await router.complete("openai-first", "hi") for _ in range(4)]
     assert [reply.target for reply in replies] == ["luna", "luna", "haiku", "haiku"]
