@@ -10,7 +10,7 @@ import time
 
 from router.config.units import Allowance
 from router.plan.rules import Limits
-from router.shared.exchange import Grant
+from router.shared.limit import Grant
 from router.shared.rate import SharedRate
 from router.shared.told import Away
 from router.state.any_rate import AnyRate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
@@ -12,9 +12,10 @@ from router.config.interpolate import shown
 from router.config.sections import Section, key
 from router.config.values import Duration, Secret, Text
 
-Shareable: TypeAlias = Literal["limits"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers"]
 
-_SHAREABLE = ("limits",)
+_SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
+_SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
 _FORM = "this must be redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/of/the/socket"
 _SCHEMES = {"redis": "hostname", "rediss": "hostname", "unix": "path"}
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
@@ -74,7 +75,7 @@ class SharedConfig(Section):
     url: SharedUrl = Field(description="The server: redis://, rediss:// or unix://, best as ${REDIS_URL}.")
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
-    share: Shares = key("What is shared: limits.", _SHAREABLE)
+    share: Shares = key("What is shared: limits, holds, breakers.", _SHARED)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )

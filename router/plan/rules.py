@@ -86,6 +86,7 @@ class SharedRules:
     url: str
     app: str
     secret: str | None = None
+    share: tuple[str, ...] = ("limits",)
     away: Literal["share", "local", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
@@ -94,3 +95,7 @@ class SharedRules:
     def connection(self) -> tuple[str, str, str | None]:
         """What a new connection is needed for when it changes."""
         return self.url, self.app, self.secret
+
+    def shares(self, *what: str) -> bool:
+        """Say whether any of these is shared."""
+        return not {*what}.isdisjoint(self.share)

@@ -10,7 +10,7 @@ from collections import deque
 from math import ceil, exp, floor, inf
 
 from router.config.units import Allowance
-from router.shared.exchange import SLOTS, Ask, Grant
+from router.shared.limit import SLOTS, Grant, LimitEntry
 from router.shared.told import GRAINS, Server, Told
 from router.state.any_rate import Entry
 from router.state.limits import BURST, SMOOTHED, Rate
@@ -241,7 +241,8 @@ class SharedRate:
         used = {grain: units for grain, units in self._used.items() if grain >= oldest and units}
         charge, left = self._charge, self._left
         self._used, self._charge, self._left, self._wished = {}, 0.0, None, 0.0
-        return Told(Ask(self._name, self.amount, self.period, self._cap, want, charge, left), used)
+        entry = LimitEntry(self._name, self.amount, self.period, self._cap, want, charge, left)
+        return Told(entry, used, self.receive)
 
     def _measure(self, now: float) -> None:
         seconds = now - self._told_at

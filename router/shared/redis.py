@@ -14,7 +14,10 @@ from redis.exceptions import NoPermissionError, NoScriptError
 
 from router.shared.exchange import Message, Reply, read_reply
 
-SCRIPT = files("router.shared").joinpath("exchange.lua").read_text()
+_PARTS = ("limit", "news", "outage", "place", "exchange")
+SCRIPT = "local answers = {}\n" + "".join(
+    files("router.shared").joinpath("lua", f"{part}.lua").read_text() for part in _PARTS
+)
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how the server calls it
 _COMMANDS = "; docs/shared.md has the rights that it needs"
 

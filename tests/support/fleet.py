@@ -11,6 +11,7 @@ from router.config.units import Allowance
 from router.plan.rules import Limits, SharedRules
 from router.shared.allocator import Allocator
 from router.shared.exchange import Message, Reply
+from router.shared.limits import SharedLimits
 from router.shared.link import Link
 from router.state.limits import RateLimits
 
@@ -59,7 +60,9 @@ class Worker:
         told = lambda what, why, seconds: self.events.append(what)  # noqa: E731  # it is one word
         self.link = Link(server, SharedRules(url="redis://x", app="app", **rules), told)  # type: ignore[arg-type]  # of a test
         self.limits = RateLimits(limits)
-        self.limits.share(self.link, "key")
+        shared = SharedLimits(self.link)
+        self.link.parties.append(shared)
+        self.limits.share(shared, "key")
         self.task = asyncio.get_running_loop().create_task(self.link.run())
 
     async def ask(self, tokens: float = 0.0, longest: float = 0.0) -> float | None:
