@@ -20,6 +20,7 @@ from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
+from router.config.shared_url import LOCAL
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
@@ -83,17 +84,24 @@ class _Rules:
         shared = self._root.get("shared")
         if shared is None:
             return
-        if find_spec("redis") is None:
+        url = shared.get("url")
+        if (url is None or url.value != LOCAL) and find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
-        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values())
+        share = shared.get("share")
+        if share is not None and share.data() not in ("limits", ["limits"]):
+            return
+        serve = self._root.get("serve")
+        clients = _entries(serve and serve.get("keys")).values()
+        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *clients)
         rates = [
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
             for owner in owners
         ]
-        share = shared.get("share")
-        if (share is None or share.data() in ("limits", ["limits"])) and not any(rates):
-            self._unused(shared, "nothing is shared: neither a provider nor a model has limits of requests or tokens")
+        if not any(rates):
+            self._unused(
+                shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
+            )
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from router import RouteExhausted, Router
 from tests.support.fleet import most_in
-from tests.support.ports import held_port
 from tests.support.redis_server import RedisServer
 
 LIMIT = 1200
@@ -76,8 +75,8 @@ def main() -> None:
         url, per_second, until = options.child
         asyncio.run(ask(url, float(per_second), float(until)))
         return
-    with tempfile.TemporaryDirectory() as folder, held_port() as port:
-        server = RedisServer(Path(folder), port)
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisServer(Path(folder))
         began = time.monotonic()
         until = began + options.seconds
         child = [sys.executable, "-m", "tests.support.shared_soak", "--child", server.url]

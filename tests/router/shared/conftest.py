@@ -11,7 +11,7 @@ from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture
-def server(tmp_path: Path, port: int) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, port)
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
     yield server
     server.kill()

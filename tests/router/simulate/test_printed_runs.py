@@ -28,7 +28,7 @@ async def test_the_page_is_current(shown: re.Match[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert is_the_same(indented(done.stdout), shown["shown"])
     assert "\x1b" not in done.stdout
-    assert done.stdout.count("✓") >= 4
+    assert "✓" in done.stdout
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
     for words in ("Routes  ", "Targets  ", "Calls a second", "Expected"):
         assert words in done.stdout
