@@ -60,7 +60,13 @@ class Sharing:
             self._limits = self._facts = None
         if rules is not None:
             self._join(rules, plan)
-        self._engine.states.share_with(self._limits, self._facts, plan.targets)
+        states = self._engine.states
+        states.share_with(self._limits, self._facts, plan.targets)
+        if self._limits is not None:
+            for target in plan.targets:
+                if target.limits.in_flight is not None or target.key_limits.in_flight is not None:
+                    for key in target.keys:
+                        states.guards(target, key)  # so that they have places before the first request
 
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
