@@ -114,8 +114,9 @@ def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
 class Bucket(Totals):
     """What one counter counted until `ends` (loop time), or until someone read it.
 
-    Durations are kept as they come, in lists, which take them four times as quickly as arrays; when it is closed they are counted as answers and sorted into
-    the sketches: `plain` of whole answers; of streams the `firsts` to the first token and the `wholes`.
+    Durations are kept as they come, in lists, which take them four times as quickly as arrays; when it is closed they
+    are counted as answers and sorted into the sketches: `plain` of whole answers; of streams the `firsts` to the first
+    token and the `wholes`.
     """
 
     __slots__ = ("closed", "counter", "ends", "firsts", "plain", "second", "wholes")

@@ -257,6 +257,20 @@ class Telemetry:
         return seconds + [(second, list(buckets)) for second, buckets in self.recent]
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """How a request ended. `code` is None for a success, `first_token` for a plain call. `cost` is in USD; `seconds`
+    and `first_token` count from the begin.
+    """
+
+    seconds: float = 0.0
+    usage: Usage | None = None
+    cost: float | None = None
+    first_token: float | None = None
+    code: str | None = None
+    cached: bool = False
+    captured: Captured | None = None
+
+
 class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     """Records one request: each attempt that comes to nothing, and once how the request ended. The request is
     remembered.
@@ -265,8 +279,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         _request: kept for `captured`; None where the file says nothing of capture.
         began: on the loop's clock.
 
-    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0. `code`
-    is None for a success, `first_token` for a plain call. `cost` is in USD, `seconds` count from the begin.
+    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0, and
+    `outcome` says nothing.
     """
 
     _route: Route
@@ -276,13 +290,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     number: int = 0
     target: Target | None = None
     hedged: bool = False
-    captured: Captured | None = None
-    seconds: float = 0.0
-    usage: Usage | None = None
-    cost: float | None = None
-    first_token: float | None = None
-    code: str | None = None
-    cached: bool = False
+    outcome: Outcome = Outcome()  # in one: each field costs each request something
     _tried: tuple[str, ...] = ()
 
     def answered(
@@ -332,21 +340,21 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
             (number, trace.revision, trace.caller, route, target, self.began, started, now, first, usage, cost)
         )
         if telemetry.listeners:
-            self._fill(target, now, usage, cost, response.cached)
-            self.first_token = None if first is None else first + started - self.began
+            self.target = target
+            self.outcome = Outcome(
+                now - self.began, usage, cost, self._since_begin(first, started), None, response.cached
+            )
             self._notify_ended(response)
 
-    def _fill(self, target: Target | None, now: float, usage: Usage | None, cost: float | None, cached: bool) -> None:
-        self.target, self.usage, self.cost, self.cached = target, usage, cost, cached
-        self.seconds = now - self.began
-        self.code = self.first_token = None
+    def _since_begin(self, first: float | None, started: float) -> float | None:
+        return None if first is None else first + started - self.began
 
     def _end(self, response: CompletionResponse | None) -> None:
         telemetry = self._route.telemetry
         self._route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         if self._request is not None:
-            self.captured = captured(telemetry.capture, self._request, response)
+            self.outcome = replace(self.outcome, captured=captured(telemetry.capture, self._request, response))
             self._request = None
         telemetry.requests.append(self)
         self._notify_ended(response)
@@ -367,9 +375,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         trace.seconds = now - began
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
         recorder = cls(Route(route.name, telemetry), trace, None, began)
-        recorder.number = number
-        recorder._fill(target, now, usage, cost, False)
-        recorder.first_token = None if first is None else first + started - began
+        recorder.number, recorder.target = number, target
+        recorder.outcome = Outcome(now - began, usage, cost, recorder._since_begin(first, started))
         return recorder
 
     def answered_from_cache(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
@@ -385,7 +392,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if after_failure:
             bucket.failed -= 1
         bucket.plain.append(now - self.began)
-        self._fill(None, now, response.usage, response.cost, True)
+        self.target = None
+        self.outcome = Outcome(now - self.began, response.usage, response.cost, cached=True)
         self._end(response)
 
     def failed(self, error: BaseException, now: float) -> None:
@@ -403,8 +411,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
                 bucket.errors[code] = bucket.errors.get(code, 0) + 1
         if self.target is not None:
             self._abandoned(self.target, now)
-        self._fill(self.target, now, None, self.trace.wasted or None, False)
-        self.code = code
+        self.outcome = Outcome(now - self.began, cost=self.trace.wasted or None, code=code)
         self._end(None)
 
     def attempt_failed(self, target: Target, error: ProviderError, now: float, cost: float | None = None) -> None:
@@ -454,8 +461,10 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     ) -> None:
         """Record an answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
-        self._fill(target, now, response.usage, response.cost, response.cached)
-        self.first_token = None if first is None else first + before
+        self.target = target
+        self.outcome = Outcome(
+            now - self.began, response.usage, response.cost, self._since_begin(first, started), None, response.cached
+        )
         answer = self.trace.answer
         fallback = answer is not None and answer.tier > 0
         for bucket in self._attempt(target, now):
