@@ -182,6 +182,21 @@ class Telemetry:
         for key in target.keys:
             self._codes[key.identity] = code
 
+    def note_held(
+        self, target: Target, seconds: float, code: str, now: float, *, of_key: bool, told: bool = False
+    ) -> None:
+        """Publish that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits are
+        no event.
+
+        Args:
+            told: it was said to another process.
+        """
+        if seconds >= NEWS:
+            name = target.provider if of_key else target.name
+            whose = None if of_key else name
+            wall = now + self.offset
+            self.publish(held(name, seconds, code, provider=target.provider, target=whose, time=wall, told=told))
+
     def publish(self, event: Event) -> None:
         """Remember an event, log its sentence, and hand it to those who follow. The names in it stay on their line."""
         event = replace(event, sentence=one_line(event.sentence))
@@ -258,9 +273,7 @@ class Telemetry:
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a request ended. `code` is None for a success, `first_token` for a plain call. `cost` is in USD; `seconds`
-    and `first_token` count from the begin.
-    """
+    """How a request ended; the fields are those of `RequestRecord`."""
 
     seconds: float = 0.0
     usage: Usage | None = None
@@ -279,8 +292,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         _request: kept for `captured`; None where the file says nothing of capture.
         began: on the loop's clock.
 
-    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0, and
-    `outcome` says nothing.
+    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0.
     """
 
     _route: Route
@@ -430,12 +442,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         """Record that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits
         are no event.
         """
-        if seconds >= NEWS:
-            name = target.provider if of_key else target.name
-            wall = now + self._route.telemetry.offset
-            self._route.telemetry.publish(
-                held(name, seconds, code, provider=target.provider, target=None if of_key else name, time=wall)
-            )
+        self._route.telemetry.note_held(target, seconds, code, now, of_key=of_key)
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = 0.0) -> None:
         """Record that one attempt was given up: its caller went away, or another one was faster and this cost USD
@@ -461,10 +468,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     ) -> None:
         """Record an answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
-        self.target = target
-        self.outcome = Outcome(
-            now - self.began, response.usage, response.cost, self._since_begin(first, started), None, response.cached
-        )
+        self.target, first_token = target, self._since_begin(first, started)
+        self.outcome = Outcome(now - self.began, response.usage, response.cost, first_token, None, response.cached)
         answer = self.trace.answer
         fallback = answer is not None and answer.tier > 0
         for bucket in self._attempt(target, now):
