@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -123,31 +123,41 @@ async def beginning(response: HttpResponse, state: StreamState) -> bytes:
     return start
 
 
+def feed_each(decoder: StreamDecoder, events: Iterable[Any]) -> Iterator[StreamChunk]:
+    """The chunks of some events, one by one."""
+    for event in events:
+        chunk = decoder.feed(event)
+        if chunk is not None:
+            yield chunk
+        if decoder.ended:
+            return
+
+
 async def read_chunks(
-    data: bytes, lines: LineDecoder, response: HttpResponse, request: CompletionRequest, state: StreamState
+    data: bytes,
+    lines: LineDecoder,
+    response: HttpResponse,
+    request: CompletionRequest,
+    state: StreamState,
+    feed_all: Callable[[Iterable[Any]], Iterator[StreamChunk]],
 ) -> AsyncGenerator[StreamChunk, None]:
-    """The chunks of a stream whose first bytes are `data`; `state.decoder` reads them.
+    """The chunks of a stream whose first bytes are `data`; `state.decoder` reads them, by `feed_all`.
 
     Raises:
         ProviderError: what the stream failed with, as it is; see `StreamState.failure`.
     """
     decoder = state.decoder
     assert decoder is not None, "the caller sets it"
-    feed = decoder.feed
     broken: ProviderError | None = None
     size = 0
     while data and not decoder.ended:
         size += len(data)
         if size > MAX_STREAM:
             raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the stream is larger than 512 MiB")
-        for event in lines.feed(data):
-            chunk = feed(event)
-            if chunk is not None:
-                state.committed = state.committed or chunk.has_content
-                yield chunk
-            if decoder.ended:
-                break
-        else:
+        for chunk in feed_all(lines.feed(data)):
+            state.committed = state.committed or chunk.has_content
+            yield chunk
+        if not decoder.ended:
             try:
                 data = await (_late(response) if decoder.may_end else response.read_some())
                 state.note_life(data)
