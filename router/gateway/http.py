@@ -82,6 +82,12 @@ async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
         yield data
 
 
+class _Streamed(web.StreamResponse):
+    """A streamed answer whose head goes out together with the first bytes, which are there when it begins."""
+
+    _send_headers_immediately = False  # as aiohttp's own answers that are whole have it
+
+
 async def _respond(server: Connections, request: web.BaseRequest, answered: Answered) -> web.StreamResponse:
     body, headers = answered.body, {**answered.headers, **NAME}
     response: web.StreamResponse
@@ -91,7 +97,7 @@ async def _respond(server: Connections, request: web.BaseRequest, answered: Answ
             response.force_close()
         return response
     try:
-        response = web.StreamResponse(status=answered.status, headers=headers)
+        response = _Streamed(status=answered.status, headers=headers)
         if server.is_closing:
             response.force_close()
         await response.prepare(request)
