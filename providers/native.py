@@ -178,29 +178,28 @@ class NativeDecoder:
         """
         together: list[StreamChunk] = []
         failure: ProviderError | None = None
+        feed, bytes_of = self._feed, self._bytes_of
         for event in events:
             try:
-                chunk = self._feed(event)
+                chunk = feed(event)
             except ProviderError as error:
                 failure = error
                 break
-            raw = self._bytes_of(event)
+            raw = bytes_of(event)
+            if chunk is None or not chunk.text:
+                raw = b"" if self._swallows(raw) else raw
             if chunk is None:
-                if not self._swallows(raw):
-                    self._raw.append(raw)
-            else:
-                if chunk.restarted:
-                    if together:
-                        yield self._joined(together)
-                        together = []
-                    self._raw.clear()
-                if chunk.text or not self._swallows(raw):
-                    self._raw.append(raw)
+                self._raw.append(raw)
+            elif self._has_begun and not chunk.restarted:  # as nearly all
+                self._raw.append(raw)
                 together.append(chunk)
-                if not self._has_begun:
-                    self._has_begun = chunk.has_content
+            else:
+                if together:
                     yield self._joined(together)
                     together = []
+                self._raw = [raw] if chunk.restarted else [*self._raw, raw]
+                self._has_begun = self._has_begun or chunk.has_content
+                yield self._joined([chunk])
             if self._decoder.ended:
                 break
         if together:
@@ -216,16 +215,16 @@ class NativeDecoder:
         raw, last = self._kept(), chunks[-1]
         if len(chunks) == 1:
             return replace(last, raw=raw)
-        return StreamChunk(
-            text="".join([chunk.text for chunk in chunks]),
-            thinking="".join([chunk.thinking for chunk in chunks]),
-            tool_calls=tuple([delta for chunk in chunks for delta in chunk.tool_calls]),
-            finish_reason=next((chunk.finish_reason for chunk in reversed(chunks) if chunk.finish_reason), None),
-            usage=next((chunk.usage for chunk in reversed(chunks) if chunk.usage), None),
-            restarted=chunks[0].restarted,
-            done=last.done,
-            raw=raw,
-        )
+        told = StreamChunk()  # beside text
+        for chunk in chunks:
+            if chunk.thinking or chunk.tool_calls or chunk.usage or chunk.finish_reason:
+                told = StreamChunk(
+                    thinking=told.thinking + chunk.thinking,
+                    tool_calls=told.tool_calls + chunk.tool_calls,
+                    usage=chunk.usage or told.usage,
+                    finish_reason=chunk.finish_reason or told.finish_reason,
+                )
+        return replace(told, text="".join([chunk.text for chunk in chunks]), done=last.done, raw=raw)
 
     def _kept(self) -> bytes:
         raw = b"".join(self._raw)
