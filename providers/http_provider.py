@@ -35,7 +35,6 @@ from providers.stream_reading import (
     StreamDecoder,
     StreamState,
     beginning,
-    feed_each,
     is_stream,
     no_json,
     read_chunks,
@@ -253,10 +252,9 @@ class HttpProvider(ABC):
             try:
                 start = await beginning(response, state)
                 if is_stream(response, start, type(self).line_decoder, self.whole_types):
-                    decoder = state.decoder = self._stream_decoder(request, _request_id(response))
-                    feed = decoder.feed_all if isinstance(decoder, NativeDecoder) else partial(feed_each, decoder)
+                    state.decoder = self._stream_decoder(request, _request_id(response))
                     lines = type(self).line_decoder()
-                    async with aclosing(read_chunks(start, lines, response, request, state, feed)) as chunks:
+                    async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return

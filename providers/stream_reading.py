@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,7 +33,10 @@ _UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*(?:[a-z]{1,5}[ ]*)?")  # 
 
 
 class StreamDecoder(Protocol):
-    """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises."""
+    """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises.
+
+    One may have `feed_all` besides, which takes what came together (`NativeDecoder`).
+    """
 
     @property
     def ended(self) -> bool:
@@ -123,8 +127,8 @@ async def beginning(response: HttpResponse, state: StreamState) -> bytes:
     return start
 
 
-def feed_each(decoder: StreamDecoder, events: Iterable[Any]) -> Iterator[StreamChunk]:
-    """The chunks of some events, one by one."""
+def _feed_each(decoder: StreamDecoder, events: Iterable[Any]) -> Iterator[StreamChunk]:
+    """What `feed_all` is to a decoder that has none: the chunks of some events, one by one."""
     for event in events:
         chunk = decoder.feed(event)
         if chunk is not None:
@@ -134,20 +138,16 @@ def feed_each(decoder: StreamDecoder, events: Iterable[Any]) -> Iterator[StreamC
 
 
 async def read_chunks(
-    data: bytes,
-    lines: LineDecoder,
-    response: HttpResponse,
-    request: CompletionRequest,
-    state: StreamState,
-    feed_all: Callable[[Iterable[Any]], Iterator[StreamChunk]],
+    data: bytes, lines: LineDecoder, response: HttpResponse, request: CompletionRequest, state: StreamState
 ) -> AsyncGenerator[StreamChunk, None]:
-    """The chunks of a stream whose first bytes are `data`; `state.decoder` reads them, by `feed_all`.
+    """The chunks of a stream whose first bytes are `data`; `state.decoder` reads them.
 
     Raises:
         ProviderError: what the stream failed with, as it is; see `StreamState.failure`.
     """
     decoder = state.decoder
     assert decoder is not None, "the caller sets it"
+    feed_all = getattr(decoder, "feed_all", None) or partial(_feed_each, decoder)
     broken: ProviderError | None = None
     size = 0
     while data and not decoder.ended:
