@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import AsyncGenerator, Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,7 +34,7 @@ _UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*(?:[a-z]{1,5}[ ]*)?")  # 
 class StreamDecoder(Protocol):
     """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises.
 
-    One may have `feed_all` besides, which takes what came together (`NativeDecoder`).
+    One may have `feed_all` besides, which gives the chunks of events that came together (`NativeDecoder`).
     """
 
     @property
@@ -127,16 +126,6 @@ async def beginning(response: HttpResponse, state: StreamState) -> bytes:
     return start
 
 
-def _feed_each(decoder: StreamDecoder, events: Iterable[Any]) -> Iterator[StreamChunk]:
-    """What `feed_all` is to a decoder that has none: the chunks of some events, one by one."""
-    for event in events:
-        chunk = decoder.feed(event)
-        if chunk is not None:
-            yield chunk
-        if decoder.ended:
-            return
-
-
 async def read_chunks(
     data: bytes, lines: LineDecoder, response: HttpResponse, request: CompletionRequest, state: StreamState
 ) -> AsyncGenerator[StreamChunk, None]:
@@ -147,17 +136,22 @@ async def read_chunks(
     """
     decoder = state.decoder
     assert decoder is not None, "the caller sets it"
-    feed_all = getattr(decoder, "feed_all", None) or partial(_feed_each, decoder)
+    feed, feed_all = decoder.feed, getattr(decoder, "feed_all", None)
     broken: ProviderError | None = None
     size = 0
     while data and not decoder.ended:
         size += len(data)
         if size > MAX_STREAM:
             raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the stream is larger than 512 MiB")
-        for chunk in feed_all(lines.feed(data)):
-            state.committed = state.committed or chunk.has_content
-            yield chunk
-        if not decoder.ended:
+        came = lines.feed(data)
+        for event in came if feed_all is None else feed_all(came):
+            chunk = feed(event) if feed_all is None else event
+            if chunk is not None:
+                state.committed = state.committed or chunk.has_content
+                yield chunk
+            if decoder.ended:
+                break
+        else:
             try:
                 data = await (_late(response) if decoder.may_end else response.read_some())
                 state.note_life(data)

@@ -27,7 +27,7 @@ async def chunks_of(wire: Wire, stream: bytes) -> tuple[list[StreamChunk], Provi
         try:
             async with there.provider.stream(wire.request(stream=True)) as chunks:
                 async for chunk in chunks:
-                    found.append(chunk)
+                    found += [chunk]
         except ProviderError as error:
             return found, error
     return found, None
