@@ -22,10 +22,12 @@ from router.monitor.subject import Subject
 from router.plan.plan import Chain, Plan
 from router.preload import preload
 from router.reload import FileFollower
+from router.views.file import ReloadResult
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
+    from router.shared.link import Exchange
     from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
 
@@ -36,11 +38,12 @@ class Parts:
     def __init__(
         self,
         plan: Plan,
-        *,
         seed: int | None = None,
         providers: Mapping[str, Provider] | None = None,
+        *,
         wall_clock: Callable[[], float] = time.time,
         monitored: bool = True,
+        exchange: Exchange | None = None,
     ) -> None:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
@@ -52,6 +55,7 @@ class Parts:
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
+        self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
 
     def in_child(self) -> Parts:
@@ -63,8 +67,8 @@ class Parts:
         before = self.engine
         parts = Parts(
             before.plan,
-            seed=self._seed,
-            providers=self._given,
+            self._seed,
+            self._given,
             wall_clock=self._wall_clock,
             monitored=self._monitored,
         )
@@ -81,7 +85,13 @@ class Parts:
     def follow(self, path: Path, env: Mapping[str, str] | None, *, watch: bool) -> None:
         """Follow the file that the plan was made from."""
         self.report.path, self._env, self._watch = path, env, watch
-        self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending)
+        self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending, tuple(self._given or ()))
+
+    async def reload(self) -> ReloadResult:
+        """Read the file again, now. Raises ValueError where there is none."""
+        if self.follower is None:
+            raise ValueError("this router was made from text, not from a file; there is nothing to read again")
+        return await self.follower.reload()
 
     def preload(self) -> None:
         """Import what the first request would have to."""
@@ -103,13 +113,15 @@ class Parts:
             self._monitor = start(subject)
 
     def _adopt_shared(self, plan: Plan) -> None:
-        """Share what a plan says with other processes, once there is a loop; never in virtual time."""
+        """Share what a plan says with other processes, once there is a loop; in virtual time over a given exchange."""
         if self._sharing is not None:
             self._sharing.adopt(plan)
-        elif plan.shared is not None and self.engine.loop is not None and not self.engine.telemetry.virtual:
+        elif plan.shared is not None and self.engine.loop is not None:
+            if self.engine.telemetry.virtual and self._exchange is None:
+                return
             from router.shared.sharing import Sharing  # here: only those who share need it
 
-            self._sharing = Sharing(self.engine)
+            self._sharing = Sharing(self.engine, self._exchange)
             self._sharing.adopt(plan)
 
     async def enter(self) -> None:
@@ -165,9 +177,9 @@ class Parts:
             monitor.cancel()
             await asyncio.wait([monitor])
         await self.engine.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()  # first: what it adds up is told to others then
         if self._sharing is not None:
             await self._sharing.aclose()
         if self._cached is not None:
             await self._cached.aclose()
-        if self._ledger is not None:
-            await self._ledger.aclose()

@@ -6,19 +6,16 @@ import asyncio
 import base64
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from math import inf
 from typing import Literal, Protocol
-from weakref import WeakValueDictionary
 
-from router.config.units import Allowance
 from router.plan.rules import SharedRules
-from router.shared.exchange import Message, Reply
-from router.shared.rate import SharedRate
-from router.shared.told import Away, Told
+from router.shared.exchange import Entry, Message, Reply
+from router.shared.told import Away
 
-_IDLE = 1.0  # seconds between two exchanges of a process that asks for nothing
+_IDLE = 0.9  # seconds between two exchanges of a process that asks for nothing: it hears news within one
 _OVERDUE = 1.2  # timeouts after which the server counts as away
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.7  # seconds: with a timeout, it is back within one
 _FORGOTTEN = 60.0  # seconds after which a loss of the server's data does not matter any more
@@ -37,34 +34,85 @@ class Exchange(Protocol):
         ...
 
 
+class Telling(Protocol):
+    """Something that is told in one exchange, which may have to be repeated; times are the loop's.
+
+    One that is `is_idle` can wait: of nothing else, there is an exchange a second.
+    """
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can wait."""
+        ...
+
+    def entry(self, now: float) -> Entry:
+        """Return it as it is told now."""
+        ...
+
+    def read(self, answer: str) -> Callable[[float, float], None]:
+        """Read what the server answered; returns what takes it over, given when it was asked for and answered.
+
+        Raises:
+            ValueError: it is no answer to this.
+        """
+        ...
+
+
+class Party(Protocol):
+    """Everything of one kind that a process shares."""
+
+    def tell(self, now: float, *, leaving: bool) -> Iterable[Telling]:
+        """Return what is to be told now.
+
+        Args:
+            leaving: the process ends: all is given back.
+        """
+        ...
+
+    def void(self, now: float) -> None:
+        """Forget what the server gave: it has lost its data."""
+        ...
+
+    def look_again(self) -> None:
+        """Wake those who wait: the server has gone, or is back."""
+        ...
+
+
 class Link:
-    """The leases of a process, and the task that renews them.
+    """The one connection of a process to what is shared, and the task that keeps it up to date.
 
     Args:
         exchange: carries messages.
         rules: of the file; may be replaced at any time.
         report: told when the server is away (with why) or back (after how many seconds).
+        rng: spreads the tries of those who have lost the server.
 
-    `processes` are those that share, as heard last, 0 before the first reply, at which `heard` is set. `tick` is the
-    seconds between two exchanges.
+    `parties` are what is shared. `processes` are those that share, as heard last, 0 before the first reply, at which
+    `heard` is set; `replies` counts them. `tick` is the seconds between two exchanges, `ahead` those that the server's
+    clock (since 1970) is ahead of the loop's, None before the first reply.
     """
 
     def __init__(
-        self, exchange: Exchange, rules: SharedRules, report: Callable[[Literal["away", "back"], str, float], None]
+        self,
+        exchange: Exchange,
+        rules: SharedRules,
+        report: Callable[[Literal["away", "back"], str, float], None],
+        rng: random.Random | None = None,
     ) -> None:
         self.rules = rules
-        self.processes = 0
+        self.parties: list[Party] = []
+        self.processes = self.replies = 0
         self.heard = asyncio.Event()
         self.tick = 0.1
+        self.ahead: float | None = None
         self.away = False
         self._exchange = exchange
         self._report = report
         self._label = secrets.token_urlsafe(9)
-        self._rng = random.Random()  # of its own: a seed reproduces requests, whatever the server does
+        self._rng = rng or random.Random()
         self._key = blake2b((rules.secret or rules.app).encode(errors="surrogateescape")).digest()
-        self._rates: WeakValueDictionary[str, SharedRate] = WeakValueDictionary()
         self._number = 0
-        self._unanswered: list[tuple[SharedRate, Told]] | None = None
+        self._unanswered: list[Telling] | None = None
         self._epoch = ""
         self._lost_at = -inf
         self._next = self._earliest = -inf
@@ -76,7 +124,7 @@ class Link:
         self._failures = 0
         self._round_trip = 0.005
 
-    # --- for the limits
+    # --- for the parties
 
     @property
     def policy(self) -> Away:
@@ -88,20 +136,10 @@ class Link:
         """The seconds that a lease lasts."""
         return self.rules.lease
 
-    def rate(self, share_id: str, kind: str, allowance: Allowance) -> SharedRate:
-        """Return a limit, made on first use: all targets and keys with this id have the same.
-
-        Args:
-            kind: "requests" or "tokens".
-        """
+    def name(self, share_id: str) -> str:
+        """Return what something is called at the server: a keyed hash, of which nobody learns what it is."""
         digest = blake2b(share_id.encode(errors="surrogateescape"), key=self._key, digest_size=9).digest()
-        name = f"{base64.urlsafe_b64encode(digest).decode()}{kind[0]}{allowance.period:g}"
-        rate = self._rates.get(name)
-        if rate is None:
-            rate = self._rates[name] = SharedRate(name, allowance, self)
-        elif allowance.amount < rate.amount:
-            rate.change(allowance.amount)  # two say what it is: the lower holds
-        return rate
+        return base64.urlsafe_b64encode(digest).decode()
 
     def ask(self, at: float) -> None:
         """Exchange at this time (the loop's), or as soon after it as may be."""
@@ -152,20 +190,19 @@ class Link:
         told = self._unanswered
         if told is None:
             self._number += 1
-            told = [(rate, said) for rate in self._rates.values() if (said := rate.tell(now, leaving=leaving))]
-            self._unanswered = told
+            told = self._unanswered = [said for party in self.parties for said in party.tell(now, leaving=leaving)]
         is_lost = now - self._lost_at < _FORGOTTEN
-        asks = tuple(said.ask(now) for _, said in told)
-        message = Message(self._label, self._number, self._epoch, asks, is_lost, leaving)
+        entries = tuple(said.entry(now) for said in told)
+        message = Message(self._label, self._number, self._epoch, entries, is_lost, leaving)
         try:
             async with asyncio.timeout(self.rules.timeout):
                 reply = await self._exchange.send(message)
-            if len(reply.grants) != len(asks):
-                raise ValueError("the server has another reply than was asked for")
+            takers = [said.read(answer) for said, answer in zip(told, reply.answers, strict=True)]
         except Exception as error:  # whatever it is: the server is asked again
             self._failed(error, loop.time())
         else:
-            self._answered(reply, told, now, loop.time())
+            idle = all(said.is_idle for said in told)
+            self._answered(reply, takers, now, loop.time(), _IDLE if idle else reply.tick)
 
     def _failed(self, error: Exception, now: float) -> None:
         self._why = reason(error, self.rules)
@@ -174,7 +211,9 @@ class Link:
         self._earliest = now + longest * self._rng.uniform(0.2, 1)
         self._next = self._earliest
 
-    def _answered(self, reply: Reply, told: list[tuple[SharedRate, Told]], asked_at: float, now: float) -> None:
+    def _answered(
+        self, reply: Reply, takers: Sequence[Callable[[float, float], None]], asked_at: float, now: float, pause: float
+    ) -> None:
         silent_since, self._silent_since = self._silent_since, None
         if self._alarm is not None:
             self._alarm.cancel()
@@ -183,21 +222,21 @@ class Link:
         # After failures it may be a reply to the first try: the leases in it are as old as that.
         began = asked_at if not self._failures or silent_since is None else silent_since
         self._failures, self._unanswered, self._why = 0, None, ""
-        self.processes, self.tick = reply.processes, reply.tick
+        self.processes, self.tick, self.ahead = reply.processes, reply.tick, reply.time - now
+        self.replies += 1
         self.heard.set()
-        rates = list(self._rates.values())
+        self._next = now + pause
         if self._epoch and reply.epoch != self._epoch:
             self._lost_at = now
-            for rate in rates:
-                rate.void(now)
+            for party in self.parties:
+                party.void(now)
         self._epoch = reply.epoch
-        self._next = now + (self.tick if told else _IDLE)
         was_away, self.away = self.away, False
-        for (rate, said), grant in zip(told, reply.grants, strict=True):
-            rate.receive(grant, said.want, began, now)
+        for take in takers:
+            take(began, now)
         if was_away:
-            for rate in rates:
-                rate.look_again()
+            for party in self.parties:
+                party.look_again()
             self._report("back", "", now - (now if silent_since is None else silent_since))
 
     # --- away
@@ -211,8 +250,8 @@ class Link:
             self._alarm = loop.call_later(self.rules.timeout, self._overdue, loop, inf)
             return
         self.away = True
-        for rate in list(self._rates.values()):
-            rate.look_again()
+        for party in self.parties:
+            party.look_again()
         self._report("away", self._why or reason(TimeoutError(), self.rules), 0.0)
 
     async def leave(self) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from math import ceil, exp, floor, inf
 
 from router.config.units import Allowance
-from router.shared.exchange import SLOTS, Ask, Grant
+from router.shared.limit import SLOTS, Grant, LimitEntry
 from router.shared.told import GRAINS, Server, Told
 from router.state.any_rate import Entry
 from router.state.limits import BURST, SMOOTHED, Rate
@@ -52,17 +52,19 @@ class SharedRate:
     Args:
         name: of the limit at the server.
         link: to the server.
+        smooth: whether a rate a minute is smoothed.
     """
 
     __slots__ = (
-        *("amount", "per_second", "period", "_cap", "_link", "_name", "_stand_in", "__weakref__"),
+        *("amount", "per_second", "period", "_cap", "_smooth", "_link", "_name", "_stand_in", "__weakref__"),
         *("_line", "_lacking", "_lots", "_granted", "_spent", "_until", "_used", "_charge", "_left"),
         *("_asked", "_asked_at", "_wished", "_demand", "_typical", "_low", "_told_at", "_since"),
         *("_fill", "_flow", "_heard_at", "_next_at", "_free_at"),
     )
 
-    def __init__(self, name: str, allowance: Allowance, link: Server) -> None:
+    def __init__(self, name: str, allowance: Allowance, link: Server, *, smooth: bool = True) -> None:
         self._name = name
+        self._smooth = smooth
         self._link = link
         self.period = allowance.period
         self._line: deque[SharedEntry] = deque()
@@ -85,7 +87,7 @@ class SharedRate:
         self._fill = min(1.0, self._fill * self.amount / amount)
         self.amount = amount
         self.per_second = self._flow = amount / self.period
-        self._cap = max(1.0, amount * BURST) if self.period == SMOOTHED else amount
+        self._cap = max(1.0, amount * BURST) if self._smooth and self.period == SMOOTHED else amount
         self._stand_in = None
         self._free_at = self._next_at = -inf
 
@@ -241,7 +243,8 @@ class SharedRate:
         used = {grain: units for grain, units in self._used.items() if grain >= oldest and units}
         charge, left = self._charge, self._left
         self._used, self._charge, self._left, self._wished = {}, 0.0, None, 0.0
-        return Told(Ask(self._name, self.amount, self.period, self._cap, want, charge, left), used)
+        entry = LimitEntry(self._name, self.amount, self.period, self._cap, want, charge, left)
+        return Told(entry, used, self.receive)
 
     def _measure(self, now: float) -> None:
         seconds = now - self._told_at
@@ -356,7 +359,7 @@ class SharedRate:
             processes = 1 if self._link.policy == "local" else max(1, self._link.processes)
             part = self.amount / processes
             scale = min(1.0, part)  # less than one in a period is one in a longer period
-            self._stand_in = Rate(Allowance(part / scale, self.period / scale))
+            self._stand_in = Rate(Allowance(part / scale, self.period / scale), smooth=self._smooth)
             if not self._stand_in.tighten(0.0, now):  # all processes at once would be a burst
                 self._stand_in.take(1.0 if part < 1 else part * self._used_before(now), now, now)
         return self._stand_in

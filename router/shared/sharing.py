@@ -3,86 +3,76 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import secrets
-import time
 from contextlib import suppress
-from typing import Literal
 
-from router.cleanup import end_with
+from router import parent
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
 from router.shared.exchange import Message
-from router.shared.link import Exchange, Link, reason
-from router.telemetry.events import shared_state_changed
+from router.shared.joined import Joined, have_in_common
+from router.shared.link import Exchange, reason
+from router.shared.shards import Sharded
 
 
 class Sharing:
-    """Has an engine's limits in common with other processes, as long as the file says so.
+    """Has what an engine knows in common with other processes, as far and as long as the file says so.
 
     Args:
         exchange: carries messages; None connects to the server of the file.
+        machine: the name of the one that this runs on; None asks the system.
     """
 
-    def __init__(self, engine: Engine, exchange: Exchange | None = None) -> None:
+    def __init__(self, engine: Engine, exchange: Exchange | None = None, machine: str | None = None) -> None:
         self._engine = engine
         self._exchange = exchange
-        self._link: Link | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._machine = platform.node() if machine is None else machine
+        self._joined: Joined | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
-        rules, link = plan.shared, self._link
-        if link is not None and rules is not None and rules.connection == link.rules.connection:
-            link.rules = rules
+        rules, joined = plan.shared, self._joined
+        if rules is not None and rules.is_local and parent.shares is None and self._exchange is None:
+            rules = None  # it is the only one
+        if joined is not None and rules is not None and joined.goes_on(rules):
+            joined.adopt(plan, rules)
             return
-        if link is not None:
-            leaving = asyncio.get_running_loop().create_task(_leave(link, self._task))
+        if joined is not None:
+            leaving = asyncio.get_running_loop().create_task(joined.leave())
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
-            self._link = self._task = None
-        if rules is not None:
-            self._join(rules)
-        self._engine.states.share_limits(self._link, plan.targets)
+            self._joined = None
+        if rules is None:
+            have_in_common(self._engine, plan)
+            return
+        joined = self._joined = Joined(self._engine, rules, self._exchange or connect(rules), self._machine)
+        joined.end_with(self)
+        joined.adopt(plan, rules)
+        joined.take_part(plan)
 
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
-        self._link = self._task = None
+        self._joined = None
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
         """Wait for the first reply, as long as one may take: then it is known how many share."""
-        if self._link is not None:
+        if self._joined is not None:
+            link = self._joined.link
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._link.rules.timeout):
-                    await self._link.heard.wait()
-
-    def _join(self, rules: SharedRules) -> None:
-        telemetry = self._engine.telemetry
-
-        def report(what: Literal["away", "back"], why: str, seconds: float) -> None:
-            telemetry.publish(shared_state_changed(what, why, seconds, policy=link.policy, time=time.time()))
-
-        link = self._link = Link(self._exchange or connect(rules), rules, report)
-        self._task = asyncio.get_running_loop().create_task(link.run())
-        end_with(self, self._task)
+                async with asyncio.timeout(link.rules.timeout):
+                    await link.heard.wait()
 
     async def aclose(self) -> None:
         """Give all back, and close the connection."""
-        if self._link is not None:
-            await _leave(self._link, self._task)
-            self._link = self._task = None
+        if self._joined is not None:
+            await self._joined.leave()
+            self._joined = None
         if self._leaving:
             await asyncio.wait(self._leaving)
-
-
-async def _leave(link: Link, task: asyncio.Task[None] | None) -> None:
-    if task is None or task.get_loop() is not asyncio.get_running_loop():
-        return
-    task.cancel()
-    await asyncio.wait([task])
-    await link.leave()
 
 
 async def attempt(rules: SharedRules) -> str:
@@ -100,6 +90,11 @@ async def attempt(rules: SharedRules) -> str:
 
 def connect(rules: SharedRules) -> Exchange:
     """Return what carries messages to the server of the file. The connection is opened by the first of them."""
+    if rules.is_local:
+        from router.shared.local import local_exchange
+
+        return local_exchange()
     from router.shared.redis import RedisExchange  # here: only those who share have its client
 
-    return RedisExchange(rules.url, rules.app, rules.timeout)
+    shards = [RedisExchange(rules.url, f"{rules.app}/{shard}", rules.timeout) for shard in range(rules.shards)]
+    return Sharded(shards) if len(shards) > 1 else shards[0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol
 
-from router.shared.exchange import SLOTS, Ask
+from router.shared.limit import SLOTS, Grant, LimitEntry
 
 Away = Literal["share", "local", "refuse"]
 
@@ -40,19 +42,28 @@ class Server(Protocol):
 class Told:
     """What is told of a limit in one exchange, which may have to be repeated; times are the loop's.
 
-    `used` is by part of the period: its number on the loop's clock.
+    `used` is by part of the period: its number on the loop's clock. `receive` gets the grant, what was wanted, and when
+    it was asked for and answered.
     """
 
-    __slots__ = ("_ask", "_length", "_used", "want")
+    __slots__ = ("_entry", "_length", "_receive", "_used")
 
-    def __init__(self, ask: Ask, used: dict[int, float]) -> None:
-        self._ask = ask
+    is_idle = False
+
+    def __init__(
+        self, entry: LimitEntry, used: dict[int, float], receive: Callable[[Grant, int, float, float], None]
+    ) -> None:
+        self._entry = entry
         self._used = used
-        self._length = ask.period / GRAINS
-        self.want = ask.want
+        self._length = entry.period / GRAINS
+        self._receive = receive
 
-    def ask(self, now: float) -> Ask:
+    def entry(self, now: float) -> LimitEntry:
         """Return it as it is told now. In doubt what was used counts as later, and what is given back as earlier."""
-        ask = self._ask
+        told = self._entry
         ages = [(max(0.0, now - (grain + (units > 0)) * self._length), units) for grain, units in self._used.items()]
-        return Ask(ask.name, ask.amount, ask.period, ask.cap, ask.want, ask.charge, ask.left, tuple(ages))
+        return LimitEntry(told.name, told.amount, told.period, told.cap, told.want, told.charge, told.left, tuple(ages))
+
+    def read(self, answer: str) -> Callable[[float, float], None]:
+        """Read the grant; raises ValueError where it is none."""
+        return partial(self._receive, Grant.read(answer), self._entry.want)

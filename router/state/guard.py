@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
 
 from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key
@@ -16,10 +17,22 @@ from router.state.limits import RateLimits
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
 
 
+class HoldTeller(Protocol):
+    """Tells other processes what a vendor said to one target or key."""
+
+    def held(self, until: float, code: str, now: float, key: Key | None = None) -> None:
+        """Tell that the vendor asked to wait until then, by its own word.
+
+        Args:
+            key: with which the target is held; None for all of them.
+        """
+        ...
+
+
 class Guard:
     """Breaker, hold and limits of one target, or of one provider key. A draining one gets no new call."""
 
-    __slots__ = ("breaker", "draining", "held_until", "limited", "limits")
+    __slots__ = ("breaker", "draining", "held_until", "limited", "limits", "teller")
 
     def __init__(self, rules: BreakerRules, limits: Limits, rng: random.Random) -> None:
         self.breaker = Breaker(rules, rng)
@@ -27,6 +40,7 @@ class Guard:
         self.held_until = -inf
         self.limited: tuple[Guard, float] | None = None  # of a key: the target that was limited last, until when
         self.draining = False
+        self.teller: HoldTeller | None = None  # where holds are shared
 
     def hold(self, until: float) -> None:
         """Give it no call before this time (the loop's), since the vendor asked to wait."""
@@ -89,3 +103,14 @@ class Refusal:
     reason: str
     message: str
     until: float = inf
+
+
+def why_limited(wait: float) -> str:
+    """Say that a limit allows the next call in so many seconds; infinity where nobody knows."""
+    if wait == inf:
+        return "what is left of the limit is not known, since the shared state is away (shared.away: refuse)"
+    return (
+        f"the limit allows the next call in {wait:.3g} s"
+        if wait < 100
+        else f"the limit allows the next call in {wait:.0f} s"
+    )

@@ -6,10 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.shared.allocator import Allocator
-from router.shared.exchange import Ask, Message
+from router.shared.exchange import Message, Reply
+from router.shared.limit import Grant, LimitEntry
 
 AMOUNT, PERIOD, CAP = 100.0, 60.0, 10.0
 START = 1_700_000_000.0
+
+
+def granted(reply: Reply) -> int:
+    [answer] = reply.answers
+    return Grant.read(answer).got
 
 
 class Client:
@@ -23,8 +29,8 @@ class Client:
         return self.again(want, now, **told)
 
     def again(self, want: int, now: float, **told: object) -> int:
-        ask = Ask("a", AMOUNT, PERIOD, CAP, want, **told)  # type: ignore[arg-type]  # of a test
-        return self.allocator.exchange(Message(self.label, self.number, "", (ask,)), now).grants[0].got
+        ask = LimitEntry("a", AMOUNT, PERIOD, CAP, want, **told)  # type: ignore[arg-type]  # of a test
+        return granted(self.allocator.exchange(Message(self.label, self.number, "", (ask,)), now))
 
 
 @given(steps=st.lists(st.tuples(st.floats(0, 20), st.sampled_from("xyz"), st.integers(0, 60)), max_size=60))
@@ -79,10 +85,10 @@ def test_what_the_vendor_says_is_left_holds() -> None:
 
 
 def test_a_limit_that_was_lost_begins_empty() -> None:
-    ask = Ask("a", AMOUNT, PERIOD, CAP, 10)
-    assert Allocator().exchange(Message("x", 1, "", (ask,)), START).grants[0].got == CAP
-    assert Allocator().exchange(Message("x", 1, "of before", (ask,)), START).grants[0].got == 0
-    assert Allocator().exchange(Message("x", 1, "", (ask,), lost=True), START).grants[0].got == 0
+    ask = LimitEntry("a", AMOUNT, PERIOD, CAP, 10)
+    assert granted(Allocator().exchange(Message("x", 1, "", (ask,)), START)) == CAP
+    assert granted(Allocator().exchange(Message("x", 1, "of before", (ask,)), START)) == 0
+    assert granted(Allocator().exchange(Message("x", 1, "", (ask,), lost=True), START)) == 0
 
 
 @settings(max_examples=20)

@@ -9,7 +9,7 @@ import pytest
 from router.config.units import Allowance
 from router.plan.rules import Limits
 from router.shared.allocator import Allocator
-from router.shared.exchange import Grant, Message, Reply
+from router.shared.exchange import Message, Reply
 from router.testing import VirtualTimeLoop, run
 from tests.support.fleet import Fleet, Server, Worker, most_in
 
@@ -278,7 +278,8 @@ def test_without_a_server_from_the_start_it_goes_on_alone() -> None:
     run(story())
 
 
-def test_a_reply_to_something_else_is_none() -> None:
+@pytest.mark.parametrize("answers", [("5 0.0 0.0",) * 7, ("5",), ("five 0.0 0.0",), ()])
+def test_a_reply_to_something_else_is_none(answers: tuple[str, ...]) -> None:
     async def story() -> None:
         server = Server()
         worker = Worker(server, Limits(requests=(Allowance(600, MINUTE),)))
@@ -286,7 +287,7 @@ def test_a_reply_to_something_else_is_none() -> None:
         honest = server.send
 
         async def confused(message: Message) -> Reply:
-            return (await honest(message))._replace(grants=(Grant(5, 0.0, 0.0),) * 7)
+            return (await honest(message))._replace(answers=answers)
 
         server.send = confused  # type: ignore[method-assign]  # the network of this test
         await asyncio.sleep(5)

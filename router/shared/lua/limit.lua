@@ -1,40 +1,12 @@
--- One exchange of one process: what it used of its limits goes in, leases come out. router/shared/allocator.py is the
--- same in Python, and a test holds the two together.
+-- A limit: what was used of it goes in, units to lease come out. router/shared/limit_table.py is the same in Python.
 --
--- KEYS: the epoch, the living processes, the last reply to this one, and one for each limit.
--- ARGV: label, number, the epoch that it knows, whether data was lost within a minute, whether it leaves; then for each
--- limit amount, period, cap, want, charge, left (-1: not said), and pairs of (seconds ago, units) after their number.
+-- KEYS: the limit. ARGV: amount, period, cap, want, charge, left (-1: not said), and pairs of (seconds ago, units) after
+-- their number. Returns units, how far it is used up, and the seconds until there is one unit.
 local SLOTS = 30 -- parts of a period; the running one is counted besides, so that the ring never covers too little
 local FORMAT = '>dd' .. string.rep('f', SLOTS + 1) -- the bucket's arrival time, the newest slot, units in each slot
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-
-local epoch = redis.call('GET', KEYS[1])
-if not epoch then
-  epoch = string.format('%.6f', now)
-  redis.call('SET', KEYS[1], epoch)
-end
-
-local number = ARGV[2] .. ' '
-local last = redis.call('GET', KEYS[3])
-if last and string.sub(last, 1, #number) == number then
-  return string.sub(last, #number + 1)
-end
-
-if ARGV[5] == '1' then
-  redis.call('ZREM', KEYS[2], ARGV[1])
-else
-  redis.call('ZADD', KEYS[2], string.format('%.6f', now), ARGV[1])
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.6f', now - 5))
-redis.call('EXPIRE', KEYS[2], 60)
-local processes = redis.call('ZCARD', KEYS[2])
-local reply = {epoch, processes, string.format('%.4f', math.max(0.1, math.min(1, processes / 10000)))}
-
-local anew = ARGV[3] ~= '' and ARGV[3] ~= epoch -- what this process tells of was lost
-local at = 6
-for index = 4, #KEYS do
+function answers.limit(moment, key, at)
+  local now = moment.now
   local amount, period, cap = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local want, charge, left = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
   local used = tonumber(ARGV[at + 6])
@@ -43,7 +15,7 @@ for index = 4, #KEYS do
   local newest = math.floor(now / length)
 
   local arrival, slot, ring = 0, newest, {}
-  local packed = redis.call('GET', KEYS[index])
+  local packed = redis.call('GET', KEYS[key])
   if packed then
     local fields = {struct.unpack(FORMAT, packed)}
     arrival, slot = fields[1], fields[2]
@@ -52,11 +24,11 @@ for index = 4, #KEYS do
     for gone = slot + 1, math.min(newest, slot + SLOTS + 1) do ring[gone % (SLOTS + 1) + 1] = 0 end
   else
     for place = 1, SLOTS + 1 do ring[place] = 0 end
-    if anew or ARGV[4] == '1' then arrival = now + cap / rate end -- else all that was lost could be had again at once
+    if moment.lost then arrival = now + cap / rate end -- else all that was lost could be had again at once
   end
 
   arrival = math.max(arrival, now)
-  if not anew then
+  if not moment.anew then
     arrival = math.max(arrival + charge / rate, now)
     for pair = 0, used - 1 do
       local its = math.floor((now - tonumber(ARGV[at + 2 * pair])) / length)
@@ -66,7 +38,6 @@ for index = 4, #KEYS do
       end
     end
   end
-  at = at + 2 * used
   if left >= 0 then arrival = math.max(arrival, now + math.max(0, cap - left) / rate) end
   if cap >= amount then arrival = now end -- a rate that is not smoothed: the ring alone says what is left
 
@@ -90,11 +61,7 @@ for index = 4, #KEYS do
   arrival = arrival + got / rate
   local place = newest % (SLOTS + 1) + 1
   ring[place] = ring[place] + got
-  redis.call('SET', KEYS[index], struct.pack(FORMAT, arrival, newest, unpack(ring)), 'EX', math.ceil(2 * period) + 10)
+  redis.call('SET', KEYS[key], struct.pack(FORMAT, arrival, newest, unpack(ring)), 'EX', math.ceil(2 * period) + 10)
   local fill = math.max(0, math.min(1, math.max((sum + got) / amount, 1 - (bucket - got) / cap)))
-  table.insert(reply, string.format('%d %.4f %.6f', got, fill, wait))
+  return string.format('%d %.4f %.6f', got, fill, wait), key + 1, at + 2 * used
 end
-
-local text = table.concat(reply, ' ')
-redis.call('SET', KEYS[3], number .. text, 'EX', 60)
-return text
