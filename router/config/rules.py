@@ -20,10 +20,12 @@ from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
+from router.config.shared_url import LOCAL
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
 MAX_TIERS = 200  # of one chain: a request tries a few
+MAX_TOLD = 9  # names of providers that a message lists
 MAX_WAY = 20  # names of a circle that are told
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NO_PARAMS = ("model", "messages", "tools", "timeout", "native")
@@ -82,12 +84,10 @@ class _Rules:
         shared = self._root.get("shared")
         if shared is None:
             return
-        if find_spec("redis") is None:
+        url = shared.get("url")
+        if (url is None or url.value != LOCAL) and find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
-        share = shared.get("share")
-        if share is not None and "limits" not in (share.value, *(item.value for item in _items(share))):
-            return
         serve = self._root.get("serve")
         clients = _entries(serve and serve.get("keys")).values()
         owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *clients)
@@ -95,10 +95,10 @@ class _Rules:
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
             for owner in owners
         ]
-        if not any(rates):
-            self._unused(
-                shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
-            )
+        share = shared.get("share")
+        if (share is None or share.data() in ("limits", ["limits"])) and not any(rates):
+            text = "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
+            self._unused(shared, text)
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
@@ -229,16 +229,27 @@ class _Rules:
     def _target(self, node: Node, *, routes_too: bool) -> None:
         name = str(node.value)
         provider, slash, model_id = name.partition("/")
+        if re.search(r",\s|\s[0-9.]+%?$", name):
+            text = "this is the name of one model: several are a list, [a, b], or with weights {a: 70, b: 30}"
+            self._error(node, text)
+            return
         if name in self._models or (slash and model_id and provider in self._providers):
             return
         if slash and provider not in self._providers:
-            near = self._spelling.near(provider, self._providers)
+            near = self._spelling.near(provider, self._providers) or self._missing_provider(provider)
             self._error(node, f'no provider is named "{shown(node.value).partition("/")[0]}"{near}')
         elif name in self._routes and not routes_too:
             self._error(node, f'"{shown(node.value)}" is a route; targets are models, routes go in fallbacks')
         else:
-            near = self._spelling.near(name, self._targets)
+            near = self._spelling.near(name, self._targets) or "; a model is written PROVIDER/MODEL" * ("/" not in name)
             self._error(node, f'no model or route is named "{shown(node.value)}"{near}')
+
+    def _missing_provider(self, name: str) -> str:
+        """What to add to a message about a provider that is not there."""
+        if name in self._kinds:
+            return f'; write it under providers: {{{name}: {{kind: {name}, api_key: "${{{name.upper()}_API_KEY}}"}}}}'
+        few = list(self._providers)[:MAX_TOLD]
+        return f"; providers: {', '.join(few)}" if few else ""
 
     def _chains(self) -> None:
         """Circles, and chains without bound; without recursion, since a file may have thousands of routes."""

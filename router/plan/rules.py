@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from router.config.policies import BUILT_IN
+from router.config.shared_url import LOCAL
 from router.config.units import Allowance
 
 
@@ -91,8 +92,18 @@ class SharedRules:
     budgets_away: Literal["share", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
+    shards: int = 1
 
     @property
-    def connection(self) -> tuple[str, str, str | None, tuple[str, ...]]:
+    def is_local(self) -> bool:
+        """Whether the processes of one `signalbox serve` share it, over their parent."""
+        return self.url == LOCAL
+
+    @property
+    def connection(self) -> tuple[str, str, str | None, int]:
         """What a new connection is needed for when it changes."""
-        return self.url, self.app, self.secret, self.share
+        return self.url, self.app, self.secret, self.shards
+
+    def shares(self, *what: str) -> bool:
+        """Say whether any of these is shared."""
+        return not {*what}.isdisjoint(self.share)
