@@ -117,11 +117,8 @@ def _shared(old: Plan, new: Plan) -> Iterator[str]:
         return
     if before.connection != after.connection:
         yield "shared reconnects"
-    changed = [
-        name
-        for name in ("share", "away", "budgets_away", "lease", "timeout")
-        if getattr(before, name) != getattr(after, name)
-    ]
+    names = ("share", "away", "budgets_away", "lease", "timeout")
+    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
     if changed:
         yield f"shared.{', shared.'.join(changed)} changed"
 

@@ -37,7 +37,11 @@ class Joined:
         rng = engine.rng if engine.telemetry.virtual else random.Random()
         self.link = link = Link(exchange, rules, self._report, rng)
         self._limits = SharedLimits(link) if rules.shares("limits") else None
-        self._budgets = SharedBudgets(link, engine.spending, engine.wall_clock) if rules.shares("budgets") else None
+        self._budgets = (
+            SharedBudgets(link, engine.spending, engine.wall_clock)
+            if rules.shares("budgets") and not rules.is_local
+            else None
+        )
         self._news = News(link, _Calls(engine.telemetry).are_made)
         self._names = Names(link.name)
         states = engine.states
