@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
-    from router.shared.link import Exchange
+    from router.shared.link import Exchange, Link, Party
+    from router.shared.news import News
     from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
 
@@ -55,6 +57,7 @@ class Parts:
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
+        self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
 
@@ -101,6 +104,7 @@ class Parts:
         """Start the watcher and the monitor's socket on a new loop: they belong to one."""
         if self.engine.closed:
             return
+        self._subject = weakref.ref(subject)
         if self._watch and self.follower is not None:
             self.follower.follow()
         if self._sharing is not None:
@@ -121,8 +125,16 @@ class Parts:
                 return
             from router.shared.sharing import Sharing  # here: only those who share need it
 
-            self._sharing = Sharing(self.engine, self._exchange)
+            self._sharing = Sharing(self.engine, self._exchange, parties=self._parties)
             self._sharing.adopt(plan)
+
+    def _parties(self, link: Link, news: News) -> Iterator[Party]:
+        """Make what the monitor shares over a link."""
+        subject = None if self._subject is None else self._subject()
+        if link.rules.shares("fleet") and not link.rules.is_local and subject is not None:
+            from router.monitor.fleet.publisher import Publisher  # here: only those who share it need it
+
+            yield Publisher(link, subject, news)
 
     async def enter(self) -> None:
         """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""

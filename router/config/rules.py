@@ -88,6 +88,8 @@ class _Rules:
         if (url is None or url.value != LOCAL) and find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
+        share = shared.get("share")
+        self._fleet(shared, [] if share is None else [item.value for item in _items(share) or [share]])
         serve = self._root.get("serve")
         clients = _entries(serve and serve.get("keys")).values()
         owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *clients)
@@ -95,10 +97,20 @@ class _Rules:
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
             for owner in owners
         ]
-        share = shared.get("share")
         if (share is None or share.data() in ("limits", ["limits"])) and not any(rates):
             text = "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
             self._unused(shared, text)
+
+    def _fleet(self, shared: Node, words: list[Any]) -> None:
+        share, url = shared.get("share"), shared.get("url")
+        if "fleet" not in words or share is None:
+            if (commands := shared.get("commands")) is not None:
+                self._unused(commands, "it has no effect: commands come by way of the fleet (share: [limits, fleet])")
+        elif url is not None and url.value == LOCAL:
+            self._unused(share, "fleet has no effect over local: `signalbox dash` watches the workers anyhow")
+        elif shared.get("secret") is None:
+            text = "what processes tell of themselves is sealed with a secret, and there is none: add secret: "
+            self._error(share, text + "${SB_SHARED_SECRET} beside it, the same for all processes", at=share.key_at)
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS

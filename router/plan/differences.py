@@ -117,7 +117,7 @@ def _shared(old: Plan, new: Plan) -> Iterator[str]:
         return
     if before.connection != after.connection:
         yield "shared reconnects"
-    names = ("share", "away", "budgets_away", "lease", "timeout")
+    names = ("share", "away", "budgets_away", "lease", "timeout", "host", "commands")
     changed = [name for name in names if getattr(before, name) != getattr(after, name)]
     if changed:
         yield f"shared.{', shared.'.join(changed)} changed"
