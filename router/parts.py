@@ -177,9 +177,9 @@ class Parts:
             monitor.cancel()
             await asyncio.wait([monitor])
         await self.engine.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()  # first: what it adds up is told to others then
         if self._sharing is not None:
             await self._sharing.aclose()
         if self._cached is not None:
             await self._cached.aclose()
-        if self._ledger is not None:
-            await self._ledger.aclose()

@@ -51,7 +51,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
         _show_policy(chain, policy, plan, loaded)
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
-        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}")
+        whose = ", of all machines" if plan.is_shared(budget) else ""
+        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}{whose}")
 
 
 def tier_line(tier: Tier) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.shared.budget_table import BudgetTable
 from router.shared.exchange import Message, Reply
 from router.shared.limit_table import LimitTable
 from router.shared.news_table import NewsTable
@@ -24,6 +25,7 @@ class Allocator:
         self._replies: dict[str, tuple[int, Reply, float]] = {}
         news = NewsTable()
         self._tables: dict[str, Table[Any]] = {
+            "budget": BudgetTable(),
             "limit": LimitTable(),
             "news": news,
             "outage": OutageTable(news),
