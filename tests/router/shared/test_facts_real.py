@@ -123,10 +123,14 @@ asyncio.run(main())
 """
 
 
+def started(program: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+
+
 async def test_the_places_of_a_killed_process_come_free(server: RedisServer) -> None:
     text = FILE.format(url=server.url, share="limits") + "defaults: {retry: {max_wait: 5s}}\n"
     program = PROGRAM.replace("FILE", text)
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    process = started(program)
     assert process.stdout is not None
     try:
         line = await asyncio.to_thread(process.stdout.readline)
