@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 from providers import forks
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
-from router.cache.store import CacheStats
+from router.cache.stats import CacheStats
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
 from router.errors import ONE_A_PROCESS, RouterClosed

@@ -85,13 +85,28 @@ class _Rules:
         if find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
-        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values())
-        rates = [
-            owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
-            for owner in owners
-        ]
-        if not any(rates):
+        words = _words(shared.get("share")) or ["limits"]
+        if "limits" in words and not self._any_owner("limits", "requests", "tokens") and "cache" not in words:
             self._unused(shared, "nothing is shared: neither a provider nor a model has limits of requests or tokens")
+        self._shared_answers(shared, words)
+
+    def _shared_answers(self, shared: Node, words: list[str]) -> None:
+        if "cache" not in words:
+            if (flight := shared.get("single_flight")) is not None:
+                self._unused(flight, "it has no effect: answers are not shared (share: [limits, cache])")
+            return
+        share = shared.get("share")
+        if shared.get("secret") is None and share is not None:
+            text = "shared answers are sealed with a secret, and there is none: add secret: ${SB_SHARED_SECRET}"
+            self._error(share, f"{text} beside it, the same for all processes", at=share.key_at)
+        if share is not None and not self._any_owner("cache", "ttl"):
+            self._unused(share, "no answers are shared: no route keeps any (cache: {ttl: 1h})")
+
+    def _any_owner(self, policy: str, *names: str) -> bool:
+        """Say whether a policy says something of this anywhere in the file."""
+        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *self._routes.values())
+        found = [owner and owner.get(policy) for owner in owners]
+        return any(each and any(each.get(name) for name in names) for each in found)
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
@@ -313,6 +328,13 @@ def _short(names: list[str]) -> list[str]:
 
 def _items(node: Node | None) -> list[Node]:
     return node.value if node is not None and isinstance(node.value, list) else []
+
+
+def _words(node: Node | None) -> list[str]:
+    """What a list of words holds, or a word alone."""
+    if node is None:
+        return []
+    return [str(node.value)] if isinstance(node.value, str) else [str(item.value) for item in _items(node)]
 
 
 def _weight(node: Node | None) -> float:

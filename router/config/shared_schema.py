@@ -12,9 +12,10 @@ from router.config.interpolate import shown
 from router.config.sections import Section, key
 from router.config.values import Duration, Secret, Text
 
-Shareable: TypeAlias = Literal["limits"]
+Shareable: TypeAlias = Literal["limits", "cache"]
 
-_SHAREABLE = ("limits",)
+_SHAREABLE = ("limits", "cache")
+_DEFAULT = ("limits",)
 _FORM = "this must be redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/of/the/socket"
 _SCHEMES = {"redis": "hostname", "rediss": "hostname", "unix": "path"}
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
@@ -44,6 +45,12 @@ def _share(value: Any) -> Any:
     return words
 
 
+def _switch(value: Any) -> Any:
+    if value not in ("on", "off", True, False):
+        raise ValueError("this must be on or off")
+    return value in ("on", True)
+
+
 def _at_most(longest: float) -> AfterValidator:
     def check(seconds: float) -> float:
         if seconds > longest:
@@ -60,6 +67,7 @@ SharedUrl = Annotated[
         {"type": "string", "examples": ["redis://localhost:6379/0", "rediss://cache.example", "${REDIS_URL}"]}
     ),
 ]
+Switch = Annotated[bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["on", "off", True, False]})]
 Shares = Annotated[
     tuple[Shareable, ...],
     BeforeValidator(_share),
@@ -73,10 +81,13 @@ class SharedConfig(Section):
 
     url: SharedUrl = Field(description="The server: redis://, rediss:// or unix://, best as ${REDIS_URL}.")
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
-    secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
-    share: Shares = key("What is shared: limits.", _SHAREABLE)
+    secret: Secret | None = key(
+        "Hides what the names in the server's keys are made of, and seals shared answers; the same for all processes."
+    )
+    share: Shares = key("What is shared: limits; cache (the answers of routes with `cache`, needs `secret`).", _DEFAULT)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )
     lease: Annotated[Duration, _at_most(_LONGEST_LEASE)] = key("How long what a process has leased is its own.", 2.0)
     timeout: Annotated[Duration, _at_most(_LONGEST_TIMEOUT)] = key("How long the server may take for a reply.", 0.25)
+    single_flight: Switch = key("Whether identical requests wait for one answer on all machines: on, off.", False)

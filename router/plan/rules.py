@@ -86,11 +86,18 @@ class SharedRules:
     url: str
     app: str
     secret: str | None = None
+    share: tuple[str, ...] = ("limits",)
     away: Literal["share", "local", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
+    single_flight: bool = False
 
     @property
     def connection(self) -> tuple[str, str, str | None]:
         """What a new connection is needed for when it changes."""
         return self.url, self.app, self.secret
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether anything is shared that is exchanged; answers are not."""
+        return set(self.share) != {"cache"}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
+from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from router.shared.exchange import Message, Reply, read_reply
 
@@ -77,3 +80,59 @@ class RedisExchange:
             with suppress(Exception):
                 async with asyncio.timeout(self._timeout):
                     await client.aclose()
+
+
+class RedisStore:
+    """The connection of shared answers: commands as they are, by the client's connection and without the client, which
+    would cost more than all the rest. The first command opens it; whatever fails closes it.
+
+    Args:
+        url: redis://, rediss:// or unix://.
+        timeout: seconds for connecting.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._connection: AbstractConnection | None = None
+
+    async def send(self, commands: Sequence[tuple[str | bytes, ...]]) -> list[Any]:
+        """Return the reply to each command, the error where the server refuses one.
+
+        Raises:
+            redis.RedisError, OSError: there are none.
+        """
+        try:
+            connection = self._connection
+            if connection is None:
+                connection = self._connection = self._make()
+                await connection.connect()  # type: ignore[no-untyped-call]  # the client has no types here
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            return [await self._reply(connection) for _ in commands]
+        except BaseException:
+            await self.aclose()
+            raise
+
+    @staticmethod
+    async def _reply(connection: AbstractConnection) -> Any:
+        try:
+            return await connection.read_response()
+        except NoPermissionError as error:
+            return NoPermissionError(f"{error}{_COMMANDS}")
+        except ResponseError as error:
+            return error
+
+    def _make(self) -> AbstractConnection:
+        pool = ConnectionPool.from_url(
+            self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=self._timeout, client_name="signalbox"
+        )
+        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # nor here
+        return connection
+
+    async def aclose(self) -> None:
+        """Close the connection; the next command opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                async with asyncio.timeout(self._timeout):
+                    await connection.disconnect(nowait=True)

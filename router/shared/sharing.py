@@ -12,6 +12,7 @@ from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
+from router.shared.answering import Answering
 from router.shared.exchange import Message
 from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, reason
@@ -32,10 +33,12 @@ class Sharing:
         self._limits: SharedLimits | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        self.answering = Answering(engine, lambda: self._link is not None and self._link.away)
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
-        rules, link = plan.shared, self._link
+        self.answering.adopt(plan.shared)
+        link, rules = self._link, plan.shared if plan.shared is not None and plan.shared.exchanges else None
         if link is not None and rules is not None and rules.connection == link.rules.connection:
             link.rules = rules
             return
@@ -55,11 +58,14 @@ class Sharing:
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
-        """Wait for the first reply, as long as one may take: then it is known how many share."""
-        if self._link is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._link.rules.timeout):
+        """Wait for the first replies, as long as one may take: then it is known how many share."""
+        rules = self._engine.plan.shared
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.0 if rules is None else rules.timeout):
+                if self._link is not None:
                     await self._link.heard.wait()
+                if self.answering.answers is not None:
+                    await self.answering.answers.ready()
 
     def _join(self, rules: SharedRules) -> None:
         telemetry = self._engine.telemetry
@@ -74,7 +80,8 @@ class Sharing:
         end_with(self, self._task)
 
     async def aclose(self) -> None:
-        """Give all back, and close the connection."""
+        """Give all back, and close the connections."""
+        await self.answering.aclose()
         if self._link is not None:
             await _leave(self._link, self._task)
             self._link = self._task = None
