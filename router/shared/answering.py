@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable
 
 from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.rules import SharedRules
-from router.shared.answers import Answers, News, Store
+from router.shared.answers import Answers, Command, News, Store
+from router.shared.link import reason
+from router.shared.names import Names
 from router.telemetry.events import shared_answers_changed
 
 
@@ -75,6 +78,32 @@ async def _leave(answers: Answers, task: asyncio.Task[None] | None) -> None:
     await answers.leave()
     task.cancel()
     await asyncio.wait([task])
+
+
+async def attempt(rules: SharedRules) -> str:
+    """Send each kind of command once, without a trace; returns why one can't be, "" when all can."""
+    store, names = connect(rules), Names(rules.app, rules.secret or "")
+    key = names.flight(secrets.token_urlsafe(9))
+    first: list[Command] = [
+        ("PING",),
+        ("SET", key, "", "NX", "PX", "1000"),
+        ("MGET", names.last_key, key),
+        ("GET", names.last_key),
+        ("DEL", key),
+        ("HGETALL", names.scopes_key),
+    ]
+    last: list[Command] = [("HSET", key, "a", "b"), ("DEL", key)]  # once it is known that it can be deleted
+    try:
+        async with asyncio.timeout(rules.timeout):
+            for commands in (first, last):
+                for reply in await store.send(commands):
+                    if isinstance(reply, Exception):
+                        return str(reply)
+    except Exception as error:  # whatever it is, it is told
+        return reason(error, rules)
+    finally:
+        await store.aclose()
+    return ""
 
 
 def connect(rules: SharedRules) -> Store:

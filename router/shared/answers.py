@@ -100,7 +100,7 @@ class Answers:
         self._pace = Pace()
         self._heard = asyncio.Event()  # the first reply, or that there is none
         self._awake = asyncio.Event()
-        self._probing = False
+        self._probing = self._ended = False
         self._batch: _Batch | None = None
         self._under_way: _Batch | None = None
         self._queue: deque[_Queued] = deque()
@@ -196,14 +196,15 @@ class Answers:
 
     async def run(self) -> None:
         """Ask the server, until cancelled; the connection ends with it."""
-        self._probing = True
+        self._probing, task = True, asyncio.current_task()
         try:
-            while True:
+            while task is None or not task.cancelling():  # a client may make another error of it
                 if not (self._probing or self._batch or self._queue):
                     self._awake.clear()
                     await self._awake.wait()
                 await self._once()
         finally:
+            self._ended = True
             self._drop(asyncio.CancelledError())
             self._heard.set()
             await self._store.aclose()
@@ -289,7 +290,7 @@ class Answers:
 
     def _open(self) -> bool:
         """Say whether the server is asked; now and then one that is away is tried, and nobody waits for that."""
-        if not self._heard.is_set() or self._link_away():
+        if not self._heard.is_set() or self._ended or self._link_away():
             return False
         if self._pace.away_since is None:
             return True

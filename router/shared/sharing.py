@@ -12,7 +12,7 @@ from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
-from router.shared.answering import Answering
+from router.shared import answering
 from router.shared.exchange import Message
 from router.shared.limits import SharedLimits
 from router.shared.link import Exchange, Link, reason
@@ -33,7 +33,7 @@ class Sharing:
         self._limits: SharedLimits | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
-        self.answering = Answering(engine, lambda: self._link is not None and self._link.away)
+        self.answering = answering.Answering(engine, lambda: self._link is not None and self._link.away)
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
@@ -55,6 +55,7 @@ class Sharing:
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
         self._link = self._limits = self._task = None
+        self.answering.start(self._engine.plan.shared)
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
@@ -98,7 +99,12 @@ async def _leave(link: Link, task: asyncio.Task[None] | None) -> None:
 
 
 async def attempt(rules: SharedRules) -> str:
-    """Make one exchange that changes nothing; returns why there is no reply, "" when there is one."""
+    """Do once what the file shares, without a trace; returns why that can't be, "" when it can."""
+    problem = await _exchange_once(rules) if rules.exchanges else ""
+    return problem or (await answering.attempt(rules) if "cache" in rules.share else "")
+
+
+async def _exchange_once(rules: SharedRules) -> str:
     exchange = connect(rules)
     try:
         async with asyncio.timeout(rules.timeout):

@@ -1,0 +1,350 @@
+"""Answers that routers share over a real server: who gets them, who does not, and what lies there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from providers import FakeProvider
+from providers.fake import Reply
+from providers.types import CompletionResponse
+from router import RouteExhausted, Router
+from router.errors import CacheUnavailable
+from tests.support.redis_server import RedisServer, needs_redis
+
+pytestmark = needs_redis
+
+KEY, SECRET, PROMPT = "sk-planted-0123456789", "planted-secret", "planted-prompt"
+FILE = """
+providers: {{a: {{kind: fake, api_key: {key}, base_url: https://planted.example/v1}}}}
+routes:
+  planted-route: {{targets: [a/planted-model], cache: {{ttl: 1h, max_entry: 2KB{cache}}}}}
+  other: {{targets: [a/planted-model], cache: {{ttl: 1h}}}}
+shared: {{url: "{url}", app: shop, share: [cache], secret: {secret}, timeout: 2s{shared}}}
+{more}
+"""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lookup is late, however busy this machine is; `test_answers_trouble` is about those that are."""
+    monkeypatch.setattr("router.shared.answers.PATIENCE", 30.0)
+
+
+def file(
+    url: str, *, secret: str = SECRET, cache: str = "", shared: str = "", more: str = "cache: {path: memory}"
+) -> str:
+    return FILE.format(key=KEY, url=url, secret=secret, cache=cache, shared=shared, more=more)
+
+
+class Shop:
+    """A router of one process, and its vendor."""
+
+    def __init__(self, text: str, answer: str = "answer") -> None:
+        self.fake = FakeProvider.scripted(Reply(answer), name="a")
+        self.router = Router.from_text(text, env={}, providers={"a": self.fake})
+
+    @property
+    def calls(self) -> int:
+        return len(self.fake.requests)
+
+    async def ask(
+        self, prompt: str = PROMPT, *, route: str = "planted-route", namespace: str | None = None, stream: bool = False
+    ) -> CompletionResponse:
+        if not stream:
+            return await self.router.complete(route, prompt, namespace=namespace)
+        async with self.router.stream(route, prompt, namespace=namespace) as answer:
+            async for _ in answer:
+                pass
+        return answer.response
+
+    async def store(self, prompt: str = PROMPT, *, route: str = "planted-route", namespace: str | None = None) -> None:
+        await self.ask(prompt, route=route, namespace=namespace)
+        await self.router.cache.written()
+
+    async def level(self, prompt: str = PROMPT, *, route: str = "planted-route", namespace: str | None = None) -> str:
+        """Who has the answer, but for memory; "" when nobody does."""
+        self.router.cache.forget_memory()
+        return await self.held(prompt, route=route, namespace=namespace)
+
+    async def held(self, prompt: str = PROMPT, *, route: str = "planted-route", namespace: str | None = None) -> str:
+        """Who has the answer; "" when nobody does."""
+        try:
+            reply = await self.router.complete(route, prompt, namespace=namespace, cache="only")
+        except RouteExhausted:
+            return ""
+        return reply.trace.cache_level
+
+
+@asynccontextmanager
+async def shops(*texts: str) -> AsyncIterator[list[Shop]]:
+    found = [Shop(text, f"answer of {number}") for number, text in enumerate(texts)]
+    try:
+        for shop in found:
+            await shop.router.__aenter__()
+        yield found
+    finally:
+        for shop in found:
+            await shop.router.aclose()
+
+
+def raw(server: RedisServer) -> Redis:
+    return Redis(port=server.port)
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("stored", [False, True], ids=["plain", "stream"])
+async def test_what_one_has_paid_for_the_other_gets(server: RedisServer, stored: bool, asked: bool) -> None:
+    async with shops(file(server.url), file(server.url)) as (one, two):
+        first = await one.ask(stream=stored)
+        await one.router.cache.written()
+        second = await two.ask(stream=asked)
+        assert (second.text, second.cached, second.usage, second.cost) == (first.text, True, first.usage, first.cost)
+        assert (second.trace.cache, second.trace.cache_level) == ("hit", "shared")
+        third = await two.ask(stream=asked)
+        assert (third.trace.cache, third.trace.cache_level) == ("hit", "memory")
+        assert two.calls == 0
+        stats, figures = two.router.cache.stats, two.router.snapshot().cache
+        assert (stats.hits, stats.from_shared, figures.from_shared) == (2, 1, 1)
+
+
+async def test_an_answer_that_a_router_stores_at_its_end_is_shared(server: RedisServer) -> None:
+    async with shops(file(server.url)) as (one,):
+        await one.ask()
+    async with shops(file(server.url)) as (two,):
+        assert (await two.ask()).text == "answer of 0"
+
+
+async def test_it_ends_with_its_route_s_time(server: RedisServer) -> None:
+    texts = [file(server.url, cache=more) for more in ("", ", stale_if_error: 1h", ", stale_if_error: true")]
+    lasts = []
+    for text in texts:
+        async with shops(text) as (shop,):
+            await shop.store(f"prompt {len(lasts)}")
+            with raw(server) as client:
+                (name,) = client.keys("*:c:*")
+                lasts.append(client.ttl(name))
+                client.flushall()
+    assert 3590 < lasts[0] <= 3600
+    assert 7190 < lasts[1] <= 7200
+    assert lasts[2] > 3000 * 86_400
+
+
+async def test_what_no_cache_keeps_is_not_shared(server: RedisServer) -> None:
+    async with shops(file(server.url)) as (shop,):
+        for answer in ("", " \n", "x" * 4000):
+            shop.fake.script = [Reply(answer)]
+            await shop.store(f"for {len(answer)}")
+        with raw(server) as client:
+            assert client.keys("*:c:*") == []
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "moved", "foreign", "empty"])
+async def test_what_was_tampered_with_is_a_miss_is_told_and_is_deleted(server: RedisServer, harm: str) -> None:
+    async with shops(file(server.url), file(server.url)) as (one, two):
+        await one.store()
+        await one.store("another")
+        with raw(server) as client:
+            names = client.keys("*:c:*")
+            values = {name: client.get(name) for name in names}
+            for name in names:
+                value = values[name]
+                other = next(values[each] for each in names if each != name)
+                harmed = {
+                    "cut": value[:-1],
+                    "changed": value.replace(b"answer of 0", b"answer of 9"),
+                    "moved": other,
+                    "foreign": b"signalbox answer 1\n{}",
+                    "empty": b"",
+                }[harm]
+                assert harmed != value
+                client.set(name, harmed)
+            assert (await two.ask()).text == "answer of 1"
+            await two.router.cache.written()
+            assert len(client.keys("*:c:*")) == 2, "one was deleted, and stored anew"
+            assert client.ttl(names[0]) > 0 or client.ttl(names[1]) > 0
+        events = [event for event in two.router.telemetry.events if event.kind == "shared"]
+        assert [event.fields["state"] for event in events] == ["forged"]
+        assert two.calls == 1
+
+
+@pytest.mark.parametrize("more", [{"secret": "another"}, {"shared": ", app: other"}])
+async def test_those_of_another_secret_or_app_share_nothing(server: RedisServer, more: dict[str, str]) -> None:
+    text = file(server.url, **more).replace("app: shop, ", "", 1 if "shared" in more else 0)
+    async with shops(file(server.url), text) as (one, two):
+        await one.store()
+        assert await two.level() == ""
+        assert await one.level() == "shared"
+        assert not [event for event in two.router.telemetry.events if event.kind == "shared"]
+
+
+async def test_namespaces_are_kept_apart(server: RedisServer) -> None:
+    async with shops(file(server.url), file(server.url)) as (one, two):
+        await one.store(namespace="x")
+        assert await two.level(namespace="y") == ""
+        assert await two.level() == ""
+        assert await two.level(namespace="x") == "shared"
+
+
+ASKED = [("planted-route", None), ("planted-route", "x"), ("planted-route", "y"), ("other", None), ("other", "x")]
+SCOPES: dict[str, tuple[dict[str, str], list[int]]] = {
+    "all": ({}, []),
+    "a route": ({"route": "other"}, [0, 1, 2]),
+    "a namespace": ({"namespace": "x"}, [0, 2, 3]),
+    "a namespace of a route": ({"route": "other", "namespace": "x"}, [0, 1, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_what_one_clears_nobody_finds_and_all_else_stays(
+    server: RedisServer, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, stay = SCOPES[scope]
+    wanted = ["shared" if place in stay else "" for place in range(len(ASKED))]
+    async with shops(*[file(server.url)] * 3) as (one, two, three):
+        for route, namespace in ASKED:
+            await one.store(route=route, namespace=namespace)
+            assert await two.level(route=route, namespace=namespace) == "shared"
+        await one.router.cache.clear(**what)  # type: ignore[arg-type]  # the names are those of the arguments
+        for shop in (three, two, one):  # who has never looked, who has, and who has cleared
+            found = [await shop.level(route=route, namespace=namespace) for route, namespace in ASKED]
+            assert found == wanted
+        for route, namespace in ASKED:
+            await two.store(route=route, namespace=namespace)
+        assert [await one.level(route=route, namespace=namespace) for route, namespace in ASKED] == ["shared"] * 5
+
+
+async def test_what_one_clears_leaves_the_memory_of_others_and_nothing_else_does(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.cache.store.LOOK_EVERY", 0.0)
+    async with shops(file(server.url), file(server.url)) as (one, two):
+        for shop in (one, two):
+            await shop.store(namespace="x")
+            await shop.store(namespace="y")
+        await one.router.cache.clear(namespace="x")
+        while await two.held(namespace="x"):
+            await two.router.cache.written()
+        assert await two.held(namespace="y") == "memory"
+        await one.store(namespace="x")
+        for _ in range(3):
+            assert await one.held(namespace="x") == "memory", "a clearing of its own is no news"
+            await one.router.cache.written()
+
+
+async def test_the_folder_of_a_machine_that_was_off_follows_too(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("router.cache.store.LOOK_EVERY", 0.0)
+    text = file(server.url, more=f"cache: {{path: '{tmp_path}/a'}}")
+    async with shops(text) as (one,):
+        await one.store(namespace="x")
+        await one.store(namespace="y")
+    async with shops(file(server.url)) as (other,):
+        await other.router.cache.clear(namespace="x")
+    async with shops(text) as (again,):
+        while await again.level(namespace="x"):
+            await again.router.cache.written()
+        assert await again.level(namespace="y") == "disk"
+        await again.store(namespace="x")
+    async with shops(text) as (again,):
+        for _ in range(3):
+            assert await again.level(namespace="x") == "disk", "what was cleared before is no news"
+            await again.router.cache.written()
+
+
+async def test_the_folder_takes_what_came_from_the_server(server: RedisServer, tmp_path: Path) -> None:
+    text = file(server.url, more=f"cache: {{path: '{tmp_path}/a'}}")
+    async with shops(file(server.url), text) as (one, two):
+        await one.store()
+        assert await two.level() == "shared"
+        await two.router.cache.written()
+        assert await two.level() == "disk"
+
+
+async def test_without_a_folder_in_the_file_there_is_none(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SIGNALBOX_CACHE_DIR", raising=False)
+    async with shops(file(server.url, more="")) as (one,):
+        assert one.router.cache.place[0] is None
+
+
+async def test_nothing_in_the_names_tells_what_was_asked(server: RedisServer) -> None:
+    async with shops(file(server.url, shared=", single_flight: on")) as (one,):
+        await one.store(namespace="planted-tenant")
+        await one.router.cache.clear(route="planted-route", namespace="planted-tenant")
+        await one.store(namespace="planted-tenant")
+        await one.ask(stream=True)
+    seen = set()
+    with raw(server) as client:
+        for name in client.keys("*"):
+            seen.add(name)
+            kind = client.type(name)
+            if kind == b"hash":
+                seen |= {item for pair in client.hgetall(name).items() for item in pair}
+            elif b":c:" in name:
+                value = client.get(name)
+                assert SECRET.encode() not in value
+                assert KEY.encode() not in value
+            else:
+                seen.add(client.get(name))
+    whole = b" ".join(seen)
+    assert b":c:" in whole
+    assert b":cg" in whole
+    for word in (KEY, SECRET, PROMPT, "planted", "route", "tenant", "model", "https", "answer"):
+        assert word.encode() not in whole
+
+
+async def test_answers_come_and_go_with_the_file(server: RedisServer, tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(file(server.url))
+    async with shops(file(server.url)) as (other,), Router.from_yaml(path, env={}, watch=False) as router:
+        await other.store()
+
+        async def level() -> str:
+            router.cache.forget_memory()
+            try:
+                return (await router.complete("planted-route", PROMPT, cache="only")).trace.cache_level
+            except RouteExhausted:
+                return ""
+
+        assert await level() == "shared"
+        for text, wanted, change in (
+            (file(server.url, secret="another"), "", "shared reconnects"),
+            (file(server.url, shared=", single_flight: on"), "shared", "shared"),
+            (file(server.url).replace("share: [cache]", "share: [limits]"), "", "shared.share"),
+            (file(server.url).replace("[cache]", "[limits, cache]"), "shared", "shared.share"),
+            (file(server.url).split("shared: ")[0] + "cache: {path: memory}", "", "shared"),
+        ):
+            path.write_text(text)
+            changes = (await router.reload()).changes
+            assert any(each.startswith(change) for each in changes), changes
+            if wanted:
+                await router.__aenter__()
+            assert await level() == wanted
+
+
+def test_on_a_loop_after_another(server: RedisServer) -> None:
+    shop = Shop(file(server.url))
+
+    async def story() -> str:
+        async with Router.from_text(file(server.url), env={}, providers={"a": shop.fake}) as other:
+            await other.complete("planted-route", PROMPT)
+        await shop.router.__aenter__()
+        return await shop.level()
+
+    assert [asyncio.run(story()) for _ in range(3)] == ["shared"] * 3
+    asyncio.run(shop.router.aclose())
+
+
+async def test_a_clearing_that_the_server_does_not_confirm_is_told(server: RedisServer) -> None:
+    async with shops(file(server.url)) as (one,):
+        await one.store()
+        server.kill()
+        with pytest.raises(CacheUnavailable, match="server does not answer"):
+            await one.router.cache.clear()
+        assert await one.level() == "", "but memory has forgotten"
