@@ -1,4 +1,4 @@
-"""Shared answers while their server is slow, frozen, killed, empty or full: no request waits for long, soon none at all."""
+"""Shared answers while their server is slow, frozen, killed, empty or full: no request waits for long, soon none."""
 
 from __future__ import annotations
 

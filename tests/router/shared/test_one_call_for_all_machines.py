@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from random import Random
+from typing import Any, cast
 
 import pytest
 
-from providers import ErrorCode
-from providers.fake import Fail, Hang, Reply
+from providers import ErrorCode, FakeProvider, ProviderSettings
+from providers.fake import Fail, Hang, Reply, Step
+from providers.types import CompletionRequest
 from router import RouteExhausted
+from router.cache.shared_level import SharedAnswers
+from router.cache.store import ResponseCache
+from router.cache.turns import Turns
+from router.config import load_text
+from router.engine.engine import Engine
+from router.engine.request import build_request
+from router.plan.compile import compile_plan
+from router.testing import run
 from tests.router.shared.test_answers import Shop, file, raw, shops
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.waiting import until
@@ -31,6 +43,11 @@ def together(server: RedisServer, count: int, shared: str = ON) -> list[str]:
 
 def calls(found: list[Shop]) -> int:
     return sum(shop.calls for shop in found)
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 @pytest.mark.parametrize("size", [10, 500_000], ids=["small", "large"])
@@ -95,7 +112,7 @@ async def test_whose_maker_was_killed_the_next_one_goes_on_when_its_right_ends(s
             assert 0 < client.pttl(name) <= 10_000
             client.delete(name)  # as it ends by itself, 10 s after its maker has renewed it last
         assert (await waiting).text == "answer of 1"
-        making.cancel()
+        await ended(making)
 
 
 async def test_nobody_waits_longer_than_the_route_usually_takes(server: RedisServer) -> None:
@@ -108,21 +125,39 @@ async def test_nobody_waits_longer_than_the_route_usually_takes(server: RedisSer
         assert (await two.ask()).text == "answer of 1"
         with raw(server) as client:
             assert client.keys("*:f:*"), "the maker goes on"
-        making.cancel()
+        await ended(making)
 
 
-async def test_a_request_s_own_time_bounds_the_wait(server: RedisServer) -> None:
-    async with shops(*together(server, 2)) as (one, two):
-        one.fake.script = [Hang()]
-        making = asyncio.create_task(one.ask())
-        await until(lambda: one.calls)
-        two.fake.script = [Hang()]
-        with pytest.raises(RouteExhausted):
-            await two.router.complete("planted-route", "planted-prompt", timeout={"total": 1.0})
-        assert two.calls == 1
-        timeouts = two.fake.requests[0].timeout or {}
-        assert timeouts["total"] <= 0.5  # type: ignore[operator]  # it is no "off"
-        making.cancel()
+class Busy:
+    """Shared answers where another machine makes every call, and never comes to its end."""
+
+    async def turn(self, text: str, most: float, read: object) -> None:
+        await asyncio.sleep(most)
+
+
+@pytest.mark.parametrize(("total", "waits"), [("8s", 4.0), ("1h", 10.0), ("off", 10.0)])
+def test_waiting_is_bounded_and_is_part_of_the_request_s_time(total: str, waits: float) -> None:
+    text = file("redis://nowhere").replace("cache: {ttl", f"timeout: {{total: {total}}}, cache: {{ttl", 1)
+    called: list[float] = []
+
+    def answer(_: CompletionRequest) -> Step:
+        called.append(asyncio.get_running_loop().time())
+        return Hang() if total == "8s" else Reply("answer")
+
+    fake = FakeProvider(ProviderSettings(name="a", kind="fake", options={"script": answer}))
+    engine = Engine(compile_plan(load_text(text, env={})), rng=Random(0), providers={"a": fake})
+
+    async def story() -> float:
+        clock = engine.enter_loop().time
+        began = clock()
+        chain, request, trace = engine.begin("planted-route", build_request, "planted-route", "hi", {})
+        turns = Turns(engine, ResponseCache(None, 0, clock))
+        with suppress(RouteExhausted):
+            await turns.complete(cast(SharedAnswers, Busy()), "key", chain, request, trace)
+        assert called == pytest.approx([began + waits])
+        return clock() - began
+
+    assert run(story()) == pytest.approx(8.0 if total == "8s" else waits)
 
 
 async def test_streams_and_who_wants_it_anew_wait_for_nobody(server: RedisServer) -> None:
@@ -133,7 +168,7 @@ async def test_streams_and_who_wants_it_anew_wait_for_nobody(server: RedisServer
         assert (await two.ask(stream=True)).text == "answer of 1"
         assert (await two.router.complete("planted-route", "planted-prompt", cache="refresh")).text == "answer of 1"
         assert two.calls == 2
-        making.cancel()
+        await ended(making)
 
 
 async def test_without_a_server_each_machine_makes_its_own(server: RedisServer) -> None:
