@@ -19,7 +19,7 @@ from router.cache.codec import BadEntry, Entry, decode, encode
 from router.cache.key import cache_key, is_within
 from router.cache.memory import MOST_BYTES, Memory
 from router.cache.shared_level import Clearings, Level, SharedAnswers
-from router.cache.stats import CacheStats
+from router.cache.stats import CacheStats, Stored
 from router.cache.worth import is_by_fallback, why_not_stored
 from router.config.units import format_duration
 from router.errors import ONE_A_PROCESS, CacheUnavailable
@@ -36,16 +36,6 @@ _MEMORY: Level = "memory"
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
 COUNT_EVERY = 5.0  # seconds between two counts of what is on disk, while somebody watches
 LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
-
-
-class Stored(NamedTuple):
-    """An answer that is stored, and fresh until it is older than it `lasts`; seconds. `by_fallback`: a fallback made
-    it, because a target before it failed.
-    """
-
-    age: float
-    lasts: float
-    by_fallback: bool
 
 
 class Held(NamedTuple):
@@ -205,9 +195,9 @@ class ResponseCache:
         if self._folder is not None:
             entry, level = self._newest(text, await self._from_disk(text), "disk")
         if (shared := self._shared()) is not None and not self.is_fresh(entry, rules):
-            data = await shared.get(text)
-            if data is not None:
-                entry, level = self._newest(text, self._taken(text, data, rules), "shared")
+            found, where = self._taken(text, await shared.get(text), rules)
+            if found is not None and (entry is None or found.at > entry.at):
+                entry, level = found, where
         if self.is_fresh(entry, rules):
             return Held(entry, entry, level)
         is_spare = entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback) + rules.stale_for
@@ -352,17 +342,17 @@ class ResponseCache:
         if disk is not None:
             self._start(_ignored(disk.put(text, data, min(seconds, 10 * 366 * 86_400.0))))
 
-    def _taken(self, text: str, data: bytes, rules: CacheRules) -> Entry | None:
-        """Take an answer of others into the levels of this machine, where they have nothing as new."""
-        entry, known = self._decoded(text, data), self._in_memory(text)
-        if entry is not None and (known is None or known.at < entry.at):
+    def _taken(self, text: str, data: bytes | None, rules: CacheRules) -> tuple[Entry | None, Level]:
+        """Take an answer of others into the levels of this machine, where they have nothing newer."""
+        entry, level = self._newest(text, self._decoded(text, data), "shared")
+        if entry is not None and data is not None and level == "shared":
             lasts = rules.lasts(entry.by_fallback) + rules.stale_for - self._age(entry)
             self._put_here(text, data, max(0.0, lasts))
-        return entry
+        return entry, level
 
     def read(self, text: str, data: bytes, rules: CacheRules) -> Entry | None:
         """Read an answer of others; None for one that may not be served."""
-        entry = self._taken(text, data, rules)
+        entry, _ = self._taken(text, data, rules)
         return entry if self.is_fresh(entry, rules) else None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -10,7 +10,7 @@ import click
 
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest
-from router.cache.store import Stored
+from router.cache.stats import Stored
 from router.cli.common import Failure, file_option, valid_file
 from router.cli.explain import cache_of, print_cache, read_request
 from router.cli.terminal import echo, echo_json

@@ -26,7 +26,8 @@ class Names:
     def __init__(self, app: str, secret: str) -> None:
         key = secret.encode(errors="surrogateescape")
         self._names = blake2b(key, person=b"names").digest()
-        self._seals = blake2b(key, person=b"answers").digest()
+        seals = blake2b(key, person=b"answers").digest()
+        self._seal = blake2b(key=seals, digest_size=_SEAL)  # each seal goes on from a copy
         self.prefix = f"sb:{{{app}/0}}:"
         self.scopes_key = f"{self.prefix}cg"
         self.last_key = f"{self.prefix}ct"
@@ -60,7 +61,8 @@ class Names:
         return data if compare_digest(mac, self._mac(key, data)) else None
 
     def _mac(self, key: str, data: bytes) -> bytes:
-        mac = blake2b(f"{len(key)} {key}".encode(errors="surrogateescape"), key=self._seals, digest_size=_SEAL)
+        mac = self._seal.copy()
+        mac.update(f"{len(key)} {key}".encode(errors="surrogateescape"))
         mac.update(data)
         return mac.digest()
 

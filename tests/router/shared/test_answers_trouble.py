@@ -11,7 +11,7 @@ import pytest
 from router.plan.rules import SharedRules
 from router.shared.answers import Answers, Command
 from router.testing import run
-from tests.router.shared.test_answers import Shop, file, shops
+from tests.support.answer_shops import Shop, file, shops
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.waiting import until
 
@@ -214,10 +214,7 @@ async def test_a_server_that_is_not_there_is_an_event_and_no_error(server: Redis
 
 
 @needs_redis
-async def test_a_flushed_server_has_nothing_and_takes_anew(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("router.shared.answers.PATIENCE", 30.0)
+async def test_a_flushed_server_has_nothing_and_takes_anew(server: RedisServer, patient: None) -> None:
     async with shops(file(server.url), file(server.url)) as (one, two):
         await one.store()
         await one.router.cache.clear()
@@ -234,10 +231,7 @@ async def test_a_flushed_server_has_nothing_and_takes_anew(
 
 
 @needs_redis
-async def test_a_full_server_serves_what_it_has_and_says_so_once(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("router.shared.answers.PATIENCE", 30.0)
+async def test_a_full_server_serves_what_it_has_and_says_so_once(server: RedisServer, patient: None) -> None:
     async with shops(file(server.url), file(server.url)) as (one, two):
         await one.store()
         with server.client() as client:
@@ -255,10 +249,7 @@ async def test_a_full_server_serves_what_it_has_and_says_so_once(
 
 @needs_redis
 @pytest.mark.parametrize("command", ["CLIENT KILL TYPE normal", "SCRIPT FLUSH"])
-async def test_what_an_operator_may_do_to_it(
-    server: RedisServer, command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("router.shared.answers.PATIENCE", 30.0)
+async def test_what_an_operator_may_do_to_it(server: RedisServer, command: str, patient: None) -> None:
     async with shops(file(server.url)) as (one,):
         await one.store()
         with server.client() as client:

@@ -21,20 +21,14 @@ from router.engine.engine import Engine
 from router.engine.request import build_request
 from router.plan.compile import compile_plan
 from router.testing import run
-from tests.router.shared.test_answers import Shop, file, raw, shops
+from tests.support.answer_shops import Shop, file, raw, shops
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.waiting import until
 
-pytestmark = needs_redis
+pytestmark = [needs_redis, pytest.mark.usefixtures("patient")]
 
 ON = ", single_flight: on"
 SLOW = Reply("answer", delay=0.3)
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No lookup is late, however busy this machine is."""
-    monkeypatch.setattr("router.shared.answers.PATIENCE", 30.0)
 
 
 def together(server: RedisServer, count: int, shared: str = ON) -> list[str]:
