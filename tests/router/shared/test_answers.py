@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from providers.fake import Reply
 from router import RouteExhausted, Router
+from router.cli.cache import command as cache
+from router.cli.check import command as check
+from router.cli.explain import command as explain
+from router.cli.show import command as show
 from router.errors import CacheUnavailable
 from tests.support.answer_shops import KEY, PROMPT, SECRET, Shop, file, raw, shops
 from tests.support.redis_server import RedisServer, needs_redis
@@ -267,3 +276,78 @@ async def test_a_clearing_that_the_server_does_not_confirm_is_told(server: Redis
         with pytest.raises(CacheUnavailable, match="server does not answer"):
             await one.router.cache.clear()
         assert await one.level() == "", "but memory has forgotten"
+
+
+def as_documented(server: RedisServer, user: str, leave_out: str = "") -> str:
+    """Make a user with the rights of the docs but for one; returns its address."""
+    page = (Path(__file__).parents[3] / "docs/shared.md").read_text()
+    (rights,) = re.findall(r"^ACL SETUSER signalbox on >\S+ (.*)$", page, re.MULTILINE)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", user, "on", ">word", *set(rights.split()) - {leave_out})
+    return server.url.replace("//", f"//{user}:word@")
+
+
+async def test_the_rights_of_the_docs_are_enough(server: RedisServer) -> None:
+    text = file(as_documented(server, "all"), shared=", single_flight: on")
+    async with shops(text, text) as (one, two):
+        await one.store()
+        assert await two.level() == "shared"
+        await two.router.cache.clear()
+        assert await one.level() == ""
+        await one.store()
+        assert await two.level() == "shared"
+        assert not [event for event in two.router.telemetry.events if event.kind == "shared"]
+
+
+@pytest.mark.parametrize("right", ["", "+ping", "+get", "+set", "+mget", "+del", "+hset", "+hgetall"])
+def test_check_online_tells_a_right_that_lacks(server: RedisServer, tmp_path: Path, right: str) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(file(as_documented(server, "less", right)))
+    result = CliRunner().invoke(check, [str(path), "--online"], standalone_mode=False)
+    assert result.return_value == (1 if right else 0)
+    assert ("shared: the server answers" in result.output) is not bool(right)
+    if right:
+        assert f"'{right[1:]}'" in result.output
+        assert "docs/shared.md" in result.output
+    with raw(server) as client:
+        assert client.keys("*") == [] or right == "+del", "nothing of it stays"
+
+
+async def test_people_see_that_answers_are_shared(server: RedisServer, tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(file(server.url))
+    (tmp_path / "ask").write_text(PROMPT)
+    run = partial(asyncio.to_thread, CliRunner().invoke)
+    async with shops(file(server.url)) as (one,):
+        await one.store()
+        explained = await run(explain, ["planted-route", "-f", str(path), "-p", PROMPT])
+        assert "cache: 1h, shared by all machines" in explained.output
+        assert "answers are shared over the server of `shared`" in (await run(show, ["-f", str(path)])).output
+        assert "on the server of `shared`" in (await run(cache, ["stats", "-f", str(path)])).output
+        assert "and all that machines share" in (await run(cache, ["clear", "-f", str(path)])).output
+        assert await one.level() == ""
+        assert "(shared)" not in (await one.ask()).trace.render()
+
+
+WITHOUT = """
+import asyncio, sys
+from router import Router
+
+async def main():
+    async with Router.from_text('''FILE''', env={}) as router:
+        for _ in range(2):
+            reply = await router.complete("planted-route", "hi")
+        await router.cache.written()
+        assert reply.trace.cache == "hit"
+        return len(asyncio.all_tasks())
+
+tasks = asyncio.run(main())
+print(sorted(name for name in sys.modules if name == "redis" or name.startswith("router.shared")), tasks)
+"""
+
+
+def test_a_cache_that_is_not_shared_imports_nothing_and_has_no_task() -> None:
+    before, _, after = file("redis://nowhere").partition("shared: ")
+    program = WITHOUT.replace("FILE", before + after.partition("\n")[2] + "telemetry: {monitor: off}")
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[] 1"
