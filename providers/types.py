@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from providers.data import Data
+
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
 Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | int
@@ -232,7 +234,7 @@ class Usage(Struct, frozen=True):
     reasoning_tokens: int | None = None
 
 
-class CompletionResponse(Struct, frozen=True, kw_only=True):
+class CompletionResponse(Data, frozen=True, kw_only=True):
     """A whole answer. The fields from `route` on are filled by a router.
 
     `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
         Usage,
     )
     from router.config import ConfigError, Diagnostic, UnreadableFile
+    from router.engine.params import RequestParams
     from router.engine.stream import RouterStream
     from router.errors import RouteExhausted, RouterClosed, UnknownRoute, WrongLoop
     from router.router import Router
     from router.sync import SyncRouter
+    from router.views.reply import Reply
     from router.views.trace import Trace
 
 _HOME = {
@@ -31,6 +33,8 @@ _HOME = {
     "ErrorCode": "providers.errors",
     "Message": "providers.types",
     "ProviderError": "providers.errors",
+    "Reply": "router.views.reply",
+    "RequestParams": "router.engine.params",
     "RouteExhausted": "router.errors",
     "Router": "router.router",
     "RouterClosed": "router.errors",
@@ -55,6 +59,8 @@ __all__ = [
     "ErrorCode",
     "Message",
     "ProviderError",
+    "Reply",
+    "RequestParams",
     "RouteExhausted",
     "Router",
     "RouterClosed",

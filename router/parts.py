@@ -22,6 +22,7 @@ from router.monitor.subject import Subject
 from router.plan.plan import Chain, Plan
 from router.preload import preload
 from router.reload import FileFollower
+from router.views.file import ReloadResult
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
@@ -82,7 +83,13 @@ class Parts:
     def follow(self, path: Path, env: Mapping[str, str] | None, *, watch: bool) -> None:
         """Follow the file that the plan was made from."""
         self.report.path, self._env, self._watch = path, env, watch
-        self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending)
+        self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending, tuple(self._given or ()))
+
+    async def reload(self) -> ReloadResult:
+        """Read the file again, now. Raises ValueError where there is none."""
+        if self.follower is None:
+            raise ValueError("this router was made from text, not from a file; there is nothing to read again")
+        return await self.follower.reload()
 
     def preload(self) -> None:
         """Import what the first request would have to."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,6 +42,7 @@ class FileFollower:
         engine: on whose plan, which was made of the file, requests run.
         report: told of every change that was seen.
         after_swap: awaited after a new plan took over.
+        replaced: providers that the app has its own in the place of.
 
     `last` is the result of the last change that was seen.
     """
@@ -53,6 +54,7 @@ class FileFollower:
         engine: Engine,
         report: Report,
         after_swap: Callable[[], Awaitable[None]],
+        replaced: Collection[str] = (),
     ) -> None:
         self.path = path
         self.last: ReloadResult | None = None
@@ -60,6 +62,7 @@ class FileFollower:
         self._engine = engine
         self._report = report
         self._after_swap = after_swap
+        self._replaced = replaced
         self._one_at_a_time = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
         loaded = engine.plan.loaded
@@ -125,7 +128,7 @@ class FileFollower:
 
         old = self._engine.plan
         try:
-            loaded = await in_thread(load, self.path, env=self._env, contents=contents)
+            loaded = await in_thread(load, self.path, env=self._env, contents=contents, replaced=self._replaced)
         except UnreadableFile as error:
             return ReloadResult(False, old.revision, problem=str(error))
         if loaded.file is None:

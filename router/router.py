@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, cast
 
 from providers import forks
 from providers.base import Provider
-from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, TokenCount
+from providers.types import CompletionRequest, ModelCapabilities, TokenCount
+from router.engine.params import RequestParams
 from router.engine.request import Messages, as_it_is, build_request, route_of
 from router.engine.stream import LiveStream, RouterStream
 from router.engine.token_counts import count_exact
@@ -29,12 +30,12 @@ from router.state.states import States
 from router.telemetry.recorder import Telemetry
 from router.views.figures import Snapshot
 from router.views.file import ReloadResult
+from router.views.reply import Reply
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl
     from router.cache.store import ResponseCache
-    from router.config import LoadResult
     from router.exporters.prometheus import RouterCollector
     from router.monitor.local_feed import LocalFeed
 
@@ -67,7 +68,8 @@ class Router:
         monitor: bool = True,
     ) -> None:
         if not isinstance(plan, Plan):
-            raise TypeError("Router() takes a compiled Plan: for a file use Router.from_yaml(path)")
+            path = str(plan) if isinstance(plan, str | PathLike) else "routes.yaml"
+            raise TypeError(f"Router() takes a compiled Plan: for a file use Router.from_yaml({path!r})")
         self._parts = Parts(plan, seed=seed, providers=providers, wall_clock=wall_clock, monitored=monitor)
         self._engine = self._parts.engine
         self._engine.on_new_loop.append(self._start)
@@ -87,25 +89,24 @@ class Router:
         path: str | PathLike[str],
         *,
         env: Mapping[str, str] | None = None,
-        seed: int | None = None,
         watch: bool = True,
+        providers: Mapping[str, Provider] | None = None,
         **more: Any,
     ) -> Self:
         """Make a router on a file, whose edits it follows while it runs.
 
         Args:
-            path: of the routes.yaml.
             env: variables for `${…}`; None takes the process's environment.
             watch: False leaves edits to `reload()`.
-            more: as in `Router`.
+            providers: as in `Router`, like `more`; what the file says of them may have variables that are not set.
 
         Raises:
-            ConfigError: the file has errors; all are listed, with line and column.
-            UnreadableFile: it can't be read at all.
+            ConfigError: the file has errors (all are listed, with line and column). UnreadableFile: it can't be read.
         """
         from router.config import load
 
-        router = cls(_accepted(load(str(path), env=env)), seed=seed, **more)
+        plan = compile_plan(load(str(path), env=env, replaced=tuple(providers or ())))
+        router = cls(plan, providers=providers, **more)
         router._parts.follow(Path(path).absolute(), env, watch=watch)
         router._parts.open_ledger()
         router._parts.preload()
@@ -113,36 +114,40 @@ class Router:
 
     @classmethod
     def from_text(
-        cls, text: str, *, env: Mapping[str, str] | None = None, seed: int | None = None, **more: Any
+        cls,
+        text: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        **more: Any,
     ) -> Self:
         """Make a router on the text of a routes.yaml; raises `ConfigError` like `from_yaml`."""
         from router.config import load_text
 
-        router = cls(_accepted(load_text(text, env=env)), seed=seed, **more)
+        plan = compile_plan(load_text(text, env=env, replaced=tuple(providers or ())))
+        router = cls(plan, providers=providers, **more)
         router._parts.preload()
         return router
 
     # --- requests
 
     async def complete(
-        self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Any
-    ) -> CompletionResponse:
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Unpack[RequestParams]
+    ) -> Reply:
         """Get one whole answer.
 
         Args:
             route: a route, a model of the file, or `provider/model-id`.
             messages: a string, `Message`s, or dicts in the shape of OpenAI's chat messages.
             cache: where the route keeps answers: "use" it, "skip" it, "refresh" it by a call, or "only" look there.
-            params: the other fields of `CompletionRequest`.
+            params: what else the call asks for, see `RequestParams`.
 
         Raises:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
         return await self._answer(*self._engine.begin(route, build_request, route, messages, params), cache)
 
-    async def ask(
-        self, request: CompletionRequest, *, route: str | None = None, cache: CacheControl = "use"
-    ) -> CompletionResponse:
+    async def ask(self, request: CompletionRequest, *, route: str | None = None, cache: CacheControl = "use") -> Reply:
         """Get one whole answer to a request that is ready: `complete` for who has a `CompletionRequest` already.
 
         Nothing of it is coerced or checked: it has to be one that `providers.validation` lets through.
@@ -157,7 +162,13 @@ class Router:
         return await self._answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
 
     def stream(
-        self, route: str, messages: Messages, *, cache: CacheControl = "use", can_restart: bool = True, **params: Any
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[RequestParams],
     ) -> RouterStream:
         """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
 
@@ -185,11 +196,11 @@ class Router:
 
     def _answer(
         self, chain: Chain, request: CompletionRequest, trace: Trace, cache: CacheControl
-    ) -> Coroutine[Any, Any, CompletionResponse]:
+    ) -> Coroutine[Any, Any, Reply]:
         cached = self._parts.cached(chain, cache, trace)
         if cached is None:
-            return self._engine.complete(chain, request, trace)
-        return cached.complete(chain, request, trace, cache)
+            return cast("Coroutine[Any, Any, Reply]", self._engine.complete(chain, request, trace))
+        return cast("Coroutine[Any, Any, Reply]", cached.complete(chain, request, trace, cache))
 
     def _open(self, live: LiveStream, cache: CacheControl) -> RouterStream:
         cached = self._parts.cached(live.chain, cache, live.trace)
@@ -281,10 +292,7 @@ class Router:
         Raises:
             ValueError: this router was not made from a file.
         """
-        follower = self._parts.follower
-        if follower is None:
-            raise ValueError("this router was made from text, not from a file; there is nothing to read again")
-        return await follower.reload()
+        return await self._parts.reload()
 
     def reload_on_hangup(self) -> Callable[[], None]:
         """Reload at SIGHUP from now on, as daemons do; gives the function that ends it.
@@ -390,11 +398,3 @@ class Router:
 
     def __repr__(self) -> str:
         return f"<Router revision {self.revision}: {len(self.routes)} routes, {len(self.plan.providers)} providers>"
-
-
-def _accepted(loaded: LoadResult) -> Plan:
-    from router.config import ConfigError
-
-    if loaded.file is None:
-        raise ConfigError(loaded.diagnostics)
-    return compile_plan(loaded)

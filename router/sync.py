@@ -5,20 +5,31 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
 from providers import forks
-from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, StreamChunk, TokenCount
+from providers.types import CompletionRequest, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.stats import CacheStats
+from router.engine.params import RequestParams
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
 from router.errors import ONE_A_PROCESS, RouterClosed
 from router.loop_thread import LoopThread
+from router.plan.plan import Chain, Plan
 from router.router import Router
+from router.state.spending import Spent
+from router.telemetry.recorder import Telemetry
 from router.views.figures import Snapshot
+from router.views.file import ReloadResult
+from router.views.reply import Reply
+from router.views.trace import Trace
+
+if TYPE_CHECKING:
+    from router.cache.cached import CacheControl
+    from router.exporters.prometheus import RouterCollector
 
 T = TypeVar("T")
 
@@ -30,14 +41,14 @@ class SyncRouter:
             print(router.complete("chat", "Hello").text)
 
     The loop's thread starts with the first call, and anew in a forked process (docs/processes.md). A call blocks its
-    thread: in an async function use `Router`. After `close` every call raises `RouterClosed`.
+    thread: in an async function use `Router`. After `close` every call raises `RouterClosed`. What can be used on the
+    loop alone (providers, the feed of a dashboard) is at `router`.
     """
 
     def __init__(self, router: Router) -> None:
         if not isinstance(router, Router):
-            raise TypeError(
-                f"SyncRouter() takes a Router, not {type(router).__name__}: for a file use SyncRouter.from_yaml(path)"
-            )
+            path = str(router) if isinstance(router, str | PathLike) else "routes.yaml"
+            raise TypeError(f"SyncRouter() takes a Router: for a file use SyncRouter.from_yaml({path!r})")
         self._router = router
         self._closed = False
         self._lock = threading.RLock()  # a signal's handler, or `__del__`, may come in between
@@ -69,21 +80,40 @@ class SyncRouter:
         """The router inside; its coroutines run only on this object's own loop."""
         return self._router
 
-    def complete(self, route: str, messages: Messages, **params: Any) -> CompletionResponse:
+    # --- requests
+
+    def complete(
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Unpack[RequestParams]
+    ) -> Reply:
         """Get one whole answer, blocking; see `Router.complete`."""
-        return self._run(self._router.complete(route, messages, **params))
+        return self._run(self._router.complete(route, messages, cache=cache, **params))
 
-    def stream(self, route: str, messages: Messages, **params: Any) -> SyncStream:
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[RequestParams],
+    ) -> SyncStream:
         """Stream an answer: returns a context manager and iterator of chunks; see `Router.stream`."""
-        return SyncStream(self, self._router.stream(route, messages, **params))
+        return SyncStream(self, self._router.stream(route, messages, cache=cache, can_restart=can_restart, **params))
 
-    def ask(self, request: CompletionRequest, **how: Any) -> CompletionResponse:
+    def ask(self, request: CompletionRequest, *, route: str | None = None, cache: CacheControl = "use") -> Reply:
         """Get one whole answer to a request that is ready, blocking; see `Router.ask`."""
-        return self._run(self._router.ask(request, **how))
+        return self._run(self._router.ask(request, route=route, cache=cache))
 
-    def ask_stream(self, request: CompletionRequest, **how: Any) -> SyncStream:
+    def ask_stream(
+        self,
+        request: CompletionRequest,
+        *,
+        route: str | None = None,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+    ) -> SyncStream:
         """Stream the answer to a request that is ready; see `Router.ask_stream`."""
-        return SyncStream(self, self._router.ask_stream(request, **how))
+        return SyncStream(self, self._router.ask_stream(request, route=route, cache=cache, can_restart=can_restart))
 
     def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
@@ -104,13 +134,76 @@ class SyncRouter:
         """Return what the first target of a route can do; see `Router.capabilities`."""
         return self._router.capabilities(route)
 
-    def snapshot(self) -> Snapshot:
+    # --- what runs
+
+    @property
+    def revision(self) -> str:
+        """The hash of the file's text and of all that it resolved."""
+        return self._router.revision
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The names of the file's routes, in its order."""
+        return self._router.routes
+
+    @property
+    def plan(self) -> Plan:
+        """The compiled file that requests run on."""
+        return self._router.plan
+
+    def chain(self, route: str) -> Chain:
+        """Return the compiled chain of a route, a model or `provider/model-id`; raises `UnknownRoute`."""
+        return self._router.chain(route)
+
+    @property
+    def spending(self) -> tuple[Spent, ...]:
+        """The file's budgets, and what is spent of each in its current period."""
+        return self._call(lambda: self._router.spending)
+
+    def reload(self) -> ReloadResult:
+        """Read the file again, now; see `Router.reload`."""
+        return self._run(self._router.reload())
+
+    @property
+    def last_reload(self) -> ReloadResult | None:
+        """What came of the last change of the file that was seen."""
+        return self._router.last_reload
+
+    @property
+    def watching(self) -> bool:
+        """Whether edits of the file are followed now."""
+        return self._router.watching
+
+    # --- being watched
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """What was counted, and the events; it is told on the loop's thread."""
+        return self._router.telemetry
+
+    def snapshot(self, *, with_sketches: bool = False) -> Snapshot:
         """Return what a dashboard shows, as data; see `Router.snapshot`."""
+        return self._call(lambda: self._router.snapshot(with_sketches=with_sketches))
 
-        async def taken() -> Snapshot:
-            return self._router.snapshot()
+    def prometheus(self) -> RouterCollector:
+        """Return a collector to register with prometheus_client; see `Router.prometheus`."""
+        return self._router.prometheus()
 
-        return self._run(taken())
+    # --- by hand
+
+    def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:
+        """Open, close or reset a circuit breaker by hand; see `Router.breaker`."""
+        self._call(lambda: self._router.breaker(name, action))
+
+    def drain(self, name: str) -> None:
+        """Give a model or provider no new calls; see `Router.drain`."""
+        self._call(lambda: self._router.drain(name))
+
+    def undrain(self, name: str) -> None:
+        """Give a model or provider new calls again, after `drain`."""
+        self._call(lambda: self._router.undrain(name))
+
+    # --- its life
 
     def close(self) -> None:
         """Close all connections and end the background thread. Who waits for a call gets `RouterClosed`."""
@@ -127,6 +220,14 @@ class SyncRouter:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+    def _call(self, work: Callable[[], T]) -> T:
+        """Call something on the loop, where the router's state is looked at and changed."""
+
+        async def call() -> T:
+            return work()
+
+        return self._run(call())
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
@@ -159,9 +260,19 @@ class SyncStream:
         self._stream = stream
 
     @property
-    def response(self) -> CompletionResponse:
+    def response(self) -> Reply:
         """The answer accumulated so far, with route, target, cost and trace."""
         return self._stream.response
+
+    @property
+    def trace(self) -> Trace:
+        """What happened to the request so far."""
+        return self._stream.trace
+
+    @property
+    def number(self) -> int | None:
+        """The number of the request among those of its router; see `RouterStream.number`."""
+        return self._stream.number
 
     def __iter__(self) -> Iterator[StreamChunk]:
         while True:

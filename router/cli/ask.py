@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import click
-import msgspec
 
 from providers.errors import SignalboxError
 from providers.printable import one_line, printable
@@ -63,17 +62,9 @@ async def _ask(router: Router, route: str, messages: Any, params: dict[str, Any]
                 sys.stdout.write("\n")
                 sys.stdout.flush()
         if as_json:
-            echo_json(response_dict(stream.response))
+            echo_json(stream.response.to_dict())
         elif stream.response.tool_calls:
             for call in stream.response.tool_calls:
                 echo(f"{one_line(call.name)}({call.raw_arguments})")
         if verbose:
             echo(stream.trace.render(), err=True)
-
-
-def response_dict(response: Any) -> dict[str, Any]:
-    """A response as JSON-ready data, its trace included."""
-    values = {name: getattr(response, name) for name in response.__struct_fields__ if name not in ("raw", "trace")}
-    built: dict[str, Any] = msgspec.to_builtins(values)
-    built["trace"] = response.trace.as_dict() if response.trace is not None else None
-    return built

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,13 +65,21 @@ class LoadResult:
         return self.file
 
 
-def load(path: str | Path, *, env: Mapping[str, str] | None = None, contents: Contents | None = None) -> LoadResult:
+def load(
+    path: str | Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    contents: Contents | None = None,
+    replaced: Collection[str] = (),
+) -> LoadResult:
     """Read and check a file; its errors are in the result's `diagnostics`.
 
     Args:
         path: the file.
         env: the variables; None takes the process's environment.
         contents: what the file and its secret files hold; None reads them now.
+        replaced: providers of which the file need not say all, since the app has its own in their place: a variable of
+            theirs that is not set is none the worse.
 
     Raises:
         UnreadableFile: missing, no regular file, over 1 MiB, or not text.
@@ -79,7 +87,7 @@ def load(path: str | Path, *, env: Mapping[str, str] | None = None, contents: Co
     where = Path(path)
     contents = contents or Contents()
     variables = Interpolator(os.environ if env is None else env, where.parent, contents)
-    return _load(_text(where, contents), name=str(path), variables=variables, path=where)
+    return _load(_text(where, contents), name=str(path), variables=variables, path=where, replaced=replaced)
 
 
 def load_text(
@@ -89,6 +97,7 @@ def load_text(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
     files: Mapping[str, str] | None = None,
+    replaced: Collection[str] = (),
 ) -> LoadResult:
     """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`. What stands in `files`, as it
     is written, is not read.
@@ -102,7 +111,7 @@ def load_text(
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UnreadableFile(name, f"{TOO_LARGE}; {_HINT}")
     variables = Interpolator(os.environ if env is None else env, folder or Path(), Contents(), files)
-    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None)
+    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None, replaced=replaced)
 
 
 def read_text(path: Path) -> str:
@@ -125,7 +134,7 @@ def _text(path: Path, contents: Contents) -> str:
     return text
 
 
-def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -> LoadResult:
+def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, replaced: Collection[str]) -> LoadResult:
     findings = Findings(name, text)
     _hide_pasted(text, findings)
     root = read_yaml(text, findings)
@@ -135,7 +144,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None) -
     if root is not None:
         origins = {node.path: node.key_at for node in _all(root)}
         _hide_keys(root, findings)
-        disabled = _fill_in(root, variables, findings)
+        disabled = _fill_in(root, variables, findings, replaced)
         expand_shorthand(root)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
@@ -230,7 +239,7 @@ def _children(node: Node | None) -> list[Node]:
     return list(node.value.values()) if node is not None and isinstance(node.value, dict) else []
 
 
-def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[str, str]:
+def _fill_in(root: Node, variables: Interpolator, findings: Findings, replaced: Collection[str]) -> dict[str, str]:
     """Expand every text in place; gives the providers that an unset variable disables, with its name. A client that
     one disables has no key then.
     """
@@ -248,7 +257,9 @@ def _fill_in(root: Node, variables: Interpolator, findings: Findings) -> dict[st
         try:
             text = variables.expand(written)
         except Unset as error:
-            if node.path[:2] in may_disable:
+            if node.path[0] == "providers" and node.path[1] in replaced:
+                pass
+            elif node.path[:2] in may_disable:
                 disabled.setdefault(str(node.path[1]), error.name)
             elif node.path[:3] not in may_disable or node.path[3] not in ("key", "sha256"):
                 findings.add(node.at, node.path, str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import NoReturn, Protocol, Self
+from typing import NoReturn, Protocol, Self, cast
 
 from msgspec.structs import replace
 
@@ -22,6 +22,7 @@ from router.plan.plan import Chain
 from router.plan.target import Target
 from router.state.lease import Lease
 from router.telemetry.recorder import RequestRecorder
+from router.views.reply import Reply
 from router.views.trace import Trace
 
 # For models that take no beginning of their answer.
@@ -42,7 +43,7 @@ class StreamSource(Protocol):
 
     @property
     def response(self) -> CompletionResponse:
-        """The answer so far."""
+        """The answer so far; its trace is a `Trace`."""
         ...
 
     def chunks(self) -> AsyncGenerator[StreamChunk, None]:
@@ -65,9 +66,9 @@ class RouterStream:
         self._process = os.getpid()
 
     @property
-    def response(self) -> CompletionResponse:
+    def response(self) -> Reply:
         """The answer accumulated so far, with route, target, cost and trace."""
-        return self._source.response
+        return cast("Reply", self._source.response)
 
     @property
     def trace(self) -> Trace:

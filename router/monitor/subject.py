@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol, Unpack
 
+from router.engine.params import RequestParams
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
 from router.monitor.report import Report
@@ -63,7 +64,7 @@ class Subject(Protocol):
         """What a dashboard shows, as data."""
         ...
 
-    def stream(self, route: str, messages: Messages, **params: Any) -> RouterStream:
+    def stream(self, route: str, messages: Messages, **params: Unpack[RequestParams]) -> RouterStream:
         """A streamed answer, for test prompts."""
         ...
 

@@ -30,14 +30,15 @@ from router.plan.target import Target, digest
 
 
 def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provider] = registry.create) -> Plan:
-    """Compile a file that loaded without errors into a plan.
+    """Compile a file into a plan.
 
     Args:
         create: makes the providers that are asked for what they know of their models.
+
+    Raises:
+        ConfigError: the file has errors.
     """
-    file = loaded.file
-    if file is None:
-        raise ValueError("a file with errors can't be compiled")
+    file = loaded.require()
     catalogue = ProviderCatalogue(file, {name: _settings(file, name) for name in file.providers}, create)
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}

@@ -23,7 +23,7 @@ from tests.support.paths import ROOT
 
 # What an app may import. Every other module is interior, whatever its name.
 PUBLIC = {
-    "router": "the router",
+    "router": "the router; `signalbox` is another name of it",
     "router.gateway": "the routes over HTTP, as an ASGI app",
     "router.testing": "virtual time for tests",
     "router.exporters.prometheus": "figures for Prometheus (extra `prometheus`)",
