@@ -117,7 +117,7 @@ class CachedRequests:
             return response
         finally:
             await shared.leave()
-        if recorder is None and not response.cached:
+        if recorder is None and not trace.cache_level:
             return response
         recorder = recorder or self.recorder(trace, request, began)  # another machine made the call
         recorder.answered_from_cache(response, clock())
@@ -188,7 +188,7 @@ class CachedRequests:
 
         def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
-            if response.cached:  # another machine has made the call, and kept it
+            if trace.cache_level:  # another machine has made the call, and kept it
                 return
             try:
                 trace.cache = self.cache.keep(key, response, chain.cache)

@@ -42,7 +42,7 @@ class Turns:
         most = min(_UNKNOWN if usual is None else usual, total / 2)
         entry = await answers.turn(key, most, partial(self._cache.read, key, rules=rules))
         if entry is not None:
-            self._cache.saved(entry.response, "shared")
+            self._cache.stats.joined += 1
             trace.cache, trace.cache_level = "joined", "shared"
             return served(entry, stale=False, trace=trace)
         called_at = clock()
