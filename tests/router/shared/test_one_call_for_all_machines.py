@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 from random import Random
 from typing import Any, cast
@@ -13,6 +14,7 @@ from providers import ErrorCode, FakeProvider, ProviderSettings
 from providers.fake import Fail, Hang, Reply, Step
 from providers.types import CompletionRequest
 from router import RouteExhausted
+from router.cache.codec import Entry, encode
 from router.cache.shared_level import SharedAnswers
 from router.cache.store import ResponseCache
 from router.cache.turns import Turns
@@ -57,6 +59,26 @@ async def test_at_the_same_time_they_make_one_call(server: RedisServer, size: in
         assert sum(shop.router.snapshot().figures.totals.calls for shop in found) == 15
         with raw(server) as client:
             await until(lambda: not client.keys("*:f:*"))
+
+
+async def test_the_others_wait_until_a_large_answer_is_written(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = threading.Event()
+
+    def slow(entry: Entry) -> bytes:
+        written.wait(30)
+        return encode(entry)
+
+    async with shops(*together(server, 2)) as (one, two):
+        monkeypatch.setattr("router.cache.store.encode", slow)
+        one.fake.script = [Reply("x" * 500_000)]
+        await one.ask()
+        waiting = asyncio.create_task(two.ask())
+        await asyncio.wait([waiting], timeout=0.3)
+        written.set()
+        assert (await waiting).trace.cache == "joined"
+        assert two.calls == 0
 
 
 async def test_without_it_each_machine_makes_its_own(server: RedisServer) -> None:
