@@ -331,10 +331,9 @@ class Answers:
             self._drop(error)
 
     def _drop(self, error: BaseException) -> None:
-        """Let nobody wait."""
-        for batch in (self._batch, self._under_way):
-            if batch is not None:
-                batch.end()
+        """Let nobody wait for what was not sent yet."""
+        if self._batch is not None:
+            self._batch.end()
         self._batch, self._pending = None, 0
         while self._queue:
             reply = self._queue.popleft().reply
