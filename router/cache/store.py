@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeGuard
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 import msgspec
 from msgspec.structs import replace
@@ -36,14 +36,6 @@ _MEMORY: Level = "memory"
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
 COUNT_EVERY = 5.0  # seconds between two counts of what is on disk, while somebody watches
 LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
-
-
-class Held(NamedTuple):
-    """What is stored for a key: `fresh` is served, `spare` when all else fails; and who had it."""
-
-    fresh: Entry | None
-    spare: Entry | None
-    level: Level
 
 
 class ResponseCache:
@@ -182,16 +174,16 @@ class ResponseCache:
 
     # --- what the engine asks
 
-    async def find(self, text: str, rules: CacheRules) -> Held:
-        """Return an entry that is fresh, and one that may be served when all else fails.
+    async def find(self, text: str, rules: CacheRules) -> tuple[Entry | None, Entry | None, Level]:
+        """Return an entry that is fresh, one that may be served when all else fails, and who had it.
 
         Args:
             text: of the key (`CacheKey.text`).
         """
         self._look()
         entry, level = self._in_memory(text), _MEMORY
-        if self.is_fresh(entry, rules):
-            return Held(entry, entry, level)
+        if entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback):
+            return entry, entry, level
         if self._folder is not None:
             entry, level = self._newest(text, await self._from_disk(text), "disk")
         if (shared := self._shared()) is not None and not self.is_fresh(entry, rules):
@@ -199,9 +191,9 @@ class ResponseCache:
             if found is not None and (entry is None or found.at > entry.at):
                 entry, level = found, where
         if self.is_fresh(entry, rules):
-            return Held(entry, entry, level)
+            return entry, entry, level
         is_spare = entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback) + rules.stale_for
-        return Held(None, entry if is_spare else None, level)
+        return None, entry if is_spare else None, level
 
     def is_fresh(self, entry: Entry | None, rules: CacheRules) -> TypeGuard[Entry]:
         """Say whether an entry may be served."""
@@ -246,8 +238,9 @@ class ResponseCache:
     def saved(self, response: CompletionResponse, level: Level = _MEMORY) -> None:
         """Count a hit and what it saved."""
         self.stats.hits += 1
-        self.stats.from_disk += level == "disk"
-        self.stats.from_shared += level == "shared"
+        if level != _MEMORY:
+            self.stats.from_disk += level == "disk"
+            self.stats.from_shared += level == "shared"
         self.stats.input_tokens_saved += response.usage.input_tokens or 0
         self.stats.output_tokens_saved += response.usage.output_tokens or 0
         self.stats.cost_saved += response.cost or 0.0
