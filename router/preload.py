@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 
 from providers import forks, registry
+from router import parent
 from router.plan.plan import Plan
 
 
@@ -16,7 +17,12 @@ def preload(plan: Plan, *, watched: bool, monitored: bool) -> None:
     Args:
         watched: its file is.
         monitored: there may be a socket to watch the router by.
+
+    Raises:
+        NotServed: the plan shares with a parent that this process does not have.
     """
+    if plan.shared is not None and plan.shared.is_local and not parent.serves:
+        raise parent.NotServed
     with forks.whole:
         for kind in {settings.kind for settings in plan.providers.values()}:
             registry.preload(kind)
@@ -25,7 +31,7 @@ def preload(plan: Plan, *, watched: bool, monitored: bool) -> None:
             import_module("router.cache.disk")
         if plan.shared is not None:
             import_module("router.shared.sharing")
-            import_module("router.shared.redis")
+            import_module(f"router.shared.{'local' if plan.shared.is_local else 'redis'}")
         if watched:
             import_module("watchfiles")
         if monitored and hasattr(socket, "AF_UNIX") and sys.platform != "win32":

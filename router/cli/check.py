@@ -35,10 +35,8 @@ def command(path: str, as_json: bool, online: bool) -> int:
 
 def _try_shared(loaded: LoadResult) -> dict[str, Any] | None:
     """Make one exchange with the server of `shared`; None where the file has none."""
-    if loaded.file is None or loaded.file.shared is None:
+    if loaded.file is None or (rules := compile_plan(loaded).shared) is None or rules.is_local:
         return None
-    rules = compile_plan(loaded).shared
-    assert rules is not None
     from router.shared.sharing import attempt
 
     problem = asyncio.run(attempt(rules))

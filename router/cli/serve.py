@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from providers.errors import SignalboxError
+from router import parent
 from router.cli.common import INVALID, UNREADABLE, Failure, load_file, valid_file
 from router.cli.terminal import echo
 from router.config import ConfigError, UnreadableFile
@@ -57,6 +58,7 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
         elif not quiet:
             echo(f"signalbox: {serves(serving, listening)}", err=True)
 
+    parent.serves = True
     shows = sys.stderr.isatty() and not quiet
     _log_to_stderr(shows)
     loaded = valid_file(path)
@@ -85,6 +87,7 @@ def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool, begun: B
 
 def _work(place: Place, path: str, serving: Serving, shows: bool) -> None:
     """What a worker does."""
+    parent.serves, parent.shares = True, place.shares
     if place.number:
         logging.getLogger(_RELOAD).setLevel(logging.CRITICAL)  # one of them tells what became of the file
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from router.config.schema import RoutesFile
+from router.config.shorthand import ALONE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -25,14 +26,15 @@ def json_schema() -> dict[str, Any]:
 
 def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
     """What `router.config.shorthand` expands before the models see it."""
-    one = {"anyOf": [_NAME, {"$ref": "#/$defs/TargetRef"}]}
-    many = {"type": "array", "items": one, "minItems": 1}
-    weights = {
+    one: dict[str, Any] = {"anyOf": [_NAME, {"$ref": "#/$defs/TargetRef"}]}
+    many: dict[str, Any] = {"type": "array", "items": one, "minItems": 1}
+    weights: dict[str, Any] = {
         "type": "object",
         "description": "Weights by model.",
         "minProperties": 1,
-        "additionalProperties": {"type": "number", "minimum": 0, "description": "Its share of the load."},
+        "additionalProperties": definitions["TargetRef"]["properties"]["weight"],
     }
+    one["anyOf"].append({**weights, "maxProperties": 1})
     route, fallback = definitions["RouteConfig"], definitions["Fallback"]
     for owner in (route, fallback):
         description = owner["properties"]["targets"]["description"]
@@ -44,14 +46,46 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
         "anyOf": [code, {"type": "array", "items": code, "minItems": 1}],
     }
     items = route["properties"]["fallbacks"]["items"]
-    route["properties"]["fallbacks"]["items"] = {
-        "anyOf": [{"type": "string", "description": "A model, a route, or provider/model-id."}, items]
+    name = {"type": "string", "description": "A model, a route, or provider/model-id."}
+    fallbacks = route["properties"]["fallbacks"]
+    fallbacks["items"] = {"anyOf": [name, items]}
+    route["properties"]["fallbacks"] = {
+        "description": fallbacks["description"],
+        "anyOf": [fallbacks, name, items],
     }
     clients = definitions["ServeConfig"]["properties"]["keys"]
     alone = {"type": "string", "description": definitions["ClientKeyConfig"]["properties"]["key"]["description"]}
     clients["additionalProperties"] = {"anyOf": [alone, clients["additionalProperties"]]}
+    models = schema["properties"]["models"]
+    models["additionalProperties"] = {
+        "anyOf": [{"type": "string", "pattern": "/", "description": "PROVIDER/MODEL."}, models["additionalProperties"]]
+    }
+    pool = definitions["ProviderConfig"]["properties"]["api_keys"]
+    definitions["ProviderConfig"]["properties"]["api_keys"] = {
+        "description": pool["description"],
+        "anyOf": [pool, pool["items"]],
+    }
+    _add_values_alone(definitions)
     written = schema["properties"]["routes"]["additionalProperties"]
     schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_NAME, many, written]}
+
+
+_SECTIONS = {
+    "defaults": "Defaults",
+    "providers": "ProviderConfig",
+    "models": "ModelConfig",
+    "routes": "RouteConfig",
+}
+
+
+def _add_values_alone(definitions: dict[str, Any]) -> None:
+    """`timeout: 30s` and the like, where a policy is a mapping."""
+    for (owner, policy), (first, *_) in ALONE.items():
+        properties = definitions[_SECTIONS[owner]]["properties"]
+        whole = clean(properties[policy])
+        alone = dict(definitions[whole["$ref"].rpartition("/")[2]]["properties"][first])
+        choices = [whole, alone, *([{"const": True}] if policy == "hedge" else [])]
+        properties[policy] = {"description": whole["description"], "anyOf": choices}
 
 
 def clean(schema: Any) -> Any:

@@ -146,6 +146,8 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
         _hide_keys(root, findings)
         disabled = _fill_in(root, variables, findings, replaced)
         expand_shorthand(root)
+        for node in _all(root):  # the keys that a short form stands for are where it is
+            origins.setdefault(node.path, node.key_at)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
         if file is not None and not findings.failed:

@@ -20,10 +20,12 @@ from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
+from router.config.shared_url import LOCAL
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
 MAX_TIERS = 200  # of one chain: a request tries a few
+MAX_TOLD = 9  # names of providers that a message lists
 MAX_WAY = 20  # names of a circle that are told
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NO_PARAMS = ("model", "messages", "tools", "timeout", "native")
@@ -82,11 +84,12 @@ class _Rules:
         shared = self._root.get("shared")
         if shared is None:
             return
-        if find_spec("redis") is None:
+        url = shared.get("url")
+        if (url is None or url.value != LOCAL) and find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
         words = _words(shared.get("share")) or ["limits"]
-        if "limits" in words and not self._any_owner("limits", "requests", "tokens") and "cache" not in words:
+        if words == ["limits"] and not self._any_owner("limits", "requests", "tokens"):
             self._unused(shared, "nothing is shared: neither a provider nor a model has limits of requests or tokens")
         self._shared_answers(shared, words)
 
@@ -95,8 +98,11 @@ class _Rules:
             if (flight := shared.get("single_flight")) is not None:
                 self._unused(flight, "it has no effect: answers are not shared (share: [limits, cache])")
             return
-        share = shared.get("share")
-        if shared.get("secret") is None and share is not None:
+        share, url = shared.get("share"), shared.get("url")
+        if share is not None and url is not None and url.value == LOCAL:
+            text = "url: local has no server that could keep answers; take cache out: workers share those of cache.path"
+            self._error(share, text, at=share.key_at)
+        elif share is not None and shared.get("secret") is None:
             text = "shared answers are sealed with a secret, and there is none: add secret: ${SB_SHARED_SECRET}"
             self._error(share, f"{text} beside it, the same for all processes", at=share.key_at)
         if share is not None and not self._any_owner("cache", "ttl"):
@@ -237,16 +243,27 @@ class _Rules:
     def _target(self, node: Node, *, routes_too: bool) -> None:
         name = str(node.value)
         provider, slash, model_id = name.partition("/")
+        if re.search(r",\s|\s[0-9.]+%?$", name):
+            text = "this is the name of one model: several are a list, [a, b], or with weights {a: 70, b: 30}"
+            self._error(node, text)
+            return
         if name in self._models or (slash and model_id and provider in self._providers):
             return
         if slash and provider not in self._providers:
-            near = self._spelling.near(provider, self._providers)
+            near = self._spelling.near(provider, self._providers) or self._missing_provider(provider)
             self._error(node, f'no provider is named "{shown(node.value).partition("/")[0]}"{near}')
         elif name in self._routes and not routes_too:
             self._error(node, f'"{shown(node.value)}" is a route; targets are models, routes go in fallbacks')
         else:
-            near = self._spelling.near(name, self._targets)
+            near = self._spelling.near(name, self._targets) or "; a model is written PROVIDER/MODEL" * ("/" not in name)
             self._error(node, f'no model or route is named "{shown(node.value)}"{near}')
+
+    def _missing_provider(self, name: str) -> str:
+        """What to add to a message about a provider that is not there."""
+        if name in self._kinds:
+            return f'; write it under providers: {{{name}: {{kind: {name}, api_key: "${{{name.upper()}_API_KEY}}"}}}}'
+        few = list(self._providers)[:MAX_TOLD]
+        return f"; providers: {', '.join(few)}" if few else ""
 
     def _chains(self) -> None:
         """Circles, and chains without bound; without recursion, since a file may have thousands of routes."""

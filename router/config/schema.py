@@ -38,6 +38,7 @@ from router.config.values import (
     Url,
     Version,
     Wait,
+    Weight,
 )
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
@@ -250,7 +251,7 @@ class TargetRef(Section):
     """One target of a tier."""
 
     model: Text = Field(description="A model of this file, or provider/model-id.")
-    weight: Number = key("Its share of the load.", 1.0)
+    weight: Weight = key("Its share of the load; in percent where all targets of its tier are.", 1.0)
     params: Params = key("Defaults for the call, over those of the model.", {})
 
 

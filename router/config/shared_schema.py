@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
-from router.config import units
 from router.config.interpolate import shown
 from router.config.sections import Section, key
-from router.config.values import Duration, Secret, Text
+from router.config.shared_url import FORMS, LOCAL, read_shared_url
+from router.config.units import format_duration
+from router.config.values import Count, Duration, Secret, Text
 
-Shareable: TypeAlias = Literal["limits", "cache"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers", "cache"]
 
-_SHAREABLE = ("limits", "cache")
-_DEFAULT = ("limits",)
-_FORM = "this must be redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path/of/the/socket"
-_SCHEMES = {"redis": "hostname", "rediss": "hostname", "unix": "path"}
+_SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
+_SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
+_MOST_SHARDS = 64
+_Number = TypeVar("_Number", int, float)
 
 
 def _url(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(_FORM)
-    try:
-        parts = urlsplit(value)
-        where = getattr(parts, _SCHEMES.get(parts.scheme, "query"))
-        parts.port  # noqa: B018  # it is read for what it raises
-    except ValueError:
-        raise ValueError(_FORM) from None
-    if parts.scheme.startswith("redis+") or value == "local":
-        raise ValueError(f"Sentinel, Cluster and local servers are not supported: {_FORM}")
-    if parts.scheme not in _SCHEMES or not where:
-        raise ValueError(_FORM)
+        raise ValueError(f"this must be {FORMS}")
+    if value != LOCAL:
+        read_shared_url(value)
     return str(value)
 
 
@@ -51,11 +44,11 @@ def _switch(value: Any) -> Any:
     return value in ("on", True)
 
 
-def _at_most(longest: float) -> AfterValidator:
-    def check(seconds: float) -> float:
-        if seconds > longest:
-            raise ValueError(f"this must not be more than {units.format_duration(longest)}")
-        return seconds
+def _at_most(most: _Number, written: Callable[[_Number], str]) -> AfterValidator:
+    def check(value: _Number) -> _Number:
+        if value > most:
+            raise ValueError(f"this must not be more than {written(most)}")
+        return value
 
     return AfterValidator(check)
 
@@ -79,15 +72,27 @@ Shares = Annotated[
 class SharedConfig(Section):
     """What processes share over a Redis or Valkey."""
 
-    url: SharedUrl = Field(description="The server: redis://, rediss:// or unix://, best as ${REDIS_URL}.")
+    url: SharedUrl = Field(
+        description="The server: redis://, redis+sentinel://, redis+cluster:// (rediss… for TLS) or unix://, "
+        "best as ${REDIS_URL}; local: over the parent of the workers of one `signalbox serve`."
+    )
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key(
         "Hides what the names in the server's keys are made of, and seals shared answers; the same for all processes."
     )
-    share: Shares = key("What is shared: limits; cache (the answers of routes with `cache`, needs `secret`).", _DEFAULT)
+    share: Shares = key(
+        "What is shared: limits, holds, breakers; cache (the answers of routes with `cache`, needs `secret`).", _SHARED
+    )
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )
-    lease: Annotated[Duration, _at_most(_LONGEST_LEASE)] = key("How long what a process has leased is its own.", 2.0)
-    timeout: Annotated[Duration, _at_most(_LONGEST_TIMEOUT)] = key("How long the server may take for a reply.", 0.25)
+    lease: Annotated[Duration, _at_most(_LONGEST_LEASE, format_duration)] = key(
+        "How long what a process has leased is its own.", 2.0
+    )
+    timeout: Annotated[Duration, _at_most(_LONGEST_TIMEOUT, format_duration)] = key(
+        "How long the server may take for a reply.", 0.25
+    )
+    shards: Annotated[Count, _at_most(_MOST_SHARDS, str)] = key(
+        "In how many parts it lies at a cluster, at most 64; the same for all processes.", 1
+    )
     single_flight: Switch = key("Whether identical requests wait for one answer on all machines: on, off.", False)

@@ -2,25 +2,94 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from router.config.yaml_reader import Node
+
+_PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_OF_TARGETS = ("model", "weight", "params")
+_OWNERS = ("providers", "models", "routes")
+
+# What a value alone stands for, where a policy is a mapping: the keys that get it.
+ALONE = {
+    ("defaults", "timeout"): ("total",),
+    ("routes", "timeout"): ("total",),
+    ("providers", "timeout"): ("answer", "first_token"),  # of a call, where a route has the whole request
+    ("models", "timeout"): ("answer", "first_token"),
+    **{(owner, "limits"): ("requests",) for owner in ("defaults", "providers", "models")},
+    **{(owner, "cache"): ("ttl",) for owner in ("defaults", "routes")},
+    **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
+}
+_HEDGED = "p95"  # what `hedge: true` waits for
 
 
 def expand_shorthand(root: Node) -> None:
-    """`chat: mini`, `[a, b]` and `{a: 70}` become lists of targets; fallback items, client_cert and keys of clients
-    become mappings.
-    """
-    providers = root.get("providers")
-    if providers is not None and isinstance(providers.value, dict):
-        for provider in providers.value.values():
-            certificate = provider.get("client_cert")
-            if certificate is not None and isinstance(certificate.value, str):
-                provider.value["client_cert"] = _mapping(certificate, cert=certificate)
+    """Make the long form of all short ones: `chat: mini`, `timeout: 30s`, `a: 70%`, a fallback that is no mapping …"""
+    for owner, section in _sections(root):
+        for (kind, name), keys in ALONE.items():
+            if kind == owner and (policy := section.get(name)) is not None:
+                section.value[name] = _policy(policy, keys)
+    for provider in _named(root, "providers"):
+        certificate = provider.get("client_cert")
+        if certificate is not None and isinstance(certificate.value, str):
+            provider.value["client_cert"] = _mapping(certificate, cert=certificate)
+        pool = provider.get("api_keys")
+        if pool is not None and isinstance(pool.value, str):
+            provider.value["api_keys"] = _like(pool, [pool])
+    _models(root)
+    _clients(root)
+    _routes(root)
+
+
+def _sections(root: Node) -> Iterator[tuple[str, Node]]:
+    """The sections that have policies, with the kind of each."""
+    defaults = root.get("defaults")
+    if defaults is not None and isinstance(defaults.value, dict):
+        yield "defaults", defaults
+    for owner in _OWNERS:
+        for section in _named(root, owner):
+            yield owner, section
+
+
+def _named(root: Node, owner: str) -> list[Node]:
+    """Those of the top level's mappings that are mappings themselves."""
+    entries = root.get(owner)
+    found = entries.value.values() if entries is not None and isinstance(entries.value, dict) else ()
+    return [node for node in found if isinstance(node.value, dict)]
+
+
+def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
+    """The mapping that a value alone stands for; what no value of these keys could be is left to be told as it is."""
+    value = policy.value
+    if keys == ("after",) and value is True:
+        value = _HEDGED
+    if value is None or isinstance(value, dict | bool) or (isinstance(value, list) and keys != ("requests",)):
+        return policy
+    return _like(policy, {key: Node(value, (*policy.path, key), policy.at, policy.key_at) for key in keys})
+
+
+def _models(root: Node) -> None:
+    """`mini: openai/gpt-6-luna`."""
+    models = root.get("models")
+    if models is None or not isinstance(models.value, dict):
+        return
+    for name, model in models.value.items():
+        if isinstance(model.value, str) and "/" in model.value:
+            provider, _, its_id = model.value.partition("/")
+            models.value[name] = _mapping(model, provider=_like(model, provider), id=_like(model, its_id))
+
+
+def _clients(root: Node) -> None:
     serve = root.get("serve")
     clients = None if serve is None else serve.get("keys")
     if clients is not None and isinstance(clients.value, dict):
         for name, client in clients.value.items():
             if isinstance(client.value, str):
                 clients.value[name] = _mapping(client, key=client)
+
+
+def _routes(root: Node) -> None:
     routes = root.get("routes")
     if routes is None or not isinstance(routes.value, dict):
         return
@@ -29,7 +98,11 @@ def expand_shorthand(root: Node) -> None:
             routes.value[name] = _mapping(route, targets=route)
         _targets(routes.value[name])
         fallbacks = routes.value[name].get("fallbacks")
-        if fallbacks is not None and isinstance(fallbacks.value, list):
+        if fallbacks is None:
+            continue
+        if isinstance(fallbacks.value, str | dict):
+            routes.value[name].value["fallbacks"] = fallbacks = _like(fallbacks, [_like(fallbacks, fallbacks.value)])
+        if isinstance(fallbacks.value, list):
             fallbacks.value = [_fallback(item) for item in fallbacks.value]
 
 
@@ -50,15 +123,40 @@ def _targets(owner: Node) -> None:
     if isinstance(targets.value, str):
         made = [_mapping(targets, model=targets)]
     elif isinstance(targets.value, dict):
-        made = [
-            _mapping(weight, model=Node(name, targets.path, weight.key_at, weight.key_at), weight=weight)
-            for name, weight in targets.value.items()
-        ]
+        made = [_weighted(name, weight) for name, weight in targets.value.items()]
     elif isinstance(targets.value, list):
-        made = [_mapping(item, model=item) if isinstance(item.value, str) else item for item in targets.value]
+        made = [_target(item) for item in targets.value]
     else:
         return
+    _percents([weight for target in made if (weight := target.get("weight")) is not None], len(made))
     owner.value["targets"] = _like(targets, made)
+
+
+def _target(item: Node) -> Node:
+    if isinstance(item.value, str):
+        return _mapping(item, model=item)
+    if isinstance(item.value, dict) and len(item.value) == 1:
+        [(name, weight)] = item.value.items()
+        if name not in _OF_TARGETS and _is_weight(weight.value):  # `- openai/gpt-6-luna: 70`
+            return _weighted(name, weight)
+    return item
+
+
+def _is_weight(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number or (isinstance(value, str) and _PERCENT.fullmatch(value) is not None)
+
+
+def _weighted(name: str, weight: Node) -> Node:
+    return _mapping(weight, model=Node(name, weight.path[:-1], weight.key_at, weight.key_at), weight=weight)
+
+
+def _percents(weights: list[Node], targets: int) -> None:
+    """Make numbers of weights in percent, where all of a tier are."""
+    found = [_PERCENT.fullmatch(weight.value) if isinstance(weight.value, str) else None for weight in weights]
+    if len(found) == targets and all(found):
+        for weight, match in zip(weights, found, strict=True):
+            weight.value = float(match[1]) if match else weight.value
 
 
 def _mapping(node: Node, **entries: Node) -> Node:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from router.config.diagnostics import Findings
+from router.config.hints import BALANCES, example, hint
 from router.config.schema import RoutesFile
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node
@@ -71,21 +72,28 @@ def _report(
     if kind == "missing":
         missing = str(rest[0]) if rest else str(loc[-1])
         if (child := node.get(missing)) is None or not child.unset:
-            findings.add(node.key_at, node.path, f'"{missing}" is missing')
+            like = example((*node.path, missing), Node(None, (), (1, 1), (1, 1))).replace(", such as", ": write")
+            findings.add(node.key_at, node.path, f'"{missing}" is missing{like}')
     elif kind == "extra_forbidden":
         name = str(loc[-1])
         if name == "include" and len(loc) == 1:
             findings.add(node.key_at, node.path, _UNSUPPORTED)
         else:
             keys = _keys_at(model, loc[:-1])
-            near = spelling.near(name, keys) or (f"; its keys: {', '.join(keys)}" if 0 < len(keys) <= _FEW else "")
+            near = (
+                hint(node.path[:-1], name, node)
+                or spelling.near(name, keys)
+                or (f"; its keys: {', '.join(keys)}" if 0 < len(keys) <= _FEW else "")
+            )
             findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
     elif kind == "no_limit":
         findings.add(node.place, node.path, str(found["msg"]))
     elif _is_null(node):
         findings.add(node.key_at, node.path, "this has no value; write one, or take the key out")
     elif kind == "literal_error":
-        findings.add(node.place, node.path, f"this must be one of {found['ctx']['expected']}")
+        meant = BALANCES.get(str(node.value)) if node.path[-1] == "balance" else None
+        near = f"; {node.value} is called {meant} here" if meant else ""
+        findings.add(node.place, node.path, f"this must be one of {found['ctx']['expected']}{near}")
     elif kind == "too_short" and node.value:
         pass  # its entries are wrong, which has been reported
     elif kind == "too_short":
@@ -94,9 +102,11 @@ def _report(
         at = node.key_at if rest == ("[key]",) else node.place
         findings.add(at, node.path, str(found["ctx"]["error"]))
     elif kind == "model_type" and 0 < len(keys := _keys_at(model, loc)) <= _FEW:
-        findings.add(node.place, node.path, f"this must be a mapping with some of {', '.join(keys)}")
+        like = example(node.path, node)
+        findings.add(node.place, node.path, f"this must be a mapping with some of {', '.join(keys)}{like}")
     else:
-        findings.add(node.place, node.path, _MESSAGES.get(kind, str(found["msg"]).lower()))
+        like = example(node.path, node) if kind in ("model_type", "dict_type") else ""
+        findings.add(node.place, node.path, _MESSAGES.get(kind, str(found["msg"]).lower()) + like)
 
 
 def _is_null(node: Node) -> bool:

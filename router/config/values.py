@@ -140,6 +140,12 @@ def read_budget(value: Any) -> Any:
     return {"usd": usd, "per": per}
 
 
+def _weight(value: Any) -> float:
+    if isinstance(value, str) and value.rstrip().endswith("%"):
+        raise ValueError("of a tier either all targets have a weight in percent, or none; others are plain numbers")
+    return _not_negative(value)
+
+
 def _version(value: Any) -> int:
     if _scalar(value) != 1 or isinstance(value, bool):
         raise ValueError(f'version "{shown(value)}" is not known; this Signalbox reads version 1')
@@ -147,8 +153,13 @@ def _version(value: Any) -> int:
 
 
 def _code(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"this must be the name of an error code, not a status; codes: {_CODES}")
+    if not isinstance(value, str) or value.isdigit():
+        from providers.vendor_errors import STATUSES
+
+        status = int(value) if str(value).isdigit() else 0
+        meant = STATUSES.get(status) or (ErrorCode.SERVER_ERROR if 500 <= status < 600 else None)
+        near = f": write {meant} for {value}" if meant else ""
+        raise ValueError(f"this must be the name of an error code, not a status{near}; codes: {_CODES}")
     text = str(value)
     if text == "any":
         return text
@@ -219,6 +230,11 @@ Options = Annotated[dict[str, Any], PlainSerializer(_hidden)]
 Params = Annotated[dict[str, Any], PlainSerializer(as_written)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Number = Annotated[float, BeforeValidator(_not_negative)]
+Weight = Annotated[
+    float,
+    BeforeValidator(_weight),
+    WithJsonSchema({"type": ["number", "string"], "minimum": 0, "examples": [70, "70%"]}),
+]
 Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
 Version = Annotated[int, BeforeValidator(_version)]
 FlagOrPath = Annotated[bool | str, BeforeValidator(_verify)]

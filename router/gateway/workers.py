@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.config.listen import Address
 from router.gateway import notify
+from router.gateway.lender import Lender
 from router.gateway.listening import listen, remove, reserve
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Place:
         sockets: that listen already, for all.
         ready: gets its number when it answers.
         alive: ends when the parent does.
+        shares: where the parent answers what the workers share.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Place:
     sockets: tuple[socket.socket, ...]
     ready: Connection
     alive: Connection
+    shares: socket.socket
 
 
 @dataclass
@@ -76,6 +79,7 @@ class Workers:
         self._context: BaseContext = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self._ready_here, self._ready_there = self._context.Pipe(duplex=False)
         self._alive_there, self._alive_here = self._context.Pipe(duplex=False)
+        self._lender = Lender()
         self._signals: list[int] = []
         self._ending: int | None = None
         self._unready = set(range(count))
@@ -106,6 +110,7 @@ class Workers:
                 signal.signal(number, handler)
             for one in (here, there, *held, *inherited):
                 one.close()
+            self._lender.close()
             remove(address.path for address in self._addresses if address.path is not None)
 
     def _loop(self, when_ready: Callable[[list[Address]], None]) -> int:
@@ -135,14 +140,16 @@ class Workers:
     # --- workers
 
     def _start(self, worker: _Worker) -> None:
-        place = Place(worker.number, *self._places, self._ready_there, self._alive_there)
-        others = (self._alive_here, self._ready_here, *self._wakeup)
+        shares = self._lender.open()
+        place = Place(worker.number, *self._places, self._ready_there, self._alive_there, shares)
+        others = (self._alive_here, self._ready_here, *self._wakeup, *self._lender.ends)
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]  # all contexts have it
             target=_begin,
             args=(others if self._context.get_start_method() == "fork" else (), self._work, place, self._args),
             name=f"signalbox worker {worker.number}",
         )
         process.start()
+        shares.close()
         worker.process, worker.began, worker.again_at = process, time.monotonic(), None
 
     def _died(self, worker: _Worker) -> int | None:
@@ -174,7 +181,11 @@ class Workers:
         due = [worker.again_at for worker in self._workers if worker.again_at is not None and self._ending is None]
         living = [worker.process.sentinel for worker in self._workers if worker.process is not None]
         left = max(0.0, min(due) - time.monotonic()) if due else None
-        wait([self._wakeup[0], self._ready_here, *living], left)
+        ends = self._lender.ends
+        ready = wait([self._wakeup[0], self._ready_here, *living, *ends], left)
+        for end in ends:
+            if end in ready:
+                self._lender.answer(end)
 
     # --- signals
 

@@ -60,10 +60,11 @@ def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
         url=config.url.get_secret_value(),
         app=config.app or PurePath(loaded.name).stem,
         secret=None if config.secret is None else config.secret.get_secret_value(),
-        share=config.share,
+        share=tuple(sorted(set(config.share))),
         away=config.away,
         lease=config.lease,
         timeout=config.timeout,
+        shards=config.shards,
         single_flight=config.single_flight,
     )
 

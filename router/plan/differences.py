@@ -118,7 +118,7 @@ def _shared(old: Plan, new: Plan) -> Iterator[str]:
         return
     if before.connection != after.connection:
         yield "shared reconnects"
-    names = [field.name for field in fields(after) if field.name not in ("url", "app", "secret")]
+    names = [field.name for field in fields(after) if field.name not in ("url", "app", "secret", "shards")]
     changed = [name for name in names if getattr(before, name) != getattr(after, name)]
     if changed:
         yield f"shared.{', shared.'.join(changed)} changed"

@@ -79,7 +79,7 @@ class Plan:
     @property
     def shares_answers(self) -> bool:
         """Whether cached answers are those of all machines."""
-        return self.shared is not None and "cache" in self.shared.share
+        return self.shared is not None and self.shared.shares("cache")
 
     @property
     def targets(self) -> list[Target]:

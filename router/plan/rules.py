@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from router.config.policies import BUILT_IN
+from router.config.shared_url import LOCAL
 from router.config.units import Allowance
 
 
@@ -90,14 +91,24 @@ class SharedRules:
     away: Literal["share", "local", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
+    shards: int = 1
     single_flight: bool = False
 
     @property
-    def connection(self) -> tuple[str, str, str | None]:
-        """What a new connection is needed for when it changes."""
-        return self.url, self.app, self.secret
+    def is_local(self) -> bool:
+        """Whether the processes of one `signalbox serve` share it, over their parent."""
+        return self.url == LOCAL
 
     @property
-    def exchanges(self) -> bool:
-        """Whether anything is shared that is exchanged; answers are not."""
-        return set(self.share) != {"cache"}
+    def connection(self) -> tuple[str, str, str | None, int]:
+        """What a new connection is needed for when it changes."""
+        return self.url, self.app, self.secret, self.shards
+
+    def shares(self, *what: str) -> bool:
+        """Say whether any of these is shared."""
+        return not {*what}.isdisjoint(self.share)
+
+    @property
+    def exchanged(self) -> frozenset[str]:
+        """What is shared by exchanges: all but answers."""
+        return frozenset(self.share) - {"cache"}

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.rules import SharedRules
+from router.shared.answer_names import AnswerNames
 from router.shared.answers import Answers, Command, News, Store
 from router.shared.link import reason
-from router.shared.names import Names
 from router.telemetry.events import shared_answers_changed
 
 
@@ -35,7 +35,7 @@ class Answering:
 
     def adopt(self, rules: SharedRules | None) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
-        if rules is not None and "cache" not in rules.share:
+        if rules is not None and not rules.shares("cache"):
             rules = None
         if _of_answers(rules) == _of_answers(self._rules):
             return
@@ -82,7 +82,7 @@ async def _leave(answers: Answers, task: asyncio.Task[None] | None) -> None:
 
 async def attempt(rules: SharedRules) -> str:
     """Send each kind of command once, without a trace; returns why one can't be, "" when all can."""
-    store, names = connect(rules), Names(rules.app, rules.secret or "")
+    store, names = connect(rules), AnswerNames(rules.app, rules.secret or "")
     key = names.flight(secrets.token_urlsafe(9))
     first: list[Command] = [
         ("PING",),
@@ -110,4 +110,4 @@ def connect(rules: SharedRules) -> Store:
     """Return a connection to the server of the file; the first command opens it."""
     from router.shared.redis import RedisStore  # here: only those who share have its client
 
-    return RedisStore(rules.url, rules.timeout)
+    return RedisStore(rules.url, f"{rules.app}/0", rules.timeout)

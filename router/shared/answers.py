@@ -1,7 +1,7 @@
 """Answers that processes share, over a server: one round trip for all that a turn of the loop looks up, and none while
 the server is slow or gone.
 
-A clearing gives what it forgets another name (`Names.cleared`): nobody finds it any more, and it ends by itself.
+A clearing gives what it forgets another name (`AnswerNames.cleared`): nobody finds it any more, and it ends by itself.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from math import ceil, inf
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from router.plan.rules import SharedRules
+from router.shared.answer_names import AnswerNames
 from router.shared.flights import Flights
 from router.shared.link import reason
-from router.shared.names import Names
 from router.shared.pace import Pace
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class Answers:
         self._rules = rules
         self._tell = tell
         self._link_away = link_away
-        self._names = Names(rules.app, rules.secret or "")
+        self._names = AnswerNames(rules.app, rules.secret or "")
         self._last: object = None  # the token of the clearing that was the last when `cleared` was read
         self._flights = Flights(self._send) if rules.single_flight else None
         self._pace = Pace()

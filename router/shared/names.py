@@ -1,81 +1,82 @@
-"""The names under which answers are shared, and their seal: all of them keyed with the file's `secret`. Pure."""
+"""What targets and keys are called at the server: keyed hashes, of which nobody learns what they are; and the way back.
+
+A target is the model with its keys and params, a pair is a model with one key: a key may be in several pools.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from functools import lru_cache
-from hashlib import blake2b
-from hmac import compare_digest
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-import msgspec
+from router.plan.target import Key, Target, variant_of
 
-_SEAL = 16  # bytes
+
+class Place(NamedTuple):
+    """What a name stands for in this process: a target, one of its keys, or both together."""
+
+    target: Target
+    key: Key | None
+    is_pair: bool
 
 
 class Names:
-    """Names keys, and seals what is stored there.
+    """The names of all targets and keys that a process shares, "" for those that it does not.
 
     Args:
-        app: who shares.
-        secret: of the file.
-
-    `cleared` is which clearing was the last of each scope, by the scope's name: what was stored before has other names.
+        name: hashes.
     """
 
-    def __init__(self, app: str, secret: str) -> None:
-        key = secret.encode(errors="surrogateescape")
-        self._names = blake2b(key, person=b"names").digest()
-        seals = blake2b(key, person=b"answers").digest()
-        self._seal = blake2b(key=seals, digest_size=_SEAL)  # each seal goes on from a copy
-        self.prefix = f"sb:{{{app}/0}}:"
-        self.scopes_key = f"{self.prefix}cg"
-        self.last_key = f"{self.prefix}ct"
-        self.cleared: Mapping[str, str] = {}
-        self._scopes = lru_cache(maxsize=4096)(self._make_scopes)
+    def __init__(self, name: Callable[[str], str]) -> None:
+        self._name = name
+        self._planned: dict[str, Target] = {}
+        self._direct: dict[str, Target] = {}  # those that no plan names, by identity
+        self._places: dict[str, list[Place]] | None = None  # made when it is asked for
 
-    def answer(self, text: str) -> str:
-        """Return the key of an answer; `text` is that of `CacheKey`."""
-        return f"{self.prefix}c:{self._generation(text)}:{self._hash(text, 18)}"
+    def adopt(self, targets: Iterable[Target]) -> None:
+        """Take over the targets of a plan; of those that are the same, the first counts."""
+        self._planned, self._places = {target.identity: target for target in reversed(tuple(targets))}, None
+        self._direct = {identity: target for identity, target in self._direct.items() if identity not in self._planned}
 
-    def flight(self, text: str) -> str:
-        """Return the key of the right to make the call for an answer."""
-        return f"{self.prefix}f:{self._hash(text, 18)}"
+    def met(self, target: Target) -> None:
+        """Know a target that is called."""
+        if target.identity not in self._planned and target.identity not in self._direct:
+            self._direct[target.identity] = target
+            self._places = None
 
-    def scope(self, route: str | None, namespace: str | None) -> str:
-        """Return the name of what a clearing forgets: the answers of a route and a namespace; None is all."""
-        return self._hash(msgspec.json.encode((route, namespace)).decode(), 9)
+    def forget(self, target: Target) -> None:
+        """Forget a target that no plan names."""
+        if self._direct.pop(target.identity, None) is not None:
+            self._places = None
 
-    def scopes(self, text: str) -> tuple[str, ...]:
-        """Return the names of the scopes that an answer is in."""
-        route, namespaces, _ = msgspec.json.decode(text, type=tuple[str, str, str])
-        return self._scopes(route, namespaces)
+    def of_target(self, target: Target) -> str:
+        """Return the name of a target."""
+        return self._name(f"target {target.share_id}~{variant_of(target.identity)}") if target.share_id else ""
 
-    def seal(self, key: str, data: bytes) -> bytes:
-        """Return data as it is stored under a key, and there only."""
-        return data + self._mac(key, data)
+    def of_key(self, key: Key) -> str:
+        """Return the name of a provider's key."""
+        return self._name(f"key {key.share_id}") if key.share_id else ""
 
-    def opened(self, key: str, value: bytes) -> bytes | None:
-        """Return what was sealed; None where that was done by nobody who has the secret, or under another key."""
-        data, mac = value[:-_SEAL], value[-_SEAL:]
-        return data if compare_digest(mac, self._mac(key, data)) else None
+    def of_pair(self, target: Target, key: Key) -> str:
+        """Return the name of a model with one key."""
+        if not key.share_id:
+            return ""
+        return self._name(f"pair {key.share_id}~{variant_of(target.identity)}/{target.model}")
 
-    def _mac(self, key: str, data: bytes) -> bytes:
-        mac = self._seal.copy()
-        mac.update(f"{len(key)} {key}".encode(errors="surrogateescape"))
-        mac.update(data)
-        return mac.digest()
+    def find(self, name: str) -> list[Place]:
+        """Return what a name stands for; nothing where this process does not have it."""
+        if self._places is None:
+            self._places = {}
+            targets = self._planned | self._direct
+            keys = {key.identity: (target, key) for target in targets.values() for key in target.keys}
+            for target in targets.values():
+                self._add(self.of_target(target), Place(target, None, is_pair=False))
+                for key in target.keys:
+                    self._add(self.of_pair(target, key), Place(target, key, is_pair=True))
+            for target, key in keys.values():
+                self._add(self.of_key(key), Place(target, key, is_pair=False))
+        return self._places.get(name, [])
 
-    def _make_scopes(self, route: str, namespaces: str) -> tuple[str, ...]:
-        known = {name for name in msgspec.json.decode(namespaces, type=list[str | None]) if name is not None}
-        return tuple(self.scope(each, name) for each in (None, route) for name in (None, *sorted(known)))
-
-    def _generation(self, text: str) -> str:
-        if not self.cleared:
-            return "0"
-        tokens = [self.cleared.get(scope, "") for scope in self.scopes(text)]
-        return self._hash(" ".join(tokens), 6) if any(tokens) else "0"
-
-    def _hash(self, text: str, size: int) -> str:
-        digest = blake2b(text.encode(errors="surrogateescape"), key=self._names, digest_size=size).digest()
-        return base64.urlsafe_b64encode(digest).decode()
+    def _add(self, name: str, place: Place) -> None:
+        assert self._places is not None
+        if name:
+            self._places.setdefault(name, []).append(place)

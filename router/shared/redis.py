@@ -7,40 +7,61 @@ from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
+from random import sample
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisClusterException,
+    ResponseError,
+    TryAgainError,
+)
 
+from router.config.shared_url import SharedAddress, read_shared_url
 from router.shared.exchange import Message, Reply, read_reply
 
-_PARTS = ("limit", "exchange")
+_PARTS = ("limit", "news", "outage", "place", "exchange")
 SCRIPT = "local answers = {}\n" + "".join(
     files("router.shared").joinpath("lua", f"{part}.lua").read_text() for part in _PARTS
 )
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how the server calls it
-_COMMANDS = "; docs/shared.md has the rights that it needs"
+_ADVICE: tuple[tuple[type[Exception], str, str], ...] = (  # of mistakes that only the server tells
+    (NoPermissionError, "", "docs/shared.md has the rights that it needs"),
+    (AskError, "", "it is one of a cluster: shared.url has to be redis+cluster://…"),
+    (RedisClusterException, "Cluster mode is not enabled", "shared.url has to be redis://…"),
+)
+# Refusals after which another server may have to be asked: the way there is looked for anew.
+_ELSEWHERE = (AskError, ClusterDownError, MasterDownError, MovedError, ReadOnlyError, TryAgainError)
 
 
 class RedisExchange:
-    """One connection to a server. It is opened by the first message, and closed by whatever fails.
+    """A connection to a server, to the one that Sentinels name, or to a node of a cluster. It is opened by the first
+    message, and closed by whatever fails: the next message looks anew for the way there.
 
     Nothing is repeated here: with the retries of the client an outage would look like patience.
 
     Args:
-        url: redis://, rediss:// or unix://.
-        app: who shares; its name is in all keys.
+        url: as `router.config.shared_url` reads it.
+        app: who shares, and which of the shards; it is in all keys.
         timeout: seconds for connecting.
     """
 
     def __init__(self, url: str, app: str, timeout: float) -> None:
-        self._url = url
-        self._prefix = f"sb:{{{app}/0}}:"
+        self._address = read_shared_url(url)
+        self._prefix = f"sb:{{{app}}}:"
         self._timeout = timeout
-        self._client: Redis | None = None
+        self._clients: list[Redis | RedisCluster] = []
 
     async def send(self, message: Message) -> Reply:
         """Return the reply.
@@ -49,37 +70,26 @@ class RedisExchange:
             redis.RedisError, OSError, TimeoutError: there is none.
             ValueError: it is no reply to this.
         """
-        if self._client is None:
-            self._client = Redis.from_url(
-                self._url,
-                retry=Retry(NoBackoff(), 0),
-                socket_connect_timeout=self._timeout,
-                max_connections=1,
-                client_name="signalbox",
-                decode_responses=True,
-            )
+        self._clients = self._clients or _clients(self._address, self._timeout)
+        client = self._clients[0]
         keys = message.keys(self._prefix)
         arguments = (*keys, *message.arguments())
         try:
             try:
-                text = await self._client.evalsha(_SHA, len(keys), *arguments)
+                text = await client.evalsha(_SHA, len(keys), *arguments)
             except NoScriptError:
-                text = await self._client.eval(SCRIPT, len(keys), *arguments)
-        except NoPermissionError as error:
+                text = await client.eval(SCRIPT, len(keys), *arguments)
+        except BaseException as error:
             await self.aclose()
-            raise NoPermissionError(f"{error}{_COMMANDS}") from None
-        except BaseException:
-            await self.aclose()
+            if advised := _advised(error):
+                raise advised from None
             raise
         return read_reply(text)
 
     async def aclose(self) -> None:
         """Close the connection; the next message opens another."""
-        client, self._client = self._client, None
-        if client is not None:
-            with suppress(Exception):
-                async with asyncio.timeout(self._timeout):
-                    await client.aclose()
+        clients, self._clients = self._clients, []
+        await _close(clients, self._timeout)
 
 
 class RedisStore:
@@ -87,13 +97,16 @@ class RedisStore:
     would cost more than all the rest. The first command opens it; whatever fails closes it.
 
     Args:
-        url: redis://, rediss:// or unix://.
+        url: as `router.config.shared_url` reads it.
+        app: who shares, and which of the shards; all keys have it.
         timeout: seconds for connecting.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url = url
+    def __init__(self, url: str, app: str, timeout: float) -> None:
+        self._address = read_shared_url(url)
+        self._tag = f"{{{app}}}"
         self._timeout = timeout
+        self._clients: list[Redis | RedisCluster] = []
         self._connection: AbstractConnection | None = None
 
     async def send(self, commands: Sequence[tuple[str | bytes, ...]]) -> list[Any]:
@@ -103,36 +116,89 @@ class RedisStore:
             redis.RedisError, OSError: there are none.
         """
         try:
-            connection = self._connection
-            if connection is None:
-                connection = self._connection = self._make()
-                await connection.connect()  # type: ignore[no-untyped-call]  # the client has no types here
+            connection = self._connection or await self._connect()
             await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             return [await self._reply(connection) for _ in commands]
-        except BaseException:
+        except BaseException as error:
             await self.aclose()
+            if advised := _advised(error):
+                raise advised from None
             raise
 
     @staticmethod
     async def _reply(connection: AbstractConnection) -> Any:
         try:
             return await connection.read_response()
-        except NoPermissionError as error:
-            return NoPermissionError(f"{error}{_COMMANDS}")
+        except _ELSEWHERE:
+            raise
         except ResponseError as error:
-            return error
+            return _advised(error) or error
 
-    def _make(self) -> AbstractConnection:
-        pool = ConnectionPool.from_url(
-            self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=self._timeout, client_name="signalbox"
-        )
-        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # nor here
+    async def _connect(self) -> AbstractConnection:
+        self._clients = _clients(self._address, self._timeout, as_text=False)
+        client = self._clients[0]
+        if isinstance(client, RedisCluster):
+            await client.initialize()
+            node = client.get_node_from_key(self._tag)
+            if node is None:
+                raise ConnectionError("no node of the cluster has the slot")
+            connection: AbstractConnection = node.acquire_connection()
+        else:
+            connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # it has no types
+        self._connection = connection
+        await connection.connect()  # type: ignore[no-untyped-call]  # nor has this
         return connection
 
     async def aclose(self) -> None:
         """Close the connection; the next command opens another."""
         connection, self._connection = self._connection, None
+        clients, self._clients = self._clients, []
         if connection is not None:
             with suppress(Exception):
                 async with asyncio.timeout(self._timeout):
                     await connection.disconnect(nowait=True)
+        await _close(clients, self._timeout)
+
+
+def _advised(error: BaseException) -> ConnectionError | None:
+    """Return an error with what to do about it, where only the server tells a mistake; None for any other."""
+    for kind, words, advice in _ADVICE:
+        if isinstance(error, kind) and words in str(error):
+            return ConnectionError(f"{words or error}; {advice}")
+    return None
+
+
+async def _close(clients: list[Redis | RedisCluster], timeout: float) -> None:
+    for client in clients:
+        with suppress(Exception):
+            async with asyncio.timeout(timeout):
+                await client.aclose()
+                if isinstance(client, RedisCluster):  # after an error it leaves its connections open
+                    await asyncio.gather(*(node.disconnect() for node in (*client.startup_nodes, *client.get_nodes())))
+
+
+def _clients(address: SharedAddress, timeout: float, *, as_text: bool = True) -> list[Redis | RedisCluster]:
+    """Return the client, which is not connected yet, and those that it has to find the way."""
+    ways: dict[str, Any] = {
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "decode_responses": as_text,
+    }
+    options = dict(address.options)
+    to_sentinel = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    if address.tls:
+        ways |= {"ssl": True, **options}
+    who: dict[str, Any] = {"username": address.username, "password": address.password, "client_name": "signalbox"}
+    if address.by == "cluster":
+        nodes = [ClusterNode(*host) for host in address.hosts]
+        return [RedisCluster(startup_nodes=nodes, require_full_coverage=False, **ways, **who)]
+    who |= {"db": address.db, "max_connections": 1}
+    if address.by == "sentinel":
+        # In another order each time: one that swallows everything takes all the time of one exchange.
+        hosts = sample(address.hosts, len(address.hosts))
+        sentinel = Sentinel(hosts, sentinel_kwargs={**ways, **to_sentinel}, **ways)  # type: ignore[no-untyped-call]  # it has no types
+        return [sentinel.master_for(address.service, **who), *sentinel.sentinels]
+    if address.by == "socket":
+        return [Redis(unix_socket_path=address.path, **ways, **who)]
+    ((host, port),) = address.hosts
+    return [Redis(host=host, port=port, **ways, **who)]

@@ -17,6 +17,7 @@ class Moment(NamedTuple):
         lost: whether data was lost within the last minute.
         leaving: whether the process ends.
         processes: that live, this one included unless it leaves.
+        born: when the server's data was made.
     """
 
     now: float
@@ -25,6 +26,7 @@ class Moment(NamedTuple):
     lost: bool
     leaving: bool
     processes: int
+    born: float
 
 
 class Table(Protocol[_Entry_contra]):

@@ -10,6 +10,9 @@ of state ends: outcomes of older generations are ignored. A half-open permit is 
 
 Where nothing else is left, an open one is probed before its time: one call at a time, a second after it opened. One
 that was tripped is probed ever more seldom, since what was refused does not mend itself.
+
+Where processes share what they learn (`router.shared`), `peers` hears of every change, and gives the places for probes;
+what others have met comes in by `doubt`, `open_with` and `mend`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from math import inf
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from router.plan.rules import BreakerRules
 from router.state.evidence import Doubt, Marks
@@ -29,6 +32,7 @@ _LONGEST_LEASE = 120.0  # seconds; after that another probe may be sent
 _JITTER = 0.1
 _RAMP_START = 0.1
 _PACE = 1.0  # seconds between two probes that are made because nothing else is left
+_LOOK = 0.25  # seconds until one who waits for a place of all processes looks again
 
 
 class Permit(NamedTuple):
@@ -38,33 +42,25 @@ class Permit(NamedTuple):
     number: int = 0  # of the lease, where it is a probe
 
 
+class Peers(Protocol):
+    """The breakers of other processes for the same target or key."""
+
+    def changed(self, breaker: Breaker) -> None:
+        """Notice a change of state, or that an open one opened again."""
+        ...
+
+    def places(self, now: float) -> float:
+        """Return how many probes this process may have under way; it asks for one where it has none."""
+        ...
+
+
 class Breaker:
     """A circuit breaker, as the module describes it. `changes` counts the changes of state."""
 
     __slots__ = (
-        "_bucket",
-        "_calls",
-        "_doubt",
-        "_early",
-        "_failed",
-        "_in_row",
-        "_leases",
-        "_numbers",
-        "_pace",
-        "_paced_until",
-        "_passed",
-        "_permit",
-        "_reopened",
-        "_rng",
-        "_slow",
-        "changes",
-        "closed_at",
-        "manual",
-        "on_change",
-        "rules",
-        "state",
-        "until",
-        "why",
+        *("_bucket", "_calls", "_doubt", "_early", "_failed", "_in_row", "_leases", "_lent", "_lent_until", "_mended"),
+        *("_numbers", "_pace", "_paced_until", "_passed", "_permit", "_reopened", "_rng", "_slow"),
+        *("changes", "closed_at", "manual", "on_change", "own", "peers", "refused", "rules", "state", "until", "why"),
     )
 
     def __init__(self, rules: BreakerRules, rng: random.Random) -> None:
@@ -76,6 +72,12 @@ class Breaker:
         self._permit = Permit(0)  # of all calls until the next change, but for probes
         self.why = ""  # it was opened, in words
         self.on_change: Callable[[Breaker], None] | None = None  # called after every change of state
+        self.peers: Peers | None = None
+        self.own = False  # it was opened by what this process has met
+        self.refused = False  # it was opened by refusals, not by failures
+        self._mended = False  # another process has closed it: probes need no place
+        self._lent = 0  # of the failures in a row: those that others had
+        self._lent_until = -inf
         self._rng = rng
         self._reopened = 0
         self.closed_at = -inf  # when it closed last; minus infinity where it was never open
@@ -93,7 +95,7 @@ class Breaker:
         self._calls = [0] * _BUCKETS
         self._failed = [0] * _BUCKETS
         self._slow = [0] * _BUCKETS
-        self._in_row = 0
+        self._in_row = self._lent = 0
 
     # --- admission
 
@@ -129,8 +131,9 @@ class Breaker:
         if self.manual and self.state == "open":
             return inf
         if self.state == "half_open" and self._free_leases(now) <= 0:
-            return now + _PACE  # nobody knows how long those take that are under way
-        return max(now, min(self.until, self._paced_until))
+            return now + (_PACE if self._leases else _LOOK)  # nobody knows how long those take that are under way
+        moment = max(now, min(self.until, self._paced_until))
+        return now + _LOOK if moment <= now and self.state == "open" and self._places(now) < 1 else moment
 
     def is_idle(self, now: float) -> bool:
         """Say whether nothing of it matters now: no failure is counted, and it is not open, or a probe is due."""
@@ -178,6 +181,9 @@ class Breaker:
         if self.state == "half_open":
             self._open(now, "the probe failed")
             return
+        if self._lent and (self._in_row == 0 or now >= self._lent_until):
+            self._in_row = max(0, self._in_row - self._lent)
+            self._lent = 0
         self._in_row += 1
         self._count(now, failed=True)
 
@@ -205,12 +211,12 @@ class Breaker:
         if seen is None:
             self.trip(now)
         elif self.state == "half_open":
-            self._open(now, "the probe was refused")
+            self._open(now, "the probe was refused", refused=True)
         else:
             self._doubt = self._doubt or Doubt()
             if self._doubt.confirmed_by(seen, now, self.rules.max_open_for):
                 # For a moment, and longer with each probe that is refused too: both may have been to blame themselves.
-                self._open(now, "two different requests were refused")
+                self._open(now, "two different requests were refused", refused=True)
 
     def trip(self, now: float) -> None:
         """Open at once, for as long as it ever stays open: a wrong key does not mend itself."""
@@ -218,8 +224,66 @@ class Breaker:
             if not self._opens_again(now, self._pace):
                 self._reopened += 1
                 self.until = now + self.rules.max_open_for
+            self.own = self.refused = True
             self._pace = min(2 * self._pace, self.rules.max_open_for)
             self._changed("it does not mend itself")
+
+    # --- what other processes have met
+
+    def doubt(self, until: float, now: float, *, refused: bool) -> None:
+        """Let the next failure open it, as another process' did: until this time, or an answer.
+
+        Args:
+            refused: it was opened there by refusals.
+        """
+        if self.state != "closed" or self.manual:
+            return
+        if refused:
+            self._doubt = Doubt()
+            self._doubt.confirmed_by(frozenset(), now, until - now)
+        else:
+            self._lent_until = until
+            if lent := max(0, self.rules.consecutive - 1 - self._in_row):
+                self._lent = lent
+                self._in_row += lent
+
+    def open_with(self, until: float, why: str, now: float, *, refused: bool) -> None:
+        """Open with those of other processes, until some time around this one; a probe under way goes on."""
+        if self.manual or (self.state == "half_open" and self._leases):
+            return
+        seconds = min(self.rules.max_open_for, (until - now) * (1 + self._rng.uniform(-_JITTER, _JITTER)))
+        if self.state == "open":
+            self.until = max(self.until, now + seconds)
+            return
+        self._reopened += self.state == "closed"
+        self._become("open")
+        self._paced_until = now + min(_PACE, self.rules.open_for)
+        self.until = now + seconds
+        self.refused = refused
+        self._changed(why)
+
+    def mend(self, now: float) -> None:
+        """Turn half-open, since another process' has closed: the next calls probe it."""
+        if self.manual or self.state == "closed":
+            return
+        if self.state == "open":
+            self._half_open()
+        self.until = now
+        self._mended, self._early = True, False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was opened by what other processes have met."""
+        return self.state != "closed" and self.peers is not None and not (self.own or self.manual)
+
+    def has_calls(self, now: float) -> bool:
+        """Say whether calls have come back within its window."""
+        self._turn(now)
+        return any(self._calls)
+
+    def probing(self, now: float) -> int:
+        """Count the probes under way."""
+        return sum(ends > now for ends in self._leases.values())
 
     # --- by hand
 
@@ -245,6 +309,8 @@ class Breaker:
         self.why = why
         if self.on_change is not None:
             self.on_change(self)
+        if self.peers is not None:
+            self.peers.changed(self)
 
     def _half_open(self) -> None:
         self._become("half_open")
@@ -253,7 +319,11 @@ class Breaker:
     def _free_leases(self, now: float) -> int:
         if self._leases:
             self._leases = {lease: ends for lease, ends in self._leases.items() if ends > now}
-        return (1 if self._early else self.rules.probes) - len(self._leases)
+        free = (1 if self._early else self.rules.probes) - len(self._leases)
+        return free if free <= 0 else int(min(free, self._places(now) - len(self._leases)))
+
+    def _places(self, now: float) -> float:
+        return inf if self.peers is None or self._mended else self.peers.places(now)
 
     def _become(self, state: State) -> None:
         self.state = state
@@ -264,9 +334,12 @@ class Breaker:
         self._early = False
         self._paced_until = -inf
         self._doubt = None
+        self._mended = False
+        if state != "half_open":
+            self.own = self.refused = False
         self._clear()
 
-    def _open(self, now: float, why: str) -> None:
+    def _open(self, now: float, why: str, *, refused: bool = False) -> None:
         if self.manual:
             return
         if not self._opens_again(now, min(_PACE, self.rules.open_for)):
@@ -275,6 +348,7 @@ class Breaker:
             self._reopened += 1
             jitter = 1 + self._rng.uniform(-_JITTER, _JITTER)
             self.until = now + min(self.rules.max_open_for, seconds * jitter)
+        self.own, self.refused = True, refused
         self._changed(why)
 
     def _opens_again(self, now: float, pace: float) -> bool:
@@ -307,7 +381,8 @@ class Breaker:
         calls = sum(self._calls)
         enough = calls >= rules.min_calls
         if failed and self._in_row >= rules.consecutive:
-            self._open(now, f"{self._in_row} failures in a row")
+            in_row = f"{self._in_row} failures in a row"
+            self._open(now, "it failed after other processes had opened it" if self._lent else in_row)
         elif failed and enough and sum(self._failed) >= rules.failure_rate * calls:
             self._open(now, f"{sum(self._failed)} of {calls} calls failed")
         elif slow and enough and sum(self._slow) >= rules.slow_rate * calls:

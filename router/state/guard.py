@@ -12,6 +12,7 @@ from router.state.breaker import Breaker
 from router.state.evidence import Doubt
 from router.state.latency import PeakEwma, Recent
 from router.state.limits import RateLimits
+from router.state.peers import HoldTeller
 
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
 
@@ -19,7 +20,7 @@ _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast
 class Guard:
     """Breaker, hold and limits of one target, or of one provider key. A draining one gets no new call."""
 
-    __slots__ = ("breaker", "draining", "held_until", "limited", "limits")
+    __slots__ = ("breaker", "draining", "held_until", "limited", "limits", "teller")
 
     def __init__(self, rules: BreakerRules, limits: Limits, rng: random.Random) -> None:
         self.breaker = Breaker(rules, rng)
@@ -27,6 +28,7 @@ class Guard:
         self.held_until = -inf
         self.limited: tuple[Guard, float] | None = None  # of a key: the target that was limited last, until when
         self.draining = False
+        self.teller: HoldTeller | None = None  # where holds are shared
 
     def hold(self, until: float) -> None:
         """Give it no call before this time (the loop's), since the vendor asked to wait."""
@@ -89,3 +91,14 @@ class Refusal:
     reason: str
     message: str
     until: float = inf
+
+
+def why_limited(wait: float) -> str:
+    """Say that a limit allows the next call in so many seconds; infinity where nobody knows."""
+    if wait == inf:
+        return "what is left of the limit is not known, since the shared state is away (shared.away: refuse)"
+    return (
+        f"the limit allows the next call in {wait:.3g} s"
+        if wait < 100
+        else f"the limit allows the next call in {wait:.0f} s"
+    )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from providers.errors import CONSEQUENCES, Consequence, ProviderError
+from providers.errors import CONSEQUENCES, Consequence, ErrorCode, ProviderError
 from providers.evidence import Concern
 from providers.harmless import harmless
 from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, Usage
@@ -19,7 +19,7 @@ from router.state.limits import Reserved
 from router.state.spending import Charge
 
 QUOTA_HOLD = 300.0  # seconds, where a vendor does not say how long
-
+_MORE = 1.0  # seconds that a hold has to grow by to be told again
 
 RATE_HOLD, LONGEST_RATE_HOLD = 0.25, 8.0  # the same for 429: doubling
 
@@ -96,7 +96,10 @@ class Lease:
     def apply_remaining(self, left: RemainingQuota, now: float) -> None:
         """Take over what the headers of an answer say is left of the vendor's limits."""
         if left.wait is not None:
-            self._state.paced(self.key).hold(now + left.wait)
+            paced, until = self._state.paced(self.key), now + left.wait
+            if self._state.teller is not None and until > paced.held_until + _MORE:
+                self._state.teller.held(until, ErrorCode.RATE_LIMITED, now, self.key)
+            paced.hold(until)
         for guard in self._guards:
             if not guard.limits.is_unlimited and guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
@@ -200,6 +203,8 @@ class Lease:
             return None
         if about == "key":
             held = key
+        if asked is not None or (meant.hold == "quota" and about is not None):
+            self._tell(held, now + seconds, error.code, now)
         elif about is None and meant.hold != "retry_after":
             both = self._both_limited(now + seconds)
             if both > key.held_until:
@@ -208,6 +213,13 @@ class Lease:
         is_new = held.held_until <= now
         held.hold(now + seconds)
         return Hold(seconds, of_key=held is key) if is_new else None
+
+    def _tell(self, held: Guard | Pacing, until: float, code: ErrorCode, now: float) -> None:
+        """Tell other processes what the vendor said: not what was guessed."""
+        state, key = self._guards
+        teller = key.teller if held is key else state.teller
+        if teller is not None:
+            teller.held(until, code, now, self.key if isinstance(held, Pacing) else None)
 
     def _both_limited(self, until: float) -> float:
         """Return until when this target and another one of the key are held by limits of which nobody said whose they

@@ -17,9 +17,10 @@ from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key, Target
 from router.state.any_rate import Sharer
 from router.state.breaker import Breaker
-from router.state.guard import Guard, Refusal, TargetState
+from router.state.guard import Guard, Refusal, TargetState, why_limited
 from router.state.lease import Lease
 from router.state.limits import NOTHING, RateLimits, Reserved
+from router.state.peers import Facts
 from router.state.spending import Charge
 
 UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
@@ -44,24 +45,37 @@ class States:
         # By what the model is, without params; they go with the last target that has them.
         self._limits: WeakValueDictionary[str, RateLimits] = WeakValueDictionary()
         self._sharer: Sharer | None = None
+        self._facts: Facts | None = None
 
-    def share_limits(self, sharer: Sharer | None, targets: Iterable[Target]) -> None:
-        """Have the limits in common with other processes from now on; None: for this one alone.
+    def share_with(self, sharer: Sharer | None, facts: Facts | None, targets: Iterable[Target]) -> None:
+        """Have limits, and holds and breakers, in common with other processes from now on; None: for this one alone.
 
         Args:
             targets: those of the plan.
         """
-        self._sharer = sharer
+        self._sharer, self._facts = sharer, facts
+        for guard in (*self._targets.values(), *self._keys.values()):
+            guard.teller = guard.breaker.peers = None
         for target in targets:
             self._share(target)
 
     def _share(self, target: Target) -> None:
         state = self._targets.get(target.identity)
         if state is not None:
-            state.limits.share(self._sharer, target.share_id)
+            self._join_target(target, state)
         for key in target.keys:
             if (guard := self._keys.get(key.identity)) is not None:
-                guard.limits.share(self._sharer, key.share_id)
+                self._join_key(key, guard)
+
+    def _join_target(self, target: Target, state: TargetState) -> None:
+        state.limits.share(self._sharer, target.share_id)
+        if self._facts is not None:
+            self._facts.join_target(target, state)
+
+    def _join_key(self, key: Key, guard: Guard) -> None:
+        guard.limits.share(self._sharer, key.share_id)
+        if self._facts is not None:
+            self._facts.join_key(key, guard)
 
     def target(self, target: Target) -> TargetState:
         """Return the state of a target, made on first use."""
@@ -70,8 +84,8 @@ class States:
             state = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._rng)
             # A vendor limits its model, whatever the params; how well it serves is a matter of both.
             state.limits = self._limits.setdefault(target.model_identity, state.limits)
-            state.limits.share(self._sharer, target.share_id)
             state.breaker.on_change = partial(self._changed, target.identity)
+            self._join_target(target, state)
         return state
 
     def key_guard(self, target: Target, key: Key) -> Guard:
@@ -79,8 +93,8 @@ class States:
         guard = self._keys.get(key.identity)
         if guard is None:
             guard = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._rng)
-            guard.limits.share(self._sharer, key.share_id)
             guard.breaker.on_change = partial(self._changed, key.identity)
+            self._join_key(key, guard)
         return guard
 
     def forget(self, target: Target, now: float) -> bool:
@@ -89,6 +103,8 @@ class States:
         if state is not None and not state.is_idle(now):
             return False
         self._targets.pop(target.identity, None)
+        if self._facts is not None:
+            self._facts.leave(target)
         return True
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
@@ -181,6 +197,7 @@ class States:
                     when = "opened by hand"
                 else:
                     when = f"tried again in {until - now:.3g} s" if until > now else "a probe is under way"
+                    when = f"{when} ({guarded.breaker.why})" if guarded.breaker.is_told else when
                 return Refusal("circuit_open", f"the breaker{whose} is open; {when}", until)
         held = max(state.held(key), guard.held_until)
         if held > now:
@@ -190,7 +207,7 @@ class States:
         bound = target.bound(max_tokens)
         wait = max(guarded.limits.wait(guarded.limits.expected(prompt, bound), now) for guarded in (state, guard))
         if wait > 0:
-            return Refusal("limited", _limited(wait), now + wait)
+            return Refusal("limited", why_limited(wait), now + wait)
         return None
 
     def best_key(
@@ -371,16 +388,6 @@ def _reserve(
         own.take(own.expected(prompt, max_tokens), now, at),
         shared.take(shared.expected(prompt, max_tokens), now, at),
     )
-
-
-def _limited(wait: float) -> str:
-    if wait == inf:
-        return "what is left of the limit is not known, since the shared state is away (shared.away: refuse)"
-    return f"the limit allows the next call in {_rough(wait)} s"
-
-
-def _rough(seconds: float) -> str:
-    return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
 
 
 def _whose(key: Key) -> str:

@@ -46,10 +46,13 @@ def breaker_changed(
     return Event(time, "breaker", sentence, level, provider, target, fields=fields)
 
 
-def held(name: str, seconds: float, code: str, *, provider: str, target: str | None, time: float) -> Event:
-    """Make the event of a vendor that asked to wait."""
-    sentence = f"{name} is held for {_seconds(seconds)}: {code}"
-    return Event(time, "hold", sentence, "warning", provider, target, fields={"seconds": seconds, "code": code})
+def held(
+    name: str, seconds: float, code: str, *, provider: str, target: str | None, time: float, told: bool = False
+) -> Event:
+    """Make the event of a vendor that asked to wait; `told`: it asked another process."""
+    sentence = f"{name} is held for {_seconds(seconds)}: {code}{' (told to another process)' if told else ''}"
+    fields = {"seconds": seconds, "code": code, "told": told}
+    return Event(time, "hold", sentence, "warning", provider, target, fields=fields)
 
 
 def reloaded(result: ReloadResult, path: str, time: float) -> Event:

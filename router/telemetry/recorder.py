@@ -179,6 +179,21 @@ class Telemetry:
         for key in target.keys:
             self._codes[key.identity] = code
 
+    def note_held(
+        self, target: Target, seconds: float, code: str, now: float, *, of_key: bool, told: bool = False
+    ) -> None:
+        """Publish that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits are
+        no event.
+
+        Args:
+            told: it was said to another process.
+        """
+        if seconds >= NEWS:
+            name = target.provider if of_key else target.name
+            whose = None if of_key else name
+            wall = now + self.offset
+            self.publish(held(name, seconds, code, provider=target.provider, target=whose, time=wall, told=told))
+
     def publish(self, event: Event) -> None:
         """Remember an event, log its sentence, and hand it to those who follow. The names in it stay on their line."""
         event = replace(event, sentence=one_line(event.sentence))
@@ -409,12 +424,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         """Record that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits
         are no event.
         """
-        if seconds >= NEWS:
-            name = target.provider if of_key else target.name
-            wall = now + self._telemetry.offset
-            self._telemetry.publish(
-                held(name, seconds, code, provider=target.provider, target=None if of_key else name, time=wall)
-            )
+        self._telemetry.note_held(target, seconds, code, now, of_key=of_key)
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = 0.0) -> None:
         """Record that one attempt was given up: its caller went away, or another one was faster and this cost USD

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
+
+_COMMAND = re.compile(rb"(?:^|\r\n)\*[0-9]+\r\n")  # the beginning of one, in the protocol of a Redis
 
 
 class Proxy:
-    """Carries bytes both ways. `delay` is in seconds; `swallows` lets nothing through, though all seems connected."""
+    """Carries bytes both ways.
+
+    `delay` is in seconds; `swallows` lets nothing through, though all seems connected; `refuses` is what every command
+    of a Redis gets in place of its reply.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
         self.port = 0
         self.delay = 0.0
         self.swallows = False
+        self.refuses = ""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -26,16 +34,20 @@ class Proxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there = await asyncio.open_connection("127.0.0.1", self._to)
-        for source, sink in ((reader, there[1]), (there[0], writer)):
+        for source, sink, back in ((reader, there[1], writer), (there[0], writer, None)):
             self._writers.add(sink)
-            task = asyncio.get_running_loop().create_task(self._carry(source, sink))
+            task = asyncio.get_running_loop().create_task(self._carry(source, sink, back))
             self._tasks.add(task)
 
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, back: asyncio.StreamWriter | None
+    ) -> None:
         with suppress(OSError):
             while data := await source.read(65_536):
                 await asyncio.sleep(self.delay)
-                if not self.swallows:
+                if self.refuses and back is not None:
+                    back.write(f"-{self.refuses}\r\n".encode() * len(_COMMAND.findall(data)))
+                elif not self.swallows:
                     sink.write(data)
         sink.close()
 

@@ -1,7 +1,11 @@
-"""A real redis-server of a test's own, on a free port of loopback; tests are skipped where there is none."""
+"""A real redis-server of a test's own, on a free port of loopback; tests are skipped where there is none.
+
+The environment variable REDIS_SERVER names another program, such as valkey-server.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -13,9 +17,24 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
+PROGRAM = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or shutil.which("valkey-server")
 
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="there is no redis-server (apt-get install redis-server)")
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def has_tls() -> bool:
+    """Return whether the server knows TLS."""
+    assert PROGRAM is not None
+    words = ["--port", "0", "--tls-port", str(free_port())]
+    return "tls-cert-file" in subprocess.run([PROGRAM, *words], capture_output=True, text=True).stdout  # it lacks that
 
 
 class RedisServer:
@@ -24,23 +43,35 @@ class RedisServer:
     Args:
         folder: where it keeps its data, if it is told to.
         keeps: whether its data lives through a restart.
+        more: further words of its command line.
+        password: that they say it has.
     """
 
-    def __init__(self, folder: Path, *, keeps: bool = False) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+    def __init__(self, folder: Path, *more: str, keeps: bool = False, password: str | None = None) -> None:
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
-        self._keeps = keeps
+        self._keeping = ["--appendonly", "yes", "--appendfsync", "always"] if keeps else ["--save", ""]
+        self._keeping += ["--repl-diskless-sync-delay", "0"]  # a replica needs not wait for others
+        if "--sentinel" in more:
+            self._keeping = []  # it has no data
+        self._more = more
+        self._password = password
         self.start()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        self.begin()
+        self.until_ready()
+
+    def begin(self) -> None:
+        """Start it."""
         assert PROGRAM is not None
-        keeping = ["--appendonly", "yes", "--appendfsync", "always"] if self._keeps else ["--save", ""]
         where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
-        self._process = subprocess.Popen([PROGRAM, *where, *keeping], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([PROGRAM, *self._more, *where, *self._keeping], stdout=subprocess.DEVNULL)
+
+    def until_ready(self) -> None:
+        """Wait until it answers."""
         while True:
             try:
                 with self.client() as client:
@@ -52,7 +83,7 @@ class RedisServer:
 
     def client(self) -> Redis:
         """Return a client of it."""
-        return Redis(port=self.port, decode_responses=True)
+        return Redis(port=self.port, password=self._password, decode_responses=True)
 
     def freeze(self) -> None:
         """Stop it as it is; its sockets stay open."""

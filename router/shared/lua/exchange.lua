@@ -34,6 +34,7 @@ local tick = math.max(0.1, math.min(1, processes / 10000))
 local anew = ARGV[3] ~= '' and ARGV[3] ~= epoch -- what this process tells of was lost
 local lost = anew or ARGV[4] == '1'
 local moment = {now = now, label = ARGV[1], anew = anew, lost = lost, leaving = leaving, processes = processes}
+moment.born = tonumber(epoch)
 
 local lines = {string.format('%s %.6f %d %.4f', epoch, now, processes, tick)}
 local key, at = 4, 6

@@ -19,10 +19,14 @@ def told(provider: str = "", route: str = "") -> str:
 @pytest.mark.parametrize(
     ("route", "words"),
     [
-        (", timeout: {read: 30s}", "keys: connect, first_token, idle, answer, total"),
-        (", timeout: 30s", "a mapping with some of connect, first_token, idle, answer, total"),
+        (", timeout: {read: 30s}", "write answer: 30s, idle: 30s"),
+        (", timeout: {whole: 30s}", "keys: connect, first_token, idle, answer, total"),
+        (", timeout: true", "a mapping with some of connect, first_token, idle, answer, total"),
         (", hedge: {after: p99}", "of percentiles there is p95 alone"),
-        (", fallbacks: [{to: a/o, on: [500]}]", "the name of an error code, not a status; codes: any, context_length"),
+        (
+            ", fallbacks: [{to: a/o, on: [500]}]",
+            "the name of an error code, not a status: write server_error for 500; codes: any, context_length",
+        ),
         (", retry: {budget: 0.2}", "write 20% or 0.2%"),
     ],
 )
@@ -36,7 +40,8 @@ def test_a_wrong_key_of_a_route(route: str, words: str) -> None:
         (', proxy: "socks5://localhost:1080"', "SOCKS proxies are not supported"),
         (', proxy: "proxy:3128"', "such as http://localhost:3128, or off"),
         (", client_cert: true", "a mapping with some of cert"),
-        (", limits: {rpm: 60}", "keys: requests, tokens, in_flight"),
+        (", limits: {rpm: 60}", "write requests: 60/min"),
+        (", limits: {calls: 60}", "keys: requests, tokens, in_flight"),
     ],
 )
 def test_a_wrong_key_of_a_provider(provider: str, words: str) -> None:

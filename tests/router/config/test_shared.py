@@ -38,19 +38,20 @@ def test_the_shortest() -> None:
             "shared answers are sealed with a secret, and there is none: add",
         ),
         ("shared: {url: redis://x, share: [limits, cache]}", 26, "shared answers are sealed with a secret"),
+        ("shared: {url: local, share: cache, secret: s}", 22, "url: local has no server that could keep answers"),
         ("shared: {url: redis://x, single_flight: maybe}", 41, "this must be on or off"),
         ("shared: {url: redis://x, share: []}", 26, "this is empty; it needs at least one entry"),
-        ("shared: {url: http://x}", 15, "this must be redis://host:6379/0"),
-        ("shared: {url: 'redis://'}", 15, "this must be redis://host:6379/0"),
-        ("shared: {url: unix://}", 15, "this must be redis://host:6379/0"),
-        ("shared: {url: 'redis://x:99999'}", 15, "this must be redis://host:6379/0"),
-        ("shared: {url: redis+sentinel://x/main}", 15, "Sentinel, Cluster and local servers are not supported"),
-        ("shared: {url: local}", 15, "Sentinel, Cluster and local servers are not supported"),
+        ("shared: {url: http://x}", 15, "this must be redis://host:6379/0; an address for HTTP"),
+        ("shared: {url: 'redis://'}", 15, "the host is missing"),
+        ("shared: {url: unix://}", 15, "the path is missing"),
+        ("shared: {url: 'redis://x:99999'}", 15, "a host or port can't be read"),
+        ("shared: {url: redis+sentinel://x}", 15, "the name by which the Sentinels know the server is missing"),
         ("shared: {app: shop}", 1, '"url" is missing'),
         ("shared: {url: redis://x, away: never}", 32, "this must be one of 'share', 'local' or 'refuse'"),
         ("shared: {url: redis://x, lease: 1m}", 33, "this must not be more than 10s"),
         ("shared: {url: redis://x, timeout: 3s}", 35, "this must not be more than 2s"),
-        ("shared: {url: redis://x, shards: 4}", 26, 'no key is named "shards" here'),
+        ("shared: {url: redis://x, shards: 65}", 34, "this must not be more than 64"),
+        ("shared: {url: redis://x, shards: 0}", 34, "this must be"),
     ],
 )
 def test_errors_say_where_and_what(shared: str, column: int, told: str) -> None:
@@ -164,7 +165,7 @@ def test_answers_alone_need_no_limits() -> None:
     loaded = load_text(text + "shared: {url: redis://x, share: cache, secret: s}", env={})
     assert not loaded.diagnostics
     assert (rules := compile_plan(loaded).shared) is not None
-    assert not rules.exchanges
+    assert not rules.exchanged
 
 
 def test_a_file_without_limits_is_told_that_nothing_is_shared() -> None:

@@ -300,7 +300,9 @@ async def test_the_rights_of_the_docs_are_enough(server: RedisServer) -> None:
         assert not [event for event in two.router.telemetry.events if event.kind == "shared"]
 
 
-@pytest.mark.parametrize("right", ["", "+ping", "+get", "+set", "+mget", "+del", "+hset", "+hgetall", "+client|setname"])
+@pytest.mark.parametrize(
+    "right", ["", "+ping", "+get", "+set", "+mget", "+del", "+hset", "+hgetall", "+client|setname"]
+)
 def test_check_online_tells_a_right_that_lacks(server: RedisServer, tmp_path: Path, right: str) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text(file(as_documented(server, "less", right)))

@@ -41,9 +41,9 @@ async def routers(text: str, count: int = 2) -> AsyncIterator[list[Router]]:
             await router.aclose()
 
 
-async def served(router: Router) -> bool:
+async def served(router: Router, route: str = "chat") -> bool:
     try:
-        await router.complete("chat", "hi")
+        await router.complete(route, "hi")
     except RouteExhausted:
         return False
     return True

@@ -1,0 +1,291 @@
+"""What to write in place of a key that the language has not, or not there: the words of other tools, wrong places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from providers.types import CompletionRequest
+from router.config.schema import RoutesFile
+from router.config.yaml_reader import Node
+
+_PARAMS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "tools", "timeout", "native"}
+
+# Where the keys of a section stand, for people; "*" is a name or a number.
+_PLACES = {
+    "": "the top of the file",
+    "defaults": "defaults",
+    "providers.*": "a provider",
+    "models.*": "a model (under models)",
+    "models.*.capabilities": "capabilities of a model",
+    "models.*.price": "price of a model",
+    "routes.*": "a route",
+    "routes.*.targets.*": "a target, as targets: [{model: …}]",
+    "routes.*.fallbacks.*": "a fallback, as fallbacks: [{to: …}]",
+    "cache": "cache at the top of the file",
+    "telemetry": "telemetry",
+    "shared": "shared",
+    "serve": "serve",
+    "serve.keys.*": "a client's key under serve",
+}
+
+_USUAL = ("", "providers.*", "models.*", "routes.*", "routes.*.targets.*")  # where a remedy is best written
+_NAMED = ("providers", "models", "routes", "keys")
+_EXAMPLE = re.compile(r"<([^>]+)>")
+
+# The words of LiteLLM, Portkey, OpenRouter, nginx, the SDKs and plain habit: what they are called here. In <> is
+# an example, for the number that was written.
+_FOREIGN: Mapping[str, str] = {
+    **dict.fromkeys(("rpm", "requests_per_minute", "rate_limit", "max_rpm"), "limits: {requests: <500>/min}"),
+    **dict.fromkeys(("tpm", "tokens_per_minute", "max_tpm"), "limits: {tokens: <200k>/min}"),
+    **dict.fromkeys(("rpd", "requests_per_day"), "limits: {requests: <10k>/d}"),
+    **dict.fromkeys(
+        ("max_parallel_requests", "max_connections", "concurrency", "max_concurrency", "max_concurrent", "parallel"),
+        "limits: {in_flight: <16>}",
+    ),
+    **dict.fromkeys(
+        ("strategy", "routing_strategy", "load_balancing", "load_balancer", "lb", "algorithm", "policy", "mode"),
+        "balance: weighted (or least_latency, least_busy, cheapest, ordered, affinity)",
+    ),
+    "weights": "the weights beside the targets: targets: {a/model: 70, b/model: 30}",
+    **dict.fromkeys(("num_retries", "retries", "max_retries", "retry_count"), "retry: {same_target: <2>}"),
+    **dict.fromkeys(("attempts", "tries", "max_tries"), "retry: {max_attempts: <3>}"),
+    **dict.fromkeys(("cooldown_time", "cooldown", "recovery_time"), "breaker: {open_for: <30>s}"),
+    **dict.fromkeys(("allowed_fails", "failure_threshold", "max_fails"), "breaker: {consecutive: <3>}"),
+    **dict.fromkeys(("circuit_breaker", "cb"), "breaker: {consecutive: 5, open_for: 10s}"),
+    **dict.fromkeys(("request_timeout", "timeout_s", "timeout_ms", "deadline", "max_time"), "timeout: {total: <30>s}"),
+    **dict.fromkeys(("stream_timeout", "ttft_timeout"), "timeout: {first_token: <30>s}"),
+    **dict.fromkeys(("read_timeout", "read"), "timeout: {answer: <30>s, idle: <30>s}"),
+    **dict.fromkeys(("connect_timeout", "connection_timeout"), "timeout: {connect: <5>s}"),
+    **dict.fromkeys(("max_budget", "spend_limit", "cost_limit", "budget_limit", "budget_duration"), "budget: $<20>/d"),
+    **dict.fromkeys(
+        ("api_base", "base", "url", "endpoint", "baseURL", "baseUrl", "api_url", "host", "server", "azure_endpoint"),
+        "base_url: https://…",
+    ),
+    **dict.fromkeys(
+        ("apiKey", "apikey", "key", "token", "api_token", "secret", "auth", "password", "API_KEY", "api-key", "keys"),
+        "api_key: ${NAME}, or api_keys: [${ONE}, ${TWO}]",
+    ),
+    **dict.fromkeys(
+        ("type", "provider_type", "vendor", "custom_llm_provider", "protocol"), "kind: openai (or anthropic, ollama)"
+    ),
+    **dict.fromkeys(("organization", "org", "openai_organization"), "headers: {OpenAI-Organization: …}"),
+    "project": "headers: {OpenAI-Project: …}",
+    **dict.fromkeys(("extra_headers", "default_headers", "custom_headers"), "headers: {name: value}"),
+    **dict.fromkeys(
+        ("api_version", "deployment", "deployment_name", "azure_deployment", "api_type"),
+        "base_url: https://RESOURCE.openai.azure.com/openai/v1, with the deployment as the model",
+    ),
+    **dict.fromkeys(
+        ("region", "aws_region", "aws_region_name", "location", "vertex_location", "vertex_project"),
+        "the base_url of the region",
+    ),
+    **dict.fromkeys(
+        ("ssl_verify", "verify_ssl", "tls_verify", "insecure", "ca_bundle", "cafile"),
+        "verify: /path/of/ca.pem (or false)",
+    ),
+    **dict.fromkeys(("http_proxy", "https_proxy", "proxies"), "proxy: http://localhost:3128"),
+    **dict.fromkeys(
+        ("max_input_tokens", "context_length", "context", "context_size", "max_context"), "context_window: <128k>"
+    ),
+    **dict.fromkeys(
+        ("input_cost_per_token", "output_cost_per_token", "input_price", "output_price", "cost", "pricing"),
+        "price: {input: 1.25, output: 10} (US dollars per million tokens)",
+    ),
+    **dict.fromkeys(("supports_vision", "image", "images", "multimodal"), "capabilities: {vision: true}"),
+    **dict.fromkeys(("supports_function_calling", "function_calling", "supports_tools"), "capabilities: {tools: true}"),
+    **dict.fromkeys(("top_k", "min_p", "repetition_penalty"), "params: {extra_body: {… : <40>}}"),
+    **dict.fromkeys(("reasoning_effort", "reasoning", "effort"), "params: {thinking: medium}"),
+    **dict.fromkeys(("max_completion_tokens", "max_output", "max_new_tokens"), "params: {max_tokens: <1000>}"),
+    "model_name": "the name as a key: routes: {NAME: {targets: […]}}",
+    **dict.fromkeys(("models", "primary", "backends", "deployments", "upstreams", "providers", "pool"), "targets: […]"),
+    **dict.fromkeys(
+        ("backup", "secondary", "failover", "fallback_models", "default_fallbacks", "context_window_fallbacks"),
+        "fallbacks: [provider/model]",
+    ),
+    **dict.fromkeys(("priority", "order"), "balance: ordered with the targets in order, or fallbacks"),
+    **dict.fromkeys(("redis", "redis_url", "redis_host", "cache_params"), "shared: {url: ${REDIS_URL}}"),
+    **dict.fromkeys(("port", "listen_port", "bind", "address", "http"), "serve: {listen: 127.0.0.1:<8080>}"),
+    **dict.fromkeys(("master_key", "virtual_keys", "users", "clients"), "serve: {keys: {NAME: ${KEY}}}"),
+    **dict.fromkeys(
+        ("logging", "log_level", "debug", "verbose", "set_verbose"),
+        "nothing of it: an app sets up the logger `signalbox` of Python's logging",
+    ),
+    **dict.fromkeys(
+        ("stream", "streaming"), "nothing of it: who calls says whether it is streamed, by stream() or complete()"
+    ),
+    **dict.fromkeys(
+        ("system", "system_prompt", "prompt", "messages"), "nothing of it: prompts and instructions come with each call"
+    ),
+    **dict.fromkeys(("description", "comment", "notes", "name", "title", "tags", "id"), "it as a comment: # …"),
+    **dict.fromkeys(("enabled", "disabled", "active"), "a # before its lines, or drain it while it runs"),
+}
+
+
+# The same, in one section only: its whole place, or its last part.
+_HERE: Mapping[tuple[str, str], str] = {
+    ("providers.*", "model"): "it in a route, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
+    ("providers.*", "models"): "them in routes, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
+    ("providers.*", "key"): _FOREIGN["key"],
+    ("providers.*", "name"): "it as the key: providers: {NAME: {kind: …}}",
+    ("providers.*", "provider"): "kind: openai (or anthropic, ollama)",
+    ("models.*", "model"): "id: …",
+    ("models.*", "name"): "id: …",
+    ("models.*", "max_tokens"): "params: {max_tokens: <1000>}, or capabilities: {max_output_tokens: <1000>}",
+    ("routes.*", "model"): "targets: [PROVIDER/MODEL]",
+    ("routes.*", "target"): "targets: [PROVIDER/MODEL]",
+    ("routes.*.targets.*", "provider"): "model: PROVIDER/MODEL",
+    ("routes.*.targets.*", "name"): "model: PROVIDER/MODEL",
+    ("routes.*.targets.*", "id"): "model: PROVIDER/MODEL",
+    ("routes.*.fallbacks.*", "model"): "to: PROVIDER/MODEL",
+    ("timeout", "request"): "total: <30>s",
+    ("timeout", "stream"): "first_token: <30>s",
+    ("retry", "max"): "max_attempts: <3>",
+    ("retry", "delay"): "backoff: 250ms",
+    ("breaker", "threshold"): "consecutive: <5>",
+    ("breaker", "timeout"): "open_for: <10>s",
+    ("breaker", "failures"): "consecutive: <5>",
+    ("", "host"): "serve: {listen: 127.0.0.1:8080}",
+    ("", "targets"): "them under a route: routes: {chat: {targets: […]}}",
+    ("", "model"): "it in a route: routes: {chat: openai/gpt-6-luna}",
+    ("", "fallbacks"): "them under a route: routes: {chat: {targets: […], fallbacks: […]}}",
+}
+
+# What a mapping looks like, for those who wrote something else.
+_LOOKS_LIKE: Mapping[str, str] = {
+    "providers": '{openai: {kind: openai, api_key: "${OPENAI_API_KEY}"}}',
+    "providers.*": '{kind: openai, api_key: "${OPENAI_API_KEY}"}',
+    "models": "{mini: {provider: openai, id: gpt-6-luna}}",
+    "models.*": "{provider: openai, id: gpt-6-luna}",
+    "routes": "{chat: openai/gpt-6-luna}",
+    "routes.*": "{targets: [openai/gpt-6-luna]}",
+    "retry": "{max_attempts: <3>}",
+    "breaker": "{consecutive: <3>, open_for: 10s}",
+    "cache": "{ttl: 1h}",
+    "hedge": "{after: 2s}",
+    "limits": "{requests: <500>/min}",
+    "price": "{input: 1.25, output: 10}, in US dollars per million tokens",
+    "capabilities": "{vision: true}",
+    "params": "{max_tokens: 1000}",
+    "headers": "{X-Team: search}",
+    "telemetry": "{monitor: off}",
+    "serve": "{listen: 127.0.0.1:8080}",
+    "shared": '{url: "${REDIS_URL}"}',
+    "defaults": "{timeout: 30s}",
+}
+
+# What others call the ways to balance.
+BALANCES: Mapping[str, str] = {
+    **dict.fromkeys(("round_robin", "round-robin", "random", "simple-shuffle", "shuffle"), "weighted"),
+    **dict.fromkeys(
+        ("latency", "fastest", "lowest_latency", "latency-based-routing", "least-latency"), "least_latency"
+    ),
+    **dict.fromkeys(("least-busy", "least_conn", "least_connections", "usage-based-routing"), "least_busy"),
+    **dict.fromkeys(("cost", "price", "lowest_cost", "cost-based-routing", "cheap"), "cheapest"),
+    **dict.fromkeys(("priority", "failover", "sequential", "order", "first", "fallback"), "ordered"),
+    **dict.fromkeys(("sticky", "hash", "session", "consistent_hash", "ip_hash"), "affinity"),
+}
+
+
+def hint(path: tuple[str | int, ...], name: str, value: Node) -> str:
+    """Return what to write in place of a key that is not known here; "" where that can't be told.
+
+    Args:
+        path: of the section that has it.
+        value: what stands there; only a number of it is repeated.
+    """
+    here, known = _place(path), _sections()
+    words = _HERE.get((here, name)) or _HERE.get((here.rpartition(".")[2], name))
+    if words:
+        return f": write {_filled(words, value)}"
+    if name in _PARAMS:
+        where = "" if here in ("models.*", "routes.*.targets.*") else "it at a model or target, as "
+        return f": write {where}params: {{{name}: {_number(value) or '…'}}}"
+    for key in known.get(here, ()):  # in a section of this one
+        if name in known.get(f"{here}.{key}".lstrip("."), ()):
+            return f": it belongs under {key}, as {key}: {{{name}: …}}"
+    places = [
+        words
+        for section, words in _PLACES.items()
+        if name in known.get(section, ()) and (section != "serve.keys.*" or here.startswith("serve"))
+    ]
+    if places and (name not in _FOREIGN or here == ""):
+        return f": it belongs to {_either(places)}"
+    return _translated(_filled(_FOREIGN[name], value), here) if name in _FOREIGN else ""
+
+
+def example(path: tuple[str | int, ...], value: Node) -> str:
+    """Return what the mapping at a place looks like, for one who wrote something else; "" where that is not known."""
+    here = _place(path)
+    name = here.rpartition(".")[2]
+    words = _LOOKS_LIKE.get(here) or _LOOKS_LIKE.get(name)
+    return f", such as {'' if name == '*' else name + ': '}{_filled(words, value)}" if words else ""
+
+
+def _translated(words: str, here: str) -> str:
+    """The sentence, with where its key belongs if that is not here."""
+    key, known = words.partition(":")[0], _sections()
+    inner = re.fullmatch(rf"{key}: \{{(.*)\}}", words)
+    if inner and here.rpartition(".")[2] == key:
+        return f": write {inner[1]}"
+    if key in known.get(here, ()):
+        return f": write {words}"
+    places = [where for section, where in _PLACES.items() if key in known.get(section, ()) and section in _USUAL]
+    return f": write {words}" + (f", at {_either(places)}" if places else "")
+
+
+def _either(places: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(places[:-1][:3]), places[-1])))
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    return ".".join("*" if _is_name(path, number) else str(part) for number, part in enumerate(path))
+
+
+def _filled(words: str, value: Node) -> str:
+    """The words with the number that was written, or else with their example."""
+    return _EXAMPLE.sub(lambda example: _number(value) or example[1], words)
+
+
+def _number(value: Node) -> str:
+    found = value.value
+    return str(found) if isinstance(found, int | float) and not isinstance(found, bool) else ""
+
+
+def _is_name(path: tuple[str | int, ...], place: int) -> bool:
+    """Whether a part of a path is a name or a number that the file's author chose."""
+    if isinstance(path[place], int):
+        return True
+    return place > 0 and path[place - 1] in _NAMED and (place == 1 or path[:place] == ("serve", "keys"))
+
+
+@cache
+def _sections() -> Mapping[str, frozenset[str]]:
+    """The keys of every section of the language, by its place."""
+    return dict(_walk(RoutesFile, ""))
+
+
+def _walk(model: type[BaseModel], place: str) -> Iterator[tuple[str, frozenset[str]]]:
+    keys = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+    yield place, frozenset(keys)
+    for name, annotation in keys.items():
+        for inner, is_named in _models_in(annotation):
+            yield from _walk(inner, f"{place}.{name}{'.*' if is_named else ''}".lstrip("."))
+
+
+def _models_in(annotation: Any) -> Iterator[tuple[type[BaseModel], bool]]:
+    """The sections that a key may have, and whether they are in a mapping of names or a list."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, False
+    elif origin is dict:
+        yield from ((model, True) for model, _ in _models_in(arguments[1]))
+    elif origin is tuple:
+        yield from ((model, True) for model, _ in _models_in(arguments[0]))
+    elif origin in (Annotated, Union, UnionType):
+        yield from (found for argument in arguments for found in _models_in(argument))

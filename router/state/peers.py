@@ -1,0 +1,38 @@
+"""What the states of targets and keys tell other processes, where that is shared (`router.shared`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from router.plan.target import Key, Target
+
+if TYPE_CHECKING:
+    from router.state.guard import Guard
+
+
+class HoldTeller(Protocol):
+    """Tells other processes what a vendor said to one target or key."""
+
+    def held(self, until: float, code: str, now: float, key: Key | None = None) -> None:
+        """Tell that the vendor asked to wait until then, by its own word.
+
+        Args:
+            key: with which the target is held; None for all of them.
+        """
+        ...
+
+
+class Facts(Protocol):
+    """All that processes tell each other of targets and keys."""
+
+    def join_target(self, target: Target, guard: Guard) -> None:
+        """Have a target's hold and breaker in common with the other processes, as far as that is shared."""
+        ...
+
+    def join_key(self, key: Key, guard: Guard) -> None:
+        """Do so for a provider's key."""
+        ...
+
+    def leave(self, target: Target) -> None:
+        """Forget a target."""
+        ...
