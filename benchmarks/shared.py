@@ -1,42 +1,36 @@
-"""What sharing costs a request: a limit with a lease at hand beside one of this process alone, and an answer of another
-machine beside one in memory.
+"""What a limit and a budget cost a call: of this process alone, and shared, with a lease at hand.
 
-CPU time of this process, the median of several runs. Limits need no server: with a lease nobody asks it. Answers need a
-redis-server.
+CPU time of asking, taking and settling, the median of several runs. No server is needed: with a lease nobody asks it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Callable
 
-from providers import FakeProvider
-from providers.fake import Reply
-from router import Router
+from providers.types import Usage
+from router.config import load_text
 from router.config.units import Allowance
+from router.plan.budget import Budget
+from router.plan.compile import compile_plan
 from router.plan.rules import Limits
-from router.shared import answers as shared_answers
 from router.shared.limit import Grant
 from router.shared.rate import SharedRate
 from router.shared.told import Away
 from router.state.any_rate import AnyRate
+from router.state.budget_account import BudgetAccount
 from router.state.limits import RateLimits
-from tests.support.redis_server import RedisServer
+from router.state.spending import Spending
 
 RUNS = 9
 CALLS = 20_000
 LEASED = 1_000_000
-HITS = 640
 FILE = """
-providers: {{a: {{kind: fake}}}}
-routes: {{chat: {{targets: [a/m], cache: {{ttl: 1h}}}}}}
-cache: {{path: memory}}
-shared: {{url: "{url}", app: benchmark, share: [cache], secret: secret}}
-telemetry: {{monitor: off}}
+providers: {a: {kind: fake}}
+models: {m: {provider: a, id: m, price: {input: 1, output: 1}}}
+routes: {chat: {targets: [m], budget: $1000000/d}}
 """
 
 
@@ -53,7 +47,7 @@ class _Server:
     def expected(self, now: float) -> float:
         return 0.0
 
-    def rate(self, share_id: str, kind: str, allowance: Allowance) -> AnyRate:
+    def rate(self, share_id: str, kind: str, allowance: Allowance, *, smooth: bool = True) -> AnyRate:
         rate = SharedRate(kind, allowance, self)
         rate.receive(Grant(LEASED, 0.1, 0.0), LEASED, 0.0, 0.0)
         return rate
@@ -75,46 +69,60 @@ def cost(*, shared: bool) -> float:
     return statistics.median(found)
 
 
-async def answers(url: str, at_once: int) -> tuple[float, float]:
-    """Seconds of CPU for a hit of (memory, the server), with so many requests at once."""
-    text = FILE.format(url=url)
-    fake = FakeProvider.scripted(Reply("x" * 2048), name="a")
-    async with Router.from_text(text, env={}, providers={"a": fake}) as router:
-        prompts = [f"prompt {number}" for number in range(at_once)]
-        for prompt in prompts:
-            await router.complete("chat", prompt)
-        await router.cache.written()
-        found: dict[bool, list[float]] = {False: [], True: []}
-        for _ in range(RUNS):
-            for shared in found:
-                spent = 0.0
-                for _ in range(HITS // at_once):
-                    if shared:
-                        router.cache.forget_memory()
-                    began = time.process_time()
-                    replies = await asyncio.gather(*[router.complete("chat", prompt) for prompt in prompts])
-                    spent += time.process_time() - began
-                    late = sum(reply.trace.cache_level != ("shared" if shared else "memory") for reply in replies)
-                    assert not late, f"{late} answers came from elsewhere"
-                found[shared].append(spent / (HITS // at_once * at_once))
-    return statistics.median(found[False]), statistics.median(found[True])
+class _Keeper:
+    """Who has granted enough."""
+
+    of_all_machines = True
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self.wall = wall
+
+    def has(self, budget: Budget) -> bool:
+        return True
+
+    def soon(self) -> None:
+        """Nothing is told."""
+
+    def look(self) -> None:
+        """Nobody looks on."""
+
+    async def grant(self, accounts: list[BudgetAccount]) -> None:
+        raise AssertionError("nobody waits")
+
+
+async def cost_of_budget(*, shared: bool) -> float:
+    """Seconds of CPU for one call's worth of a budget: on disk with others of the machine, or of all machines."""
+    plan = compile_plan(load_text(FILE, env={}))
+    target, budgets = plan.targets[0], (plan.chains["chat"].budget,)
+    spending = Spending(lambda: 1_700_000_000.0)
+    keeper = _Keeper(lambda: 1_700_000_000.0)
+    if shared:
+        spending.fleet = keeper
+    else:
+        spending.ledger = keeper
+    spending.adopt(plan)
+    for account in spending.accounts.values():
+        account.period.grant, account.period.is_whole = float(LEASED), not shared
+    found = []
+    for _ in range(RUNS):
+        began = time.process_time()
+        for _ in range(CALLS):
+            await spending.ready(budgets)
+            spending.over(budgets, target)
+            charge = spending.begin_charge(budgets, target, 100, 100)
+            assert charge is not None
+            charge.settle(Usage(100, 100), estimated=False)
+        found.append((time.process_time() - began) / CALLS)
+    return statistics.median(found)
 
 
 def main() -> None:
-    shared_answers.PATIENCE = 1.0  # a busy machine is none of the cost
     own, shared = cost(shared=False), cost(shared=True)
     print(f"a limit of requests: {own * 1e6:.2f} µs a call, shared with a lease at hand {shared * 1e6:.2f} µs")
-    if shutil.which("redis-server") is None:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer(Path(folder))
-        try:
-            for at_once in (1, 64):
-                memory, there = asyncio.run(answers(server.url, at_once))
-                more = f"{(there - memory) * 1e6:.1f} µs more"
-                print(f"an answer of 2 kB, {at_once} at once: memory {memory * 1e6:.1f} µs, shared {more}")
-        finally:
-            server.kill()
+    own, shared = asyncio.run(cost_of_budget(shared=False)), asyncio.run(cost_of_budget(shared=True))
+    print(
+        f"a budget of a machine: {own * 1e6:.2f} µs a call, of all machines with a lease at hand {shared * 1e6:.2f} µs"
+    )
 
 
 if __name__ == "__main__":

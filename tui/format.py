@@ -109,8 +109,9 @@ def spent(snapshot: Snapshot, scope: str, name: str) -> str | None:
 
 
 def used(budget: Spending) -> str:
-    """Return how much of a budget is spent, as $1.20 of $5.00."""
-    return f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
+    """Return how much of a budget is spent, as $1.20 of $5.00, or $1.20 of $5.00 of all machines."""
+    whose = " of all machines" if budget.of_all_machines else ""
+    return f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}{whose}"
 
 
 def fullest_clients(snapshot: Snapshot, most: int) -> list[Spending]:

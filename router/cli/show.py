@@ -53,7 +53,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
-        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}")
+        whose = ", of all machines" if plan.is_shared(budget) else ""
+        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}{whose}")
 
 
 def tier_line(tier: Tier) -> str:

@@ -90,7 +90,9 @@ class _Rules:
             self._error(shared, text, at=shared.key_at)
         words = _words(shared.get("share")) or ["limits"]
         if words == ["limits"] and not self._any_owner("limits", "requests", "tokens"):
-            self._unused(shared, "nothing is shared: neither a provider nor a model has limits of requests or tokens")
+            self._unused(
+                shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
+            )
         self._shared_answers(shared, words)
 
     def _shared_answers(self, shared: Node, words: list[str]) -> None:
@@ -110,7 +112,10 @@ class _Rules:
 
     def _any_owner(self, policy: str, *names: str) -> bool:
         """Say whether a policy says something of this anywhere in the file."""
-        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *self._routes.values())
+        serve = self._root.get("serve")
+        clients = _entries(serve and serve.get("keys")).values()
+        named = (self._providers, self._models, self._routes)
+        owners = (self._root.get("defaults"), *(owner for each in named for owner in each.values()), *clients)
         found = [owner and owner.get(policy) for owner in owners]
         return any(each and any(each.get(name) for name in names) for each in found)
 

@@ -58,6 +58,7 @@ class ServeRules:
     """
 
     def __init__(self, root: Node, findings: Findings, spelling: Spelling) -> None:
+        self._shared = root.get("shared")
         self._serve = root.get("serve")
         self._findings = findings
         self._spelling = spelling
@@ -299,12 +300,20 @@ class ServeRules:
         for address in _items(self._serve.get("listen")):
             if isinstance(address.value, str) and address.value.endswith(":0"):
                 self._error(address, f"each of {workers} workers would take another port: write one, or one worker")
-        limited = [name for name, client in clients.items() if _entries(client.get("limits"))]
+        share = self._shared and self._shared.get("share")
+        are_rates = self._shared is not None and (share is None or "limits" in _words(share))
+        alone = {"in_flight"} if are_rates else {"in_flight", "requests", "tokens"}
+        limited = [name for name, client in clients.items() if alone & _entries(client.get("limits")).keys()]
         if not limited and self._serve.get("in_flight") is None:
             return
         whose = f"the limits of {', '.join(limited[:3])}{', …' if len(limited) > 3 else ''}" if limited else "in_flight"
         text = f"workers know nothing of each other's requests: each of {workers} gets one part in {workers} of {whose}"
         self._warn(node, text)
+
+
+def _words(node: Node) -> list[object]:
+    """What stands in a list, or alone."""
+    return [item.value for item in _items(node)] or [node.value]
 
 
 def _covering(glob: str) -> re.Pattern[str]:

@@ -13,10 +13,11 @@ from router.config.shared_url import FORMS, LOCAL, read_shared_url
 from router.config.units import format_duration
 from router.config.values import Count, Duration, Secret, Text
 
-Shareable: TypeAlias = Literal["limits", "holds", "breakers", "cache"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers", "budgets", "cache"]
 
 _SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
 _SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
+MOST_SHARED = 9_000_000.0  # USD of a budget: the server counts nano-dollars, exactly up to there
 _LONGEST_LEASE, _LONGEST_TIMEOUT = 10.0, 2.0  # seconds
 _MOST_SHARDS = 64
 _Number = TypeVar("_Number", int, float)
@@ -81,10 +82,14 @@ class SharedConfig(Section):
         "Hides what the names in the server's keys are made of, and seals shared answers; the same for all processes."
     )
     share: Shares = key(
-        "What is shared: limits, holds, breakers; cache (the answers of routes with `cache`, needs `secret`).", _SHARED
+        "What is shared: limits, holds, breakers, budgets; cache (answers of routes with `cache`, needs `secret`).",
+        _SHARED,
     )
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
+    )
+    budgets_away: Literal["share", "refuse"] = key(
+        "Budgets while the server does not answer: share (each process its part of what was left), refuse.", "share"
     )
     lease: Annotated[Duration, _at_most(_LONGEST_LEASE, format_duration)] = key(
         "How long what a process has leased is its own.", 2.0

@@ -64,7 +64,7 @@ class Admitted:
             self.cancelled()
 
 
-def admit(clients: ClientStates, client: Client, request: CompletionRequest) -> Admitted:
+async def admit(clients: ClientStates, client: Client, request: CompletionRequest) -> Admitted:
     """Let a request in.
 
     Raises:
@@ -75,6 +75,8 @@ def admit(clients: ClientStates, client: Client, request: CompletionRequest) -> 
         return Admitted(None, loop, clients, client)
     prompt = requirements_of(request, streaming=False).prompt_tokens
     permit = clients.admit(client, prompt, request.max_tokens, loop.time())
+    if isinstance(permit, OverLimit):
+        permit = await clients.admit_after(permit, client, prompt, request.max_tokens)
     if isinstance(permit, OverLimit):
         raise _refused(permit)
     return Admitted(permit, loop, clients, client)

@@ -100,7 +100,7 @@ class Call:
             needed = "" if untranslatable is None else untranslatable.message
             native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
             request = replace(request, native=native)
-        admitted = admit(self.router.clients, self.client, request)
+        admitted = await admit(self.router.clients, self.client, request)
         if self.face.wants_stream(readable):
             return await self._stream(request, route, readable, head, admitted)
         with admitted:

@@ -276,7 +276,13 @@ def _stored(group: list[CacheFigures], name: str) -> int | None:
 
 
 def _spending(group: list[Spending]) -> Spending:
-    """Join the budgets of processes that each have them to themselves."""
+    """Join the budgets of processes that each have them to themselves, but for those of all machines."""
+    if group[0].of_all_machines:
+        return _shared_spending(group)
+    return _added_up(group)
+
+
+def _added_up(group: list[Spending]) -> Spending:
     known = [spending.used for spending in group if spending.used]
     used = sum(known) if known or all(spending.used is not None for spending in group) else None
     unknown = any(spending.used is None or spending.at_least for spending in group)
@@ -285,5 +291,5 @@ def _spending(group: list[Spending]) -> Spending:
 
 def _shared_spending(group: list[Spending]) -> Spending:
     """Join the budgets of processes of one file, who know what all of them spent: the newest knowledge stands."""
-    joined = _spending(group)
+    joined = _added_up(group)
     return replace(joined, used=None if joined.used is None else max(spending.used or 0.0 for spending in group))

@@ -154,7 +154,16 @@ class Report:
             routes=routes,
             cache=_cache(figures, self.cache),
             spending=tuple(
-                Spending(spent.scope, spent.name, spent.limit, spent.usd, spent.per, spent.resets_at, spent.at_least)
+                Spending(
+                    spent.scope,
+                    spent.name,
+                    spent.limit,
+                    spent.usd,
+                    spent.per,
+                    spent.resets_at,
+                    spent.at_least,
+                    spent.of_all_machines,
+                )
                 for spent in self._spending.report()
             ),
             by_process=(self._process(plan, figures, watching),),

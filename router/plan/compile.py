@@ -62,6 +62,7 @@ def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
         secret=None if config.secret is None else config.secret.get_secret_value(),
         share=tuple(sorted(set(config.share))),
         away=config.away,
+        budgets_away=config.budgets_away,
         lease=config.lease,
         timeout=config.timeout,
         shards=config.shards,

@@ -103,6 +103,14 @@ class Plan:
         """Return the budget of a provider; None when it has none."""
         return budget_of("provider", provider, self.file.providers[provider].budget)
 
+    def is_shared(self, budget: Budget) -> bool:
+        """Say whether machines spend a budget together."""
+        if self.shared is None or "budgets" not in self.shared.share:
+            return False
+        scope, _, name = budget.owner.partition(" ")
+        provider = self.file.providers.get(name) if scope == "provider" else None
+        return provider is None or provider.shared
+
     @property
     def uncounted(self) -> tuple[str, ...]:
         """One sentence for each budget that can't count all of its calls, since a price is not known."""

@@ -89,6 +89,7 @@ class SharedRules:
     secret: str | None = None
     share: tuple[str, ...] = ("limits",)
     away: Literal["share", "local", "refuse"] = "share"
+    budgets_away: Literal["share", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
     shards: int = 1

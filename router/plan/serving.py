@@ -168,11 +168,12 @@ class Serving:
 def serving_of(file: RoutesFile) -> Serving:
     """Compile the `serve` section of a file; one without the section serves all routes on this machine's loopback."""
     config = file.serve or ServeConfig()
+    shares_limits = file.shared is not None and "limits" in file.shared.share
     clients = {}
     for name, written in config.keys.items():
         digest = _digest(written)
         if digest is not None:
-            clients[digest] = _client(name, written, config.workers)
+            clients[digest] = _client(name, written, config.workers, shares_limits=shares_limits)
     anonymous = None
     if config.anonymous is not None or not config.keys:
         routes = None if config.anonymous is None else config.anonymous.routes
@@ -207,13 +208,13 @@ def serving_of(file: RoutesFile) -> Serving:
     )
 
 
-def _client(name: str, written: ClientKeyConfig, workers: int) -> Client:
+def _client(name: str, written: ClientKeyConfig, workers: int, *, shares_limits: bool) -> Client:
     limits = Limits(**dict(written.limits))
     return Client(
         name,
         _routes(written.routes),
         budget_of("key", name, written.budget),
-        limits if workers == 1 else _shared(limits, workers),
+        limits if workers == 1 else _part_of(limits, workers, of_rates=not shares_limits),
         written.namespace or name,
         written.cache,
     )
@@ -230,9 +231,11 @@ def _digest(written: ClientKeyConfig) -> str | None:
     return sha256(written.key.get_secret_value().encode()).hexdigest()
 
 
-def _shared(limits: Limits, workers: int) -> Limits:
-    """Return what each of so many processes may let through; they know nothing of each other."""
+def _part_of(limits: Limits, workers: int, *, of_rates: bool) -> Limits:
+    """Return what each of so many processes may let through that know nothing of each other, but perhaps of rates."""
     in_flight = limits.in_flight
+    if not of_rates:
+        return replace(limits, in_flight=None if in_flight is None else max(1, in_flight // workers))
     return Limits(
         None if limits.requests is None else tuple(_part(rate, workers) for rate in limits.requests),
         None if limits.tokens is None else tuple(_part(rate, workers) for rate in limits.tokens),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.shared.budget_table import BudgetTable
 from router.shared.exchange import Message, Reply
 from router.shared.limit_table import LimitTable
 from router.shared.news_table import NewsTable
@@ -12,7 +13,7 @@ from router.shared.place_table import PlaceTable
 from router.shared.table import Moment, Table
 
 _LIVING = 5.0  # seconds after its last exchange that a process counts as living
-_REMEMBERED = 60.0  # seconds that the last reply to a process is kept: it may ask again
+_REMEMBERED = 3600.0  # seconds that the last reply to a process is kept: it asks again within some
 
 
 class Allocator:
@@ -24,6 +25,7 @@ class Allocator:
         self._replies: dict[str, tuple[int, Reply, float]] = {}
         news = NewsTable()
         self._tables: dict[str, Table[Any]] = {
+            "budget": BudgetTable(),
             "limit": LimitTable(),
             "news": news,
             "outage": OutageTable(news),

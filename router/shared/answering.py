@@ -50,10 +50,9 @@ class Answering:
             self._task = asyncio.get_running_loop().create_task(self.answers.run())
             end_with(self, self._task)
 
-    def start(self, rules: SharedRules | None) -> None:
-        """Begin on a new loop."""
+    def forget(self) -> None:
+        """Forget what belonged to another loop."""
         self.answers = self._task = self._rules = None
-        self.adopt(rules)
 
     async def aclose(self) -> None:
         """Store what is to be stored, and close the connection."""

@@ -18,16 +18,17 @@ class SharedLimits:
         self._link = link
         self._rates: WeakValueDictionary[str, SharedRate] = WeakValueDictionary()
 
-    def rate(self, share_id: str, kind: str, allowance: Allowance) -> SharedRate:
+    def rate(self, share_id: str, kind: str, allowance: Allowance, *, smooth: bool = True) -> SharedRate:
         """Return a limit, made on first use: all targets and keys with this id have the same.
 
         Args:
             kind: "requests" or "tokens".
+            smooth: whether a rate a minute is smoothed.
         """
         name = f"{self._link.name(share_id)}{kind[0]}{allowance.period:g}"
         rate = self._rates.get(name)
         if rate is None:
-            rate = self._rates[name] = SharedRate(name, allowance, self._link)
+            rate = self._rates[name] = SharedRate(name, allowance, self._link, smooth=smooth)
         elif allowance.amount < rate.amount:
             rate.change(allowance.amount)  # two say what it is: the lower holds
         return rate

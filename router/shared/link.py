@@ -85,24 +85,31 @@ class Link:
         exchange: carries messages.
         rules: of the file; may be replaced at any time.
         report: told when the server is away (with why) or back (after how many seconds).
+        rng: spreads the tries of those who have lost the server.
 
     `parties` are what is shared. `processes` are those that share, as heard last, 0 before the first reply, at which
-    `heard` is set. `tick` is the seconds between two exchanges.
+    `heard` is set; `replies` counts them. `tick` is the seconds between two exchanges, `ahead` those that the server's
+    clock (since 1970) is ahead of the loop's, None before the first reply.
     """
 
     def __init__(
-        self, exchange: Exchange, rules: SharedRules, report: Callable[[Literal["away", "back"], str, float], None]
+        self,
+        exchange: Exchange,
+        rules: SharedRules,
+        report: Callable[[Literal["away", "back"], str, float], None],
+        rng: random.Random | None = None,
     ) -> None:
         self.rules = rules
         self.parties: list[Party] = []
-        self.processes = 0
+        self.processes = self.replies = 0
         self.heard = asyncio.Event()
         self.tick = 0.1
+        self.ahead: float | None = None
         self.away = False
         self._exchange = exchange
         self._report = report
         self._label = secrets.token_urlsafe(9)
-        self._rng = random.Random()  # of its own: a seed reproduces requests, whatever the server does
+        self._rng = rng or random.Random()
         self._key = blake2b((rules.secret or rules.app).encode(errors="surrogateescape")).digest()
         self._number = 0
         self._unanswered: list[Telling] | None = None
@@ -215,14 +222,15 @@ class Link:
         # After failures it may be a reply to the first try: the leases in it are as old as that.
         began = asked_at if not self._failures or silent_since is None else silent_since
         self._failures, self._unanswered, self._why = 0, None, ""
-        self.processes, self.tick = reply.processes, reply.tick
+        self.processes, self.tick, self.ahead = reply.processes, reply.tick, reply.time - now
+        self.replies += 1
         self.heard.set()
+        self._next = now + pause
         if self._epoch and reply.epoch != self._epoch:
             self._lost_at = now
             for party in self.parties:
                 party.void(now)
         self._epoch = reply.epoch
-        self._next = now + pause
         was_away, self.away = self.away, False
         for take in takers:
             take(began, now)

@@ -52,17 +52,19 @@ class SharedRate:
     Args:
         name: of the limit at the server.
         link: to the server.
+        smooth: whether a rate a minute is smoothed.
     """
 
     __slots__ = (
-        *("amount", "per_second", "period", "_cap", "_link", "_name", "_stand_in", "__weakref__"),
+        *("amount", "per_second", "period", "_cap", "_smooth", "_link", "_name", "_stand_in", "__weakref__"),
         *("_line", "_lacking", "_lots", "_granted", "_spent", "_until", "_used", "_charge", "_left"),
         *("_asked", "_asked_at", "_wished", "_demand", "_typical", "_low", "_told_at", "_since"),
         *("_fill", "_flow", "_heard_at", "_next_at", "_free_at"),
     )
 
-    def __init__(self, name: str, allowance: Allowance, link: Server) -> None:
+    def __init__(self, name: str, allowance: Allowance, link: Server, *, smooth: bool = True) -> None:
         self._name = name
+        self._smooth = smooth
         self._link = link
         self.period = allowance.period
         self._line: deque[SharedEntry] = deque()
@@ -85,7 +87,7 @@ class SharedRate:
         self._fill = min(1.0, self._fill * self.amount / amount)
         self.amount = amount
         self.per_second = self._flow = amount / self.period
-        self._cap = max(1.0, amount * BURST) if self.period == SMOOTHED else amount
+        self._cap = max(1.0, amount * BURST) if self._smooth and self.period == SMOOTHED else amount
         self._stand_in = None
         self._free_at = self._next_at = -inf
 
@@ -357,7 +359,7 @@ class SharedRate:
             processes = 1 if self._link.policy == "local" else max(1, self._link.processes)
             part = self.amount / processes
             scale = min(1.0, part)  # less than one in a period is one in a longer period
-            self._stand_in = Rate(Allowance(part / scale, self.period / scale))
+            self._stand_in = Rate(Allowance(part / scale, self.period / scale), smooth=self._smooth)
             if not self._stand_in.tighten(0.0, now):  # all processes at once would be a burst
                 self._stand_in.take(1.0 if part < 1 else part * self._used_before(now), now, now)
         return self._stand_in

@@ -51,8 +51,8 @@ class AnyRate(Protocol):
 class Sharer(Protocol):
     """Makes the rates that processes share."""
 
-    def rate(self, share_id: str, kind: str, allowance: Allowance) -> AnyRate:
-        """Return the rate of "requests" or "tokens" that all have who share this id."""
+    def rate(self, share_id: str, kind: str, allowance: Allowance, *, smooth: bool = True) -> AnyRate:
+        """Return the rate of "requests" or "tokens" that all have who share this id; `smooth` as of `RateLimits`."""
         ...
 
 

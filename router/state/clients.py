@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from providers.types import CompletionResponse, Usage
 from router.plan.plan import Plan
 from router.plan.serving import Client
+from router.state.any_rate import Sharer
 from router.state.lease import rough_tokens
 from router.state.limits import RateLimits, Reserved
 from router.state.spending import Spending, why_over
 
 _FAIR_TRY = 1.0  # seconds: when a place will be free, nobody knows
+_PATIENCE = 0.3  # seconds that a request waits for what others who share a limit leave of it
 
 
 class OverLimit(NamedTuple):
@@ -80,6 +83,13 @@ class ClientStates:
         self._spending = spending
         self._known: Mapping[str, Client] = {}
         self._limits: dict[str, RateLimits] = {}
+        self._sharer: Sharer | None = None
+
+    def share(self, sharer: Sharer | None) -> None:
+        """Have the rates of each client in common with other processes from now on; None: for this one alone."""
+        self._sharer = sharer
+        for name, limits in self._limits.items():
+            limits.share(sharer, f"client {name}")
 
     def adopt(self, plan: Plan) -> None:
         """Take over the clients of a new plan; what was used of their limits stays used."""
@@ -105,6 +115,7 @@ class ClientStates:
         if limits is None:
             # A vendor's limit is smoothed, so that none is hit; of its own limit a client may use all at once.
             limits = self._limits[client.name] = RateLimits(client.limits, smooth=False)
+            limits.share(self._sharer, f"client {client.name}")
         if limits.is_unlimited:
             return Permit(limits, Reserved(), prompt)
         if limits.full:
@@ -118,6 +129,24 @@ class ClientStates:
             return OverLimit(kind, wait, f"the limit of {kind} of {client.name} allows the next in {wait:.3g} s")
         return Permit(limits, limits.take(tokens, now, now), prompt)
 
+    async def admit_after(
+        self, over: OverLimit, client: Client, prompt: float, max_tokens: int | None
+    ) -> Permit | OverLimit:
+        """Let a request in that was refused, if all that this process lacks is a reply: that is waited for, not long.
+
+        Args:
+            over: why `admit` refused it.
+        """
+        if self._sharer is None or over.limit not in ("requests", "tokens"):
+            return over
+        loop, limits = asyncio.get_running_loop(), self._limits[client.name]
+        reserved = await _reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
+        if reserved is not None and not limits.full:
+            return Permit(limits, reserved, prompt)
+        if reserved is not None:
+            limits.give_back(reserved, loop.time())
+        return self.admit(client, prompt, max_tokens, loop.time())
+
     def over_budget(self, client: Client) -> OverLimit | None:
         """Say why its budget lets nothing begin now, be it used up or granted to other processes."""
         budget = self._known.get(client.name, client).budget
@@ -128,3 +157,25 @@ class ClientStates:
         """Count the requests of a client that are under way."""
         limits = self._limits.get(name)
         return 0 if limits is None else limits.in_flight
+
+
+async def _reserved_soon(limits: RateLimits, tokens: float, wait: float) -> Reserved | None:
+    """Wait in line for what a request takes of the limits; None where that would be long."""
+    if wait > _PATIENCE:
+        return None
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    reserved, end = limits.take(tokens, now, now + wait), now + _PATIENCE
+    try:
+        while 0 < wait <= end - now:
+            coming = limits.coming(reserved)
+            await (asyncio.wait(coming, timeout=end - now) if coming else asyncio.sleep(wait))
+            now = loop.time()
+            wait = limits.early(reserved, now)
+    except BaseException:
+        limits.give_back(reserved, loop.time())
+        raise
+    if wait > 0:
+        limits.give_back(reserved, now)
+        return None
+    return reserved

@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 from providers import forks
 from providers.threads import in_thread
-from router.state.spending import BudgetAccount, Period, Spending
+from router.state.budget_account import PATIENCE, BudgetAccount, Period
+from router.state.spending import Spending
 
 log = logging.getLogger("signalbox.spending")
 
@@ -34,6 +35,7 @@ HELD = 10.0  # seconds that a grant holds without an exchange
 _IDLE = 5  # exchanges without a request, after which a grant is given back
 _SHARE = 16  # a process that asks for little is granted this part of what is left
 _PATIENCE = 5.0  # seconds that SQLite waits for another process
+_TRIES = 5  # times that a request waits for a grant before it goes on without one
 _KEPT = 40 * 86_400.0  # seconds after which an old period is forgotten
 
 _TABLES = (
@@ -48,6 +50,15 @@ create table if not exists granted (
     primary key (app, purse, per, began, process)
 ) without rowid
 """,
+)
+_NAME = (
+    """
+create table if not exists machine (name text)
+""",
+    """
+insert into machine select ? where not exists (select 1 from machine)
+""",
+    "select name from machine",
 )
 _ADD = """
 insert into spent values (?, ?, ?, ?, ?)
@@ -76,6 +87,8 @@ class Ledger:
         path: of the database.
     """
 
+    of_all_machines = False
+
     def __init__(self, file: Path, path: Path, spending: Spending) -> None:
         self._app = os.path.realpath(file)
         self._path = path
@@ -87,9 +100,8 @@ class Ledger:
         self._failing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exchanged = 0.0  # when, on the clock of the machine
-        spending.keeper = self
-        for account in spending.accounts.values():
-            account.share()
+        spending.ledger = self
+        spending.keep()
 
     def load(self) -> None:
         """Learn what was spent before. It blocks: it is for the start, when no loop runs yet."""
@@ -108,6 +120,20 @@ class Ledger:
             self._begin()
         assert self._flushing is not None
         await asyncio.wait([self._flushing])
+
+    async def grant(self, accounts: list[BudgetAccount]) -> None:
+        """Wait until none of these is short, or nothing more is to be had for them."""
+        for _ in range(_TRIES):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    while short := [account for account in accounts if account.is_short]:
+                        await self.sync()
+                        if all(account.is_short and account.period.free <= 0 for account in short):
+                            return
+                return
+            except TimeoutError:
+                for account in accounts:
+                    account.lend()
 
     def look(self) -> None:
         """Learn what others spent, for those who look on; that is done every two seconds at most."""
@@ -146,7 +172,7 @@ class Ledger:
     def _is_due(self) -> bool:
         """Whether there is something to write, or a grant to renew or give back."""
         return any(
-            period.pending or 0 < period.grant < inf
+            period.pending or (0 < period.grant < inf and account.keeper is self)
             for account in self._spending.accounts.values()
             for _, period in account.unwritten
         )
@@ -173,7 +199,13 @@ class Ledger:
                 is_idle = account.idle > _IDLE and not account.reserved
                 amounts.append(
                     _Amount(
-                        account, period, began, period.pending, account.reserved, wanted, is_current and not is_idle
+                        account,
+                        period,
+                        began,
+                        period.pending,
+                        account.reserved,
+                        wanted,
+                        is_current and not is_idle and account.keeper is self,
                     )
                 )
         return amounts
@@ -182,13 +214,15 @@ class Ledger:
         self._exchanged = time.monotonic()
         if not sums:
             for amount in amounts:
-                amount.period.grant = inf  # on in memory
+                if amount.account.keeper is self:
+                    amount.period.grant = inf  # on in memory
         for amount, found in zip(amounts, sums, strict=False):
             period = amount.period
-            period.pending -= amount.usd
-            # The larger sum stands: a database that was deleted or restored makes nobody forget what it knows.
-            period.spent = max(period.spent, found.total + period.pending)
-            period.grant, period.grant_ends, period.free = found.granted, found.ends, found.free
+            period.move(amount.usd, found.total, found.machine)
+            if amount.account.keeper is self:
+                period.grant, period.grant_ends, period.free = found.granted, found.ends, found.free
+            else:
+                period.grant -= amount.usd
 
     def _write(self, amounts: list[_Amount]) -> list[_Sum]:
         """Add the amounts; returns the sums over all processes, nothing when the disk fails."""
@@ -196,12 +230,16 @@ class Ledger:
             with forks.whole, self._lock, closing(self._connected()) as database, database:
                 for table in _TABLES:
                     database.execute(table)
+                made, named, name = _NAME
+                database.execute(made)
+                database.execute(named, (secrets.token_hex(16),))
+                machine = f"{database.execute(name).fetchone()[0]} {self._app}"
                 oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT
                 # The first of these takes the lock under which all of it is one step.
                 database.execute("delete from spent where began < ?", (oldest,))
                 now = time.monotonic()  # which all processes share, and nobody sets; a restart of the machine does
                 database.execute("delete from granted where until not between ? and ?", (now, now + HELD))
-                sums = [self._add(database, amount) for amount in amounts]
+                sums = [self._add(database, amount, machine) for amount in amounts]
         except (sqlite3.Error, OSError) as error:
             if not self._failing:
                 log.warning("budgets can't be kept in %s (%s); they go on in memory", self._path, error)
@@ -210,7 +248,7 @@ class Ledger:
         self._failing = False
         return sums
 
-    def _add(self, database: sqlite3.Connection, amount: _Amount) -> _Sum:
+    def _add(self, database: sqlite3.Connection, amount: _Amount, machine: str) -> _Sum:
         budget = amount.account.budget
         place = self._app, budget.owner, budget.per, amount.began
         total = float(database.execute(_ADD, (*place, amount.usd)).fetchone()[0])
@@ -227,7 +265,7 @@ class Ledger:
                 "delete from granted where app = ? and purse = ? and per = ? and began = ? and process = ?",
                 (*place, process),
             )
-        return _Sum(total, granted, now + HELD, left - granted)
+        return _Sum(total, granted, now + HELD, left - granted, machine)
 
     def _connected(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -258,9 +296,12 @@ class _Amount(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """What all processes spent, and what this one is granted, until when on the machine's clock; `free` is the rest."""
+    """What all processes spent, and what this one is granted, until when on the machine's clock; `free` is the rest.
+    `machine` stands for the database and the file.
+    """
 
     total: float
     granted: float
     ends: float
     free: float
+    machine: str

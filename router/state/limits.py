@@ -224,7 +224,7 @@ class RateLimits:
         if self._shared is None:
             return Rate(allowance, smooth=self._smooth)
         sharer, share_id = self._shared
-        return sharer.rate(share_id, kind, allowance)
+        return sharer.rate(share_id, kind, allowance, smooth=self._smooth)
 
     @property
     def waiting(self) -> int:

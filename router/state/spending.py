@@ -6,12 +6,9 @@ What a call will cost is reserved when it begins and corrected when it ends, so 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import inf
 from typing import Protocol
 
 from providers.types import Price, Usage
@@ -19,17 +16,14 @@ from router.plan.budget import Budget
 from router.plan.plan import Plan
 from router.plan.pricing import cost, exact
 from router.plan.target import Target
+from router.state.budget_account import BudgetAccount, Keeper
 from router.views.money import exact_dollars
 
 log = logging.getLogger("signalbox.spending")
 
-PATIENCE = 1.0  # seconds that a request waits for the ledger; then a share of what is left is spent without it
-_TRIES = 5  # times that it does
-_LENT = 16  # the share: this part, in so many seconds
 _FIRST_ANSWER = 4096  # tokens reserved at most for an answer of unknown length while none has been seen
 _FADING = 0.2  # of the way back to shorter answers, with each of them
 _ANSWERS = 1024  # targets whose answers are remembered
-_PERIODS = 64  # of a budget, those that came last: a clock that is set back finds what was spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,8 @@ class Spent:
     """A budget in use: `usd` of `limit` in a period of `per` seconds that ends at `resets_at` (seconds since 1970).
 
     `usd` is None where nothing is known: all that was called has no known price. With `at_least` it leaves out calls of
-    unknown price. `estimated` of it are for calls of this process whose vendor told no usage.
+    unknown price. `estimated` of it are for calls of this process whose vendor told no usage. One `of_all_machines` is
+    what all of them spend together, as far as it was heard.
     """
 
     scope: str
@@ -48,136 +43,7 @@ class Spent:
     resets_at: float
     at_least: bool = False
     estimated: float = 0.0
-
-
-class Keeper(Protocol):
-    """Who keeps budgets where other processes see them."""
-
-    def soon(self) -> None:
-        """Exchange what was spent within a second, beside the requests."""
-
-    async def sync(self) -> None:
-        """Exchange it now; returns when that is done."""
-
-    def look(self) -> None:
-        """Learn what others spent, beside all else, for those who look on."""
-
-
-class Period:
-    """What is spent in one period of a budget."""
-
-    __slots__ = ("estimated", "free", "grant", "grant_ends", "pending", "spent", "unknown")
-
-    def __init__(self, grant: float) -> None:
-        self.spent = 0.0  # by every process that shares the budget, as far as known
-        self.pending = 0.0  # of that, what is not on disk yet
-        self.estimated = 0.0  # of that, what no vendor told, by this process
-        self.grant = grant  # what this process may spend and reserve until it asks the others again
-        self.grant_ends = inf  # on the clock of the machine, which its processes share
-        self.free = 0.0  # what nobody had been granted
-        self.unknown = False  # whether there were calls whose cost is not known
-
-
-def _unwatched(account: BudgetAccount) -> None:
-    """Tell nobody of a budget."""
-
-
-class BudgetAccount:
-    """One budget, and what is spent of it, period by period.
-
-    A period that has begun is never begun again, whatever the wall clock does: each has its own sum.
-
-    Args:
-        shared: other processes spend it too, so that each spends only what it was granted.
-    """
-
-    __slots__ = (
-        "_lent_at",
-        "_periods",
-        "began",
-        "budget",
-        "expected",
-        "idle",
-        "period",
-        "reserved",
-        "shared",
-        "unpriced",
-        "waiting",
-    )
-
-    def __init__(self, budget: Budget, wall: float, *, shared: bool = False) -> None:
-        self.budget = budget
-        self.shared = shared
-        self._periods: dict[float, Period] = {}
-        self.reserved = 0.0
-        self.expected = 0.0  # what the last call was expected to cost
-        self.waiting = 0  # requests that wait for a grant
-        self._lent_at = -inf
-        self.idle = 0  # exchanges since a request asked for it
-        self.unpriced = False  # whether the plan has targets that it can't count, since their price is not known
-        self.began = budget.began(wall)
-        self.period = self._of(self.began)
-
-    def _of(self, began: float) -> Period:
-        period = self._periods.get(began)
-        if period is None:
-            period = self._periods[began] = Period(0.0 if self.shared else inf)
-            if len(self._periods) > _PERIODS:
-                del self._periods[next(iter(self._periods))]
-        return period
-
-    def turn(self, wall: float) -> None:
-        """Turn to the period of this moment."""
-        began = self.budget.began(wall)
-        if began != self.began:
-            self.began, self.period = began, self._of(began)
-
-    def share(self) -> None:
-        """Spend from now on only what is granted."""
-        self.shared = True
-        for period in self._periods.values():
-            period.grant = 0.0
-
-    @property
-    def unwritten(self) -> list[tuple[float, Period]]:
-        """The current period, and those of which something is not on disk yet."""
-        return [(began, period) for began, period in self._periods.items() if period is self.period or period.pending]
-
-    @property
-    def spent(self) -> float:
-        """What is spent in this period, as far as known."""
-        return self.period.spent
-
-    @property
-    def ends(self) -> float:
-        """When the current period ends, in seconds since 1970."""
-        return self.budget.ends(self.began)
-
-    @property
-    def is_used_up(self) -> bool:
-        """Whether nothing is left of the budget, as far as known."""
-        return self.period.spent + self.reserved >= self.budget.usd
-
-    @property
-    def is_short(self) -> bool:
-        """Whether this process has used up what it was granted, while something may be left."""
-        period = self.period
-        if period.grant == inf or self.is_used_up:
-            return False
-        return period.pending + self.reserved >= period.grant or time.monotonic() > period.grant_ends
-
-    def lend(self) -> None:
-        """Go on without a grant for a while, where the ledger does not answer: with a small share of what is left."""
-        now, period = time.monotonic(), self.period
-        if self.is_short and now - self._lent_at >= PATIENCE:
-            self._lent_at = now
-            period.grant = period.pending + self.reserved + (self.budget.usd - period.spent - self.reserved) / _LENT
-            period.grant_ends = now + PATIENCE
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no call may begin."""
-        return self.is_used_up or self.period.pending + self.reserved >= self.period.grant
+    of_all_machines: bool = False
 
 
 class Charge:
@@ -195,6 +61,7 @@ class Charge:
         self._expected = exact(cost(self._price, Usage(prompt, answer)) or 0.0)
         for account in accounts:
             account.reserved += self._expected
+            account.begun += self._expected
             account.expected = self._expected
 
     def settle(self, usage: Usage, *, estimated: bool) -> None:
@@ -213,18 +80,37 @@ class Charge:
         self._spending.charge(self.accounts, cost(self._price, usage), estimated=estimated)
 
 
+def _unwatched(account: BudgetAccount) -> None:
+    """Tell nobody of a budget."""
+
+
+class Fleet(Keeper, Protocol):
+    """Who keeps budgets that machines spend together."""
+
+    def has(self, budget: Budget) -> bool:
+        """Say whether it keeps this one."""
+        ...
+
+    def wall(self) -> float:
+        """Return the seconds since 1970 by the clock that all of them go by."""
+        ...
+
+
 class Spending:
     """The budgets of a plan, by account.
 
     Args:
         wall: the wall clock, in seconds since 1970: budgets outlive the process.
 
-    `keeper` keeps them on disk; None keeps them in memory alone. `watch` is called with each budget that is asked for
+    `ledger` keeps them on disk, `fleet` has some of them in common with other machines; None: nobody does. `keeper` is
+    the one of both to tell of what is new. `watch` is called with each budget that is asked for
     or charged, for who tells of them.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
+        self._wall = self._own_wall = wall
+        self.ledger: Keeper | None = None
+        self.fleet: Fleet | None = None
         self.keeper: Keeper | None = None
         self.watch: Callable[[BudgetAccount], None] = _unwatched
         self.accounts: dict[str, BudgetAccount] = {}
@@ -240,13 +126,19 @@ class Spending:
         for budget in plan.budgets:
             account = self._known.get((budget.owner, budget.per))
             if account is None:
-                account = BudgetAccount(budget, wall)
-                self._known[budget.owner, budget.per] = account
-            if self.keeper is not None and not account.shared:
-                account.share()
+                account = self._known[budget.owner, budget.per] = BudgetAccount(budget, wall)
             account.budget = budget
             account.unpriced = budget.owner in uncounted
             self.accounts[budget.owner] = account
+        self.keep()
+
+    def keep(self) -> None:
+        """Have each budget kept by whoever is there by now."""
+        self.keeper = self.fleet or self.ledger
+        self._wall = self._own_wall if self.fleet is None else self.fleet.wall
+        for account in self._known.values():
+            of_all = self.fleet is not None and self.fleet.has(account.budget)
+            account.keep(self.fleet if of_all else self.ledger)
 
     def inherit(self, parent: Spending) -> None:
         """Know what was spent when the process was forked; what is not on disk yet, the parent writes."""
@@ -293,32 +185,21 @@ class Spending:
 
         It returns at once but for the first request after idleness, and where others spend the same budget quickly.
         """
-        if self.keeper is None:
-            return
         accounts = self._accounts_of(dict.fromkeys(budgets))
         for account in accounts:
             account.idle = 0
+        short = [account for account in accounts if account.is_short]
+        if not short:
+            return
+        for account in short:
             account.waiting += 1
         try:
-            for _ in range(_TRIES):
-                try:
-                    async with asyncio.timeout(PATIENCE):
-                        await self._granted(accounts)
-                    return
-                except TimeoutError:
-                    for account in accounts:
-                        account.lend()
+            for keeper in dict.fromkeys(account.keeper for account in short):
+                if keeper is not None:
+                    await keeper.grant([account for account in short if account.keeper is keeper])
         finally:
-            for account in accounts:
+            for account in short:
                 account.waiting -= 1
-
-    async def _granted(self, accounts: list[BudgetAccount]) -> None:
-        """Exchange until none of these is short, or nothing more is to be had for them."""
-        assert self.keeper is not None
-        while short := [account for account in accounts if account.is_short]:
-            await self.keeper.sync()
-            if all(account.is_short and account.period.free <= 0 for account in short):
-                return
 
     def begin_charge(
         self, budgets: Iterable[Budget | None], target: Target, prompt: int, max_tokens: int | None
@@ -381,15 +262,28 @@ class Spending:
             usd = None if unknown and not spent else round(spent, 10)
             at_least = unknown and usd is not None
             estimated = round(account.period.estimated, 10)
-            budgets.append(Spent(scope, name, usd, budget.usd, budget.per, account.ends, at_least, estimated))
+            budgets.append(
+                Spent(
+                    scope,
+                    name,
+                    usd,
+                    account.limit,
+                    budget.per,
+                    account.ends,
+                    at_least,
+                    estimated,
+                    account.of_all_machines,
+                )
+            )
         return tuple(budgets)
 
 
 def why_over(account: BudgetAccount, seconds: float) -> str:
     """Say that a budget is used up, and when it begins anew: in so many seconds."""
     budget = account.budget
-    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(budget.usd)} {budget.period}"
-    how = "is used up" if account.is_used_up else "is granted to other processes"
+    used = f"{exact_dollars(float(f'{account.spent:.3g}'))} of {exact_dollars(account.limit)} {budget.period}"
+    used += ", of all machines" if account.of_all_machines else ""
+    how = "is used up" if account.is_used_up else account.period.why
     return f"the budget of {budget.owner} {how} ({used}); it begins anew in {_rough(seconds)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from router.state.spending import BudgetAccount
+from router.state.budget_account import BudgetAccount
 from router.telemetry.events import budget_changed
 from router.views.events import Event
 
@@ -27,7 +27,7 @@ class BudgetNews:
 
     def look(self, account: BudgetAccount) -> None:
         """Tell what is new of a budget."""
-        owner, limit, spent = account.budget.owner, account.budget.usd, account.spent
+        owner, limit, spent = account.budget.owner, account.limit, account.spent
         reached = 2 if spent >= limit else 1 if spent >= MOST * limit else 0
         told = self._told.get(owner)
         if told == (account.began, reached):
@@ -48,9 +48,10 @@ class BudgetNews:
                 budget.owner,
                 state,
                 spent=float(account.spent),
-                limit=budget.usd,
+                limit=account.limit,
                 period=budget.period,
                 resets_at=account.ends,
                 time=now,
+                of_all_machines=account.of_all_machines,
             )
         )

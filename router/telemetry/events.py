@@ -77,7 +77,15 @@ def drained(name: str, *, back: bool, provider: str, target: str | None, time: f
 
 
 def budget_changed(
-    owner: str, state: str, *, spent: float, limit: float, period: str, resets_at: float, time: float
+    owner: str,
+    state: str,
+    *,
+    spent: float,
+    limit: float,
+    period: str,
+    resets_at: float,
+    time: float,
+    of_all_machines: bool = False,
 ) -> Event:
     """Make the event of a budget.
 
@@ -87,8 +95,10 @@ def budget_changed(
         spent: US dollars, in this period.
         period: "a day".
         resets_at: when the period ends, in seconds since 1970.
+        of_all_machines: they spend it together.
     """
     level: Literal["good", "warning", "error"]
+    period += ", of all machines" if of_all_machines else ""
     if state == "anew":
         sentence, level = f"the budget of {owner} begins anew: {_usd(limit)} {period}", "good"
     else:
@@ -99,7 +109,7 @@ def budget_changed(
         else:
             sentence, level = f"the budget of {owner} is nearly used up: {used}, for {_long(left)} more", "warning"
     scope, _, name = owner.partition(" ")
-    fields = {"state": state, "used": spent, "limit": limit, "resets_at": resets_at}
+    fields = {"state": state, "used": spent, "limit": limit, "resets_at": resets_at, "of_all_machines": of_all_machines}
     provider, route = (name if scope == kind else None for kind in ("provider", "route"))
     return Event(time, "budget", sentence, level, provider, route=route, fields=fields)
 
@@ -118,23 +128,39 @@ def cache_changed(folder: str, state: str, why: str, time: float) -> Event:
     return Event(time, "cache", sentence, level, fields={"state": state, "folder": folder, "why": why})
 
 
-def shared_state_changed(what: Literal["away", "back"], why: str, seconds: float, *, policy: str, time: float) -> Event:
+def shared_state_changed(
+    what: Literal["away", "back"],
+    why: str,
+    seconds: float,
+    *,
+    policy: str | None,
+    time: float,
+    budgets_policy: str | None = None,
+) -> Event:
     """Make the event of the server of shared state, which does not answer ("away"), or does again ("back").
 
     Args:
         why: it is away.
         seconds: how long it was.
-        policy: what holds meanwhile: "share", "local" or "refuse".
+        policy: what holds of limits meanwhile: "share", "local" or "refuse"; None where none are shared.
+        budgets_policy: the same of budgets: "share" or "refuse".
     """
     fields = {"state": what, "why": why, "seconds": seconds, "policy": policy}
     if what == "back":
         return Event(time, "shared", f"the shared state is back, after {_long(seconds)}", "good", fields=fields)
-    meanwhile = {
+    limits = {
         "share": "this process takes its part of the limits",
         "local": "this process takes the limits for its own",
         "refuse": "what has shared limits is not called",
     }
-    return Event(time, "shared", f"the shared state is away: {why}; {meanwhile[policy]}", "warning", fields=fields)
+    budgets = {
+        "share": "it spends its part of what was left of the budgets",
+        "refuse": "of the budgets it spends what it was granted",
+    }
+    words = [limits[policy]] if policy else []
+    words += [budgets[budgets_policy]] if budgets_policy else []
+    sentence = "; ".join([f"the shared state is away: {why}", *words])
+    return Event(time, "shared", sentence, "warning", fields=fields)
 
 
 def shared_answers_changed(what: str, why: str, seconds: float, time: float) -> Event:

@@ -200,7 +200,8 @@ class CacheFigures(Struct, frozen=True):
 
 class Spending(Struct, frozen=True):
     """A budget of the file in use. `limit` and `used` are in US dollars; `period` in seconds. `used` is None where
-    nothing of it is known, and with `at_least` it leaves out calls of unknown cost.
+    nothing of it is known, and with `at_least` it leaves out calls of unknown cost. One `of_all_machines` is what all
+    of them spend together.
     """
 
     scope: str  # provider, route, or key of a client
@@ -210,6 +211,7 @@ class Spending(Struct, frozen=True):
     period: float
     resets_at: float | None = None
     at_least: bool = False
+    of_all_machines: bool = False
 
 
 class ReloadNote(Struct, frozen=True):

@@ -21,19 +21,21 @@ ROUND_TRIP = 0.001
 class Server:
     """The allocator behind a network: every message takes a round trip, and may find nobody.
 
-    `is_frozen`: messages wait until it thaws; `is_gone`: they are refused.
+    `is_frozen`: messages wait until it thaws; `is_gone`: they are refused; `is_mute`: they are read, and the
+    replies get lost.
     """
 
     def __init__(self) -> None:
         self.allocator = Allocator()
-        self.is_gone = False
+        self.is_gone = self.is_mute = False
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.exchanges = 0
+        self.round_trip = ROUND_TRIP
 
     async def send(self, message: Message) -> Reply:
         """Answer, after a round trip."""
-        await asyncio.sleep(ROUND_TRIP / 2)
+        await asyncio.sleep(self.round_trip / 2)
         if self.is_gone:
             raise ConnectionRefusedError("nobody listens")
         if not self.thawed.is_set():
@@ -41,7 +43,9 @@ class Server:
             await self.thawed.wait()
         self.exchanges += 1
         reply = self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
-        await asyncio.sleep(ROUND_TRIP / 2)
+        await asyncio.sleep(self.round_trip / 2)
+        if self.is_mute:
+            raise ConnectionResetError("the reply got lost")
         return reply
 
     async def _later(self, message: Message) -> None:

@@ -31,7 +31,7 @@ def test_the_shortest() -> None:
 @pytest.mark.parametrize(
     ("shared", "column", "told"),
     [
-        ("shared: {url: redis://x, share: [limits, budgets]}", 26, '"budgets" can\'t be shared; what can: limits'),
+        ("shared: {url: redis://x, share: [limits, money]}", 26, '"money" can\'t be shared; what can: limits'),
         (
             "shared: {url: redis://x, share: cache}",
             26,

@@ -1,0 +1,173 @@
+"""The budgets that machines spend together: each process tells what its machine has spent, and leases dollars."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from math import inf
+
+from router.plan.budget import Budget
+from router.plan.plan import Plan
+from router.plan.pricing import exact
+from router.shared.link import Link
+from router.shared.purse import SharedPurse, Told
+from router.state.budget_account import BudgetAccount, Period
+from router.state.spending import Spending
+
+PATIENCE = 0.3  # seconds that a request waits for dollars
+_SOON = 0.25  # seconds after a call until its cost is told
+_EVERY = 10.0  # seconds after which a budget is told of again, though there is nothing new
+_LOOK = 2.0  # the same, while somebody looks on
+_LOOKED = 5.0  # seconds after a look that somebody looks on
+
+
+class SharedBudgets:
+    """All budgets of a process that it shares, over one link; their keeper.
+
+    Args:
+        wall: this machine's clock, in seconds since 1970.
+    """
+
+    of_all_machines = True
+
+    def __init__(self, link: Link, spending: Spending, wall: Callable[[], float]) -> None:
+        self.link = link
+        self._spending = spending
+        self._own_wall = wall
+        self._offset = 0.0  # seconds that the server's clock is ahead
+        self._plan: Plan | None = None
+        self._purses: dict[tuple[str, float, float], SharedPurse] = {}
+        self._process = secrets.token_hex(16)
+        self._replied = asyncio.Event()
+        self._is_asked = False
+        self._looked_at = -inf
+
+    def adopt(self, plan: Plan) -> None:
+        """Keep all budgets of a plan but those of providers that say they are not shared."""
+        self._plan = plan
+        for purse in self._purses.values():
+            purse.renew()
+        self.link.ask(asyncio.get_running_loop().time())
+
+    # --- what their spending asks
+
+    def has(self, budget: Budget) -> bool:
+        """Say whether it keeps this one."""
+        return self._plan is not None and self._plan.is_shared(budget)
+
+    def wall(self) -> float:
+        """Return the seconds since 1970 by the server's clock, as far as it was heard."""
+        return self._own_wall() + self._offset
+
+    def soon(self) -> None:
+        """Tell what was spent, beside the requests."""
+        if self._spending.ledger is not None:
+            self._spending.ledger.soon()
+        if not self._is_asked:
+            self._is_asked = True
+            self.link.ask(asyncio.get_running_loop().time() + _SOON)
+
+    def look(self) -> None:
+        """Learn what others spent, for those who look on."""
+        self._looked_at = time.monotonic()
+        if self._spending.ledger is not None:
+            self._spending.ledger.look()
+
+    async def grant(self, accounts: list[BudgetAccount]) -> None:
+        """Wait until none of these is short, or nothing more is to be had for them, for one reply or some."""
+        purses = [self._purse(account, account.began, account.period) for account in accounts]
+        loop, replies = asyncio.get_running_loop(), self.link.replies
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while not self.link.away and (short := [purse for purse in purses if purse.account.is_short]):
+                    self.link.ask(loop.time())
+                    self._replied.clear()
+                    await self._replied.wait()
+                    if any(purse.is_young for purse in short):
+                        break
+                    if all(purse.was_refused for purse in short if purse.account.is_short):
+                        return
+        is_silent = self.link.replies == replies
+        for purse in purses:
+            if purse.account.is_short and (is_silent or self.link.away or purse.is_young):
+                purse.lend()
+
+    # --- what the link asks
+
+    @property
+    def processes(self) -> int:
+        """How many share."""
+        return self.link.processes
+
+    @property
+    def lease(self) -> float:
+        """The seconds that what is not asked for stays leased."""
+        return self.link.lease
+
+    @property
+    def refuses(self) -> bool:
+        """Whether nothing is spent without the server but what is leased."""
+        return self.link.rules.budgets_away == "refuse"
+
+    def name(self, what: str) -> str:
+        """Return what something is called at the server: a keyed hash."""
+        return self.link.name(what)
+
+    def tell(self, now: float, *, leaving: bool) -> Iterator[Told]:
+        """Return what is to be told now of each budget."""
+        self._is_asked = False
+        self._hear(now)
+        every = _LOOK if time.monotonic() - self._looked_at < _LOOKED else _EVERY
+        for account in self._spending.accounts.values():
+            if account.keeper is self:
+                account.turn(self.wall())
+                for began, period in account.unwritten:
+                    self._purse(account, began, period)
+        for key, purse in list(self._purses.items()):
+            account = purse.account
+            is_used = account.period is purse.period and self._spending.accounts.get(key[0]) is account
+            if account.keeper is not self or (purse.is_settled and not is_used):
+                del self._purses[key]
+                continue
+            self._count(purse.period)
+            if (told := purse.tell(now, every, leaving=leaving)) is not None:
+                yield told
+
+    def void(self, now: float) -> None:
+        """Tell all totals again: the server has lost its data."""
+        for purse in self._purses.values():
+            purse.void()
+        self.link.ask(now)
+
+    def look_again(self) -> None:
+        """Wake those who wait for dollars."""
+        self._replied.set()
+
+    # --- within
+
+    def _purse(self, account: BudgetAccount, began: float, period: Period) -> SharedPurse:
+        key = account.budget.owner, account.budget.per, began
+        purse = self._purses.get(key)
+        if purse is None or purse.period is not period:
+            name = self.link.name(f"budget {account.budget.owner} {account.budget.per:g}")
+            purse = self._purses[key] = SharedPurse(f"{name}:{began:.0f}", account, began, period, self)
+        return purse
+
+    def _count(self, period: Period) -> None:
+        """Count in memory what is on no disk."""
+        if self._spending.ledger is None and period.pending:
+            usd = period.pending
+            period.move(usd, exact(period.counted + usd), period.machine or self._process)
+            period.grant -= usd
+
+    def heard(self, now: float) -> None:
+        """Take note of a reply: those who waited for it go on."""
+        self._hear(now)
+        self._replied.set()
+
+    def _hear(self, now: float) -> None:
+        if self.link.ahead is not None:
+            self._offset = now + self.link.ahead - self._own_wall()

@@ -1,0 +1,187 @@
+"""One budget in use: what is spent of it, period by period, and what this process may spend of it."""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from typing import Protocol
+
+from router.plan.budget import Budget
+
+PATIENCE = 1.0  # seconds that a share of what is left is spent without a grant, where the ledger does not answer
+_LENT = 16  # the share: this part, in so many seconds
+_PERIODS = 64  # of a budget, those that came last: a clock that is set back finds what was spent
+_ROUNDING = 1e-9  # USD
+
+GRANTED = "is granted to other processes"
+
+
+class Keeper(Protocol):
+    """Who keeps budgets where other processes see them, and grants each process what it may spend.
+
+    `of_all_machines`: they may be on any machine, not on this one alone.
+    """
+
+    of_all_machines: bool
+
+    def soon(self) -> None:
+        """Exchange what was spent within a second, beside the requests."""
+
+    async def grant(self, accounts: list[BudgetAccount]) -> None:
+        """Wait until none of these is short, or nothing more is to be had for them; not for ever."""
+
+    def look(self) -> None:
+        """Learn what others spent, beside all else, for those who look on."""
+
+
+class Period:
+    """What is spent in one period of a budget."""
+
+    __slots__ = (
+        "counted",
+        "estimated",
+        "free",
+        "grant",
+        "grant_ends",
+        "is_whole",
+        "machine",
+        "most",
+        "moved",
+        "pending",
+        "spent",
+        "unknown",
+        "why",
+    )
+
+    def __init__(self, grant: float) -> None:
+        self.spent = 0.0  # by every process that shares the budget, as far as known
+        self.pending = 0.0  # of that, what is not on disk yet
+        self.counted = 0.0  # by this machine, as its disk says
+        self.machine = ""  # whose disk that is
+        self.moved = 0.0  # of that, by this process
+        self.estimated = 0.0  # of what is spent, what no vendor told, by this process
+        self.grant = grant  # what this process may have pending and reserved until it asks the others again
+        self.grant_ends = inf  # on the clock of the machine, which its processes share
+        self.free = 0.0  # what nobody had been granted
+        self.is_whole = True  # whether a call may begin with less than it is expected to cost
+        self.unknown = False  # whether there were calls whose cost is not known
+        self.most = inf  # that others say may be spent
+        self.why = GRANTED  # where this process has nothing
+
+    def move(self, usd: float, counted: float, machine: str) -> None:
+        """Take over that so much of what was pending is on disk now.
+
+        Args:
+            counted: what it says then that this machine has spent.
+            machine: a name for it; that of another disk, if it was deleted meanwhile.
+        """
+        self.pending -= usd
+        self.moved += usd
+        self.counted, self.machine = counted, machine
+        self.spent = max(self.spent, counted + self.pending)
+
+
+class BudgetAccount:
+    """One budget, and what is spent of it, period by period.
+
+    A period that has begun is never begun again, whatever the wall clock does: each has its own sum.
+
+    `keeper` is asked what this process may spend, since others spend it too; None: there are no others.
+    """
+
+    __slots__ = (
+        *("_lent_at", "_periods", "began", "begun", "budget", "expected", "idle", "keeper", "period", "reserved"),
+        *("unpriced", "waiting"),
+    )
+
+    def __init__(self, budget: Budget, wall: float) -> None:
+        self.budget = budget
+        self.keeper: Keeper | None = None
+        self._periods: dict[float, Period] = {}
+        self.reserved = 0.0
+        self.expected = 0.0  # what the last call was expected to cost
+        self.begun = 0.0  # what all calls were expected to cost
+        self.waiting = 0  # requests that wait for a grant
+        self._lent_at = -inf
+        self.idle = 0  # exchanges since a request asked for it
+        self.unpriced = False  # whether the plan has targets that it can't count, since their price is not known
+        self.began = budget.began(wall)
+        self.period = self._of(self.began)
+
+    def _of(self, began: float) -> Period:
+        period = self._periods.get(began)
+        if period is None:
+            period = self._periods[began] = Period(inf if self.keeper is None else 0.0)
+            if len(self._periods) > _PERIODS:
+                del self._periods[next(iter(self._periods))]
+        return period
+
+    def turn(self, wall: float) -> None:
+        """Turn to the period of this moment."""
+        began = self.budget.began(wall)
+        if began != self.began:
+            self.began, self.period = began, self._of(began)
+
+    def keep(self, keeper: Keeper | None) -> None:
+        """Spend from now on only what this one grants."""
+        if keeper is self.keeper:
+            return
+        self.keeper = keeper
+        for period in self._periods.values():
+            period.grant, period.grant_ends, period.is_whole = inf if keeper is None else 0.0, inf, True
+
+    @property
+    def of_all_machines(self) -> bool:
+        """Whether machines spend it together."""
+        return self.keeper is not None and self.keeper.of_all_machines
+
+    @property
+    def limit(self) -> float:
+        """What may be spent in this period: the least that anybody says."""
+        return min(self.budget.usd, self.period.most)
+
+    @property
+    def unwritten(self) -> list[tuple[float, Period]]:
+        """The current period, and those of which something is not on disk yet."""
+        return [(began, period) for began, period in self._periods.items() if period is self.period or period.pending]
+
+    @property
+    def spent(self) -> float:
+        """What is spent in this period, as far as known."""
+        return self.period.spent
+
+    @property
+    def ends(self) -> float:
+        """When the current period ends, in seconds since 1970."""
+        return self.budget.ends(self.began)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing is left of the budget, as far as known."""
+        spent = self.period.spent + self.reserved
+        return spent >= self.budget.usd or spent >= self.period.most
+
+    @property
+    def is_short(self) -> bool:
+        """Whether this process has used up what it was granted, while something may be left."""
+        period = self.period
+        if period.grant == inf or self.is_used_up:
+            return False
+        return self._lacks(period) or time.monotonic() > period.grant_ends
+
+    def _lacks(self, period: Period) -> bool:
+        used = period.pending + self.reserved
+        return used >= period.grant or (not period.is_whole and used + self.expected > period.grant + _ROUNDING)
+
+    def lend(self) -> None:
+        """Go on without a grant for a while, where the ledger does not answer: with a small share of what is left."""
+        now, period = time.monotonic(), self.period
+        if self.is_short and now - self._lent_at >= PATIENCE:
+            self._lent_at = now
+            period.grant = period.pending + self.reserved + (self.budget.usd - period.spent - self.reserved) / _LENT
+            period.grant_ends = now + PATIENCE
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no call may begin."""
+        return self.is_used_up or self._lacks(self.period)
