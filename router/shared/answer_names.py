@@ -62,8 +62,8 @@ class AnswerNames:
 
     def _mac(self, key: str, data: bytes) -> bytes:
         mac = self._seal.copy()
-        mac.update(f"{len(key)} {key}".encode(errors="surrogateescape"))
         mac.update(data)
+        mac.update(f"{key} {len(key)}".encode(errors="surrogateescape"))  # the length last: nothing else reads so
         return mac.digest()
 
     def _make_scopes(self, route: str, namespaces: str) -> tuple[str, ...]:
