@@ -70,6 +70,10 @@ class Joined:
         has_facts = self._holds is not None or self._breakers is not None
         facts = SharedFacts(self._names, self._holds, self._breakers) if has_facts else None
         have_in_common(self._engine, plan, self._limits, facts, self._budgets)
+        for target in () if self._limits is None else plan.targets:
+            if target.limits.in_flight is not None or target.key_limits.in_flight is not None:
+                for key in target.keys:
+                    self._engine.states.guards(target, key)  # so that they have places before the first request
 
     async def leave(self) -> None:
         """Give all back, and close the connection."""
