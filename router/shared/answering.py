@@ -46,7 +46,7 @@ class Answering:
         self.answers = self._task = None
         self._rules = rules
         if rules is not None:
-            self.answers = Answers(connect(rules), rules, self._tell, self._link_away)
+            self.answers = Answers(connect(rules), rules, self._teller(), self._link_away)
             self._task = asyncio.get_running_loop().create_task(self.answers.run())
             end_with(self, self._task)
 
@@ -62,8 +62,13 @@ class Answering:
         if self._leaving:
             await asyncio.wait(self._leaving)
 
-    def _tell(self, what: News, why: str, seconds: float) -> None:
-        self._engine.telemetry.publish(shared_answers_changed(what, why, seconds, time.time()))
+    def _teller(self) -> Callable[[News, str, float], None]:
+        telemetry = self._engine.telemetry  # alone: who is told must not keep alive whom the task ends with
+
+        def tell(what: News, why: str, seconds: float) -> None:
+            telemetry.publish(shared_answers_changed(what, why, seconds, time.time()))
+
+        return tell
 
 
 def _of_answers(rules: SharedRules | None) -> tuple[object, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import secrets
+import weakref
 from contextlib import suppress
 
 from router import parent
@@ -32,7 +33,13 @@ class Sharing:
         self._machine = platform.node() if machine is None else machine
         self._joined: Joined | None = None
         self._leaving: set[asyncio.Task[None]] = set()
-        self.answering = answering.Answering(engine, lambda: self._joined is not None and self._joined.link.away)
+        this = weakref.ref(self)  # else the task of the answers would keep it alive
+
+        def is_away() -> bool:
+            sharing = this()
+            return sharing is not None and sharing._joined is not None and sharing._joined.link.away
+
+        self.answering = answering.Answering(engine, is_away)
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from router.cli.show import command as show
 from router.errors import CacheUnavailable
 from tests.support.answer_shops import KEY, PROMPT, SECRET, Shop, file, raw, shops
 from tests.support.redis_server import RedisServer, needs_redis
+from tests.support.waiting import until
 
 pytestmark = [needs_redis, pytest.mark.usefixtures("patient")]
 
@@ -276,6 +278,18 @@ async def test_a_clearing_that_the_server_does_not_confirm_is_told(server: Redis
         with pytest.raises(CacheUnavailable, match="server does not answer"):
             await one.router.cache.clear()
         assert await one.level() == "", "but memory has forgotten"
+
+
+async def test_a_router_that_is_dropped_lets_go_of_the_connection(server: RedisServer) -> None:
+    router = Router.from_text(file(server.url, more="telemetry: {monitor: off}\ncache: {path: memory}"), env={})
+    await router.__aenter__()
+    await router.complete("planted-route", PROMPT)
+    await router.cache.written()
+    with raw(server) as client:
+        assert len(client.client_list()) == 2
+        del router
+        gc.collect()
+        await until(lambda: len(client.client_list()) == 1)
 
 
 def as_documented(server: RedisServer, user: str, leave_out: str = "") -> str:
