@@ -66,7 +66,7 @@ class Joined:
     def goes_on(self, rules: SharedRules) -> bool:
         """Say whether the connection and all that is shared over it go on under other rules."""
         now = self.link.rules
-        alike = now.connection == rules.connection and now.share == rules.share
+        alike = now.connection == rules.connection and now.exchanged == rules.exchanged
         return alike and now.host == rules.host and now.commands == rules.commands
 
     def adopt(self, plan: Plan, rules: SharedRules) -> None:
