@@ -28,6 +28,7 @@ from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
+    from router.cache.shared_level import SharedAnswers
     from router.shared.link import Exchange, Link, Party
     from router.shared.news import News
     from router.shared.sharing import Sharing
@@ -136,6 +137,10 @@ class Parts:
 
             yield Publisher(link, subject, news)
 
+    def _shared_answers(self) -> SharedAnswers | None:
+        """Return the answers that processes share at this moment."""
+        return None if self._sharing is None else self._sharing.answering.answers
+
     async def enter(self) -> None:
         """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""
         self.engine.enter_loop()
@@ -155,7 +160,7 @@ class Parts:
         if self._cached is None:
             from router.cache.cached import CachedRequests  # here: only routers with a cache need it
 
-            self._cached = CachedRequests(self.engine)
+            self._cached = CachedRequests(self.engine, self._shared_answers)
             self.report.cache = self._cached.cache
         return self._cached
 
@@ -189,9 +194,9 @@ class Parts:
             monitor.cancel()
             await asyncio.wait([monitor])
         await self.engine.aclose()
-        if self._ledger is not None:
-            await self._ledger.aclose()  # first: what it adds up is told to others then
-        if self._sharing is not None:
-            await self._sharing.aclose()
         if self._cached is not None:
             await self._cached.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()
+        if self._sharing is not None:  # last: what these have stored and added up is told to others
+            await self._sharing.aclose()

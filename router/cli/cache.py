@@ -10,7 +10,7 @@ import click
 
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest
-from router.cache.store import Stored
+from router.cache.stats import Stored
 from router.cli.common import Failure, file_option, shared_feed, valid_file
 from router.cli.explain import cache_of, print_cache, read_request
 from router.cli.terminal import echo, echo_json
@@ -43,11 +43,22 @@ def stats(as_json: bool, path: str) -> int:
     folder, most = router.cache.place
     routes = {name: chain.cache.ttl for name, chain in router.plan.chains.items() if chain.cache is not None}
     if as_json:
-        statistics = {"entries": entries, "bytes": size, "most": most, "folder": str(folder or ""), "routes": routes}
-        echo_json(statistics)
+        statistics: dict[str, Any] = {
+            "entries": entries,
+            "bytes": size,
+            "most": most,
+            "folder": str(folder or ""),
+            "routes": routes,
+        }
+        echo_json(statistics | {"shared": router.plan.shares_answers})
         return 0
-    where = "in memory only, gone with each process" if folder is None else str(folder)
-    echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}")
+    shared = router.plan.shares_answers
+    if folder is None and shared:
+        echo("on the server of `shared`, where nobody counts them")
+    else:
+        where = "in memory only, gone with each process" if folder is None else str(folder)
+        more = "; others are on the server of `shared`" if shared else ""
+        echo(f"{_answers(entries)}, {format_size(size)} of {format_size(most)}  {where}{more}")
     for name, ttl in routes.items():
         echo(f"  {name}  for {format_duration(ttl)}")
     if not routes:
@@ -77,7 +88,8 @@ def clear(route: str | None, namespace: str | None, shared: bool, path: str) -> 
         except SignalboxError as error:
             raise Failure(str(error)) from None
     gone = _asked(_clear(router, route, namespace))
-    echo(f"{_answers(gone)} forgotten")
+    others = ", and all that machines share" if router.plan.shares_answers else ""
+    echo(f"{_answers(gone)} forgotten{others}")
     return 0
 
 
@@ -93,7 +105,7 @@ def why(route: str, request_file: str, path: str) -> int:
         request = read_request(route, request_file, None)
     except (SignalboxError, TypeError) as error:
         raise Failure(str(error)) from None
-    cached = cache_of(chain, request)
+    cached = cache_of(chain, request, router.plan)
     if cached is None or chain.cache is None:
         echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
         return 0

@@ -194,7 +194,8 @@ def _budget(budget: Spending, now: float) -> str:
 
 
 def _cache(cache: CacheFigures) -> str:
-    parts = [f"hits {cache.hits}, misses {cache.misses}"]
+    shared = f" ({cache.from_shared} of other machines)" if cache.from_shared else ""
+    parts = [f"hits {cache.hits}{shared}, misses {cache.misses}"]
     if cache.entries is not None and cache.bytes is not None:
         most = "" if cache.max_bytes is None else f" of {cache.max_bytes / 1e6:.0f} MB"
         parts.append(f"stored {cache.entries}, {cache.bytes / 1e6:.1f} MB{most}")

@@ -256,6 +256,8 @@ def _cache(group: list[CacheFigures]) -> CacheFigures:
         entries=_stored(group, "entries"),
         bytes=_stored(group, "bytes"),
         max_bytes=_stored(group, "max_bytes"),
+        from_disk=sum(cache.from_disk for cache in group),
+        from_shared=sum(cache.from_shared for cache in group),
     )
 
 

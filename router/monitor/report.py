@@ -348,6 +348,8 @@ def _cache(figures: Figures, cache: ResponseCache | None) -> CacheFigures:
         entries=None if volume is None else volume[0],
         bytes=None if volume is None else volume[1],
         max_bytes=cache.most,
+        from_disk=stats.from_disk,
+        from_shared=stats.from_shared,
     )
 
 

@@ -68,6 +68,7 @@ def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
         lease=config.lease,
         timeout=config.timeout,
         shards=config.shards,
+        single_flight=config.single_flight,
     )
 
 

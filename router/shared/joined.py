@@ -42,13 +42,17 @@ class Joined:
         rng = engine.rng if engine.telemetry.virtual else random.Random()
         self.link = link = Link(exchange, rules, self._report, rng)
         self._limits = SharedLimits(link) if rules.shares("limits") else None
-        self._budgets = SharedBudgets(link, engine.spending, engine.wall_clock) if rules.shares("budgets") else None
+        self._budgets = (
+            SharedBudgets(link, engine.spending, engine.wall_clock)
+            if rules.shares("budgets") and not rules.is_local
+            else None
+        )
         self._news = News(link, _Calls(engine.telemetry).are_made)
         self._names = Names(link.name)
         states = engine.states
         self._holds = SharedHolds(self._names, self._news, states, self._held) if rules.shares("holds") else None
         self._breakers = (
-            SharedBreakers(link, self._names, self._news, states, machine) if rules.shares("breakers") else None
+            SharedBreakers(link, self._names, self._news, states, machine, rng) if rules.shares("breakers") else None
         )
         told = self._news if rules.shares("holds", "breakers") or rules.commands else None
         link.parties += filter(None, (self._limits, self._budgets, told, self._breakers))
@@ -62,7 +66,7 @@ class Joined:
     def goes_on(self, rules: SharedRules) -> bool:
         """Say whether the connection and all that is shared over it go on under other rules."""
         now = self.link.rules
-        alike = now.connection == rules.connection and now.share == rules.share
+        alike = now.connection == rules.connection and now.exchanged == rules.exchanged
         return alike and now.host == rules.host and now.commands == rules.commands
 
     def adopt(self, plan: Plan, rules: SharedRules) -> None:

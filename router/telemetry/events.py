@@ -163,6 +163,23 @@ def shared_state_changed(
     return Event(time, "shared", sentence, "warning", fields=fields)
 
 
+def shared_answers_changed(what: str, why: str, seconds: float, time: float) -> Event:
+    """Make the event of answers that processes share: their server is "away" or "back", one there was "forged", or the
+    server "refused" something.
+
+    Args:
+        seconds: it was away.
+    """
+    fields = {"state": what, "why": why, "seconds": seconds, "policy": "answers"}
+    sentence = {
+        "away": f"answers are not shared for now: {why}",
+        "back": f"answers are shared again, after {_long(seconds)}",
+        "forged": f"shared answers: {why}",
+        "refused": f"shared answers: the server refuses: {why}",
+    }[what]
+    return Event(time, "shared", sentence, "good" if what == "back" else "warning", fields=fields)
+
+
 def process_changed(pid: int, *, gone: bool, time: float, host: str = "") -> Event:
     """Make the event of a process of an app that has come, or is gone; `host` where there are several machines."""
     name = f"process {pid} on {host}" if host else f"process {pid}"

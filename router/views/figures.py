@@ -179,7 +179,8 @@ class CacheFigures(Struct, frozen=True):
     """The response cache since the start. `hit_rate` is of the window, 0 to 1. `joined` waited for a call of others.
 
     `entries` and `bytes` are what is stored now, of `max_bytes` at most: in `folder`, which processes share, or in
-    memory where that is None. None is not known: the folder was not used yet, or fails.
+    memory where that is None. None is not known: the folder was not used yet, or fails. `from_disk` and
+    `from_shared` (of other machines) are the hits that memory did not have.
     """
 
     enabled: bool = False
@@ -193,6 +194,8 @@ class CacheFigures(Struct, frozen=True):
     entries: int | None = None
     bytes: int | None = None
     max_bytes: int | None = None
+    from_disk: int = 0
+    from_shared: int = 0
 
 
 class Spending(Struct, frozen=True):

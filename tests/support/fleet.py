@@ -31,6 +31,7 @@ class Server:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.exchanges = 0
+        self.sizes: list[int] = []  # how much was told in each
         self.round_trip = ROUND_TRIP
 
     def allocator_time(self) -> float:
@@ -46,6 +47,7 @@ class Server:
             asyncio.get_running_loop().create_task(self._later(message))  # what was sent is read, whoever waits for it
             await self.thawed.wait()
         self.exchanges += 1
+        self.sizes.append(len(message.entries))
         reply = self.allocator.exchange(message, self.allocator_time())
         await asyncio.sleep(self.round_trip / 2)
         if self.is_mute:
