@@ -81,7 +81,7 @@ def test_a_reload_says_what_changes() -> None:
     after = before.replace("[budgets]", "[budgets], budgets_away: refuse")
     assert "shared.budgets_away changed" in differences(plan(before), plan(after), {})
     both = before.replace("[budgets]", "[limits, budgets]")
-    assert "shared reconnects" in differences(plan(before), plan(both), {})
+    assert "shared.share changed" in differences(plan(before), plan(both), {})
 
 
 def test_show_says_whose_budget_it_is(tmp_path: Path) -> None:
