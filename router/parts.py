@@ -27,6 +27,7 @@ from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
+    from router.shared.link import Exchange
     from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
 
@@ -37,11 +38,12 @@ class Parts:
     def __init__(
         self,
         plan: Plan,
-        *,
         seed: int | None = None,
         providers: Mapping[str, Provider] | None = None,
+        *,
         wall_clock: Callable[[], float] = time.time,
         monitored: bool = True,
+        exchange: Exchange | None = None,
     ) -> None:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
@@ -53,6 +55,7 @@ class Parts:
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
+        self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
 
     def in_child(self) -> Parts:
@@ -64,8 +67,8 @@ class Parts:
         before = self.engine
         parts = Parts(
             before.plan,
-            seed=self._seed,
-            providers=self._given,
+            self._seed,
+            self._given,
             wall_clock=self._wall_clock,
             monitored=self._monitored,
         )
@@ -110,13 +113,15 @@ class Parts:
             self._monitor = start(subject)
 
     def _adopt_shared(self, plan: Plan) -> None:
-        """Share what a plan says with other processes, once there is a loop; never in virtual time."""
+        """Share what a plan says with other processes, once there is a loop; in virtual time over a given exchange."""
         if self._sharing is not None:
             self._sharing.adopt(plan)
-        elif plan.shared is not None and self.engine.loop is not None and not self.engine.telemetry.virtual:
+        elif plan.shared is not None and self.engine.loop is not None:
+            if self.engine.telemetry.virtual and self._exchange is None:
+                return
             from router.shared.sharing import Sharing  # here: only those who share need it
 
-            self._sharing = Sharing(self.engine)
+            self._sharing = Sharing(self.engine, self._exchange)
             self._sharing.adopt(plan)
 
     async def enter(self) -> None:

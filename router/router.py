@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from router.cache.store import ResponseCache
     from router.exporters.prometheus import RouterCollector
     from router.monitor.local_feed import LocalFeed
+    from router.shared.link import Exchange
 
 
 class Router:
@@ -56,6 +57,7 @@ class Router:
         providers: ready ones by name (or by a key's identity), in place of those that the file's settings would make.
         wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
+        exchange: carries what is shared in place of a connection to the file's server, also in virtual time.
     """
 
     def __init__(
@@ -66,11 +68,12 @@ class Router:
         providers: Mapping[str, Provider] | None = None,
         wall_clock: Callable[[], float] = time.time,
         monitor: bool = True,
+        exchange: Exchange | None = None,
     ) -> None:
         if not isinstance(plan, Plan):
             path = str(plan) if isinstance(plan, str | PathLike) else "routes.yaml"
             raise TypeError(f"Router() takes a compiled Plan: for a file use Router.from_yaml({path!r})")
-        self._parts = Parts(plan, seed=seed, providers=providers, wall_clock=wall_clock, monitored=monitor)
+        self._parts = Parts(plan, seed, providers, wall_clock=wall_clock, monitored=monitor, exchange=exchange)
         self._engine = self._parts.engine
         self._engine.on_new_loop.append(self._start)
         forks.tell(self, Router._in_child)
@@ -339,14 +342,11 @@ class Router:
         Args:
             with_sketches: with what quantiles are made from, for those who add up several routers.
         """
-        loop = self._engine.loop
-        now = time.monotonic() if loop is None else loop.time()
+        now = time.monotonic() if self.loop is None else self.loop.time()
         return self._parts.report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
 
     def feed(self) -> LocalFeed:
-        """Return a feed of everything that can be watched and asked: snapshots, events, requests, plots, the file,
-        commands.
-        """
+        """Return a feed of all that can be watched or asked: snapshots, events, requests, plots, the file, commands."""
         from router.monitor.local_feed import LocalFeed
 
         return LocalFeed(self)

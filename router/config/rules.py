@@ -88,6 +88,9 @@ class _Rules:
         if (url is None or url.value != LOCAL) and find_spec("redis") is None:
             text = 'its client is not installed: pip install "llm-signalbox[redis]"'
             self._error(shared, text, at=shared.key_at)
+        share = shared.get("share")
+        if share is not None and share.data() not in ("limits", ["limits"]):
+            return
         serve = self._root.get("serve")
         clients = _entries(serve and serve.get("keys")).values()
         owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *clients)
@@ -95,10 +98,10 @@ class _Rules:
             owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
             for owner in owners
         ]
-        share = shared.get("share")
-        if (share is None or share.data() in ("limits", ["limits"])) and not any(rates):
-            text = "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
-            self._unused(shared, text)
+        if not any(rates):
+            self._unused(
+                shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
+            )
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS

@@ -13,7 +13,7 @@ from router.config.shared_url import FORMS, LOCAL, read_shared_url
 from router.config.units import format_duration
 from router.config.values import Count, Duration, Secret, Text
 
-Shareable: TypeAlias = Literal["limits", "budgets", "holds", "breakers"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers", "budgets"]
 
 _SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
 _SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
@@ -72,7 +72,7 @@ class SharedConfig(Section):
     )
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
-    share: Shares = key("What is shared: limits, budgets, holds, breakers.", _SHARED)
+    share: Shares = key("What is shared: limits, holds, breakers, budgets.", _SHARED)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )

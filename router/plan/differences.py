@@ -117,8 +117,11 @@ def _shared(old: Plan, new: Plan) -> Iterator[str]:
         return
     if before.connection != after.connection:
         yield "shared reconnects"
-    names = ("share", "away", "budgets_away", "lease", "timeout")
-    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
+    changed = [
+        name
+        for name in ("share", "away", "budgets_away", "lease", "timeout")
+        if getattr(before, name) != getattr(after, name)
+    ]
     if changed:
         yield f"shared.{', shared.'.join(changed)} changed"
 

@@ -13,7 +13,7 @@ from router.shared.place_table import PlaceTable
 from router.shared.table import Moment, Table
 
 _LIVING = 5.0  # seconds after its last exchange that a process counts as living
-_REMEMBERED = 60.0  # seconds that the last reply to a process is kept: it may ask again
+_REMEMBERED = 3600.0  # seconds that the last reply to a process is kept: it asks again within some
 
 
 class Allocator:

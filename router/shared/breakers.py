@@ -47,6 +47,7 @@ class SharedBreakers:
         self._machine = link.name(f"machine {machine}")
         self._rng = random.Random()
         self._pending: dict[str, _Pending] = {}
+        self._doubted: dict[str, str] = {}  # since when it is open, of what was heard last
         self._probes: dict[str, Probes] = {}  # of the breakers that are not closed
         news.on("breaker", self._hear)
 
@@ -103,13 +104,18 @@ class SharedBreakers:
             yield guard.breaker
 
     def _hear(self, name: str, payload: str, until: float, now: float) -> None:
-        what = payload.partition(" ")[0]
+        what, _, rest = payload.partition(" ")
+        began = rest.partition(" ")[0]
         breakers = list(self._breakers(name))
         for breaker in breakers:
             if what == "closed":
                 breaker.mend(now)
-            else:
+            elif self._doubted.get(name) != began:  # an answer clears it, however often it is told again
                 breaker.doubt(until, now, refused=what == "refused")
+        if breakers and began:
+            self._doubted[name] = began
+        else:
+            self._doubted.pop(name, None)
         if what == "closed":
             if name in self._pending and self._pending[name].what in ("called", "heard"):
                 del self._pending[name]

@@ -7,7 +7,10 @@ from weakref import WeakValueDictionary
 
 from router.config.units import Allowance
 from router.shared.link import Link
+from router.shared.place import Places
+from router.shared.places import SharedPlaces, User
 from router.shared.rate import SharedRate
+from router.shared.telling import Telling
 from router.shared.told import Told
 
 
@@ -17,6 +20,7 @@ class SharedLimits:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._rates: WeakValueDictionary[str, SharedRate] = WeakValueDictionary()
+        self._places: WeakValueDictionary[str, SharedPlaces] = WeakValueDictionary()
 
     def rate(self, share_id: str, kind: str, allowance: Allowance, *, smooth: bool = True) -> SharedRate:
         """Return a limit, made on first use: all targets and keys with this id have the same.
@@ -33,8 +37,20 @@ class SharedLimits:
             rate.change(allowance.amount)  # two say what it is: the lower holds
         return rate
 
-    def tell(self, now: float, *, leaving: bool) -> Iterator[Told]:
+    def places(self, share_id: str, user: User) -> SharedPlaces:
+        """Return the places of calls at the same time, made on first use, which this user has in use from now on."""
+        name = f"{self._link.name(share_id)}f"
+        places = self._places.get(name)
+        if places is None:
+            places = self._places[name] = SharedPlaces(name, self._link)
+        places.join(user)
+        return places
+
+    def tell(self, now: float, *, leaving: bool) -> Iterator[Told | Telling[Places]]:
         """Return what is to be told now of each limit."""
+        for places in list(self._places.values()):
+            if (held := places.tell(now, leaving=leaving)) is not None:
+                yield held
         for rate in list(self._rates.values()):
             if (told := rate.tell(now, leaving=leaving)) is not None:
                 yield told
@@ -48,3 +64,5 @@ class SharedLimits:
         """Wake those who wait for a lease."""
         for rate in list(self._rates.values()):
             rate.look_again()
+        for places in list(self._places.values()):
+            places.look_again()

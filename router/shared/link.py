@@ -85,6 +85,7 @@ class Link:
         exchange: carries messages.
         rules: of the file; may be replaced at any time.
         report: told when the server is away (with why) or back (after how many seconds).
+        rng: spreads the tries of those who have lost the server.
 
     `parties` are what is shared. `processes` are those that share, as heard last, 0 before the first reply, at which
     `heard` is set; `replies` counts them. `tick` is the seconds between two exchanges, `ahead` those that the server's
@@ -92,7 +93,11 @@ class Link:
     """
 
     def __init__(
-        self, exchange: Exchange, rules: SharedRules, report: Callable[[Literal["away", "back"], str, float], None]
+        self,
+        exchange: Exchange,
+        rules: SharedRules,
+        report: Callable[[Literal["away", "back"], str, float], None],
+        rng: random.Random | None = None,
     ) -> None:
         self.rules = rules
         self.parties: list[Party] = []
@@ -104,7 +109,7 @@ class Link:
         self._exchange = exchange
         self._report = report
         self._label = secrets.token_urlsafe(9)
-        self._rng = random.Random()  # of its own: a seed reproduces requests, whatever the server does
+        self._rng = rng or random.Random()
         self._key = blake2b((rules.secret or rules.app).encode(errors="surrogateescape")).digest()
         self._number = 0
         self._unanswered: list[Telling] | None = None

@@ -39,7 +39,10 @@ class PlaceEntry(msgspec.Struct, frozen=True):
 
 
 class Places(NamedTuple):
-    """What a process got, how many are free then, and whether somebody wanted more than there were a moment ago."""
+    """What a process got, how many are free then, and whether somebody wanted more than there were a moment ago.
+
+    `got` is below 0 where all together hold too many, after a fault: so many are not to be used any more.
+    """
 
     got: int
     free: int

@@ -39,9 +39,10 @@ class PlaceTable:
         held.holders.pop(moment.label, None)
         room = entry.most - sum(count for _, count in held.holders.values()) - entry.held
         gathers = moment.lost and now < moment.born + GATHERING
-        got = 0 if gathers else max(0, min(entry.want, room))
-        if entry.held + got:
-            held.holders[moment.label] = now, entry.held + got
+        got = min(0, room) if gathers else min(entry.want, room)
+        holds = entry.held + max(0, got)
+        if holds:
+            held.holders[moment.label] = now, holds
         if got < entry.want:
             held.short_at = now
         is_short = now < held.short_at + _SHORT

@@ -65,6 +65,6 @@ class Probes:
         return Telling(lambda _: entry, Places.read, self._take, is_idle=True)
 
     def _take(self, places: Places, asked_at: float, now: float) -> None:
-        if places.got:
+        if places.got > 0:
             self.held += places.got
             self._had_at = now

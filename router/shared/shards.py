@@ -1,5 +1,7 @@
-"""Spreads what is shared over several places of a server: each entry has its own, by its last key (of those that news are
-made of, that of the news)."""
+"""Spreads what is shared over several places of a server: each entry has its own, by the last of its keys.
+
+So those that have a key in common name it last, and lie in one place.
+"""
 
 from __future__ import annotations
 

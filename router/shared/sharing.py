@@ -5,32 +5,20 @@ from __future__ import annotations
 import asyncio
 import platform
 import secrets
-import time
 from contextlib import suppress
-from typing import Literal
 
 from router import parent
-from router.cleanup import end_with
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
-from router.plan.target import Target
-from router.shared.breakers import SharedBreakers
-from router.shared.budgets import SharedBudgets
 from router.shared.exchange import Message
-from router.shared.facts import SharedFacts
-from router.shared.holds import SharedHolds
-from router.shared.limits import SharedLimits
-from router.shared.link import Exchange, Link, reason
-from router.shared.names import Names
-from router.shared.news import News
+from router.shared.joined import Joined, have_in_common
+from router.shared.link import Exchange, reason
 from router.shared.shards import Sharded
-from router.telemetry.events import shared_state_changed
-from router.telemetry.recorder import Telemetry
 
 
 class Sharing:
-    """Has an engine's limits, budgets, holds and breakers in common with other processes, as long as the file says so.
+    """Has what an engine knows in common with other processes, as far and as long as the file says so.
 
     Args:
         exchange: carries messages; None connects to the server of the file.
@@ -41,122 +29,50 @@ class Sharing:
         self._engine = engine
         self._exchange = exchange
         self._machine = platform.node() if machine is None else machine
-        self._link: Link | None = None
-        self._limits: SharedLimits | None = None
-        self._budgets: SharedBudgets | None = None
-        self._facts: SharedFacts | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._joined: Joined | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
-        rules, link = plan.shared, self._link
-        if rules is not None and rules.is_local and parent.shares is None:
+        rules, joined = plan.shared, self._joined
+        if rules is not None and rules.is_local and parent.shares is None and self._exchange is None:
             rules = None  # it is the only one
-        if link is not None and rules is not None and _goes_on(link.rules, rules):
-            link.rules = rules
-            if self._budgets is not None:
-                self._budgets.adopt(plan)
-            if self._facts is not None:
-                self._facts.names.adopt(plan.targets)
+        if joined is not None and rules is not None and joined.goes_on(rules):
+            joined.adopt(plan, rules)
             return
-        if link is not None:
-            leaving = asyncio.get_running_loop().create_task(_leave(link, self._task))
+        if joined is not None:
+            leaving = asyncio.get_running_loop().create_task(joined.leave())
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
-            self._link = self._task = None
-            self._limits = self._budgets = self._facts = None
-        if rules is not None:
-            self._join(rules, plan)
-        self._engine.states.share_with(self._limits, self._facts, plan.targets)
-        self._engine.clients.share(self._limits)
-        self._engine.spending.fleet = self._budgets
-        self._engine.spending.keep()
+            self._joined = None
+        if rules is None:
+            have_in_common(self._engine, plan)
+            return
+        joined = self._joined = Joined(self._engine, rules, self._exchange or connect(rules), self._machine)
+        joined.end_with(self)
+        joined.adopt(plan, rules)
+        joined.take_part(plan)
 
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
-        self._link = self._limits = self._budgets = self._facts = self._task = None
+        self._joined = None
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
         """Wait for the first reply, as long as one may take: then it is known how many share."""
-        if self._link is not None:
+        if self._joined is not None:
+            link = self._joined.link
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._link.rules.timeout):
-                    await self._link.heard.wait()
-
-    def _join(self, rules: SharedRules, plan: Plan) -> None:
-        telemetry = self._engine.telemetry
-
-        def report(what: Literal["away", "back"], why: str, seconds: float) -> None:
-            policy = None if self._limits is None else link.policy
-            of_budgets = None if self._budgets is None else link.rules.budgets_away
-            now = time.time()
-            telemetry.publish(
-                shared_state_changed(what, why, seconds, policy=policy, budgets_policy=of_budgets, time=now)
-            )
-
-        link = self._link = Link(self._exchange or connect(rules), rules, report)
-        if rules.shares("limits"):
-            self._limits = SharedLimits(link)
-            link.parties.append(self._limits)
-        if rules.shares("budgets") and not rules.is_local:
-            self._budgets = SharedBudgets(link, self._engine.spending, self._engine.wall_clock)
-            self._budgets.adopt(plan)
-            link.parties.append(self._budgets)
-        if rules.shares("holds", "breakers"):
-            self._facts = self._share_facts(link, rules)
-            self._facts.names.adopt(plan.targets)
-        self._task = asyncio.get_running_loop().create_task(link.run())
-        end_with(self, self._task)
-
-    def _share_facts(self, link: Link, rules: SharedRules) -> SharedFacts:
-        telemetry, states = self._engine.telemetry, self._engine.states
-        names, news = Names(link.name), News(link, _Calls(telemetry).are_made)
-        link.parties.append(news)
-
-        def report(target: Target, of_key: bool, until: float, now: float, code: str) -> None:
-            telemetry.note_held(target, until - now, code, now, of_key=of_key, told=True)
-
-        holds = SharedHolds(names, news, states, report) if rules.shares("holds") else None
-        breakers = SharedBreakers(link, names, news, states, self._machine) if rules.shares("breakers") else None
-        if breakers is not None:
-            link.parties.append(breakers)
-        return SharedFacts(names, holds, breakers)
+                async with asyncio.timeout(link.rules.timeout):
+                    await link.heard.wait()
 
     async def aclose(self) -> None:
         """Give all back, and close the connection."""
-        if self._link is not None:
-            await _leave(self._link, self._task)
-            self._link = self._task = None
+        if self._joined is not None:
+            await self._joined.leave()
+            self._joined = None
         if self._leaving:
             await asyncio.wait(self._leaving)
-
-
-def _goes_on(old: SharedRules, new: SharedRules) -> bool:
-    """Say whether the connection and all that is shared over it go on under other rules."""
-    return old.connection == new.connection and old.share == new.share
-
-
-class _Calls:
-    """Says whether calls were made since it was asked last."""
-
-    def __init__(self, telemetry: Telemetry) -> None:
-        self._telemetry = telemetry
-        self._ended = 0
-
-    def are_made(self) -> bool:
-        """Say whether requests have ended since."""
-        before, self._ended = self._ended, self._telemetry.ended
-        return self._ended != before
-
-
-async def _leave(link: Link, task: asyncio.Task[None] | None) -> None:
-    if task is None or task.get_loop() is not asyncio.get_running_loop():
-        return
-    task.cancel()
-    await asyncio.wait([task])
-    await link.leave()
 
 
 async def attempt(rules: SharedRules) -> str:

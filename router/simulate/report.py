@@ -12,6 +12,7 @@ from router.simulate.breakers import BreakerHistory
 from router.simulate.chart import axis, bars, lane
 from router.simulate.counters import BINS, Quantiles, RouteCount, TargetCount
 from router.simulate.expect import Verdict, percent, seconds, usd
+from router.simulate.fleet import FleetOutcome
 from router.simulate.run import Outcome
 from router.simulate.schema import Event
 
@@ -46,6 +47,8 @@ def render(outcome: Outcome, verdicts: Sequence[Verdict], style: Style = plain) 
         "",
         *_chart(outcome, style),
     ]
+    if outcome.fleet is not None:
+        lines += ["", *_fleet(outcome, outcome.fleet, style)]
     if episodes := list(_breakers(outcome, style)):
         lines += ["", style("Breakers", bold=True), *episodes]
     if outcome.budgets:
@@ -157,6 +160,23 @@ def _part_of_bin(events: list[Event], place: int, per_bin: float) -> float:
     return sum(any(event.is_on(moment) for event in events) for moment in moments) / _PARTS
 
 
+def _fleet(outcome: Outcome, fleet: FleetOutcome, style: Style) -> Iterator[str]:
+    many = f"{fleet.processes:,} process{'' if fleet.processes == 1 else 'es'}"
+    if fleet.exchanges is None:
+        shares = f"{many}, which share nothing"
+    else:
+        shares = f"{many}, {fleet.exchanges:,} exchanges ({fleet.exchanges / max(1, outcome.requests):.2f} a request)"
+    yield style("Fleet", bold=True) + f"   {shares}"
+    heads = f"{'in a minute':>13}{'429s':>8}{'waited':>9}{'p50':>8}{'p95':>8}"
+    yield style(f"{'Calls at most':<{_LABEL}}{heads}", bold=True)
+    for name, found in fleet.targets.items():
+        waits = "".join(f"{_time(found.waits, share):>8}" for share in (0.5, 0.95))
+        waited = _part(found.waits.count, len(found.moments))
+        yield (
+            f"{_cut(name, _LABEL - 1):<{_LABEL}}{found.most_in_a_minute():>13,}{found.refused:>8,}{waited:>9}{waits}"
+        )
+
+
 def _breakers(outcome: Outcome, style: Style) -> Iterator[str]:
     for history in outcome.breakers:
         found = episodes(history)
@@ -249,6 +269,7 @@ def as_dict(outcome: Outcome, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "budgets": {
             name: {"most": spent.usd, "limit": spent.limit, "per": spent.per} for name, spent in outcome.budgets.items()
         },
+        "fleet": None if outcome.fleet is None else _fleet_dict(outcome.fleet),
         "expected": [
             {
                 "who": each.who,
@@ -259,6 +280,22 @@ def as_dict(outcome: Outcome, verdicts: Sequence[Verdict]) -> dict[str, Any]:
             }
             for each in verdicts
         ],
+    }
+
+
+def _fleet_dict(fleet: FleetOutcome) -> dict[str, Any]:
+    return {
+        "processes": fleet.processes,
+        "exchanges": fleet.exchanges,
+        "targets": {
+            name: {
+                "most_in_a_minute": found.most_in_a_minute(),
+                "refused": found.refused,
+                "waited": found.waits.count,
+                "wait": _quantiles(found.waits),
+            }
+            for name, found in fleet.targets.items()
+        },
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count as numbers
 from random import Random
@@ -19,6 +20,7 @@ from router.plan.plan import Plan
 from router.router import Router
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
+from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
 from router.simulate.schema import Scenario, Traffic
 from router.simulate.vendors import CHARACTERS, SimulatedVendors
 from router.state.spending import Spent
@@ -54,7 +56,8 @@ class Outcome:
     places: dict[str, str]  # provider/model-id of each target
     names: dict[str, frozenset[str]]  # by which each target may be called, that of its provider among them
     breakers: list[BreakerHistory]
-    budgets: dict[str, Spent]  # each as it was when most of it was spent in one period
+    budgets: dict[str, Spent]  # each as it was when most of it was spent in one period, by all processes together
+    fleet: FleetOutcome | None = None  # None for one process that shares nothing
 
     @property
     def requests(self) -> int:
@@ -89,17 +92,26 @@ class _Simulation:
         self._clock: Callable[[], float] = float  # 0.0 until the loop runs
         names = list(dict.fromkeys(line.route for line in scenario.traffic))
         self._vendors = SimulatedVendors(plan, names, scenario, seed)
-        self._router = Router(
-            _without_disk(plan),
-            seed=seed,
-            providers=self._vendors.providers,
-            wall_clock=self._wall_clock,
-            monitor=False,
-        )
+        self._server = None if plan.shared is None else SharedServer(scenario.shared_away)
+        self._routers = [
+            Router(
+                _without_disk(plan),
+                seed=seed + number,
+                providers=self._vendors.providers,
+                wall_clock=self._wall_clock,
+                monitor=False,
+                exchange=self._server,
+            )
+            for number in range(scenario.processes)
+        ]
+        self._any = Random(f"{seed}/processes")
+        self._is_fleet = len(self._routers) > 1 or self._server is not None
+        self._admitted: dict[str, Admitted] = {}
         self._routes = {name: RouteCount() for name in names}
         self._targets: dict[str, TargetCount] = {}
         self._places: dict[str, tuple[str, str]] = {}  # (provider, model id) by the name of a target
         self._identities: dict[str, str] = {}  # the first name of each target
+        self._first: dict[str, str] = {}  # by every name, the first name of the same target
         self._same: dict[str, TargetCount] = {}  # by every name, also a second one of the same target
         self._watch = Watch(scenario.duration)
         for name in names:
@@ -110,15 +122,16 @@ class _Simulation:
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
 
     def _know(self, route: str) -> None:
-        states = self._router.states
-        for target in self._router.chain(route).targets:
+        states = self._routers[0].states  # breakers are each process's own: those of the first are shown
+        for target in self._routers[0].chain(route).targets:
             if target.name in self._same:
                 continue
-            known = self._identities.setdefault(target.identity, target.name)
+            known = self._first[target.name] = self._identities.setdefault(target.identity, target.name)
             if known != target.name:
                 self._same[target.name] = self._targets[known]
                 continue
             self._places[target.name] = target.provider, target.model
+            self._admitted[target.name] = Admitted()
             self._same[target.name] = self._targets[target.name] = TargetCount()
             self._watch.add(states.target(target).breaker, BreakerHistory(target.name))
             for key in target.keys:
@@ -135,7 +148,9 @@ class _Simulation:
     async def main(self) -> None:
         loop = asyncio.get_running_loop()
         self._clock = loop.time
-        async with self._router:
+        async with AsyncExitStack() as stack:
+            for router in self._routers:
+                await stack.enter_async_context(router)
             sources = [
                 loop.create_task(self._arrivals(line, number, Random(f"{self._seed}/traffic/{number}")))
                 for number, line in enumerate(self._scenario.traffic)
@@ -159,7 +174,8 @@ class _Simulation:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
-            for spent in self._router.spending:
+            for alike in zip(*(router.spending for router in self._routers), strict=True):
+                spent = replace(alike[0], usd=_sum(each.usd for each in alike))
                 name = f"{spent.scope} {spent.name}"
                 had = self._budgets.get(name)
                 if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
@@ -216,13 +232,14 @@ class _Simulation:
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name,
         }
+        router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
         first: float | None = None
         trace: Trace | None = None
         count.requests += 1
         try:
             if line.stream:
-                async with self._router.stream(line.route, text, **params) as stream:
+                async with router.stream(line.route, text, **params) as stream:
                     trace = stream.trace
                     async for chunk in stream:
                         if first is None and chunk.has_content:
@@ -230,7 +247,7 @@ class _Simulation:
                         count.restarts += chunk.restarted
                 answered_by = stream.response.target
             else:
-                response = await self._router.complete(line.route, text, **params)
+                response = await router.complete(line.route, text, **params)
                 trace, answered_by = response.trace, response.target
         except (RouteExhausted, ProviderError) as error:
             trace = error.trace or trace
@@ -267,6 +284,10 @@ class _Simulation:
                     target.errors[entry.code] += 1
                     last = None
                     continue
+                if self._is_fleet:
+                    admitted = self._admitted[self._first[entry.target]]
+                    admitted.add(began + entry.at, entry.at if calls == 0 else 0.0)
+                    admitted.refused += entry.code is ErrorCode.RATE_LIMITED
                 target.calls += 1
                 target.course[min(BINS - 1, int((began + entry.at) / self._bin))] += 1
                 target.hedges += entry.hedge
@@ -317,7 +338,17 @@ class _Simulation:
             names={name: self._names(name) for name in self._places},
             breakers=self._watch.histories,
             budgets=self._budgets,
+            fleet=self._fleet() if self._is_fleet else None,
         )
+
+    def _fleet(self) -> FleetOutcome:
+        exchanges = None if self._server is None else self._server.exchanges
+        return FleetOutcome(len(self._routers), exchanges, self._admitted)
+
+
+def _sum(amounts: Iterable[float | None]) -> float | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
 
 
 def _without_disk(plan: Plan) -> Plan:

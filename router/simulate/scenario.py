@@ -29,11 +29,18 @@ _FILE = "file:"
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-)?")
 # What stands for a variable: an address, which is as good a key as any; where that does not fit, a word, such as the
 # name of a host; then a number, such as a port.
-_STAND_INS = ("http://simulated.invalid/{name}", "simulated-{number}", "{number}", "true")
+_STAND_INS = (
+    "http://simulated.invalid/{name}",
+    "simulated-{number}",
+    "{number}",
+    "true",
+    "redis://simulated.invalid",  # of `shared`
+)
 _PORT = re.compile(r"://[^/]*:\$\{([A-Za-z_][A-Za-z0-9_]*)\}(?:/|$)")
 _CONNECTION = frozenset(
     {"api_key", "api_keys", "base_url", "headers", "proxy", "verify", "client_cert", "unix_socket", "options"}
 )
+_OF_SHARED = frozenset({"url", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,11 @@ def _create(settings: ProviderSettings) -> Provider:
 
 
 def _connections(root: Node) -> Iterator[Node]:
-    """The texts that shape the providers' connections."""
+    """The texts that shape the connections to providers and to what is shared."""
+    shared = root.get("shared")
+    if shared is not None and isinstance(shared.value, dict):
+        for name in _OF_SHARED & shared.value.keys():
+            yield from _texts(shared.value[name])
     providers = root.get("providers")
     if providers is None or not isinstance(providers.value, dict):
         return
@@ -185,6 +196,10 @@ class _Rules:
                     self._target(node.value, node, node.at, [])
         for name, node in _entries(self._root.get("expect")).items():
             self._expect(name, node)
+
+        away = self._root.get("shared_away")
+        if away is not None and self._plan.shared is None:
+            self._findings.add(away.key_at, away.path, "the routes file has no `shared`: there is no server to be away")
 
     def _route(self, node: Node | None) -> None:
         if node is None or not isinstance(node.value, str):
@@ -260,10 +275,11 @@ def _check_sizes(scenario: Scenario, root: Node, findings: Findings) -> None:
         )
     if len(scenario.events) > MOST_EVENTS:
         findings.add(root.value["events"].place, ("events",), f"more than {MOST_EVENTS} events")
-    for number, event in enumerate(scenario.events):
-        if event.at >= scenario.duration:
-            node = root.value["events"].value[number]
-            findings.add(node.value["at"].at, node.path, "this begins after the scenario has ended")
+    for name, spans in (("events", scenario.events), ("shared_away", scenario.shared_away)):
+        for number, span in enumerate(spans):
+            if span.at >= scenario.duration:
+                node = root.value[name].value[number]
+                findings.add(node.value["at"].at, node.path, "this begins after the scenario has ended")
 
 
 def _entries(node: Node | None) -> dict[str, Node]:

@@ -24,6 +24,7 @@ _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribu
 LONGEST = 7 * 86400.0  # seconds that a scenario may last
 MOST_REQUESTS = 5_000_000
 MOST_EVENTS = 200
+MOST_PROCESSES = 2000
 
 
 def _whole(value: Any) -> Any:
@@ -170,12 +171,30 @@ def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class Event(Section):
-    """Something that goes wrong for a while."""
+class Span(Section):
+    """A while, which may come again."""
 
     at: Wait = Field(description="When it begins.")
     lasts: Duration = Field(description="How long it lasts.", alias="for")
     every: Duration | None = key("It comes again so often, counted from its beginning.")
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.every is not None and self.every <= self.lasts:
+            raise ValueError("every is no longer than for: it would never end; take every out")
+        return self
+
+    def is_on(self, now: float) -> bool:
+        """Whether it is that while."""
+        passed = now - self.at
+        if passed < 0:
+            return False
+        return (passed if self.every is None else passed % self.every) < self.lasts
+
+
+class Event(Span):
+    """Something that goes wrong for a while."""
+
     who: Annotated[
         tuple[Text, ...],
         BeforeValidator(_names),
@@ -191,19 +210,18 @@ class Event(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Event:
-        if self.every is not None and self.every <= self.lasts:
-            raise ValueError("every is no longer than for: it would never end; take every out")
         if "times" in self.model_fields_set and self.fault != "slow":
             raise ValueError("times goes with the fault slow")
         if self.retry_after is not None and self.fault in MANNERS:
             raise ValueError("retry_after goes with an error code")
         return self
 
-    def is_on(self, now: float) -> bool:
-        passed = now - self.at
-        if passed < 0:
-            return False
-        return (passed if self.every is None else passed % self.every) < self.lasts
+
+def _processes(value: Any) -> int:
+    number = units.count(value)
+    if not 1 <= number <= MOST_PROCESSES:
+        raise ValueError(f"this must be from 1 to {MOST_PROCESSES}")
+    return number
 
 
 def _times(value: Any) -> float:
@@ -298,6 +316,10 @@ class Scenario(Section):
     traffic: Annotated[tuple[Traffic, ...], Field(min_length=1)] = Field(description="Who asks, and how often.")
     targets: dict[str, Behaviour] = key("How providers and models behave, by name; `default` for the rest.", {})
     events: tuple[Event, ...] = key("What goes wrong, and when.", ())
+    processes: Annotated[Count, BeforeValidator(_processes)] = key(
+        "So many routers of the file, each of a process of its own; a request is of any one of them.", 1
+    )
+    shared_away: tuple[Span, ...] = key("When the server of the file's `shared` does not answer.", ())
     expect: dict[str, Expect] = key("What must hold at the end, by route or target.", {})
 
 

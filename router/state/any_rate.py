@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 from router.config.units import Allowance
 
@@ -48,8 +48,24 @@ class AnyRate(Protocol):
         ...
 
 
+class AnyPlaces(Protocol):
+    """The places of calls at the same time that processes share."""
+
+    def most(self, user: Any) -> int:
+        """Return how many calls these limits may have under way now."""
+        ...
+
+    def freed(self) -> None:
+        """Notice that a place is not used any more."""
+        ...
+
+
 class Sharer(Protocol):
-    """Makes the rates that processes share."""
+    """Makes the rates and places that processes share."""
+
+    def places(self, share_id: str, user: Any) -> AnyPlaces:
+        """Return the places that all have who share this id; `user` are the limits that have them in use."""
+        ...
 
     def rate(self, share_id: str, kind: str, allowance: Allowance, *, smooth: bool = True) -> AnyRate:
         """Return the rate of "requests" or "tokens" that all have who share this id; `smooth` as of `RateLimits`."""

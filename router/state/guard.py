@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
 
 from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key
@@ -12,9 +13,20 @@ from router.state.breaker import Breaker
 from router.state.evidence import Doubt
 from router.state.latency import PeakEwma, Recent
 from router.state.limits import RateLimits
-from router.state.peers import HoldTeller
 
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
+
+
+class HoldTeller(Protocol):
+    """Tells other processes what a vendor said to one target or key."""
+
+    def held(self, until: float, code: str, now: float, key: Key | None = None) -> None:
+        """Tell that the vendor asked to wait until then, by its own word.
+
+        Args:
+            key: with which the target is held; None for all of them.
+        """
+        ...
 
 
 class Guard:

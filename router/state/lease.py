@@ -201,10 +201,10 @@ class Lease:
             seconds = wait if asked is None else asked
         else:
             return None
+        if asked is not None or (meant.hold == "quota" and about is not None):
+            self._tell(key if about == "key" else held, now + seconds, error.code, now)
         if about == "key":
             held = key
-        if asked is not None or (meant.hold == "quota" and about is not None):
-            self._tell(held, now + seconds, error.code, now)
         elif about is None and meant.hold != "retry_after":
             both = self._both_limited(now + seconds)
             if both > key.held_until:

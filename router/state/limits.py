@@ -12,7 +12,7 @@ from typing import NamedTuple
 from providers.transport.token_bucket import TokenBucket
 from router.config.units import Allowance
 from router.plan.rules import Limits
-from router.state.any_rate import AnyRate, Entry, Grain, Sharer
+from router.state.any_rate import AnyPlaces, AnyRate, Entry, Grain, Sharer
 
 SMOOTHED = 60.0  # seconds: the period of the rates that are smoothed
 BURST = 0.1  # of such a rate's allowance may go at once
@@ -167,6 +167,7 @@ class RateLimits:
     __slots__ = (
         "__weakref__",
         "_mean_answer",
+        "_places",
         "_shared",
         "_smooth",
         "_waiting",
@@ -182,6 +183,7 @@ class RateLimits:
         self.in_flight = 0
         self._smooth = smooth
         self._shared: tuple[Sharer, str] | None = None
+        self._places: AnyPlaces | None = None  # those of all processes
         self.on_idle: Callable[[], None] | None = None  # called once when the last call under way has ended
         self._mean_answer = _FIRST_ANSWER
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -195,14 +197,17 @@ class RateLimits:
         self.tokens = self._changed("tokens", self.tokens, limits.tokens)
         self.rules = limits
         self.is_unlimited = limits == Limits()
-        self._hand_out()
+        self.hand_out()
 
-    def share(self, sharer: Sharer | None, share_id: str) -> None:
-        """Have the rates in common with all who share this id, from now on; without a sharer or an id for itself."""
+    def share(self, sharer: Sharer | None, share_id: str, *, places: bool = True) -> None:
+        """Have the rates, and the places too, in common with all who share this id, from now on; without a sharer or an
+        id for itself.
+        """
         shared = None if sharer is None or not share_id else (sharer, share_id)
         if shared != self._shared:
             self._shared = shared
             self.requests = self.tokens = ()  # what calls under way have taken is settled where they took it
+            self._places = None if shared is None or not places else shared[0].places(share_id, self)
             self.change(self.rules)
 
     def _changed(
@@ -234,8 +239,20 @@ class RateLimits:
     @property
     def full(self) -> bool:
         """Whether as many calls as allowed are under way, or others wait for a place."""
-        most = self.rules.in_flight
-        return most is not None and (self.in_flight >= most or bool(self._waiting))
+        if self.rules.in_flight is None:
+            return False
+        return bool(self._waiting) or self.in_flight >= self._most()
+
+    @property
+    def places(self) -> int | None:
+        """How many calls may be under way at the same time, by the file; None for any number."""
+        return self.rules.in_flight
+
+    def _most(self) -> float:
+        """Return how many calls may be under way now."""
+        if self._places is not None and self.rules.in_flight is not None:
+            return self._places.most(self)
+        return inf if self.rules.in_flight is None else self.rules.in_flight
 
     def expected(self, prompt: float, max_tokens: int | None) -> float:
         """Return the tokens to reserve for a prompt of so many tokens."""
@@ -309,16 +326,17 @@ class RateLimits:
     def release_slot(self) -> None:
         """Free a place that a call had, which counted as one `in_flight`; the first who waits gets it."""
         self.in_flight -= 1
-        if self._waiting:
-            self._hand_out()
+        if self._places is not None and self.rules.in_flight is not None:
+            self._places.freed()
+        elif self._waiting:
+            self.hand_out()
         if self.in_flight == 0 and self.on_idle is not None:
             idle, self.on_idle = self.on_idle, None
             idle()
 
-    def _hand_out(self) -> None:
+    def hand_out(self) -> None:
         """Give the places that are free to those who wait: an edit of the file may have made more of them, or fewer."""
-        most = self.rules.in_flight
-        while self._waiting and (most is None or self.in_flight < most):
+        while self._waiting and self.in_flight < self._most():
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)

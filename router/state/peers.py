@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from router.plan.target import Key, Target
-
-if TYPE_CHECKING:
-    from router.state.guard import Guard
-
-
-class HoldTeller(Protocol):
-    """Tells other processes what a vendor said to one target or key."""
-
-    def held(self, until: float, code: str, now: float, key: Key | None = None) -> None:
-        """Tell that the vendor asked to wait until then, by its own word.
-
-        Args:
-            key: with which the target is held; None for all of them.
-        """
-        ...
+from router.state.guard import Guard
 
 
 class Facts(Protocol):

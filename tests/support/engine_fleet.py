@@ -7,18 +7,36 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from providers import CompletionRequest, CompletionResponse, FakeProvider, Message, ProviderSettings
+from providers import CompletionRequest, CompletionResponse, FakeProvider, ProviderSettings
+from providers import Message as Words
 from providers.fake import Step
 from router.config import load_text
 from router.engine.engine import Engine
 from router.plan.compile import compile_plan
 from router.plan.target import Target
+from router.shared.exchange import Message, Reply
 from router.shared.sharing import Sharing
 from router.state.guard import Guard, TargetState
 from router.views.events import Event
 from tests.support.fleet import Server
 
 Answer = Callable[[int, float], Step]  # of a vendor, to one process (its number), at a time
+
+
+class _Network:
+    """The way from one process to the server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.is_cut = False
+
+    async def send(self, message: Message) -> Reply:
+        if self.is_cut:
+            raise ConnectionRefusedError("nobody listens")
+        return await self._server.send(message)
+
+    async def aclose(self) -> None:
+        """There is no connection."""
 
 
 class Process:
@@ -34,12 +52,13 @@ class Process:
             self.fakes[name] = FakeProvider(ProviderSettings(name=name, kind="fake", options=options))
         self.engine = Engine(plan, rng=random.Random(number), providers=self.fakes)
         self.engine.enter_loop()
-        self.sharing = Sharing(self.engine, server, machine)
+        self._network = _Network(server)
+        self.sharing = Sharing(self.engine, self._network, machine)
         self.sharing.adopt(plan)
 
-    async def ask(self, route: str = "chat") -> CompletionResponse:
+    async def ask(self, route: str = "chat", question: str = "hi") -> CompletionResponse:
         """Ask something; raises as a router does."""
-        message = (Message.user("hi"),)
+        message = (Words.user(question),)
         chain, request, trace = self.engine.begin(route, lambda: CompletionRequest(model="", messages=message))
         return await self.engine.complete(chain, request, trace)
 
@@ -49,6 +68,10 @@ class Process:
             return await self.ask(route)
         except Exception as error:  # what came of it is what the test looks at
             return error
+
+    def cut_off(self) -> None:
+        """Let it reach nobody any more: to the others it is as good as dead."""
+        self._network.is_cut = True
 
     def target(self, name: str = "a/m") -> tuple[Target, TargetState]:
         """Return a target and its state."""
@@ -110,9 +133,10 @@ class EngineFleet:
             began = loop.time()
             found.append((began, process, await self.processes[process].asks()))
 
-        while (now := loop.time()) < end:
-            await asyncio.sleep(min(rng.expovariate(per_second), end - now))
+        while (pause := rng.expovariate(per_second)) < end - loop.time():
+            await asyncio.sleep(pause)
             tasks.add(loop.create_task(call(rng.randrange(len(self.processes)))))
+        await asyncio.sleep(max(0.0, end - loop.time()))
         await asyncio.gather(*tasks)
         return sorted(found, key=lambda one: one[:2])
 

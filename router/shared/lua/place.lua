@@ -2,7 +2,8 @@
 -- the same in Python.
 --
 -- KEYS: when each process was heard, and how many it holds ('sum': all; 'short': when somebody got too few). ARGV: how
--- many there are, held, wanted. Returns how many it gets, those free then, and whether they were short lately.
+-- many there are, held, wanted. Returns how many it gets (below 0: has to give back), those free then, and whether they
+-- were short lately.
 local DEAD, GATHERING, SHORT, SWEPT = 5, 2, 2, 10
 
 function answers.place(moment, key, at)
@@ -17,12 +18,14 @@ function answers.place(moment, key, at)
     redis.call('ZREM', seen, who)
   end
   local others = redis.call('HINCRBY', held, 'sum', 0 - gone)
-  local room, got = most - others - has, 0
-  if not (moment.lost and now < moment.born + GATHERING) then got = math.max(0, math.min(want, room)) end
-  if has + got > 0 then
+  local room = most - others - has
+  local gathers = moment.lost and now < moment.born + GATHERING
+  local got = gathers and math.min(0, room) or math.min(want, room)
+  local holds = has + math.max(0, got)
+  if holds > 0 then
     redis.call('ZADD', seen, string.format('%.6f', now), moment.label)
-    redis.call('HSET', held, moment.label, has + got)
-    redis.call('HINCRBY', held, 'sum', has + got)
+    redis.call('HSET', held, moment.label, holds)
+    redis.call('HINCRBY', held, 'sum', holds)
   end
   if got < want then redis.call('HSET', held, 'short', string.format('%.6f', now)) end
   local short = now < tonumber(redis.call('HGET', held, 'short') or -SHORT) + SHORT

@@ -31,8 +31,16 @@ def test_the_shortest() -> None:
 @pytest.mark.parametrize(
     ("shared", "column", "told"),
     [
-        ("shared: {url: redis://x, share: [limits, money]}", 26, '"money" can\'t be shared; what can: limits, budgets'),
-        ("shared: {url: redis://x, share: cache}", 33, '"cache" can\'t be shared; what can: limits, budgets'),
+        (
+            "shared: {url: redis://x, share: [limits, money]}",
+            26,
+            '"money" can\'t be shared; what can: limits, holds, breakers, budgets',
+        ),
+        (
+            "shared: {url: redis://x, share: cache}",
+            33,
+            '"cache" can\'t be shared; what can: limits, holds, breakers, budgets',
+        ),
         ("shared: {url: redis://x, share: []}", 26, "this is empty; it needs at least one entry"),
         ("shared: {url: http://x}", 15, "this must be redis://host:6379/0; an address for HTTP"),
         ("shared: {url: 'redis://'}", 15, "the host is missing"),

@@ -1,0 +1,142 @@
+"""The places of calls at the same time (`in_flight`) that processes share: leased like units, and held while used."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import ceil, inf
+from typing import Protocol
+from weakref import WeakSet
+
+from router.shared.place import GATHERING, PlaceEntry, Places
+from router.shared.telling import Telling
+from router.shared.told import Server
+
+_SPARE = 0.5  # of those in use that are had ahead, where there are enough for all
+_CALLED = 2.0  # seconds that a request which found none is remembered
+_IDLE = 2  # that each has ahead, where those are half of all at most
+
+
+class User(Protocol):
+    """Limits that have places in use; those of one name in a process share them."""
+
+    in_flight: int
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls in line for a place."""
+        ...
+
+    @property
+    def places(self) -> int | None:
+        """How many there are, by the file; None where that is not limited."""
+        ...
+
+    def hand_out(self) -> None:
+        """Give the places that are free to those who wait."""
+        ...
+
+
+class SharedPlaces:
+    """What a process has of the places of one key or model. No more are in use than it holds, so that all processes
+    together keep the limit.
+
+    Args:
+        name: of the places at the server.
+        link: to the server.
+    """
+
+    def __init__(self, name: str, link: Server) -> None:
+        self._name = name
+        self._link = link
+        self._users: WeakSet[User] = WeakSet()
+        self._held = 0
+        self._is_short = False
+        self._asks = False  # for more than there were
+        self._missed = False  # a request has found none since
+        self._missed_at = -inf
+        self._outages = 0
+        self._processes = 1
+        self._gathers = False  # the server is back: all tell what they use before anybody gets more
+        self._gathers_until = -inf
+
+    def join(self, user: User) -> None:
+        """Use these places from now on."""
+        self._users.add(user)
+
+    def most(self, user: User) -> int:
+        """Return how many calls one user may have under way now."""
+        link, most, total = self._link, user.places or 0, self._held
+        if link.away:
+            total = self._part(most)
+        free = min(most, total - sum(other.in_flight for other in self._users if other is not user))
+        if not link.away and user.in_flight >= free - (not self._is_short):  # the last one that is had ahead
+            self._missed = self._missed or user.in_flight >= free
+            if not (self._is_short and self._asks):  # else it is asked for with every tick
+                link.ask(-inf)
+        return free
+
+    def _part(self, most: int) -> int:
+        """Return how many are this process' own while the server is away."""
+        parts = {"share": most // self._processes, "local": most, "refuse": 0}
+        return parts[self._link.policy]
+
+    def freed(self) -> None:
+        """Notice that a place is not used any more; another process may wait for it."""
+        for user in self._users:
+            if user.waiting:
+                user.hand_out()
+        if self._is_short:
+            self._link.ask(-inf)
+
+    # --- what the link does
+
+    def tell(self, now: float, *, leaving: bool) -> Telling[Places] | None:
+        """Return what is told of the places now; None where they are not limited."""
+        most = min((user.places for user in self._users if user.places is not None), default=None)
+        if most is None:
+            return None
+        if self._missed:
+            self._missed, self._missed_at = False, now
+        if self._gathers:
+            self._gathers, self._gathers_until = False, now + GATHERING
+        used = sum(user.in_flight for user in self._users)
+        target = 0 if leaving else min(most, used + self._ahead(used, most, now))
+        self._held = min(self._held, target) if now >= self._gathers_until else self._held
+        told = 0 if leaving else max(used, self._held)
+        want = 0 if now < self._gathers_until else max(0, target - told)
+        self._asks = target > told
+        entry = PlaceEntry(self._name, most, told, want)
+        take = partial(self._take, told, self._outages)
+        return Telling(lambda _: entry, Places.read, take, is_idle=not self._asks)
+
+    def _ahead(self, used: int, most: int, now: float) -> int:
+        """Return how many places to have beyond those in use."""
+        needed = sum(user.waiting for user in self._users)
+        if not needed and now - self._missed_at < _CALLED:
+            needed = 1
+        if self._is_short:
+            return needed
+        spare = _IDLE if most >= 2 * _IDLE * self._link.processes else 0
+        return max(needed, ceil(_SPARE * used), spare)
+
+    def _take(self, told: int, outages: int, places: Places, asked_at: float, now: float) -> None:
+        if outages != self._outages:
+            return  # it is as old as the outage
+        self._held = told + places.got
+        self._is_short = places.is_short
+        if places.got > 0:
+            self.hand_out()
+
+    def hand_out(self) -> None:
+        """Give what is free to those who wait: more is held, or the server has gone, or is back."""
+        for user in self._users:
+            user.hand_out()
+
+    def look_again(self) -> None:
+        """Go on with what is used, and this process' part: the server has gone, or is back."""
+        self._outages += 1
+        if self._link.away:
+            self._processes = max(1, self._link.processes)  # of the first reply after a loss there would be one
+        self._gathers = not self._link.away
+        self._held = self._part(min((user.places or 0 for user in self._users), default=0))
+        self.hand_out()
