@@ -77,6 +77,11 @@ class Plan:
     shared: SharedRules | None = None
 
     @property
+    def shares_answers(self) -> bool:
+        """Whether cached answers are those of all machines."""
+        return self.shared is not None and self.shared.shares("cache")
+
+    @property
     def targets(self) -> list[Target]:
         """All targets of all chains."""
         return [target for chain in self.chains.values() for target in chain.targets]

@@ -34,6 +34,10 @@ class Server:
         self.sizes: list[int] = []  # how much was told in each
         self.round_trip = ROUND_TRIP
 
+    def allocator_time(self) -> float:
+        """The time of day at the server."""
+        return 1_700_000_000 + asyncio.get_running_loop().time()
+
     async def send(self, message: Message) -> Reply:
         """Answer, after a round trip."""
         await asyncio.sleep(self.round_trip / 2)
@@ -44,7 +48,7 @@ class Server:
             await self.thawed.wait()
         self.exchanges += 1
         self.sizes.append(len(message.entries))
-        reply = self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
+        reply = self.allocator.exchange(message, self.allocator_time())
         await asyncio.sleep(self.round_trip / 2)
         if self.is_mute:
             raise ConnectionResetError("the reply got lost")
@@ -52,7 +56,7 @@ class Server:
 
     async def _later(self, message: Message) -> None:
         await self.thawed.wait()
-        self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
+        self.allocator.exchange(message, self.allocator_time())
 
     async def aclose(self) -> None:
         """There is no connection."""
