@@ -38,9 +38,23 @@ class Joined:
 
     def __init__(self, engine: Engine, rules: SharedRules, exchange: Exchange, machine: str, parties: Parties) -> None:
         self._engine = engine
+        telemetry, wall_clock = engine.telemetry, engine.wall_clock
+
+        # The task keeps the link alive, so nothing of it may hold the engine: a router that is dropped would never end.
+        def report(what: Literal["away", "back"], why: str, seconds: float) -> None:
+            now = link.rules
+            policy = link.policy if now.shares("limits") else None
+            of_budgets = now.budgets_away if now.shares("budgets") and not now.is_local else None
+            telemetry.publish(
+                shared_state_changed(what, why, seconds, policy=policy, budgets_policy=of_budgets, time=wall_clock())
+            )
+
+        def held(target: Target, of_key: bool, until: float, now: float, code: str) -> None:
+            telemetry.note_held(target, until - now, code, now, of_key=of_key, told=True)
+
         # Of its own, so that a seed reproduces requests whatever a server does; a simulated one is a part of the run.
         rng = engine.rng if engine.telemetry.virtual else random.Random()
-        self.link = link = Link(exchange, rules, self._report, rng)
+        self.link = link = Link(exchange, rules, report, rng)
         self._limits = SharedLimits(link) if rules.shares("limits") else None
         self._budgets = (
             SharedBudgets(link, engine.spending, engine.wall_clock)
@@ -50,7 +64,7 @@ class Joined:
         self._news = News(link, _Calls(engine.telemetry).are_made)
         self._names = Names(link.name)
         states = engine.states
-        self._holds = SharedHolds(self._names, self._news, states, self._held) if rules.shares("holds") else None
+        self._holds = SharedHolds(self._names, self._news, states, held) if rules.shares("holds") else None
         self._breakers = (
             SharedBreakers(link, self._names, self._news, states, machine, rng) if rules.shares("breakers") else None
         )
@@ -93,17 +107,6 @@ class Joined:
         self._task.cancel()
         await asyncio.wait([self._task])
         await self.link.leave()
-
-    def _report(self, what: Literal["away", "back"], why: str, seconds: float) -> None:
-        policy = None if self._limits is None else self.link.policy
-        of_budgets = None if self._budgets is None else self.link.rules.budgets_away
-        event = shared_state_changed(
-            what, why, seconds, policy=policy, budgets_policy=of_budgets, time=self._engine.wall_clock()
-        )
-        self._engine.telemetry.publish(event)
-
-    def _held(self, target: Target, of_key: bool, until: float, now: float, code: str) -> None:
-        self._engine.telemetry.note_held(target, until - now, code, now, of_key=of_key, told=True)
 
 
 def have_in_common(

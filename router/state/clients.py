@@ -86,10 +86,10 @@ class ClientStates:
         self._sharer: Sharer | None = None
 
     def share(self, sharer: Sharer | None) -> None:
-        """Have the rates of each client in common with other processes from now on; None: for this one alone."""
+        """Have the limits of each client in common with other processes from now on; None: for this one alone."""
         self._sharer = sharer
         for name, limits in self._limits.items():
-            limits.share(sharer, f"client {name}", places=False)
+            limits.share(sharer, f"client {name}")
 
     def adopt(self, plan: Plan) -> None:
         """Take over the clients of a new plan; what was used of their limits stays used."""
@@ -115,7 +115,7 @@ class ClientStates:
         if limits is None:
             # A vendor's limit is smoothed, so that none is hit; of its own limit a client may use all at once.
             limits = self._limits[client.name] = RateLimits(client.limits, smooth=False)
-            limits.share(self._sharer, f"client {client.name}", places=False)
+            limits.share(self._sharer, f"client {client.name}")
         if limits.is_unlimited:
             return Permit(limits, Reserved(), prompt)
         if limits.full:

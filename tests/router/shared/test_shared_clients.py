@@ -76,6 +76,22 @@ async def test_the_place_of_one_who_waited_counts(server: RedisServer, path: Pat
 
 
 @needs_redis
+async def test_a_clients_calls_at_the_same_time_are_counted_over_all_gateways(server: RedisServer, path: Path) -> None:
+    write(path, server, "limits: {in_flight: 2}")
+    async with opened(path) as first, opened(path) as second:
+        client = first.plan.serving.by_name["alice"]
+        held = [await admit(router.clients, client, REQUEST) for router in (first, second)]
+        for router in (first, second):
+            with pytest.raises(Refused):
+                await admit(router.clients, client, REQUEST)
+        held[0].failed()  # its place is another gateway's to have
+        async with asyncio.timeout(60):
+            while not await let_in(second):
+                pass
+        held[1].failed()
+
+
+@needs_redis
 async def test_a_clients_budget_holds_over_machines(
     server: RedisServer, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
