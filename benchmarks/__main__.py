@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import balance, cache, decode, engine, loading, shared, telemetry
+from benchmarks import balance, cache, decode, engine, loading, shared, shared_answers, telemetry
 
 RUNS = 7
 
@@ -41,6 +41,7 @@ def main() -> None:
     balance.main()
     loading.main()
     shared.main()
+    shared_answers.main()
 
 
 main()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
 from providers import forks
 from providers.types import CompletionRequest, ModelCapabilities, StreamChunk, TokenCount
-from router.cache.store import CacheStats
+from router.cache.stats import CacheStats
 from router.engine.params import RequestParams
 from router.engine.request import Messages
 from router.engine.stream import RouterStream

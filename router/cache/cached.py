@@ -23,8 +23,10 @@ from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
+from router.cache.shared_level import Level, SharedAnswers
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
+from router.cache.turns import Turns
 from router.config.serve_schema import CacheControl as CacheControl
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
@@ -49,15 +51,22 @@ class Found(NamedTuple):
     key: str | None
     fresh: Entry | None = None
     spare: Entry | None = None
+    level: Level = "memory"
 
 
 class CachedRequests:
-    """Answers requests from the cache; at any time one call upstream serves all that ask the same."""
+    """Answers requests from the cache; at any time one call upstream serves all that ask the same.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        shared: returns the answers that machines share at this moment, None where they don't.
+    """
+
+    def __init__(self, engine: Engine, shared: Callable[[], SharedAnswers | None] = lambda: None) -> None:
         self._engine = engine
-        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock, self._tell)
+        self._shared = shared
+        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock, self._tell, shared)
         self._calls: dict[Flight, SharedCall] = {}
+        self._turns = Turns(engine, self.cache)
         engine.adopters.append(self.adopt)
         engine.on_new_loop.append(self.on_new_loop)
 
@@ -78,12 +87,14 @@ class CachedRequests:
         began = clock()
         lookup = await self.lookup(chain, request, trace, control)
         if lookup.fresh is not None:
-            response = self.hit(lookup.fresh, trace)
+            response = self.hit(lookup.fresh, trace, lookup.level)
             self.recorder(trace, request, began).answered_from_cache(response, clock())
             return response
         call = partial(self._engine.complete, chain, request, trace)
         if lookup.key is None:
             return await call()
+        if control == "use" and (answers := self._shared()) is not None:
+            call = partial(self._turns.complete, answers, lookup.key, chain, request, trace)
         shared, is_first = self.join(
             lookup.key,
             chain,
@@ -106,8 +117,9 @@ class CachedRequests:
             return response
         finally:
             await shared.leave()
-        if recorder is None:
+        if recorder is None and not trace.cache_level:
             return response
+        recorder = recorder or self.recorder(trace, request, began)  # another machine made the call
         recorder.answered_from_cache(response, clock())
         return replace(response, trace=trace, native=False)  # its `raw` tells of the first one's own request
 
@@ -139,13 +151,13 @@ class CachedRequests:
         except NotCacheable as error:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)
-        fresh, spare = await self.cache.find(key, rules)
+        fresh, spare, level = await self.cache.find(key, rules)
         if control == "refresh":
             fresh = None
         if fresh is None:
             self.cache.stats.misses += 1
             self._none(chain, trace, control)
-        return Found(key, fresh, spare)
+        return Found(key, fresh, spare, level)
 
     @staticmethod
     def _none(chain: Chain, trace: Trace, control: CacheControl) -> Found:
@@ -176,6 +188,8 @@ class CachedRequests:
 
         def on_answer(response: CompletionResponse) -> None:
             assert chain.cache is not None
+            if trace.cache_level:  # another machine has made the call, and kept it
+                return
             try:
                 trace.cache = self.cache.keep(key, response, chain.cache)
             except Exception as error:
@@ -184,15 +198,17 @@ class CachedRequests:
         def on_end() -> None:
             if self._calls.get(flight) is joined:
                 del self._calls[flight]
+            if (answers := self._shared()) is not None:
+                self.cache.when_put(key, partial(answers.done, key))
 
         joined = SharedCall(on_answer, on_end)
         self._calls[flight] = start(joined)
         return joined, True
 
-    def hit(self, entry: Entry, trace: Trace) -> CompletionResponse:
+    def hit(self, entry: Entry, trace: Trace, level: Level) -> CompletionResponse:
         """Serve a fresh entry."""
-        self.cache.saved(entry.response)
-        trace.cache = "hit"
+        self.cache.saved(entry.response, level)
+        trace.cache, trace.cache_level = "hit", level
         return served(entry, stale=False, trace=trace)
 
     def stale(self, entry: Entry, trace: Trace) -> CompletionResponse:
@@ -279,7 +295,7 @@ class CachedStream:
         began = clock()
         lookup = await self._requests.lookup(self._live.chain, self._live.request, self.trace, self._control)
         if lookup.fresh is not None:
-            self._stored = self._requests.hit(lookup.fresh, self.trace)
+            self._stored = self._requests.hit(lookup.fresh, self.trace, lookup.level)
             self._record(began).answered_from_cache(self._stored, clock())
         else:
             source = self._uncached() if lookup.key is None else self._joined(lookup.key, lookup.spare, began)

@@ -8,13 +8,14 @@ A disk that fails turns the level off for a moment; requests go on.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -35,6 +36,7 @@ OFF = 5.0  # seconds without the disk after it has failed
 _TOLD_EVERY = 60.0  # seconds between two troubles that are told
 _OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 _CLEARED = "cleared"  # a file whose time tells the other processes that something was cleared
+_FOLLOWED = "followed"  # a file with what was cleared on other machines, and here since
 _FAILURES = (sqlite3.Error, OSError, diskcache.Timeout, ValueError, TypeError, AssertionError)
 
 
@@ -185,6 +187,15 @@ class Disk:
         """Return how much is stored, as (entries, bytes); None when the disk has failed."""
         return await self._in_thread(self._reading, lambda cache: (len(cache), int(cache.volume())), None)
 
+    async def followed(self) -> Mapping[str, str]:
+        """Return which clearings of all machines this folder has followed, as `follow` was told."""
+        return await self._in_thread(self._reading, lambda _: self._followed(), {})
+
+    async def follow(self, cleared: Mapping[str, str]) -> None:
+        """Note which clearings of all machines this folder has followed."""
+        text = json.dumps(dict(cleared))
+        await self._in_thread(self._writing, lambda _: (self.folder / _FOLLOWED).write_text(text), 0)
+
     async def cleared_at(self) -> float:
         """Return when some process cleared something last."""
         return await self._in_thread(self._reading, lambda _: self._cleared_at(), 0.0)
@@ -296,6 +307,13 @@ class Disk:
         except Foreign:
             cache.clear()  # who put that there may have put anything
             return []
+
+    def _followed(self) -> dict[str, str]:
+        try:
+            found = json.loads((self.folder / _FOLLOWED).read_text())
+        except (FileNotFoundError, ValueError):  # never written, or by halves: all that was cleared counts as news
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _cleared_at(self) -> float:
         try:

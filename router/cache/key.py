@@ -98,3 +98,13 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]
     return value
+
+
+def is_within(text: str, route: str | None, namespace: str | None) -> bool:
+    """Say whether a key's text is of this route and namespace; None is any."""
+    try:
+        key = msgspec.json.decode(text, type=CacheKey)
+        namespaces = msgspec.json.decode(key.namespace, type=list[str | None])
+    except (msgspec.DecodeError, UnicodeError):
+        return route is None and namespace is None
+    return (route is None or key.route == route) and (namespace is None or namespace in namespaces)

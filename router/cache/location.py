@@ -14,7 +14,8 @@ MOST = 1_000_000_000  # bytes on disk, where the file does not say
 def cache_location(file: RoutesFile) -> tuple[Path | None, int]:
     """Return the folder of the cache and its greatest size in bytes; the folder is None for a cache in memory only.
 
-    The folder is the file's, else `SIGNALBOX_CACHE_DIR`, else in the user's cache folder of the system.
+    The folder is the file's, else `SIGNALBOX_CACHE_DIR`, else in the user's cache folder of the system. Answers that
+    are shared over a server need none: there it is used only where it is named.
     """
     written = file.cache
     most = MOST if written is None or written.max_size is None else written.max_size
@@ -26,6 +27,8 @@ def cache_location(file: RoutesFile) -> tuple[Path | None, int]:
     configured = os.environ.get("SIGNALBOX_CACHE_DIR")
     if configured:
         return Path(configured), most
+    if file.shared is not None and "cache" in file.shared.share:
+        return None, most
     from platformdirs import user_cache_path  # here: only routers with a cache need it
 
     return user_cache_path("signalbox") / "answers", most

@@ -1,4 +1,4 @@
-"""The response cache of a router: two levels, their expiry, and what they saved."""
+"""The response cache of a router: its levels, their expiry, and what they saved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 import msgspec
 from msgspec.structs import replace
@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import BadEntry, Entry, decode, encode
-from router.cache.key import CacheKey, cache_key
+from router.cache.key import cache_key, is_within
 from router.cache.memory import MOST_BYTES, Memory
+from router.cache.shared_level import Clearings, Level, SharedAnswers
+from router.cache.stats import CacheStats, Stored
 from router.cache.worth import is_by_fallback, why_not_stored
 from router.config.units import format_duration
 from router.errors import ONE_A_PROCESS, CacheUnavailable
@@ -30,45 +32,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("signalbox.cache")
 
 MEMORY_ONLY = "memory"  # the `path` of a cache that is not on disk
+_MEMORY: Level = "memory"
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
 COUNT_EVERY = 5.0  # seconds between two counts of what is on disk, while somebody watches
 LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
 
 
-class CacheStats(msgspec.Struct):
-    """Counts since the router's start. `joined` counts requests that waited for the call of an identical one.
-
-    What hits saved: tokens that were not read and made again, and US dollars as far as prices are known.
-    """
-
-    hits: int = 0
-    misses: int = 0
-    stale: int = 0
-    joined: int = 0
-    stored: int = 0
-    input_tokens_saved: int = 0
-    output_tokens_saved: int = 0
-    cost_saved: float = 0.0
-
-
-class Stored(NamedTuple):
-    """An answer that is stored, and fresh until it is older than it `lasts`; seconds. `by_fallback`: a fallback made
-    it, because a target before it failed.
-    """
-
-    age: float
-    lasts: float
-    by_fallback: bool
-
-
 class ResponseCache:
-    """Stores answers by key, in memory and in a folder that all processes of the machine share.
+    """Stores answers by key, in memory, in a folder that all processes of the machine share, and on a server that all
+    machines do.
 
     Args:
         folder: of the disk level; None keeps answers in memory only.
         most: bytes on disk.
         wall: seconds since 1970; answers outlive the process.
         tell: called with the folder, and what has become of it (`disk.Tell`).
+        shared: returns the answers that machines share at this moment, None where they don't.
     """
 
     def __init__(
@@ -77,6 +56,7 @@ class ResponseCache:
         most: int,
         wall: Callable[[], float],
         tell: Callable[[Path, str, str], None] = lambda folder, state, why: None,
+        shared: Callable[[], SharedAnswers | None] = lambda: None,
     ) -> None:
         self.stats = CacheStats()
         self._wall = wall
@@ -86,7 +66,10 @@ class ResponseCache:
         self._disk: Disk | None = None
         self._writing: set[asyncio.Task[None]] = set()
         self._unwritten: dict[str, Entry] = {}  # large ones, until they are in memory
+        self._large: dict[str, asyncio.Task[None]] = {}  # which write them
         self._tell = tell
+        self._shared = shared
+        self._clearings = Clearings()
         self._counted: tuple[int, int] | None = None  # what was on disk, as (entries, bytes)
         self._counted_at = -inf
         self._looked_at = -inf
@@ -145,7 +128,7 @@ class ResponseCache:
         """
         assert chain.cache is not None, "the route keeps no answers"
         key = cache_key(request, chain.route, chain.answers, chain.cache.namespace).text()
-        fresh, spare = await self.find(key, msgspec.structs.replace(chain.cache, stale_for=inf))
+        fresh, spare, _ = await self.find(key, msgspec.structs.replace(chain.cache, stale_for=inf))
         entry = fresh or spare
         if entry is None:
             return None
@@ -156,53 +139,72 @@ class ResponseCache:
         self._memory.clear()
 
     async def clear(self, *, route: str | None = None, namespace: str | None = None) -> int:
-        """Forget answers, in all processes within about a second; returns how many went.
+        """Forget answers, in all processes within about a second; returns how many went, without those that machines
+        share, which nobody counts.
 
         Args:
             route: of this route only; None of all.
             namespace: of this namespace only, be it the route's or a request's; None of all.
 
         Raises:
-            CacheUnavailable: the disk has failed, so that only the answers in memory are forgotten.
+            CacheUnavailable: the disk has failed, or the server of shared answers does not answer: the other levels
+                have forgotten.
         """
 
         def matches(text: str) -> bool:
-            return _matches(text, route, namespace)
+            return is_within(text, route, namespace)
 
         await self.written()
         keys = [key for key in self._memory.keys() if matches(key)]  # noqa: SIM118 - it is no dict
         for key in keys:
             self._memory.drop(key)
+        gone: int | None = len(keys)
         disk = self._on_disk()
-        if disk is None:
-            return len(keys)
-        gone = await disk.clear(matches)
+        if disk is not None:
+            gone = await disk.clear(matches)
+        if (shared := self._shared()) is not None:
+            clearing = await shared.clear(route, namespace)
+            if clearing is None:
+                raise CacheUnavailable("what other machines share can't be forgotten now: the server does not answer")
+            self._clearings.made(clearing)
         if gone is None:
+            assert disk is not None
             raise CacheUnavailable(f"what is stored in {disk.folder} can't be forgotten now: {disk.trouble}")
         return gone
 
     # --- what the engine asks
 
-    async def find(self, text: str, rules: CacheRules) -> tuple[Entry | None, Entry | None]:
-        """Return an entry that is fresh, and one that may be served when all else fails.
+    async def find(self, text: str, rules: CacheRules) -> tuple[Entry | None, Entry | None, Level]:
+        """Return an entry that is fresh, one that may be served when all else fails, and who had it.
 
         Args:
             text: of the key (`CacheKey.text`).
         """
-        entry = self._in_memory(text)
-        if self._folder is not None and (entry is None or self._age(entry) > rules.lasts(entry.by_fallback)):
-            on_disk = await self._from_disk(text)
-            # What was stored while the disk was asked is in memory: nobody may miss it, or make the same call again.
-            known = [each for each in (self._in_memory(text), on_disk) if each is not None]
-            entry = max(known, key=lambda each: each.at, default=None)
         self._look()
-        if entry is None:
-            return None, None
-        age = self._age(entry)
-        lasts = rules.lasts(entry.by_fallback)
-        if age <= lasts:
-            return entry, entry
-        return None, entry if age <= lasts + rules.stale_for else None
+        entry, level = self._in_memory(text), _MEMORY
+        if entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback):
+            return entry, entry, level
+        if self._folder is not None:
+            entry, level = self._newest(text, await self._from_disk(text), "disk")
+        if (shared := self._shared()) is not None and not self.is_fresh(entry, rules):
+            found, where = self._taken(text, await shared.get(text), rules)
+            if found is not None and (entry is None or found.at > entry.at):
+                entry, level = found, where
+        if self.is_fresh(entry, rules):
+            return entry, entry, level
+        is_spare = entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback) + rules.stale_for
+        return None, entry if is_spare else None, level
+
+    def is_fresh(self, entry: Entry | None, rules: CacheRules) -> TypeGuard[Entry]:
+        """Say whether an entry may be served."""
+        return entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback)
+
+    def _newest(self, text: str, found: Entry | None, level: Level) -> tuple[Entry | None, Level]:
+        # What was stored while the level was asked is in memory: nobody may miss it, or make the same call again.
+        entry = self._in_memory(text)
+        if found is not None and (entry is None or entry.at <= found.at):
+            return found, level
+        return entry, "memory"
 
     def keep(self, text: str, response: CompletionResponse, rules: CacheRules) -> str:
         """Store an answer, beside the request; says "stored", for how long where that is less than the route's `ttl`,
@@ -215,7 +217,7 @@ class ResponseCache:
         stored = "stored" if lasts == rules.ttl else f"stored for {format_duration(lasts)}: a fallback made it"
         if len(response.text) > _LARGE:
             self._unwritten[text] = entry
-            self._start(self._keep_large(text, entry, rules))
+            self._large[text] = self._start(self._keep_large(text, entry, rules))
             return stored
         try:
             data = encode(entry)
@@ -226,9 +228,19 @@ class ResponseCache:
         self._put(text, data, lasts + rules.stale_for)
         return stored
 
-    def saved(self, response: CompletionResponse) -> None:
+    def when_put(self, text: str, then: Callable[[], None]) -> None:
+        """Call once what was kept under a key is where others find it."""
+        if (task := self._large.get(text)) is None:
+            then()
+        else:
+            task.add_done_callback(lambda _: then())
+
+    def saved(self, response: CompletionResponse, level: Level = _MEMORY) -> None:
         """Count a hit and what it saved."""
         self.stats.hits += 1
+        if level != _MEMORY:
+            self.stats.from_disk += level == "disk"
+            self.stats.from_shared += level == "shared"
         self.stats.input_tokens_saved += response.usage.input_tokens or 0
         self.stats.output_tokens_saved += response.usage.output_tokens or 0
         self.stats.cost_saved += response.cost or 0.0
@@ -237,6 +249,8 @@ class ResponseCache:
         """Wait until everything that was to be stored is."""
         while self._writing:
             await asyncio.wait(self._writing)
+        if (shared := self._shared()) is not None:
+            await shared.written()
 
     def adopt(self, folder: Path | None, most: int) -> None:
         """Take over another folder or size after an edit of the file; the memory level goes on."""
@@ -252,6 +266,7 @@ class ResponseCache:
         """Forget what was being written, which went with the old loop."""
         self._writing.clear()
         self._unwritten.clear()
+        self._large.clear()
 
     async def aclose(self) -> None:
         """Wait for what is being written, and close the disk level."""
@@ -306,25 +321,49 @@ class ResponseCache:
             return
         finally:
             self._unwritten.pop(text, None)
+            self._large.pop(text, None)
 
     def _put(self, text: str, data: bytes, seconds: float) -> None:
         self.stats.stored += 1
+        self._put_here(text, data, seconds)
+        if (shared := self._shared()) is not None:
+            shared.put(text, data, seconds)
+
+    def _put_here(self, text: str, data: bytes, seconds: float) -> None:
         self._memory.put(text, data)
         disk = self._on_disk()
         if disk is not None:
             self._start(_ignored(disk.put(text, data, min(seconds, 10 * 366 * 86_400.0))))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _taken(self, text: str, data: bytes | None, rules: CacheRules) -> tuple[Entry | None, Level]:
+        """Take an answer of others into the levels of this machine, where they have nothing newer."""
+        entry, level = self._newest(text, self._decoded(text, data), "shared")
+        if entry is not None and data is not None and level == "shared":
+            lasts = rules.lasts(entry.by_fallback) + rules.stale_for - self._age(entry)
+            self._put_here(text, data, max(0.0, lasts))
+        return entry, level
+
+    def read(self, text: str, data: bytes, rules: CacheRules) -> Entry | None:
+        """Read an answer of others; None for one that may not be served."""
+        entry, _ = self._taken(text, data, rules)
+        return entry if self.is_fresh(entry, rules) else None
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+        return task
 
     def _look(self) -> None:
         """Now and then, beside the requests: has another process cleared something?"""
         now = asyncio.get_running_loop().time()
-        if now - self._looked_at >= LOOK_EVERY and self._folder is not None:
-            self._looked_at = now
+        if now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        if self._folder is not None:
             self._start(self._forget_cleared())
+        if (shared := self._shared()) is not None:
+            self._start(self._clearings.follow(shared, self._memory, self._on_disk()))
 
     async def _forget_cleared(self) -> None:
         disk = self._on_disk()
@@ -336,15 +375,6 @@ class ResponseCache:
 
 async def _ignored(work: Coroutine[Any, Any, object]) -> None:
     await work
-
-
-def _matches(text: str, route: str | None, namespace: str | None) -> bool:
-    try:
-        key = msgspec.json.decode(text, type=CacheKey)
-        namespaces = msgspec.json.decode(key.namespace, type=list[str | None])
-    except (msgspec.DecodeError, UnicodeError):
-        return route is None and namespace is None
-    return (route is None or key.route == route) and (namespace is None or namespace in namespaces)
 
 
 def served(entry: Entry, *, stale: bool, trace: object) -> CompletionResponse:

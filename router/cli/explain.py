@@ -22,7 +22,7 @@ from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
 from router.plan.compile import compile_plan
-from router.plan.plan import Chain
+from router.plan.plan import Chain, Plan
 from router.plan.pricing import cost
 from router.plan.target import Target
 from router.router import Router
@@ -64,7 +64,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     for number, names in (unreached(file, route, chain.max_attempts) if route in file.routes else {}).items():
         for offer in tiers[number]["offered"]:
             offer["unreached"] = offer["target"] in names
-    cached = cache_of(chain, request)
+    cached = cache_of(chain, request, router.plan)
     if as_json:
         echo_json({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached})
     else:
@@ -74,7 +74,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     return 0
 
 
-def cache_of(chain: Chain, request: CompletionRequest) -> dict[str, Any] | None:
+def cache_of(chain: Chain, request: CompletionRequest, plan: Plan) -> dict[str, Any] | None:
     """The route's cache policy and the parts of the request's key; None for a route that keeps no answers."""
     from router.cache.key import NotCacheable, cache_key, parts
 
@@ -85,6 +85,7 @@ def cache_of(chain: Chain, request: CompletionRequest) -> dict[str, Any] | None:
         "ttl": rules.ttl,
         "fallback_ttl": rules.lasts(by_fallback=True) if len(chain.tiers) > 1 else None,
         "stale_for": rules.stale_for if rules.stale_for < inf else None,
+        "shared": plan.shares_answers,
     }
     try:
         key = cache_key(request, chain.route, chain.answers, rules.namespace)
@@ -103,7 +104,7 @@ def print_cache(cached: dict[str, Any]) -> None:
     """What `cache_of` found, for people."""
     kept, by_fallback = cached["ttl"], cached["fallback_ttl"]
     shorter = "" if by_fallback in (None, kept) else f"; {format_duration(by_fallback)} where a fallback stood in"
-    echo(f"  cache: {format_duration(kept)}{shorter}")
+    echo(f"  cache: {format_duration(kept)}{shorter}{', shared by all machines' if cached['shared'] else ''}")
     if cached["key"] is None:
         echo(f"    no key: {cached['why']}")
         return

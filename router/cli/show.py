@@ -50,6 +50,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
             _show_own(target, chain, plan, loaded)
     for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
         _show_policy(chain, policy, plan, loaded)
+    if chain.cache is not None and plan.shares_answers:
+        echo("  cache: answers are shared over the server of `shared`")
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
         whose = ", of all machines" if plan.is_shared(budget) else ""
         echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}{whose}")

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import dropwhile
 from typing import Any, TypeGuard, get_type_hints
 
@@ -20,7 +19,7 @@ from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
-from router.config.shared_url import LOCAL
+from router.config.shared_rules import check_shared
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
@@ -63,7 +62,7 @@ class _Rules:
         for name, node in self._routes.items():
             self._route(name, node)
         self._chains()
-        self._shared()
+        check_shared(self._root, self._findings)
         serving = ServeRules(self._root, self._findings, self._spelling)
         serving.check()
         if not self._findings.failed:
@@ -79,29 +78,6 @@ class _Rules:
         from providers.registry import known_kinds
 
         return known_kinds()
-
-    def _shared(self) -> None:
-        shared = self._root.get("shared")
-        if shared is None:
-            return
-        url = shared.get("url")
-        if (url is None or url.value != LOCAL) and find_spec("redis") is None:
-            text = 'its client is not installed: pip install "llm-signalbox[redis]"'
-            self._error(shared, text, at=shared.key_at)
-        share = shared.get("share")
-        if share is not None and share.data() not in ("limits", ["limits"]):
-            return
-        serve = self._root.get("serve")
-        clients = _entries(serve and serve.get("keys")).values()
-        owners = (self._root.get("defaults"), *self._providers.values(), *self._models.values(), *clients)
-        rates = [
-            owner and (limits := owner.get("limits")) and (limits.get("requests") or limits.get("tokens"))
-            for owner in owners
-        ]
-        if not any(rates):
-            self._unused(
-                shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
-            )
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS

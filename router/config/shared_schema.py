@@ -11,9 +11,9 @@ from router.config.interpolate import shown
 from router.config.sections import Section, key
 from router.config.shared_url import FORMS, LOCAL, read_shared_url
 from router.config.units import format_duration
-from router.config.values import Count, Duration, Secret, Text
+from router.config.values import Count, Duration, Flag, Secret, Text
 
-Shareable: TypeAlias = Literal["limits", "holds", "breakers", "budgets"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers", "budgets", "fleet", "cache"]
 
 _SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
 _SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
@@ -39,6 +39,12 @@ def _share(value: Any) -> Any:
     return words
 
 
+def _switch(value: Any) -> Any:
+    if value not in ("on", "off", True, False):
+        raise ValueError("this must be on or off")
+    return value in ("on", True)
+
+
 def _at_most(most: _Number, written: Callable[[_Number], str]) -> AfterValidator:
     def check(value: _Number) -> _Number:
         if value > most:
@@ -55,6 +61,7 @@ SharedUrl = Annotated[
         {"type": "string", "examples": ["redis://localhost:6379/0", "rediss://cache.example", "${REDIS_URL}"]}
     ),
 ]
+Switch = Annotated[bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["on", "off", True, False]})]
 Shares = Annotated[
     tuple[Shareable, ...],
     BeforeValidator(_share),
@@ -71,8 +78,16 @@ class SharedConfig(Section):
         "best as ${REDIS_URL}; local: over the parent of the workers of one `signalbox serve`."
     )
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
-    secret: Secret | None = key("Hides what the names in the server's keys are made of; the same for all processes.")
-    share: Shares = key("What is shared: limits, holds, breakers, budgets.", _SHARED)
+    secret: Secret | None = key(
+        "Hides what the names in the server's keys are made of, and seals what is told; the same for all processes."
+    )
+    share: Shares = key(
+        "What is shared: limits, holds, breakers, budgets; fleet, and cache (answers of routes with `cache`), "
+        "which need `secret`.",
+        _SHARED,
+    )
+    host: Text | None = key("What the fleet calls this machine; default: its host name.")
+    commands: Flag = key("Whether this process does what `signalbox dash --shared` tells the fleet.", False)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )
@@ -88,3 +103,4 @@ class SharedConfig(Section):
     shards: Annotated[Count, _at_most(_MOST_SHARDS, str)] = key(
         "In how many parts it lies at a cluster, at most 64; the same for all processes.", 1
     )
+    single_flight: Switch = key("Whether identical requests wait for one answer on all machines: on, off.", False)

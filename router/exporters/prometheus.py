@@ -165,6 +165,12 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     ):
         if snapshot.cache.enabled and value is not None:
             yield GaugeMetricFamily(f"signalbox_cache_{name}", words, value=float(value))
+    if snapshot.cache.enabled:
+        hits = CounterMetricFamily("signalbox_cache_level_hits", "Answers by the level that had them", labels=["level"])
+        disk, shared = snapshot.cache.from_disk, snapshot.cache.from_shared
+        for level, count in (("memory", snapshot.cache.hits - disk - shared), ("disk", disk), ("shared", shared)):
+            hits.add_metric([level], float(count))
+        yield hits
     accepted = snapshot.last_reload is None or snapshot.last_reload.accepted
     yield GaugeMetricFamily("signalbox_file_accepted", "Whether the file as saved is what runs", value=float(accepted))
     revision = GaugeMetricFamily("signalbox_revision", "1 for the revision that runs", labels=["revision"])

@@ -39,7 +39,8 @@ async def _run(subject: Subject, command: Command) -> Done:
             return Done(True, f"{name} gets calls again")
         case ClearCache(route):
             count = await subject.cache.clear(route=route)
-            return Done(True, f"{count} answers{f' of {route}' if route else ''} were forgotten")
+            shared = ", and all that machines share" if subject.plan.shares_answers else ""
+            return Done(True, f"{count} answers{f' of {route}' if route else ''} were forgotten{shared}")
     raise ValueError(f"unknown command {command!r}")
 
 

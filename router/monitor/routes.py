@@ -120,4 +120,4 @@ def _cache(plan: Plan, route: str) -> str | None:
         words += (
             ", stale when all is down" if stale is True else f", stale for {written('ttl', stale)} when all is down"
         )
-    return words
+    return words + (", shared" if plan.shares_answers else "")

@@ -61,11 +61,14 @@ def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
         app=config.app or PurePath(loaded.name).stem,
         secret=None if config.secret is None else config.secret.get_secret_value(),
         share=tuple(sorted(set(config.share))),
+        host=config.host,
+        commands=config.commands,
         away=config.away,
         budgets_away=config.budgets_away,
         lease=config.lease,
         timeout=config.timeout,
         shards=config.shards,
+        single_flight=config.single_flight,
     )
 
 

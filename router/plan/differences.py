@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 
 from router.config.units import format_duration
 from router.plan.budget import Budget
@@ -117,11 +118,8 @@ def _shared(old: Plan, new: Plan) -> Iterator[str]:
         return
     if before.connection != after.connection:
         yield "shared reconnects"
-    changed = [
-        name
-        for name in ("share", "away", "budgets_away", "lease", "timeout")
-        if getattr(before, name) != getattr(after, name)
-    ]
+    names = [field.name for field in fields(after) if field.name not in ("url", "app", "secret", "shards")]
+    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
     if changed:
         yield f"shared.{', shared.'.join(changed)} changed"
 

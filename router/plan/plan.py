@@ -77,6 +77,11 @@ class Plan:
     shared: SharedRules | None = None
 
     @property
+    def shares_answers(self) -> bool:
+        """Whether cached answers are those of all machines."""
+        return self.shared is not None and self.shared.shares("cache")
+
+    @property
     def targets(self) -> list[Target]:
         """All targets of all chains."""
         return [target for chain in self.chains.values() for target in chain.targets]
@@ -100,7 +105,7 @@ class Plan:
 
     def is_shared(self, budget: Budget) -> bool:
         """Say whether machines spend a budget together."""
-        if self.shared is None or "budgets" not in self.shared.share:
+        if self.shared is None or not self.shared.shares("budgets") or self.shared.is_local:
             return False
         scope, _, name = budget.owner.partition(" ")
         provider = self.file.providers.get(name) if scope == "provider" else None

@@ -88,11 +88,14 @@ class SharedRules:
     app: str
     secret: str | None = None
     share: tuple[str, ...] = ("limits",)
+    host: str | None = None
+    commands: bool = False
     away: Literal["share", "local", "refuse"] = "share"
     budgets_away: Literal["share", "refuse"] = "share"
     lease: float = 2.0
     timeout: float = 0.25
     shards: int = 1
+    single_flight: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -107,3 +110,8 @@ class SharedRules:
     def shares(self, *what: str) -> bool:
         """Say whether any of these is shared."""
         return not {*what}.isdisjoint(self.share)
+
+    @property
+    def exchanged(self) -> frozenset[str]:
+        """What is shared by exchanges: all but answers."""
+        return frozenset(self.share) - {"cache"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
@@ -11,14 +12,26 @@ from typing import Any
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AskError, NoPermissionError, NoScriptError, RedisClusterException
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisClusterException,
+    ResponseError,
+    TryAgainError,
+)
 
 from router.config.shared_url import SharedAddress, read_shared_url
 from router.shared.exchange import Message, Reply, read_reply
 
-_PARTS = ("budget", "limit", "news", "outage", "place", "exchange")
+_PARTS = ("budget", "limit", "news", "outage", "place", "fleet", "exchange")
 SCRIPT = "local answers = {}\n" + "".join(
     files("router.shared").joinpath("lua", f"{part}.lua").read_text() for part in _PARTS
 )
@@ -28,6 +41,8 @@ _ADVICE: tuple[tuple[type[Exception], str, str], ...] = (  # of mistakes that on
     (AskError, "", "it is one of a cluster: shared.url has to be redis+cluster://…"),
     (RedisClusterException, "Cluster mode is not enabled", "shared.url has to be redis://…"),
 )
+# Refusals after which another server may have to be asked: the way there is looked for anew.
+_ELSEWHERE = (AskError, ClusterDownError, MasterDownError, MovedError, ReadOnlyError, TryAgainError)
 
 
 class RedisExchange:
@@ -66,28 +81,109 @@ class RedisExchange:
                 text = await client.eval(SCRIPT, len(keys), *arguments)
         except BaseException as error:
             await self.aclose()
-            for kind, words, advice in _ADVICE:
-                if isinstance(error, kind) and words in str(error):
-                    raise ConnectionError(f"{words or error}; {advice}") from None
+            if advised := _advised(error):
+                raise advised from None
             raise
         return read_reply(text)
 
     async def aclose(self) -> None:
         """Close the connection; the next message opens another."""
         clients, self._clients = self._clients, []
-        for client in clients:
+        await _close(clients, self._timeout)
+
+
+class RedisStore:
+    """The connection of shared answers: commands as they are, by the client's connection and without the client, which
+    would cost more than all the rest. The first command opens it; whatever fails closes it.
+
+    Args:
+        url: as `router.config.shared_url` reads it.
+        app: who shares, and which of the shards; all keys have it.
+        timeout: seconds for connecting.
+    """
+
+    def __init__(self, url: str, app: str, timeout: float) -> None:
+        self._address = read_shared_url(url)
+        self._tag = f"{{{app}}}"
+        self._timeout = timeout
+        self._clients: list[Redis | RedisCluster] = []
+        self._connection: AbstractConnection | None = None
+
+    async def send(self, commands: Sequence[tuple[str | bytes, ...]]) -> list[Any]:
+        """Return the reply to each command, the error where the server refuses one.
+
+        Raises:
+            redis.RedisError, OSError: there are none.
+        """
+        try:
+            connection = self._connection or await self._connect()
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            return [await self._reply(connection) for _ in commands]
+        except BaseException as error:
+            await self.aclose()
+            if advised := _advised(error):
+                raise advised from None
+            raise
+
+    @staticmethod
+    async def _reply(connection: AbstractConnection) -> Any:
+        try:
+            return await connection.read_response()
+        except _ELSEWHERE:
+            raise
+        except ResponseError as error:
+            return _advised(error) or error
+
+    async def _connect(self) -> AbstractConnection:
+        self._clients = _clients(self._address, self._timeout, as_text=False)
+        client = self._clients[0]
+        if isinstance(client, RedisCluster):
+            await client.initialize()
+            node = client.get_node_from_key(self._tag)
+            if node is None:
+                raise ConnectionError("no node of the cluster has the slot")
+            connection: AbstractConnection = node.acquire_connection()
+        else:
+            connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # it has no types
+        self._connection = connection
+        await connection.connect()  # type: ignore[no-untyped-call]  # nor has this
+        return connection
+
+    async def aclose(self) -> None:
+        """Close the connection; the next command opens another."""
+        connection, self._connection = self._connection, None
+        clients, self._clients = self._clients, []
+        if connection is not None:
             with suppress(Exception):
                 async with asyncio.timeout(self._timeout):
-                    await client.aclose()
-                    if isinstance(client, RedisCluster):  # after an error it leaves its connections open
-                        await asyncio.gather(
-                            *(node.disconnect() for node in (*client.startup_nodes, *client.get_nodes()))
-                        )
+                    await connection.disconnect(nowait=True)
+        await _close(clients, self._timeout)
 
 
-def _clients(address: SharedAddress, timeout: float) -> list[Redis | RedisCluster]:
+def _advised(error: BaseException) -> ConnectionError | None:
+    """Return an error with what to do about it, where only the server tells a mistake; None for any other."""
+    for kind, words, advice in _ADVICE:
+        if isinstance(error, kind) and words in str(error):
+            return ConnectionError(f"{words or error}; {advice}")
+    return None
+
+
+async def _close(clients: list[Redis | RedisCluster], timeout: float) -> None:
+    for client in clients:
+        with suppress(Exception):
+            async with asyncio.timeout(timeout):
+                await client.aclose()
+                if isinstance(client, RedisCluster):  # after an error it leaves its connections open
+                    await asyncio.gather(*(node.disconnect() for node in (*client.startup_nodes, *client.get_nodes())))
+
+
+def _clients(address: SharedAddress, timeout: float, *, as_text: bool = True) -> list[Redis | RedisCluster]:
     """Return the client, which is not connected yet, and those that it has to find the way."""
-    ways: dict[str, Any] = {"socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0), "decode_responses": True}
+    ways: dict[str, Any] = {
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "decode_responses": as_text,
+    }
     options = dict(address.options)
     to_sentinel = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     if address.tls:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import platform
 import secrets
+import weakref
 from contextlib import suppress
 
 from router import parent
 from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
+from router.shared import answering
 from router.shared.exchange import Message
-from router.shared.joined import Joined, have_in_common
+from router.shared.joined import Joined, Parties, have_in_common
 from router.shared.link import Exchange, reason
 from router.shared.shards import Sharded
 
@@ -23,20 +25,38 @@ class Sharing:
     Args:
         exchange: carries messages; None connects to the server of the file.
         machine: the name of the one that this runs on; None asks the system.
+        parties: makes what else is shared.
     """
 
-    def __init__(self, engine: Engine, exchange: Exchange | None = None, machine: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        exchange: Exchange | None = None,
+        machine: str | None = None,
+        parties: Parties = lambda link, news: (),
+    ) -> None:
         self._engine = engine
+        self._parties = parties
         self._exchange = exchange
         self._machine = platform.node() if machine is None else machine
         self._joined: Joined | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        this = weakref.ref(self)  # else the task of the answers would keep it alive
+
+        def is_away() -> bool:
+            sharing = this()
+            return sharing is not None and sharing._joined is not None and sharing._joined.link.away
+
+        self.answering = answering.Answering(engine, is_away)
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
+        self.answering.adopt(plan.shared if self._exchange is None else None)
         rules, joined = plan.shared, self._joined
         if rules is not None and rules.is_local and parent.shares is None and self._exchange is None:
             rules = None  # it is the only one
+        if rules is not None and not rules.exchanged:
+            rules = None
         if joined is not None and rules is not None and joined.goes_on(rules):
             joined.adopt(plan, rules)
             return
@@ -48,7 +68,8 @@ class Sharing:
         if rules is None:
             have_in_common(self._engine, plan)
             return
-        joined = self._joined = Joined(self._engine, rules, self._exchange or connect(rules), self._machine)
+        exchange = self._exchange or connect(rules)
+        joined = self._joined = Joined(self._engine, rules, exchange, self._machine, self._parties)
         joined.end_with(self)
         joined.adopt(plan, rules)
         joined.take_part(plan)
@@ -56,18 +77,22 @@ class Sharing:
     def start(self) -> None:
         """Begin on a new loop; what was shared on another one is not any more."""
         self._joined = None
+        self.answering.forget()
         self.adopt(self._engine.plan)
 
     async def joined(self) -> None:
-        """Wait for the first reply, as long as one may take: then it is known how many share."""
-        if self._joined is not None:
-            link = self._joined.link
-            with suppress(TimeoutError):
-                async with asyncio.timeout(link.rules.timeout):
-                    await link.heard.wait()
+        """Wait for the first replies, as long as one may take: then it is known how many share."""
+        rules = self._engine.plan.shared
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.0 if rules is None else rules.timeout):
+                if self._joined is not None:
+                    await self._joined.link.heard.wait()
+                if self.answering.answers is not None:
+                    await self.answering.answers.ready()
 
     async def aclose(self) -> None:
-        """Give all back, and close the connection."""
+        """Give all back, and close the connections."""
+        await self.answering.aclose()
         if self._joined is not None:
             await self._joined.leave()
             self._joined = None
@@ -76,7 +101,12 @@ class Sharing:
 
 
 async def attempt(rules: SharedRules) -> str:
-    """Make one exchange that changes nothing; returns why there is no reply, "" when there is one."""
+    """Do once what the file shares, without a trace; returns why that can't be, "" when it can."""
+    problem = await _exchange_once(rules) if rules.exchanged else ""
+    return problem or (await answering.attempt(rules) if rules.shares("cache") else "")
+
+
+async def _exchange_once(rules: SharedRules) -> str:
     exchange = connect(rules)
     try:
         async with asyncio.timeout(rules.timeout):

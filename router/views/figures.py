@@ -179,7 +179,8 @@ class CacheFigures(Struct, frozen=True):
     """The response cache since the start. `hit_rate` is of the window, 0 to 1. `joined` waited for a call of others.
 
     `entries` and `bytes` are what is stored now, of `max_bytes` at most: in `folder`, which processes share, or in
-    memory where that is None. None is not known: the folder was not used yet, or fails.
+    memory where that is None. None is not known: the folder was not used yet, or fails. `from_disk` and
+    `from_shared` (of other machines) are the hits that memory did not have.
     """
 
     enabled: bool = False
@@ -193,6 +194,8 @@ class CacheFigures(Struct, frozen=True):
     entries: int | None = None
     bytes: int | None = None
     max_bytes: int | None = None
+    from_disk: int = 0
+    from_shared: int = 0
 
 
 class Spending(Struct, frozen=True):
@@ -235,6 +238,38 @@ class Process(Struct, frozen=True):
     totals: Counts = Counts()
     memory: int | None = None
     cpu: float | None = None
+    host: str = ""  # its machine, where there are several
+
+
+class Fleet(Struct, frozen=True):
+    """All processes of an app, on any machine, where a snapshot is of them (`signalbox dash --shared`).
+
+    Args:
+        processes: that live.
+        sampled: those whose snapshots were added up: of them are quantiles, providers and routes; the other figures
+            are of all.
+        silent: those that tell nothing that can be read.
+        hosts: how many machines they run on.
+        revisions: how many run each revision, and `versions` each version of this package.
+        states: how many have each worst lamp.
+        away: why the server that they tell it to does not answer; "" while it does.
+    """
+
+    processes: int = 0
+    sampled: int = 0
+    silent: int = 0
+    hosts: int = 0
+    revisions: Mapping[str, int] = {}
+    versions: Mapping[str, int] = {}
+    states: Mapping[str, int] = {}
+    away: str = ""
+
+    @property
+    def counted(self) -> str:
+        """How many processes are looked at, and where: "50 of 9,812 processes on 31 machines"."""
+        some = f"{self.sampled:,} of " if self.sampled < self.processes else ""
+        processes = f"{self.processes:,} process{'' if self.processes == 1 else 'es'}"
+        return f"{some}{processes} on {self.hosts:,} machine{'' if self.hosts == 1 else 's'}"
 
 
 class Snapshot(Struct, frozen=True):
@@ -251,6 +286,7 @@ class Snapshot(Struct, frozen=True):
         connected: False when no process answers any more; then the rest is what was last known.
         figures: of all requests.
         by_process: one entry a process.
+        fleet: of processes on any machine; None where a snapshot is of those of this one.
     """
 
     time: float
@@ -269,6 +305,7 @@ class Snapshot(Struct, frozen=True):
     cache: CacheFigures = CacheFigures()
     spending: tuple[Spending, ...] = ()
     by_process: tuple[Process, ...] = ()
+    fleet: Fleet | None = None
 
     @property
     def targets(self) -> tuple[TargetFigures, ...]:

@@ -82,7 +82,8 @@ class Trace(msgspec.Struct):
     """The entries of one request in order, and which revision of the file it ran on.
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
-    not; "" where the route has none. `caller` is who asked, by the request's own word.
+    not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
+    machines); "" where nothing was. `caller` is who asked, by the request's own word.
     """
 
     route: str
@@ -91,6 +92,7 @@ class Trace(msgspec.Struct):
     seconds: float = 0.0
     cache: str = ""
     caller: str | None = None
+    cache_level: str = ""
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -125,7 +127,8 @@ class Trace(msgspec.Struct):
 
     def render(self) -> str:
         """The trace for people: a headline and one line an entry."""
-        cache = f"  cache: {self.cache}" if self.cache else ""
+        level = f" ({self.cache_level})" if self.cache_level else ""
+        cache = f"  cache: {self.cache}{level}" if self.cache else ""
         caller = f"  caller {one_line(self.caller)}" if self.caller else ""
         lines = [f"route {one_line(self.route)}{caller}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
@@ -139,6 +142,7 @@ class Trace(msgspec.Struct):
             "revision": self.revision,
             "seconds": self.seconds,
             "cache": self.cache,
+            "cache_level": self.cache_level,
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }
 

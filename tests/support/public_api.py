@@ -37,7 +37,7 @@ PUBLIC = {
 GIVEN_BACK = (
     "router.views.figures",
     "router.views.trace",
-    "router.cache.store:CacheStats",
+    "router.cache.stats:CacheStats",
     "router.reload:Reload",
     "router.state.spending:Spent",
     "router.sync:SyncStream",

@@ -31,8 +31,15 @@ def test_the_shortest() -> None:
 @pytest.mark.parametrize(
     ("shared", "column", "told"),
     [
-        ("shared: {url: redis://x, share: [limits, money]}", 26, '"money" can\'t be shared; what can: limits, holds, breakers, budgets'),
-        ("shared: {url: redis://x, share: cache}", 33, '"cache" can\'t be shared; what can: limits, holds, breakers, budgets'),
+        ("shared: {url: redis://x, share: [limits, money]}", 26, '"money" can\'t be shared; what can: limits'),
+        (
+            "shared: {url: redis://x, share: cache}",
+            26,
+            "shared answers are sealed with a secret, and there is none: add",
+        ),
+        ("shared: {url: redis://x, share: [limits, cache]}", 26, "shared answers are sealed with a secret"),
+        ("shared: {url: local, share: cache, secret: s}", 22, "url: local has no server that could keep answers"),
+        ("shared: {url: redis://x, single_flight: maybe}", 41, "this must be on or off"),
         ("shared: {url: redis://x, share: []}", 26, "this is empty; it needs at least one entry"),
         ("shared: {url: http://x}", 15, "this must be redis://host:6379/0; an address for HTTP"),
         ("shared: {url: 'redis://'}", 15, "the host is missing"),
@@ -108,6 +115,8 @@ def test_a_reload_says_what_changes() -> None:
         (text, BEFORE, "shared removed"),
         (text, text.replace("//x", "//y"), "shared reconnects"),
         (text, text.replace("//x", "//x, away: refuse, lease: 1s"), "shared.away, shared.lease changed"),
+        (text, text.replace("//x", "//x, secret: s, share: [limits, cache]"), "shared.share changed"),
+        (text, text.replace("//x", "//x, single_flight: on"), "shared.single_flight changed"),
     ]
     for before, after, told in changes:
         assert told in differences(plan(before), plan(after), {})
@@ -118,6 +127,45 @@ def test_the_client_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None
     ((line, _, message),) = errors("shared: {url: redis://x}")
     assert line == 3
     assert 'pip install "llm-signalbox[redis]"' in message
+
+
+CACHED = BEFORE.replace("chat: a/m", "chat: {targets: [a/m], cache: {ttl: 1h}}")
+
+
+def test_answers_are_shared_by_those_with_a_secret() -> None:
+    loaded = load_text(CACHED + "shared: {url: redis://x, share: [limits, cache], secret: '${S}'}", env={"S": "s"})
+    assert not loaded.diagnostics
+    assert compile_plan(loaded).shares_answers
+    assert not plan(CACHED + "shared: {url: redis://x, secret: s}").shares_answers
+
+
+@pytest.mark.parametrize("written", ["on", "true", "off", "false"])
+def test_one_call_for_all_machines_is_on_or_off(written: str) -> None:
+    text = CACHED + f"shared: {{url: redis://x, share: [cache], secret: s, single_flight: {written}}}"
+    shared = plan(text).shared
+    assert shared is not None
+    assert shared.single_flight is (written in ("on", "true"))
+
+
+@pytest.mark.parametrize(
+    ("file", "shared", "told"),
+    [
+        (BEFORE, "share: [limits, cache], secret: s", "no answers are shared: no route keeps any"),
+        (CACHED, "single_flight: on", "it has no effect: answers are not shared"),
+    ],
+)
+def test_what_has_no_effect_is_told(file: str, shared: str, told: str) -> None:
+    (one,) = load_text(f"{file}shared: {{url: redis://x, {shared}}}", env={}).diagnostics
+    assert (one.severity, one.line, one.column) == ("warning", 3, 26)
+    assert one.message.startswith(told)
+
+
+def test_answers_alone_need_no_limits() -> None:
+    text = "providers: {a: {kind: fake}}\nroutes: {chat: {targets: [a/m], cache: {ttl: 1h}}}\n"
+    loaded = load_text(text + "shared: {url: redis://x, share: cache, secret: s}", env={})
+    assert not loaded.diagnostics
+    assert (rules := compile_plan(loaded).shared) is not None
+    assert not rules.exchanged
 
 
 def test_a_file_without_limits_is_told_that_nothing_is_shared() -> None:

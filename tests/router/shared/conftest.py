@@ -15,3 +15,9 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path)
     yield server
     server.kill()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lookup of an answer is late, however busy this machine is."""
+    monkeypatch.setattr("router.shared.answers.PATIENCE", 30.0)

@@ -1,4 +1,4 @@
-"""The rights of the docs are those that the script uses, no more and no fewer."""
+"""The rights of the docs are those that the script and shared answers use, no more and no fewer."""
 
 from __future__ import annotations
 
@@ -16,4 +16,7 @@ def test_the_docs_name_the_commands_of_the_script() -> None:
     named = re.findall(r"\+(\S+)", line)
     called = {command.lower() for command in re.findall(r"redis\.p?call\('(\w+)'", SCRIPT)}
     assert len(re.findall(r"redis\.p?call\(", SCRIPT)) == len(re.findall(r"redis\.p?call\('\w+'", SCRIPT))
+    for file in ("answers", "answering", "flights"):
+        source = (Path(__file__).parents[3] / f"router/shared/{file}.py").read_text()
+        called |= {command.lower() for command in re.findall(r'\("([A-Z]{3,})"', source)}
     assert sorted(named) == sorted(called | _OF_THE_CLIENT)
