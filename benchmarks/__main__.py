@@ -1,7 +1,7 @@
 """`python -m benchmarks` (`make bench-micro`): its parts, one by one.
 
-Apart, since each takes a minute: `python -m benchmarks.reload`, `python -m benchmarks.cache_hammer`. The comparison
-with other routers is `python -m benchmarks.compare` (`make bench`).
+Apart, since each takes a minute: `python -m benchmarks.reload`, `benchmarks.cache_hammer`, `benchmarks.fleet`. The
+comparison with other routers is `python -m benchmarks.compare` (`make bench`).
 """
 
 from __future__ import annotations

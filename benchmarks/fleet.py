@@ -152,7 +152,7 @@ def on_paper(cost: Measured, sparse: float, dense: float) -> str:
     lines += [
         "",
         f"The server's memory: {memory / 1e6:.1f} MB for {2 * TARGETS:,} limits and {PROCESSES:,} processes. More than "
-        "64 shards are more than one `app` can have: give groups of targets, or regions, an `app` of their own.",
+        "64 shards are more than one `app` can have: give each region an `app`, and vendor keys, of its own.",
     ]
     return "\n".join(lines) + "\n"
 
