@@ -170,6 +170,10 @@ def coerce_request(body: Mapping[str, Any]) -> CompletionRequest:
 def _message(source: Any, where: str) -> Message:
     if isinstance(source, Message):
         return source
+    if type(source) is dict and len(source) == 2:
+        role, content = source.get("role"), source.get("content")
+        if type(role) is str and type(content) is str:  # as nearly all
+            return Message(role, content)  # type: ignore[arg-type]  # any string: `validate` tells the roles
     if not isinstance(source, Mapping):
         invalid(f"{where}: a Message or a dict is expected, not {_kind(source)}")
     role = source.get("role")

@@ -6,7 +6,7 @@ What a translation does for a model (its capabilities, its dialect, its schemas)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -154,43 +154,81 @@ class NativeDecoder:
         secret: the provider's key, which no client gets to see.
     """
 
-    __slots__ = ("_bytes_of", "_decoder", "_feed", "_raw", "_secret", "_swallows_counts")
+    __slots__ = ("_bytes_of", "_decoder", "_feed", "_has_begun", "_raw", "_secret", "_swallows_counts")
 
     def __init__(self, decoder: StreamDecoder, native: Native, secret: str | None = None) -> None:
         self._decoder = decoder
         self._feed = decoder.feed
         self._bytes_of: Callable[[Any], bytes] = _line if native.protocol == "ollama.chat" else _event
         self._secret = secret.encode() if secret is not None and len(secret) >= SHORTEST else None
-        self._raw: list[bytes] = []
+        self._raw: list[bytes] = []  # of the events since the last chunk
+        self._has_begun = False  # content was given
         wants = as_dict(native.body.get("stream_options")).get("include_usage") is True
         self._swallows_counts = native.protocol == "openai.chat" and not wants
 
     def feed(self, event: SSEEvent | bytes) -> StreamChunk | None:
-        chunk = self._feed(event)
-        raw = self._bytes_of(event)
-        if chunk is None or not chunk.text or chunk.restarted or self._raw:
-            return self._feed_other(chunk, raw)
-        # Text, as nearly always: one is made for every event, and this is faster than `replace`.
-        if self._secret is not None and self._secret in raw:
-            raw = self._scrubbed(raw)
-        usage, calls = chunk.usage, chunk.tool_calls
-        return StreamChunk(chunk.text, chunk.thinking, calls, chunk.finish_reason, usage, False, chunk.done, raw)
+        return next(iter([*self.feed_all((event,))]), None)
 
-    def _feed_other(self, chunk: StreamChunk | None, raw: bytes) -> StreamChunk | None:
-        if not (self._swallows_counts and _NO_CHOICES.search(raw) and _has_counts(raw)):
-            self._raw.append(raw)
-        if chunk is None:
-            return None
-        if chunk.restarted:
-            self._raw = [raw]
-        return replace(chunk, raw=self._scrubbed(self._kept()))
+    def feed_all(self, events: Iterable[SSEEvent | bytes]) -> Iterator[StreamChunk]:
+        """The chunks of events that came together: one for them all, once there was content, since each chunk costs
+        its way to the client.
+
+        Raises:
+            ProviderError: what an event is, or carries, after the chunk of those before it.
+        """
+        together: list[StreamChunk] = []
+        failure: ProviderError | None = None
+        feed, bytes_of = self._feed, self._bytes_of
+        for event in events:
+            try:
+                chunk = feed(event)
+            except ProviderError as error:
+                failure = error
+                break
+            raw = bytes_of(event)
+            if chunk is None or not chunk.text:
+                raw = b"" if self._swallows(raw) else raw
+            if chunk is None:
+                self._raw.append(raw)
+            elif self._has_begun and not chunk.restarted:  # as nearly all
+                self._raw.append(raw)
+                together.append(chunk)
+            else:
+                if together:
+                    yield self._joined(together)
+                    together = []
+                self._raw = [raw] if chunk.restarted else [*self._raw, raw]
+                self._has_begun = self._has_begun or chunk.has_content
+                yield self._joined([chunk])
+            if self._decoder.ended:
+                break
+        if together:
+            yield self._joined(together)
+        if failure is not None:
+            raise failure
+
+    def _swallows(self, raw: bytes) -> bool:
+        return self._swallows_counts and _NO_CHOICES.search(raw) is not None and _has_counts(raw)
+
+    def _joined(self, chunks: list[StreamChunk]) -> StreamChunk:
+        """One chunk in the place of some, with the bytes that are due."""
+        raw, last = self._kept(), chunks[-1]
+        if len(chunks) == 1:
+            return replace(last, raw=raw)
+        told = StreamChunk()  # beside text
+        for chunk in chunks:
+            if chunk.thinking or chunk.tool_calls or chunk.usage or chunk.finish_reason:
+                told = StreamChunk(
+                    thinking=told.thinking + chunk.thinking,
+                    tool_calls=told.tool_calls + chunk.tool_calls,
+                    usage=chunk.usage or told.usage,
+                    finish_reason=chunk.finish_reason or told.finish_reason,
+                )
+        return replace(told, text="".join([chunk.text for chunk in chunks]), done=last.done, raw=raw)
 
     def _kept(self) -> bytes:
         raw = b"".join(self._raw)
         self._raw.clear()
-        return raw
-
-    def _scrubbed(self, raw: bytes) -> bytes:
         return raw.replace(self._secret, HIDDEN.encode()) if self._secret is not None and self._secret in raw else raw
 
     @property
@@ -204,7 +242,7 @@ class NativeDecoder:
         return self._decoder.may_end
 
     def finish(self) -> StreamChunk:
-        return replace(self._decoder.finish(), raw=self._scrubbed(self._kept()))
+        return replace(self._decoder.finish(), raw=self._kept())
 
     def response(self) -> CompletionResponse:
         return self._decoder.response()

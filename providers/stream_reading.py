@@ -32,7 +32,10 @@ _UNSURE = re.compile(rb"\xef?\xbb?|(?:\xef\xbb\xbf)?\s*(?:[a-z]{1,5}[ ]*)?")  # 
 
 
 class StreamDecoder(Protocol):
-    """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises."""
+    """Turns one stream's events into chunks; see `ChatStreamDecoder` for what each method promises.
+
+    One may have `feed_all` besides, which gives the chunks of events that came together (`NativeDecoder`).
+    """
 
     @property
     def ended(self) -> bool:
@@ -133,15 +136,16 @@ async def read_chunks(
     """
     decoder = state.decoder
     assert decoder is not None, "the caller sets it"
-    feed = decoder.feed
+    feed, feed_all = decoder.feed, getattr(decoder, "feed_all", None)
     broken: ProviderError | None = None
     size = 0
     while data and not decoder.ended:
         size += len(data)
         if size > MAX_STREAM:
             raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the stream is larger than 512 MiB")
-        for event in lines.feed(data):
-            chunk = feed(event)
+        came = lines.feed(data)
+        for event in came if feed_all is None else feed_all(came):
+            chunk = feed(event) if feed_all is None else event
             if chunk is not None:
                 state.committed = state.committed or chunk.has_content
                 yield chunk

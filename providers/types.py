@@ -286,7 +286,8 @@ class StreamChunk(Struct, frozen=True):
 
     `usage` is cumulative. `restarted` says: drop what you have, the answer begins anew.
     `done` marks the last chunk. `raw` are the bytes of all events of the vendor since the last chunk, where the request
-    is native to it: in such a stream the first chunk has some, and all of them together are the vendor's stream.
+    is native to it: in such a stream the first chunk has some, and all of them together are the vendor's stream. After
+    its first content, what came together is one chunk there.
     """
 
     text: str = ""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ from router.views.trace import Trace
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
-    from router.shared.link import Exchange
+    from router.shared.link import Exchange, Link, Party
+    from router.shared.news import News
     from router.shared.sharing import Sharing
     from router.state.ledger import Ledger
 
@@ -56,6 +58,7 @@ class Parts:
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
+        self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
 
@@ -102,6 +105,7 @@ class Parts:
         """Start the watcher and the monitor's socket on a new loop: they belong to one."""
         if self.engine.closed:
             return
+        self._subject = weakref.ref(subject)
         if self._watch and self.follower is not None:
             self.follower.follow()
         if self._sharing is not None:
@@ -122,12 +126,20 @@ class Parts:
                 return
             from router.shared.sharing import Sharing  # here: only those who share need it
 
-            self._sharing = Sharing(self.engine, self._exchange)
+            self._sharing = Sharing(self.engine, self._exchange, parties=self._parties)
             self._sharing.adopt(plan)
 
     def _shared_answers(self) -> SharedAnswers | None:
         """Return the answers that processes share at this moment."""
         return None if self._sharing is None else self._sharing.answering.answers
+
+    def _parties(self, link: Link, news: News) -> Iterator[Party]:
+        """Make what the monitor shares over a link."""
+        subject = None if self._subject is None else self._subject()
+        if link.rules.shares("fleet") and not link.rules.is_local and subject is not None:
+            from router.monitor.fleet.publisher import Publisher  # here: only those who share it need it
+
+            yield Publisher(link, subject, news)
 
     async def enter(self) -> None:
         """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""

@@ -79,48 +79,48 @@ class FileFollower:
         return tuple(self._marks)
 
     async def reload(self) -> ReloadResult:
-        """Read the file again, now; a file with errors changes nothing, and the result says what they are."""
-        return await self._take_over(Contents())
+        """Read the file again; a file with errors changes nothing, and the result says what they are."""
+        async with self._one_at_a_time:
+            return await self._take_over(await self._settled())
 
     async def catch_up(self) -> bool:
         """Reload if a file has another content than that which was last read; gives whether there was one."""
-        contents = await self._look()
-        if contents.marks == self._marks:
-            return False
-        contents = await self._settled(contents)
-        if contents.marks != self._marks:
+        async with self._one_at_a_time:
+            contents = await self._settled()
+            if contents.marks == self._marks:
+                return False
             await self._take_over(contents)
-        return True
+            return True
 
     async def _look(self) -> Contents:
         return await in_thread(Contents, self.files)
 
-    async def _settled(self, contents: Contents) -> Contents:
-        """Wait until nobody writes any more: the same is found twice, and no file is missing or empty that was not.
+    async def _settled(self) -> Contents:
+        """What the files hold when nobody writes any more: what was last read, or what is found twice without any
+        file missing or empty that was not.
 
         A file that is written without a pause is taken as it is after a while, and so is one that stays empty.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE
-        while loop.time() < end:
+        contents = await self._look()
+        while contents.marks != self._marks and loop.time() < end:
             await asyncio.sleep(DEBOUNCE)
             before, contents = contents.marks, await self._look()
-            marks = contents.marks
-            emptied = any(self._marks.get(path) and not mark for path, mark in marks.items())
-            if marks == before and not emptied:
+            emptied = any(self._marks.get(path) and not mark for path, mark in contents.marks.items())
+            if contents.marks == before and not emptied:
                 break
         return contents
 
     async def _take_over(self, contents: Contents) -> ReloadResult:
-        async with self._one_at_a_time:
-            result = await self._read_again(contents)
-            self._marks = contents.marks_of_asked()
-            if result is None or result == self.last:
-                return result or ReloadResult(True, self._engine.plan.revision)
-            self.last = result
-            await self._report.reloaded(result)
-            (log.info if result.accepted else log.warning)("%s: %s", self.path, result)
-            return result
+        result = await self._read_again(contents)
+        self._marks = contents.marks_of_asked()
+        if result is None or result == self.last:
+            return result or ReloadResult(True, self._engine.plan.revision)
+        self.last = result
+        await self._report.reloaded(result)
+        (log.info if result.accepted else log.warning)("%s: %s", self.path, result)
+        return result
 
     async def _read_again(self, contents: Contents) -> ReloadResult | None:
         """Read the file and swap the plan; None when the file is as it was."""
@@ -196,7 +196,7 @@ class Reloadable(Protocol):
     """What can read its file again: a router."""
 
     def reload(self) -> Coroutine[Any, Any, ReloadResult]:
-        """Read the file again, now."""
+        """Read the file again."""
         ...
 
 

@@ -288,7 +288,7 @@ class Router:
     # --- following the file
 
     async def reload(self) -> ReloadResult:
-        """Read the file again, now. A file with errors changes nothing, and the result says what they are.
+        """Read the file again, once nobody writes it. A file with errors changes nothing; the result says why.
 
         Requests under way end on the plan that they began with; breakers and limits of what is unchanged go on.
 

@@ -16,6 +16,7 @@ from providers.simulator import Simulator
 from providers.transport.httpx_engine import HttpxEngine
 from router import Router
 from router.monitor.socket.paths import FOLDER
+from tests.support.ports import held_port
 from tests.support.vendors import VENDORS, routes
 
 # How fast the machine is decides no test. `make properties` tries much more than there is time for in every run.
@@ -43,6 +44,14 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def compiled_once() -> Iterator[None]:
+    """Programs that tests start find what others of them have compiled: it is a third of their start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def same_picture_everywhere() -> Iterator[None]:
     """The dashboard's pictures depend on no machine's time zone, colours or animations."""
     with pytest.MonkeyPatch.context() as patch:
@@ -65,6 +74,13 @@ def every_carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
         monkeypatch.setattr("providers.transport.http.AiohttpEngine", carried)
     return str(request.param)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port of loopback that nobody listens at, for a server that is yet to be started."""
+    with held_port() as held:
+        yield held
 
 
 @pytest.fixture

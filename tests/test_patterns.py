@@ -25,7 +25,6 @@ CHEAP = 0.001  # seconds of CPU for the longer text that need no second look; a 
 MOST = 9.0  # for four times the text a linear one takes 4 times as long, a quadratic one 16 times
 
 PATTERNS = compiled()
-USES = uses()
 
 
 def _in_catalog(value: Any) -> Iterator[str]:
@@ -78,7 +77,7 @@ def check(pattern: re.Pattern[Any], used: set[str] = frozenset({"search", "fullm
 @pytest.mark.parametrize("pattern", PATTERNS.values(), ids=range(len(PATTERNS)))
 def test_what_modules_hold(pattern: re.Pattern[Any]) -> None:
     """Every pattern on repeats of its own parts, after what leads to them, without the end that it looks for."""
-    check(pattern, USES.get(pattern.pattern) or {"search"})
+    check(pattern, uses().get(pattern.pattern) or {"search"})
 
 
 def test_what_is_written_in_place() -> None:

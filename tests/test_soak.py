@@ -84,6 +84,27 @@ def test_what_grows_by_more_than_it_may_is_told(name: str, most: float) -> None:
     assert too_much(grown(most * 1.1)) == [name]
 
 
+@pytest.mark.parametrize("name", ["descriptors", "tasks"])
+@pytest.mark.parametrize("leak", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_leak_is_told_from_a_swing(name: str, leak: float, seed: int) -> None:
+    """Connections come and go with the faults, so that their number doubles and halves all the time."""
+    chance, other = random.Random(seed), {"descriptors": "tasks", "tasks": "descriptors"}[name]
+    grown = growth(
+        [
+            Look(
+                number * 5.0,
+                number * SMALL,
+                60_000_000,
+                100_000_000,
+                **{name: chance.randrange(63, 128) + int(leak * number), other: 100},
+            )
+            for number in range(LOOKS)
+        ]
+    )
+    assert too_much(grown) == ([name] if leak else [])
+
+
 def test_what_is_allocated_is_counted_to_the_byte() -> None:
     """Small things, which are in pools, and large ones."""
     for size, count in ((100, 10_000), (10_000, 100), (1_000_000, 1)):

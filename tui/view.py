@@ -24,7 +24,8 @@ from tui.simulated import Fault
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.masthead import Masthead
 
-GONE = "gone: no process answers; the picture goes on when one comes back"
+_GONE = "gone: no process answers; the picture goes on when one comes back"
+_NOBODY = "no process shares now; the picture goes on when one comes"
 _BREAKER = Binding.Group("breaker")
 BREAKER_KEYS: tuple[BindingType, ...] = (
     Binding("o", "breaker('open')", "open", tooltip="open its breaker by hand: no calls", group=_BREAKER),
@@ -32,6 +33,14 @@ BREAKER_KEYS: tuple[BindingType, ...] = (
     Binding("x", "breaker('reset')", "reset", tooltip="give its breaker back to the router", group=_BREAKER),
 )
 SEVERITY: dict[str, SeverityLevel] = {"warning": "warning", "error": "error"}  # of a toast, by an event's level
+
+
+def why_gone(snapshot: Snapshot) -> str:
+    """Say why a picture stands still whose router is not connected."""
+    if snapshot.fleet is None:
+        return _GONE
+    away = snapshot.fleet.away
+    return f"the shared server does not answer: {away}; the picture goes on when it is back" if away else _NOBODY
 
 
 class DashboardScreen(Screen[None]):
@@ -155,6 +164,10 @@ class DashboardScreen(Screen[None]):
 
     def act(self, command: Command, question: str = "", detail: str = "") -> None:
         """Run a command, after asking where a question is given, and say what came of it."""
+        snapshot = self.session.snapshot
+        if snapshot is not None and snapshot.fleet is not None:  # nothing is said to thousands by one key
+            question = question or "Tell all processes?"
+            detail = f"{detail} In all {snapshot.fleet.processes:,} processes.".lstrip()
         if question:  # at once, so that an answer typed ahead goes to the question
             self.app.push_screen(Confirm(question, detail), partial(self._run_if, command))
         else:

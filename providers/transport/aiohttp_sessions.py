@@ -110,6 +110,10 @@ class _Connection(ResponseHandler):
         used.set(self)
         super().set_response_params(**params)
 
+    def resume_reading(self, *told: Any, **named: Any) -> None:
+        if self._reading_paused:  # aiohttp asks at each read of a body, and parses nothing once more then
+            super().resume_reading(*told, **named)
+
     def data_received(self, data: bytes) -> None:
         self._heard = True
         super().data_received(data)

@@ -135,6 +135,8 @@ def _messages(body: Body) -> Any:
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     """A message whose fields have their types; its content is looked at by `coerce`."""
+    if len(message) == 2 and message.get("role") in _ROLES and type(message.get("content")) is str:
+        return message  # as nearly all
     if required_text(message, "role") not in _ROLES:
         raise BadRequest(f"role: one of {', '.join(_ROLES)} is expected", "role")
     for name in ("name", "tool_call_id", "refusal", "reasoning_content"):

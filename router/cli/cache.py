@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from providers.errors import SignalboxError
 from providers.types import CompletionRequest
 from router.cache.stats import Stored
-from router.cli.common import Failure, file_option, valid_file
+from router.cli.common import Failure, file_option, shared_feed, valid_file
 from router.cli.explain import cache_of, print_cache, read_request
 from router.cli.terminal import echo, echo_json
 from router.config.units import format_duration, format_size
 from router.errors import CacheUnavailable
+from router.monitor.feed import FeedLost
 from router.plan.compile import compile_plan
 from router.plan.plan import Chain
 from router.router import Router
+from router.views.commands import ClearCache, Done
+
+if TYPE_CHECKING:
+    from router.monitor.fleet.feed import SharedFeed
 
 T = TypeVar("T")
 
@@ -64,9 +69,18 @@ def stats(as_json: bool, path: str) -> int:
 @command.command("clear")
 @click.option("--route", help="Only answers of this route.")
 @click.option("--namespace", help="Only answers of this namespace.")
+@click.option("--shared", is_flag=True, help="In all processes on all machines that share as the file says.")
 @file_option
-def clear(route: str | None, namespace: str | None, path: str) -> int:
+def clear(route: str | None, namespace: str | None, shared: bool, path: str) -> int:
     """Forget stored answers; routers that run notice within about a second."""
+    if shared:
+        if namespace is not None:
+            raise Failure("processes elsewhere are told to forget a route or all, not a namespace")
+        done = asyncio.run(_clear_shared(shared_feed(path), route))
+        if not done.ok:
+            raise Failure(done.message)
+        echo(done.message)
+        return 0
     router = _router(path)
     if route is not None:
         try:
@@ -74,8 +88,8 @@ def clear(route: str | None, namespace: str | None, path: str) -> int:
         except SignalboxError as error:
             raise Failure(str(error)) from None
     gone = _asked(_clear(router, route, namespace))
-    shared = ", and all that machines share" if router.plan.shares_answers else ""
-    echo(f"{_answers(gone)} forgotten{shared}")
+    more = ", and all that machines share" if router.plan.shares_answers else ""
+    echo(f"{_answers(gone)} forgotten{more}")
     return 0
 
 
@@ -130,6 +144,15 @@ async def _volume(router: Router) -> tuple[int, int]:
 async def _clear(router: Router, route: str | None, namespace: str | None) -> int:
     async with router:
         return await router.cache.clear(route=route, namespace=namespace)
+
+
+async def _clear_shared(feed: SharedFeed, route: str | None) -> Done:
+    try:
+        return await feed.command(ClearCache(route))
+    except FeedLost as error:
+        raise Failure(str(error)) from None
+    finally:
+        await feed.aclose()
 
 
 async def _stored(router: Router, chain: Chain, request: CompletionRequest) -> Stored | None:

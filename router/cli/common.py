@@ -14,6 +14,7 @@ from router.errors import RouteExhausted
 
 if TYPE_CHECKING:
     from router.config import LoadResult
+    from router.monitor.fleet.feed import SharedFeed
 
 file_option = click.option(
     "-f", "--file", "path", default="routes.yaml", show_default=True, metavar="FILE", help="The routes.yaml."
@@ -52,6 +53,20 @@ def valid_file(path: str) -> LoadResult:
             echo(diagnostic.render(), err=True)
         raise Failure(f"{path} has errors; nothing was done", INVALID)
     return loaded
+
+
+def shared_feed(path: str) -> SharedFeed:
+    """The feed of all processes that share as a file says; no router is needed here."""
+    from router.plan.compile import compile_plan
+
+    plan = compile_plan(valid_file(path))
+    if plan.shared is None or "fleet" not in plan.shared.share:
+        raise Failure(f"{path} does not say over which server: `shared: {{url: …, secret: …, share: [limits, fleet]}}`")
+    if plan.shared.is_local:
+        raise Failure("the workers of one `signalbox serve` are no fleet: `signalbox status` and `dash` show them")
+    from router.monitor.fleet.feed import SharedFeed
+
+    return SharedFeed(plan, Path(path).absolute())
 
 
 def failed(error: SignalboxError, *, verbose: bool) -> Failure:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
@@ -49,6 +50,7 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
 
     Exit code 1: the file has errors, 2: it is unreadable, 3: an address can't be listened to.
     """
+    _without_httpx_command()
     from router.cli.serve_lines import banner, serves
     from router.plan.compile import compile_plan
 
@@ -71,6 +73,13 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
             _serve(path, serving, shows, begun)
             return 0
         return _with_workers(plan, path, serving, shows, begun)
+
+
+def _without_httpx_command() -> None:
+    """Let httpx find no command line of its own, as where rich is not installed: this process never runs it, and it
+    takes 5 MB.
+    """
+    sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
 
 
 def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool, begun: Begun) -> int:

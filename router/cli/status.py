@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import click
 import msgspec
 
 from providers.printable import one_line
-from router.cli.common import Failure
+from router.cli.common import Failure, shared_feed
 from router.cli.terminal import echo, echo_json, style
 from router.views.money import dollars
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from router.views.figures import (
         CacheFigures,
         Figures,
+        Fleet,
         Health,
         ProviderFigures,
         ReloadNote,
@@ -43,13 +45,18 @@ _LAMPS = {
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="The whole snapshots, one JSON object a line.")
 @click.option("--watch", "-w", is_flag=True, help="Go on, once a second, until Ctrl-C.")
+@click.option("--shared", is_flag=True, help="All processes on all machines that share as the file NAME says.")
 @click.option("--socket", "where", type=click.Path(path_type=Path), help="The socket, where the file names one.")
-def command(name: str | None, as_json: bool, watch: bool, where: Path | None) -> int:
+def command(name: str | None, as_json: bool, watch: bool, shared: bool, where: Path | None) -> int:
     """How the running routers of this user are: providers, targets, routes, what goes wrong. NAME picks one.
+
+    With --shared: how all processes are that share over the server of a file, routes.yaml or NAME.
 
     Exit code 3 when none runs.
     """
     try:
+        if shared:
+            return asyncio.run(_run_shared(name or "routes.yaml", as_json, watch))
         return asyncio.run(_run(name, as_json, watch, where))
     except KeyboardInterrupt:
         if watch:
@@ -66,13 +73,38 @@ async def _run(name: str | None, as_json: bool, watch: bool, where: Path | None)
         if watch and not as_json:
             click.clear()
         for snapshot in snapshots:
-            if as_json:
-                echo_json(msgspec.json.encode(snapshot))
-            else:
-                echo(render(snapshot))
+            _print(snapshot, as_json)
         if not watch:
             return 0
         await asyncio.sleep(1)
+
+
+async def _run_shared(path: str, as_json: bool, watch: bool) -> int:
+    feed = shared_feed(path)
+    try:
+        async with aclosing(feed.snapshots()) as snapshots:
+            async for snapshot in snapshots:
+                if not snapshot.connected and not watch:
+                    away = "" if snapshot.fleet is None else snapshot.fleet.away
+                    problem = (
+                        f"the shared server does not answer: {away}" if away else f"no process of {feed.name} runs"
+                    )
+                    raise Failure(problem, 1 if away else NOTHING_RUNS)
+                if watch and not as_json:
+                    click.clear()
+                _print(snapshot, as_json)
+                if not watch:
+                    break
+    finally:
+        await feed.aclose()
+    return 0
+
+
+def _print(snapshot: Snapshot, as_json: bool) -> None:
+    if as_json:
+        echo_json(msgspec.json.encode(snapshot))
+    else:
+        echo(render(snapshot))
 
 
 async def _snapshots(name: str | None, where: Path | None) -> list[Snapshot]:
@@ -94,15 +126,17 @@ async def _snapshots(name: str | None, where: Path | None) -> list[Snapshot]:
 
 def render(snapshot: Snapshot) -> str:
     """The snapshot as lines for people."""
-    processes = len(snapshot.by_process)
+    processes, fleet = len(snapshot.by_process), snapshot.fleet
+    counted = f"{processes} process{'es' if processes != 1 else ''}" if fleet is None else fleet.counted
     head = style(one_line(snapshot.name), bold=True)
     where = f"  {snapshot.path}" if snapshot.path else ""
     lines = [
-        f"{head}{where}  revision {snapshot.revision}  up {_duration(snapshot.time - snapshot.started_at)}"
-        f"  {processes} process{'es' if processes != 1 else ''}",
+        f"{head}{where}  revision {snapshot.revision}  up {_duration(snapshot.time - snapshot.started_at)}  {counted}",
         f"  {_figures(snapshot.figures)}  {snapshot.figures.totals.calls} requests, "
         f"{snapshot.figures.totals.failed} failed since the start",
     ]
+    if fleet is not None:
+        lines += [f"  {line}" for line in _fleet(fleet)]
     reload = snapshot.last_reload
     if reload is not None and not reload.accepted:
         lines.append(style("  the file as saved was rejected; the last good one runs:", fg="red"))
@@ -114,6 +148,22 @@ def render(snapshot: Snapshot) -> str:
     if snapshot.cache.enabled:
         lines.append(_cache(snapshot.cache))
     return "\n".join(lines)
+
+
+def _fleet(fleet: Fleet) -> Iterator[str]:
+    if fleet.away:
+        yield style(f"the shared server does not answer: {fleet.away}; this is what was seen last", fg="red")
+    if fleet.sampled < fleet.processes:
+        yield f"below: of {fleet.sampled:,} processes; above: of all but the quantiles"
+    bad = {state: count for state, count in fleet.states.items() if state != "closed"}
+    if bad:
+        lamps = ", ".join(f"{state.replace('_', '-')} in {count:,}" for state, count in bad.items())
+        yield style(f"the worst lamp of processes: {lamps}", fg="red")
+    for what, counts in (("revisions", fleet.revisions), ("versions", fleet.versions)):
+        if len(counts) > 1:
+            yield f"{what}: " + ", ".join(f"{one_line(name)} in {count:,}" for name, count in counts.items())
+    if fleet.silent:
+        yield f"{fleet.silent:,} tell nothing that can be read: another secret, or no fleet in their `share`"
 
 
 def _rejection(reload: ReloadNote) -> list[str]:

@@ -36,7 +36,7 @@ _PLACES = {
 
 _USUAL = ("", "providers.*", "models.*", "routes.*", "routes.*.targets.*")  # where a remedy is best written
 _NAMED = ("providers", "models", "routes", "keys")
-_EXAMPLE = re.compile(r"<([^>]+)>")
+_EXAMPLE = re.compile(r"<([^<>]+)>")
 
 # The words of LiteLLM, Portkey, OpenRouter, nginx, the SDKs and plain habit: what they are called here. In <> is
 # an example, for the number that was written.
@@ -230,9 +230,8 @@ def example(path: tuple[str | int, ...], value: Node) -> str:
 def _translated(words: str, here: str) -> str:
     """The sentence, with where its key belongs if that is not here."""
     key, known = words.partition(":")[0], _sections()
-    inner = re.fullmatch(rf"{key}: \{{(.*)\}}", words)
-    if inner and here.rpartition(".")[2] == key:
-        return f": write {inner[1]}"
+    if here.rpartition(".")[2] == key:
+        return f": write {words.removeprefix(f'{key}: {{').removesuffix('}')}"
     if key in known.get(here, ()):
         return f": write {words}"
     places = [where for section, where in _PLACES.items() if key in known.get(section, ()) and section in _USUAL]

@@ -93,6 +93,7 @@ class _Rules:
             self._unused(
                 shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
             )
+        self._fleet(shared, words)
         self._shared_answers(shared, words)
 
     def _shared_answers(self, shared: Node, words: list[str]) -> None:
@@ -118,6 +119,17 @@ class _Rules:
         owners = (self._root.get("defaults"), *(owner for each in named for owner in each.values()), *clients)
         found = [owner and owner.get(policy) for owner in owners]
         return any(each and any(each.get(name) for name in names) for each in found)
+
+    def _fleet(self, shared: Node, words: list[str]) -> None:
+        share, url = shared.get("share"), shared.get("url")
+        if "fleet" not in words or share is None:
+            if (commands := shared.get("commands")) is not None:
+                self._unused(commands, "it has no effect: commands come by way of the fleet (share: [limits, fleet])")
+        elif url is not None and url.value == LOCAL:
+            self._unused(share, "fleet has no effect over local: `signalbox dash` watches the workers anyhow")
+        elif shared.get("secret") is None:
+            text = "what processes tell of themselves is sealed with a secret, and there is none: add secret: "
+            self._error(share, text + "${SB_SHARED_SECRET} beside it, the same for all processes", at=share.key_at)
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS

@@ -8,6 +8,7 @@ from router.config.diagnostics import Findings, Path_
 from router.config.schema import RoutesFile
 from router.config.sections import BudgetAmount
 from router.config.shared_schema import MOST_SHARED
+from router.config.shared_url import LOCAL
 from router.config.yaml_reader import Place
 
 
@@ -20,6 +21,10 @@ def check_shared(file: RoutesFile, origins: Mapping[Path_, Place], findings: Fin
         if away in origins:
             text = f"this has no effect: budgets are not shared; write share: [{', '.join(file.shared.share)}, budgets]"
             findings.add(origins[away], away, text, severity="warning")
+        return
+    if file.shared.url.get_secret_value() == LOCAL:
+        text = "the processes of one machine spend their budgets together anyhow: take budgets out"
+        findings.add(origins.get(share, (1, 1)), share, text, severity="warning")
         return
     budgets = dict(_budgets(file))
     if not budgets:

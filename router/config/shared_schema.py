@@ -11,9 +11,9 @@ from router.config.interpolate import shown
 from router.config.sections import Section, key
 from router.config.shared_url import FORMS, LOCAL, read_shared_url
 from router.config.units import format_duration
-from router.config.values import Count, Duration, Secret, Text
+from router.config.values import Count, Duration, Flag, Secret, Text
 
-Shareable: TypeAlias = Literal["limits", "holds", "breakers", "budgets", "cache"]
+Shareable: TypeAlias = Literal["limits", "budgets", "holds", "breakers", "fleet", "cache"]
 
 _SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
 _SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
@@ -79,12 +79,11 @@ class SharedConfig(Section):
     )
     app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
     secret: Secret | None = key(
-        "Hides what the names in the server's keys are made of, and seals shared answers; the same for all processes."
+        "Hides what the names in the server's keys are made of, and seals what is told; the same for all processes."
     )
-    share: Shares = key(
-        "What is shared: limits, holds, breakers, budgets; cache (answers of routes with `cache`, needs `secret`).",
-        _SHARED,
-    )
+    share: Shares = key("What is shared: limits, budgets, holds, breakers; with a `secret` fleet and cache.", _SHARED)
+    host: Text | None = key("What the fleet calls this machine; default: its host name.")
+    commands: Flag = key("Whether this process does what `signalbox dash --shared` tells the fleet.", False)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"
     )

@@ -125,11 +125,14 @@ class LiveStream:
         self._engine = engine
         self._context: RequestContext | None = None
         self._opened: OpenedStream | None = None
+        self._whole: CompletionResponse | None = None  # once the last chunk is there
         self._before = ""  # the text of the streams that broke, where this one goes on from it
 
     @property
     def response(self) -> CompletionResponse:
         """The answer accumulated so far, with route, target, cost and trace."""
+        if self._whole is not None:
+            return self._whole
         if self._opened is None or self._context is None:
             return CompletionResponse(route=self.chain.route, trace=self.trace)
         return with_routing_info(self._so_far(self._opened), self._context, self._opened.target)
@@ -151,11 +154,11 @@ class LiveStream:
                 try:
                     if opened.first is not None:
                         if opened.first.done:
-                            delivery.answered(self._so_far(opened), clock(), opened.first_token)
+                            self._whole = delivery.answered(self._so_far(opened), clock(), opened.first_token)
                         yield opened.first
                     async for chunk in opened.rest:
                         if chunk.done:
-                            delivery.answered(self._so_far(opened), clock(), opened.first_token)
+                            self._whole = delivery.answered(self._so_far(opened), clock(), opened.first_token)
                         yield chunk
                     return
                 except ProviderError as error:

@@ -113,12 +113,12 @@ class _Spans:
             attributes,
             start_time=begin,
         )
-        if recorder.code is not None:
-            span.set_status(Status(StatusCode.ERROR, str(recorder.code)))
+        if recorder.outcome.code is not None:
+            span.set_status(Status(StatusCode.ERROR, str(recorder.outcome.code)))
         inside = trace.set_span_in_context(span)
         for attempt in attempts.values():
             self._attempt(attempt, recorder, response, inside)
-        span.end(self._nanoseconds(recorder.began + recorder.seconds))
+        span.end(self._nanoseconds(recorder.began + recorder.outcome.seconds))
         self._record(recorder, response, attributes)
 
     def _nanoseconds(self, loop_time: float) -> int:
@@ -135,7 +135,7 @@ class _Spans:
         return {"gen_ai.provider.name": vendor, "gen_ai.request.model": model, "signalbox.provider": name}
 
     def _result(self, recorder: RequestRecorder, response: CompletionResponse | None) -> dict[str, Any]:
-        attributes: dict[str, Any] = {} if recorder.code is None else {"error.type": str(recorder.code)}
+        attributes: dict[str, Any] = {} if recorder.outcome.code is None else {"error.type": str(recorder.outcome.code)}
         if response is None:
             return attributes
         usage = response.usage
@@ -148,10 +148,10 @@ class _Spans:
             "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens,
             "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
             "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
-            "gen_ai.request.stream": True if recorder.first_token is not None else None,
-            "gen_ai.response.time_to_first_chunk": recorder.first_token,
-            "signalbox.cost_usd": recorder.cost,
-            "signalbox.cached": recorder.cached or None,
+            "gen_ai.request.stream": True if recorder.outcome.first_token is not None else None,
+            "gen_ai.response.time_to_first_chunk": recorder.outcome.first_token,
+            "signalbox.cost_usd": recorder.outcome.cost,
+            "signalbox.cached": recorder.outcome.cached or None,
         }
         return attributes | {key: value for key, value in values.items() if value is not None}
 
@@ -159,7 +159,7 @@ class _Spans:
         self, attempt: Attempt, recorder: RequestRecorder, response: CompletionResponse | None, inside: context.Context
     ) -> None:
         served = attempt is recorder.trace.answer  # to the end, or until it was left
-        answers = served and recorder.code is None
+        answers = served and recorder.outcome.code is None
         attributes: dict[str, Any] = {"gen_ai.operation.name": "chat", **self._called(attempt.target)}
         attributes |= {"signalbox.tier": attempt.tier, "signalbox.hedge": attempt.hedge}
         if answers:
@@ -179,7 +179,7 @@ class _Spans:
         )
         if attempt.code is not None:
             span.set_status(Status(StatusCode.ERROR, attempt.message))
-        seconds = recorder.seconds - attempt.at if served else attempt.seconds
+        seconds = recorder.outcome.seconds - attempt.at if served else attempt.seconds
         span.end(self._nanoseconds(recorder.began + attempt.at + seconds))
 
     def _record(
@@ -187,10 +187,10 @@ class _Spans:
     ) -> None:
         kept = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
         labels = {key: attributes[key] for key in (*kept, "error.type", "signalbox.route") if key in attributes}
-        self._duration.record(recorder.seconds, labels)
-        if recorder.first_token is not None:
-            self._first.record(recorder.first_token, labels)
-        if response is not None and not recorder.cached:  # a stored answer uses none
+        self._duration.record(recorder.outcome.seconds, labels)
+        if recorder.outcome.first_token is not None:
+            self._first.record(recorder.outcome.first_token, labels)
+        if response is not None and not recorder.outcome.cached:  # a stored answer uses none
             for kind, tokens in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
                 if tokens is not None:
                     self._tokens.record(tokens, {**labels, "gen_ai.token.type": kind})

@@ -148,22 +148,22 @@ class Call:
             await answer.first()
         answer.when_ended(lambda: self._ended(answer, stream, admitted))
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
-        return Answered(200, answer, {**headers, **self._headers(stream.response, whole=False)})
+        return Answered(200, answer, {**headers, **self._headers(writing.beginning, whole=False)})
 
     def _ended(self, answer: StreamBody, stream: RouterStream, admitted: Admitted) -> None:
         """Note what came of a stream."""
-        record = self.record
-        record.take(stream.response)
+        record, response = self.record, stream.response
+        record.take(response)
         if answer.first_at is not None:
             record.first = answer.first_at - record.began
         if answer.error is not None:
             record.take_error(answer.error)
-            admitted.failed(stream.response)
+            admitted.failed(response)
         elif not answer.finished:
             record.code = CANCELLED
-            admitted.cancelled(stream.response)
+            admitted.cancelled(response)
         else:
-            admitted.answered(stream.response.usage)
+            admitted.answered(response.usage)
         self.ended(record)
 
     def sealing(self, response: CompletionResponse) -> Sealing:

@@ -168,11 +168,15 @@ class Connection(web.RequestHandler):
             self.abort()
 
     def data_received(self, data: bytes) -> None:
+        super().data_received(data)
         if not self._at_work:
             self.has_begun = True
-            if self._timer is None:
+            if self._timer is None and not self._messages:  # a head that is whole begins its request at once
                 self._wait_for_head()
-        super().data_received(data)
+
+    def resume_reading(self, *told: Any, **named: Any) -> None:
+        if self._reading_paused:  # aiohttp asks at each read of a body, and parses nothing once more then
+            super().resume_reading(*told, **named)
 
     def begin(self) -> None:
         """Notice that a request has begun."""

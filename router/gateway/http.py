@@ -15,6 +15,7 @@ from router.gateway.errors import Refused
 from router.gateway.exchange import Answered, Asked
 from router.gateway.gateway import Gateway
 from router.gateway.inflate import read_body, within_limit
+from router.gateway.sending import Answer
 
 
 def server_of(gateway: Gateway, bounds: Bounds | None = None, room: int = sys.maxsize) -> Connections:
@@ -26,7 +27,7 @@ def server_of(gateway: Gateway, bounds: Bounds | None = None, room: int = sys.ma
         room: for how many connections, where the process has less than the file allows.
     """
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest) -> Answer:
         return await _respond(server, request, await gateway.handle(_asked(request, server.bounds)))
 
     def most() -> int:
@@ -82,22 +83,17 @@ async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
         yield data
 
 
-async def _respond(server: Connections, request: web.BaseRequest, answered: Answered) -> web.StreamResponse:
+async def _respond(server: Connections, request: web.BaseRequest, answered: Answered) -> Answer:
     body, headers = answered.body, {**answered.headers, **NAME}
-    response: web.StreamResponse
     if isinstance(body, bytes):
-        response = web.Response(body=body, status=answered.status, headers=headers)
-        if server.is_closing or not request.content.is_eof():  # the rest of its body is in the next request's way
-            response.force_close()
-        return response
+        # The rest of its body is in the next request's way.
+        closes = server.is_closing or not request.content.is_eof()
+        return Answer(request, answered.status, headers, body, closes=closes)
     try:
-        response = web.StreamResponse(status=answered.status, headers=headers)
-        if server.is_closing:
-            response.force_close()
-        await response.prepare(request)
+        answer = Answer(request, answered.status, headers, None, closes=server.is_closing)
         async for data in body:
-            await (response.write_eof(data) if body.ends else response.write(data))
-        await response.write_eof()
+            await (answer.write_eof(data) if body.ends else answer.write(data))
+        await answer.write_eof()
     finally:
         await body.aclose()
-    return response
+    return answer

@@ -70,6 +70,7 @@ class StreamBody:
         self.finished = False
         self.ends = False
         self._whole = False
+        self._gathers = False  # what is ready waits for what the vendor has sent already
         self._task = self._loop.create_task(self._read())
 
     async def first(self) -> bool:
@@ -93,8 +94,7 @@ class StreamBody:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             while True:
-                if self._ready:
-                    await self._more()
+                if self._ready and not self._gathers:
                     data = self._take()
                     self.ends = self._task.done() and self.error is None
                     yield data
@@ -131,7 +131,7 @@ class StreamBody:
 
     async def _wait(self) -> bool:
         """Wait until there is something; False when there is nothing after `every` seconds."""
-        if self._ready or self._task.done():
+        if self._is_ready():
             return True
         waiter = self._waiter = self._loop.create_future()
         timer = self._loop.call_later(self._every, _set, waiter) if self._keepalive else None
@@ -141,15 +141,23 @@ class StreamBody:
             self._waiter = None
             if timer is not None:
                 timer.cancel()
-        return bool(self._ready) or self._task.done()
+        return self._is_ready()
 
-    async def _more(self) -> None:
-        """Let what the vendor has sent already come along: it is read in small parts, a turn of the loop apart."""
-        size, turns = 0, _TURNS
-        while (size < self._size < _TOGETHER or (self._whole and turns)) and not self._task.done():
-            turns -= self._whole
-            size = self._size
-            await asyncio.sleep(0)
+    def _is_ready(self) -> bool:
+        return self._task.done() or (bool(self._ready) and not self._gathers)
+
+    def _gather(self, size: int = 0, turns: int = _TURNS) -> None:
+        """Let what the vendor has sent already come along: it is read in small parts, a turn of the loop apart.
+
+        Args:
+            size: what was ready a turn before.
+            turns: that a stream which is whole still has.
+        """
+        if (size < self._size < _TOGETHER or (self._whole and turns)) and not self._task.done():
+            self._loop.call_soon(self._gather, self._size, turns - self._whole)
+        else:
+            self._gathers = False
+            _set(self._waiter)
 
     def _take(self) -> bytes:
         data = b"".join(self._ready)
@@ -168,17 +176,19 @@ class StreamBody:
                         self._whole = True
                     if not data:
                         continue
-                    if not ready:
-                        self.first_at = self.first_at or self._loop.time()
-                        _set(self._waiter)
                     ready.append(data)
                     self._size += len(data)
+                    if not self._gathers and self._size == len(data):  # the first since some were taken
+                        self.first_at = self.first_at or self._loop.time()
+                        self._gathers = True
+                        self._loop.call_soon(self._gather)
                     if self._size > _ROOM:
                         self._reader = self._loop.create_future()
                         await self._reader
         except Exception as error:
             self.error = error
         finally:
+            self._gathers = False
             _set(self._waiter)
 
 

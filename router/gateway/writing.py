@@ -51,9 +51,18 @@ class StreamWriting:
         self._head = head
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
+        self._beginning: CompletionResponse | None = None
         self._sealing: Sealing | None = None
         self._writer: StreamWriter | None = None
         self._is_own = False  # the vendor's own events go out
+
+    @property
+    def beginning(self) -> CompletionResponse:
+        """The answer as it was when somebody had begun it, which tells who: each look at the stream's makes it anew."""
+        response = self._beginning or self._stream.response
+        if response.target is not None:
+            self._beginning = response
+        return response
 
     def chunk(self, chunk: StreamChunk) -> bytes:
         """The bytes of a chunk; what opens the answer and what ends it are the first one's and the last one's."""
@@ -94,11 +103,11 @@ class StreamWriting:
 
     def _sealed(self) -> Sealing:
         if self._sealing is None:
-            self._sealing = self._sealing_of(self._stream.response)
+            self._sealing = self._sealing_of(self.beginning)
         return self._sealing
 
     def _begin(self) -> StreamWriter:
-        face, response = self._face, self._stream.response
+        face, response = self._face, self.beginning
         sealing = self._sealed()
         model, prompt = face.model_told(self._body, response.model), None
         if face.counts_first:  # vendors tell it last

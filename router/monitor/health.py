@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from router.plan.target import Target
+from router.plan.target import Key, Target
 from router.state.guard import Guard
 from router.state.limits import RateLimits
 from router.state.states import States
@@ -37,11 +37,20 @@ def key_figures(states: States, target: Target, now: float, offset: float) -> tu
         if guard is None:
             figures.append(KeyFigures(f"key {index}"))
             continue
-        drained = Health("drained", by_hand=True, why="by hand")
-        health = drained if guard.draining else _health(guard, guard.held_until, now, offset)
+        health = key_health(states, key, now, offset)
         limits = tuple(limit_uses(guard.limits, now))
         figures.append(KeyFigures(f"key {index}", health, guard.limits.in_flight, limits))
     return tuple(figures)
+
+
+def key_health(states: States, key: Key, now: float, offset: float) -> Health:
+    """Return the health of one key of a provider; the arguments are those of `target_health`."""
+    guard = states.find_key(key.identity)
+    if guard is None:
+        return Health()
+    if guard.draining:
+        return Health("drained", by_hand=True, why="by hand")
+    return _health(guard, guard.held_until, now, offset)
 
 
 def _health(guard: Guard, held_until: float, now: float, offset: float) -> Health:

@@ -30,7 +30,7 @@ from router.views.figures import (
 T = TypeVar("T")
 
 # The worse counts: what one process sees, all of them may see soon.
-_WORSE = ("closed", "disabled", "drained", "half_open", "held", "open")
+WORSE = ("closed", "disabled", "drained", "half_open", "held", "open")
 SILENT = 3  # seconds after which a process that tells nothing counts as not connected
 _COUNTED = tuple(name for name in NUMBERS if name in Counts.__struct_fields__)
 
@@ -59,17 +59,13 @@ def merge(snapshots: Sequence[Snapshot]) -> Snapshot:
         watching=all(snapshot.watching for snapshot in snapshots),
         capture=newest.capture,
         last_reload=max(reloads, key=lambda reload: reload.time, default=None),
-        figures=_figures([snapshot.figures for snapshot in moved]),
+        figures=merge_figures([snapshot.figures for snapshot in moved]),
         providers=_shared(
             _by_name([snapshot.providers for snapshot in moved], lambda provider: provider.name, _provider)
         ),
         routes=_by_name([snapshot.routes for snapshot in moved], lambda route: route.name, _route),
         cache=_cache([snapshot.cache for snapshot in snapshots]),
-        spending=_by_name(
-            [snapshot.spending for snapshot in snapshots],
-            lambda spending: f"{spending.scope} {spending.name}",
-            _shared_spending if newest.path else _spending,
-        ),
+        spending=merge_spending([snapshot.spending for snapshot in snapshots], common=newest.path is not None),
         by_process=tuple(process for snapshot in moved for process in snapshot.by_process),
     )
 
@@ -118,7 +114,8 @@ def _by_name(lists: Iterable[Sequence[T]], name: Callable[[T], str], join: Calla
     return tuple(join(same) if len(same) > 1 else same[0] for same in groups.values())
 
 
-def _figures(group: list[Figures]) -> Figures:
+def merge_figures(group: Sequence[Figures]) -> Figures:
+    """Add up the figures of processes, with sketches."""
     window, totals = _counts([figures.window for figures in group]), _counts([figures.totals for figures in group])
     done = window.succeeded + window.failed
     speeds = [
@@ -166,7 +163,7 @@ def _added(series: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _health(group: list[Health]) -> Health:
-    worst = max(group, key=lambda health: (_WORSE.index(health.state), health.until or 0.0))
+    worst = max(group, key=lambda health: (WORSE.index(health.state), health.until or 0.0))
     same = sum(health.state == worst.state for health in group)
     if same == len(group) or worst.state == "closed":
         return worst
@@ -209,7 +206,7 @@ def _target(group: list[TargetFigures]) -> TargetFigures:
         health=_health([target.health for target in group]),
         pressure=_tightest(target.pressure for target in group),
         limits=_limits([target.limits for target in group]),
-        figures=_figures([target.figures for target in group]),
+        figures=merge_figures([target.figures for target in group]),
     )
 
 
@@ -229,7 +226,7 @@ def _provider(group: list[ProviderFigures]) -> ProviderFigures:
         pressure=_tightest(provider.pressure for provider in group),
         keys=_by_name([provider.keys for provider in group], lambda key: key.name, _key),
         targets=_by_name([provider.targets for provider in group], lambda target: target.name, _target),
-        figures=_figures([provider.figures for provider in group]),
+        figures=merge_figures([provider.figures for provider in group]),
     )
 
 
@@ -241,7 +238,7 @@ def _route(group: list[RouteFigures]) -> RouteFigures:
         parts = [(route.flows[name], answered[id(route)]) for route in group if name in route.flows]
         share = sum((flow.share or 0.0) * weight for flow, weight in parts) / total if total else None
         flows[name] = Flow(name, share, sum(flow.rate for flow, _ in parts), _added([flow.series for flow, _ in parts]))
-    return RouteFigures(group[0].name, _figures([route.figures for route in group]), flows)
+    return RouteFigures(group[0].name, merge_figures([route.figures for route in group]), flows)
 
 
 def _cache(group: list[CacheFigures]) -> CacheFigures:
@@ -273,6 +270,15 @@ def _stored(group: list[CacheFigures], name: str) -> int | None:
             where = place if cache.folder is None else cache.folder
             known[where] = max(value, known.get(where, 0))
     return sum(known.values()) if known else None
+
+
+def merge_spending(lists: Iterable[Sequence[Spending]], *, common: bool) -> tuple[Spending, ...]:
+    """Join the budgets of processes.
+
+    Args:
+        common: whether each knows what all of them spent.
+    """
+    return _by_name(lists, lambda spent: f"{spent.scope} {spent.name}", _shared_spending if common else _spending)
 
 
 def _spending(group: list[Spending]) -> Spending:

@@ -71,7 +71,7 @@ class Report:
         )
         self.rejected: ReloadResult | None = None  # the file as saved, where it is not what runs
         self._running = plan.loaded
-        self._states = states
+        self.states = states
         self._spent = (time.monotonic(), time.process_time())
 
     @property
@@ -135,7 +135,7 @@ class Report:
         telemetry.resync_clock(now)
         yield from self.windows.reading(now)
         yield from self.totals.reading()
-        making = _Making(self, plan, now, self._states, with_sketches)
+        making = _Making(self, plan, now, self.states, with_sketches)
         providers = yield from making.providers()
         routes = yield from making.routes()
         figures = making.figures(ALL, sum(route.in_flight for route in telemetry.routes.values()))

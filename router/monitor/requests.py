@@ -42,7 +42,7 @@ def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
 
 def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
     record = record_of(telemetry, ended)
-    return TraceView(record, ended.trace.revision, ended.seconds, _entries(ended), ended.captured)
+    return TraceView(record, ended.trace.revision, record.seconds, _entries(ended), ended.outcome.captured)
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:
@@ -58,21 +58,22 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
     attempts, answer = ended.trace.attempts, ended.trace.answer
     last = answer or (attempts[-1] if attempts else None)
     target = ended.target.name if ended.target else last.target if last else None
-    usage = ended.usage
+    outcome = ended.outcome
+    usage = outcome.usage
     return RequestRecord(
         id=_id(telemetry, ended),
         time=ended.began + telemetry.offset,
         route=ended.trace.route,
-        seconds=ended.seconds,
+        seconds=outcome.seconds,
         target=target,
         provider=ended.target.provider if ended.target else _provider(telemetry, target),
-        code=ended.code,
-        first_token=ended.first_token,
+        code=outcome.code,
+        first_token=outcome.first_token,
         input_tokens=None if usage is None else usage.input_tokens,
         output_tokens=None if usage is None else usage.output_tokens,
-        cost=ended.cost,
-        streamed=ended.first_token is not None,
-        cached=ended.cached,
+        cost=outcome.cost,
+        streamed=outcome.first_token is not None,
+        cached=outcome.cached,
         attempts=len(attempts),
         tier=last.tier if last else 0,
         hedged=ended.hedged,
@@ -101,8 +102,8 @@ def _entries(ended: RequestRecorder) -> tuple[Entry, ...]:
     """Return the trace's entries; the attempt of a stream lasts to the stream's end and says when its first content
     came.
     """
-    answer = ended.trace.answer
-    if ended.first_token is None or answer is None:
+    answer, outcome = ended.trace.answer, ended.outcome
+    if outcome.first_token is None or answer is None:
         return tuple(ended.trace.entries)
-    whole_answer = replace(answer, seconds=ended.seconds - answer.at, first_token=ended.first_token - answer.at)
+    whole_answer = replace(answer, seconds=outcome.seconds - answer.at, first_token=outcome.first_token - answer.at)
     return tuple(whole_answer if entry is answer else entry for entry in ended.trace.entries)

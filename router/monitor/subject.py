@@ -69,7 +69,7 @@ class Subject(Protocol):
         ...
 
     async def reload(self) -> ReloadResult:
-        """Read the file again, now."""
+        """Read the file again."""
         ...
 
     def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:

@@ -61,6 +61,8 @@ def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
         app=config.app or PurePath(loaded.name).stem,
         secret=None if config.secret is None else config.secret.get_secret_value(),
         share=tuple(sorted(set(config.share))),
+        host=config.host,
+        commands=config.commands,
         away=config.away,
         budgets_away=config.budgets_away,
         lease=config.lease,

@@ -105,7 +105,7 @@ class Plan:
 
     def is_shared(self, budget: Budget) -> bool:
         """Say whether machines spend a budget together."""
-        if self.shared is None or "budgets" not in self.shared.share:
+        if self.shared is None or not self.shared.shares("budgets") or self.shared.is_local:
             return False
         scope, _, name = budget.owner.partition(" ")
         provider = self.file.providers.get(name) if scope == "provider" else None

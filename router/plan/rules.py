@@ -88,6 +88,8 @@ class SharedRules:
     app: str
     secret: str | None = None
     share: tuple[str, ...] = ("limits",)
+    host: str | None = None
+    commands: bool = False
     away: Literal["share", "local", "refuse"] = "share"
     budgets_away: Literal["share", "refuse"] = "share"
     lease: float = 2.0

@@ -6,6 +6,7 @@ from typing import Any
 
 from router.shared.budget_table import BudgetTable
 from router.shared.exchange import Message, Reply
+from router.shared.fleet_table import FleetTable
 from router.shared.limit_table import LimitTable
 from router.shared.news_table import NewsTable
 from router.shared.outage_table import OutageTable
@@ -23,13 +24,14 @@ class Allocator:
         self._epoch = ""
         self._living: dict[str, float] = {}
         self._replies: dict[str, tuple[int, Reply, float]] = {}
-        news = NewsTable()
+        news, fleet = NewsTable(), FleetTable(lambda: self._living)
         self._tables: dict[str, Table[Any]] = {
             "budget": BudgetTable(),
             "limit": LimitTable(),
             "news": news,
             "outage": OutageTable(news),
             "place": PlaceTable(),
+            **dict.fromkeys(("brief", "snapshot", "watch", "read"), fleet),
         }
 
     def exchange(self, message: Message, now: float) -> Reply:
@@ -54,7 +56,8 @@ class Allocator:
         tick = round(max(0.1, min(1.0, processes / 10_000)), 4)
         reply = Reply(self._epoch, round(now, 6), processes, tick, answers)
         self._replies.pop(message.label, None)
-        self._replies[message.label] = message.number, reply, now
-        while self._replies[label := next(iter(self._replies))][2] <= now - _REMEMBERED:
+        if not message.leaving:  # which nobody repeats
+            self._replies[message.label] = message.number, reply, now
+        while self._replies and self._replies[label := next(iter(self._replies))][2] <= now - _REMEMBERED:
             del self._replies[label]
         return reply

@@ -21,6 +21,7 @@ PATIENCE = 0.3  # seconds that a request waits for dollars
 _SOON = 0.25  # seconds after a call until its cost is told
 _EVERY = 10.0  # seconds after which a budget is told of again, though there is nothing new
 _LOOK = 2.0  # the same, while somebody looks on
+_AT_ONCE = 100  # budgets that are looked at in one exchange though nobody spends them
 _LOOKED = 5.0  # seconds after a look that somebody looks on
 
 
@@ -40,6 +41,9 @@ class SharedBudgets:
         self._offset = 0.0  # seconds that the server's clock is ahead
         self._plan: Plan | None = None
         self._purses: dict[tuple[str, float, float], SharedPurse] = {}
+        self._busy: dict[SharedPurse, None] = {}  # those that somebody spends, or that are not settled
+        self._is_more = False  # whether others have to be told of as well
+        self._turn = 0  # of the accounts: whose it is to be looked at
         self._process = secrets.token_hex(16)
         self._replied = asyncio.Event()
         self._is_asked = False
@@ -79,6 +83,7 @@ class SharedBudgets:
     async def grant(self, accounts: list[BudgetAccount]) -> None:
         """Wait until none of these is short, or nothing more is to be had for them, for one reply or some."""
         purses = [self._purse(account, account.began, account.period) for account in accounts]
+        self._busy |= dict.fromkeys(purses)
         loop, replies = asyncio.get_running_loop(), self.link.replies
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
@@ -121,25 +126,23 @@ class SharedBudgets:
         self._is_asked = False
         self._hear(now)
         every = _LOOK if time.monotonic() - self._looked_at < _LOOKED else _EVERY
-        for account in self._spending.accounts.values():
-            if account.keeper is self:
-                account.turn(self.wall())
-                for began, period in account.unwritten:
-                    self._purse(account, began, period)
-        for key, purse in list(self._purses.items()):
-            account = purse.account
-            is_used = account.period is purse.period and self._spending.accounts.get(key[0]) is account
-            if account.keeper is not self or (purse.is_settled and not is_used):
-                del self._purses[key]
+        busy, self._busy = self._busy, {}
+        self._is_more = False
+        for purse in busy | dict.fromkeys(self._next(all_of_them=leaving)):
+            if purse.account.keeper is not self:
                 continue
             self._count(purse.period)
             if (told := purse.tell(now, every, leaving=leaving)) is not None:
+                self._is_more |= purse not in busy and len(self._spending.accounts) > _AT_ONCE
                 yield told
+            if purse.is_busy:
+                self._busy[purse] = None
 
     def void(self, now: float) -> None:
         """Tell all totals again: the server has lost its data."""
         for purse in self._purses.values():
             purse.void()
+        self._turn = 0
         self.link.ask(now)
 
     def look_again(self) -> None:
@@ -147,6 +150,21 @@ class SharedBudgets:
         self._replied.set()
 
     # --- within
+
+    def _next(self, *, all_of_them: bool) -> Iterator[SharedPurse]:
+        """Yield the purses of some accounts, in turn: a gateway may have thousands of clients, most of them idle."""
+        accounts = list(self._spending.accounts.values())
+        if not all_of_them and len(accounts) > _AT_ONCE:
+            begin = self._turn if self._turn < len(accounts) else 0
+            self._turn = begin + _AT_ONCE
+            accounts = accounts[begin : self._turn]
+        if len(self._purses) > 2 * len(self._spending.accounts) + _AT_ONCE:  # of periods that have ended
+            self._purses = {key: purse for key, purse in self._purses.items() if purse.is_current or purse.is_busy}
+        for account in accounts:
+            if account.keeper is self:
+                account.turn(self.wall())
+                for began, period in account.unwritten:
+                    yield self._purse(account, began, period)
 
     def _purse(self, account: BudgetAccount, began: float, period: Period) -> SharedPurse:
         key = account.budget.owner, account.budget.per, began
@@ -167,6 +185,8 @@ class SharedBudgets:
         """Take note of a reply: those who waited for it go on."""
         self._hear(now)
         self._replied.set()
+        if self._is_more:
+            self.link.ask(now)
 
     def _hear(self, now: float) -> None:
         if self.link.ahead is not None:

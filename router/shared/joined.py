@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
 
 from router.cleanup import end_with
 from router.engine.engine import Engine
@@ -16,11 +17,14 @@ from router.shared.budgets import SharedBudgets
 from router.shared.facts import SharedFacts
 from router.shared.holds import SharedHolds
 from router.shared.limits import SharedLimits
-from router.shared.link import Exchange, Link
+from router.shared.link import Exchange, Link, Party
 from router.shared.names import Names
 from router.shared.news import News
 from router.telemetry.events import shared_state_changed
 from router.telemetry.recorder import Telemetry
+
+# What else is shared over a link, made by those who have it; some of it hears news.
+Parties: TypeAlias = Callable[[Link, News], Iterable[Party]]
 
 
 class Joined:
@@ -29,15 +33,20 @@ class Joined:
     Args:
         exchange: carries messages.
         machine: the name of the one that this runs on.
+        parties: makes what else is shared.
     """
 
-    def __init__(self, engine: Engine, rules: SharedRules, exchange: Exchange, machine: str) -> None:
+    def __init__(self, engine: Engine, rules: SharedRules, exchange: Exchange, machine: str, parties: Parties) -> None:
         self._engine = engine
         # Of its own, so that a seed reproduces requests whatever a server does; a simulated one is a part of the run.
         rng = engine.rng if engine.telemetry.virtual else random.Random()
         self.link = link = Link(exchange, rules, self._report, rng)
         self._limits = SharedLimits(link) if rules.shares("limits") else None
-        self._budgets = SharedBudgets(link, engine.spending, engine.wall_clock) if rules.shares("budgets") else None
+        self._budgets = (
+            SharedBudgets(link, engine.spending, engine.wall_clock)
+            if rules.shares("budgets") and not rules.is_local
+            else None
+        )
         self._news = News(link, _Calls(engine.telemetry).are_made)
         self._names = Names(link.name)
         states = engine.states
@@ -45,8 +54,9 @@ class Joined:
         self._breakers = (
             SharedBreakers(link, self._names, self._news, states, machine) if rules.shares("breakers") else None
         )
-        told = self._news if rules.shares("holds", "breakers") else None
+        told = self._news if rules.shares("holds", "breakers") or rules.commands else None
         link.parties += filter(None, (self._limits, self._budgets, told, self._breakers))
+        link.parties += parties(link, self._news)
         self._task = asyncio.get_running_loop().create_task(link.run())
 
     def end_with(self, owner: object) -> None:
@@ -56,7 +66,8 @@ class Joined:
     def goes_on(self, rules: SharedRules) -> bool:
         """Say whether the connection and all that is shared over it go on under other rules."""
         now = self.link.rules
-        return now.connection == rules.connection and now.exchanged == rules.exchanged
+        alike = now.connection == rules.connection and now.exchanged == rules.exchanged
+        return alike and now.host == rules.host and now.commands == rules.commands
 
     def adopt(self, plan: Plan, rules: SharedRules) -> None:
         """Take over what a plan says."""

@@ -127,6 +127,11 @@ class Link:
     # --- for the parties
 
     @property
+    def label(self) -> str:
+        """What this process is called at the server, random."""
+        return self._label
+
+    @property
     def policy(self) -> Away:
         """What holds while the server does not answer."""
         return self.rules.away

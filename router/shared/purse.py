@@ -110,9 +110,15 @@ class SharedPurse:
         self._is_heard = self._has_lent = False
 
     @property
-    def is_settled(self) -> bool:
-        """Whether the server knows all that this process and its machine have spent."""
-        return not self.period.pending and not self._is_news
+    def is_current(self) -> bool:
+        """Whether its period is the one that is running."""
+        return self.period is self.account.period
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody spends it, or the server doesn't know yet what was spent."""
+        is_spent = self.is_current and (self._leased > 0 or self.account.waiting > 0 or self.account.reserved > 0)
+        return is_spent or self.period.pending > 0 or self._is_news
 
     @property
     def _is_news(self) -> bool:
@@ -126,7 +132,7 @@ class SharedPurse:
             leaving: all is given back.
         """
         account, period = self.account, self.period
-        is_current = period is account.period
+        is_current = self.is_current
         used = period.pending + (account.reserved if is_current else 0.0)
         wanted = self._wanted(now) if is_current and not leaving else 0.0
         kept = max(0.0, min(period.grant - used, wanted))

@@ -31,7 +31,7 @@ from redis.exceptions import (
 from router.config.shared_url import SharedAddress, read_shared_url
 from router.shared.exchange import Message, Reply, read_reply
 
-_PARTS = ("budget", "limit", "news", "outage", "place", "exchange")
+_PARTS = ("budget", "limit", "news", "outage", "place", "fleet", "exchange")
 SCRIPT = "local answers = {}\n" + "".join(
     files("router.shared").joinpath("lua", f"{part}.lua").read_text() for part in _PARTS
 )

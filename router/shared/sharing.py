@@ -14,7 +14,7 @@ from router.plan.plan import Plan
 from router.plan.rules import SharedRules
 from router.shared import answering
 from router.shared.exchange import Message
-from router.shared.joined import Joined, have_in_common
+from router.shared.joined import Joined, Parties, have_in_common
 from router.shared.link import Exchange, reason
 from router.shared.shards import Sharded
 
@@ -25,10 +25,18 @@ class Sharing:
     Args:
         exchange: carries messages; None connects to the server of the file.
         machine: the name of the one that this runs on; None asks the system.
+        parties: makes what else is shared.
     """
 
-    def __init__(self, engine: Engine, exchange: Exchange | None = None, machine: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        exchange: Exchange | None = None,
+        machine: str | None = None,
+        parties: Parties = lambda link, news: (),
+    ) -> None:
         self._engine = engine
+        self._parties = parties
         self._exchange = exchange
         self._machine = platform.node() if machine is None else machine
         self._joined: Joined | None = None
@@ -60,7 +68,8 @@ class Sharing:
         if rules is None:
             have_in_common(self._engine, plan)
             return
-        joined = self._joined = Joined(self._engine, rules, self._exchange or connect(rules), self._machine)
+        exchange = self._exchange or connect(rules)
+        joined = self._joined = Joined(self._engine, rules, exchange, self._machine, self._parties)
         joined.end_with(self)
         joined.adopt(plan, rules)
         joined.take_part(plan)

@@ -99,7 +99,7 @@ class BudgetAccount:
         self.keeper: Keeper | None = None
         self._periods: dict[float, Period] = {}
         self.reserved = 0.0
-        self.expected = 0.0  # what the last call was expected to cost
+        self.expected = 0.0  # what the last call was expected to cost that was not for nothing
         self.begun = 0.0  # what all calls were expected to cost
         self.waiting = 0  # requests that wait for a grant
         self._lent_at = -inf
@@ -170,8 +170,8 @@ class BudgetAccount:
         return self._lacks(period) or time.monotonic() > period.grant_ends
 
     def _lacks(self, period: Period) -> bool:
-        used = period.pending + self.reserved
-        return used >= period.grant or (not period.is_whole and used + self.expected > period.grant + _ROUNDING)
+        used = period.pending + self.reserved + _ROUNDING
+        return used >= period.grant or (not period.is_whole and used + self.expected > period.grant + 2 * _ROUNDING)
 
     def lend(self) -> None:
         """Go on without a grant for a while, where the ledger does not answer: with a small share of what is left."""

@@ -62,7 +62,8 @@ class Charge:
         for account in accounts:
             account.reserved += self._expected
             account.begun += self._expected
-            account.expected = self._expected
+            if self._expected:
+                account.expected = self._expected
 
     def settle(self, usage: Usage, *, estimated: bool) -> None:
         """Replace what was reserved by what the call has cost, now that it has ended.

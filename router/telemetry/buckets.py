@@ -114,8 +114,9 @@ def quantiles_of(buckets: Sketch, *, with_sketch: bool = False) -> Quantiles:
 class Bucket(Totals):
     """What one counter counted until `ends` (loop time), or until someone read it.
 
-    Durations are kept as they come, since that is quick; when it is closed they are counted as answers and sorted into
-    the sketches: `plain` of whole answers; of streams the `firsts` to the first token and the `wholes`.
+    Durations are kept as they come, in lists, which take them four times as quickly as arrays; when it is closed they
+    are counted as answers and sorted into the sketches: `plain` of whole answers; of streams the `firsts` to the first
+    token and the `wholes`.
     """
 
     __slots__ = ("closed", "counter", "ends", "firsts", "plain", "second", "wholes")
@@ -126,9 +127,9 @@ class Bucket(Totals):
         self.closed = False
         self.second = second  # since 1970
         self.ends = ends
-        self.plain = array("d")
-        self.firsts = array("d")
-        self.wholes = array("d")
+        self.plain: list[float] = []
+        self.firsts: list[float] = []
+        self.wholes: list[float] = []
 
     def add_answer(self, seconds: float, first: float | None, usage: Usage, cost: float | None) -> None:
         """Count an answer.
@@ -141,20 +142,21 @@ class Bucket(Totals):
         if first is None:
             self.plain.append(seconds)
         else:
-            self.firsts.append(first)
-            self.wholes.append(seconds)
-            if usage.output_tokens and seconds > first:
-                self.stream_tokens += usage.output_tokens
-                self.stream_seconds += seconds - first
-        prompt, answer = usage.input_tokens, usage.output_tokens
-        if prompt is not None:
-            self.input_tokens += prompt
-        if answer is not None:
-            self.output_tokens += answer
+            self.add_stream(seconds, first, usage)
+        self.input_tokens += usage.input_tokens or 0
+        self.output_tokens += usage.output_tokens or 0
         if cost is None:
             self.unpriced += 1
         else:
             self.cost += cost
+
+    def add_stream(self, seconds: float, first: float, usage: Usage) -> None:
+        """Count the durations of a stream, and how fast it flowed."""
+        self.firsts.append(first)
+        self.wholes.append(seconds)
+        if usage.output_tokens and seconds > first:
+            self.stream_tokens += usage.output_tokens
+            self.stream_seconds += seconds - first
 
     def close(self) -> None:
         """Sort the durations into the sketches; the bucket is not written any more."""
@@ -165,14 +167,14 @@ class Bucket(Totals):
         if self.counter.kind == "answers":
             self.attempts = self.succeeded
         if self.plain:
-            sketch.count(self.latency, self.plain)
+            sketch.count(self.latency, array("d", self.plain))
         if self.firsts:
             self.first_token = dict(self.latency)  # a plain answer's first token is the answer
-            sketch.count(self.first_token, self.firsts)
-            sketch.count(self.latency, self.wholes)
+            sketch.count(self.first_token, array("d", self.firsts))
+            sketch.count(self.latency, array("d", self.wholes))
         else:
             self.first_token = self.latency
-        self.plain = self.firsts = self.wholes = array("d")
+        self.plain, self.firsts, self.wholes = [], [], []
 
 
 class CallCounter:

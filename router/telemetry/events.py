@@ -180,10 +180,40 @@ def shared_answers_changed(what: str, why: str, seconds: float, time: float) -> 
     return Event(time, "shared", sentence, "good" if what == "back" else "warning", fields=fields)
 
 
-def process_changed(pid: int, *, gone: bool, time: float) -> Event:
-    """Make the event of a process of an app that has come, or is gone."""
-    sentence = f"process {pid} is gone" if gone else f"process {pid} has come"
+def process_changed(pid: int, *, gone: bool, time: float, host: str = "") -> Event:
+    """Make the event of a process of an app that has come, or is gone; `host` where there are several machines."""
+    name = f"process {pid} on {host}" if host else f"process {pid}"
+    sentence = f"{name} is gone" if gone else f"{name} has come"
     return Event(time, "process", sentence, "warning" if gone else "info", pid=pid, fields={"gone": gone})
+
+
+def processes_changed(count: int, *, gone: bool, time: float) -> Event:
+    """Make the event of many processes of a fleet at once."""
+    sentence = f"{count:,} processes {'are gone' if gone else 'have come'}"
+    return Event(time, "process", sentence, "warning" if gone else "info", fields={"gone": gone, "count": count})
+
+
+def fleet_lamp(name: str, state: str, count: int, processes: int, time: float) -> Event:
+    """Make the event of the worst lamp of some processes of a fleet, which nobody had before."""
+    sentence = f"{name} is {state.replace('_', '-')} in {count:,} of {processes:,} processes"
+    fields = {"state": state, "count": count}
+    return Event(time, "breaker", sentence, "error" if state == "open" else "warning", target=name, fields=fields)
+
+
+def fleet_unseen(what: Literal["away", "back"], why: str, time: float) -> Event:
+    """Make the event of the server by which a fleet is watched: it does not answer, or does again."""
+    if what == "back":
+        sentence, level = "the fleet is seen again", "good"
+    else:
+        sentence, level = f"the fleet is not seen: {why}", "warning"
+    return Event(time, "shared", sentence, level, fields={"state": what, "why": why})  # type: ignore[arg-type]
+
+
+def fleet_command(message: str, *, ok: bool | None, time: float) -> Event:
+    """Make the event of a command of the fleet that was done (`ok`), could not be done, or was refused (None)."""
+    sentence = f"a command to the fleet was refused: {message}" if ok is None else f"told by the fleet: {message}"
+    state = "refused" if ok is None else "done" if ok else "failed"
+    return Event(time, "shared", sentence, "info" if ok else "warning", fields={"state": state, "why": message})
 
 
 def _usd(value: float) -> str:

@@ -68,10 +68,11 @@ Plain: TypeAlias = tuple[int, str, str | None, "Route", Target, float, float, fl
 class Route:
     """What is known of a route's requests: how many are under way, and its counters."""
 
-    __slots__ = ("answers", "attempts", "in_flight", "name", "requests")
+    __slots__ = ("answers", "attempts", "in_flight", "name", "requests", "telemetry")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, telemetry: Telemetry) -> None:
         self.name = name
+        self.telemetry = telemetry
         self.in_flight = 0
         self.answers: dict[str, CallCounter] = {}  # by the target's identity
         self.attempts: dict[str, CallCounter] = {}
@@ -123,6 +124,7 @@ class Telemetry:
         self._names: dict[str, str] | None = None  # of targets by identity, where somebody needs them
         settings = plan.file.telemetry
         self.capture = "off" if settings is None or settings.capture is None else settings.capture
+        self._captures = self.capture != "off"
 
     def bind_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Follow the clock of the loop that the router runs on now."""
@@ -138,12 +140,13 @@ class Telemetry:
 
     def recorder(self, trace: Trace, request: CompletionRequest, now: float) -> RequestRecorder:
         """Make the recorder of a request that begins. Nothing of the request is kept, unless the file says so."""
-        route = self.routes.get(trace.route)
-        if route is None:
+        try:
+            route = self.routes[trace.route]
+        except KeyError:
             name = trace.route if len(self.routes) < _NAMES else "other"  # `provider/model-id` can be anything
-            route = self.routes.setdefault(name, Route(name))
+            route = self.routes.setdefault(name, Route(name, self))
         route.in_flight += 1
-        recorder = RequestRecorder(self, route, trace, None if self.capture == "off" else request, now)
+        recorder = RequestRecorder(route, trace, request if self._captures else None, now)
         if self.listeners:
             for listener in self.listeners:
                 with harmless:
@@ -269,6 +272,18 @@ class Telemetry:
         return seconds + [(second, list(buckets)) for second, buckets in self.recent]
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """How a request ended; the fields are those of `RequestRecord`."""
+
+    seconds: float = 0.0
+    usage: Usage | None = None
+    cost: float | None = None
+    first_token: float | None = None
+    code: str | None = None
+    cached: bool = False
+    captured: Captured | None = None
+
+
 class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     """Records one request: each attempt that comes to nothing, and once how the request ended. The request is
     remembered.
@@ -277,11 +292,9 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         _request: kept for `captured`; None where the file says nothing of capture.
         began: on the loop's clock.
 
-    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0. `code`
-    is None for a success, `first_token` for a plain call. `cost` is in USD, `seconds` count from the begin.
+    `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0.
     """
 
-    _telemetry: Telemetry
     _route: Route
     trace: Trace
     _request: CompletionRequest | None
@@ -289,13 +302,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     number: int = 0
     target: Target | None = None
     hedged: bool = False
-    captured: Captured | None = None
-    seconds: float = 0.0
-    usage: Usage | None = None
-    cost: float | None = None
-    first_token: float | None = None
-    code: str | None = None
-    cached: bool = False
+    outcome: Outcome = Outcome()  # in one: each field costs each request something
     _tried: tuple[str, ...] = ()
 
     def answered(
@@ -321,39 +328,51 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if len(trace.entries) > 1 or self._request is not None or response.left_out:
             self._answered_after_retry(target, started, now, first, response, cost)
             return
-        route, telemetry, usage = self._route, self._telemetry, response.usage
-        counter = route.answers.get(target.identity) or route.counter(route.answers, "answers", target)
-        bucket = counter.bucket
+        route, usage = self._route, response.usage
+        try:
+            bucket = route.answers[target.identity].bucket
+        except KeyError:
+            bucket = route.counter(route.answers, "answers", target).bucket
+        telemetry = route.telemetry
         if now >= bucket.ends:
-            bucket = telemetry.next_bucket(counter, now)
-        bucket.add_answer(now - started, first, usage, cost)
+            bucket = telemetry.next_bucket(bucket.counter, now)
+        if first is None:
+            bucket.plain.append(now - started)  # as `Bucket.add_answer` does, without its call
+        else:
+            bucket.add_stream(now - started, first, usage)
+        bucket.input_tokens += usage.input_tokens or 0
+        bucket.output_tokens += usage.output_tokens or 0
+        if cost is None:
+            bucket.unpriced += 1
+        else:
+            bucket.cost += cost
         route.in_flight -= 1
-        self.number = telemetry.ended = telemetry.ended + 1
+        self.number = number = telemetry.ended = telemetry.ended + 1
         telemetry.requests.append(
-            (self.number, trace.revision, trace.caller, route, target, self.began, started, now, first, usage, cost)
+            (number, trace.revision, trace.caller, route, target, self.began, started, now, first, usage, cost)
         )
         if telemetry.listeners:
-            self._fill(target, now, usage, cost, response.cached)
-            self.first_token = None if first is None else first + started - self.began
+            self.target = target
+            self.outcome = Outcome(
+                now - self.began, usage, cost, self._since_begin(first, started), None, response.cached
+            )
             self._notify_ended(response)
 
-    def _fill(self, target: Target | None, now: float, usage: Usage | None, cost: float | None, cached: bool) -> None:
-        self.target, self.usage, self.cost, self.cached = target, usage, cost, cached
-        self.seconds = now - self.began
-        self.code = self.first_token = None
+    def _since_begin(self, first: float | None, started: float) -> float | None:
+        return None if first is None else first + started - self.began
 
     def _end(self, response: CompletionResponse | None) -> None:
-        telemetry = self._telemetry
+        telemetry = self._route.telemetry
         self._route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         if self._request is not None:
-            self.captured = captured(telemetry.capture, self._request, response)
+            self.outcome = replace(self.outcome, captured=captured(telemetry.capture, self._request, response))
             self._request = None
         telemetry.requests.append(self)
         self._notify_ended(response)
 
     def _notify_ended(self, response: CompletionResponse | None) -> None:
-        for listener in self._telemetry.listeners:
+        for listener in self._route.telemetry.listeners:
             with harmless:
                 listener.ended(self, response)
 
@@ -367,10 +386,9 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         trace.caller = caller
         trace.seconds = now - began
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
-        recorder = cls(telemetry, Route(route.name), trace, None, began)
-        recorder.number = number
-        recorder._fill(target, now, usage, cost, False)
-        recorder.first_token = None if first is None else first + started - began
+        recorder = cls(Route(route.name, telemetry), trace, None, began)
+        recorder.number, recorder.target = number, target
+        recorder.outcome = Outcome(now - began, usage, cost, recorder._since_begin(first, started))
         return recorder
 
     def answered_from_cache(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
@@ -381,19 +399,20 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         """
         if self.number:
             return
-        bucket = self._telemetry.bucket(self._route.requests, now)
+        bucket = self._route.telemetry.bucket(self._route.requests, now)
         bucket.cache_hits += 1
         if after_failure:
             bucket.failed -= 1
         bucket.plain.append(now - self.began)
-        self._fill(None, now, response.usage, response.cost, True)
+        self.target = None
+        self.outcome = Outcome(now - self.began, response.usage, response.cost, cached=True)
         self._end(response)
 
     def failed(self, error: BaseException, now: float) -> None:
         """Record that the request ended without an answer: by an error, or because its caller went away."""
         if self.number:
             return
-        bucket = self._telemetry.bucket(self._route.requests, now)
+        bucket = self._route.telemetry.bucket(self._route.requests, now)
         attempts = self.trace.attempts
         code = _code(error)
         if code == ErrorCode.CANCELLED:
@@ -404,8 +423,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
                 bucket.errors[code] = bucket.errors.get(code, 0) + 1
         if self.target is not None:
             self._abandoned(self.target, now)
-        self._fill(self.target, now, None, self.trace.wasted or None, False)
-        self.code = code
+        self.outcome = Outcome(now - self.began, cost=self.trace.wasted or None, code=code)
         self._end(None)
 
     def attempt_failed(self, target: Target, error: ProviderError, now: float, cost: float | None = None) -> None:
@@ -418,13 +436,13 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
             if bucket.counter.kind == "attempts":
                 bucket.failed += 1
         self.target = None
-        self._telemetry.note_failure(target, error.code)
+        self._route.telemetry.note_failure(target, error.code)
 
     def held(self, target: Target, seconds: float, code: str, now: float, *, of_key: bool) -> None:
         """Record that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits
         are no event.
         """
-        self._telemetry.note_held(target, seconds, code, now, of_key=of_key)
+        self._route.telemetry.note_held(target, seconds, code, now, of_key=of_key)
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = 0.0) -> None:
         """Record that one attempt was given up: its caller went away, or another one was faster and this cost USD
@@ -450,8 +468,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     ) -> None:
         """Record an answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
-        self._fill(target, now, response.usage, response.cost, response.cached)
-        self.first_token = None if first is None else first + before
+        self.target, first_token = target, self._since_begin(first, started)
+        self.outcome = Outcome(now - self.began, response.usage, response.cost, first_token, None, response.cached)
         answer = self.trace.answer
         fallback = answer is not None and answer.tier > 0
         for bucket in self._attempt(target, now):
@@ -463,7 +481,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
 
     def _attempt(self, target: Target, now: float) -> tuple[Bucket, Bucket]:
         """Count one more attempt; returns the buckets of the target's and the route's part in it."""
-        route, telemetry = self._route, self._telemetry
+        route, telemetry = self._route, self._route.telemetry
         counter = route.attempts.get(target.identity) or route.counter(route.attempts, "attempts", target)
         buckets = telemetry.bucket(counter, now), telemetry.bucket(route.requests, now)
         again = target.identity in self._tried

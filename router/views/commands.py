@@ -10,7 +10,7 @@ from router.views.requests import TraceView
 
 
 class Reload(Struct, frozen=True, tag=True):
-    """Read the file again, now."""
+    """Read the file again."""
 
 
 class SetBreaker(Struct, frozen=True, tag=True):

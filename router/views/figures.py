@@ -238,6 +238,38 @@ class Process(Struct, frozen=True):
     totals: Counts = Counts()
     memory: int | None = None
     cpu: float | None = None
+    host: str = ""  # its machine, where there are several
+
+
+class Fleet(Struct, frozen=True):
+    """All processes of an app, on any machine, where a snapshot is of them (`signalbox dash --shared`).
+
+    Args:
+        processes: that live.
+        sampled: those whose snapshots were added up: of them are quantiles, providers and routes; the other figures
+            are of all.
+        silent: those that tell nothing that can be read.
+        hosts: how many machines they run on.
+        revisions: how many run each revision, and `versions` each version of this package.
+        states: how many have each worst lamp.
+        away: why the server that they tell it to does not answer; "" while it does.
+    """
+
+    processes: int = 0
+    sampled: int = 0
+    silent: int = 0
+    hosts: int = 0
+    revisions: Mapping[str, int] = {}
+    versions: Mapping[str, int] = {}
+    states: Mapping[str, int] = {}
+    away: str = ""
+
+    @property
+    def counted(self) -> str:
+        """How many processes are looked at, and where: "50 of 9,812 processes on 31 machines"."""
+        some = f"{self.sampled:,} of " if self.sampled < self.processes else ""
+        processes = f"{self.processes:,} process{'' if self.processes == 1 else 'es'}"
+        return f"{some}{processes} on {self.hosts:,} machine{'' if self.hosts == 1 else 's'}"
 
 
 class Snapshot(Struct, frozen=True):
@@ -254,6 +286,7 @@ class Snapshot(Struct, frozen=True):
         connected: False when no process answers any more; then the rest is what was last known.
         figures: of all requests.
         by_process: one entry a process.
+        fleet: of processes on any machine; None where a snapshot is of those of this one.
     """
 
     time: float
@@ -272,6 +305,7 @@ class Snapshot(Struct, frozen=True):
     cache: CacheFigures = CacheFigures()
     spending: tuple[Spending, ...] = ()
     by_process: tuple[Process, ...] = ()
+    fleet: Fleet | None = None
 
     @property
     def targets(self) -> tuple[TargetFigures, ...]:

@@ -311,7 +311,7 @@ async def test_closing_the_router_ends_calls_under_way(
 ) -> None:
     """They fail at once and say so, in place of waiting for a timeout or asking somebody else."""
     simulator.vendor("openai").set(fast="hang_after" in fault, **fault)
-    router = Router.from_text(routes(simulator, first_token="1h").replace("idle: 1s", "idle: 1h"), env={})
+    router = Router.from_text(routes(simulator, first_token="1h").replace("idle: 60s", "idle: 1h"), env={})
 
     async def ask() -> None:
         if not streamed:

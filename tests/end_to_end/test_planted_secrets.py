@@ -54,7 +54,7 @@ async def everything_watched(path: Path, ids: list[str]) -> str:
     for number, ask in enumerate(asks, 1):
         writer.write(json.dumps({**ask, "id": number}).encode() + b"\n")
     told, answered = "", set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while answered < set(range(1, len(asks) + 1)):
             line = (await reader.readline()).decode()
             told += line

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.edits import save
 from tests.support.terminal import PATIENCE, Terminal
 
 SIGNALBOX = (sys.executable, "-m", "router.cli")
@@ -49,9 +50,9 @@ def test_the_demo_from_its_first_picture_to_the_restored_screen() -> None:
         shown.send("b")
         shown.until(lambda text: "openai is broken: it answers 500" in text, "what was done")
         shown.until(lambda text: re.search(r"[○◐] luna", text), "the lamp of the broken target")
-        shown.until(lambda text: "luna opened: 5 failures in a row (server_error)" in text, "the event")
+        shown.until(lambda text: re.search(r"luna opened: .+ \(server_error\)", text), "the event")
         path = Path(_found(r"(/\S+/demo/routes\.yaml)", shown.text))
-        path.write_text(path.read_text().replace("weight: 70", "weight: 50"))
+        save(path, path.read_text().replace("weight: 70", "weight: 50"))
         shown.until(lambda text: "luna 70→50" in text, "the new revision as an event")
         shown.send("m")
         shown.send("4")

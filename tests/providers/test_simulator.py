@@ -638,7 +638,7 @@ async def test_runs_as_a_program() -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         lines = [(await process.stdout.readline()).decode().split() for _ in range(4)]
         process.send_signal(signal.SIGINT)
         _, complaints = await process.communicate()

@@ -38,13 +38,6 @@ async def fails(http: HttpClient) -> ProviderError:
     return caught.value
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
@@ -56,9 +49,8 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 # --- faults
 
 
-async def test_a_refused_connection() -> None:
+async def test_a_refused_connection(port: int) -> None:
     """connection_failed in phase connect, with the address."""
-    port = free_port()
     error = await fails(client(f"http://127.0.0.1:{port}"))
     assert (error.code, error.phase) == (ErrorCode.CONNECTION_FAILED, "connect")
     assert f"127.0.0.1:{port}" in error.message

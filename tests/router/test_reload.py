@@ -19,6 +19,7 @@ from router.config import ConfigError, load_text
 from router.plan.compile import compile_plan
 from router.plan.differences import differences
 from router.plan.plan import Plan
+from tests.support.edits import save
 from tests.support.idle import assert_idle
 from tests.support.saving import measure
 from tests.support.waiting import until
@@ -57,12 +58,6 @@ def in_place(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def by_rename(path: Path, text: str) -> None:
-    other = path.with_name(f".{path.name}.swp")
-    other.write_text(text)
-    other.replace(path)
-
-
 def in_pieces(path: Path, text: str) -> None:
     with path.open("w") as file:
         for start in range(0, len(text), 40):
@@ -84,7 +79,7 @@ def by_link(path: Path, text: str) -> None:
         path.symlink_to(f"..data/{path.name}")
 
 
-@pytest.mark.parametrize("save", [in_place, by_rename, in_pieces, by_link])
+@pytest.mark.parametrize("save", [in_place, save, in_pieces, by_link])
 async def test_every_kind_of_save_is_followed(
     simulator: Simulator, tmp_path: Path, save: Callable[[Path, str], None]
 ) -> None:
@@ -224,10 +219,10 @@ async def test_saving_again_and_again_under_load(simulator: Simulator, tmp_path:
             for number in range(120):
                 wrong = number % 3 == 1
                 text = "routes: [" if wrong else file_of(simulator, f"luna: {number + 1}, haiku: 1")
-                (by_rename if number % 2 else in_place)(path, text)
+                (save if number % 2 else in_place)(path, text)
                 goal = answered + 2
                 await until(lambda goal=goal: answered >= goal)
-            by_rename(path, file_of(simulator, "luna: 1, haiku: 999"))
+            save(path, file_of(simulator, "luna: 1, haiku: 999"))
             await until(lambda: any(target.weight == 999 for target in router.chain("chat").targets))
             stop = True
         assert answered >= 240

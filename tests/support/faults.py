@@ -412,7 +412,9 @@ _FILE = """
 providers:
   healthy: {{kind: openai, base_url: "{healthy}", api_key: sk-0123456789abcdef}}
 {providers}
-defaults: {{retry: {{same_target: 0, backoff: 1ms, max_backoff: 1ms, max_wait: 1ms}}}}
+defaults:
+  retry: {{same_target: 0, backoff: 1ms, max_backoff: 1ms, max_wait: 1ms}}
+  timeout: {{connect: 60s}}
 routes:
 {routes}
 """

@@ -31,7 +31,12 @@ class Server:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.exchanges = 0
+        self.sizes: list[int] = []  # how much was told in each
         self.round_trip = ROUND_TRIP
+
+    def allocator_time(self) -> float:
+        """The time of day at the server."""
+        return 1_700_000_000 + asyncio.get_running_loop().time()
 
     async def send(self, message: Message) -> Reply:
         """Answer, after a round trip."""
@@ -42,7 +47,8 @@ class Server:
             asyncio.get_running_loop().create_task(self._later(message))  # what was sent is read, whoever waits for it
             await self.thawed.wait()
         self.exchanges += 1
-        reply = self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
+        self.sizes.append(len(message.entries))
+        reply = self.allocator.exchange(message, self.allocator_time())
         await asyncio.sleep(self.round_trip / 2)
         if self.is_mute:
             raise ConnectionResetError("the reply got lost")
@@ -50,7 +56,7 @@ class Server:
 
     async def _later(self, message: Message) -> None:
         await self.thawed.wait()
-        self.allocator.exchange(message, 1_700_000_000 + asyncio.get_running_loop().time())
+        self.allocator.exchange(message, self.allocator_time())
 
     async def aclose(self) -> None:
         """There is no connection."""

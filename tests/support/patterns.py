@@ -7,6 +7,7 @@ import importlib
 import re
 import types
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from re import _constants as op  # type: ignore[attr-defined]  # Python's own parser of patterns has no stubs
 from re import _parser  # type: ignore[attr-defined]
@@ -25,6 +26,7 @@ _SKIPPED = {"router.cli.__main__", "providers.simulator.__main__"}  # they run w
 # --- finding them
 
 
+@cache
 def sources() -> dict[str, ast.Module]:
     """All modules by name."""
     found = {}
@@ -79,6 +81,7 @@ def written() -> Iterator[tuple[str, str, ast.expr]]:
                     yield name, called, first
 
 
+@cache
 def uses() -> dict[str | bytes, set[str]]:
     """The methods that are called of each pattern that has a name of its own; of no other one anything is known."""
     trees = sources()

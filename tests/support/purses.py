@@ -28,7 +28,11 @@ shared: {url: "redis://x", share: [budgets]}
 providers: {a: {kind: fake}}
 models: {paid: {provider: a, id: m, price: {input: 1000000, output: 1000000}}}
 routes: {chat: {targets: [paid], budget: "BUDGET"}}
+serve:
+  keys:
+    anybody: {key: key-of-anybody-0123456789}
 """
+CLIENT = "    k{number}: {{key: key-of-client-{number:012d}, budget: $5/d}}\n"
 _NAMES = count()
 
 
@@ -84,11 +88,14 @@ class Ledger:
 class Process:
     """One process: `call` is a request that wants to be paid for."""
 
-    def __init__(self, server: Server, machine: Machine | None, budget: str, **rules: object) -> None:
+    def __init__(
+        self, server: Server, machine: Machine | None, budget: str, *, clients: int = 0, **rules: object
+    ) -> None:
         self.events: list[str] = []
         told = lambda what, why, seconds: self.events.append(what)  # noqa: E731  # it is one word
         shared = SharedRules(url="redis://x", app="app", share=("budgets",), **rules)  # type: ignore[arg-type]  # of a test
-        plan = compile_plan(load_text(FILE.replace("BUDGET", budget), env={}))
+        text = FILE.replace("BUDGET", budget) + "".join(CLIENT.format(number=number) for number in range(clients))
+        plan = compile_plan(load_text(text, env={}))
         self.machine = machine or Machine()
         self.budget, self.target = plan.chains["chat"].budget, plan.targets[0]
         self.spending = Spending(self.machine.wall)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from providers.simulator import Simulator
 from router import Router
+from tests.support.edits import save
 
 CALLS = 50
 MODELS = 225
@@ -130,12 +131,10 @@ async def _save(
 
 
 def _write(path: Path, text: str, *, by_renaming: bool = False) -> None:
-    if not by_renaming:
+    if by_renaming:
+        save(path, text)
+    else:
         path.write_text(text)
-        return
-    other = path.with_suffix(".tmp")
-    other.write_text(text)
-    other.replace(path)
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from providers.simulator import Simulator
 from tests.support.command import start
+from tests.support.ports import held_port
 from tests.support.served import Answer, ask
 
 FILE = """
@@ -25,13 +26,6 @@ routes:
 
 def file_over(simulator: Simulator, more: str = "") -> str:
     return FILE.format(openai=simulator.base_url("openai")) + more
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 class Running:
@@ -79,23 +73,16 @@ class Running:
 async def serving(cwd: Path, text: str, *args: str, env: dict[str, str] | None = None) -> AsyncIterator[Running]:
     """Run it on a routes.yaml in a folder; `args` are further words of the command."""
     (cwd / "routes.yaml").write_text(text)
-    port = free_port()
-    words: Sequence[str] = ("serve", "--listen", f"127.0.0.1:{port}", *args)
-    before = {name: os.environ.get(name) for name in env or {}}
-    os.environ.update(env or {})
-    try:
+    with held_port() as port, pytest.MonkeyPatch.context() as patch:
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        words: Sequence[str] = ("serve", "--listen", f"127.0.0.1:{port}", *args)
         process = await start(words, cwd)
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-    running = Running(process, port)
-    try:
-        await running.until_ready()
-        yield running
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        running = Running(process, port)
+        try:
+            await running.until_ready()
+            yield running
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()

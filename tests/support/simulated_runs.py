@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 
-from router.simulate import judge, simulate
-from router.simulate.report import render
-from router.simulate.scenario import compile_simulated, load_routes, load_scenario
+from tests.support.command import environment, program
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "simulate.md"
-_RUN = re.compile(
-    r"(?P<command>    signalbox simulate (?P<routes>docs/\S+) -s (?P<scenario>docs/\S+)\n\n)"
-    r"(?P<shown>(?:(?: {4}.*)?\n)+)"
-)
+RUN = re.compile(r"    signalbox (?P<words>simulate docs/\S+ -s docs/\S+)\n\n(?P<shown>(?:(?: {4}.*)?\n)+)")
 _TOOK = re.compile(r"simulated in [\d.]+ s")  # by this machine, this time
 
 
-def _printed(routes: str, scenario: str) -> str:
-    plan = compile_simulated(load_routes(ROOT / routes, env={}))
-    loaded = load_scenario(ROOT / scenario, plan)
-    assert loaded.scenario is not None, [found.render() for found in loaded.diagnostics]
-    outcome = simulate(plan, loaded.scenario)
-    lines = render(outcome, judge(outcome)).splitlines()
-    return "".join(f"    {line}".rstrip() + "\n" for line in lines) + "\n"
+def run(words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as the page says."""
+    command = program("router.cli", *shlex.split(words))
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
 
 
-def _made_anew(run: re.Match[str]) -> str:
-    printed = _printed(run["routes"], run["scenario"])
-    is_current = _TOOK.sub("", printed) == _TOOK.sub("", run["shown"])
-    return run["command"] + (run["shown"] if is_current else printed)
+def indented(printed: str) -> str:
+    """What was printed as the page shows it: without the first line, which repeats the command."""
+    return "".join(f"    {line}".rstrip() + "\n" for line in printed.splitlines()[1:]) + "\n"
 
 
-def current() -> str:
-    """Return the page with its runs as they are printed today."""
-    return _RUN.sub(_made_anew, PAGE.read_text())
+def is_the_same(one: str, other: str) -> bool:
+    """Whether two runs printed the same; how long they took is the machine's affair."""
+    return _TOOK.sub("", one) == _TOOK.sub("", other)
+
+
+def _made_anew(shown: re.Match[str]) -> str:
+    today = indented(run(shown["words"]).stdout)
+    return f"    signalbox {shown['words']}\n\n{shown['shown'] if is_the_same(today, shown['shown']) else today}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(current())
+    PAGE.write_text(RUN.sub(_made_anew, PAGE.read_text()))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pyte
 
-PATIENCE = 60.0  # seconds that something may take before it counts as stuck
+PATIENCE = 120.0  # seconds that something may take before it counts as stuck
 
 
 class Terminal:

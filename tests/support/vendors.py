@@ -13,7 +13,7 @@ providers:
   anthropic: {{kind: anthropic, base_url: "{anthropic}", api_key: "{key}"}}
   ollama:    {{kind: ollama,    base_url: "{ollama}"}}
 defaults:
-  timeout: {{connect: 1s, first_token: {first_token}, answer: {first_token}, idle: 1s, total: 20s}}
+  timeout: {{connect: 60s, first_token: {first_token}, answer: {first_token}, idle: 60s, total: 120s}}
   retry: {{backoff: 1ms, max_backoff: 1ms}}
 models:
   luna:  {{provider: openai, id: gpt-4o}}
@@ -26,7 +26,7 @@ routes:
 """
 
 
-def routes(simulator: Simulator, *, first_token: str = "10s") -> str:
+def routes(simulator: Simulator, *, first_token: str = "60s") -> str:
     """A routes.yaml over the simulator."""
     urls = {name: simulator.base_url(name) for name in VENDORS}
     return ROUTES.format(**urls, key=KEY, first_token=first_token)

@@ -18,6 +18,7 @@ from aiohttp import web
 from router.cli.common import Failure
 from router.config import load
 from tests.support.command import signalbox
+from tests.support.edits import save
 from tests.support.paths import ROOT
 from tui.commands import dash
 from tui.commands.web import Guarded, free_port
@@ -61,7 +62,7 @@ async def served() -> AsyncIterator[Guarded]:
 
 
 async def test_the_browser_needs_the_key_that_was_printed(served: Guarded) -> None:
-    async with httpx.AsyncClient(base_url=served.public_url) as client:
+    async with httpx.AsyncClient(base_url=served.public_url, timeout=60) as client:
         assert (await client.get("/")).status_code == 403
         assert (await client.get("/?key=wrong")).status_code == 403
         assert (await client.get("/ws")).status_code == 403
@@ -74,7 +75,7 @@ async def test_the_browser_needs_the_key_that_was_printed(served: Guarded) -> No
 async def test_other_pages_and_names_are_refused_even_with_the_key(served: Guarded) -> None:
     """A page of another site must not drive it, nor one that gave this address a name of its own."""
     cookie = {"Cookie": f"signalbox-{served.port}={served.key}"}
-    async with httpx.AsyncClient(base_url=served.public_url, headers=cookie) as client:
+    async with httpx.AsyncClient(base_url=served.public_url, headers=cookie, timeout=60) as client:
         assert (await client.get("/")).status_code == 200
         assert (await client.get("/", headers={"Origin": "http://evil.example"})).status_code == 403
         assert (await client.get("/", headers={"Host": f"evil.example:{served.port}"})).status_code == 403
@@ -82,7 +83,7 @@ async def test_other_pages_and_names_are_refused_even_with_the_key(served: Guard
 
 async def test_the_page_loads_nothing_from_other_hosts(served: Guarded) -> None:
     """Its title and font are here, and a policy forbids the rest."""
-    async with httpx.AsyncClient(base_url=served.public_url) as client:
+    async with httpx.AsyncClient(base_url=served.public_url, timeout=60) as client:
         await client.get(f"/?key={served.key}")
         page = await client.get("/")
         assert "<title>signalbox</title>" in page.text
@@ -99,7 +100,7 @@ async def test_the_page_loads_nothing_from_other_hosts(served: Guarded) -> None:
 async def test_a_cookie_of_any_bytes_is_refused(served: Guarded, value: bytes) -> None:
     """As any other that is wrong."""
     cookie = b"signalbox-%d=" % served.port + value
-    async with httpx.AsyncClient(base_url=served.public_url) as client:
+    async with httpx.AsyncClient(base_url=served.public_url, timeout=60) as client:
         assert (await client.get("/", headers=[(b"Cookie", cookie)])).status_code == 403
         assert (await client.get(b"/?key=%ff%fe".decode())).status_code == 403
 
@@ -156,7 +157,7 @@ def test_a_port_in_use_is_said_with_a_way_out() -> None:
 
 
 async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not done():
             await asyncio.sleep(0)
 
@@ -183,8 +184,8 @@ async def test_the_demo_has_traffic_whose_vendors_break_and_mend() -> None:
 async def test_the_demo_keeps_a_file_that_was_edited() -> None:
     async with demo() as running:
         assert load(str(running.path)).diagnostics == ()
-        running.path.write_text(running.path.read_text().replace("weight: 70", "weight: 50"))
-        async with asyncio.timeout(30):
+        save(running.path, running.path.read_text().replace("weight: 70", "weight: 50"))
+        async with asyncio.timeout(60):
             while not router_says(running, "50"):
                 await running.router.reload()
     assert running.kept() == running.path

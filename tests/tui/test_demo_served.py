@@ -15,10 +15,10 @@ from tui.demo import demo
 
 async def test_its_lines_are_answered() -> None:
     """Each asks the demo's router in another protocol."""
-    async with demo() as shown, httpx.AsyncClient() as client:
+    async with demo() as shown, httpx.AsyncClient(timeout=60) as client:
         commands = [shlex.split(line) for line in shown.commands()]
         for program, url, _, body in commands:
-            answer = await client.post(url, content=body, timeout=60)
+            answer = await client.post(url, content=body)
             assert (program, answer.status_code) == ("curl", 200)
             assert "chat" in answer.headers["x-signalbox-route"]
         assert len({url for _, url, _, _ in commands}) == 4

@@ -320,7 +320,7 @@ async def test_cancelling_ends_the_call_upstream(simulator: Simulator) -> None:
         app = Dashboard(router.feed())
         async with app.run_test(size=(120, 36)) as pilot:
             await ask(pilot, "luna")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not router.snapshot().figures.in_flight or not app.screen.query_one(Answer).text:
                     await pilot.pause()
             await pilot.press("escape")

@@ -8,26 +8,32 @@ from pathlib import Path
 
 import click
 
-from router.cli.common import Failure, valid_file
+from router.cli.common import Failure, shared_feed, valid_file
 from router.config import ConfigError
 from router.router import Router
 from router.views.running import Running
 from tui.commands.terminal import need_terminal, show
 from tui.feed import SocketFeed, discover
 
+_USUAL = "routes.yaml"
+
 
 @click.command("dash")
 @click.argument("what", metavar="[FILE|NAME]", required=False)
+@click.option("--shared", is_flag=True, help="All processes on all machines that share as FILE says.")
 @click.option("--socket", "where", type=click.Path(path_type=Path), help="The socket, where the file names one.")
 @click.option("--web", is_flag=True, help="Serve it to a browser on this machine (extra `web`).")
 @click.option("--port", type=click.IntRange(0, 65535), default=8899, show_default=True, help="Of --web.")
-def command(what: str | None, where: Path | None, web: bool, port: int) -> int:
+def command(what: str | None, where: Path | None, web: bool, port: int, shared: bool = False) -> int:
     """Watch the running routers of this user, and act on them. FILE starts a router on that routes.yaml and shows it;
-    NAME picks a running one.
+    NAME picks a running one. With --shared no router is started: all processes that share over the server of FILE
+    (routes.yaml) are one.
     """
     if web:
-        return _on_web(what, where, port)
+        return _on_shared_web(what or _USUAL, port) if shared else _on_web(what, where, port)
     need_terminal("`signalbox status` prints the same as lines, `--watch` goes on")
+    if shared:
+        return _on_fleet(what or _USUAL)
     if what is not None and is_file(what):
         return _on_file(what)
     return _on_running(what, where)
@@ -46,6 +52,14 @@ def _on_web(what: str | None, where: Path | None, port: int) -> int:
         return serve(shlex.join([*again, thread.value.feed().name]), port, "ends it, and the router with it")
 
 
+def _on_shared_web(path: str, port: int) -> int:
+    from tui.commands.web import serve
+
+    shared_feed(path)  # says what is wrong here
+    again = [sys.executable, "-m", "router.cli", "dash", "--shared", path]
+    return serve(shlex.join(again), port, "ends it; the fleet goes on")
+
+
 def is_file(what: str) -> bool:
     """Return whether a routes.yaml is meant, and not the name of a running router."""
     return Path(what).suffix in (".yaml", ".yml") or "/" in what or Path(what).is_file()
@@ -61,6 +75,12 @@ def _on_file(path: str) -> int:
             return show(Dashboard(thread.value.feed()))
     except ConfigError as error:  # it was changed in between
         raise Failure(str(error)) from None
+
+
+def _on_fleet(path: str) -> int:
+    from tui.app import Dashboard
+
+    return show(Dashboard(shared_feed(path)))
 
 
 def _on_running(name: str | None, where: Path | None) -> int:

@@ -20,7 +20,7 @@ from tui import format as as_text
 from tui.dialogs.revision import RevisionDialog
 from tui.session import Session
 from tui.theme import BAD, GOOD, STRONG
-from tui.view import GONE, DashboardScreen
+from tui.view import DashboardScreen, why_gone
 from tui.widgets.config_rows import difference_rows, file_rows, log_rows, marked
 from tui.widgets.row_list import RowList
 
@@ -67,7 +67,7 @@ class ConfigScreen(DashboardScreen):
     def render_snapshot(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
         if self._view is None and not snapshot.connected:
-            self.query_one("#source", RowList).say_when_empty(GONE)
+            self.query_one("#source", RowList).say_when_empty(why_gone(snapshot))
 
     async def refresh_data(self) -> None:
         if self.session.feed is None:

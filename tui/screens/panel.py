@@ -13,7 +13,7 @@ from router.views.figures import ProviderFigures, Snapshot
 from router.views.requests import RequestFilter
 from tui.dialogs.pick import MOST
 from tui.simulated import Fault
-from tui.view import BREAKER_KEYS, GONE, DashboardScreen
+from tui.view import BREAKER_KEYS, DashboardScreen, why_gone
 from tui.widgets.details import Details
 from tui.widgets.event_list import EventList
 from tui.widgets.provider_table import ProviderTable
@@ -61,14 +61,16 @@ class PanelScreen(DashboardScreen):
             yield Details(id="details", classes="box")
 
     def render_snapshot(self, snapshot: Snapshot) -> None:
-        vendors = self.session.vendors
+        vendors, fleet = self.session.vendors, snapshot.fleet
         self.query_one(Tiles).draw(snapshot)
         table = self.query_one(ProviderTable)
         table.draw(snapshot, {} if vendors is None else vendors.faults())
         if not snapshot.connected:
-            table.border_subtitle = GONE
+            table.border_subtitle = why_gone(snapshot)
         elif vendors is not None:
             table.border_subtitle = f"simulated traffic: {vendors.traffic:.3g} requests/s  + −"
+        elif fleet is not None and fleet.sampled < fleet.processes:
+            table.border_subtitle = f"of {fleet.sampled:,} processes; rates, errors, tokens and cost on top are of all"
         else:
             table.border_subtitle = ""
         self.set_class(not snapshot.connected, "-gone")

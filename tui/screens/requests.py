@@ -19,12 +19,13 @@ from tui import request_filter
 from tui.feed import FeedLost
 from tui.session import Session
 from tui.theme import BAD, FAINT, MUTED
-from tui.view import GONE, DashboardScreen
+from tui.view import DashboardScreen, why_gone
 from tui.widgets.request_list import RequestList
 from tui.widgets.row_list import RowList
 
 LIMIT = 200
 SLOW = 2.0  # seconds, of the key for slow ones
+_ELSEWHERE = "requests never leave their machine: `signalbox dash` there shows them"
 
 
 class RequestsScreen(DashboardScreen):
@@ -67,7 +68,7 @@ class RequestsScreen(DashboardScreen):
     def render_snapshot(self, snapshot: Snapshot) -> None:
         self.set_class(not snapshot.connected, "-gone")
         if not self._records and not snapshot.connected:
-            self.query_one(RequestList).draw((), empty=GONE)
+            self.query_one(RequestList).draw((), empty=why_gone(snapshot))
 
     async def refresh_data(self) -> None:
         if self.session.feed is None:
@@ -79,6 +80,10 @@ class RequestsScreen(DashboardScreen):
     def _draw(self) -> None:
         requests = self.query_one(RequestList)
         words = request_filter.written(self._only)
+        snapshot = self.session.snapshot
+        if snapshot is not None and snapshot.fleet is not None:
+            requests.draw((), empty=_ELSEWHERE)
+            return
         empty = f"no recent request passes {words}; x lets all pass" if words else "no request has ended yet"
         requests.draw(self._records, empty=empty)
         requests.border_title = Content(f"requests · {words}" if words else "requests")

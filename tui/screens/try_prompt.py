@@ -64,6 +64,9 @@ class TryScreen(DashboardScreen):
         self._show_choice()
 
     def render_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot.fleet is not None:
+            for hint in self.query("#hint").results(Static):
+                hint.update(Content.styled(_NOT_HERE, MUTED), layout=False)
         known = {route.name for route in snapshot.routes} | {target.name for target in snapshot.targets}
         self._to = tuple(name for name in self._to if name in known)
         if not self._to and snapshot.routes:
@@ -90,7 +93,10 @@ class TryScreen(DashboardScreen):
     # --- asking
 
     async def on_prompt_box_sent(self, event: PromptBox.Sent) -> None:
-        feed = self.session.feed
+        feed, snapshot = self.session.feed, self.session.snapshot
+        if snapshot is not None and snapshot.fleet is not None:
+            self.tell(_NOT_HERE, level="warning")
+            return
         try:
             params = dict(self.query_one(PromptOptions).params())
         except ValueError as error:
@@ -157,6 +163,7 @@ class TryScreen(DashboardScreen):
             self._show_choice()
 
 
+_NOT_HERE = "No prompt goes to a fleet, and none comes from it: `signalbox dash FILE` runs them in a router of its own."
 _HINT = Content.assemble(
     ("Ask a route, or several targets side by side.\n\n", STRONG),
     ("  enter", INFO),

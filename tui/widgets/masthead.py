@@ -99,12 +99,14 @@ class Masthead(Vertical):
             f"revision {snapshot.revision[:7]}",
             f"loaded {as_text.clock(snapshot.loaded_at)}",
             f"up {as_text.span(snapshot.time - snapshot.started_at)}",
-            f"{processes} process{'' if processes == 1 else 'es'}",
+            f"{processes} process{'' if processes == 1 else 'es'}"
+            if snapshot.fleet is None
+            else snapshot.fleet.counted,
         ]
         if snapshot.path and width >= 118:
             lead.append(Content.styled(f"  {as_text.home(snapshot.path)}", MUTED))
         if width < 90:
-            del parts[1], parts[-1]
+            del parts[1], parts[1 if snapshot.fleet is not None else -1]
         return [*lead, Content.styled("  " + " · ".join(parts), MUTED)]
 
     def _right(self) -> Content:
@@ -116,7 +118,8 @@ class Masthead(Vertical):
         if session.vendors is not None:
             badges.append(Content.styled("simulated ", INFO))
         if not snapshot.connected:
-            badges.append(Content.styled(" GONE ", f"bold {BAD} on $error-muted"))
+            away = snapshot.fleet is not None and snapshot.fleet.away
+            badges.append(Content.styled(" AWAY " if away else " GONE ", f"bold {BAD} on $error-muted"))
         elif session.paused:
             badges.append(Content.styled(" PAUSED ", f"bold {WARN} on $warning-muted"))
         reload = snapshot.last_reload

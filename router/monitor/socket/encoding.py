@@ -28,6 +28,7 @@ class SnapshotEncoder:
         """Make the JSON of a snapshot; see `router.turns`."""
         providers = yield from self._providers.encoding(snapshot.providers)
         routes = yield from self._routes.encoding(snapshot.routes)
+        yield  # of a thousand targets this is megabytes, and each copy of them takes a millisecond
         return protocol.encoder.encode(replace(snapshot, providers=msgspec.Raw(providers), routes=msgspec.Raw(routes)))
 
 
@@ -44,6 +45,7 @@ class _Parts(Generic[P]):
             encoded = last[1] if last is not None and last[0] is part else (yield from _encoded(part))
             made[part.name] = part, encoded
         self._last = made
+        yield
         return _listed([encoded for _, encoded in made.values()])
 
 
@@ -56,7 +58,9 @@ def _encoded(part: Any) -> Steps:
     for start in range(0, len(targets), _AT_ONCE):
         written += [protocol.encoder.encode(target) for target in targets[start : start + _AT_ONCE]]
         yield
-    return protocol.encoder.encode(replace(part, targets=msgspec.Raw(_listed(written))))
+    targets = msgspec.Raw(_listed(written))
+    yield
+    return protocol.encoder.encode(replace(part, targets=targets))
 
 
 def _listed(parts: list[bytes]) -> bytes:

@@ -45,5 +45,5 @@ while ARGV[at] do
 end
 
 local text = table.concat(lines, '\n')
-redis.call('SET', KEYS[3], number .. text, 'EX', 60)
+if not leaving then redis.call('SET', KEYS[3], number .. text, 'EX', 60) end -- which nobody repeats
 return text

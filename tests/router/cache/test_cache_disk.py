@@ -8,33 +8,23 @@ import os
 import pickle
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import diskcache
 import pytest
+from click.testing import CliRunner, Result
 
 from providers import FakeProvider
 from providers.fake import Fail, Reply
 from providers.types import Usage
 from router import ErrorCode, Router, SyncRouter
 from router.cache.disk import Disk
+from router.cli import group
 from tests.support.hammering import hammer
-from tests.support.paths import ROOT
 
 NOON = 1_767_268_800.0
-
-
-# The command, which waits for the disk as long as a busy machine needs.
-COMMAND = """
-import router.cache.disk
-router.cache.disk.READ_WAIT = 60.0
-from router.cli import main
-main()
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -295,12 +285,10 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-c", COMMAND, *words]
-    return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
+def command(*words: str) -> Result:
+    return CliRunner().invoke(group, words)
 
 
-@pytest.mark.slow
 def test_the_command(file: Path) -> None:
     """`ask` twice, `cache stats`, `cache why`, `cache clear`."""
     for expected in ("cache: stored", "cache: hit"):
@@ -318,7 +306,7 @@ def test_the_command(file: Path) -> None:
     assert "1 answer forgotten" in command("cache", "clear", "--route", "chat", "-f", str(file)).stdout
     assert "0 answers" in command("cache", "stats", "-f", str(file)).stdout
     wrong = command("cache", "clear", "--route", "chatt", "-f", str(file))
-    assert wrong.returncode == 1
+    assert wrong.exit_code == 1
     assert 'did you mean "chat"' in wrong.stderr
 
 

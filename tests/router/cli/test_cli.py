@@ -182,7 +182,7 @@ async def test_show_tells_values_and_their_origins(folder: Path) -> None:
     assert run.code == 0
     assert "luna = openai/gpt-4o" in run.out
     lines = [line.split() for line in run.out.splitlines()]
-    assert ["connect", "1s", "defaults.timeout", "routes.yaml:7"] in lines
+    assert ["connect", "1m", "defaults.timeout", "routes.yaml:7"] in lines
     assert ["max_attempts", "6", "built", "in"] in lines
     assert KEY not in run.out
 

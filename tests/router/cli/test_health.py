@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from pathlib import Path
 
 import pytest
@@ -62,14 +61,12 @@ async def test_nobody_there() -> None:
 
 async def test_no_answer_in_time_however_the_server_dawdles() -> None:
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in range(1000):
+        while not writer.is_closing():
             writer.write(b"H")
             await asyncio.sleep(0.02)
 
     async with serving(drip) as server:
-        began = time.monotonic()
         result = await health(f"http://127.0.0.1:{server.port}/", "--timeout", "0.2")
-        assert time.monotonic() - began < 10
     assert result.exit_code == 1
     assert result.stderr.endswith(": no answer within 0.2 s\n")
 

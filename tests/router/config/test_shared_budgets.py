@@ -70,6 +70,13 @@ def test_what_holds_for_budgets_without_any_that_are_shared_has_no_effect() -> N
     ]
 
 
+def test_workers_of_one_machine_need_nothing_for_it() -> None:
+    written = text(route="budget: $1/d").replace("redis://x", "local")
+    (warning,) = found(written)
+    assert (warning.severity, warning.path) == ("warning", "shared.share")
+    assert not plan(written).is_shared(Budget("route chat", 1.0, 86_400.0))
+
+
 @pytest.mark.parametrize("word", ["local", "never", "all"])
 def test_there_is_no_other_way_without_the_server(word: str) -> None:
     (error,) = found(text(route="budget: $1/d").replace("[budgets]", f"[budgets], budgets_away: {word}"))
@@ -81,7 +88,7 @@ def test_a_reload_says_what_changes() -> None:
     after = before.replace("[budgets]", "[budgets], budgets_away: refuse")
     assert "shared.budgets_away changed" in differences(plan(before), plan(after), {})
     both = before.replace("[budgets]", "[limits, budgets]")
-    assert "shared reconnects" in differences(plan(before), plan(both), {})
+    assert "shared.share changed" in differences(plan(before), plan(both), {})
 
 
 def test_show_says_whose_budget_it_is(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _every_path() -> list[str]:
 
 
 async def test_no_path_and_no_method_goes_beside_the_key(gateway: Served) -> None:
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
         for path in _every_path():
             for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
                 answer = await client.request(method, path, json=BODY if method == "POST" else None)
@@ -77,7 +77,7 @@ async def test_a_wrong_key_beside_a_right_one_is_refused(gateway: Served, header
 
 
 async def test_a_key_in_the_query_is_none(gateway: Served) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.post(f"{gateway.url}/v1/chat/completions?api_key={ALICE}&key={ALICE}", json=BODY)
     assert answer.status_code == 401
 
@@ -162,10 +162,10 @@ def _key(key: str) -> dict[str, str]:
 async def _post(
     gateway: Served, headers: dict[str, str], path: str = "/v1/chat/completions", **fields: Any
 ) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await client.post(gateway.url + path, headers=headers, json={**BODY, **fields})
 
 
 async def _get(gateway: Served, path: str, key: str) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await client.get(gateway.url + path, headers=_key(key))

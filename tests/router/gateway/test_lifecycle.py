@@ -14,8 +14,9 @@ import pytest
 
 from providers.simulator import Simulator
 from tests.support.command import signalbox
+from tests.support.edits import save
 from tests.support.served import CHAT, FILE, Held, ask, parsed, question, request, served
-from tests.support.served_process import file_over, free_port, serving
+from tests.support.served_process import file_over, serving
 from tests.support.waiting import until
 
 END_OF_CHAT = b"data: [DONE]\n\n"
@@ -99,7 +100,7 @@ async def test_plain_requests_that_last_too_long_are_told_to_come_again(path: st
 
 async def test_sigterm_lets_64_streams_end_whole(simulator: Simulator, tmp_path: Path) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=60)
+    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
     async with serving(tmp_path, file_over(simulator)) as running:
         streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True, max_tokens=60))) for _ in range(64)]
         await until(lambda: vendor.requests == 64)
@@ -149,13 +150,13 @@ async def test_a_changed_file_is_followed_and_what_became_of_it_is_a_line(simula
     text = file_over(simulator)
     async with serving(tmp_path, text) as running:
         file = tmp_path / "routes.yaml"
-        file.write_text(text.replace("chat:", "talk:"))
+        save(file, text.replace("chat:", "talk:"))
         assert "route talk added" in await running.line("revision")
         assert (await running.ask(CHAT, question())).status == 404
-        file.write_text(f"{text}  more: {{targets: [luna], nonsense: 1}}\n")
+        save(file, f"{text}  more: {{targets: [luna], nonsense: 1}}\n")
         assert "routes.yaml:8:" in await running.line("rejected")
         assert (await running.ask(CHAT, question(model="talk"))).status == 200
-        file.write_text(text + "serve: {workers: 2, listen: 127.0.0.1:1}\n")
+        save(file, text + "serve: {workers: 2, listen: 127.0.0.1:1}\n")
         assert "next start" in await running.line("serve.listen")
 
 
@@ -167,7 +168,7 @@ async def test_a_key_that_is_taken_out_fails_at_its_next_request(simulator: Simu
     async with serving(tmp_path, text) as running:
         key = {"authorization": "Bearer sb-aaaaaaaaaaaaaaaaaaaa"}
         assert (await ask(running.port, "POST", CHAT, question(), **key)).status == 200
-        (tmp_path / "routes.yaml").write_text(text.replace("a: {key: sb-aaaaaaaaaaaaaaaaaaaa}, ", ""))
+        save(tmp_path / "routes.yaml", text.replace("a: {key: sb-aaaaaaaaaaaaaaaaaaaa}, ", ""))
         running.process.send_signal(signal.SIGHUP)
         await running.line("revision")
         assert (await ask(running.port, "POST", CHAT, question(), **key)).status == 401
@@ -192,8 +193,7 @@ async def test_systemd_is_told_how_it_goes(simulator: Simulator, tmp_path: Path)
             assert await running.ended() == 0
 
 
-async def test_metrics_are_at_a_listener_of_their_own(simulator: Simulator, tmp_path: Path) -> None:
-    port = free_port()
+async def test_metrics_are_at_a_listener_of_their_own(simulator: Simulator, tmp_path: Path, port: int) -> None:
     text = file_over(simulator, f"serve: {{metrics: {{listen: 127.0.0.1:{port}}}}}\n")
     async with serving(tmp_path, text) as running:
         assert (await running.ask(CHAT, question())).status == 200

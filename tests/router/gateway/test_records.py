@@ -19,7 +19,6 @@ from router.gateway.in_background import InBackground
 from router.gateway.record import Record
 from tests.support.command import environment, program
 from tests.support.served import CHAT, FILE, ask, question, served
-from tests.support.served_process import free_port
 
 
 def record(ident: str) -> Record:
@@ -98,9 +97,8 @@ async def test_a_stream_that_breaks_has_its_status_and_its_code() -> None:
         assert len(seen[0].agent) < 200
 
 
-async def test_a_terminal_shows_where_it_is_and_each_request(tmp_path: Path) -> None:
+async def test_a_terminal_shows_where_it_is_and_each_request(tmp_path: Path, port: int) -> None:
     (tmp_path / "routes.yaml").write_text(FILE)
-    port = free_port()
     ours, theirs = pty.openpty()
     words = program("router.cli", "serve", "--listen", f"127.0.0.1:{port}")
     process = await asyncio.create_subprocess_exec(*words, cwd=tmp_path, env=environment(), stderr=theirs)

@@ -55,7 +55,7 @@ async def test_a_vendors_failure(gateway: Served, face: str, kind: Any, stream: 
     vendor = gateway.simulator.vendor("openai")
     vendor.set(error_rate=1.0, error=kind)
     path, body = FACES[face]
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
         answer = await client.post(path, json={**body, "model": "chat", "stream": stream})
     status, code, anthropic, retry = ROWS[kind]
     assert answer.status_code == OWN_STATUS.get((face, kind), status)
@@ -88,7 +88,7 @@ def test_every_code_has_words_and_a_status(code: ErrorCode, face: Any) -> None:
 async def test_an_error_inside_a_stream_is_the_protocols_own(gateway: Served) -> None:
     gateway.simulator.vendor("openai").set(error_after=2, error="overloaded")
     texts = {}
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
         for face, (path, body) in FACES.items():
             texts[face] = (await client.post(path, json={**body, "model": "chat", "stream": True})).text
     assert '"error"' in texts["chat"]
@@ -107,7 +107,7 @@ providers:
   good: {kind: anthropic, base_url: "{anthropic}", api_key: sk-0123456789abcdef}
 routes: {chat: {targets: [bad/gpt-4o], fallbacks: [good/claude-haiku-4-5]}}
 """
-    async with served(text) as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
+    async with served(text) as gateway, httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
         gateway.simulator.vendor("openai").set(error_rate=1.0, error="authentication")
         for path, body in FACES.values():
             for stream in (False, True):
@@ -118,7 +118,7 @@ routes: {chat: {targets: [bad/gpt-4o], fallbacks: [good/claude-haiku-4-5]}}
 
 
 async def test_the_vendors_words_stay_with_the_operator() -> None:
-    async with served() as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
+    async with served() as gateway, httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
         gateway.simulator.vendor("openai").set(error_rate=1.0, error="authentication")
         path, body = FACES["chat"]
         answer = await client.post(path, json={**body, "model": "chat"})

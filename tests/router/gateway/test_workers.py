@@ -14,6 +14,7 @@ from providers.simulator import Simulator
 from router.config.listen import Address
 from router.gateway.listening import address_of, listen, reserve
 from tests.support.command import signalbox
+from tests.support.edits import save
 from tests.support.served import CHAT, parsed, question, request
 from tests.support.served_process import file_over, serving
 from tests.support.waiting import until
@@ -31,7 +32,7 @@ def lives(pid: int) -> bool:
 
 async def test_a_killed_worker_takes_only_its_own_requests_along(simulator: Simulator, tmp_path: Path) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=60)
+    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
     async with serving(tmp_path, file_over(simulator), "--workers", "2") as running:
         parent = running.process.pid
         first, second = children(parent)
@@ -51,7 +52,7 @@ async def test_a_killed_worker_takes_only_its_own_requests_along(simulator: Simu
 
 async def test_all_end_whole_with_their_parent(simulator: Simulator, tmp_path: Path) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=40)
+    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
     async with serving(tmp_path, file_over(simulator), "--workers", "3") as running:
         workers = children(running.process.pid)
         streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True, max_tokens=40))) for _ in range(32)]
@@ -93,7 +94,7 @@ async def test_they_are_one_app_to_those_who_watch(simulator: Simulator, tmp_pat
         assert "2 processes" in status.out
         assert "10 requests" in status.out
         running.process.send_signal(signal.SIGHUP)
-        (tmp_path / "routes.yaml").write_text(file_over(simulator).replace("chat:", "talk:"))
+        save(tmp_path / "routes.yaml", file_over(simulator).replace("chat:", "talk:"))
         assert "talk added" in await running.line("revision")
         await until_all(running.ask, "talk")
 

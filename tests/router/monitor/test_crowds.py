@@ -43,7 +43,7 @@ class Client:
         self.writer.write(json.dumps(ask).encode() + b"\n")
 
     async def line(self) -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             line = await self.reader.readline()
         return json.loads(line) if line else None
 

@@ -61,7 +61,7 @@ class Client:
         self.reader, self.writer = reader, writer
 
     async def line(self) -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             line = await self.reader.readline()
         return json.loads(line) if line else None
 
@@ -272,7 +272,7 @@ async def test_a_client_that_never_reads_is_dropped(monkeypatch: pytest.MonkeyPa
         deaf.sendall(b'{"ask": "events", "id": 1}\n')
         await until(lambda: router.telemetry.subscribers)
         number = 0
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while router.telemetry.subscribers:
                 router.telemetry.publish(Event(float(number), "drain", "x" * 1000))
                 number += 1
@@ -307,7 +307,7 @@ async def test_a_stopped_client_gets_no_heap_of_snapshots(monkeypatch: pytest.Mo
         deaf.sendall(b'{"ask": "snapshots", "id": 1, "every": 0}\n')
         await until(lambda: made)
         before = -1
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while made != before:  # until nothing more fits between the two
                 before = made
                 for _ in range(200):
@@ -329,7 +329,7 @@ async def test_more_clients_than_anybody_needs_are_refused(monkeypatch: pytest.M
         assert b"2 clients are connected already" in await reader.read()
         writer.close()
         await clients.pop().close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 reader, writer = await asyncio.open_unix_connection(path)
                 line = await reader.readline()
@@ -433,7 +433,7 @@ async def test_events_reach_a_client() -> None:
     async with watched() as (router, _):
         feed = await attach()
         router.telemetry.publish(Event(1.0, "drain", "before"))
-        async with asyncio.timeout(30), aclosing(feed.events()) as events:
+        async with asyncio.timeout(60), aclosing(feed.events()) as events:
             assert (await anext(events)).sentence == "before"
             router.telemetry.publish(Event(2.0, "drain", "after"))
             after = await anext(events)

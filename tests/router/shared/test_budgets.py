@@ -184,6 +184,28 @@ def test_through_an_outage_no_more_is_spent_than_the_budget_and_a_second_s_calls
     run(story())
 
 
+def test_of_a_thousand_budgets_an_exchange_tells_some_and_soon_all_are_told() -> None:
+    """None of those that nobody spends costs the loop anything to speak of, and a loss is mended in a second."""
+
+    async def story() -> None:
+        server = Server()
+        process = Process(server, Machine(), "$5/d", clients=1000)
+        sizes = server.sizes
+        await asyncio.sleep(TICK)
+        assert sum(sizes) == 1001
+        assert max(sizes) <= 102
+        assert await process.call()
+        await asyncio.sleep(20)
+        sizes.clear()
+        server.allocator = Allocator()
+        await asyncio.sleep(2)
+        assert sum(sizes) >= 1001
+        assert max(sizes) <= 102
+        await process.end()
+
+    run(story())
+
+
 # --- away
 
 

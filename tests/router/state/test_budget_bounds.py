@@ -189,7 +189,7 @@ async def test_a_disk_that_hangs_holds_up_no_request_for_long(shop: Path) -> Non
     async with router:
         with closing(sqlite3.connect(shop.parent / "state" / "spending.sqlite3")) as database:
             database.execute("begin immediate")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 assert await paid(router, 40) == 30
             database.rollback()
 
