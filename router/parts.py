@@ -129,10 +129,6 @@ class Parts:
             self._sharing = Sharing(self.engine, self._exchange, parties=self._parties)
             self._sharing.adopt(plan)
 
-    def _shared_answers(self) -> SharedAnswers | None:
-        """Return the answers that processes share at this moment."""
-        return None if self._sharing is None else self._sharing.answering.answers
-
     def _parties(self, link: Link, news: News) -> Iterator[Party]:
         """Make what the monitor shares over a link."""
         subject = None if self._subject is None else self._subject()
@@ -140,6 +136,10 @@ class Parts:
             from router.monitor.fleet.publisher import Publisher  # here: only those who share it need it
 
             yield Publisher(link, subject, news)
+
+    def _shared_answers(self) -> SharedAnswers | None:
+        """Return the answers that processes share at this moment."""
+        return None if self._sharing is None else self._sharing.answering.answers
 
     async def enter(self) -> None:
         """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""

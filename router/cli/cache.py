@@ -88,8 +88,8 @@ def clear(route: str | None, namespace: str | None, shared: bool, path: str) -> 
         except SignalboxError as error:
             raise Failure(str(error)) from None
     gone = _asked(_clear(router, route, namespace))
-    more = ", and all that machines share" if router.plan.shares_answers else ""
-    echo(f"{_answers(gone)} forgotten{more}")
+    others = ", and all that machines share" if router.plan.shares_answers else ""
+    echo(f"{_answers(gone)} forgotten{others}")
     return 0
 
 

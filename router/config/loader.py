@@ -16,7 +16,7 @@ from router.config.reach import warn_of_unreached
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.serve_schema import ClientKeyConfig, ServeConfig
-from router.config.shared_rules import check_shared
+from router.config.shared_budget_rules import check_shared_budgets
 from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
@@ -155,7 +155,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)
-            check_shared(file, origins, findings)
+            check_shared_budgets(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import dropwhile
 from typing import Any, TypeGuard, get_type_hints
 
@@ -20,7 +19,7 @@ from router.config.key_forms import remedy
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
-from router.config.shared_url import LOCAL
+from router.config.shared_rules import check_shared
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node, core_scalar
 
@@ -63,7 +62,7 @@ class _Rules:
         for name, node in self._routes.items():
             self._route(name, node)
         self._chains()
-        self._shared()
+        check_shared(self._root, self._findings)
         serving = ServeRules(self._root, self._findings, self._spelling)
         serving.check()
         if not self._findings.failed:
@@ -79,57 +78,6 @@ class _Rules:
         from providers.registry import known_kinds
 
         return known_kinds()
-
-    def _shared(self) -> None:
-        shared = self._root.get("shared")
-        if shared is None:
-            return
-        url = shared.get("url")
-        if (url is None or url.value != LOCAL) and find_spec("redis") is None:
-            text = 'its client is not installed: pip install "llm-signalbox[redis]"'
-            self._error(shared, text, at=shared.key_at)
-        words = _words(shared.get("share")) or ["limits"]
-        if words == ["limits"] and not self._any_owner("limits", "requests", "tokens"):
-            self._unused(
-                shared, "nothing is shared: neither a provider, a model nor a key has limits of requests or tokens"
-            )
-        self._fleet(shared, words)
-        self._shared_answers(shared, words)
-
-    def _shared_answers(self, shared: Node, words: list[str]) -> None:
-        if "cache" not in words:
-            if (flight := shared.get("single_flight")) is not None:
-                self._unused(flight, "it has no effect: answers are not shared (share: [limits, cache])")
-            return
-        share, url = shared.get("share"), shared.get("url")
-        if share is not None and url is not None and url.value == LOCAL:
-            text = "url: local has no server that could keep answers; take cache out: workers share those of cache.path"
-            self._error(share, text, at=share.key_at)
-        elif share is not None and shared.get("secret") is None:
-            text = "shared answers are sealed with a secret, and there is none: add secret: ${SB_SHARED_SECRET}"
-            self._error(share, f"{text} beside it, the same for all processes", at=share.key_at)
-        if share is not None and not self._any_owner("cache", "ttl"):
-            self._unused(share, "no answers are shared: no route keeps any (cache: {ttl: 1h})")
-
-    def _any_owner(self, policy: str, *names: str) -> bool:
-        """Say whether a policy says something of this anywhere in the file."""
-        serve = self._root.get("serve")
-        clients = _entries(serve and serve.get("keys")).values()
-        named = (self._providers, self._models, self._routes)
-        owners = (self._root.get("defaults"), *(owner for each in named for owner in each.values()), *clients)
-        found = [owner and owner.get(policy) for owner in owners]
-        return any(each and any(each.get(name) for name in names) for each in found)
-
-    def _fleet(self, shared: Node, words: list[str]) -> None:
-        share, url = shared.get("share"), shared.get("url")
-        if "fleet" not in words or share is None:
-            if (commands := shared.get("commands")) is not None:
-                self._unused(commands, "it has no effect: commands come by way of the fleet (share: [limits, fleet])")
-        elif url is not None and url.value == LOCAL:
-            self._unused(share, "fleet has no effect over local: `signalbox dash` watches the workers anyhow")
-        elif shared.get("secret") is None:
-            text = "what processes tell of themselves is sealed with a secret, and there is none: add secret: "
-            self._error(share, text + "${SB_SHARED_SECRET} beside it, the same for all processes", at=share.key_at)
 
     def _provider(self, node: Node) -> None:
         from providers.openai.dialects import DIALECTS
@@ -362,13 +310,6 @@ def _short(names: list[str]) -> list[str]:
 
 def _items(node: Node | None) -> list[Node]:
     return node.value if node is not None and isinstance(node.value, list) else []
-
-
-def _words(node: Node | None) -> list[str]:
-    """What a list of words holds, or a word alone."""
-    if node is None:
-        return []
-    return [str(node.value)] if isinstance(node.value, str) else [str(item.value) for item in _items(node)]
 
 
 def _weight(node: Node | None) -> float:

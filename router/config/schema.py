@@ -181,7 +181,7 @@ class ProviderConfig(Section):
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
-    shared: Flag = key("Whether its limits are those of all processes, where the file has `shared`.", True)
+    shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 
     @property

@@ -1,52 +1,85 @@
-"""What `shared` asks of the budgets of a file: that there are some, and that the server can count them."""
+"""The rules of the `shared` section that no single value can break."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from importlib.util import find_spec
 
-from router.config.diagnostics import Findings, Path_
-from router.config.schema import RoutesFile
-from router.config.sections import BudgetAmount
-from router.config.shared_schema import MOST_SHARED
+from router.config.diagnostics import Findings
 from router.config.shared_url import LOCAL
-from router.config.yaml_reader import Place
+from router.config.yaml_reader import Node
+
+_NO_SECRET = "and there is none: add secret: ${SB_SHARED_SECRET} beside it, the same for all processes"
 
 
-def check_shared(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
-    """Add an error for each shared budget that is too large to be counted, and a warning where none is shared."""
-    if file.shared is None:
-        return
-    share, away = ("shared", "share"), ("shared", "budgets_away")
-    if "budgets" not in file.shared.share:
-        if away in origins:
-            text = f"this has no effect: budgets are not shared; write share: [{', '.join(file.shared.share)}, budgets]"
-            findings.add(origins[away], away, text, severity="warning")
-        return
-    if file.shared.url.get_secret_value() == LOCAL:
-        text = "the processes of one machine spend their budgets together anyhow: take budgets out"
-        findings.add(origins.get(share, (1, 1)), share, text, severity="warning")
-        return
-    budgets = dict(_budgets(file))
-    if not budgets:
-        text = "no budget is shared: neither a provider, a route nor a key of serve has one"
-        findings.add(origins.get(share, (1, 1)), share, text, severity="warning")
-    for path, amount in budgets.items():
-        if amount.usd > MOST_SHARED:
-            text = (
-                f"a budget that machines share is at most ${MOST_SHARED:,.0f}, which is as far as the server counts "
-                f"exactly: write less, or less for a shorter period, or take budgets out of shared.share"
-            )
-            findings.add(origins.get(path, (1, 1)), path, text)
+def check_shared(root: Node, findings: Findings) -> None:
+    """Add a finding for every broken rule. The tree may be malformed: what has no shape is passed over."""
+    shared = root.get("shared")
+    if shared is not None:
+        _Rules(root, shared, findings).check()
 
 
-def _budgets(file: RoutesFile) -> Iterator[tuple[Path_, BudgetAmount]]:
-    """Yield the budgets that are shared, with where they stand."""
-    owners: list[tuple[Path_, BudgetAmount | None]] = [
-        (("providers", name), provider.budget) for name, provider in file.providers.items() if provider.shared
-    ]
-    owners += [(("routes", name), route.budget) for name, route in file.routes.items()]
-    if file.serve is not None:
-        owners += [(("serve", "keys", name), client.budget) for name, client in file.serve.keys.items()]
-    for path, budget in owners:
-        if budget is not None:
-            yield (*path, "budget"), budget
+class _Rules:
+    def __init__(self, root: Node, shared: Node, findings: Findings) -> None:
+        self._root = root
+        self._shared = shared
+        self._findings = findings
+        self._share = shared.get("share")
+        self._words = _words(self._share) or ["limits"]
+        url = shared.get("url")
+        self._is_local = url is not None and url.value == LOCAL
+
+    def check(self) -> None:
+        if not self._is_local and find_spec("redis") is None:
+            self._error(self._shared, 'its client is not installed: pip install "llm-signalbox[redis]"')
+        if self._words == ["limits"] and not self._is_anywhere("limits", "requests", "tokens", "in_flight"):
+            self._unused(self._shared, "nothing is shared: neither a provider, a model nor a key has limits")
+        self._fleet()
+        self._answers()
+
+    def _fleet(self) -> None:
+        if self._share is None or "fleet" not in self._words:
+            if (commands := self._shared.get("commands")) is not None:
+                self._unused(commands, "it has no effect: commands come by way of the fleet (share: [limits, fleet])")
+        elif self._is_local:
+            self._unused(self._share, "fleet has no effect over local: `signalbox dash` watches the workers anyhow")
+        elif self._shared.get("secret") is None:
+            self._error(self._share, f"what processes tell of themselves is sealed with a secret, {_NO_SECRET}")
+
+    def _answers(self) -> None:
+        if self._share is None or "cache" not in self._words:
+            if (flight := self._shared.get("single_flight")) is not None:
+                self._unused(flight, "it has no effect: answers are not shared (share: [limits, cache])")
+            return
+        if self._is_local:
+            text = "url: local has no server that could keep answers; take cache out: workers share those of cache.path"
+            self._error(self._share, text)
+        elif self._shared.get("secret") is None:
+            self._error(self._share, f"shared answers are sealed with a secret, {_NO_SECRET}")
+        if not self._is_anywhere("cache", "ttl"):
+            self._unused(self._share, "no answers are shared: no route keeps any (cache: {ttl: 1h})")
+
+    def _is_anywhere(self, policy: str, *names: str) -> bool:
+        """Say whether a policy says something of this anywhere in the file."""
+        serve, defaults = self._root.get("serve"), self._root.get("defaults")
+        named = [self._root.get(name) for name in ("providers", "models", "routes")] + [serve and serve.get("keys")]
+        owners = [defaults, *(owner for each in named for owner in _entries(each).values())]
+        found = [owner and owner.get(policy) for owner in owners]
+        return any(each and any(each.get(name) for name in names) for each in found)
+
+    def _error(self, node: Node, message: str) -> None:
+        self._findings.add(node.key_at, node.path, message)
+
+    def _unused(self, node: Node, message: str) -> None:
+        self._findings.add(node.key_at, node.path, message, severity="warning")
+
+
+def _entries(node: Node | None) -> Mapping[str, Node]:
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _words(node: Node | None) -> list[str]:
+    """What a list of words holds, or a word alone."""
+    if node is None:
+        return []
+    return [str(item.value) for item in node.value] if isinstance(node.value, list) else [str(node.value)]

@@ -13,7 +13,7 @@ from router.config.shared_url import FORMS, LOCAL, read_shared_url
 from router.config.units import format_duration
 from router.config.values import Count, Duration, Flag, Secret, Text
 
-Shareable: TypeAlias = Literal["limits", "budgets", "holds", "breakers", "fleet", "cache"]
+Shareable: TypeAlias = Literal["limits", "holds", "breakers", "budgets", "fleet", "cache"]
 
 _SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
 _SHARED: tuple[Shareable, ...] = ("limits",)  # where the file does not say
@@ -81,7 +81,11 @@ class SharedConfig(Section):
     secret: Secret | None = key(
         "Hides what the names in the server's keys are made of, and seals what is told; the same for all processes."
     )
-    share: Shares = key("What is shared: limits, budgets, holds, breakers; with a `secret` fleet and cache.", _SHARED)
+    share: Shares = key(
+        "What is shared: limits, holds, breakers, budgets; fleet, and cache (answers of routes with `cache`), "
+        "which need `secret`.",
+        _SHARED,
+    )
     host: Text | None = key("What the fleet calls this machine; default: its host name.")
     commands: Flag = key("Whether this process does what `signalbox dash --shared` tells the fleet.", False)
     away: Literal["share", "local", "refuse"] = key(

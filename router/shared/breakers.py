@@ -38,14 +38,15 @@ class SharedBreakers:
 
     Args:
         machine: the name of the one that it runs on.
+        rng: the source of chance.
     """
 
-    def __init__(self, link: Link, names: Names, news: News, states: States, machine: str) -> None:
+    def __init__(self, link: Link, names: Names, news: News, states: States, machine: str, rng: random.Random) -> None:
         self._link = link
         self._names = names
         self._states = states
         self._machine = link.name(f"machine {machine}")
-        self._rng = random.Random()
+        self._rng = rng
         self._pending: dict[str, _Pending] = {}
         self._doubted: dict[str, str] = {}  # since when it is open, of what was heard last
         self._probes: dict[str, Probes] = {}  # of the breakers that are not closed

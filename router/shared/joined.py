@@ -52,7 +52,7 @@ class Joined:
         states = engine.states
         self._holds = SharedHolds(self._names, self._news, states, self._held) if rules.shares("holds") else None
         self._breakers = (
-            SharedBreakers(link, self._names, self._news, states, machine) if rules.shares("breakers") else None
+            SharedBreakers(link, self._names, self._news, states, machine, rng) if rules.shares("breakers") else None
         )
         told = self._news if rules.shares("holds", "breakers") or rules.commands else None
         link.parties += filter(None, (self._limits, self._budgets, told, self._breakers))
