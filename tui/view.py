@@ -167,7 +167,8 @@ class DashboardScreen(Screen[None]):
         snapshot = self.session.snapshot
         if snapshot is not None and snapshot.fleet is not None:  # nothing is said to thousands by one key
             question = question or "Tell all processes?"
-            detail = f"{detail} In all {snapshot.fleet.processes:,} processes.".lstrip()
+            number = snapshot.fleet.processes
+            detail = f"{detail} In {'one process' if number == 1 else f'all {number:,} processes'}.".lstrip()
         if question:  # at once, so that an answer typed ahead goes to the question
             self.app.push_screen(Confirm(question, detail), partial(self._run_if, command))
         else:

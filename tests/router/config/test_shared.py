@@ -123,7 +123,7 @@ def test_a_reload_says_what_changes() -> None:
 
 
 def test_the_client_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("router.config.rules.find_spec", lambda name: None)
+    monkeypatch.setattr("router.config.shared_rules.find_spec", lambda name: None)
     ((line, _, message),) = errors("shared: {url: redis://x}")
     assert line == 3
     assert 'pip install "llm-signalbox[redis]"' in message
