@@ -13,7 +13,7 @@ from router.shared.told import Server
 
 _SPARE = 0.5  # of those in use that are had ahead, where there are enough for all
 _CALLED = 2.0  # seconds that a request which found none is remembered
-_IDLE = 2  # that each has ahead, where those are half of all at most
+_IDLE = 2  # that each has ahead, where those of all are half of them at most
 
 
 class User(Protocol):
@@ -116,7 +116,8 @@ class SharedPlaces:
             needed = 1
         if self._is_short:
             return needed
-        spare = _IDLE if most >= 2 * _IDLE * self._link.processes else 0
+        processes = max(1, self._link.processes)
+        spare = min(_IDLE, most if processes == 1 else most // (2 * processes))
         return max(needed, ceil(_SPARE * used), spare)
 
     def _take(self, told: int, outages: int, places: Places, asked_at: float, now: float) -> None:

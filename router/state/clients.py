@@ -34,12 +34,12 @@ class Permit:
 
     __slots__ = ("_limits", "_prompt", "_reserved", "is_open")
 
-    def __init__(self, limits: RateLimits, reserved: Reserved, prompt: float) -> None:
+    def __init__(self, limits: RateLimits, reserved: Reserved, prompt: float, *, has_place: bool = False) -> None:
         self._limits = limits
         self._reserved = reserved
         self._prompt = prompt
         self.is_open = True
-        limits.in_flight += 1
+        limits.in_flight += not has_place
 
     def answered(self, usage: Usage | None, now: float) -> None:
         """Report a whole answer, with what was counted of it; where nobody counted, what was reserved stays."""
@@ -89,7 +89,7 @@ class ClientStates:
         """Have the rates of each client in common with other processes from now on; None: for this one alone."""
         self._sharer = sharer
         for name, limits in self._limits.items():
-            limits.share(sharer, f"client {name}")
+            limits.share(sharer, f"client {name}", places=False)
 
     def adopt(self, plan: Plan) -> None:
         """Take over the clients of a new plan; what was used of their limits stays used."""
@@ -115,7 +115,7 @@ class ClientStates:
         if limits is None:
             # A vendor's limit is smoothed, so that none is hit; of its own limit a client may use all at once.
             limits = self._limits[client.name] = RateLimits(client.limits, smooth=False)
-            limits.share(self._sharer, f"client {client.name}")
+            limits.share(self._sharer, f"client {client.name}", places=False)
         if limits.is_unlimited:
             return Permit(limits, Reserved(), prompt)
         if limits.full:
@@ -137,9 +137,17 @@ class ClientStates:
         Args:
             over: why `admit` refused it.
         """
-        if self._sharer is None or over.limit not in ("requests", "tokens"):
+        if self._sharer is None or over.limit == "budget":
             return over
         loop, limits = asyncio.get_running_loop(), self._limits[client.name]
+        if over.limit == "in_flight":
+            if limits.in_flight >= (limits.places or 0) or not await limits.wait_for_slot(_PATIENCE):
+                return over
+            now, tokens = loop.time(), limits.expected(prompt, max_tokens)
+            if limits.wait(tokens, now) == 0:
+                return Permit(limits, limits.take(tokens, now, now), prompt, has_place=True)
+            limits.release_slot()
+            return self.admit(client, prompt, max_tokens, now)
         reserved = await _reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
         if reserved is not None and not limits.full:
             return Permit(limits, reserved, prompt)

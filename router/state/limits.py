@@ -199,13 +199,17 @@ class RateLimits:
         self.is_unlimited = limits == Limits()
         self.hand_out()
 
-    def share(self, sharer: Sharer | None, share_id: str) -> None:
-        """Have the rates in common with all who share this id, from now on; without a sharer or an id for itself."""
+    def share(self, sharer: Sharer | None, share_id: str, *, places: bool = True) -> None:
+        """Have the rates in common with all who share this id, from now on; without a sharer or an id for itself.
+
+        Args:
+            places: have the calls at the same time in common, too.
+        """
         shared = None if sharer is None or not share_id else (sharer, share_id)
         if shared != self._shared:
             self._shared = shared
             self.requests = self.tokens = ()  # what calls under way have taken is settled where they took it
-            self._places = None if shared is None else shared[0].places(share_id, self)
+            self._places = shared[0].places(share_id, self) if shared is not None and places else None
             self.change(self.rules)
 
     def _changed(
