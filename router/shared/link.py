@@ -25,6 +25,12 @@ _LATE = 0.05  # seconds that the loop is late: a reply may lie there unread
 class Exchange(Protocol):
     """Carries messages to the server."""
 
+    async def open(self, message: Message) -> None:
+        """Connect to where a message goes, if need be. No step of that takes longer than a reply may; all of them
+        may: a connection takes several round trips. Raises whatever went wrong.
+        """
+        ...
+
     async def send(self, message: Message) -> Reply:
         """Return the reply; raises whatever went wrong."""
         ...
@@ -200,12 +206,16 @@ class Link:
         entries = tuple(said.entry(now) for said in told)
         message = Message(self._label, self._number, self._epoch, entries, is_lost, leaving)
         try:
+            await self._exchange.open(message)
+            sent_at = loop.time()
             async with asyncio.timeout(self.rules.timeout):
                 reply = await self._exchange.send(message)
             takers = [said.read(answer) for said, answer in zip(told, reply.answers, strict=True)]
         except Exception as error:  # whatever it is: the server is asked again
             self._failed(error, loop.time())
         else:
+            if not self._failures:
+                self._round_trip += 0.2 * (loop.time() - sent_at - self._round_trip)
             idle = all(said.is_idle for said in told)
             self._answered(reply, takers, now, loop.time(), _IDLE if idle else reply.tick)
 
@@ -222,8 +232,6 @@ class Link:
         silent_since, self._silent_since = self._silent_since, None
         if self._alarm is not None:
             self._alarm.cancel()
-        if not self._failures:
-            self._round_trip += 0.2 * (now - asked_at - self._round_trip)
         # After failures it may be a reply to the first try: the leases in it are as old as that.
         began = asked_at if not self._failures or silent_since is None else silent_since
         self._failures, self._unanswered, self._why = 0, None, ""

@@ -59,7 +59,7 @@ class SharedRate:
         *("amount", "per_second", "period", "_cap", "_smooth", "_link", "_name", "_stand_in", "__weakref__"),
         *("_line", "_lacking", "_lots", "_granted", "_spent", "_until", "_used", "_charge", "_left"),
         *("_asked", "_asked_at", "_wished", "_demand", "_typical", "_low", "_told_at", "_since"),
-        *("_fill", "_flow", "_heard_at", "_next_at", "_free_at"),
+        *("_fill", "_flow", "_heard_at", "_next_at", "_free_at", "_is_far"),
     )
 
     def __init__(self, name: str, allowance: Allowance, link: Server, *, smooth: bool = True) -> None:
@@ -78,6 +78,7 @@ class SharedRate:
         self._asked = self._wished = self._demand = self._typical = self._low = 0.0
         self._asked_at = self._told_at = self._heard_at = self._since = -inf
         self._fill = 0.0
+        self._is_far = False
         self._stand_in: Rate | None = None
         self.amount = allowance.amount
         self.change(allowance.amount)
@@ -257,7 +258,7 @@ class SharedRate:
     def _wanted(self, now: float) -> int:
         """Return the units to ask for: those that are waited for, and what the next second needs."""
         ready = 0.0
-        if now - self._asked_at < max(self._life, self._link.tick):
+        if now - self._asked_at < max(self._life, self._link.tick) and not self._is_far:
             horizon = min(max(1.0, 2 * self._link.tick), self._life)
             most = self.amount * BURST / max(1, self._link.processes)  # so little is in the hands of all together
             ready = min(max(self._typical, min(self._demand * horizon, most)), self._cap)
@@ -281,12 +282,18 @@ class SharedRate:
         if grant.got < want:
             self._free_at += grant.wait
             self._next_at += max(min(grant.wait, _LOOK), self._link.tick)
+        self._expire(now)
         if grant.got:
             self._granted += grant.got
             self._lots.append((asked_at + self._life, self._granted))
             self._until = self._lots[0][0]
-            self._expire(now)
+        before = self._spent
         self._serve(now)
+        self._is_far = now - asked_at > self._life  # what is not used at once is at its end when it arrives
+        if self._is_far and self._spent > before:  # so it counts from now on
+            self._count(asked_at, before - self._spent)
+            self._count(now, self._spent - before)
+        self._expire(now)
         if self._line or (want and self._granted - self._spent < self._low):
             self._link.ask(self._next_at)
 
