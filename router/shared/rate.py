@@ -230,6 +230,9 @@ class SharedRate:
         Args:
             leaving: all is given back.
         """
+        if self._is_quiet:
+            self._told_at = now
+            return None
         self._expire(inf if leaving else now)
         self._measure(now)
         debt = self._spent - self._granted
@@ -246,6 +249,12 @@ class SharedRate:
         self._used, self._charge, self._left, self._wished = {}, 0.0, None, 0.0
         entry = LimitEntry(self._name, self.amount, self.period, self._cap, want, charge, left)
         return Told(entry, used, self.receive)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nobody has asked for it lately, and all is told: of a thousand limits most are, each time."""
+        busy = self._asked or self._demand or self._wished or self._used or self._charge or self._lots or self._line
+        return not busy and self._left is None and self._spent <= self._granted
 
     def _measure(self, now: float) -> None:
         seconds = now - self._told_at

@@ -1,4 +1,4 @@
-"""Leases that are at their end when they arrive, since the server is far from here for what they are: in virtual time."""
+"""Leases that are at their end when they arrive, since the server is far: in virtual time."""
 
 from __future__ import annotations
 
