@@ -240,7 +240,8 @@ async def vendor(wire: Wire, *answers: bytes | Handler, step: int = 0, **options
     async def handle(reader: Any, writer: Any) -> None:
         answer = left.pop(0) if len(left) > 1 else left[0]
         if not isinstance(answer, bytes):
-            return await answer(reader, writer)
+            await answer(reader, writer)
+            return
         for start in range(0, len(answer), step or len(answer)):
             writer.write(answer[start : start + (step or len(answer))])
             await writer.drain()
