@@ -161,8 +161,16 @@ class _Reader:
     def _key(self, found: Connection) -> tuple[str, ...]:
         written = self.params.text("api_key", "azure_api_key")
         usual = self.vendor.key or variable_name(self.vendor.prefix, "API_KEY")
+        elsewhere = self.base is not None and not self.vendor.base and not found.is_usual
         if written is None or not written.strip():
-            return (self.variables.refer(usual),) if self.vendor.key and self._needs_key(found) else ()
+            if elsewhere and self.vendor.key:
+                text = f"LiteLLM sends {usual} to this address; here no key goes there until it is written"
+                self.tell("check", "api_base", text)
+            return (self.variables.refer(usual),) if self.vendor.key and not elsewhere else ()
+        if elsewhere:  # the vendor's own key, which may be set too, is not for this address
+            usual = variable_name(
+                self.vendor.prefix if self.vendor.prefix != "openai" else "", found.place or "own", "API_KEY"
+            )
         name = named(written.strip())
         if name is not None:
             return (self.variables.refer(name),)
@@ -174,14 +182,6 @@ class _Reader:
         told = self.variables.in_place_of(written, usual)
         self.tell("check", "api_key", f"a key in the clear: written as {told}; set that variable to it")
         return (told,)
-
-    def _needs_key(self, found: Connection) -> bool:
-        """LiteLLM sends the vendor's own key to any address; here a server of one's own gets one that is written."""
-        if self.vendor.prefix in ("openai", "anthropic") and found.base_url is not None:
-            text = f"LiteLLM sends {self.vendor.key} to this address; here no key goes there until it is written"
-            self.tell("check", "api_base", text)
-            return False
-        return True
 
     def _headers(self) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -121,6 +121,8 @@ class ModelList:
             )
             return None
         is_any = prefix == "" and model == "*"
+        if prefix == "" and "/" in its_id and not {"api_base", "base_url"} & params.left.keys():
+            prefix = its_id.partition("/")[0]  # a vendor's that is not known
         if prefix == "":
             prefix = "openai"
             if "api_base" not in params.left and model != "*":

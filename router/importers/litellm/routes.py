@@ -199,8 +199,8 @@ class Planner:
             text = f"no list is needed: any {provider}/MODEL goes there (serve.direct; in an app it always does)"
             self._notes.add("differs", place, what, text)
         elif each.is_any_vendors:
-            text = "LiteLLM finds the vendor of any name, by the keys in its environment; here a call says provider/MODEL, "
-            self._notes.add("differs", place, what, f"{text}for the providers of this file")
+            text = "LiteLLM finds the vendor of any name; here a call says PROVIDER/MODEL, of this file's providers"
+            self._notes.add("differs", place, what, text)
         elif is_plain or group == "*":
             text = f"ask for {provider}/MODEL: a name without its provider leads to a route, never to any model"
             self._notes.add("differs", place, what, text)

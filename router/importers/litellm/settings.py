@@ -174,13 +174,11 @@ class SettingsReader:
         node, params = library.take("cache"), Fields(library.take("cache_params"))
         kind, ttl = params.text("type") or "local", params.number("ttl") or params.number("default_in_memory_ttl")
         mode, namespace = params.text("mode"), params.text("namespace")
-        if node is None or node.value is not True:
-            return
-        if mode == "default_off":
-            self._tell(
-                "left out", node, "litellm_settings.cache", "kept by each call's own wish; a route has cache: {ttl: 1h}"
-            )
-        else:
+        is_on = node is not None and node.value is True
+        if node is not None and is_on and mode == "default_off":
+            text = "kept by each call's own wish; a route has cache: {ttl: 1h}"
+            self._tell("left out", node, "litellm_settings.cache", text)
+        elif node is not None and is_on:
             self.made.defaults["cache"] = {"ttl": duration(ttl or _CACHE_TTL)}
             if namespace is not None:
                 self.made.defaults["cache"]["namespace"] = self._variables.written(namespace)
@@ -188,9 +186,9 @@ class SettingsReader:
             if kind == "redis":
                 self._share(params, ["cache"], node)
                 self.made.shared["secret"] = self._variables.refer("SB_SHARED_SECRET")
-        if kind in _KEPT_ELSEWHERE:
-            text = f"answers are kept in memory and in a folder (cache.path), or in a Redis (shared); not in {kind}"
-            self._tell("differs", node, "litellm_settings.cache_params.type", text)
+            if kind in _KEPT_ELSEWHERE:
+                text = f"answers are kept in memory and in a folder (cache.path), or in a Redis (shared); not in {kind}"
+                self._tell("differs", node, "litellm_settings.cache_params.type", text)
         for key, left in params.left.items():
             self._left(f"litellm_settings.cache_params.{shown_name(key)}", key, left)
 
@@ -212,12 +210,6 @@ class SettingsReader:
         shared.setdefault("url", url)
         shared["share"] = [*what, *(word for word in shared.get("share", ()) if word not in what)]
         self.made.origins["shared"] = f"the Redis of {self._config.place(node)}"
-        self._tell(
-            "check",
-            node,
-            "shared",
-            'it needs `pip install "llm-signalbox[redis]"`; a password in its address is URL-encoded',
-        )
 
     def _redis_url(self, fields: Fields) -> str:
         url = fields.text("url")

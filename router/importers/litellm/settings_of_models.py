@@ -137,16 +137,21 @@ def _prices(params: Fields, info: Fields) -> dict[str, float]:
     return found
 
 
-def _context_window(info: Fields) -> str | None:
+def _count(number: float) -> int | str:
+    text = format_count(int(number))
+    return int(text) if text.isdigit() else text
+
+
+def _context_window(info: Fields) -> int | str | None:
     number = info.number("max_input_tokens")
-    return None if number is None else format_count(int(number))
+    return None if number is None else _count(number)
 
 
 def _capabilities(info: Fields) -> dict[str, Any]:
     found: dict[str, Any] = {}
     most, older = info.number("max_output_tokens"), info.number("max_tokens")
     if most or older:
-        found["max_output_tokens"] = format_count(int(most or older or 0))
+        found["max_output_tokens"] = _count(most or older or 0)
     for name, own in _FLAGS.items():
         flag = info.flag(name)
         if flag is not None:
