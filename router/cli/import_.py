@@ -79,8 +79,8 @@ def _tell(made: Imported, output: str | None) -> None:
 
     is_printed = output is None
     if output is not None:
-        plan = made.plan
-        counts = f"{len(plan.providers)} providers, {len(plan.models)} models, {len(plan.routes)} routes"
+        parts = (("provider", made.plan.providers), ("model", made.plan.models), ("route", made.plan.routes))
+        counts = ", ".join(f"{len(each)} {noun}{'' if len(each) == 1 else 's'}" for noun, each in parts)
         echo(f"{output} is written: {counts}")
     for sort, head in HEADS.items():
         told = [note for note in made.notes if note.sort == sort]

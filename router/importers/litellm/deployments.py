@@ -12,9 +12,9 @@ from router.importers.litellm.connections import Connection, Tell, connect
 from router.importers.litellm.reading import Config, Fields, as_number, entries, items
 from router.importers.litellm.settings_of_models import settings
 from router.importers.litellm.vendors import UNSUPPORTED, VENDORS, split_model
-from router.importers.litellm.without import UNKNOWN, WITHOUT
+from router.importers.litellm.without import why
 from router.importers.notes import Notes, Place, Sort, shown_name
-from router.importers.variables import Variables
+from router.importers.variables import Variables, named
 
 _CHAT = ("chat", "completion", "responses")
 _NO_CHAT = re.compile(
@@ -109,10 +109,15 @@ class ModelList:
 
     def _left(self, what: str, name: str, node: Node) -> None:
         if node.value is not None:
-            self._tell(what, node, "left out", name, WITHOUT.get(name, UNKNOWN))
+            self._tell(what, node, "left out", name, why(name))
 
     def _made(self, group: str, model: str, node: Node, params: Fields, info: Fields, tell: Tell) -> Deployment | None:
         what = shown_name(group)
+        if named(model) is not None:
+            self._tell(
+                what, node, "left out", "", "the whole entry: its model is a variable, so that its vendor is not known"
+            )
+            return None
         prefix, its_id = split_model(model, params.text("custom_llm_provider"))
         mode = info.text("mode")
         if (mode is not None and mode not in _CHAT) or (mode is None and _NO_CHAT.match(its_id)):
@@ -151,7 +156,7 @@ class ModelList:
         return Deployment(
             group=group,
             connection=connection,
-            model=its_id,
+            model=its_id.replace("$", "$$"),
             places=[place],
             settings=settings(params, info, self._variables, tell),
             order=0 if order is None else as_number(order) or 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Container, Iterable
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -10,8 +11,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 def valid(name: str) -> str:
     """The nearest name that routes.yaml takes: `openai/GPT-4o` is `openai-gpt-4o`."""
-    made = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
+    letters = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    made = re.sub(r"[^a-z0-9._-]+", "-", letters).strip("-._")
     return made if _NAME.fullmatch(made) else "model"
+
+
+def is_valid(name: str) -> bool:
+    """Whether routes.yaml takes a name as it is."""
+    return _NAME.fullmatch(name) is not None
 
 
 def free(wished: Iterable[str], taken: Container[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from router.config.yaml_reader import Node
 from router.importers.litellm.connections import Connection
 from router.importers.litellm.deployments import Deployment, pooled, share
-from router.importers.litellm.names import free, valid
+from router.importers.litellm.names import free, is_valid, valid
 from router.importers.litellm.reading import Config
 from router.importers.litellm.settings import Rule, Settings
 from router.importers.litellm.vendors import VENDORS
@@ -79,9 +79,10 @@ class Planner:
     def make(self) -> Plan:
         for each in self._wildcards:
             self._wildcard(each)
+        for name in sorted(self._groups, key=lambda name: not is_valid(name)):  # who has a valid name keeps it
+            self._by_asked[name] = free((valid(name),), self._by_asked.values())
         for name in self._groups:
-            route = free((valid(name),), self.plan.routes)
-            self._by_asked[name] = route
+            route = self._by_asked[name]
             self.plan.routes[route] = Route(route, name, "")
         for name, group in self._groups.items():
             self._route(self.plan.routes[self._by_asked[name]], group)
@@ -213,8 +214,8 @@ class Planner:
         for each in self._wildcards:
             if fnmatchcase(name, each.group):
                 provider = self._provider(each.connection, "")
-                prefix = each.connection.vendor
-                return f"{provider}/{name.removeprefix(f'{prefix}/')}"
+                model = name.removeprefix(f"{each.connection.vendor}/").replace("$", "$$")
+                return f"{provider}/{model}"
         return None
 
     def _example(self) -> None:

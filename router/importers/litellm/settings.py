@@ -11,7 +11,7 @@ from router.config.serve_rules import LEAST_KEY
 from router.config.yaml_reader import Node
 from router.importers.litellm.reading import SECTIONS, Config, Fields, as_number, entries, items
 from router.importers.litellm.settings_of_models import breaker, duration, retries, timeouts
-from router.importers.litellm.without import UNKNOWN, WITHOUT
+from router.importers.litellm.without import why
 from router.importers.notes import Notes, Sort, shown_name
 from router.importers.variables import Variables, named
 
@@ -100,7 +100,7 @@ class SettingsReader:
 
     def _left(self, what: str, key: str, node: Node) -> None:
         if node.value not in (None, {}, []):
-            self._tell("left out", node, what, WITHOUT.get(key, UNKNOWN))
+            self._tell("left out", node, what, why(key))
 
     def _from(self, key: str, section: str, node: Node) -> None:
         self.made.origins[key] = f"{section} ({self._config.place(node)})"

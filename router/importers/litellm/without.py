@@ -103,4 +103,38 @@ WITHOUT: Mapping[str, str] = {
     "force_ipv4": "of no effect here",
     "telemetry": "Signalbox sends none",
 }
-UNKNOWN = "it has no counterpart here that the import knows"
+_UNKNOWN = "it has no counterpart here that the import knows"
+# Keys that are mapped, where their value is understood.
+_MAPPED = frozenset(
+    (
+        *(
+            "rpm",
+            "tpm",
+            "max_parallel_requests",
+            "global_max_parallel_requests",
+            "weight",
+            "order",
+            "ttl",
+            "routing_strategy",
+        ),
+        *("timeout", "stream_timeout", "request_timeout", "num_retries", "max_retries", "retry_after", "allowed_fails"),
+        *("cooldown_time", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "presence_penalty"),
+        *(
+            "frequency_penalty",
+            "reasoning_effort",
+            "thinking",
+            "response_format",
+            "max_input_tokens",
+            "parallel_tool_calls",
+        ),
+        *("max_output_tokens", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
+        *("cache_creation_input_token_cost", "supports_function_calling", "supports_parallel_function_calling"),
+        *("supports_vision", "supports_response_schema", "supports_native_streaming", "supports_reasoning"),
+        *("supports_prompt_caching", "redis_ssl", "ssl"),
+    )
+)
+
+
+def why(key: str) -> str:
+    """What is said of a key that was not mapped."""
+    return WITHOUT.get(key) or ("its value is not understood: write it by hand" if key in _MAPPED else _UNKNOWN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +16,7 @@ from router.config import load_text
 from router.config.diagnostics import Findings
 from router.config.yaml_reader import read_yaml
 from router.importers.litellm import Imported, NotLiteLLM, import_litellm
-
-CONFIGS = Path(__file__).parent / "configs"
-SECRETS = re.compile(
-    r"Zq81hvNNc0ffee|hunter2secret|sk-lf-0123abcd|sk-1234|wJalrXUtnFEMI|sk-shop-0123|admin-password-42|sk-very-secret"
-)
+from tests.support.litellm_configs import CONFIGS, SECRETS
 
 
 def imported(name: str) -> Imported:
