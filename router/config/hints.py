@@ -293,7 +293,7 @@ def _is_name(path: tuple[str | int, ...], place: int) -> bool:
 
 @cache
 def _sections() -> Mapping[str, tuple[str, ...]]:
-    """The keys of every section of the language in their order, by its place."""
+    """The keys of every section of the language, by its place."""
     return dict(_walk(RoutesFile, ""))
 
 
