@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.importers.litellm.deployments import ModelList
+from router.config import units
+from router.importers.litellm.deployments import Deployment, ModelList
 from router.importers.litellm.page import routes_yaml
 from router.importers.litellm.reading import NotLiteLLM, read_config, texts
 from router.importers.litellm.routes import Plan, Planner
@@ -17,6 +18,8 @@ from router.importers.notes import Note, Notes, Place
 from router.importers.variables import Variables, named
 
 __all__ = ["Imported", "NotLiteLLM", "import_litellm"]
+
+_LONGEST_REQUEST = 1800.0  # seconds: timeout.total where nothing is written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ def import_litellm(text: str, path: Path) -> Imported:
     variables = Variables(name for each in texts(config.root) if (name := named(each)) is not None)
     deployments = ModelList(config, variables, notes).deployments
     settings = SettingsReader(config, variables, notes).read()
+    _make_room(settings, deployments)
     plan = Planner(deployments, settings, config, notes).make()
     _tell_what_differs(settings, plan, Place(path.name, 1), notes)
     told = notes.sorted(config.files)
@@ -54,6 +58,15 @@ def import_litellm(text: str, path: Path) -> Imported:
         raise NotLiteLLM(f"{path.name} has no model that Signalbox could call{reasons}")
     used = tuple(variables.used)
     return Imported(text=routes_yaml(path.name, plan, settings, told, used), notes=told, variables=used, plan=plan)
+
+
+def _make_room(settings: Settings, deployments: list[Deployment]) -> None:
+    """A timeout of one answer that is longer than that of a whole request has no effect: LiteLLM has none of those."""
+    written = [settings.defaults.get("timeout", {}), *(each.settings.get("timeout", {}) for each in deployments)]
+    longest = max((units.duration(value) for each in written for value in each.values()), default=0)
+    if longest > _LONGEST_REQUEST:
+        settings.defaults.setdefault("timeout", {})["total"] = units.format_duration(2 * longest)
+        settings.origins.setdefault("timeout", "total: so that the longest timeout of a model has its time")
 
 
 def _tell_what_differs(settings: Settings, plan: Plan, place: Place, notes: Notes) -> None:

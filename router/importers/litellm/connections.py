@@ -24,7 +24,9 @@ _NO_KEY = re.compile(
     r"|(sk-?)?(fake|dummy|test|none|empty|local|noop|no-key|no-auth)\S{0,12}|lm[-_]?studio|ollama|vllm",
     re.IGNORECASE,
 )
-_SECRET_NAME = re.compile(r"key|token|secret|passw|auth|cookie|credential|bearer|signature", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"api-?key|(?<![a-z])key|token|secret|passw|auth|cookie|credential|bearer|signature", re.IGNORECASE
+)
 # What of AWS, Azure and Google is no key, by which LiteLLM signs requests or fetches tokens.
 _OTHER_LOGINS = (
     *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_session_name", "aws_profile_name"),

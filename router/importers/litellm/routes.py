@@ -230,7 +230,11 @@ class Planner:
     def _fallbacks(self) -> None:
         rules: dict[tuple[str | None, str], Rule] = {}
         for rule in self._settings.rules:
-            rules.setdefault((rule.on, rule.source), rule)
+            if rules.setdefault((rule.on, rule.source), rule) is not rule:
+                text = "the first list of this model holds"
+                self._notes.add(
+                    "left out", self._config.place(rule.node), f"{rule.key}.{shown_name(rule.source)}", text
+                )
             if rule.source != "*" and rule.source not in self._by_asked:
                 text = "no model that could be taken over has this name"
                 self._notes.add(

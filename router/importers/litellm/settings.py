@@ -23,8 +23,8 @@ _BALANCES = {
     "usage-based-routing": "least_busy",
     "usage-based-routing-v2": "least_busy",
 }
-_LONGEST_REQUEST = 1800.0  # seconds: timeout.total where nothing is written
 _CACHE_TTL = 600  # seconds; LiteLLM keeps answers as long as its store does, where the file does not say
+_REDIS = ("url", "host", "port", "db", "username", "password", "ssl")
 _KEPT_ELSEWHERE = ("s3", "gcs", "azure-blob", "qdrant-semantic", "redis-semantic", "disk")
 
 
@@ -78,8 +78,8 @@ class SettingsReader:
             self._fallbacks(name, section)
             self._policies(name, section)
         self._routing(router)
-        self._cache(library)
         self._redis(router)
+        self._cache(library)
         self._general(general)
         self._environment(root)
         for name, section in sections.items():
@@ -125,22 +125,20 @@ class SettingsReader:
     def _policies(self, section: str, fields: Fields) -> None:
         """Those of the router win over those of the library, which come after."""
         left = dict(fields.left)
+        whole = "timeout" if "timeout" in left else "request_timeout"
         found = {
-            "timeout": timeouts(fields, "timeout", "stream_timeout")
-            or timeouts(fields, "request_timeout", "stream_timeout"),
+            "timeout": timeouts(fields, whole, "stream_timeout"),
             "retry": self._retry(fields),
             "breaker": breaker(_whole(fields, "allowed_fails"), fields.number("cooldown_time")),
         }
         for policy, values in found.items():
+            taken = {name: node for name, node in left.items() if name not in fields.left and _is_of(policy, name)}
             if values and policy not in self.made.defaults:
                 self.made.defaults[policy] = values
-                first = next(node for name, node in left.items() if name not in fields.left and _is_of(policy, name))
-                self._from(policy, section, first)
-        longest = max(
-            (seconds for name in ("timeout", "request_timeout") if (seconds := _seconds(left, name))), default=0
-        )
-        if longest > _LONGEST_REQUEST and "timeout" in self.made.defaults:
-            self.made.defaults["timeout"]["total"] = duration(2 * longest)
+                self._from(policy, section, next(iter(taken.values())))
+            elif values:
+                for name, node in taken.items():
+                    self._tell("left out", node, f"{section}.{name}", f"router_settings says the {policy}, which holds")
 
     def _retry(self, fields: Fields) -> dict[str, Any]:
         found: dict[str, Any] = dict(retries(fields, "num_retries"))
@@ -202,14 +200,15 @@ class SettingsReader:
                 self._left(f"router_settings.redis_{shown_name(key)}", key, left)
 
     def _share(self, fields: Fields, what: list[str], node: Node) -> None:
-        url = self._redis_url(fields)
         shared = self.made.shared
         if not shared:
             text = 'it needs `pip install "llm-signalbox[redis]"`; a password in its address is URL-encoded'
             self._tell("check", node, "shared", text)
-        shared.setdefault("url", url)
-        shared["share"] = [*what, *(word for word in shared.get("share", ()) if word not in what)]
-        self.made.origins["shared"] = f"the Redis of {self._config.place(node)}"
+            shared["url"] = self._redis_url(fields)
+            self.made.origins["shared"] = f"the Redis of {self._config.place(node)}"
+        else:  # of the router and of the cache there is one
+            fields.take(*_REDIS)
+        shared["share"] = [*shared.get("share", ()), *what]
 
     def _redis_url(self, fields: Fields) -> str:
         url = fields.text("url")
@@ -223,8 +222,9 @@ class SettingsReader:
             return self._variables.refer("REDIS_URL")
         if "://" in host:
             scheme, _, host = host.partition("://")
-        login = "" if user is None else self._variables.written(user)
+        login = ""
         if password:
+            login = "" if user is None else self._variables.written(user)
             is_literal = named(password) is None
             secret = (
                 self._variables.in_place_of(password, "REDIS_PASSWORD")
@@ -281,11 +281,6 @@ def _whole(fields: Fields, name: str) -> float | None:
     if number is not None:
         del fields.left[name]
     return number
-
-
-def _seconds(left: dict[str, Node], name: str) -> float | None:
-    node = left.get(name)
-    return None if node is None else as_number(node)
 
 
 def _is_of(policy: str, name: str) -> bool:

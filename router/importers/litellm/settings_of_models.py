@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from router.config.diagnostics import has_credential
 from router.config.units import format_count, format_duration
 from router.config.yaml_reader import Node
 from router.importers.litellm.connections import Tell
@@ -102,7 +103,7 @@ def _body(params: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:
     extra = params.take("extra_body")
     found: dict[str, Any] = {}
     if extra is not None and isinstance(extra.value, dict):
-        if any(_is_secret(name) for name in extra.value):
+        if _may_hold_a_key(extra):
             tell("left out", "extra_body", "there may be a key in it: write it under params, as ${NAME}")
         else:
             found = _written(extra, variables)
@@ -113,8 +114,13 @@ def _body(params: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:
     return found
 
 
-def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in ("key", "token_", "secret", "passw", "auth"))
+def _may_hold_a_key(node: Node) -> bool:
+    if isinstance(node.value, dict):
+        is_named = any(word in name.lower() for name in node.value for word in ("key", "secret", "passw", "auth"))
+        return is_named or any(map(_may_hold_a_key, node.value.values()))
+    if isinstance(node.value, list):
+        return any(map(_may_hold_a_key, node.value))
+    return isinstance(node.value, str) and has_credential(node.value)
 
 
 def _written(node: Node, variables: Variables) -> Any:

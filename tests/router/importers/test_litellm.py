@@ -362,6 +362,7 @@ model_list:
         "extra_headers: {Authorization: Bearer sk-very-secret}",
         "extra_headers: {X-Secret: sk-very-secret}",
         "extra_body: {api_key: sk-very-secret}",
+        "extra_body: {a: [{auth: {b: sk-very-secret}}]}",
         "aws_secret_access_key: sk-very-secret",
         "unheard_of: sk-very-secret",
         "client_secret: sk-very-secret, azure_ad_token: sk-very-secret",
@@ -393,6 +394,7 @@ def test_the_vendors_own_key_goes_to_no_other_address() -> None:
         ("reasoning_effort: high", {"params": {"thinking": "high"}}),
         ("top_k: 4, user: a$b", {"params": {"user": "a$$b", "extra_body": {"top_k": 4}}}),
         ("tpm: 1_000, rpm: '60'", {"limits": {"requests": "60/min", "tokens": "1000/min"}}),
+        ("timeout: 86400", {"timeout": {"answer": "1d", "first_token": "1d"}}),
         ("timeout: 1.5", {"timeout": {"answer": "1.5s", "first_token": "1.5s"}}),
         ("cooldown_time: 900", {"breaker": {"open_for": "15m", "max_open_for": "15m"}}),
         ("max_retries: 0", {"retry": {"same_target": 0}}),
@@ -424,11 +426,17 @@ def test_settings_of_the_router(section: str, said: dict[str, Any]) -> None:
 
 
 def test_the_routers_settings_win_over_the_librarys() -> None:
-    made = one(
-        "model: gpt-4o", litellm_settings="{num_retries: 5, request_timeout: 9}", router_settings="{num_retries: 1}"
-    )
-    assert parsed(made)["defaults"]["retry"] == {"same_target": 1}
-    assert parsed(made)["defaults"]["timeout"]["answer"] == "9s"
+    """What does not hold is told, a second list of fallbacks too."""
+    library = "{num_retries: 5, request_timeout: 9, fallbacks: [{chat: [other]}]}"
+    router = "{num_retries: 1, fallbacks: [{chat: [b]}], default_fallbacks: [b]}"
+    models = "[{model_name: chat, litellm_params: {model: o3}}, {model_name: b, litellm_params: {model: o1}}]"
+    made = of(f"model_list: {models}\nlitellm_settings: {library}\nrouter_settings: {router}\n")
+    assert told(made) == {"litellm_settings.num_retries": 2, "litellm_settings.fallbacks.chat": 2}
+    assert parsed(made)["routes"]["chat"]["fallbacks"] == ["b"]
+    assert parsed(made)["defaults"] == {
+        "retry": {"same_target": 1},
+        "timeout": {"answer": "9s", "first_token": "9s"},
+    }
 
 
 def test_wildcards_need_no_list() -> None:
@@ -471,6 +479,35 @@ def test_included_files_are_read_and_told_by_their_own_lines(tmp_path: Path) -> 
     made = import_litellm((tmp_path / "config.yaml").read_text(), tmp_path / "config.yaml")
     assert list(made.plan.routes) == ["a", "b"]
     assert [str(note.place) for note in made.notes if note.sort == "left out"] == ["config.yaml:3", "models.yaml:4"]
+
+
+@pytest.mark.parametrize(
+    ("router", "cache", "url"),
+    [
+        ("redis_host: r.lan, redis_port: 6380", "", "redis://r.lan:6380/0"),
+        ("redis_host: r.lan, redis_password: 'p@ss/word'", "", "redis://:${REDIS_PASSWORD}@r.lan:6379/0"),
+        ("redis_url: os.environ/RURL", "type: redis, host: r.lan", "${RURL}"),
+        (
+            "",
+            "type: redis, host: r.lan, ssl: true, username: u, password: os.environ/P",
+            "rediss://u:${P}@r.lan:6379/0",
+        ),
+        ("", "type: redis", "${REDIS_URL}"),
+        ("redis_url: 'redis://:pw12345@r.lan'", "", "${REDIS_URL}"),
+    ],
+)
+def test_a_redis_is_what_processes_share(router: str, cache: str, url: str) -> None:
+    made = one(
+        "model: gpt-4o, rpm: 5",
+        router_settings=f"{{{router}}}",
+        litellm_settings=f"{{cache: {'true' if cache else 'false'}, cache_params: {{{cache}}}}}",
+    )
+    shared = parsed(made)["shared"]
+    assert shared["url"] == url
+    assert shared["share"] == ["limits", "holds", "breakers"] * bool(router) + ["cache"] * bool(cache)
+    assert told(made) == {}
+    env = environment(made) | dict.fromkeys(("RURL", "REDIS_URL"), "redis://r.lan:6379")
+    assert load_text(made.text, env=env).diagnostics == ()
 
 
 def test_who_lacks_what_others_share_by_is_never_drawn() -> None:
