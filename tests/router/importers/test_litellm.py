@@ -16,6 +16,7 @@ from router.config import load_text
 from router.config.diagnostics import Findings
 from router.config.yaml_reader import read_yaml
 from router.importers.litellm import Imported, NotLiteLLM, import_litellm
+from router.plan.compile import compile_plan
 from tests.support.litellm_configs import CONFIGS, SECRETS
 
 
@@ -454,6 +455,20 @@ model_list:
     assert parsed(everything)["serve"]["direct"] is True
     assert told(everything, "differs")["*"] == 1
     assert findings(everything) == []
+
+
+def test_clients_of_a_gateway_go_on_asking_as_they_did() -> None:
+    """By the old key and the old names: of models, of aliases, and any of a wildcard's vendor; and of no other."""
+    made = imported("team")
+    env = environment(made)
+    serving = compile_plan(load_text(made.text, env=env)).serving
+    client = serving.client_of(env["LITELLM_MASTER_KEY"])
+    assert client is not None
+    asked = ("gpt-4o", "Claude-Sonnet", "gpt-4", "anthropic/claude-x", "openai/gpt-5", "text-embedding-3-small")
+    assert [serving.route_of(name, client) for name in asked] == [
+        *("gpt-4o", "claude-sonnet", "gpt-4", "anthropic/claude-x"),
+        *(None, None),
+    ]
 
 
 def test_a_pattern_over_one_model_is_a_name_of_serve() -> None:
