@@ -19,6 +19,7 @@ _VERBS = {
     "demo": "The dashboard over simulated vendors under traffic: no key, no network.",
     "explain": "Without a call: who would be asked, in which order, and who not.",
     "health": "Whether a server is well: for health checks of containers.",
+    "import": "Make a routes.yaml out of the configuration of another tool, such as LiteLLM's.",
     "init": "Write a routes.yaml from the keys and servers that this machine has.",
     "key": "A new key for a client of `signalbox serve`.",
     "models": "What the providers offer now, with window, price and capabilities.",
@@ -31,8 +32,8 @@ _VERBS = {
 }
 
 
-# Named, not imported: the dashboard is above this package and comes with verbs of its own.
-_ABOVE = {"dash": "tui.commands.dash", "demo": "tui.commands.demo"}
+# Named, not imported: the dashboard is above this package and comes with verbs of its own. `import` is Python's word.
+_ELSEWHERE = {"dash": "tui.commands.dash", "demo": "tui.commands.demo", "import": "router.cli.import_"}
 
 
 class _Verbs(click.Group):
@@ -44,7 +45,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _VERBS:
             return None
-        command: click.Command = import_module(_ABOVE.get(cmd_name, f"router.cli.{cmd_name}")).command
+        command: click.Command = import_module(_ELSEWHERE.get(cmd_name, f"router.cli.{cmd_name}")).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
