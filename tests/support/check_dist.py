@@ -44,7 +44,9 @@ def check_content(wheel: Path, sdist: Path) -> None:
     faults += ["no license"] if "licenses/LICENSE" not in about else []
     faults += [f"a link that leads nowhere: {link}" for link in _RELATIVE.findall(str(metadata.get_payload()))]
     faults += [
-        f"a stray file in the sdist: {name}" for name in sources if re.search(r"__pycache__|\.pyc$|^dist/", name)
+        f"a stray file in the sdist: {name}"
+        for name in sources
+        if re.search(r"__pycache__|\.(pyc|whl|gz|zip)$|^dist/", name)
     ]
     if faults:
         raise SystemExit("\n".join(faults))

@@ -62,8 +62,8 @@ class CleanEnv:
         self.bin, self.work = folder / "env" / "bin", folder / "work"
         self.work.mkdir(parents=True)
         subprocess.run([UV, "venv", "--quiet", "--python", python, folder / "env"], check=True)
-        install = [UV, "pip", "install", "--quiet", "--python", self.bin / "python"]
-        subprocess.run([*install, wheel], check=True)
+        install = [UV, "pip", "install", "--quiet", "--only-binary", ":all:", "--python", self.bin / "python"]
+        subprocess.run([*install, wheel], check=True)  # no compiler is needed
         subprocess.run([*install, "--dry-run", f"{wheel}[{EXTRAS}]"], check=True)  # the extras fit together
         kept = {name: value for name, value in os.environ.items() if name in ("HOME", "LANG", "TMPDIR")}
         self._env = {**kept, "PATH": f"{self.bin}:{os.defpath}", "OPENAI_API_KEY": "sk-none"}
