@@ -264,14 +264,14 @@ def _is_name(path: tuple[str | int, ...], place: int) -> bool:
 
 
 @cache
-def _sections() -> Mapping[str, frozenset[str]]:
+def _sections() -> Mapping[str, tuple[str, ...]]:
     """The keys of every section of the language, by its place."""
     return dict(_walk(RoutesFile, ""))
 
 
-def _walk(model: type[BaseModel], place: str) -> Iterator[tuple[str, frozenset[str]]]:
+def _walk(model: type[BaseModel], place: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     keys = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-    yield place, frozenset(keys)
+    yield place, tuple(keys)
     for name, annotation in keys.items():
         for inner, is_named in _models_in(annotation):
             yield from _walk(inner, f"{place}.{name}{'.*' if is_named else ''}".lstrip("."))
