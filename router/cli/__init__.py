@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
 import os
 import sys
 from importlib import import_module
 
 import click
 
-from providers.errors import SignalboxError
 from router.cli.mistakes import failure_of
 from router.cli.terminal import has_colours
 from router.cli.verb import Verbs
@@ -93,6 +93,8 @@ def main() -> None:
         from router.cli.bash import register
 
         register()
+    # `signalbox check` tells these once, other verbs how many there are.
+    logging.getLogger("signalbox.spending.unpriced").setLevel(logging.ERROR)
     try:
         code = group.main(prog_name="signalbox", standalone_mode=False, color=has_colours() or None)
         sys.exit(code if isinstance(code, int) else 0)
@@ -104,11 +106,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    except (click.ClickException, SignalboxError, OSError) as error:
+    except click.ClickException as error:
         sys.exit(_tell(error))
 
 
-def _tell(error: Exception) -> int:
+def _tell(error: click.ClickException) -> int:
     """Say what went wrong, as JSON where that is asked for, and return the exit code."""
     failure = failure_of(error)
     words = itertools.takewhile(lambda word: word != "--", sys.argv[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -103,17 +102,16 @@ class InvalidFile(Failure):
         super().show(file)
 
 
-def valid_plan(path: str) -> tuple[LoadResult, Plan]:
-    """A file free of errors, and its plan. Warnings are told in one line: `signalbox check` has them."""
+def valid_plan(path: str, *, tells: bool = True) -> tuple[LoadResult, Plan]:
+    """A file free of errors, and its plan. Warnings are told in one line, unless `tells` is False: `signalbox check`
+    has them.
+    """
     from router.plan.compile import compile_plan
 
     loaded = valid_file(path)
     plan = compile_plan(loaded)
-    notes = plan.uncounted
-    # A router logs the same when it begins; `signalbox check` says it once.
-    logging.getLogger("signalbox.spending").addFilter(lambda record: record.getMessage() not in notes)
-    count = len(loaded.diagnostics) + len(notes)
-    if count:
+    count = len(loaded.diagnostics) + len(plan.uncounted)
+    if count and tells:
         echo(f"{count} warning{'' if count == 1 else 's'}: signalbox check {path}", err=True)
     return loaded, plan
 

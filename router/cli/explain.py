@@ -95,8 +95,10 @@ def read_request(route: str, request_file: str | None, prompt: str | None) -> Co
         return build_request(route, not_empty(without_line_end(text), "prompt"), {})
     try:
         body = json.loads(text)
-    except ValueError as error:
-        raise Failure(f"{request_file} is not JSON: {error}", UNREADABLE) from None
+    except json.JSONDecodeError as error:
+        raise Failure(
+            f"{request_file} is not JSON: see line {error.lineno}, column {error.colno}", UNREADABLE
+        ) from None
     try:
         return msgspec.structs.replace(coerce_request(body), model=route)
     except (TypeError, ValueError) as error:

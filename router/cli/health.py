@@ -50,7 +50,7 @@ def command(url: str, timeout: float, as_json: bool) -> int:
     except TimeoutError:
         raise Failure(f"{url}: no answer within {timeout:g} s") from None
     except ssl.SSLError as error:
-        raise Failure(f"{url}: no TLS to be had ({error.reason or error})") from None
+        raise Failure(f"{url}: no TLS to be had ({str(error.reason or error).replace('_', ' ').lower()})") from None
     except OSError as error:
         number = error.errno or 0  # below 0: of the resolver, which has words of its own
         why = os.strerror(number) if number > 0 else error.strerror or error

@@ -52,7 +52,7 @@ def failed(error: SignalboxError, *, verbose: bool = False) -> Failure:
     if isinstance(error, ProviderError) and error.partial is not None:
         message += "\nthe answer above is not complete"
         facts["partial"] = error.partial.to_dict()
-    if trace is not None:
+    if trace is not None and trace.entries:
         facts["trace"] = trace.as_dict()
     kind = type(error).__name__
     name = str(getattr(error, "code", "") or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower())

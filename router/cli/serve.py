@@ -74,8 +74,8 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
 
     parent.serves = True
     shows = sys.stderr.isatty() and not quiet
-    _log_to_stderr(shows)
-    loaded, plan = valid_plan(path)
+    loaded, plan = valid_plan(path, tells=not quiet)
+    _log_to_stderr(shows, plan.uncounted)
     if loaded.disabled and not quiet:
         left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
         echo(f"left out, since a variable is not set: {left_out}", err=True)
@@ -205,10 +205,16 @@ def _serving(serving: Serving, addresses: tuple[str, ...], workers: int | None) 
 
 
 class _Lines(logging.Handler):
-    """What is logged, as lines of the command."""
+    """What is logged, as lines of the command, but for what is known from the start."""
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        super().__init__()
+        self._known = known
 
     def emit(self, record: logging.LogRecord) -> None:
         message = self.format(record) if record.exc_info else record.getMessage()
+        if message in self._known:
+            return
         if record.name == _RELOAD:  # it quotes the file and may have many errors; `signalbox check` tells them all
             message, _, more = message.partition("\n")
             message += " … (`signalbox check` tells all)" if more else ""
@@ -218,8 +224,9 @@ class _Lines(logging.Handler):
             self.handleError(record)
 
 
-def _log_to_stderr(shows: bool) -> None:
+def _log_to_stderr(shows: bool, known: tuple[str, ...]) -> None:
     """Warnings of everybody, and what becomes of a changed file or certificate; on a terminal a little more."""
-    logging.basicConfig(level=logging.WARNING, handlers=[_Lines()])
+    logging.basicConfig(level=logging.WARNING, handlers=[_Lines(known)])
+    logging.getLogger("signalbox.spending.unpriced").setLevel(logging.WARNING)  # of a file that is edited
     logging.getLogger(_RELOAD).setLevel(logging.INFO)
     logging.getLogger("signalbox.gateway").setLevel(logging.DEBUG if shows else logging.INFO)

@@ -58,7 +58,7 @@ def fetch(source: str) -> int:
             try:
                 content = _download(client, url, name)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise Failure(f"{url}: {_why(error)}; is there a network? --from names a mirror") from None
+                raise Failure(f"{url}: {_why(error)}; --from names a mirror") from None
             _put(name, path, content, url)
             echo(f"{name}: {len(content):,} bytes to {path}")
     return 0
@@ -73,7 +73,7 @@ def _why(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     if isinstance(error, httpx.ConnectError):
-        return "no connection"
+        return "no connection; is there a network?"
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return "this is no http:// or https:// address"
     return "the connection broke"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from providers.errors import SignalboxError
 from providers.spelling import did_you_mean
+from router.cli.mistakes import failure_of
 from router.cli.names import files_of, names_of
 from router.cli.terminal import has_colours
 
@@ -100,6 +102,14 @@ class Verb(_Page):
             usage = f"{ctx.command_path} {' '.join(self.collect_usage_pieces(ctx))}"
             raise click.UsageError(f'"{left[0]}" is one argument too many: {usage}', ctx)
         return left
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (SignalboxError, OSError) as error:
+            raise failure_of(error) from None
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         pieces = super().collect_usage_pieces(ctx)
