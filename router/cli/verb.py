@@ -115,6 +115,18 @@ class Verb(_Page):
         pieces = super().collect_usage_pieces(ctx)
         return pieces if self._file is None else [*pieces, "[FILE]"]
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Options, and where all other arguments are there, the FILE."""
+        found = super().shell_complete(ctx, incomplete)
+        missing = self._file is not None and self.given_file(ctx) is None
+        return [*found, *items(files_of(incomplete), incomplete)] if missing and incomplete[:1] != "-" else found
+
+    def given_file(self, ctx: click.Context) -> str | None:
+        """The FILE that the command line names."""
+        name = "" if self._file is None else str(self._file.name)
+        source = ctx.get_parameter_source(name)
+        return ctx.params[name] if source is click.core.ParameterSource.COMMANDLINE else None
+
     @property
     def _file(self) -> FileOption | None:
         return next((option for option in self.params if isinstance(option, FileOption)), None)
@@ -162,9 +174,7 @@ def completing(*kinds: str) -> Any:
     """What completes an argument: names of the FILE of these sections ("routes", "providers", "models"), and files."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        command = ctx.command
-        option = command._file if isinstance(command, Verb) else None
-        given = None if option is None else ctx.params.get(str(option.name))
+        given = ctx.command.given_file(ctx) if isinstance(ctx.command, Verb) else None
         return items((*names_of(given or "routes.yaml", kinds), *(() if given else files_of(incomplete))), incomplete)
 
     return complete
