@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -131,7 +131,7 @@ class _Answer:
             self.text += line["text"]
             return StreamChunk(text=line["text"])
         usage = Usage(input_tokens=line["prompt_tokens"], output_tokens=line["answer_tokens"])
-        reason = "length" if line.get("cut") else "stop"
+        reason: Literal["length", "stop"] = "length" if line.get("cut") else "stop"
         self._known |= {"usage": usage, "finish_reason": reason}
         return StreamChunk(usage=usage, finish_reason=reason, done=True)
 
