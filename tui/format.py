@@ -134,7 +134,7 @@ def bar(share: float | None, width: int) -> str:
     """Return a bar of `width` cells, exact to half a cell; whatever is more than nothing shows."""
     halves = round(min(1.0, max(0.0, share or 0.0)) * width * 2)
     full, rest = divmod(max(halves, 1 if share else 0), 2)
-    return ("━" * full + "╸" * rest).ljust(width)
+    return ("━" * full + "╸" * rest).ljust(width)[:width]
 
 
 def sparkline(values: Sequence[float | None], width: int, *, top: float | None = None) -> str:

@@ -54,8 +54,8 @@ class DashboardScreen(Screen[None]):
 
     DEFAULT_CSS = """
     DashboardScreen { background: $background; }
-    DashboardScreen .box { border: round $border-blurred; border-title-color: $foreground 70%; padding: 0 1;
-                           border-subtitle-color: $foreground 50%; background: $surface; }
+    DashboardScreen .box { border: round $border-blurred; border-title-color: $foreground 72%; padding: 0 1;
+                           border-subtitle-color: $foreground 72%; background: $surface; }
     DashboardScreen .box:focus, DashboardScreen .box:focus-within {
         border: round $accent; border-title-color: $accent; }
     """

@@ -35,7 +35,7 @@ class Chooser(ModalScreen[Running | None]):
     Chooser > Vertical { width: 90; max-width: 96%; height: auto; max-height: 80%; background: $panel;
                          border: round $accent; border-title-color: $accent; padding: 1 2; }
     Chooser RowList { height: auto; max-height: 16; background: $panel; }
-    Chooser Static { margin-top: 1; color: $foreground 65%; }
+    Chooser Static { margin-top: 1; color: $foreground 72%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back"),

@@ -76,6 +76,6 @@ SIGNS = (
     ("held: the vendor asked to wait\n", MUTED),
     ("  ‖ ", "$text-primary"),
     ("drained: no new calls   ", MUTED),
-    ("· ", "$foreground 40%"),
+    ("· ", "$foreground 72%"),
     ("left out: a variable is not set", MUTED),
 )

@@ -41,7 +41,7 @@ class PanelScreen(DashboardScreen):
         *BREAKER_KEYS,
         Binding("d", "drain", "drain", tooltip="no new calls for it, or calls again"),
         Binding("t", "try_it", "try", tooltip="ask this target a prompt"),
-        Binding("f", "requests", "requests", tooltip="the recent requests that it answered", show=False),
+        Binding("r", "requests", "requests", tooltip="the recent requests that it answered", show=False),
         Binding("C", "clear_cache", "clear cache", tooltip="forget all cached answers", show=False),
         Binding("space", "fold", "fold", tooltip="show or hide the targets of a provider", show=False),
         Binding("tab", "app.focus_next", show=False),

@@ -39,13 +39,13 @@ class Answer(Vertical):
     Answer #said { height: auto; min-height: 100%; }  /* else what is anchored stands at the bottom while it is short */
     Answer Markdown { padding: 0; margin: 0; background: $surface; }
     Answer Collapsible { display: none; border: none; padding: 0; background: $surface; }
-    Answer Collapsible Static { color: $foreground 55%; }
+    Answer Collapsible Static { color: $foreground 72%; }
     Answer > #figures { height: auto; }
     Answer > #flow { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "trace", "trace", tooltip="how this answer came about"),
-        Binding("c", "copy", "copy", tooltip="copy the answer"),
+        Binding("y", "copy", "copy", tooltip="copy the answer"),
     ]
 
     @dataclass

@@ -94,7 +94,7 @@ class KeyBar(Widget):
         for number, entry in enumerate(self._entries, 1):
             rest = 0 if number == len(self._entries) else 2 + len(_MORE)
             if used + entry.width + rest > room:
-                pieces.append(Content.styled(_MORE, "$foreground 50%"))
+                pieces.append(Content.styled(_MORE, "$foreground 72%"))
                 used += len(_MORE)
                 break
             pieces += [self._drawn(entry), Content("  ")]
@@ -106,11 +106,11 @@ class KeyBar(Widget):
     def _drawn(self, entry: _Entry) -> Content:
         shown = []
         for key in entry.keys:
-            ink = "bold $footer-key-foreground" if key.enabled else "dim $footer-key-foreground"
+            ink = "bold $footer-key-foreground" if key.enabled else "$foreground 72%"
             if key.key == self._under:
                 ink += " on $block-cursor-background"
             shown.append(Content.styled(key.shown, Style.parse(ink) + Style.from_meta({"key": key.key})))
-        word = Style.parse("$foreground" if any(key.enabled for key in entry.keys) else "$foreground 50%")
+        word = Style.parse("$foreground" if any(key.enabled for key in entry.keys) else "$foreground 72%")
         if len(entry.keys) == 1:
             word += Style.from_meta({"key": entry.keys[0].key})
         return Content(" ").join([*shown, Content.styled(entry.word, word)])

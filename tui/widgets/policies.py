@@ -41,7 +41,7 @@ class Policies(RowList):
         ordered = sorted(self._values, key=lambda value: value.line is None)
         self.show([*rows, *(Row(value.key, tuple(_pieces(value, longest, width))) for value in ordered)])
 
-    def on_resize(self) -> None:
+    def redraw(self) -> None:
         self.draw(self._facts, self._values)
 
 
