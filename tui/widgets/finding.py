@@ -17,7 +17,7 @@ _SORT = "sort by another column"
 _SORTING = Binding.Group("sort")
 
 
-class Finding(ScrollView):
+class Finding(ScrollView, inherit_bindings=False):
     """`/` takes words, and only rows that have them stay; `<` and `>` choose what a list is sorted by, `I` turns it
     round.
 
@@ -67,6 +67,8 @@ class Finding(ScrollView):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let only those keys act that make sense now."""
+        if action in ("scroll_left", "scroll_right"):
+            return self.allow_horizontal_scroll
         if action in ("sort", "invert"):
             return bool(self.orders)
         return self.finding if action == "end_find" else action != "find" or self.findable

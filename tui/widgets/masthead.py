@@ -12,11 +12,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from router.views.events import Event
 from router.views.figures import Snapshot
 from tui import format as as_text
 from tui.session import Session
-from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TITLE, WARN
+from tui.theme import BAD, FAINT, GOOD, INFO, LEVELS, MUTED, STRONG, TITLE, WARN
 
+_FRESH = 8.0  # seconds that bad news stays on top
 _SHORT = 12  # cells of a path, fewer of which tell nothing
 TABS = (
     ("panel", "Panel"),
@@ -58,17 +60,18 @@ class Masthead(Vertical):
         yield Static(id="tabs")
 
     def on_mount(self) -> None:
-        self._draw()
+        self.draw()
 
     def on_resize(self) -> None:
-        self._draw()
+        self.draw()
 
     def show(self, snapshot: Snapshot) -> None:
         """Show this snapshot's router."""
         self._snapshot = snapshot
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Draw the same router anew, or what is new about it."""
         width = self.size.width - 2
         if width <= 0:
             return
@@ -143,8 +146,19 @@ class Masthead(Vertical):
             tabs.append(Content.styled(f" {number} {title} ", style))
         return tabs
 
+    def _news(self) -> Event | None:
+        """Return what went wrong just now, which the panel lists."""
+        session, snapshot = self._session, self._snapshot
+        if snapshot is None or self._current == "panel":
+            return None
+        newest = next((event for event in reversed(session.events) if event.level in ("warning", "error")), None)
+        fresh = newest is not None and snapshot.time - newest.time < _FRESH and session.happened_while_watched(newest)
+        return newest if fresh else None
+
     def _figures(self) -> Content:
-        snapshot = self._snapshot
+        snapshot, news = self._snapshot, self._news()
+        if news is not None:
+            return Content.styled(f"! {news.sentence}", LEVELS[news.level])
         if snapshot is None or (self._current == "panel" and self.screen.has_class("-high")):
             return Content("")  # the panel's tiles tell the same, larger
         whole = snapshot.figures

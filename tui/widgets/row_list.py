@@ -52,6 +52,8 @@ class RowList(Finding, can_focus=True):
         Binding("home", "first", "first", show=False),
         Binding("end", "last", "last", show=False),
         Binding("enter", "select", "open", show=False),
+        Binding("left", "scroll_left", "left", show=False),
+        Binding("right", "scroll_right", "right", show=False),
     ]
 
     hovered: reactive[int | None] = reactive(None, repaint=False)
