@@ -52,6 +52,7 @@ class Dashboard(App[None]):
         attach: Makes the feed of a router that was found.
         vendors: The simulated vendors of a demo.
         every: Seconds between snapshots.
+        named: The name of the routers that `find` looks for; None for all.
     """
 
     TITLE = "signalbox"
@@ -86,6 +87,7 @@ class Dashboard(App[None]):
         attach: Attach | None = None,
         vendors: SimulatedVendors | None = None,
         every: float = 0.25,
+        named: str | None = None,
     ) -> None:
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
@@ -93,6 +95,7 @@ class Dashboard(App[None]):
         self.session = Session(feed, find=find, attach=attach, vendors=vendors, every=every)
         for mode, screen in SCREENS.items():
             self.add_mode(mode, partial(screen, self.session))
+        self._named = named
         self._visited: set[str] = set()  # modes whose screen is made
         self._patience = _MADE
         self.register_theme(theme.DARK)
@@ -161,7 +164,7 @@ class Dashboard(App[None]):
             view.receive_snapshot(snapshot)
 
     def _choose(self, *, first: bool) -> None:
-        self.push_screen(Chooser(self.session, first=first), self._watch)
+        self.push_screen(Chooser(self.session, first=first, named=self._named), self._watch)
 
     def _watch(self, running: Running | None) -> None:
         """Let go of the router that is watched, and watch this one."""

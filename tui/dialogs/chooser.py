@@ -28,6 +28,7 @@ class Chooser(ModalScreen[Running | None]):
     Args:
         session: Its `find` finds the routers.
         first: Nothing is watched yet, so that the only router is taken without a question.
+        named: Only routers of this name are looked for.
     """
 
     DEFAULT_CSS = """
@@ -42,16 +43,18 @@ class Chooser(ModalScreen[Running | None]):
         Binding("q", "app.quit", "quit"),
     ]
 
-    def __init__(self, session: Session, *, first: bool = False) -> None:
+    def __init__(self, session: Session, *, first: bool = False, named: str | None = None) -> None:
         super().__init__()
         self._session = session
         self._first = first
+        self._named = named
         self._routers: dict[str, Running] = {}  # by the keys of their rows
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = "Routers that run"
-            yield RowList(empty="none yet; looking…")
+            named = "" if self._named is None else f" named {self._named}"
+            yield RowList(empty=f"none{named} yet; looking…")
             yield Static(_HINT)
 
     def on_mount(self) -> None:

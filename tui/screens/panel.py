@@ -67,6 +67,8 @@ class PanelScreen(DashboardScreen):
         table.draw(snapshot, {} if vendors is None else vendors.faults())
         if not snapshot.connected:
             table.border_subtitle = why_gone(snapshot)
+        elif not snapshot.figures.totals.calls and snapshot.providers and fleet is None:
+            table.border_subtitle = "no call yet: t asks the one that is chosen"
         elif vendors is not None:
             table.border_subtitle = f"simulated traffic: {vendors.traffic:.3g} requests/s  + −"
         elif fleet is not None and fleet.sampled < fleet.processes:

@@ -159,6 +159,8 @@ def _marks(events: Iterable[Event]) -> Iterator[Mark]:
     for event in events:
         if event.kind == "reload":
             yield Mark(event.time, "◆", event.sentence, INFO)
+        elif event.kind == "simulated":
+            yield Mark(event.time, "✓" if event.level == "good" else "✗", event.sentence, LEVELS[event.level])
         elif event.kind in ("breaker", "hold") and event.level in ("error", "warning"):
             yield Mark(event.time, "○" if event.kind == "breaker" else "◷", event.sentence, LEVELS[event.level])
 

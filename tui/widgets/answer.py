@@ -172,13 +172,13 @@ class Answer(Vertical):
         if end.error is not None:
             self._say((f"✗ {end.code or 'failed'}", f"bold {BAD}"), (f"  {as_text.seconds(end.seconds)}", MUTED))
         else:
-            cached = (("  cached", INFO),) if end.cached else ()
+            speed = _speed(end)
             self._say(
                 ("✓ ", GOOD),
                 (f"{as_text.seconds(end.first_token)}", TEXT),
-                (" first · ", MUTED),
-                (f"{as_text.number(_speed(end))} tokens/s", TEXT),
-                *cached,
+                (" first", MUTED),
+                *([] if speed is None else [(" · ", MUTED), (f"{as_text.number(speed)} tokens/s", TEXT)]),
+                *([("  cached", INFO)] if end.cached else []),
             )
         self._show_end(end)
 
@@ -228,7 +228,7 @@ class Answer(Vertical):
 
 
 def _speed(end: PromptEnd) -> float | None:
-    """Return the tokens a second while it streamed; None where that is unknown."""
-    if not end.output_tokens or end.first_token is None or end.seconds <= end.first_token:
+    """Return the tokens a second while it streamed; None where that is unknown, and for what was stored."""
+    if end.cached or not end.output_tokens or end.first_token is None or end.seconds <= end.first_token:
         return None
     return end.output_tokens / (end.seconds - end.first_token)

@@ -54,6 +54,8 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.cost_of(totals)}")
     if spent := as_text.spent(snapshot, "provider", shown.name):
         yield _pair("budget", spent)
+    if outlook := as_text.outlook(snapshot, "provider", shown.name):
+        yield _pair("", outlook)
 
 
 def _lamp(shown: Shown, now: float) -> Content:

@@ -91,7 +91,7 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         width = self.content_size.width
-        last = self._last if self.palette else self._last[:1]
+        last = tuple(entry for entry in self._last if self.palette or entry.word == _HELP)
         taken = sum(entry.width + 2 for entry in last)
         room = width - taken - 1 if last else width
         pieces, used = [], 0
