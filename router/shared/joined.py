@@ -100,6 +100,11 @@ class Joined:
                 for key in target.keys:
                     self._engine.states.guards(target, key)  # so that they have places before the first request
 
+    def hold(self) -> None:
+        """Keep what is to be given back: the engine is about to share something else."""
+        if self._limits is not None:
+            self._limits.hold()
+
     async def leave(self) -> None:
         """Give all back, and close the connection."""
         if self._task.get_loop() is not asyncio.get_running_loop():

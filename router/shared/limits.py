@@ -19,8 +19,13 @@ class SharedLimits:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._held: tuple[SharedRate | SharedPlaces, ...] = ()
         self._rates: WeakValueDictionary[str, SharedRate] = WeakValueDictionary()
         self._places: WeakValueDictionary[str, SharedPlaces] = WeakValueDictionary()
+
+    def hold(self) -> None:
+        """Keep all until the end, to give it back though nobody uses it any more."""
+        self._held = (*self._rates.values(), *self._places.values())
 
     def rate(self, share_id: str, kind: str, allowance: Allowance, *, smooth: bool = True) -> SharedRate:
         """Return a limit, made on first use: all targets and keys with this id have the same.

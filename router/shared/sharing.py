@@ -65,6 +65,7 @@ class Sharing:
             joined.adopt(plan, rules)
             return
         if joined is not None:
+            joined.hold()
             leaving = asyncio.get_running_loop().create_task(joined.leave())
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
