@@ -7,7 +7,7 @@ CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak shared-soak properties pictures runs agents docs
+.PHONY: faults soak shared-soak properties pictures recording runs agents docs
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -82,6 +82,10 @@ shared-soak: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.support.pictures
+
+# The first minute in a terminal, typed and run: a recording, and the picture of it that moves.
+recording: $(VENV)/.dev
+	$(BIN)/python -m tests.support.recording
 
 runs: $(VENV)/.dev
 	$(BIN)/python -m tests.support.simulated_runs

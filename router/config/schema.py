@@ -170,7 +170,7 @@ class ProviderConfig(Section):
     when_unset: Literal["error", "disable"] = key(
         "What an unset variable does: reject the file, or disable this provider.", "error"
     )
-    api: Literal["chat", "responses"] | None = key("Kind openai: which API to call; else chosen per model.")
+    api: Literal["chat", "responses"] | None = key("Kind openai: which API to call.")
     dialect: Text | None = key("Kind openai: whose variant of the protocol the server speaks.")
     version: Text | None = key("Kind anthropic: the anthropic-version header.")
     num_ctx: Count | None = key("Kind ollama: the context window to load models with.", examples=["32k"])
