@@ -11,7 +11,6 @@ from math import inf
 
 from router.plan.budget import Budget
 from router.plan.plan import Plan
-from router.plan.pricing import exact
 from router.shared.link import Link
 from router.shared.purse import SharedPurse, Told
 from router.state.budget_account import BudgetAccount, Period
@@ -44,7 +43,7 @@ class SharedBudgets:
         self._busy: dict[SharedPurse, None] = {}  # those that somebody spends, or that are not settled
         self._is_more = False  # whether others have to be told of as well
         self._turn = 0  # of the accounts: whose it is to be looked at
-        self._process = secrets.token_hex(16)
+        self.process = secrets.token_hex(16)  # a name, where it counts alone
         self._replied = asyncio.Event()
         self._is_asked = False
         self._looked_at = -inf
@@ -100,6 +99,10 @@ class SharedBudgets:
             if purse.account.is_short and (is_silent or self.link.away or purse.is_young):
                 purse.lend()
 
+    def on_failed_disk(self, period: Period) -> None:
+        """Tell what is pending as what this process counts alone: it is as good as written once it is told."""
+        period.count_alone()
+
     # --- what the link asks
 
     @property
@@ -133,7 +136,7 @@ class SharedBudgets:
                 continue
             self._count(purse.period)
             if (told := purse.tell(now, every, leaving=leaving)) is not None:
-                self._is_more |= purse not in busy and len(self._spending.accounts) > _AT_ONCE
+                self._is_more |= purse.has_more or (purse not in busy and len(self._spending.accounts) > _AT_ONCE)
                 yield told
             if purse.is_busy:
                 self._busy[purse] = None
@@ -177,9 +180,7 @@ class SharedBudgets:
     def _count(self, period: Period) -> None:
         """Count in memory what is on no disk."""
         if self._spending.ledger is None and period.pending:
-            usd = period.pending
-            period.move(usd, exact(period.counted + usd), period.machine or self._process)
-            period.grant -= usd
+            period.count_alone()
 
     def heard(self, now: float) -> None:
         """Take note of a reply: those who waited for it go on."""
