@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -43,7 +42,6 @@ class SharedBudgets:
         self._busy: dict[SharedPurse, None] = {}  # those that somebody spends, or that are not settled
         self._is_more = False  # whether others have to be told of as well
         self._turn = 0  # of the accounts: whose it is to be looked at
-        self.process = secrets.token_hex(16)  # a name, where it counts alone
         self._replied = asyncio.Event()
         self._is_asked = False
         self._looked_at = -inf
@@ -104,6 +102,11 @@ class SharedBudgets:
         period.count_alone()
 
     # --- what the link asks
+
+    @property
+    def process(self) -> str:
+        """The name of this process, for what it counts alone: the same on every link."""
+        return self._spending.name
 
     @property
     def processes(self) -> int:

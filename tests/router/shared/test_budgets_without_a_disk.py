@@ -38,6 +38,10 @@ def failing(path: Path) -> Iterator[None]:
     kept.rename(ledger)
 
 
+def raise_budget(path: Path) -> None:
+    path.write_text(path.read_text().replace("$1/month", "$2/month"))
+
+
 async def pay(router: Router, calls: int) -> None:
     for _ in range(calls):
         assert (await router.complete("chat", "hi", max_tokens=2000)).target == "paid"
@@ -84,10 +88,11 @@ async def test_a_reload_while_the_disk_is_slow_writes_nothing_twice(path: Path, 
         with sqlite3.connect(path.parent / "state" / "spending.sqlite3", isolation_level=None) as other:
             other.execute("begin immediate")
             await asyncio.sleep(1.2)  # the exchange of each second waits for the lock now
-            path.write_text(path.read_text().replace("$1/month", "$2/month"))
+            raise_budget(path)
             reload = asyncio.create_task(router.reload())
             await asyncio.sleep(0.3)
             other.execute("rollback")
         assert (await reload).changes
+        await until(lambda: cents(server) >= 3)
         await pay(router, 1)
     assert cents(server) == 4
