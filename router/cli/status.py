@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from providers.printable import one_line
+from providers.printable import one_line, printable
 from router.cli.common import Failure, shared_feed
 from router.cli.terminal import echo, echo_json, style
 from router.views.money import dollars
@@ -129,9 +129,10 @@ def render(snapshot: Snapshot) -> str:
     processes, fleet = len(snapshot.by_process), snapshot.fleet
     counted = f"{processes} process{'es' if processes != 1 else ''}" if fleet is None else fleet.counted
     head = style(one_line(snapshot.name), bold=True)
-    where = f"  {snapshot.path}" if snapshot.path else ""
+    where = f"  {one_line(snapshot.path)}" if snapshot.path else ""
     lines = [
-        f"{head}{where}  revision {snapshot.revision}  up {_duration(snapshot.time - snapshot.started_at)}  {counted}",
+        f"{head}{where}  revision {one_line(snapshot.revision)}  "
+        f"up {_duration(snapshot.time - snapshot.started_at)}  {counted}",
         f"  {_figures(snapshot.figures)}  {snapshot.figures.totals.calls} requests, "
         f"{snapshot.figures.totals.failed} failed since the start",
     ]
@@ -168,7 +169,7 @@ def _fleet(fleet: Fleet) -> Iterator[str]:
 
 def _rejection(reload: ReloadNote) -> list[str]:
     problem = reload.problem or "\n".join(diagnostic.render() for diagnostic in reload.diagnostics)
-    return problem.splitlines()
+    return printable(problem).splitlines()
 
 
 def _provider(provider: ProviderFigures, now: float) -> list[str]:
@@ -190,7 +191,7 @@ def _budget(budget: Spending, now: float) -> str:
     used = f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     used += ", of all machines" if budget.of_all_machines else ""
     left = "" if budget.resets_at is None else f", begins anew in {_duration(max(0.0, budget.resets_at - now))}"
-    return f"  $ budget of {budget.scope} {budget.name}: {used}{left}"
+    return f"  $ budget of {one_line(f'{budget.scope} {budget.name}')}: {used}{left}"
 
 
 def _cache(cache: CacheFigures) -> str:

@@ -20,8 +20,8 @@ from router.views.commands import Command
 KIND = "command"  # of news
 FRESH = 60.0  # seconds that a command may be old, by the server's clock
 ALL = "*"
-_REMEMBERED = 3  # commands whose outcome a brief tells
-_SHOWN = 120  # characters of an outcome
+REMEMBERED = 3  # commands whose outcome a brief tells
+SHOWN = 120  # characters of an outcome
 _QUIET = 60.0  # seconds in which the same reason to refuse is told once
 
 
@@ -94,7 +94,7 @@ class Orders:
             return
         with harmless:
             done = await run_command(subject, command)
-            self.done = (*self.done, (number, done.ok, one_line(done.message)[:_SHOWN]))[-_REMEMBERED:]
+            self.done = (*self.done, (number, done.ok, one_line(done.message)[:SHOWN]))[-REMEMBERED:]
             self._publish(done.message, ok=done.ok)
             self._told()
 
