@@ -85,11 +85,7 @@ async def _run_shared(path: str, as_json: bool, watch: bool) -> int:
         async with aclosing(feed.snapshots()) as snapshots:
             async for snapshot in snapshots:
                 if not snapshot.connected and not watch:
-                    away = "" if snapshot.fleet is None else snapshot.fleet.away
-                    problem = (
-                        f"the shared server does not answer: {away}" if away else f"no process of {feed.name} runs"
-                    )
-                    raise Failure(problem, 1 if away else NOTHING_RUNS)
+                    raise _unseen(feed.name, snapshot.fleet)
                 if watch and not as_json:
                     click.clear()
                 _print(snapshot, as_json)
@@ -98,6 +94,14 @@ async def _run_shared(path: str, as_json: bool, watch: bool) -> int:
     finally:
         await feed.aclose()
     return 0
+
+
+def _unseen(name: str, fleet: Fleet | None) -> Failure:
+    if fleet is not None and fleet.away:
+        return Failure(f"the shared server does not answer: {fleet.away}", 1)
+    if fleet is not None and fleet.unread:
+        return Failure(f"of the processes of {one_line(name)}, {fleet.unread}", 1)
+    return Failure(f"no process of {one_line(name)} runs", NOTHING_RUNS)
 
 
 def _print(snapshot: Snapshot, as_json: bool) -> None:
@@ -164,7 +168,7 @@ def _fleet(fleet: Fleet) -> Iterator[str]:
         if len(counts) > 1:
             yield f"{what}: " + ", ".join(f"{one_line(name)} in {count:,}" for name, count in counts.items())
     if fleet.silent:
-        yield f"{fleet.silent:,} tell nothing that can be read: another secret, or no fleet in their `share`"
+        yield fleet.unread
 
 
 def _rejection(reload: ReloadNote) -> list[str]:
