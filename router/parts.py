@@ -126,7 +126,7 @@ class Parts:
                 return
             from router.shared.sharing import Sharing  # here: only those who share need it
 
-            self._sharing = Sharing(self.engine, self._exchange, parties=self._parties)
+            self._sharing = Sharing(self.engine, self._exchange, parties=self._parties, on_answers=self._share_answers)
             self._sharing.adopt(plan)
 
     def _parties(self, link: Link, news: News) -> Iterator[Party]:
@@ -137,9 +137,10 @@ class Parts:
 
             yield Publisher(link, subject, news)
 
-    def _shared_answers(self) -> SharedAnswers | None:
-        """Return the answers that processes share at this moment."""
-        return None if self._sharing is None else self._sharing.answering.answers
+    def _share_answers(self, answers: SharedAnswers | None) -> None:
+        """Have the cache's answers in common with other processes from now on; None: for this one alone."""
+        if self._cached is not None:
+            self._cached.cache.shared = answers
 
     async def enter(self) -> None:
         """Start on the running loop, and wait until it is known with whom limits are shared; not for long."""
@@ -160,7 +161,8 @@ class Parts:
         if self._cached is None:
             from router.cache.cached import CachedRequests  # here: only routers with a cache need it
 
-            self._cached = CachedRequests(self.engine, self._shared_answers)
+            self._cached = CachedRequests(self.engine)
+            self._share_answers(None if self._sharing is None else self._sharing.answering.answers)
             self.report.cache = self._cached.cache
         return self._cached
 

@@ -27,6 +27,7 @@ from router import ConfigError, RouteExhausted, Router, SyncRouter, UnknownRoute
 from router.errors import CacheUnavailable, RouterClosed
 from router.gateway.errors import BodyTooLarge, Refused, UnknownModel
 from router.gateway.inflate import UnknownEncoding
+from router.parent import NotServed
 from router.views.trace import Trace
 
 FILE = "providers: {a: {kind: fake}, b: {kind: fake}}\nroutes: {chat: {targets: [a/x], fallbacks: [b/y]}}\n"
@@ -114,6 +115,7 @@ ERRORS: dict[type[SignalboxError], Callable[[], SignalboxError]] = {
     RouterClosed: lambda: RouterClosed("closed"),
     CacheUnavailable: lambda: CacheUnavailable("no such folder"),
     ConfigError: _config_error,
+    NotServed: NotServed,
     UnreadableFile: lambda: UnreadableFile("routes.yaml", "no such file"),
 }
 

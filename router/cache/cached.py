@@ -23,7 +23,7 @@ from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 from router.cache.codec import Entry
 from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
-from router.cache.shared_level import Level, SharedAnswers
+from router.cache.shared_level import Level
 from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
 from router.cache.turns import Turns
@@ -55,16 +55,11 @@ class Found(NamedTuple):
 
 
 class CachedRequests:
-    """Answers requests from the cache; at any time one call upstream serves all that ask the same.
+    """Answers requests from the cache; at any time one call upstream serves all that ask the same."""
 
-    Args:
-        shared: returns the answers that machines share at this moment, None where they don't.
-    """
-
-    def __init__(self, engine: Engine, shared: Callable[[], SharedAnswers | None] = lambda: None) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._shared = shared
-        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock, self._tell, shared)
+        self.cache = ResponseCache(*cache_location(engine.plan.file), engine.wall_clock, self._tell)
         self._calls: dict[Flight, SharedCall] = {}
         self._turns = Turns(engine, self.cache)
         engine.adopters.append(self.adopt)
@@ -93,7 +88,7 @@ class CachedRequests:
         call = partial(self._engine.complete, chain, request, trace)
         if lookup.key is None:
             return await call()
-        if control == "use" and (answers := self._shared()) is not None:
+        if control == "use" and (answers := self.cache.shared) is not None:
             call = partial(self._turns.complete, answers, lookup.key, chain, request, trace)
         shared, is_first = self.join(
             lookup.key,
@@ -198,7 +193,7 @@ class CachedRequests:
         def on_end() -> None:
             if self._calls.get(flight) is joined:
                 del self._calls[flight]
-            if (answers := self._shared()) is not None:
+            if (answers := self.cache.shared) is not None:
                 self.cache.when_put(key, partial(answers.done, key))
 
         joined = SharedCall(on_answer, on_end)

@@ -47,7 +47,8 @@ class ResponseCache:
         most: bytes on disk.
         wall: seconds since 1970; answers outlive the process.
         tell: called with the folder, and what has become of it (`disk.Tell`).
-        shared: returns the answers that machines share at this moment, None where they don't.
+
+    `shared` are the answers that machines share now, None where they don't.
     """
 
     def __init__(
@@ -56,7 +57,6 @@ class ResponseCache:
         most: int,
         wall: Callable[[], float],
         tell: Callable[[Path, str, str], None] = lambda folder, state, why: None,
-        shared: Callable[[], SharedAnswers | None] = lambda: None,
     ) -> None:
         self.stats = CacheStats()
         self._wall = wall
@@ -68,7 +68,7 @@ class ResponseCache:
         self._unwritten: dict[str, Entry] = {}  # large ones, until they are in memory
         self._large: dict[str, asyncio.Task[None]] = {}  # which write them
         self._tell = tell
-        self._shared = shared
+        self.shared: SharedAnswers | None = None
         self._clearings = Clearings()
         self._counted: tuple[int, int] | None = None  # what was on disk, as (entries, bytes)
         self._counted_at = -inf
@@ -162,7 +162,7 @@ class ResponseCache:
         disk = self._on_disk()
         if disk is not None:
             gone = await disk.clear(matches)
-        if (shared := self._shared()) is not None:
+        if (shared := self.shared) is not None:
             clearing = await shared.clear(route, namespace)
             if clearing is None:
                 raise CacheUnavailable("what other machines share can't be forgotten now: the server does not answer")
@@ -186,7 +186,7 @@ class ResponseCache:
             return entry, entry, level
         if self._folder is not None:
             entry, level = self._newest(text, await self._from_disk(text), "disk")
-        if (shared := self._shared()) is not None and not self.is_fresh(entry, rules):
+        if (shared := self.shared) is not None and not self.is_fresh(entry, rules):
             found, where = self._taken(text, await shared.get(text), rules)
             if found is not None and (entry is None or found.at > entry.at):
                 entry, level = found, where
@@ -251,7 +251,7 @@ class ResponseCache:
         """Wait until everything that was to be stored is."""
         while self._writing:
             await asyncio.wait(self._writing)
-        if (shared := self._shared()) is not None:
+        if (shared := self.shared) is not None:
             await shared.written()
 
     def adopt(self, folder: Path | None, most: int) -> None:
@@ -328,7 +328,7 @@ class ResponseCache:
     def _put(self, text: str, data: bytes, seconds: float) -> None:
         self.stats.stored += 1
         self._put_here(text, data, seconds)
-        if (shared := self._shared()) is not None:
+        if (shared := self.shared) is not None:
             shared.put(text, data, seconds)
 
     def _put_here(self, text: str, data: bytes, seconds: float) -> None:
@@ -364,7 +364,7 @@ class ResponseCache:
         self._looked_at = now
         if self._folder is not None:
             self._start(self._forget_cleared())
-        if (shared := self._shared()) is not None:
+        if (shared := self.shared) is not None:
             self._start(self._clearings.follow(shared, self._memory, self._on_disk()))
 
     async def _forget_cleared(self) -> None:

@@ -21,12 +21,16 @@ class Answering:
 
     Args:
         link_away: says whether the server counts as away by the connection of the limits.
+        on_change: called with the answers that are shared from now on, None for none.
 
     `answers` are those that are shared now, None where none are.
     """
 
-    def __init__(self, engine: Engine, link_away: Callable[[], bool]) -> None:
+    def __init__(
+        self, engine: Engine, link_away: Callable[[], bool], on_change: Callable[[Answers | None], None]
+    ) -> None:
         self._engine = engine
+        self._on_change = on_change
         self._link_away = link_away
         self.answers: Answers | None = None
         self._rules: SharedRules | None = None
@@ -49,14 +53,17 @@ class Answering:
             self.answers = Answers(connect(rules), rules, self._teller(), self._link_away)
             self._task = asyncio.get_running_loop().create_task(self.answers.run())
             end_with(self, self._task)
+        self._on_change(self.answers)
 
     def forget(self) -> None:
         """Forget what belonged to another loop."""
         self.answers = self._task = self._rules = None
+        self._on_change(None)
 
     async def aclose(self) -> None:
         """Store what is to be stored, and close the connection."""
         answers, self.answers, self._rules = self.answers, None, None
+        self._on_change(None)
         if answers is not None:
             await _leave(answers, self._task)
         if self._leaving:

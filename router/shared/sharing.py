@@ -6,6 +6,7 @@ import asyncio
 import platform
 import secrets
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 
 from router import parent
@@ -13,6 +14,7 @@ from router.engine.engine import Engine
 from router.plan.plan import Plan
 from router.plan.rules import SharedRules
 from router.shared import answering
+from router.shared.answers import Answers
 from router.shared.exchange import Message
 from router.shared.joined import Joined, Parties, have_in_common
 from router.shared.link import Exchange, reason
@@ -26,6 +28,7 @@ class Sharing:
         exchange: carries messages; None connects to the server of the file.
         machine: the name of the one that this runs on; None asks the system.
         parties: makes what else is shared.
+        on_answers: called with the answers that are shared from now on.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Sharing:
         exchange: Exchange | None = None,
         machine: str | None = None,
         parties: Parties = lambda link, news: (),
+        on_answers: Callable[[Answers | None], None] = lambda answers: None,
     ) -> None:
         self._engine = engine
         self._parties = parties
@@ -47,7 +51,7 @@ class Sharing:
             sharing = this()
             return sharing is not None and sharing._joined is not None and sharing._joined.link.away
 
-        self.answering = answering.Answering(engine, is_away)
+        self.answering = answering.Answering(engine, is_away, on_answers)
 
     def adopt(self, plan: Plan) -> None:
         """Take over what a plan says; it is called on the engine's loop."""
@@ -102,15 +106,20 @@ class Sharing:
 
 async def attempt(rules: SharedRules) -> str:
     """Do once what the file shares, without a trace; returns why that can't be, "" when it can."""
-    problem = await _exchange_once(rules) if rules.exchanged else ""
+    problem = ""
+    if rules.exchanged:
+        # A server that does not know the script yet answers after a second round trip, which may be too late.
+        problem = await _exchange_once(rules) and await _exchange_once(rules)
     return problem or (await answering.attempt(rules) if rules.shares("cache") else "")
 
 
 async def _exchange_once(rules: SharedRules) -> str:
     exchange = connect(rules)
+    message = Message(secrets.token_urlsafe(9), 1, "", (), leaving=True)
     try:
+        await exchange.open(message)
         async with asyncio.timeout(rules.timeout):
-            await exchange.send(Message(secrets.token_urlsafe(9), 1, "", (), leaving=True))
+            await exchange.send(message)
     except Exception as error:  # whatever it is, it is told
         return reason(error, rules)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import weakref
 
@@ -31,11 +30,13 @@ async def test_it_is_collected_and_its_connections_end(server: RedisServer, shar
         return weakref.ref(router)
 
     router = await use()
-    for _ in range(3):
-        await asyncio.sleep(0)
-        gc.collect()
-    assert router() is None
+    await until(lambda: is_gone(router))
     await until(lambda: clients(server) == 0)
+
+
+def is_gone(router: weakref.ref[Router]) -> bool:
+    gc.collect()
+    return router() is None
 
 
 def clients(server: RedisServer) -> int:
