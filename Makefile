@@ -110,7 +110,7 @@ $(TOOLS)/.done: $(TOOLS)/bin/python
 	@$(TOOLS)/bin/python $(PIP) build twine uv
 	@touch $@
 
-# The official SDKs for JavaScript. Where there is no node, their test is skipped.
+# The official SDKs for JavaScript and the YAML language server of editors. Where there is no node, tests are skipped.
 $(CLIENTS)/.done: tests/end_to_end/clients/package.json
 	@mkdir -p $(CLIENTS)
 	@cp $< $(CLIENTS)/
