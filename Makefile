@@ -6,7 +6,7 @@ CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak shared-soak properties pictures recording runs agents
+.PHONY: faults soak shared-soak properties pictures runs agents
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -75,6 +75,7 @@ pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.support.pictures
 
 # The first minute in a terminal, typed and run: a recording, and the picture of it that moves.
+.PHONY: recording
 recording: $(VENV)/.dev
 	$(BIN)/python -m tests.support.recording
 
