@@ -48,9 +48,14 @@ class RouteExhausted(SignalboxError):
         head = f'route "{self.route}" is exhausted after {_count(len(self.attempts), "attempt")}'
         lines = [f"{head}{': ' + note if note else ''}"]
         lines += [f"  {entry.line()}" for entry in self.trace.entries if isinstance(entry, Attempt | Skip)]
-        if self.retry_after is not None:
+        if self.retry_after is not None and self._passes():
             lines.append(f"  try again in {self.retry_after:.3g} s")
         return "\n".join(lines)
+
+    def _passes(self) -> bool:
+        """Whether to wait may mend it: no key and no name of a model becomes right by itself."""
+        codes = [attempt.code for attempt in self.attempts if attempt.code is not None]
+        return bool(self.trace.skips) or any(not CONSEQUENCES[code].breaker.startswith("open_") for code in codes)
 
 
 def give_trace(error: BaseException, trace: Trace) -> None:

@@ -10,19 +10,34 @@ import click
 
 from providers.errors import SignalboxError
 from providers.printable import one_line, printable
-from router.cli.common import failed, file_option, read_argument, valid_file
+from router.cli.common import failed, read_argument, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json
-from router.plan.compile import compile_plan
+from router.cli.verb import Verb, completing
 from router.router import Router
 
 
-@click.command("ask")
-@click.argument("route")
+@click.command(
+    "ask",
+    cls=Verb,
+    examples=[
+        'signalbox ask chat "Why is the sky blue?"',
+        "git diff | signalbox ask chat -s 'Write a commit message'   # the prompt from a pipe",
+        'signalbox ask openai/gpt-6-luna "Hello" other.yaml -v       # a model of another file, with the trace',
+        'signalbox ask chat "Hello" --json | jq .usage',
+    ],
+    exits={0: "a whole answer", 1: "no answer, or not all of it", 2: "wrong usage, or FILE can't be read"},
+)
+@click.argument("route", shell_complete=completing("routes", "models"))
 @click.argument("prompt", required=False)
-@file_option
+@takes_file(texts=True)
 @click.option("-s", "--system", help="A system message.")
 @click.option("-v", "--verbose", is_flag=True, help="The trace on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="The whole response as JSON, when it is complete.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help='The whole response as JSON, when it is complete; a failure as {"error": …}.',
+)
 @click.option("--max-tokens", type=click.IntRange(min=1), help="The most tokens to answer with.")
 @click.option("--temperature", type=float, help="Sampling temperature.")
 def command(
@@ -36,7 +51,7 @@ def command(
     temperature: float | None,
 ) -> int:
     """Send PROMPT (or standard input) to ROUTE and stream the answer to stdout."""
-    router = Router(compile_plan(valid_file(path)))
+    router = Router(valid_plan(path)[1])
     text = read_argument(prompt, "prompt")
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": text})

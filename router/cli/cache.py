@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from providers.errors import SignalboxError
-from providers.types import CompletionRequest
-from router.cache.stats import Stored
-from router.cli.common import Failure, file_option, shared_feed, valid_file
-from router.cli.explain import cache_of, print_cache, read_request
+from router.cli.cached import cache_of, print_cache, stored_line
+from router.cli.common import UNREADABLE, Failure, json_option, shared_feed, takes_file, valid_plan
+from router.cli.explain import read_request
 from router.cli.terminal import echo, echo_json
+from router.cli.verb import Verbs, completing
 from router.config.units import format_duration, format_size
-from router.errors import CacheUnavailable
 from router.monitor.feed import FeedLost
-from router.plan.compile import compile_plan
-from router.plan.plan import Chain
 from router.router import Router
 from router.views.commands import ClearCache, Done
 
 if TYPE_CHECKING:
     from router.monitor.fleet.feed import SharedFeed
 
-T = TypeVar("T")
 
-
-@click.group("cache")
+@click.group(
+    "cache",
+    cls=Verbs,
+    examples=[
+        "signalbox cache stats",
+        "signalbox cache clear --route chat conf/prod.yaml",
+        'signalbox cache why chat -p "Hello"',
+    ],
+)
 def command() -> None:
     """The stored answers of the routes that keep them."""
 
 
-@command.command("stats")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-@file_option
+@command.command("stats", examples=["signalbox cache stats", "signalbox cache stats conf/prod.yaml --json"])
+@json_option
+@takes_file()
 def stats(as_json: bool, path: str) -> int:
     """How many answers are stored, and where."""
     router = _router(path)
-    entries, size = _asked(_volume(router))
+    entries, size = asyncio.run(_volume(router))
     folder, most = router.cache.place
     routes = {name: chain.cache.ttl for name, chain in router.plan.chains.items() if chain.cache is not None}
     if as_json:
@@ -66,12 +67,20 @@ def stats(as_json: bool, path: str) -> int:
     return 0
 
 
-@command.command("clear")
-@click.option("--route", help="Only answers of this route.")
+@command.command(
+    "clear",
+    examples=[
+        "signalbox cache clear                 # all of this file's folder",
+        "signalbox cache clear --route chat",
+        "signalbox cache clear --shared        # in all processes on all machines",
+    ],
+)
+@click.option("--route", help="Only answers of this route.", shell_complete=completing("routes"))
 @click.option("--namespace", help="Only answers of this namespace.")
 @click.option("--shared", is_flag=True, help="In all processes on all machines that share as the file says.")
-@file_option
-def clear(route: str | None, namespace: str | None, shared: bool, path: str) -> int:
+@json_option
+@takes_file()
+def clear(route: str | None, namespace: str | None, shared: bool, as_json: bool, path: str) -> int:
     """Forget stored answers; routers that run notice within about a second."""
     if shared:
         if namespace is not None:
@@ -79,57 +88,59 @@ def clear(route: str | None, namespace: str | None, shared: bool, path: str) -> 
         done = asyncio.run(_clear_shared(shared_feed(path), route))
         if not done.ok:
             raise Failure(done.message)
-        echo(done.message)
+        if as_json:
+            echo_json({"done": done.message, "shared": True})
+        else:
+            echo(done.message)
         return 0
     router = _router(path)
     if route is not None:
-        try:
-            router.chain(route)
-        except SignalboxError as error:
-            raise Failure(str(error)) from None
-    gone = _asked(_clear(router, route, namespace))
+        router.chain(route)  # raises where there is none
+    gone = asyncio.run(_clear(router, route, namespace))
+    if as_json:
+        echo_json({"forgotten": gone, "shared": router.plan.shares_answers})
+        return 0
     others = ", and all that machines share" if router.plan.shares_answers else ""
     echo(f"{_answers(gone)} forgotten{others}")
     return 0
 
 
-@command.command("why")
-@click.argument("route")
-@click.argument("request_file", metavar="FILE")
-@file_option
-def why(route: str, request_file: str, path: str) -> int:
-    """Whether the answer to the request in FILE (or - for standard input) is stored, and what decides it."""
+@command.command(
+    "why",
+    examples=[
+        'signalbox cache why chat -p "Hello"',
+        "signalbox cache why chat request.json conf/prod.yaml",
+        "echo Hello | signalbox cache why chat - --json | jq .stored",
+    ],
+)
+@click.argument("route", shell_complete=completing("routes", "models"))
+@click.argument("request_file", metavar="[REQUEST]", required=False, type=click.Path(allow_dash=True))
+@click.option("-p", "--prompt", help="The prompt, in place of a REQUEST.")
+@json_option
+@takes_file(texts=True)
+def why(route: str, request_file: str | None, prompt: str | None, as_json: bool, path: str) -> int:
+    """Whether the answer to a request is stored, and what decides it.
+
+    REQUEST (a file, or - for standard input) holds a prompt as plain text, or JSON in the shape of OpenAI's chat
+    completions; FILE is the routes.yaml.
+    """
+    if request_file is None and prompt is None:
+        raise Failure("which request? Name a file with it, or give a prompt by -p", UNREADABLE)
     router = _router(path)
-    try:
-        chain = router.chain(route)
-        request = read_request(route, request_file, None)
-    except (SignalboxError, TypeError) as error:
-        raise Failure(str(error)) from None
-    cached = cache_of(chain, request, router.plan)
-    if cached is None or chain.cache is None:
+    chain = router.chain(route)
+    cached = cache_of(router, chain, read_request(route, request_file, prompt))
+    if as_json:
+        echo_json({"route": route, "stored": False, "keeps_answers": False} if cached is None else cached)
+    elif cached is None:
         echo(f"{route} keeps no answers: add `cache: {{ttl: 1h}}` to it")
-        return 0
-    stored = None if cached["key"] is None else asyncio.run(_stored(router, chain, request))
-    if stored is None:
-        echo("the answer is not stored")
     else:
-        state = "is stored" if stored.age <= stored.lasts else "is stored, but has expired"
-        echo(f"the answer {state}; it is {format_duration(round(stored.age))} old")
-        if stored.by_fallback:
-            echo(f"  a fallback made it: it lasts {format_duration(stored.lasts)} (cache.fallback_ttl)")
-    print_cache(cached)
+        echo(stored_line(cached))
+        print_cache(cached)
     return 0
 
 
 def _router(path: str) -> Router:
-    return Router(compile_plan(valid_file(path)))
-
-
-def _asked(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(work)
-    except CacheUnavailable as error:
-        raise Failure(str(error)) from None
+    return Router(valid_plan(path)[1])
 
 
 def _answers(count: int) -> str:
@@ -153,8 +164,3 @@ async def _clear_shared(feed: SharedFeed, route: str | None) -> Done:
         raise Failure(str(error)) from None
     finally:
         await feed.aclose()
-
-
-async def _stored(router: Router, chain: Chain, request: CompletionRequest) -> Stored | None:
-    async with router:
-        return await router.cache.stored(chain, request)

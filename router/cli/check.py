@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router.cli.common import INVALID, load_file
-from router.cli.terminal import echo, echo_json
+from router.cli.common import INVALID, as_data, json_option, load_file, print_finding, takes_file
+from router.cli.terminal import echo, echo_json, style
+from router.cli.verb import Verb
 from router.config.diagnostics import MAX_TOLD
 from router.plan.compile import compile_plan
 
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
     from router.config import LoadResult
 
 
-@click.command("check")
-@click.argument("path", metavar="[FILE]", default="routes.yaml")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.command(
+    "check",
+    cls=Verb,
+    examples=[
+        "signalbox check                         # routes.yaml of this folder",
+        "signalbox check conf/prod.yaml --online # and try the server of `shared`",
+        "signalbox check --json | jq -r '.diagnostics[].message'",
+    ],
+    exits={0: "valid, perhaps with warnings", 1: "invalid", 2: "unreadable, or wrong usage"},
+)
+@takes_file()
+@json_option
 @click.option("--online", is_flag=True, help="Try the server of `shared` as well.")
 def command(path: str, as_json: bool, online: bool) -> int:
-    """Validate FILE (default: routes.yaml). Exit code 0: valid, 1: invalid, 2: unreadable."""
+    """Validate FILE (default: routes.yaml): every error and warning with its line, column and what to do."""
     loaded = load_file(path)
     shared = _try_shared(loaded) if online else None
     if as_json:
@@ -45,18 +55,18 @@ def _try_shared(loaded: LoadResult) -> dict[str, Any] | None:
 
 def _print_findings(loaded: LoadResult, path: str) -> None:
     for diagnostic in loaded.diagnostics:
-        echo(diagnostic.render(), err=True)
+        print_finding(diagnostic)
     if loaded.file is None:
         errors = sum(1 for diagnostic in loaded.diagnostics if diagnostic.severity == "error")
         many = f"over {MAX_TOLD}" if len(loaded.diagnostics) > MAX_TOLD else errors
-        echo(f"{path}: {many} error{'s' if errors != 1 else ''}", err=True)
+        echo(f"{path}: {style(f'{many} error' + ('s' if errors != 1 else ''), fg='red', bold=True)}", err=True)
         return
     file = loaded.file
     counts = ", ".join(
         f"{len(entries)} {noun}{'' if len(entries) == 1 else 's'}"
         for noun, entries in (("provider", file.providers), ("model", file.models), ("route", file.routes))
     )
-    echo(f"{path}: valid: {counts} (revision {loaded.revision})")
+    echo(f"{path}: {style('valid', fg='green', bold=True)}: {counts} (revision {loaded.revision})")
     if loaded.disabled:
         left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
         echo(f"left out, since a variable is not set: {left_out}")
@@ -71,17 +81,7 @@ def _as_dict(loaded: LoadResult) -> dict[str, Any]:
     return {
         "valid": loaded.file is not None,
         "revision": loaded.revision,
-        "diagnostics": [
-            {
-                "severity": diagnostic.severity,
-                "file": diagnostic.file,
-                "line": diagnostic.line,
-                "column": diagnostic.column,
-                "path": diagnostic.path,
-                "message": diagnostic.message,
-            }
-            for diagnostic in loaded.diagnostics
-        ],
+        "diagnostics": [as_data(diagnostic) for diagnostic in loaded.diagnostics],
         "disabled": dict(loaded.disabled),
         "notes": [] if loaded.file is None else list(compile_plan(loaded).uncounted),
     }

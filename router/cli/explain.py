@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from math import inf
 from random import Random
 from typing import Any
 
@@ -11,45 +10,49 @@ import click
 import msgspec
 
 from providers.coerce import coerce_request
-from providers.errors import SignalboxError
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
-from router.cli.common import Failure, file_option, not_empty, valid_file, without_line_end
+from router.cli.cached import cache_of, print_cache, stored_line
+from router.cli.common import UNREADABLE, Failure, json_option, not_empty, takes_file, valid_plan, without_line_end
 from router.cli.terminal import echo, echo_json
+from router.cli.verb import Verb, completing
 from router.config.reach import unreached
 from router.config.units import format_duration
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
-from router.plan.compile import compile_plan
-from router.plan.plan import Chain, Plan
+from router.plan.plan import Chain
 from router.plan.pricing import cost
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
 from router.views.money import UNKNOWN, dollars
 
-_WIDTH = 80  # characters of a part of the key that are shown
 
-
-@click.command("explain")
-@click.argument("route")
-@click.argument("request_file", metavar="[FILE]", required=False)
-@click.option("-p", "--prompt", help="The prompt, in place of a FILE.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-@file_option
+@click.command(
+    "explain",
+    cls=Verb,
+    examples=[
+        "signalbox explain chat                            # who answers",
+        'signalbox explain chat -p "Hello" conf/prod.yaml  # of another file',
+        "signalbox explain chat request.json               # a request in the shape of OpenAI's",
+        "signalbox explain chat --json | jq '.cache.stored'",
+    ],
+)
+@click.argument("route", shell_complete=completing("routes", "models"))
+@click.argument("request_file", metavar="[REQUEST]", required=False, type=click.Path())
+@click.option("-p", "--prompt", help="The prompt, in place of a REQUEST.")
+@json_option
+@takes_file(texts=True)
 def command(route: str, request_file: str | None, prompt: str | None, as_json: bool, path: str) -> int:
     """Say who would answer a request to ROUTE, in which order and with what odds, and who not and why.
 
-    FILE (or - for standard input) holds the request: a prompt as plain text, or JSON in the shape of OpenAI's
-    chat completions. Nothing is sent.
+    REQUEST (a file, or - for standard input) holds a prompt as plain text, or JSON in the shape of OpenAI's chat
+    completions; FILE is the routes.yaml. No vendor is asked.
     """
-    router = Router(compile_plan(valid_file(path)))
-    try:
-        chain = router.chain(route)
-        request = read_request(route, request_file, prompt)
-    except (SignalboxError, TypeError) as error:
-        raise Failure(str(error)) from None
+    router = Router(valid_plan(path)[1])
+    chain = router.chain(route)
+    request = read_request(route, request_file, prompt)
     needs = requirements_of(request, streaming=True)
     balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
@@ -64,74 +67,42 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     for number, names in (unreached(file, route, chain.max_attempts) if route in file.routes else {}).items():
         for offer in tiers[number]["offered"]:
             offer["unreached"] = offer["target"] in names
-    cached = cache_of(chain, request, router.plan)
+    cached = cache_of(router, chain, request)
     if as_json:
         echo_json({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached})
     else:
         _print_plan(route, router.revision, chain, tiers)
         if cached is not None:
             print_cache(cached)
+            echo(f"    {stored_line(cached)}")
     return 0
-
-
-def cache_of(chain: Chain, request: CompletionRequest, plan: Plan) -> dict[str, Any] | None:
-    """The route's cache policy and the parts of the request's key; None for a route that keeps no answers."""
-    from router.cache.key import NotCacheable, cache_key, parts
-
-    rules = chain.cache
-    if rules is None:
-        return None
-    values: dict[str, Any] = {
-        "ttl": rules.ttl,
-        "fallback_ttl": rules.lasts(by_fallback=True) if len(chain.tiers) > 1 else None,
-        "stale_for": rules.stale_for if rules.stale_for < inf else None,
-        "shared": plan.shares_answers,
-    }
-    try:
-        key = cache_key(request, chain.route, chain.answers, rules.namespace)
-    except NotCacheable as error:
-        return values | {"key": None, "why": str(error)}
-    shown = {name: _short(value) for name, value in parts(request, chain.answers).items()}
-    return values | {"key": key.digest, "namespace": json.loads(key.namespace), "parts": shown}
-
-
-def _short(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
-
-
-def print_cache(cached: dict[str, Any]) -> None:
-    """What `cache_of` found, for people."""
-    kept, by_fallback = cached["ttl"], cached["fallback_ttl"]
-    shorter = "" if by_fallback in (None, kept) else f"; {format_duration(by_fallback)} where a fallback stood in"
-    echo(f"  cache: {format_duration(kept)}{shorter}{', shared by all machines' if cached['shared'] else ''}")
-    if cached["key"] is None:
-        echo(f"    no key: {cached['why']}")
-        return
-    echo(f"    key {cached['key'][:16]}… of")
-    for name, value in cached["parts"].items():
-        echo(f"      {name:<14} {value}")
-    namespaces = [name for name in cached["namespace"] if name is not None]
-    if namespaces:
-        echo(f"      {'namespace':<14} {', '.join(namespaces)}")
 
 
 def read_request(route: str, request_file: str | None, prompt: str | None) -> CompletionRequest:
     """The request of a file (plain text, or JSON of OpenAI's shape), or of a prompt; Failure when it is none."""
+    if request_file is not None and prompt is not None:
+        raise Failure("give either a file with the request, or a prompt by -p", UNREADABLE)
     if request_file is None:
-        return build_request(route, prompt or "Hello", {})
+        return build_request(route, "Hello" if prompt is None else not_empty(prompt, "prompt"), {})
     try:
         with click.open_file(request_file, encoding="utf-8") as opened:
             text = opened.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{request_file} can't be read: {error}", 2) from None
+    except OSError as error:
+        raise Failure(f"{request_file} can't be read: {error.strerror or error}", UNREADABLE) from None
+    except UnicodeDecodeError:
+        raise Failure(f"{request_file} can't be read: it is not UTF-8 text", UNREADABLE) from None
     if not text.lstrip().startswith("{"):
         return build_request(route, not_empty(without_line_end(text), "prompt"), {})
     try:
         body = json.loads(text)
-    except ValueError as error:
-        raise Failure(f"{request_file} is not JSON: {error}", 2) from None
-    return msgspec.structs.replace(coerce_request(body), model=route)
+    except json.JSONDecodeError as error:
+        raise Failure(
+            f"{request_file} is not JSON: see line {error.lineno}, column {error.colno}", UNREADABLE
+        ) from None
+    try:
+        return msgspec.structs.replace(coerce_request(body), model=route)
+    except (TypeError, ValueError) as error:
+        raise Failure(f"{request_file}: {error}") from None
 
 
 def _tier(

@@ -10,7 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from router.cli.common import UNREADABLE, Failure
+from router.cli.common import UNREADABLE, Failure, json_option
+from router.cli.terminal import echo_json
+from router.cli.verb import Verb
 from router.config.listen import Address
 
 _TIMEOUT = 5.0  # seconds
@@ -18,7 +20,15 @@ _LONGEST_LINE = 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: .*)?\r?\n")
 
 
-@click.command("health")
+@click.command(
+    "health",
+    cls=Verb,
+    examples=[
+        "signalbox health http://127.0.0.1:4180/readyz",
+        "HEALTHCHECK CMD signalbox health http://127.0.0.1:4180/readyz --timeout 2   # of a Dockerfile",
+    ],
+    exits={0: "it is answered with 200", 1: "it is not", 2: "wrong usage"},
+)
 @click.argument("url")
 @click.option(
     "--timeout",
@@ -27,7 +37,8 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: .*)?\r?\n")
     show_default=True,
     help="Seconds that the answer may take.",
 )
-def command(url: str, timeout: float) -> int:
+@json_option
+def command(url: str, timeout: float, as_json: bool) -> int:
     """Exit with 0 when a GET of URL is answered with 200 in time, else with 1 and one line that says why.
 
     Such as http://127.0.0.1:4180/readyz. No proxy is asked and no redirect followed; on this machine's loopback any
@@ -39,13 +50,15 @@ def command(url: str, timeout: float) -> int:
     except TimeoutError:
         raise Failure(f"{url}: no answer within {timeout:g} s") from None
     except ssl.SSLError as error:
-        raise Failure(f"{url}: no TLS to be had ({error.reason or error})") from None
+        raise Failure(f"{url}: no TLS to be had ({str(error.reason or error).replace('_', ' ').lower()})") from None
     except OSError as error:
         number = error.errno or 0  # below 0: of the resolver, which has words of its own
         why = os.strerror(number) if number > 0 else error.strerror or error
         raise Failure(f"{url}: no connection ({why})") from None
     if status != 200:
         raise Failure(f"{url}: " + ("what answers is no HTTP server" if status is None else f"it answers {status}"))
+    if as_json:
+        echo_json({"url": url, "status": status})
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -17,9 +18,12 @@ from providers.base import ListsModels
 from providers.errors import ProviderError
 from providers.settings import ProviderSettings
 from providers.types import Timeout
-from router.cli.common import Failure
-from router.cli.terminal import echo
+from router.cli.common import UNREADABLE, Failure, json_option, takes_file
+from router.cli.terminal import echo, echo_json
+from router.cli.verb import Verb
+from router.config.json_schema import json_schema
 
+SCHEMA = "routes.schema.json"
 _OLLAMA = "http://127.0.0.1:11434"
 _CONNECT = 1.0  # seconds in which an Ollama takes a connection
 # What answers may be anything: in the file a name is no YAML of its own, and no ${VARIABLE}.
@@ -58,15 +62,28 @@ VENDORS = (
 )
 
 
-@click.command("init")
-@click.argument("path", metavar="[FILE]", default="routes.yaml")
-def command(path: str) -> int:
+@click.command(
+    "init",
+    cls=Verb,
+    examples=[
+        "signalbox init                      # routes.yaml, and routes.schema.json for your editor",
+        "signalbox init conf/prod.yaml --no-schema",
+        "signalbox init -                    # print it",
+    ],
+    exits={0: "written", 1: "FILE exists", 2: "FILE can't be written, or wrong usage"},
+)
+@takes_file()
+@click.option(
+    "--schema/--no-schema", default=True, help=f"Write {SCHEMA} beside FILE, which editors complete and check by."
+)
+@json_option
+def command(path: str, schema: bool, as_json: bool) -> int:
     """Write FILE (default: routes.yaml; - prints it) from the API keys in the environment and an Ollama that answers.
 
     Keys are not copied: the file names their variables. A file that exists is never overwritten.
     """
     if path != "-" and Path(path).exists():
-        raise Failure(f"{path} exists, and is left as it is; name another file, or - to print it")
+        raise Failure(f"{path} exists, and is left as it is; name another file, or - to print it", name="file_exists")
     vendors = [vendor for vendor in VENDORS if os.environ.get(vendor.variable)]
     address = _ollama_address(os.environ)
     models = asyncio.run(_ollama_models(address))
@@ -74,13 +91,24 @@ def command(path: str) -> int:
     if path == "-":
         echo(text, nl=False)
         return 0
+    beside = Path(path).with_name(SCHEMA) if schema else None
+    _write_new(Path(path), (f"# yaml-language-server: $schema={SCHEMA}\n" if schema else "") + text)
+    if beside is not None and not beside.exists():
+        _write_new(beside, json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    if as_json:
+        named = [vendor.name for vendor in vendors]
+        echo_json({"file": path, "schema": beside and str(beside), "vendors": named, "ollama_models": models})
+    else:
+        _print_next_steps(path, vendors, models)
+    return 0
+
+
+def _write_new(path: Path, text: str) -> None:
     try:
-        with Path(path).open("x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise Failure(f"{path} can't be written: {error.strerror}", 2) from None
-    _print_next_steps(path, vendors, models)
-    return 0
+        raise Failure(f"{path} can't be written: {error.strerror}", UNREADABLE) from None
 
 
 def _print_next_steps(path: str, vendors: list[Vendor], models: tuple[str, ...]) -> None:
@@ -173,8 +201,7 @@ _FILE = """\
 #   signalbox check          is this file right?      signalbox models      what else the providers offer
 #   signalbox ask chat "Hi"  one streamed answer      signalbox show        every value in force
 #   signalbox serve          the routes over HTTP, for any client of OpenAI, Anthropic or Ollama
-#
-# The whole language: docs/routes-yaml.md
+#   signalbox schema         every key there is, with its default: editors complete and check the file by it
 
 version: 1
 

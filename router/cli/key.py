@@ -11,12 +11,22 @@ import click
 
 from router.cli.common import UNREADABLE, Failure
 from router.cli.terminal import echo, echo_json, style
+from router.cli.verb import Verb
 from router.config.serve_rules import is_name
 
 _RANDOM_BYTES = 32  # 43 characters
 
 
-@click.command("key")
+@click.command(
+    "key",
+    cls=Verb,
+    examples=[
+        "signalbox key alice                    # on a terminal: the key, and what goes into the file",
+        "signalbox key alice --json | jq -r .key",
+        "signalbox key ci | head -1 > ci.key",
+    ],
+    exits={0: "a key was made", 2: "NAME is none"},
+)
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: name, key, sha256, variable.")
 def command(name: str, as_json: bool) -> int:

@@ -11,30 +11,39 @@ import msgspec
 from providers.base import ListsModels
 from providers.errors import ProviderError
 from providers.printable import one_line
+from providers.spelling import did_you_mean
 from providers.types import ModelCapabilities
-from router.cli.common import Failure, file_option, valid_file
+from router.cli.common import Failure, json_option, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json, secho
+from router.cli.verb import Verb, completing
 from router.config.units import format_count
-from router.plan.compile import compile_plan
 from router.router import Router
 
 _FLAGS = ("tools", "vision", "json_schema", "thinking")
 
 
-@click.command("models")
-@click.argument("providers", metavar="[PROVIDER]...", nargs=-1)
-@file_option
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.command(
+    "models",
+    cls=Verb,
+    examples=[
+        "signalbox models                        # of every provider",
+        "signalbox models openai conf/prod.yaml  # of one, of another file",
+        "signalbox models --json | jq '.openai | keys'",
+    ],
+    exits={0: "all were asked", 1: "one could not be asked, or FILE has errors", 2: "wrong usage, or no FILE"},
+)
+@click.argument("providers", metavar="[PROVIDER]...", nargs=-1, shell_complete=completing("providers"))
+@takes_file()
+@json_option
 def command(providers: tuple[str, ...], path: str, as_json: bool) -> int:
-    """List the models that the file's providers (or those named) offer now, with window, price and capabilities.
-
-    Exit code 1 when a provider could not be asked.
-    """
-    plan = compile_plan(valid_file(path))
+    """List the models that the file's providers (or those named) offer now, with window, price and capabilities."""
+    _, plan = valid_plan(path)
     disabled = {name for name, config in plan.file.providers.items() if config.disabled}
     for name in providers:
         if name not in plan.providers:
-            raise Failure(f'no provider is named "{name}"; providers: {", ".join(plan.providers)}')
+            near = did_you_mean(name, plan.providers)
+            known = ", ".join(plan.providers)
+            raise Failure(f'no provider is named "{name}"{near}; providers: {known}', name="unknown_provider")
     asked = [name for name in providers or plan.providers if name not in disabled]
     models = asyncio.run(_ask(Router(plan), asked))
     if as_json:
@@ -69,7 +78,11 @@ async def _of(router: Router, name: str) -> dict[str, ModelCapabilities] | Provi
 
 
 def _as_data(answer: dict[str, ModelCapabilities] | ProviderError) -> Any:
-    return {"error": str(answer)} if isinstance(answer, ProviderError) else msgspec.to_builtins(answer)
+    return (
+        {"error": str(answer), "code": answer.code}
+        if isinstance(answer, ProviderError)
+        else msgspec.to_builtins(answer)
+    )
 
 
 def _print_models(name: str, answer: dict[str, ModelCapabilities] | ProviderError) -> None:

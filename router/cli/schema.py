@@ -5,15 +5,25 @@ from __future__ import annotations
 import click
 
 from router.cli.terminal import echo_json
+from router.cli.verb import Verb
 
 
-@click.command("schema")
+@click.command(
+    "schema",
+    cls=Verb,
+    examples=[
+        "signalbox schema > routes.schema.json",
+        "signalbox schema --scenario > scenario.schema.json",
+        "signalbox schema | jq '.properties | keys'",
+    ],
+    exits={0: "done", 2: "wrong usage"},
+)
 @click.option("--scenario", is_flag=True, help="Of the scenarios of `signalbox simulate`.")
 def command(scenario: bool) -> int:
     """Print the JSON Schema of routes.yaml.
 
-    Save it as routes.schema.json and begin the file with
-    `# yaml-language-server: $schema=./routes.schema.json`.
+    Save it as routes.schema.json and begin the file with `# yaml-language-server: $schema=routes.schema.json`:
+    `signalbox init` does both.
     """
     if scenario:
         from router.simulate.schema import json_schema as made

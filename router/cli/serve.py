@@ -16,12 +16,12 @@ import click
 
 from providers.errors import SignalboxError
 from router import parent
-from router.cli.common import INVALID, UNREADABLE, Failure, load_file, valid_file
+from router.cli.common import INVALID, UNREADABLE, Failure, load_file, takes_file, valid_file, valid_plan
 from router.cli.terminal import echo
+from router.cli.verb import Verb
 from router.config import ConfigError, UnreadableFile
 
 if TYPE_CHECKING:
-    from router.config import LoadResult
     from router.config.listen import Address
     from router.gateway.record import Record
     from router.gateway.workers import Place
@@ -37,8 +37,23 @@ _RELOAD = "signalbox.reload"
 _GARBAGE = 10_000  # objects
 
 
-@click.command("serve")
-@click.argument("path", metavar="[FILE]", default="routes.yaml")
+@click.command(
+    "serve",
+    cls=Verb,
+    examples=[
+        "signalbox serve                              # routes.yaml on 127.0.0.1:4180",
+        "signalbox serve prod.yaml --workers 4",
+        "signalbox serve --listen :8080 --listen unix:/run/sb.sock",
+        "curl 127.0.0.1:4180/v1/models                # in another terminal",
+    ],
+    exits={
+        0: "it was asked to end",
+        1: "FILE has errors",
+        2: "wrong usage, or FILE can't be read",
+        3: "an address can't be listened to",
+    },
+)
+@takes_file()
 @click.option("--listen", "addresses", multiple=True, metavar="ADDRESS", help="In place of serve.listen; repeatable.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes, in place of serve.workers.")
 @click.option("--quiet", "-q", is_flag=True, help="No banner and no line for each request.")
@@ -47,12 +62,9 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
 
     Without a `serve` section it listens on 127.0.0.1:4180, for this machine alone. It follows the file. SIGTERM and
     Ctrl-C let what is under way end; a second one ends at once. SIGHUP reloads.
-
-    Exit code 1: the file has errors, 2: it is unreadable, 3: an address can't be listened to.
     """
     _without_httpx_command()
     from router.cli.serve_lines import banner, serves
-    from router.plan.compile import compile_plan
 
     def begun(listening: Sequence[Address]) -> None:
         if shows:
@@ -62,11 +74,11 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
 
     parent.serves = True
     shows = sys.stderr.isatty() and not quiet
-    _log_to_stderr(shows)
-    loaded = valid_file(path)
-    plan = compile_plan(loaded)
-    if not quiet:
-        _remarks(loaded)
+    loaded, plan = valid_plan(path, tells=not quiet)
+    _log_to_stderr(shows, plan.uncounted)
+    if loaded.disabled and not quiet:
+        left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
+        echo(f"left out, since a variable is not set: {left_out}", err=True)
     serving = _serving(plan.serving, addresses, workers)
     with _failures():
         if serving.workers == 1:
@@ -193,10 +205,16 @@ def _serving(serving: Serving, addresses: tuple[str, ...], workers: int | None) 
 
 
 class _Lines(logging.Handler):
-    """What is logged, as lines of the command."""
+    """What is logged, as lines of the command, but for what is known from the start."""
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        super().__init__()
+        self._known = known
 
     def emit(self, record: logging.LogRecord) -> None:
         message = self.format(record) if record.exc_info else record.getMessage()
+        if message in self._known:
+            return
         if record.name == _RELOAD:  # it quotes the file and may have many errors; `signalbox check` tells them all
             message, _, more = message.partition("\n")
             message += " … (`signalbox check` tells all)" if more else ""
@@ -206,17 +224,9 @@ class _Lines(logging.Handler):
             self.handleError(record)
 
 
-def _log_to_stderr(shows: bool) -> None:
+def _log_to_stderr(shows: bool, known: tuple[str, ...]) -> None:
     """Warnings of everybody, and what becomes of a changed file or certificate; on a terminal a little more."""
-    logging.basicConfig(level=logging.WARNING, handlers=[_Lines()])
+    logging.basicConfig(level=logging.WARNING, handlers=[_Lines(known)])
+    logging.getLogger("signalbox.spending.unpriced").setLevel(logging.WARNING)  # of a file that is edited
     logging.getLogger(_RELOAD).setLevel(logging.INFO)
     logging.getLogger("signalbox.gateway").setLevel(logging.DEBUG if shows else logging.INFO)
-
-
-def _remarks(loaded: LoadResult) -> None:
-    """What is not as it may be meant, though it can be served."""
-    for diagnostic in loaded.diagnostics:
-        echo(diagnostic.render(), err=True)
-    if loaded.disabled:
-        left_out = ", ".join(f"{name} ({variable})" for name, variable in loaded.disabled.items())
-        echo(f"left out, since a variable is not set: {left_out}", err=True)

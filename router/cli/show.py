@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from router.cli.common import Failure, file_option, valid_file
-from router.cli.terminal import echo, secho
-from router.plan.compile import compile_plan
+from providers.spelling import did_you_mean
+from router.cli.common import Failure, json_option, takes_file, valid_plan
+from router.cli.terminal import echo, echo_json, secho
+from router.cli.verb import Verb, completing
+from router.monitor.routes import chain_view, route_values, written
 from router.plan.plan import Chain, Plan, Tier
 from router.views.money import exact_dollars
 
@@ -16,27 +19,46 @@ if TYPE_CHECKING:
     from router.config import LoadResult
     from router.config.policies import Effective
     from router.plan.target import Target
-from router.monitor.routes import route_values, written
 
 _ROUTE_POLICIES = ("timeout", "retry")
 
 
-@click.command("show")
-@click.argument("route", required=False)
-@file_option
-def command(route: str | None, path: str) -> int:
+@click.command(
+    "show",
+    cls=Verb,
+    examples=[
+        "signalbox show                       # all routes of routes.yaml",
+        "signalbox show chat conf/prod.yaml   # one route of another file",
+        "signalbox show chat --json | jq '.routes[].policies'",
+    ],
+)
+@click.argument("route", required=False, shell_complete=completing("routes", "models"))
+@json_option
+@takes_file()
+def command(route: str | None, as_json: bool, path: str) -> int:
     """The compiled chains (or one ROUTE's) with effective policies and their origins."""
-    loaded = valid_file(path)
-    plan = compile_plan(loaded)
-    names = [route] if route else list(loaded.file.routes if loaded.file else ())
-    for index, name in enumerate(names):
-        chain = plan.chain(name)
-        if chain is None:
-            routes = ", ".join(loaded.file.routes) if loaded.file else ""
-            raise Failure(f'no route, model or provider/model-id is named "{name}"; routes: {routes}')
+    loaded, plan = valid_plan(path)
+    chains = [_chain(plan, name) for name in ([route] if route else plan.file.routes)]
+    if as_json:
+        views = [msgspec.to_builtins(chain_view(plan, chain)) for chain in chains]
+        echo_json({"file": path, "revision": plan.revision, "routes": views})
+        return 0
+    for index, chain in enumerate(chains):
         echo("" if index else f"{path}  revision {plan.revision}\n")
         _show(chain, plan, loaded)
     return 0
+
+
+def _chain(plan: Plan, name: str) -> Chain:
+    chain = plan.chain(name)
+    if chain is None:
+        known = plan.file.routes
+        near = did_you_mean(name, [*known, *plan.file.models])
+        raise Failure(
+            f'no route, model or provider/model-id is named "{name}"{near}; routes: {", ".join(known)}',
+            name="unknown_route",
+        )
+    return chain
 
 
 def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:

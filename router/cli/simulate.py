@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from router.cli.common import UNREADABLE, Failure
-from router.cli.terminal import echo, echo_json, style
+from router.cli.common import UNREADABLE, Failure, InvalidFile, json_option, takes_file
+from router.cli.names import files_of
+from router.cli.terminal import echo, echo_json, has_colours, style
+from router.cli.verb import Verb, items
 from router.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -19,16 +20,33 @@ if TYPE_CHECKING:
     from router.simulate.schema import Scenario
 
 
-@click.command("simulate")
-@click.argument("path", metavar="[FILE]", default="routes.yaml")
-@click.option("-s", "--scenario", "scenario_path", required=True, metavar="FILE", help="Traffic, vendors and faults.")
+@click.command(
+    "simulate",
+    cls=Verb,
+    examples=[
+        "signalbox simulate -s outage.yaml",
+        "signalbox simulate conf/prod.yaml -s outage.yaml --seed 7",
+        "signalbox simulate -s outage.yaml --json | jq .expectations   # in CI: exit 1 when one does not hold",
+        "signalbox schema --scenario                                  # what a scenario may say",
+    ],
+    exits={0: "what the scenario expects holds, or it expects nothing", 1: "it does not", 2: "a file is wrong"},
+)
+@takes_file()
+@click.option(
+    "-s",
+    "--scenario",
+    "scenario_path",
+    required=True,
+    metavar="SCENARIO",
+    help="A file with traffic, vendors and faults.",
+    shell_complete=lambda ctx, param, incomplete: items(files_of(incomplete), incomplete),
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Of all chance, in place of the scenario's own.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@json_option
 def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> int:
     """Run FILE (default: routes.yaml) under a scenario: hours in seconds, no key, no network.
 
-    The engine is the real one, on a clock that jumps; the vendors are simulated. Exit code 0: what the scenario
-    expects holds (or it expects nothing), 1: it does not, 2: a file is unreadable or invalid.
+    The engine is the real one, on a clock that jumps; the vendors are simulated.
     """
     from router.simulate import judge, simulate
     from router.simulate.report import as_dict, plain, render
@@ -44,9 +62,8 @@ def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> i
     if as_json:
         echo_json(as_dict(outcome, verdicts))
     else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         echo(f"{path} under {scenario_path}")
-        echo(render(outcome, verdicts, style if colour else plain), color=colour)
+        echo(render(outcome, verdicts, style if has_colours() else plain))
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
@@ -61,20 +78,23 @@ def _load(path: str, scenario_path: str) -> tuple[Plan, Scenario]:
         plan = compile_simulated(loaded)
         scenario = load_scenario(scenario_path, plan)
     except UnreadableFile as error:
-        hint = "" if Path(error.path).exists() else "; docs/simulate.md has scenarios to begin with"
-        raise Failure(f"{error}{hint if error.path == scenario_path else ''}", UNREADABLE) from None
+        hint = "" if Path(error.path).exists() else _HINTS[error.path == scenario_path]
+        raise Failure(f"{error}{hint}", UNREADABLE, name="unreadable_file", file=error.path) from None
     if scenario.scenario is None:
         _refuse(scenario_path, scenario.diagnostics)
     assert scenario.scenario is not None
     return plan, scenario.scenario
 
 
+_HINTS = {
+    True: "; a scenario says traffic and faults: `signalbox schema --scenario` prints what it may say",
+    False: "; name another, or write one: `signalbox init`",
+}
+
+
 def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:
-    if not diagnostics:
-        return
-    for diagnostic in diagnostics:
-        echo(diagnostic.render(), err=True)
-    raise Failure(f"{path} has errors; nothing was simulated", UNREADABLE)
+    if diagnostics:
+        raise InvalidFile(path, diagnostics, "simulated", UNREADABLE)
 
 
 def _progress(duration: float) -> Callable[[float, int], None]:

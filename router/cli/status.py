@@ -12,8 +12,10 @@ import click
 import msgspec
 
 from providers.printable import one_line
-from router.cli.common import Failure, shared_feed
+from router.cli.common import Failure, shared_feed, takes_file
 from router.cli.terminal import echo, echo_json, style
+from router.cli.verb import Verb
+from router.monitor.report import app_name
 from router.views.money import dollars
 
 if TYPE_CHECKING:
@@ -41,22 +43,34 @@ _LAMPS = {
 }
 
 
-@click.command("status")
+@click.command(
+    "status",
+    cls=Verb,
+    examples=[
+        "signalbox status                       # all routers of yours that run",
+        "signalbox status shop --watch          # one of them, once a second",
+        "signalbox status --shared prod.yaml    # all machines that share as the file says",
+        "signalbox status --json | jq .figures.error_rate",
+    ],
+    exits={0: "here they are", 1: "the shared server does not answer", 2: "wrong usage, or no FILE", 3: "none runs"},
+)
 @click.argument("name", required=False)
+@takes_file(default=None)
 @click.option("--json", "as_json", is_flag=True, help="The whole snapshots, one JSON object a line.")
 @click.option("--watch", "-w", is_flag=True, help="Go on, once a second, until Ctrl-C.")
-@click.option("--shared", is_flag=True, help="All processes on all machines that share as the file NAME says.")
+@click.option("--shared", is_flag=True, help="All processes on all machines that share as FILE says.")
 @click.option("--socket", "where", type=click.Path(path_type=Path), help="The socket, where the file names one.")
-def command(name: str | None, as_json: bool, watch: bool, shared: bool, where: Path | None) -> int:
-    """How the running routers of this user are: providers, targets, routes, what goes wrong. NAME picks one.
+def command(name: str | None, path: str | None, as_json: bool, watch: bool, shared: bool, where: Path | None) -> int:
+    """How the running routers of this user are: providers, targets, routes, what goes wrong. NAME picks one,
+    or FILE the one that runs on it.
 
-    With --shared: how all processes are that share over the server of a file, routes.yaml or NAME.
-
-    Exit code 3 when none runs.
+    With --shared: how all processes are that share over the server of FILE (default: routes.yaml).
     """
     try:
         if shared:
-            return asyncio.run(_run_shared(name or "routes.yaml", as_json, watch))
+            return asyncio.run(_run_shared(path or name or "routes.yaml", as_json, watch))
+        if path is not None:
+            name = app_name(Path(path).absolute())
         return asyncio.run(_run(name, as_json, watch, where))
     except KeyboardInterrupt:
         if watch:
@@ -69,7 +83,11 @@ async def _run(name: str | None, as_json: bool, watch: bool, where: Path | None)
         snapshots = await _snapshots(name, where)
         if not snapshots and not watch:
             problem = f'no router named "{name}" runs' if name else "no router runs"
-            raise Failure(f"{problem} that this user may watch (see docs/monitor.md)", NOTHING_RUNS)
+            raise Failure(
+                f"{problem} that this user may watch; start one: `signalbox serve`, or an app with a Router",
+                NOTHING_RUNS,
+                name="nothing_runs",
+            )
         if watch and not as_json:
             click.clear()
         for snapshot in snapshots:

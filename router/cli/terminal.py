@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import sys
 from typing import Any
 
 import click
@@ -17,11 +19,24 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, color: bool |
     """Print a text; what vendors, files and other processes put into it acts on no terminal.
 
     Args:
-        color: whether the styles are kept; None keeps them on a terminal.
+        color: whether the styles are kept; None keeps them where `has_colours` says so.
     """
+    color = has_colours(err=err) if color is None else color
     pieces = str(text).split(_OWN)
     pieces[::2] = map(printable, pieces[::2])  # between them stand the styles
     click.echo("".join(pieces), err=err, nl=nl, color=color)
+
+
+def has_colours(*, err: bool = False) -> bool:
+    """Whether stdout (or stderr) gets colours: a terminal does, a pipe does not; NO_COLOR and FORCE_COLOR decide before
+    that, in this order, as they do for Python itself. https://no-color.org, https://force-color.org
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    stream = sys.stderr if err else sys.stdout
+    return os.environ.get("TERM") != "dumb" and stream is not None and stream.isatty()
 
 
 def style(text: object, **how: Any) -> str:

@@ -10,26 +10,39 @@ from pathlib import Path
 import click
 
 from providers import tokens
-from router.cli.common import Failure
-from router.cli.terminal import echo
+from router.cli.common import Failure, json_option
+from router.cli.terminal import echo, echo_json
+from router.cli.verb import Verbs
 
 
-@click.group("tokens")
+@click.group(
+    "tokens",
+    cls=Verbs,
+    examples=["signalbox tokens status", "signalbox tokens fetch --from https://mirror.example/vocabularies"],
+)
 def command() -> None:
     """Tokenizer vocabularies: `status` says which are in place, `fetch` gets the missing ones."""
 
 
-@command.command("status")
-def status() -> int:
+@command.command("status", examples=["signalbox tokens status", "signalbox tokens status --json"])
+@json_option
+def status(as_json: bool) -> int:
     """Say where the vocabularies are kept and which are in place."""
+    found = {}
     for name in tokens.VOCABULARIES:
         path = _path(name)
         state = "in place" if tokens.is_whole(name, path) else "damaged" if path.exists() else "missing"
-        echo(f"{name:<12} {state:<9} {path}")
+        found[name] = {"state": state, "path": str(path)}
+        if not as_json:
+            echo(f"{name:<12} {state:<9} {path}")
+    if as_json:
+        echo_json(found)
     return 0
 
 
-@command.command("fetch")
+@command.command(
+    "fetch", examples=["signalbox tokens fetch", "signalbox tokens fetch --from https://mirror.example/vocabularies"]
+)
 @click.option("--from", "source", default=tokens.VOCABULARY_URL, show_default=True, metavar="URL", help="A mirror.")
 def fetch(source: str) -> int:
     """Download the vocabularies (5 MB) to where tiktoken looks for them; each is checked before it is put in place."""
@@ -45,12 +58,25 @@ def fetch(source: str) -> int:
             try:
                 content = _download(client, url, name)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise Failure(
-                    f"{url}: {error or type(error).__name__}; is there a network? --from names a mirror"
-                ) from None
+                raise Failure(f"{url}: {_why(error)}; --from names a mirror") from None
             _put(name, path, content, url)
             echo(f"{name}: {len(content):,} bytes to {path}")
     return 0
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, in our words."""
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"the server answers {error.response.status_code}"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "no connection; is there a network?"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return "this is no http:// or https:// address"
+    return "the connection broke"
 
 
 def _path(name: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from router.config.key_notes import annotate
 from router.config.schema import RoutesFile
 from router.config.shorthand import ALONE
 
@@ -16,11 +17,19 @@ _NAME = {"type": "string", "description": "A model of this file, or provider/mod
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12), short forms and variables included; every key has a description."""
+    """The schema (draft 2020-12), short forms and variables included; every key has a description, examples and a
+    default, in words where it is no value.
+    """
     schema = RoutesFile.model_json_schema()
     definitions = schema["$defs"]
+    defaults = {
+        f"{section}.{name}": node.get("default")
+        for section, definition in {**definitions, "RoutesFile": schema}.items()
+        for name, node in definition.get("properties", {}).items()
+    }
     _add_short_forms(schema, definitions)
     cleaned: dict[str, Any] = _with_variables(clean(schema))
+    annotate(cleaned, defaults)
     return {"$schema": DIALECT, "title": "routes.yaml of Signalbox", **cleaned}
 
 

@@ -28,24 +28,26 @@ _OF_TARGETS = ("timeout", "breaker", "limits")
 
 def chains(plan: Plan) -> Chains:
     """Return all routes of the file, as people read them."""
-    return Chains(plan.revision, tuple(_chain(plan, plan.chains[name]) for name in plan.file.routes))
+    return Chains(plan.revision, tuple(chain_view(plan, plan.chains[name]) for name in plan.file.routes))
 
 
-def _chain(plan: Plan, chain: Chain) -> ChainView:
+def chain_view(plan: Plan, chain: Chain) -> ChainView:
+    """Return one chain, of a route or of a target that is called by its name, as people read it."""
+    route = chain.route if chain.route in plan.file.routes else None
     policies = tuple(
         value for policy in _OF_ROUTES for value in _values(plan, policy, route_values(plan, chain, policy))
     )
     return ChainView(
         chain.route,
-        tuple(_tier(plan, chain.route, tier) for tier in chain.tiers),
+        tuple(_tier(plan, route, tier) for tier in chain.tiers),
         chain.total,
         chain.on_stream_break,
-        _cache(plan, chain.route),
+        _cache(plan, route),
         policies,
     )
 
 
-def _tier(plan: Plan, route: str, tier: Tier) -> TierView:
+def _tier(plan: Plan, route: str | None, tier: Tier) -> TierView:
     total = sum(target.weight for target in tier.targets) or 1.0
     branches = tuple(
         BranchView(
@@ -63,7 +65,7 @@ def _tier(plan: Plan, route: str, tier: Tier) -> TierView:
     return TierView(tier.balance, branches, None if tier.on is None else tuple(sorted(tier.on)), tier.gate)
 
 
-def _of_target(plan: Plan, route: str, target: Target) -> Iterator[PolicyValue]:
+def _of_target(plan: Plan, route: str | None, target: Target) -> Iterator[PolicyValue]:
     model = target.ref if target.ref in plan.file.models else None
     for policy in _OF_TARGETS:
         # A connection's limits are its provider's; what else a target has may come from its route as well.
@@ -109,7 +111,7 @@ def written(key: str, value: Any) -> str:
     return format_size(value) if key in _SIZES and isinstance(value, int) else f"{value}"
 
 
-def _cache(plan: Plan, route: str) -> str | None:
+def _cache(plan: Plan, route: str | None) -> str | None:
     """Say the cache policy in words; None when nothing is cached."""
     values = effective(plan.file, "cache", route=route)
     if values["ttl"].value is None:

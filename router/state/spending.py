@@ -121,7 +121,7 @@ class Spending:
     def adopt(self, plan: Plan) -> None:
         """Take over the budgets of a plan; what was spent in the same kind of period stays spent."""
         for sentence in plan.uncounted:
-            log.warning(sentence)
+            log.getChild("unpriced").warning(sentence)
         wall, self.accounts = self._wall(), {}
         uncounted = plan.uncounted_owners
         for budget in plan.budgets:

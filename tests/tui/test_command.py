@@ -39,7 +39,7 @@ async def test_a_bad_file_is_told_before_the_screen_is_taken(tmp_path: Path, mon
     path.write_text("providers: {a: {kind: fakee}}\nroutes: {chat: a/m}\n")
     monkeypatch.setattr("tui.commands.dash.need_terminal", lambda instead: None)
     with pytest.raises(Failure) as caught:
-        dash.command.callback(str(path), None, False, 0)  # type: ignore[misc] - click leaves it untyped
+        dash.command.callback(what=str(path), path=None, where=None, web=False, port=0)  # type: ignore[misc] - click leaves it untyped
     assert "has errors; nothing was done" in str(caught.value)
 
 

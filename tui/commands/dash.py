@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from router.cli.common import Failure, shared_feed, valid_file
+from router.cli.common import UNREADABLE, Failure, shared_feed, takes_file, valid_file
+from router.cli.verb import Verb
 from router.config import ConfigError
 from router.router import Router
 from router.views.running import Running
@@ -18,17 +19,32 @@ from tui.feed import SocketFeed, discover
 _USUAL = "routes.yaml"
 
 
-@click.command("dash")
-@click.argument("what", metavar="[FILE|NAME]", required=False)
+@click.command(
+    "dash",
+    cls=Verb,
+    examples=[
+        "signalbox dash                    # the routers of yours that run",
+        "signalbox dash conf/prod.yaml     # start one on this file, and show it",
+        "signalbox dash shop               # the running one of that name",
+        "signalbox dash --shared --web     # all machines, in a browser",
+    ],
+    exits={0: "it was left", 1: "FILE has errors", 2: "no terminal, wrong usage, or FILE can't be read"},
+)
+@click.argument("what", metavar="[NAME]", required=False)
+@takes_file(default=None)
 @click.option("--shared", is_flag=True, help="All processes on all machines that share as FILE says.")
 @click.option("--socket", "where", type=click.Path(path_type=Path), help="The socket, where the file names one.")
 @click.option("--web", is_flag=True, help="Serve it to a browser on this machine (extra `web`).")
 @click.option("--port", type=click.IntRange(0, 65535), default=8899, show_default=True, help="Of --web.")
-def command(what: str | None, where: Path | None, web: bool, port: int, shared: bool = False) -> int:
+def command(what: str | None, path: str | None, where: Path | None, web: bool, port: int, shared: bool = False) -> int:
     """Watch the running routers of this user, and act on them. FILE starts a router on that routes.yaml and shows it;
     NAME picks a running one. With --shared no router is started: all processes that share over the server of FILE
     (routes.yaml) are one.
     """
+    if path is not None and what is not None:
+        raise Failure("give a FILE to start a router on, or the NAME of one that runs", UNREADABLE)
+    if path is not None:
+        what = path if is_file(path) else f"./{path}"
     if web:
         return _on_shared_web(what or _USUAL, port) if shared else _on_web(what, where, port)
     need_terminal("`signalbox status` prints the same as lines, `--watch` goes on")
@@ -61,7 +77,7 @@ def _on_shared_web(path: str, port: int) -> int:
 
 
 def is_file(what: str) -> bool:
-    """Return whether a routes.yaml is meant, and not the name of a running router."""
+    """Return whether a routes.yaml is meant, and not the name of a running router, which has no slash."""
     return Path(what).suffix in (".yaml", ".yml") or "/" in what or Path(what).is_file()
 
 
@@ -89,4 +105,4 @@ def _on_running(name: str | None, where: Path | None) -> int:
     async def find() -> tuple[Running, ...]:
         return tuple(running for running in await discover(where) if name is None or running.name == name)
 
-    return show(Dashboard(find=find, attach=lambda running: SocketFeed(running, where)))
+    return show(Dashboard(find=find, attach=lambda running: SocketFeed(running, where), named=name))

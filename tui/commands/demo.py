@@ -6,10 +6,16 @@ import click
 
 from router.cli.story import tell
 from router.cli.terminal import echo
+from router.cli.verb import Verb
 from tui.commands.terminal import is_terminal, show
 
 
-@click.command("demo")
+@click.command(
+    "demo",
+    cls=Verb,
+    examples=["signalbox demo", "signalbox demo --story   # as lines, also on a terminal"],
+    exits={0: "it was left, or the story is told"},
+)
 @click.option("--story", is_flag=True, help="The story, as lines, also on a terminal.")
 def command(story: bool) -> int:
     """Simulated vendors under traffic, to break and mend by key, with a routes.yaml to edit. No key, no network."""

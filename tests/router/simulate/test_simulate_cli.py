@@ -152,11 +152,11 @@ async def test_all_mistakes_at_once_and_nothing_run(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["routes.yaml", "-s", "none.yaml"], "none.yaml: no such file; docs/simulate.md has scenarios to begin with"),
+        (["routes.yaml", "-s", "none.yaml"], "none.yaml: no such file; a scenario says traffic and faults"),
         (["none.yaml", "-s", "story.yaml"], "none.yaml: no such file"),
         (["broken.yaml", "-s", "story.yaml"], "broken.yaml has errors; nothing was simulated"),
-        (["routes.yaml"], "Missing option '-s' / '--scenario'"),
-        (["routes.yaml", "-s", "story.yaml", "--seed", "x"], "'x' is not a valid integer"),
+        (["routes.yaml"], "--scenario is missing"),
+        (["routes.yaml", "-s", "story.yaml", "--seed", "x"], "--seed takes a whole number from 0 on"),
     ],
 )
 async def test_what_cannot_be_read(args: list[str], words: str, folder: Path) -> None:
