@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     ClusterDownError,
     MasterDownError,
     MovedError,
@@ -38,6 +39,8 @@ SCRIPT = "local answers = {}\n" + "".join(
 )
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how the server calls it
 _ADVICE: tuple[tuple[type[Exception], str, str], ...] = (  # of mistakes that only the server tells
+    (AuthenticationError, "", "shared.url needs the user and password of this server"),
+    (ResponseError, "DB index is out of range", "shared.url ends with the number of a database that this server has"),
     (NoPermissionError, "", "docs/shared.md has the rights that it needs"),
     (AskError, "", "it is one of a cluster: shared.url has to be redis+cluster://…"),
     (RedisClusterException, "Cluster mode is not enabled", "shared.url has to be redis://…"),
