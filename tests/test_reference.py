@@ -53,6 +53,8 @@ def test_everything_else_is_complete() -> None:
     """Each code of an error, verb of the command and public name has its place."""
     errors, command, api = (PAGES[name]() for name in ("errors.md", "command.md", "api.md"))
     assert [code for code in CONSEQUENCES if f"| `{code}` |" not in errors] == []
+    at_a_glance = (FOLDER.parent / "commands.md").read_text()
+    assert [verb for verb in group.list_commands(None) if f"`signalbox {verb}" not in at_a_glance] == []  # type: ignore[arg-type]  # it looks at no context
     assert [verb for verb in group.list_commands(None) if f"## signalbox {verb}\n" not in command] == []  # type: ignore[arg-type]  # it looks at no context
     missing = [name for name, _ in public_objects() if not re.search(rf"(### |`){re.escape(name)}\b", api)]
     assert [name for name in missing if name.rpartition(".")[0] in ("router", "providers", "providers.fake")] == []
