@@ -2,11 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .venv-tools
+DOCS := .venv-docs
 CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak shared-soak properties pictures runs agents
+.PHONY: faults soak shared-soak properties pictures recording runs agents docs
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -41,6 +42,14 @@ constraints: $(TOOLS)/.done
 		--fork-strategy fewest --extra dev --no-header --no-annotate pyproject.toml - > constraints.new
 	sed 's/ *;.*//' constraints.new > constraints.txt
 	rm constraints.new
+	$(TOOLS)/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
+		| $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate - \
+		| sed 's/ *;.*//' > docs/site/requirements.txt
+
+# The documentation as a site, in site/: every link and anchor leads somewhere, and nothing is loaded from elsewhere.
+docs: $(DOCS)/.done
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	$(DOCS)/bin/python -m tests.support.check_site site
 
 dist: $(TOOLS)/.done
 	rm -rf dist
@@ -73,6 +82,10 @@ shared-soak: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.support.pictures
+
+# The first minute in a terminal, typed and run: a recording, and the picture of it that moves.
+recording: $(VENV)/.dev
+	$(BIN)/python -m tests.support.recording
 
 runs: $(VENV)/.dev
 	$(BIN)/python -m tests.support.simulated_runs
@@ -110,6 +123,10 @@ $(TOOLS)/.done: $(TOOLS)/bin/python
 	@$(TOOLS)/bin/python $(PIP) build twine uv
 	@touch $@
 
+$(DOCS)/.done: $(DOCS)/bin/python docs/site/requirements.txt
+	@$(DOCS)/bin/python $(PIP) -r docs/site/requirements.txt
+	@touch $@
+
 # The official SDKs for JavaScript and the YAML language server of editors. Where there is no node, tests are skipped.
 $(CLIENTS)/.done: tests/end_to_end/clients/package.json
 	@mkdir -p $(CLIENTS)
@@ -119,4 +136,4 @@ $(CLIENTS)/.done: tests/end_to_end/clients/package.json
 	@touch $@
 
 clean:
-	rm -rf $(CLIENTS) .agents $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(CLIENTS) .agents $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist site

@@ -68,6 +68,7 @@ async def exchanges(server: RedisServer, limits: int) -> Cost:
         )
 
     exchange = RedisExchange(server.url, "bench/0", 5.0)
+    await exchange.open(message(0, limits))
     with server.client() as client:
         for number in range(100):
             await exchange.send(message(number, limits))

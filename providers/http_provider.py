@@ -278,12 +278,13 @@ class HttpProvider(ABC):
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
         """Send the request; the answer's status is 200, or it is raised as the error that it stands for.
 
-        What the vendor refuses without need is left out and the request sent again. Gives the names of what was left
-        out as well.
+        What the vendor refuses without need is left out and the request sent again. Gives the names of what was not
+        sent as well.
         """
         if self._validates:
             validate(request)
         native = self._native(request)
+        untold = () if native is not None or request.native is None else request.native.left_out
         if native is not None:
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
         else:
@@ -311,7 +312,7 @@ class HttpProvider(ABC):
             else:
                 if repeats and refusals:
                     self._refused.learn(request.model, refusals)
-                return response, (*left_out, "thinking of earlier turns") if edited else left_out
+                return response, (*untold, *left_out, *(("thinking of earlier turns",) if edited else ()))
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _native(self, request: CompletionRequest) -> Native | None:

@@ -177,6 +177,7 @@ class NativeDecoder:
             ProviderError: what an event is, or carries, after the chunk of those before it.
         """
         together: list[StreamChunk] = []
+        due = 0  # how many of the events' bytes are theirs; what comes behind is the next chunk's, or the end's
         failure: ProviderError | None = None
         feed, bytes_of = self._feed, self._bytes_of
         for event in events:
@@ -193,26 +194,27 @@ class NativeDecoder:
             elif self._has_begun and not chunk.restarted:  # as nearly all
                 self._raw.append(raw)
                 together.append(chunk)
+                due = len(self._raw)
             else:
                 if together:
-                    yield self._joined(together)
+                    yield self._joined(together, due)
                     together = []
                 self._raw = [raw] if chunk.restarted else [*self._raw, raw]
                 self._has_begun = self._has_begun or chunk.has_content
-                yield self._joined([chunk])
+                yield self._joined([chunk], len(self._raw))
             if self._decoder.ended:
                 break
         if together:
-            yield self._joined(together)
+            yield self._joined(together, due)
         if failure is not None:
             raise failure
 
     def _swallows(self, raw: bytes) -> bool:
         return self._swallows_counts and _NO_CHOICES.search(raw) is not None and _has_counts(raw)
 
-    def _joined(self, chunks: list[StreamChunk]) -> StreamChunk:
-        """One chunk in the place of some, with the bytes that are due."""
-        raw, last = self._kept(), chunks[-1]
+    def _joined(self, chunks: list[StreamChunk], due: int) -> StreamChunk:
+        """One chunk in the place of some, with the bytes of so many events."""
+        raw, last = self._kept(due), chunks[-1]
         if len(chunks) == 1:
             return replace(last, raw=raw)
         told = StreamChunk()  # beside text
@@ -226,9 +228,9 @@ class NativeDecoder:
                 )
         return replace(told, text="".join([chunk.text for chunk in chunks]), done=last.done, raw=raw)
 
-    def _kept(self) -> bytes:
-        raw = b"".join(self._raw)
-        self._raw.clear()
+    def _kept(self, count: int) -> bytes:
+        raw = b"".join(self._raw[:count])
+        del self._raw[:count]
         return raw.replace(self._secret, HIDDEN.encode()) if self._secret is not None and self._secret in raw else raw
 
     @property
@@ -242,7 +244,7 @@ class NativeDecoder:
         return self._decoder.may_end
 
     def finish(self) -> StreamChunk:
-        return replace(self._decoder.finish(), raw=self._kept())
+        return replace(self._decoder.finish(), raw=self._kept(len(self._raw)))
 
     def response(self) -> CompletionResponse:
         return self._decoder.response()

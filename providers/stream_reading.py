@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -136,35 +137,41 @@ async def read_chunks(
     """
     decoder = state.decoder
     assert decoder is not None, "the caller sets it"
-    feed, feed_all = decoder.feed, getattr(decoder, "feed_all", None)
+    feed_all = getattr(decoder, "feed_all", None) or partial(_fed, decoder)
     broken: ProviderError | None = None
     size = 0
-    while data and not decoder.ended:
+    while data:
         size += len(data)
         if size > MAX_STREAM:
             raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the stream is larger than 512 MiB")
-        came = lines.feed(data)
-        for event in came if feed_all is None else feed_all(came):
-            chunk = feed(event) if feed_all is None else event
-            if chunk is not None:
-                state.committed = state.committed or chunk.has_content
-                yield chunk
-            if decoder.ended:
-                break
-        else:
-            try:
-                data = await (_late(response) if decoder.may_end else response.read_some())
-                state.note_life(data)
-            except TimeoutError:  # some servers keep the connection and say nothing more
-                data = b""
-            except ProviderError as error:
-                broken, data = error, b""
+        for chunk in feed_all(lines.feed(data)):
+            state.committed = state.committed or chunk.has_content
+            yield chunk
+        if decoder.ended:  # servers that keep the connection are not waited for, whether or not its end was a chunk
+            break
+        try:
+            data = await (_late(response) if decoder.may_end else response.read_some())
+            state.note_life(data)
+        except TimeoutError:  # some servers keep the connection and say nothing more
+            data = b""
+        except ProviderError as error:
+            broken, data = error, b""
     rest, failure = _rest(decoder, lines, response, request, broken)
     for chunk in rest:
         state.committed = state.committed or chunk.has_content
         yield chunk
     if failure is not None:
         raise failure
+
+
+def _fed(decoder: StreamDecoder, events: Iterable[Any]) -> Iterator[StreamChunk]:
+    """The chunks of events that came together, up to the protocol's own end."""
+    for event in events:
+        chunk = decoder.feed(event)
+        if chunk is not None:
+            yield chunk
+        if decoder.ended:
+            return
 
 
 async def _late(response: HttpResponse) -> bytes:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.filter import LineFilter
-from textual.screen import Screen
+from textual.notifications import SeverityLevel
 from textual.widget import AwaitMount
 
 from router.views.commands import Reload
 from router.views.figures import Snapshot
 from router.views.running import Running
-from tui import format as as_text
 from tui import theme
 from tui.dialogs.chooser import Chooser
 from tui.dialogs.keys import Keys
 from tui.feed import Feed
 from tui.inert import INERT, InertConsole
+from tui.palette import Actions
 from tui.screens.config import ConfigScreen
 from tui.screens.panel import PanelScreen
 from tui.screens.plots import PlotsScreen
@@ -31,8 +32,9 @@ from tui.screens.requests import RequestsScreen
 from tui.screens.routes import RoutesScreen
 from tui.screens.try_prompt import TryScreen
 from tui.session import Attach, Find, Session
-from tui.simulated import FAULTS, SimulatedVendors
-from tui.view import SEVERITY, DashboardScreen
+from tui.simulated import SimulatedVendors
+from tui.view import DashboardScreen
+from tui.widgets.masthead import Masthead
 
 SCREENS: dict[str, type[DashboardScreen]] = {
     screen.name_of_mode: screen
@@ -50,6 +52,7 @@ class Dashboard(App[None]):
         attach: Makes the feed of a router that was found.
         vendors: The simulated vendors of a demo.
         every: Seconds between snapshots.
+        named: The name of the routers that `find` looks for; None for all.
     """
 
     TITLE = "signalbox"
@@ -60,12 +63,21 @@ class Dashboard(App[None]):
             for number, mode in enumerate(SCREENS, 1)
         ),
         Binding("w", "choose", "router", tooltip="watch another router", show=False),
-        Binding("p", "pause", "pause", tooltip="hold the picture still; the router goes on"),
+        Binding("p", "pause", "pause", tooltip="hold the picture still; the router goes on", show=False),
         Binding("R", "reload", "reload", tooltip="read routes.yaml again, now", show=False),
         Binding("T", "light_or_dark", "light/dark", show=False),
         Binding("question_mark", "keys", "keys", tooltip="all keys", key_display="?"),
-        Binding("q", "quit", "quit"),
+        Binding("q", "quit", "quit", tooltip="quit; the router goes on"),
+        Binding("ctrl+q", "quit", "quit", tooltip="quit; the router goes on", show=False, priority=True),
+        Binding("ctrl+c", "quit", "quit", tooltip="quit; the router goes on", show=False),
     ]
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Actions}
+    CSS = """
+    ToastRack { align: left bottom; margin-bottom: 0; overflow: hidden; }
+    ToastHolder { align-horizontal: left; }
+    Toast { width: 100%; max-width: 100%; margin-top: 0; padding: 0 1; border-left: none; background: $panel; }
+    Toast.-error { background: $error-muted; }
+    """
 
     def __init__(
         self,
@@ -75,6 +87,7 @@ class Dashboard(App[None]):
         attach: Attach | None = None,
         vendors: SimulatedVendors | None = None,
         every: float = 0.25,
+        named: str | None = None,
     ) -> None:
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
@@ -82,6 +95,7 @@ class Dashboard(App[None]):
         self.session = Session(feed, find=find, attach=attach, vendors=vendors, every=every)
         for mode, screen in SCREENS.items():
             self.add_mode(mode, partial(screen, self.session))
+        self._named = named
         self._visited: set[str] = set()  # modes whose screen is made
         self._patience = _MADE
         self.register_theme(theme.DARK)
@@ -113,6 +127,11 @@ class Dashboard(App[None]):
     # --- the router that is watched
 
     @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes of the six screens, in their order."""
+        return tuple(SCREENS)
+
+    @property
     def view(self) -> DashboardScreen | None:
         """The screen in front, below any dialog."""
         if not self.is_running or not self.screen_stack:
@@ -137,9 +156,7 @@ class Dashboard(App[None]):
                 if view is None:
                     continue
                 view.render_event(event)
-                bad = event.level in SEVERITY and self.session.happened_while_watched(event)
-                if bad and not isinstance(view, PanelScreen):  # which lists the events
-                    view.tell(event.sentence, level=event.level)
+                view.query_one(Masthead).draw()  # which tells bad news
 
     def _show(self, snapshot: Snapshot) -> None:
         view = self.view
@@ -147,7 +164,7 @@ class Dashboard(App[None]):
             view.receive_snapshot(snapshot)
 
     def _choose(self, *, first: bool) -> None:
-        self.push_screen(Chooser(self.session, first=first), self._watch)
+        self.push_screen(Chooser(self.session, first=first, named=self._named), self._watch)
 
     def _watch(self, running: Running | None) -> None:
         """Let go of the router that is watched, and watch this one."""
@@ -183,6 +200,14 @@ class Dashboard(App[None]):
             vendors = self.session.vendors
             self.push_screen(Keys(self.screen, () if vendors is None else vendors.commands()))
 
+    def notify(
+        self, message: str, *, title: str = "", severity: SeverityLevel = "information", timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:  # fmt: skip
+        """Say what came of what a person did: one sentence at a time, over the line of keys alone."""
+        self.clear_notifications()
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
     def action_choose(self) -> None:
         if self.session.find is None:
             self.notify(
@@ -203,51 +228,8 @@ class Dashboard(App[None]):
 
         self.panic(Traceback(show_locals=False))
 
-    # --- the command palette
+    # --- what is drawn
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every line goes through on its way to the terminal."""
         return (*super().get_line_filters(), INERT)
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Yield what the command palette offers."""
-        for number, mode in enumerate(SCREENS, 1):
-            yield SystemCommand(f"Go: {mode.capitalize()}", f"key {number}", partial(self.switch_mode, mode))
-        yield SystemCommand("Keys: all of them", "key ?", self.action_keys)
-        yield SystemCommand("View: pause or go on", "key p", self.action_pause)
-        yield SystemCommand("View: light or dark", "key T", self.action_light_or_dark)
-        yield SystemCommand("View: theme…", "choose among all", self.action_change_theme)
-        if self.session.find is not None:
-            yield SystemCommand("Router: watch another", "key w", self.action_choose)
-        yield SystemCommand("Router: reload the file", "key R", self.action_reload)
-        view, snapshot = self.view, self.session.snapshot
-        if view is not None:
-            yield SystemCommand("Router: forget cached answers", "of all routes", view.clear_cache)
-            if snapshot is not None:
-                yield from _target_commands(view, snapshot)
-                yield from _vendor_commands(view, snapshot)
-        yield SystemCommand("Quit", "the router goes on", self.action_quit)
-
-
-def _target_commands(view: DashboardScreen, snapshot: Snapshot) -> Iterable[SystemCommand]:
-    providers = [provider.name for provider in snapshot.providers]
-    targets = [target.name for target in snapshot.targets]
-    for name in [*providers, *targets]:
-        shown = as_text.literal(name)
-        for action in ("open", "close", "reset"):
-            yield SystemCommand(f"Breaker: {action} {shown}", "by hand", partial(view.set_breaker, name, action))
-        yield SystemCommand(f"Drain: {shown}", "no new calls", partial(view.drain, name, back=False))
-        yield SystemCommand(f"Drain: {shown} gets calls again", "undrain", partial(view.drain, name, back=True))
-    for name in targets:
-        yield SystemCommand(f"Try: {as_text.literal(name)}", "ask it alone", partial(view.try_on, name))
-
-
-def _vendor_commands(view: DashboardScreen, snapshot: Snapshot) -> Iterable[SystemCommand]:
-    if view.session.vendors is None:
-        return
-    for provider in snapshot.providers:
-        name = provider.name
-        for fault in FAULTS:
-            yield SystemCommand(
-                f"Demo: {fault} {as_text.literal(name)}", "simulated", partial(view.set_fault, name, fault)
-            )

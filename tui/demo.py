@@ -36,6 +36,7 @@ models:
 
 defaults:
   timeout: {{first_token: 3s, total: 30s}}
+  breaker: {{open_for: 2s, max_open_for: 8s}}  # so that a vendor that you mend is soon back
 
 routes:
   chat:

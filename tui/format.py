@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from router.views import spans
 from router.views.figures import Counts, Figures, Snapshot, Spending
 from router.views.money import UNKNOWN as UNKNOWN
 from router.views.money import dollars as dollars
@@ -63,17 +63,7 @@ def seconds(value: float | None) -> str:
 
 def span(value: float | None) -> str:
     """Return the length of a period, given in seconds: 8 s, 4 min, 2 h 3 min, 3 d 4 h."""
-    if value is None:
-        return UNKNOWN
-    whole = max(0, round(value))
-    for (size, unit), (part, small) in itertools.pairwise(_UNITS):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s"
-
-
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    return UNKNOWN if value is None else spans.span(value)
 
 
 def percent(share: float | None) -> str:
@@ -114,6 +104,28 @@ def used(budget: Spending) -> str:
     return f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}{whose}"
 
 
+def outlook(snapshot: Snapshot, scope: str, name: str) -> str | None:
+    """Return how fast the budget of a route or provider is spent now, and when it will be used up; None without one,
+    and where what calls cost is not known.
+    """
+    budget = next((each for each in snapshot.spending if (each.scope, each.name) == (scope, name)), None)
+    of = snapshot.routes if scope == "route" else snapshot.providers
+    cost = next((each.figures.cost_per_minute for each in of if each.name == name), None)
+    if budget is None or budget.used is None or cost is None or budget.of_all_machines:
+        return None
+    left = budget.limit - budget.used
+    resets = None if budget.resets_at is None else budget.resets_at - snapshot.time
+    anew = "" if resets is None else f"; begins anew in {span(resets)}"
+    if left <= 0:
+        return f"used up{anew}"
+    if not cost:
+        return f"nothing is spent now{anew}"
+    lasts = left / cost * 60
+    if resets is not None and resets <= lasts:
+        return f"{dollars(cost)}/min: it lasts{anew}"
+    return f"{dollars(cost)}/min: used up in {span(lasts)}{anew}"
+
+
 def fullest_clients(snapshot: Snapshot, most: int) -> list[Spending]:
     """Return the budgets of those clients that have spent the largest part of theirs, so many at most."""
     budgets = [budget for budget in snapshot.spending if budget.scope == "key"]
@@ -134,7 +146,7 @@ def bar(share: float | None, width: int) -> str:
     """Return a bar of `width` cells, exact to half a cell; whatever is more than nothing shows."""
     halves = round(min(1.0, max(0.0, share or 0.0)) * width * 2)
     full, rest = divmod(max(halves, 1 if share else 0), 2)
-    return ("━" * full + "╸" * rest).ljust(width)
+    return ("━" * full + "╸" * rest).ljust(width)[:width]
 
 
 def sparkline(values: Sequence[float | None], width: int, *, top: float | None = None) -> str:

@@ -1,4 +1,6 @@
-"""The filter of the Requests screen as people type it: `route:chat provider:openai code:timeout slow:2s failed`."""
+"""The filter of the Requests screen as people type it: `route:chat provider:openai code:timeout slow:2s failed`, and
+plain words, which are looked for in all names.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ def parse(text: str) -> RequestFilter:
     named: dict[str, str] = {}
     slow: float | None = None
     failed = False
+    plain: list[str] = []
     for word in text.split():
         name, colon, value = word.partition(":")
         if word == "failed":
@@ -28,9 +31,11 @@ def parse(text: str) -> RequestFilter:
             slow = _seconds(value)
         elif name in _NAMES and value:
             named[name] = value
-        else:
+        elif colon or word == "slow" or name in _NAMES or difflib.get_close_matches(word, ["failed"], cutoff=0.8):
             raise ValueError(_explained(word, name, has_value=bool(colon)))
-    return RequestFilter(slow=slow, failed=failed, **named)
+        else:
+            plain.append(word)
+    return RequestFilter(slow=slow, failed=failed, text=" ".join(plain) or None, **named)
 
 
 def _seconds(value: str) -> float:
@@ -45,7 +50,7 @@ def _explained(word: str, name: str, *, has_value: bool) -> str:
         return f'"{word}" needs a value, such as {name}:{"2s" if name == "slow" else "…"}'
     near = difflib.get_close_matches(word if not has_value else f"{name}:", WORDS, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    return f'"{word}" is no filter{hint}; there are: {" ".join(WORDS)}'
+    return f'"{word}" is no filter{hint}; there are: {" ".join(WORDS)}, and plain words'
 
 
 def written(only: RequestFilter) -> str:
@@ -53,4 +58,4 @@ def written(only: RequestFilter) -> str:
     words = [f"{name}:{value}" for name in _NAMES if (value := getattr(only, name)) is not None]
     if only.slow is not None:
         words.append(f"slow:{format_duration(only.slow)}")
-    return " ".join([*words, *(["failed"] if only.failed else [])])
+    return " ".join([*words, *(["failed"] if only.failed else []), *([only.text] if only.text else [])])

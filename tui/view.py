@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from router.views.commands import ClearCache, Command, Drain, SetBreaker, Undrain
-from router.views.events import Event
+from router.views.events import Event, Level
 from router.views.figures import Snapshot
 from router.views.requests import RequestFilter, TraceView
 from tui.dialogs.confirm import Confirm
@@ -39,8 +39,9 @@ def why_gone(snapshot: Snapshot) -> str:
     """Say why a picture stands still whose router is not connected."""
     if snapshot.fleet is None:
         return _GONE
-    away = snapshot.fleet.away
-    return f"the shared server does not answer: {away}; the picture goes on when it is back" if away else _NOBODY
+    if away := snapshot.fleet.away:
+        return f"the shared server does not answer: {away}; the picture goes on when it is back"
+    return snapshot.fleet.unread or _NOBODY
 
 
 class DashboardScreen(Screen[None]):
@@ -54,8 +55,8 @@ class DashboardScreen(Screen[None]):
 
     DEFAULT_CSS = """
     DashboardScreen { background: $background; }
-    DashboardScreen .box { border: round $border-blurred; border-title-color: $foreground 70%; padding: 0 1;
-                           border-subtitle-color: $foreground 50%; background: $surface; }
+    DashboardScreen .box { border: round $border-blurred; border-title-color: $foreground 72%; padding: 0 1;
+                           border-subtitle-color: $foreground 72%; background: $surface; }
     DashboardScreen .box:focus, DashboardScreen .box:focus-within {
         border: round $accent; border-title-color: $accent; }
     """
@@ -215,5 +216,13 @@ class DashboardScreen(Screen[None]):
 
     def set_fault(self, name: str, fault: Fault) -> None:
         """Break, slow, limit or mend a simulated vendor of the demo."""
-        if self.session.vendors is not None:
-            self.tell(self.session.vendors.set_fault(name, fault))
+        vendors, snapshot = self.session.vendors, self.session.snapshot
+        if vendors is None:
+            return
+        sentence = vendors.set_fault(name, fault)
+        self.tell(sentence)
+        if snapshot is not None:  # what follows from it stands beside it
+            level: Level = "good" if fault == "mend" else "warning"
+            event = Event(snapshot.time, "simulated", sentence, level, name)
+            self.session.events.append(event)
+            self.render_event(event)

@@ -18,6 +18,7 @@ from router.cli.verb import Verbs
 _GROUPS = {
     "Begin": {
         "init": "Write a routes.yaml from the keys and servers that this machine has.",
+        "import": "Make a routes.yaml out of the configuration of another tool, such as LiteLLM's.",
         "demo": "The dashboard over simulated vendors under traffic: no key, no network.",
         "completion": "Have your shell complete verbs, options, routes, providers and files.",
     },
@@ -46,8 +47,8 @@ _GROUPS = {
 }
 _VERBS = sorted(verb for verbs in _GROUPS.values() for verb in verbs)
 
-# Named, not imported: the dashboard is above this package and comes with verbs of its own.
-_ABOVE = {"dash": "tui.commands.dash", "demo": "tui.commands.demo"}
+# Named, not imported: the dashboard is above this package and comes with verbs of its own. `import` is Python's word.
+_ELSEWHERE = {"dash": "tui.commands.dash", "demo": "tui.commands.demo", "import": "router.cli.import_"}
 
 
 class _Command(Verbs):
@@ -59,7 +60,7 @@ class _Command(Verbs):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _VERBS:
             return None
-        command: click.Command = import_module(_ABOVE.get(cmd_name, f"router.cli.{cmd_name}")).command
+        command: click.Command = import_module(_ELSEWHERE.get(cmd_name, f"router.cli.{cmd_name}")).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

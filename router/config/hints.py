@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import PurePath
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -190,6 +192,32 @@ BALANCES: Mapping[str, str] = {
     **dict.fromkeys(("priority", "failover", "sequential", "order", "first", "fallback"), "ordered"),
     **dict.fromkeys(("sticky", "hash", "session", "consistent_hash", "ip_hash"), "affinity"),
 }
+
+
+# Files of other tools: keys of their top level, and what makes a routes.yaml of one. {file} and {made} are names.
+_FILES: Mapping[str, tuple[frozenset[str], str]] = {
+    "LiteLLM": (
+        frozenset(("model_list", "litellm_settings", "router_settings", "general_settings")),
+        "signalbox import litellm {file} -o {made}",
+    ),
+}
+
+
+def whose_file(root: Node, name: str) -> str:
+    """Return what a file of another tool is, and what makes a routes.yaml of it; "" for any other file.
+
+    Args:
+        name: of the file.
+    """
+    keys = root.value.keys() if isinstance(root.value, dict) else ()
+    if "providers" in keys or "routes" in keys:
+        return ""
+    tool = next((tool for tool, (its_own, _) in _FILES.items() if not its_own.isdisjoint(keys)), None)
+    if tool is None:
+        return ""
+    made = "routes.yaml" if PurePath(name).name != "routes.yaml" else "signalbox.yaml"
+    command = _FILES[tool][1].format(file=shlex.quote(name), made=made)
+    return f"this is a {tool} config; `{command}` makes a routes.yaml of it"
 
 
 def hint(path: tuple[str | int, ...], name: str, value: Node) -> str:

@@ -173,7 +173,7 @@ class ProviderConfig(Section):
     api: Literal["chat", "responses"] | None = key("Kind openai: which API to call.")
     dialect: Text | None = key("Kind openai: whose variant of the protocol the server speaks.")
     version: Text | None = key("Kind anthropic: the anthropic-version header.")
-    num_ctx: Count | None = key("Kind ollama: the context window to load models with.")
+    num_ctx: Count | None = key("Kind ollama: the context window to load models with.", examples=["32k"])
     keep_alive: KeepAlive | None = key("Kind ollama: how long a model stays loaded.")
     own_options: Options = key("Settings of an installed kind.", {}, alias="options", repr=False)
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
@@ -221,7 +221,7 @@ class PriceConfig(Section):
 class CapabilitiesConfig(Section):
     """What the model can do; what is not written stays as known, or unknown."""
 
-    max_output_tokens: Count | None = key("The longest answer.")
+    max_output_tokens: Count | None = key("The longest answer, in tokens.", examples=["16k"])
     tools: Flag | None = key("Calls tools.")
     parallel_tools: Flag | None = key("Calls several tools at once.")
     vision: Flag | None = key("Reads images.")

@@ -265,7 +265,11 @@ class ServeRules:
         )
 
     def _direct(self) -> None:
-        for node in _items(self._child("direct"), alone=False):
+        direct = self._child("direct")
+        if direct is not None and direct.value is True:
+            self.used |= {f"{provider}/*" for provider in self._providers}
+        for node in _items(direct, alone=False):
+            self.used.add(f"{node.value}/*")
             if isinstance(node.value, str) and not node.unset and node.value not in self._providers:
                 near = self._spelling.near(node.value, self._providers)
                 self._error(node, f'no provider is named "{shown(node.value)}"{near}')

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from router.config.diagnostics import Findings
-from router.config.hints import BALANCES, example, hint
+from router.config.hints import BALANCES, example, hint, whose_file
 from router.config.schema import RoutesFile
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Node
@@ -26,6 +26,10 @@ _UNSUPPORTED = "include is not supported; a routes file is one file"
 
 def validate(root: Node, disabled: set[str], findings: Findings) -> RoutesFile | None:
     """The models of a tree, or None with findings. Values with unset variables are left out, as reported."""
+    other = whose_file(root, findings.name)
+    if other:
+        findings.add((1, 1), (), other)
+        return None
     file = read_as(RoutesFile, root, findings, needs="providers and routes")
     if file is not None:
         for name in disabled & file.providers.keys():

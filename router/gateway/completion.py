@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from router.router import Router
 
 _TOOLS = 1024  # of a request
+_SHOWN = 200  # characters of what was left out
 _AS_IT_IS = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # in a header
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
 _SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
@@ -98,7 +99,8 @@ class Call:
             raise untranslatable
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
-            native = Native(self.face.protocol, body, self._forwarded(asked.headers), is_sealed, only_there=needed)
+            headers, left_out = self._forwarded(asked.headers), self.face.left_out(readable)
+            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed, left_out=left_out)
             request = replace(request, native=native)
         admitted = await admit(self.router.clients, self.client, request)
         if self.face.wants_stream(readable):
@@ -180,6 +182,8 @@ class Call:
             headers["x-signalbox-attempts"] = str(len(response.trace.attempts))
             if response.trace.cache:
                 headers["x-signalbox-cache"] = response.trace.cache
+        if response.left_out:
+            headers["x-signalbox-left-out"] = _in_header(", ".join(response.left_out)[:_SHOWN])
         if whole and response.cost is not None:
             headers["x-signalbox-cost"] = f"{response.cost:.6f}"
         return headers

@@ -19,6 +19,7 @@ from router.errors import SKIP_CODES, RouteExhausted, RouterClosed, UnknownRoute
 
 _SOON = 60.0  # seconds: a client that is told to come back later than this does better to give up
 _SHOWN = 200  # characters of a name that is given back
+_WORDS = 4_096  # characters of a message
 _RETRIED = frozenset({ErrorCode.OVERLOADED})
 _MAY_PASS = frozenset({ErrorCode.RATE_LIMITED})  # where it is soon
 # What the vendor says to the gateway, not to its client.
@@ -96,11 +97,18 @@ class UnknownModel(Refused):
 
 
 def told(error: BaseException, *, expose: bool = False) -> ProviderError:
-    """Return an error as the client is told it: one that `providers.wire` can write.
+    """Return an error as the client is told it: one that `providers.wire` can write, of no more words than help.
 
     Args:
         expose: with the vendor's own words.
     """
+    out = _told(error, expose)
+    if len(out.message) > _WORDS:  # it quotes what the client sent, of any length
+        out.message = f"{out.message[:_WORDS]}…"
+    return out
+
+
+def _told(error: BaseException, expose: bool) -> ProviderError:
     if isinstance(error, BadRequest | Refused):
         return error
     if isinstance(error, UnknownRoute):  # a reload took it away; its own words name all routes there are

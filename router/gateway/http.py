@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from aiohttp.http import HttpVersion11
 
 from providers.errors import ErrorCode
 from providers.wire.reading import BadRequest
@@ -77,7 +78,7 @@ async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
     if content.is_eof():
         yield content.read_nowait()
         return
-    if request.headers.get("expect", "").lower() == "100-continue":
+    if request.headers.get("expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits for it before a large body
     async for data in content.iter_any():
         yield data

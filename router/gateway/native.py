@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from router.router import Router
 
 _MOST_LEFT_OUT = 64  # places of a body
+# Messages and their parts, of which each takes some microseconds in which nobody else has a turn. With a sentence in
+# each they are more than any model reads.
+_PARTS = 20_000
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -33,8 +36,9 @@ def read_body(
         read: reads it; by itself as a question to a model.
 
     Raises:
-        BadRequest: it is no request of this protocol, or nobody else speaks it.
+        BadRequest: it is no request of this protocol, or nobody else speaks it; or it has too many parts.
     """
+    _check_parts(body)
     first: BadRequest | None = None
     read = read or face.read
     for _ in range(_MOST_LEFT_OUT):
@@ -50,6 +54,19 @@ def read_body(
             body = shorter
     assert first is not None, "each round but the last has returned, or found something"
     raise first
+
+
+def _check_parts(body: Body) -> None:
+    count = 0
+    lists = [value for name, value in body.items() if name != "tools" and type(value) is list]
+    while lists:
+        parts = lists.pop()
+        count += len(parts)
+        if count > _PARTS:
+            raise BadRequest(f"at most {_PARTS:,} messages and parts of messages are taken in a request")
+        for part in parts:
+            if type(part) is dict:
+                lists += [value for value in part.values() if type(value) is list]
 
 
 def _without(value: Any, steps: list[str | int]) -> Any:

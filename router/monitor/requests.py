@@ -95,6 +95,11 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
         wanted = getattr(only, name)
         if wanted is not None and getattr(record, name) != wanted:
             return False
+    if only.text is not None:
+        has = (record.route, record.target, record.provider, record.caller, record.code, record.id)
+        text = " ".join(each for each in has if each).lower()
+        if not all(word in text for word in only.text.lower().split()):
+            return False
     return (not only.failed or record.code is not None) and (only.slow is None or record.seconds >= only.slow)
 
 

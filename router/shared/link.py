@@ -19,11 +19,18 @@ _IDLE = 0.9  # seconds between two exchanges of a process that asks for nothing:
 _OVERDUE = 1.2  # timeouts after which the server counts as away
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.7  # seconds: with a timeout, it is back within one
 _FORGOTTEN = 60.0  # seconds after which a loss of the server's data does not matter any more
+_MOST = 100  # entries of one exchange: neither this process nor the server is held up by many
 _LATE = 0.05  # seconds that the loop is late: a reply may lie there unread
 
 
 class Exchange(Protocol):
     """Carries messages to the server."""
+
+    async def open(self, message: Message) -> None:
+        """Connect to where a message goes, if need be. No step of that takes longer than a reply may; all of them
+        may: a connection takes several round trips. Raises whatever went wrong.
+        """
+        ...
 
     async def send(self, message: Message) -> Reply:
         """Return the reply; raises whatever went wrong."""
@@ -113,6 +120,8 @@ class Link:
         self._key = blake2b((rules.secret or rules.app).encode(errors="surrogateescape")).digest()
         self._number = 0
         self._unanswered: list[Telling] | None = None
+        self._to_tell: list[Telling] = []  # what the last exchange had no room for
+        self._was_idle = True  # whether all that was told since the last pause could wait
         self._epoch = ""
         self._lost_at = -inf
         self._next = self._earliest = -inf
@@ -195,19 +204,28 @@ class Link:
         told = self._unanswered
         if told is None:
             self._number += 1
-            told = self._unanswered = [said for party in self.parties for said in party.tell(now, leaving=leaving)]
+            if not self._to_tell:
+                self._to_tell = [said for party in self.parties for said in party.tell(now, leaving=leaving)]
+                self._was_idle = True
+            told = self._unanswered = self._to_tell[:_MOST]
+            del self._to_tell[:_MOST]
         is_lost = now - self._lost_at < _FORGOTTEN
         entries = tuple(said.entry(now) for said in told)
         message = Message(self._label, self._number, self._epoch, entries, is_lost, leaving)
         try:
+            await self._exchange.open(message)
+            sent_at = loop.time()
             async with asyncio.timeout(self.rules.timeout):
                 reply = await self._exchange.send(message)
             takers = [said.read(answer) for said, answer in zip(told, reply.answers, strict=True)]
         except Exception as error:  # whatever it is: the server is asked again
             self._failed(error, loop.time())
         else:
-            idle = all(said.is_idle for said in told)
-            self._answered(reply, takers, now, loop.time(), _IDLE if idle else reply.tick)
+            if not self._failures:
+                self._round_trip += 0.2 * (loop.time() - sent_at - self._round_trip)
+            self._was_idle = self._was_idle and all(said.is_idle for said in told)
+            pause = 0.0 if self._to_tell else _IDLE if self._was_idle else reply.tick
+            self._answered(reply, takers, now, loop.time(), pause)
 
     def _failed(self, error: Exception, now: float) -> None:
         self._why = reason(error, self.rules)
@@ -222,8 +240,6 @@ class Link:
         silent_since, self._silent_since = self._silent_since, None
         if self._alarm is not None:
             self._alarm.cancel()
-        if not self._failures:
-            self._round_trip += 0.2 * (now - asked_at - self._round_trip)
         # After failures it may be a reply to the first try: the leases in it are as old as that.
         began = asked_at if not self._failures or silent_since is None else silent_since
         self._failures, self._unanswered, self._why = 0, None, ""
@@ -263,8 +279,12 @@ class Link:
         """Give all back in one last exchange, and close the connection. The task has to be at its end."""
         if self._unanswered is not None and not self._failures:
             await self._once()  # what it brings is given back
+        while self._to_tell and not self._failures:
+            await self._once()
         if self._number and not self._failures:
             await self._once(leaving=True)
+            while self._to_tell and not self._failures:
+                await self._once(leaving=True)
         if self._alarm is not None:
             self._alarm.cancel()
         await self._exchange.aclose()

@@ -55,6 +55,9 @@ class LocalExchange:
         self._one_at_a_time = asyncio.Lock()
         self._sending: asyncio.Task[None] | None = None
 
+    async def open(self, message: Message) -> None:
+        """It is open from the beginning."""
+
     async def send(self, message: Message) -> Reply:
         """Return the reply.
 

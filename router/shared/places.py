@@ -14,6 +14,8 @@ from router.shared.told import Server
 _SPARE = 0.5  # of those in use that are had ahead, where there are enough for all
 _CALLED = 2.0  # seconds that a request which found none is remembered
 _IDLE = 2  # that each has ahead, where those of all are half of them at most
+_WARM = 60.0  # seconds after the last call for which it has some
+_AGAIN = 0.9  # seconds after which those that are not in use are told again: the server forgets them after some
 
 
 class User(Protocol):
@@ -58,6 +60,10 @@ class SharedPlaces:
         self._processes = 1
         self._gathers = False  # the server is back: all tell what they use before anybody gets more
         self._gathers_until = -inf
+        self._called_at = inf  # or first told of
+        self._is_quiet = False  # nobody has looked since all of it was told
+        self._told = 0
+        self._tell_at = -inf
 
     def join(self, user: User) -> None:
         """Use these places from now on."""
@@ -65,6 +71,7 @@ class SharedPlaces:
 
     def most(self, user: User) -> int:
         """Return how many calls one user may have under way now."""
+        self._is_quiet = False
         link, most, total = self._link, user.places or 0, self._held
         if link.away:
             total = self._part(most)
@@ -82,6 +89,7 @@ class SharedPlaces:
 
     def freed(self) -> None:
         """Notice that a place is not used any more; another process may wait for it."""
+        self._is_quiet = False
         for user in self._users:
             if user.waiting:
                 user.hand_out()
@@ -92,6 +100,8 @@ class SharedPlaces:
 
     def tell(self, now: float, *, leaving: bool) -> Telling[Places] | None:
         """Return what is told of the places now; None where they are not limited."""
+        if self._is_quiet and now < self._tell_at and not leaving:
+            return None
         most = min((user.places for user in self._users if user.places is not None), default=None)
         if most is None:
             return None
@@ -100,11 +110,17 @@ class SharedPlaces:
         if self._gathers:
             self._gathers, self._gathers_until = False, now + GATHERING
         used = sum(user.in_flight for user in self._users)
+        if used or self._missed_at == now or self._called_at == inf:
+            self._called_at = now
         target = 0 if leaving else min(most, used + self._ahead(used, most, now))
         self._held = min(self._held, target) if now >= self._gathers_until else self._held
         told = 0 if leaving else max(used, self._held)
         want = 0 if now < self._gathers_until else max(0, target - told)
         self._asks = target > told
+        self._is_quiet = not used and not want
+        if self._is_quiet and told == self._told and now < self._tell_at and not leaving:
+            return None
+        self._told, self._tell_at = told, now + _AGAIN if told else inf
         entry = PlaceEntry(self._name, most, told, want)
         take = partial(self._take, told, self._outages)
         return Telling(lambda _: entry, Places.read, take, is_idle=not self._asks)
@@ -118,12 +134,16 @@ class SharedPlaces:
             return needed
         processes = max(1, self._link.processes)
         spare = min(_IDLE, most if processes == 1 else most // (2 * processes))
+        if now - self._called_at > _WARM:
+            spare = 0
         return max(needed, ceil(_SPARE * used), spare)
 
     def _take(self, told: int, outages: int, places: Places, asked_at: float, now: float) -> None:
         if outages != self._outages:
             return  # it is as old as the outage
         self._held = told + places.got
+        self._told = max(told, self._held)
+        self._tell_at = min(self._tell_at, now + _AGAIN) if self._told else inf
         self._is_short = places.is_short
         if places.got > 0:
             self.hand_out()
@@ -136,6 +156,7 @@ class SharedPlaces:
     def look_again(self) -> None:
         """Go on with what is used, and this process' part: the server has gone, or is back."""
         self._outages += 1
+        self._tell_at = -inf
         if self._link.away:
             self._processes = max(1, self._link.processes)  # of the first reply after a loss there would be one
         self._gathers = not self._link.away

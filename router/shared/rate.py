@@ -59,7 +59,7 @@ class SharedRate:
         *("amount", "per_second", "period", "_cap", "_smooth", "_link", "_name", "_stand_in", "__weakref__"),
         *("_line", "_lacking", "_lots", "_granted", "_spent", "_until", "_used", "_charge", "_left"),
         *("_asked", "_asked_at", "_wished", "_demand", "_typical", "_low", "_told_at", "_since"),
-        *("_fill", "_flow", "_heard_at", "_next_at", "_free_at"),
+        *("_fill", "_flow", "_heard_at", "_next_at", "_free_at", "_is_far", "_active_at", "_is_rare"),
     )
 
     def __init__(self, name: str, allowance: Allowance, link: Server, *, smooth: bool = True) -> None:
@@ -78,6 +78,8 @@ class SharedRate:
         self._asked = self._wished = self._demand = self._typical = self._low = 0.0
         self._asked_at = self._told_at = self._heard_at = self._since = -inf
         self._fill = 0.0
+        self._is_far = self._is_rare = False
+        self._active_at = -inf
         self._stand_in: Rate | None = None
         self.amount = allowance.amount
         self.change(allowance.amount)
@@ -229,6 +231,9 @@ class SharedRate:
         Args:
             leaving: all is given back.
         """
+        if self._is_quiet:
+            self._told_at = now
+            return None
         self._expire(inf if leaving else now)
         self._measure(now)
         debt = self._spent - self._granted
@@ -246,8 +251,17 @@ class SharedRate:
         entry = LimitEntry(self._name, self.amount, self.period, self._cap, want, charge, left)
         return Told(entry, used, self.receive)
 
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nobody has asked for it lately, and all is told: of a thousand limits most are, each time."""
+        busy = self._asked or self._demand or self._wished or self._used or self._charge or self._lots or self._line
+        return not busy and self._left is None and self._spent <= self._granted
+
     def _measure(self, now: float) -> None:
         seconds = now - self._told_at
+        if self._asked:  # who asks so seldom would give back all that was had ahead
+            self._is_rare = now - self._active_at > self._life and self._asked <= self._typical
+            self._active_at = now
         if seconds > 0 and (self._asked or self._demand):
             self._demand += (1 - exp(-seconds / _MEMORY)) * (self._asked / seconds - self._demand)
             self._demand = self._demand if self._demand > _ROUNDING else 0.0
@@ -257,7 +271,7 @@ class SharedRate:
     def _wanted(self, now: float) -> int:
         """Return the units to ask for: those that are waited for, and what the next second needs."""
         ready = 0.0
-        if now - self._asked_at < max(self._life, self._link.tick):
+        if now - self._asked_at < max(self._life, self._link.tick) and not (self._is_far or self._is_rare):
             horizon = min(max(1.0, 2 * self._link.tick), self._life)
             most = self.amount * BURST / max(1, self._link.processes)  # so little is in the hands of all together
             ready = min(max(self._typical, min(self._demand * horizon, most)), self._cap)
@@ -281,12 +295,18 @@ class SharedRate:
         if grant.got < want:
             self._free_at += grant.wait
             self._next_at += max(min(grant.wait, _LOOK), self._link.tick)
+        self._expire(now)
         if grant.got:
             self._granted += grant.got
             self._lots.append((asked_at + self._life, self._granted))
             self._until = self._lots[0][0]
-            self._expire(now)
+        before = self._spent
         self._serve(now)
+        self._is_far = now - asked_at > self._life  # what is not used at once is at its end when it arrives
+        if self._is_far and self._spent > before:  # so it counts from now on
+            self._count(asked_at, before - self._spent)
+            self._count(now, self._spent - before)
+        self._expire(now)
         if self._line or (want and self._granted - self._spent < self._low):
             self._link.ask(self._next_at)
 

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     ClusterDownError,
     MasterDownError,
     MovedError,
@@ -27,6 +28,7 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import TimeoutError as NoReplyError
 
 from router.config.shared_url import SharedAddress, read_shared_url
 from router.shared.exchange import Message, Reply, read_reply
@@ -37,6 +39,8 @@ SCRIPT = "local answers = {}\n" + "".join(
 )
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how the server calls it
 _ADVICE: tuple[tuple[type[Exception], str, str], ...] = (  # of mistakes that only the server tells
+    (AuthenticationError, "", "shared.url needs the user and password of this server"),
+    (ResponseError, "DB index is out of range", "shared.url ends with the number of a database that this server has"),
     (NoPermissionError, "", "docs/shared.md has the rights that it needs"),
     (AskError, "", "it is one of a cluster: shared.url has to be redis+cluster://…"),
     (RedisClusterException, "Cluster mode is not enabled", "shared.url has to be redis://…"),
@@ -54,7 +58,7 @@ class RedisExchange:
     Args:
         url: as `router.config.shared_url` reads it.
         app: who shares, and which of the shards; it is in all keys.
-        timeout: seconds for connecting.
+        timeout: seconds for each step of connecting.
     """
 
     def __init__(self, url: str, app: str, timeout: float) -> None:
@@ -63,14 +67,26 @@ class RedisExchange:
         self._timeout = timeout
         self._clients: list[Redis | RedisCluster] = []
 
+    async def open(self, message: Message) -> None:
+        """Connect, if need be: that takes up to six round trips, and more to a cluster or by Sentinels. What is read
+        first is read where the messages go, so that nothing of the way there is left for them.
+        """
+        if self._clients:
+            return
+        self._clients = _clients(self._address, self._timeout)
+        try:
+            await self._clients[0].get(self._prefix + "e")
+        except BaseException as error:
+            await self._failed(error)
+            raise
+
     async def send(self, message: Message) -> Reply:
-        """Return the reply.
+        """Return the reply, over a connection that `open` has made.
 
         Raises:
             redis.RedisError, OSError, TimeoutError: there is none.
             ValueError: it is no reply to this.
         """
-        self._clients = self._clients or _clients(self._address, self._timeout)
         client = self._clients[0]
         keys = message.keys(self._prefix)
         arguments = (*keys, *message.arguments())
@@ -80,11 +96,14 @@ class RedisExchange:
             except NoScriptError:
                 text = await client.eval(SCRIPT, len(keys), *arguments)
         except BaseException as error:
-            await self.aclose()
-            if advised := _advised(error):
-                raise advised from None
+            await self._failed(error)
             raise
         return read_reply(text)
+
+    async def _failed(self, error: BaseException) -> None:
+        await self.aclose()
+        if advised := _advised(error):
+            raise advised from None
 
     async def aclose(self) -> None:
         """Close the connection; the next message opens another."""
@@ -160,8 +179,10 @@ class RedisStore:
         await _close(clients, self._timeout)
 
 
-def _advised(error: BaseException) -> ConnectionError | None:
+def _advised(error: BaseException) -> Exception | None:
     """Return an error with what to do about it, where only the server tells a mistake; None for any other."""
+    if isinstance(error, NoReplyError):
+        return TimeoutError()  # as when it is the whole exchange that takes too long
     for kind, words, advice in _ADVICE:
         if isinstance(error, kind) and words in str(error):
             return ConnectionError(f"{words or error}; {advice}")
@@ -181,6 +202,7 @@ def _clients(address: SharedAddress, timeout: float, *, as_text: bool = True) ->
     """Return the client, which is not connected yet, and those that it has to find the way."""
     ways: dict[str, Any] = {
         "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": as_text,
     }

@@ -33,15 +33,28 @@ class Sharded:
         self._asked_at: dict[int, float] = {}
         self._losses = 0
 
-    async def send(self, message: Message) -> Reply:
-        """Return the replies as one; raises what the first that fails does."""
-        now = asyncio.get_running_loop().time()
+    async def open(self, message: Message) -> None:
+        """Connect to all shards that a message goes to."""
+        shards = self._entries(message, asyncio.get_running_loop().time())
+        opened = (self._exchanges[shard].open(message) for shard in shards)
+        for problem in await asyncio.gather(*opened, return_exceptions=True):
+            if problem is not None:
+                raise problem
+
+    def _entries(self, message: Message, now: float) -> dict[int, list[tuple[int, Entry]]]:
+        """Return what goes to each shard, with its place in the message."""
         entries: dict[int, list[tuple[int, Entry]]] = {0: []}  # the first always answers: it knows all who live
         for at, entry in enumerate(message.entries):
             entries.setdefault(self._shard(entry), []).append((at, entry))
         for shard in self._epochs:
             if message.leaving or now - self._asked_at[shard] >= _ALIVE:
                 entries.setdefault(shard, [])
+        return entries
+
+    async def send(self, message: Message) -> Reply:
+        """Return the replies as one; raises what the first that fails does."""
+        now = asyncio.get_running_loop().time()
+        entries = self._entries(message, now)
         asked = (self._exchanges[shard].send(self._part(message, shard, part)) for shard, part in entries.items())
         replies: dict[int, Reply] = {}
         for shard, reply in zip(entries, await asyncio.gather(*asked, return_exceptions=True), strict=True):

@@ -106,15 +106,20 @@ class Sharing:
 
 async def attempt(rules: SharedRules) -> str:
     """Do once what the file shares, without a trace; returns why that can't be, "" when it can."""
-    problem = await _exchange_once(rules) if rules.exchanged else ""
+    problem = ""
+    if rules.exchanged:
+        # A server that does not know the script yet answers after a second round trip, which may be too late.
+        problem = await _exchange_once(rules) and await _exchange_once(rules)
     return problem or (await answering.attempt(rules) if rules.shares("cache") else "")
 
 
 async def _exchange_once(rules: SharedRules) -> str:
     exchange = connect(rules)
+    message = Message(secrets.token_urlsafe(9), 1, "", (), leaving=True)
     try:
+        await exchange.open(message)
         async with asyncio.timeout(rules.timeout):
-            await exchange.send(Message(secrets.token_urlsafe(9), 1, "", (), leaving=True))
+            await exchange.send(message)
     except Exception as error:  # whatever it is, it is told
         return reason(error, rules)
     finally:

@@ -25,6 +25,9 @@ class SharedServer:
         self._away = away
         self._allocator = Allocator()
 
+    async def open(self, message: Message) -> None:
+        """There is no connection."""
+
     async def send(self, message: Message) -> Reply:
         """Answer. Raises ConnectionRefusedError while it is away."""
         await asyncio.sleep(_ROUND_TRIP)

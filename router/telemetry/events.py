@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from router.views.events import Event
 from router.views.file import ReloadResult
+from router.views.spans import span
 
 
 class Change(NamedTuple):
@@ -228,6 +229,4 @@ def _long(seconds: float) -> str:
 
 
 def _seconds(value: float) -> str:
-    if value >= 119.5:
-        return f"{value / 60:.3g} min"
-    return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
+    return f"{value:.2g} s" if value < 10 else span(value)

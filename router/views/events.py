@@ -7,7 +7,11 @@ from typing import Any, Literal, TypeAlias
 
 from router.views.figures import Struct
 
-EventKind: TypeAlias = Literal["breaker", "hold", "drain", "reload", "budget", "cache", "process", "shared"]
+EventKind: TypeAlias = Literal[
+    "breaker", "hold", "drain", "reload", "budget", "cache", "process", "shared", "simulated"
+]
+
+Level: TypeAlias = Literal["good", "info", "warning", "error"]
 
 
 class Event(Struct, frozen=True):
@@ -17,7 +21,7 @@ class Event(Struct, frozen=True):
     time: float
     kind: EventKind
     sentence: str
-    level: Literal["good", "info", "warning", "error"] = "info"
+    level: Level = "info"
     provider: str | None = None
     target: str | None = None
     route: str | None = None

@@ -54,7 +54,10 @@ class TraceView(Struct, frozen=True):
 
 
 class RequestFilter(Struct, frozen=True):
-    """Which requests; None takes any. `slow` is the least duration in seconds, `failed` only those with an error."""
+    """Which requests; None takes any. `slow` is the least duration in seconds, `failed` only those with an error, and
+    `text` has words that stand in the names of route, target, provider or caller, in the code, or in the id, in any
+    case of letters.
+    """
 
     route: str | None = None
     provider: str | None = None
@@ -63,3 +66,4 @@ class RequestFilter(Struct, frozen=True):
     slow: float | None = None
     failed: bool = False
     caller: str | None = None
+    text: str | None = None

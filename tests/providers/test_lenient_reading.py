@@ -16,6 +16,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.tokens import Learned
 from providers.types import CompletionRequest, CompletionResponse, Message, TokenCount, Usage
+from tests.support.raw_server import accepting
 
 REQUEST = CompletionRequest(model="m", messages=(Message.user("Hi"),), max_tokens=9)
 BOM = "\ufeff"
@@ -36,9 +37,8 @@ async def server(body: str, kind: str) -> AsyncIterator[str]:
         await writer.drain()
         writer.close()
 
-    running = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with running:
-        yield f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+    async with accepting(handle) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def asked(body: str, content_type: str, kind: str, *, stream: bool = True, **options: Any) -> CompletionResponse:

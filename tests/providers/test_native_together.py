@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -20,10 +21,10 @@ def call(arguments: str, **more: Any) -> dict[str, Any]:
     return delta(tool_calls=[{"index": 0, **more, "function": {"arguments": arguments}}])
 
 
-async def chunks_of(wire: Wire, stream: bytes) -> tuple[list[StreamChunk], ProviderError | None]:
-    """The chunks of a stream that comes by one write, and what it failed with."""
+async def chunks_of(wire: Wire, stream: bytes, step: int = 0) -> tuple[list[StreamChunk], ProviderError | None]:
+    """The chunks of a stream that comes by one write, or so many bytes at a time, and what it failed with."""
     found: list[StreamChunk] = []
-    async with vendor(wire, http(stream, wire.content_type)) as there:
+    async with vendor(wire, http(stream, wire.content_type), step=step) as there:
         try:
             async with there.provider.stream(wire.request(stream=True)) as chunks:
                 async for chunk in chunks:
@@ -96,3 +97,52 @@ async def test_nothing_after_the_end_is_handed_on(wire: Wire) -> None:
     chunks, failure = await chunks_of(wire, wire.stream + wire.stream)
     assert failure is None
     assert b"".join(chunk.raw for chunk in chunks) == wire.stream
+
+
+@pytest.mark.parametrize("step", [0, 1], ids=["one-write", "single-bytes"])
+async def test_an_answer_that_failed_is_not_told_to_have_ended(step: int) -> None:
+    """A client that has read the end reads no error behind it; that holds however the stream was cut."""
+    shown = sse(delta(content="Hi"), delta(content="!"))
+    finish = {**delta(), "choices": [{"index": 0, "delta": {}, "finish_reason": "error"}]}
+    chunks, failure = await chunks_of(CHAT, shown + sse(finish, "[DONE]"), step=step)
+    assert failure is not None
+    assert b"".join(chunk.raw for chunk in chunks) == shown
+
+
+@every_wire
+async def test_the_end_of_an_answer_is_its_protocols_not_its_connections(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some servers keep the connection and say nothing more, and the end may come by a read of its own."""
+    monkeypatch.setattr("providers.stream_reading.LATE", 3600.0)
+    *_, last = (event for event in wire.stream.splitlines(keepends=True) if event.strip())
+    at = wire.stream.rindex(last if wire.kind == "ollama" else last.partition(b"data:")[1])
+    asked = wire.request(stream=True)
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {wire.content_type}\r\ncontent-length: 1000000\r\n\r\n"
+        writer.write(head.encode() + wire.stream[:at])
+        await writer.drain()
+        await has_come.wait()
+        writer.write(wire.stream[at:])
+        await asyncio.Event().wait()
+
+    has_come = asyncio.Event()
+    async with vendor(wire, answer) as there, asyncio.timeout(30), there.provider.stream(asked) as chunks:
+        raw = b""
+        async for chunk in chunks:
+            raw += chunk.raw
+            has_come.set()
+    assert raw == wire.stream
+
+
+@every_wire
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+async def test_the_bytes_do_not_depend_on_how_they_were_cut_or_how_lines_end(wire: Wire, end: bytes) -> None:
+    comment = b"\n" if wire.kind == "ollama" else b": hello\n\n"
+    stream = b"\xef\xbb\xbf" + comment + wire.stream.replace(b"\n", end)
+    for step in (0, 1, 7, 100):
+        chunks, failure = await chunks_of(wire, stream, step=step)
+        assert failure is None
+        assert b"".join(chunk.raw for chunk in chunks) == wire.stream
+        assert "".join(chunk.text for chunk in chunks) == "Héllo"

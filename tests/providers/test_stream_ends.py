@@ -16,6 +16,7 @@ from providers import registry
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
+from tests.support.raw_server import accepting
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 REQUEST = CompletionRequest(model="m", messages=(Message.user("Hi"),), max_tokens=9)
@@ -79,10 +80,8 @@ AFTERWARDS = ("open", "reset", "no last chunk", "late text", "sound")
 async def server(body: bytes, afterwards: str) -> AsyncIterator[tuple[str, list[str]]]:
     """Answers with a chunked body; gives its URL, and what happened to its connections."""
     seen: list[str] = []
-    tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())  # type: ignore[arg-type]  # a task runs this
         seen.append("connected")
         try:
             while True:
@@ -112,14 +111,8 @@ async def server(body: bytes, afterwards: str) -> AsyncIterator[tuple[str, list[
         finally:
             writer.close()
 
-    running = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}", seen
-    finally:
-        running.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with accepting(handle) as port:
+        yield f"http://127.0.0.1:{port}", seen
 
 
 async def ask(settings: dict[str, Any], url: str, *, times: int = 1) -> tuple[list[StreamChunk], CompletionResponse]:

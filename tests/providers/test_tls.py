@@ -16,7 +16,7 @@ from providers.transport.http import HttpClient
 from router import ConfigError, Router
 from router.config import load_text
 from tests.support.certificates import PASSWORD, Certificates, make_certificates
-from tests.support.raw_server import Server, serving
+from tests.support.raw_server import Server, accepting, serving
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -136,9 +136,7 @@ async def test_tls_to_a_plain_server() -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             writer.close()
 
-        speaks = await asyncio.start_server(answers, "127.0.0.1", 0)
-        async with speaks:
-            port = speaks.sockets[0].getsockname()[1]
+        async with accepting(answers) as port:
             assert "begins with http://" in await refusal(f"https://127.0.0.1:{port}")
         # This one waits for the end of a request's head.
         message = await refusal(f"https://127.0.0.1:{plain_port}", code=ErrorCode.TIMEOUT, connect=0.05)
@@ -160,8 +158,7 @@ async def test_a_tls_alert_is_known_for_one() -> None:
         writer.write(b"\x15\x03\x01\x00\x02\x02\x46")
         writer.close()
 
-    async with await asyncio.start_server(alert, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with accepting(alert) as port:
         message = await refusal(f"http://127.0.0.1:{port}", code=ErrorCode.PROTOCOL_ERROR)
     assert "begins with https://" in message
 
@@ -180,8 +177,7 @@ async def test_what_a_server_breaks_the_handshake_off_for(told: int, words: str)
         await reader.read()
         writer.close()
 
-    async with await asyncio.start_server(alert, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with accepting(alert) as port:
         assert words in await refusal(f"https://127.0.0.1:{port}")
 
 

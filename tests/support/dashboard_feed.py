@@ -14,6 +14,7 @@ from router.config.diagnostics import Diagnostic
 from router.config.loader import load_text
 from router.monitor import routes as describe
 from router.monitor.feed import FeedLost
+from router.monitor.requests import passes
 from router.plan.compile import compile_plan
 from router.views.commands import Command, Done, Prompt, PromptChunk, PromptEnd, PromptEvent
 from router.views.events import Event
@@ -415,7 +416,7 @@ class FixedFeed:
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         self._alive()
         self.filters.append(only)
-        found = [each for each in self.records if only is None or _passes(each, only)]
+        found = [each for each in self.records if only is None or passes(each, only)]
         return tuple(found[:limit])
 
     async def trace(self, id: str) -> TraceView | None:
@@ -450,14 +451,3 @@ class FixedFeed:
 
     async def aclose(self) -> None:
         self.closed = True
-
-
-def _passes(record: RequestRecord, only: RequestFilter) -> bool:
-    return (
-        (only.route is None or record.route == only.route)
-        and (only.provider is None or record.provider == only.provider)
-        and (only.target is None or record.target == only.target)
-        and (only.code is None or record.code == only.code)
-        and (only.slow is None or record.seconds >= only.slow)
-        and (not only.failed or record.code is not None)
-    )

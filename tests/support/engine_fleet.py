@@ -30,6 +30,9 @@ class _Network:
         self._server = server
         self.is_cut = False
 
+    async def open(self, message: Message) -> None:
+        """There is no connection."""
+
     async def send(self, message: Message) -> Reply:
         if self.is_cut:
             raise ConnectionRefusedError("nobody listens")

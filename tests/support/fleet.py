@@ -38,6 +38,9 @@ class Server:
         """The time of day at the server."""
         return 1_700_000_000 + asyncio.get_running_loop().time()
 
+    async def open(self, message: Message) -> None:
+        """There is no connection."""
+
     async def send(self, message: Message) -> Reply:
         """Answer, after a round trip."""
         await asyncio.sleep(self.round_trip / 2)

@@ -11,7 +11,7 @@ from providers import CompletionRequest, CompletionResponse, ProviderSettings, S
 from providers.base import Provider
 from providers.types import Native, WireProtocol
 from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
-from tests.support.raw_server import Server, serving
+from tests.support.raw_server import Handler, Server, serving
 
 KEY = "sk-secret-0123456789"
 
@@ -233,12 +233,15 @@ class Vendor:
 
 
 @asynccontextmanager
-async def vendor(wire: Wire, *answers: bytes, step: int = 0, **options: Any) -> AsyncIterator[Vendor]:
+async def vendor(wire: Wire, *answers: bytes | Handler, step: int = 0, **options: Any) -> AsyncIterator[Vendor]:
     """A vendor that gives these answers, whole HTTP answers, the last for ever; `step` bytes at a time."""
     left = list(answers)
 
-    async def handle(_: Any, writer: Any) -> None:
+    async def handle(reader: Any, writer: Any) -> None:
         answer = left.pop(0) if len(left) > 1 else left[0]
+        if not isinstance(answer, bytes):
+            await answer(reader, writer)
+            return
         for start in range(0, len(answer), step or len(answer)):
             writer.write(answer[start : start + (step or len(answer))])
             await writer.drain()

@@ -1,17 +1,34 @@
-"""Takes the pictures of the documentation: `make pictures`. A test holds them to what the dashboard shows today."""
+"""Takes the pictures of the documentation: `make pictures`. A test holds them to what the dashboard shows today.
+
+All are of one story, told by the real engine (`tests.support.pictured_router`): the figures of one agree with those of
+the others.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from tests.support.dashboard_app import FixedVendors, answered, settle, write
-from tests.support.dashboard_feed import SHORT, FixedFeed, busy, outage, rejected
 from tests.support.paths import ROOT
+from tests.support.pictured_router import (
+    ASKED,
+    BROKEN,
+    DOWN,
+    MENDED,
+    RATE,
+    REFUSED,
+    TRIED,
+    WELL,
+    PicturedFeed,
+    pictured,
+)
 from tui.app import Dashboard
 from tui.widgets.prompt_box import PromptBox
 
@@ -38,14 +55,17 @@ async def routes(pilot: Any) -> None:
 
 
 async def trace(pilot: Any) -> None:
-    await _press(pilot, "3", "enter")
+    """Of the newest answers one that took the most calls."""
+    records = await pilot.app.session.feed.requests(limit=12)
+    place = max(range(len(records)), key=lambda number: records[number].attempts * (records[number].code is None))
+    await _press(pilot, "3", *["down"] * place, "enter")
 
 
 async def try_it(pilot: Any) -> None:
-    pilot.app.view.try_on("chat", "luna", "haiku")
+    pilot.app.view.try_on("luna", "haiku", "llama")
     await settle(pilot)
     pilot.app.screen.query_one(PromptBox).cursor_blink = False
-    await write(pilot, "Why is the sky blue?")
+    await write(pilot, ASKED)
     await pilot.press("enter")
     await answered(pilot)
 
@@ -59,33 +79,45 @@ async def plots(pilot: Any) -> None:
 
 
 Scene = Callable[[Any], Awaitable[None]]
-PICTURES: dict[str, tuple[Callable[[], FixedFeed], Scene]] = {
-    "panel": (lambda: FixedFeed(outage()), panel),
-    "panel-light": (lambda: FixedFeed(busy()), light),
-    "routes": (lambda: FixedFeed(outage()), routes),
-    "trace": (lambda: FixedFeed(busy()), trace),
-    "try": (lambda: FixedFeed(busy(), answer=SHORT), try_it),
-    "config": (lambda: FixedFeed(rejected(), bad_config=True), config),
-    "plots": (lambda: FixedFeed(busy()), plots),
+PICTURES: dict[str, tuple[float, Scene]] = {  # by the second of the story, the earliest first
+    "panel-light": (WELL, light),
+    "trace": (BROKEN, trace),
+    "panel": (DOWN, panel),
+    "routes": (DOWN, routes),
+    "plots": (MENDED, plots),
+    "config": (REFUSED, config),
+    "try": (TRIED, try_it),
 }
+_FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)  # from another host; any font of even width will do
 
 
-async def take(name: str) -> str:
-    """The picture as SVG."""
-    feed, scene = PICTURES[name]
-    app = Dashboard(feed(), vendors=FixedVendors() if name == "panel" else None)
+async def _take(name: str, feed: PicturedFeed) -> str:
+    vendors = FixedVendors() if name == "panel" else None
+    if vendors is not None:
+        vendors.done.append(("openai", "broken"))
+        vendors.traffic = RATE
+    app = Dashboard(feed, vendors=vendors)
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await scene(pilot)
-        return app.export_screenshot(title="signalbox")
+        await PICTURES[name][1](pilot)
+        return _FONTS.sub("", app.export_screenshot(title="signalbox"))
+
+
+def take_all() -> Iterator[tuple[str, str]]:
+    """Yield the name and the SVG of each."""
+    with pictured() as story:
+        for name, (second, _) in PICTURES.items():
+            story.go_on(second)
+            yield name, asyncio.run(_take(name, story.feed()))
 
 
 def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     FOLDER.mkdir(exist_ok=True)
-    for name in PICTURES:
-        (FOLDER / f"{name}.svg").write_text(asyncio.run(take(name)))
+    logging.getLogger("signalbox").setLevel(logging.ERROR)  # the refused file is meant
+    for name, picture in take_all():
+        (FOLDER / f"{name}.svg").write_text(picture)
         sys.stdout.write(f"docs/pictures/{name}.svg\n")
 
 

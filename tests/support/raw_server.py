@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -39,7 +38,6 @@ async def serving(
     `bound` is a socket that listens, and stays open; None makes one. With `tls` it speaks that.
     """
     server = Server()
-    tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
@@ -58,25 +56,35 @@ async def serving(
                     await answer(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
-        except asyncio.CancelledError:  # the server ends; what is unsent would keep the connection open
-            writer.transport.abort()
         finally:
             server.ended.set()
 
+    async with accepting(handle, bound=bound, tls=tls) as server.port:
+        yield server
+
+
+@asynccontextmanager
+async def accepting(
+    handle: Handler, *, bound: socket.socket | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Has every connection handled, and closed afterwards; gives the port. At its end no connection is left."""
+    tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(handle(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        tasks[task] = writer
         task.add_done_callback(lambda _: writer.close())  # also where it is cancelled before it begins
 
     own = socket.create_server(("127.0.0.1", 0)) if bound is None else bound.dup()
     listener = await asyncio.start_server(accept, sock=own, ssl=tls)
-    server.port = listener.sockets[0].getsockname()[1]
     try:
-        yield server
+        yield listener.sockets[0].getsockname()[1]
     finally:
         listener.close()
-        for task in list(tasks):
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # connections are closed in the loop's next turn
+        for writer in tasks.values():
+            writer.transport.abort()  # what is unsent would keep the connection open
+        for _ in range(2):  # connections are closed in the loop's next turn, those of TLS in the one after it
+            await asyncio.sleep(0)

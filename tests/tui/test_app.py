@@ -22,6 +22,7 @@ from tests.support.dashboard_feed import NOW, FixedFeed, busy, lost, rejected
 from tui.app import Dashboard
 from tui.dialogs.chooser import Chooser
 from tui.dialogs.keys import Keys
+from tui.palette import actions
 from tui.router_thread import RouterThread
 from tui.widgets.masthead import TABS, Masthead
 from tui.widgets.row_list import RowList
@@ -54,8 +55,19 @@ async def test_tabs_can_be_clicked() -> None:
 
 async def test_the_head_tells_which_router_and_how_it_is() -> None:
     async with running() as (app, _, _):
-        for words in ("shop", "/srv/shop/routes.yaml", "revision 9984a99", "up 2 h 3 min", "3 processes", "45.6/s"):
+        for words in ("shop", "/srv/shop/routes.yaml", "revision 9984a99", "up 2 h 3 min", "3 processes"):
             assert words in head(app)
+
+
+async def test_no_figure_stands_twice_on_the_panel() -> None:
+    """The tiles tell them; where those have no room, and on other screens, the head does."""
+    async with running() as (app, _, pilot):
+        assert "45.6/s" not in head(app)
+        await pilot.press("2")
+        await settle(pilot)
+        assert "45.6/s" in head(app)
+    async with running(size=(80, 24)) as (app, _, _):
+        assert "45.6/s" in head(app)
 
 
 async def test_what_is_not_as_usual_is_a_badge() -> None:
@@ -133,14 +145,23 @@ async def test_the_keys_are_listed_for_the_screen_in_front() -> None:
 
 async def test_the_palette_offers_every_action_by_name() -> None:
     async with running(vendors=FixedVendors()) as (app, _, _):
-        offered = {each.title for each in app.get_system_commands(app.screen)}
-        for title in ("Go: Plots", "Breaker: open luna", "Drain: openai", "Try: haiku", "Demo: break groq", "Quit"):
+        offered = [each.name for each in actions(app)]
+        for title in ("Stop calls to luna", "Reset qwen", "Drain openai", "Try haiku", "Break groq", "Quit"):
             assert title in offered
+        assert offered[:6] == [f"Show {title}" for _, title in TABS]
+
+
+async def test_the_palette_fits_a_page_until_something_is_typed() -> None:
+    """What there is for each of many targets is found by typing."""
+    async with running(vendors=FixedVendors()) as (app, _, _):
+        listed = [each.name for each in actions(app) if each.listed]
+        assert len(listed) < 16
+        assert not any("luna" in name for name in listed)
 
 
 async def test_a_command_of_the_palette_acts() -> None:
     async with running() as (_, feed, pilot):
-        await pilot.press("ctrl+p", *"breaker reset qwen")
+        await pilot.press("ctrl+p", *"reset qwen")
         await pilot.pause()
         await pilot.press("down", "enter")
         await settle(pilot)
@@ -154,7 +175,46 @@ async def test_bad_news_is_told_on_every_screen() -> None:
         feed.news.put_nowait(Event(NOW + 1, "breaker", "luna opened: 5 failures", "error", "openai", "luna"))
         feed.news.put_nowait(Event(NOW + 1, "breaker", "luna closed: it answers again", "good", "openai", "luna"))
         await settle(pilot)
-        assert toasts(app) == ["luna opened: 5 failures"]
+        assert "luna opened: 5 failures" in head(app)
+        assert toasts(app) == []  # those are for what a person did
+        feed.pending.put_nowait(replace(busy(), time=NOW + 30))
+        await settle(pilot)
+        assert "luna opened" not in head(app)
+
+
+async def test_one_toast_at_a_time_over_the_line_of_keys_alone() -> None:
+    app = Dashboard(FixedFeed(busy()))
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("R", "R")
+        await settle(pilot)
+        app.notify("the second")
+        await settle(pilot)
+        assert toasts(app) == ["the second"]
+        (toast,) = app.screen.query("Toast")
+        assert toast.region.y == app.size.height - 1
+
+
+async def test_the_help_has_our_own_words_only() -> None:
+    async with running(vendors=FixedVendors()) as (app, _, pilot):
+        for mode, _ in TABS:
+            app.switch_mode(mode)
+            await settle(pilot)
+            app.action_keys()
+            await settle(pilot)
+            text = str(app.screen.query_one(Static).visual)
+            for stock in ("Scroll", "Quit the app", "command prompt", "Page Down", "Copy selected"):
+                assert stock not in text, mode
+            assert "the router goes on" in text
+            await pilot.press("escape")
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_all_keys_that_end_programs_end_it(key: str) -> None:
+    async with running() as (_, feed, pilot):
+        await pilot.press(key)
+        await pilot.pause()
+    assert feed.closed
 
 
 async def test_quitting_lets_go_of_the_feed() -> None:

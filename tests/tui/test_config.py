@@ -28,7 +28,7 @@ async def to_config(pilot: Any) -> None:
     await settle(pilot)
 
 
-@pytest.mark.parametrize("key", ["d", "l"])
+@pytest.mark.parametrize("key", ["right_square_bracket", "left_square_bracket"])
 def test_difference_and_log_look_like_this(key: str, snap_compare: Any) -> None:
     async def part(pilot: Any) -> None:
         await to_config(pilot)
@@ -124,18 +124,18 @@ async def test_without_findings_it_says_so() -> None:
 
 async def test_the_difference_is_told_by_signs() -> None:
     async with running(rejected(), mode="config", bad_config=True) as (app, _, pilot):
-        await pilot.press("d")
+        await pilot.press("right_square_bracket")
         shown = lines(app.screen.query_one("#source", RowList))
         assert any(line.startswith("  - ") and "haiku," in line for line in shown)
         assert any(line.startswith("  + ") and "haikuu," in line for line in shown)
     async with running(mode="config") as (app, _, pilot):
-        await pilot.press("d")
+        await pilot.press("right_square_bracket")
         assert "there is no difference" in lines(app.screen.query_one("#source", RowList))[0]
 
 
 async def test_the_log_opens_a_revision() -> None:
     async with running(rejected(), mode="config", bad_config=True) as (app, _, pilot):
-        await pilot.press("l")
+        await pilot.press("left_square_bracket")
         shown = lines(app.screen.query_one("#source", RowList))
         assert "rejected" in shown[0]
         assert "9984a99 runs" in " ".join(shown[1].split())
@@ -146,7 +146,7 @@ async def test_the_log_opens_a_revision() -> None:
         assert "did you mean" in "\n".join(lines(app.screen.query_one(RowList)))
         await pilot.press("escape")
         await settle(pilot)
-        await pilot.press("f")
+        await pilot.press("right_square_bracket")
         assert "version" in lines(app.screen.query_one("#source", RowList))[0]
 
 

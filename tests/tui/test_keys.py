@@ -20,16 +20,17 @@ def line(app: App[None]) -> str:
 
 async def test_it_tells_the_keys_of_the_screen_and_of_what_has_the_focus() -> None:
     async with running() as (app, _, pilot):
-        assert line(app).startswith("o c x breaker  d drain  t try  p pause  ? keys  q quit")
-        assert line(app).endswith("^p palette")
+        assert line(app).startswith("/ find  < > sort  o c x breaker  d drain  t try  q quit")
+        assert line(app).endswith("? keys  ^p palette")
         await pilot.press("3")
         await settle(pilot)
-        assert line(app).startswith("/ filter  f failed  s slow")
+        assert line(app).startswith("< > sort  / filter  f failed")
 
 
 async def test_on_a_small_terminal_the_palette_makes_room() -> None:
     async with running(size=(80, 24)) as (app, _, pilot):
         assert "palette" not in line(app)
+        assert line(app).endswith("? keys")  # which always has room
         await pilot.resize_terminal(120, 36)
         assert "palette" in line(app)
 
@@ -53,8 +54,8 @@ async def test_a_click_presses_the_key() -> None:
 async def test_the_mouse_is_told_what_a_key_does() -> None:
     async with running() as (app, _, pilot):
         bar = app.screen.query_one(KeyBar)
-        await pilot.hover(KeyBar, offset=(1 + line(app).index("p pause"), 0))
-        assert bar.tooltip == "hold the picture still; the router goes on"
+        await pilot.hover(KeyBar, offset=(1 + line(app).index("d drain"), 0))
+        assert bar.tooltip == "no new calls for it, or calls again"
         await pilot.hover(KeyBar, offset=(60, 0))
         assert bar.tooltip is None
 

@@ -126,7 +126,7 @@ async def test_try_and_requests_go_to_their_screens() -> None:
         assert app.current_mode == "try"
         app.switch_mode("panel")
         await settle(pilot)
-        await pilot.press("home", "f")
+        await pilot.press("home", "r")
         await settle(pilot)
         assert app.current_mode == "requests"
 

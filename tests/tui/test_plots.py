@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.dashboard_app import running, settle
-from tests.support.dashboard_feed import fresh
+from router.views.events import Event
+from tests.support.dashboard_app import front, running, settle
+from tests.support.dashboard_feed import NOW, fresh
 from tui.widgets.chart import Chart, Series, columns, dots, nice_top, row_of
 from tui.widgets.row_list import RowList
 
@@ -88,11 +89,11 @@ async def test_a_provider_and_a_route_are_chosen_by_key_and_mouse() -> None:
         rate = app.screen.query_one("#rate", Chart)
         await pilot.press("down")
         assert rate.border_title == "requests · provider openai"
-        await pilot.press("right", "right")
+        await pilot.press("down", "down")
         assert rate.border_title == "requests · provider groq"
-        await pilot.press("left", "end")
+        await pilot.press("up", "end")
         assert rate.border_title == "requests · route local"
-        await pilot.click(RowList, offset=(6, 1))
+        await pilot.click(RowList, offset=(6, 2))
         await pilot.pause()
         assert rate.border_title == "requests"
 
@@ -101,7 +102,7 @@ async def test_first_token_and_whole_answer() -> None:
     async with running(mode="plots") as (app, _, pilot):
         latency = app.screen.query_one("#latency", Chart)
         before = str(latency.border_subtitle)
-        await pilot.press("l")
+        await pilot.press("a")
         await settle(pilot)
         assert latency.border_title == "whole answer"
         assert str(latency.border_subtitle) != before
@@ -115,9 +116,9 @@ async def test_one_chart_at_a_time() -> None:
 
         await pilot.press("z")
         assert shown() == ["rate"]
-        await pilot.press("n")
-        assert shown() == ["latency"]
         await pilot.press("z")
+        assert shown() == ["latency"]
+        await pilot.press("z", "z", "z")
         assert shown() == ["rate", "latency", "errors", "cost"]
 
 
@@ -125,7 +126,7 @@ async def test_the_mouse_reads_values() -> None:
     async with running(mode="plots") as (app, _, pilot):
         rate = app.screen.query_one("#rate", Chart)
         assert str(rate.border_subtitle).startswith("now")
-        await pilot.hover("#rate", offset=(30, 5))
+        await pilot.hover("#rate", offset=(20, 5))
         await pilot.pause()
         assert str(rate.border_subtitle).startswith("15:1")
         await pilot.hover("#subjects")
@@ -139,3 +140,38 @@ async def test_without_history_it_stays_empty() -> None:
         await pilot.press("6")
         await settle(pilot)
         assert str(app.screen.query_one("#rate", Chart).border_subtitle or "") == ""
+
+
+async def test_keys_read_values_and_what_happened_then() -> None:
+    async with running(mode="plots", size=(200, 50)) as (app, feed, pilot):
+        charts = list(app.screen.query(Chart))
+        feed.news.put_nowait(Event(NOW - 100, "breaker", "luna opened: 5 failures", "error", "openai", "luna"))
+        await settle(pilot)
+        front(app).refresh_now()
+        await settle(pilot)
+        assert "○" in "".join(charts[0].render_line(y).text for y in range(charts[0].size.height))
+        before = [str(chart.border_subtitle) for chart in charts]
+        await pilot.press("left")
+        assert all(str(chart.border_subtitle).startswith("15:22:") for chart in charts)
+        for _ in range(charts[0].columns):
+            await pilot.press("left")
+            if "luna opened" in str(charts[0].border_subtitle):
+                break
+        said = str(charts[0].border_subtitle)
+        assert said.startswith("15:20:3")
+        assert "○ luna opened: 5 failures" in said
+        assert "/s" in said
+        await pilot.press("right")
+        assert "luna opened" not in str(charts[0].border_subtitle)
+        await pilot.press("escape")
+        assert [str(chart.border_subtitle) for chart in charts] == before
+
+
+async def test_a_revision_is_marked() -> None:
+    async with running(mode="plots") as (app, feed, pilot):
+        feed.news.put_nowait(Event(NOW - 30, "reload", "revision 1234567 loaded", "good"))
+        await settle(pilot)
+        front(app).refresh_now()
+        await settle(pilot)
+        chart = app.screen.query_one("#rate", Chart)
+        assert "◆" in "".join(chart.render_line(y).text for y in range(chart.size.height))

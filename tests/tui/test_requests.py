@@ -104,7 +104,7 @@ async def test_the_filter_is_typed_and_applied() -> None:
         shown = app.screen.query_one(RequestList)
         assert shown.border_title == "requests · route:local failed"
         assert all("local" in line and "✗" in line for line in lines(shown)[1:] if line)
-        await pilot.press("x")
+        await pilot.press("escape")
         await settle(pilot)
         assert feed.filters[-1] is None
 
@@ -136,9 +136,8 @@ async def test_keys_for_failed_and_slow_ones() -> None:
     async with running(mode="requests") as (_, feed, pilot):
         for key, only in (
             ("f", RequestFilter(failed=True)),
-            ("s", RequestFilter(failed=True, slow=2.0)),
             ("f", RequestFilter(slow=2.0)),
-            ("s", None),
+            ("f", None),
         ):
             await pilot.press(key)
             await settle(pilot)
@@ -151,9 +150,11 @@ async def test_nothing_passes_is_told_with_a_way_back() -> None:
         await write(pilot, "code:no_such")
         await pilot.press("enter")
         await settle(pilot)
-        assert "no recent request passes code:no_such; x lets all pass" in lines(app.screen.query_one(RequestList))[1]
+        assert (
+            "no recent request passes code:no_such; escape lets all pass" in lines(app.screen.query_one(RequestList))[1]
+        )
         feed.records = ()
-        await pilot.press("x")
+        await pilot.press("escape")
         await settle(pilot)
         assert "no request has ended yet" in lines(app.screen.query_one(RequestList))[1]
 
@@ -166,7 +167,7 @@ async def test_a_trace_is_opened_copied_and_tried_again() -> None:
         text = str(app.screen.query_one("#trace", Static).visual)
         for words in ("overloaded HTTP 503", "skipped: circuit_open", "first token after 290 ms", "sky blue"):
             assert words in text
-        await pilot.press("c")
+        await pilot.press("y")
         assert json.loads(app.clipboard)["record"]["route"] == "chat"
         await pilot.press("t")
         await settle(pilot)
@@ -190,7 +191,7 @@ async def test_the_cursor_stays_with_a_request_but_follows_at_the_top() -> None:
         shown = app.screen.query_one(RequestList)
         everything = feed.records
         feed.records = everything[5:]
-        await pilot.press("f", "f")
+        await pilot.press("f", "f", "f")
         await settle(pilot)
         assert shown.key == everything[5].id
         feed.records = everything[2:]

@@ -227,7 +227,7 @@ async def test_the_trace_and_the_text_of_an_answer() -> None:
     async with running(mode="try") as (app, feed, pilot):
         await pilot.press(*"x", "enter")
         await answered(pilot)
-        await pilot.press("escape", "c")
+        await pilot.press("escape", "y")
         assert app.clipboard == feed.answer
         await pilot.press("v")
         await settle(pilot)

@@ -105,4 +105,4 @@ def _on_running(name: str | None, where: Path | None) -> int:
     async def find() -> tuple[Running, ...]:
         return tuple(running for running in await discover(where) if name is None or running.name == name)
 
-    return show(Dashboard(find=find, attach=lambda running: SocketFeed(running, where)))
+    return show(Dashboard(find=find, attach=lambda running: SocketFeed(running, where), named=name))

@@ -28,6 +28,7 @@ class Chooser(ModalScreen[Running | None]):
     Args:
         session: Its `find` finds the routers.
         first: Nothing is watched yet, so that the only router is taken without a question.
+        named: Only routers of this name are looked for.
     """
 
     DEFAULT_CSS = """
@@ -35,23 +36,25 @@ class Chooser(ModalScreen[Running | None]):
     Chooser > Vertical { width: 90; max-width: 96%; height: auto; max-height: 80%; background: $panel;
                          border: round $accent; border-title-color: $accent; padding: 1 2; }
     Chooser RowList { height: auto; max-height: 16; background: $panel; }
-    Chooser Static { margin-top: 1; color: $foreground 65%; }
+    Chooser Static { margin-top: 1; color: $foreground 72%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back"),
         Binding("q", "app.quit", "quit"),
     ]
 
-    def __init__(self, session: Session, *, first: bool = False) -> None:
+    def __init__(self, session: Session, *, first: bool = False, named: str | None = None) -> None:
         super().__init__()
         self._session = session
         self._first = first
+        self._named = named
         self._routers: dict[str, Running] = {}  # by the keys of their rows
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = "Routers that run"
-            yield RowList(empty="none yet; looking…")
+            named = "" if self._named is None else f" named {self._named}"
+            yield RowList(empty=f"none{named} yet; looking…")
             yield Static(_HINT)
 
     def on_mount(self) -> None:

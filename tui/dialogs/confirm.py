@@ -24,7 +24,7 @@ class Confirm(ModalScreen[bool]):
     Confirm > Vertical { width: 62; max-width: 90%; height: auto; background: $panel; border: round $accent;
                          padding: 1 2; border-title-color: $accent; }
     Confirm Label { width: 1fr; }
-    Confirm #detail { color: $foreground 65%; margin-top: 1; }
+    Confirm #detail { color: $foreground 72%; margin-top: 1; }
     Confirm Horizontal { height: auto; align-horizontal: right; margin-top: 1; }
     Confirm Button { margin-left: 2; min-width: 10; }
     """

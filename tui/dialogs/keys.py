@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui.theme import MUTED, STRONG, TITLE
+from tui.widgets.row_list import RowList
 
 
 class Keys(ModalScreen[None]):
@@ -42,14 +43,17 @@ class Keys(ModalScreen[None]):
             yield Static(self._text())
 
     def _text(self) -> Content:
-        groups: dict[str, dict[str, list[str]]] = {"Here": {}, "Everywhere": {}}  # keys by what they do
+        groups: dict[str, dict[str, list[str]]] = {"Here": {}, "Everywhere": {}, "In lists": {}}  # keys by what they do
         for active in self._below.active_bindings.values():
             binding = active.binding
-            if binding.description and not binding.system and active.enabled:
-                keys = groups["Everywhere" if active.node is self.app else "Here"]
+            if binding.description and active.enabled and _is_ours(active):
+                in_list = isinstance(active.node, RowList)
+                keys = groups["Everywhere" if active.node is self.app else "In lists" if in_list else "Here"]
                 keys.setdefault(binding.tooltip or binding.description, []).append(self.app.get_key_display(binding))
         lines = []
         for title, keys in groups.items():
+            if not keys:
+                continue
             lines.append(Content.styled(title, TITLE))
             lines += [
                 Content.assemble((f"  {' '.join(names):<14}", STRONG), (meaning, MUTED))
@@ -65,6 +69,20 @@ class Keys(ModalScreen[None]):
         return Content("\n").join(lines)
 
 
+def _is_ours(active: ActiveBinding) -> bool:
+    """Return whether the dashboard itself binds this key, and not what it is built of."""
+    key = active.binding.key
+    return any(
+        key in {each for binding in vars(kind).get("BINDINGS", ()) for each in _keys_of(binding)}
+        for kind in type(active.node).__mro__
+        if kind.__module__.partition(".")[0] == "tui"
+    )
+
+
+def _keys_of(binding: BindingType) -> list[str]:
+    return (binding.key if isinstance(binding, Binding) else binding[0]).split(",")
+
+
 SIGNS = (
     ("  ● ", "$text-success"),
     ("closed: it gets calls   ", MUTED),
@@ -76,6 +94,8 @@ SIGNS = (
     ("held: the vendor asked to wait\n", MUTED),
     ("  ‖ ", "$text-primary"),
     ("drained: no new calls   ", MUTED),
-    ("· ", "$foreground 40%"),
-    ("left out: a variable is not set", MUTED),
+    ("· ", "$foreground 72%"),
+    ("left out: a variable is not set\n", MUTED),
+    ("  ! ", "$text-error"),
+    ("failing: it gets calls, and half of them fail, or more", MUTED),
 )

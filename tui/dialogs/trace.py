@@ -35,7 +35,7 @@ class TraceDialog(ModalScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "leave", "close"),
-        Binding("c,y", "copy", "copy", tooltip="copy the trace as JSON"),
+        Binding("y", "copy", "copy", tooltip="copy the trace as JSON"),
         Binding("t", "try_it", "try", tooltip="ask the same target a prompt"),
     ]
 

@@ -19,13 +19,15 @@ from router.views.file import ConfigView
 from tui import format as as_text
 from tui.dialogs.revision import RevisionDialog
 from tui.session import Session
-from tui.theme import BAD, GOOD, STRONG
+from tui.theme import BAD, FAINT, GOOD, MUTED, STRONG, TEXT
 from tui.view import DashboardScreen, why_gone
 from tui.widgets.config_rows import difference_rows, file_rows, log_rows, marked
 from tui.widgets.row_list import RowList
 
 Part = Literal["file", "difference", "log"]
-_MARGIN = {"file": 8, "difference": 4, "log": 0}  # characters before the text of a line
+_MARGIN: dict[Part, int] = {"file": 8, "difference": 4, "log": 0}  # characters before the text of a line
+_PART = "the next one of: the file as saved, its difference from what runs, the log of revisions"
+_PARTS = Binding.Group("parts")
 
 
 class ConfigScreen(DashboardScreen):
@@ -35,9 +37,8 @@ class ConfigScreen(DashboardScreen):
     name_of_mode: ClassVar[str] = "config"
     AUTO_FOCUS = "#source"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "part('file')", "file", tooltip="the file as it is saved"),
-        Binding("d", "part('difference')", "difference", tooltip="what differs from the revision that runs"),
-        Binding("l", "part('log')", "log", tooltip="the revisions that took over, and those that were rejected"),
+        Binding("left_square_bracket", "part(-1)", "part", key_display="[", tooltip=_PART, group=_PARTS),
+        Binding("right_square_bracket", "part(1)", "part", key_display="]", tooltip=_PART, group=_PARTS),
         Binding("slash", "search", "search", key_display="/", tooltip="find a text in what is shown"),
         Binding("n", "next(1)", "next", tooltip="the next error or warning, or the next place that was searched for"),
         Binding("N", "next(-1)", "previous", show=False),
@@ -58,6 +59,7 @@ class ConfigScreen(DashboardScreen):
         yield Static(id="verdict")
         source = RowList(empty="loading…", id="source")
         source.add_class("box")
+        source.findable = False  # it is searched, line by line
         yield source
         search = Input(placeholder="a text; enter goes on reading, escape ends it", id="search", select_on_focus=False)
         search.border_title = "search"
@@ -113,12 +115,17 @@ class ConfigScreen(DashboardScreen):
         source.show(rows)
         titles = {"file": view.path or "made from text", "difference": "running → saved", "log": "revisions"}
         source.border_title = Content(as_text.home(titles[self._part]))
-        source.border_subtitle = {"log": "enter shows one"}.get(self._part, "")
+        parts = [(f" {part} ", f"bold {TEXT}" if part == self._part else MUTED) for part in _MARGIN]
+        source.border_subtitle = Content.assemble(("[", FAINT), *parts, ("]", FAINT))
         self.query_one("#verdict", Static).update(_verdict(view))
 
     # --- keys
 
-    def action_part(self, part: Part) -> None:
+    def action_part(self, by: int) -> None:
+        order = list(_MARGIN)
+        self._open(order[(order.index(self._part) + by) % len(order)])
+
+    def _open(self, part: Part) -> None:
         self._part = part
         self._draw()
         self.query_one("#source", RowList).action_first()
@@ -129,7 +136,7 @@ class ConfigScreen(DashboardScreen):
             self._go_round(self._hits, by)
             return
         if self._part != "file":
-            self.action_part("file")
+            self._open("file")
         if findings := self._findings():
             self._go_round(findings, by)
         else:

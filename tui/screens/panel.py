@@ -41,7 +41,7 @@ class PanelScreen(DashboardScreen):
         *BREAKER_KEYS,
         Binding("d", "drain", "drain", tooltip="no new calls for it, or calls again"),
         Binding("t", "try_it", "try", tooltip="ask this target a prompt"),
-        Binding("f", "requests", "requests", tooltip="the recent requests that it answered", show=False),
+        Binding("r", "requests", "requests", tooltip="the recent requests that it answered", show=False),
         Binding("C", "clear_cache", "clear cache", tooltip="forget all cached answers", show=False),
         Binding("space", "fold", "fold", tooltip="show or hide the targets of a provider", show=False),
         Binding("tab", "app.focus_next", show=False),
@@ -67,6 +67,8 @@ class PanelScreen(DashboardScreen):
         table.draw(snapshot, {} if vendors is None else vendors.faults())
         if not snapshot.connected:
             table.border_subtitle = why_gone(snapshot)
+        elif not snapshot.figures.totals.calls and snapshot.providers and fleet is None:
+            table.border_subtitle = "no call yet: t asks the one that is chosen"
         elif vendors is not None:
             table.border_subtitle = f"simulated traffic: {vendors.traffic:.3g} requests/s  + −"
         elif fleet is not None and fleet.sampled < fleet.processes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,16 +10,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal
 from textual.content import Content
 
+from router.views.events import Event
 from router.views.figures import Snapshot
 from router.views.history import History, Samples
 from tui import format as as_text
 from tui.session import Session
-from tui.theme import BAD, GOOD, INFO, MONEY, STRONG, TITLE, WARN
+from tui.theme import BAD, GOOD, INFO, LEVELS, MONEY, WARN
 from tui.view import DashboardScreen
-from tui.widgets.chart import Chart, Series
-from tui.widgets.row_list import Row, RowList
+from tui.widgets.chart import Chart, Mark, Series
+from tui.widgets.row_list import RowList
+from tui.widgets.subject_list import ALL, SubjectList
 
-ALL = "all"
+_CURSOR = Binding.Group("cursor")
 _CHARTS = ("rate", "latency", "errors", "cost")
 
 
@@ -37,13 +39,17 @@ class PlotsScreen(DashboardScreen):
     CSS_PATH = "plots.tcss"
     name_of_mode: ClassVar[str] = "plots"
     refresh_every: ClassVar[int] = 8  # two seconds are less than a column, and five minutes cost something to add up
-    AUTO_FOCUS = "RowList"
+    AUTO_FOCUS = "SubjectList"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "step(-1)", "previous", tooltip="the previous provider or route", key_display="←"),
-        Binding("right", "step(1)", "next", tooltip="the next provider or route", key_display="→"),
-        Binding("l", "latency", "latency", tooltip="time to first token, or to the end of the answer"),
-        Binding("z", "zoom", "one chart", tooltip="one chart at a time, or all four"),
-        Binding("n", "next_chart", "next chart", tooltip="of one at a time: the next one"),
+        Binding(
+            "left", "cursor(-1)", "earlier", key_display="←", tooltip="read the values a little earlier", group=_CURSOR
+        ),
+        Binding(
+            "right", "cursor(1)", "later", key_display="→", tooltip="read the values a little later", group=_CURSOR
+        ),
+        Binding("escape", "no_cursor", "newest", tooltip="back to the newest values", show=False),
+        Binding("a", "latency", "whole answer", tooltip="time to the first token, or to the end of the answer"),
+        Binding("z", "zoom", "one chart", tooltip="one chart at a time, the next one, then all four"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -51,10 +57,11 @@ class PlotsScreen(DashboardScreen):
         self._history: History | None = None
         self._whole = False  # latency to the end of the answer, in place of the first token
         self._zoomed: int | None = None
+        self._ago: int | None = None  # seconds before the newest value, where the cursor is
 
     def body(self) -> ComposeResult:
         with Horizontal():
-            subjects = RowList(id="subjects")
+            subjects = SubjectList(id="subjects")
             subjects.add_class("box")
             subjects.border_title = "of"
             yield subjects
@@ -65,16 +72,7 @@ class PlotsScreen(DashboardScreen):
                 yield Chart("cost", _per_minute, least=0.001, id="cost")
 
     def render_snapshot(self, snapshot: Snapshot) -> None:
-        providers = tuple(provider.name for provider in snapshot.providers)
-        routes = tuple(route.name for route in snapshot.routes)
-        rows = [
-            Row(ALL, ((" everything", STRONG),)),
-            Row(None, ((" providers", TITLE),)),
-            *(Row(f"provider {name}", ((f"   {name}", ""),)) for name in providers),
-            Row(None, ((" routes", TITLE),)),
-            *(Row(f"route {name}", ((f"   {name}", ""),)) for name in routes),
-        ]
-        self.query_one(RowList).show(rows)
+        self.query_one(SubjectList).draw(snapshot)
         self.set_class(not snapshot.connected, "-gone")
         self._zoom_class()
 
@@ -86,7 +84,7 @@ class PlotsScreen(DashboardScreen):
     @property
     def subject(self) -> str:
         """What is plotted: "all", "provider groq", "route chat"."""
-        return self.query_one(RowList).key or ALL
+        return self.query_one(SubjectList).key or ALL
 
     def _draw(self) -> None:
         history = self._history
@@ -95,8 +93,9 @@ class PlotsScreen(DashboardScreen):
         kind, _, name = self.subject.partition(" ")
         of = {"provider": history.providers, "route": history.routes}.get(kind, {})
         samples = history.total if kind == ALL else of.get(name, Samples())
+        marks = [*_marks(self.session.events)]
         for id_, series in _plots(samples, whole=self._whole):
-            self.query_one(f"#{id_}", Chart).draw(series, history.end)
+            self.query_one(f"#{id_}", Chart).draw(series, history.end, marks)
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Plot something else, on scales of its own."""
@@ -120,8 +119,26 @@ class PlotsScreen(DashboardScreen):
 
     # --- keys
 
-    def action_step(self, by: int) -> None:
-        self.query_one(RowList).action_move(by)
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor of all charts alike; it begins at the newest values."""
+        seconds = 0 if self._history is None else self._history.seconds
+        width = max(1, self.query_one("#rate" if self._zoomed is None else f"#{_CHARTS[self._zoomed]}", Chart).columns)
+        step = max(1, round(seconds / width))
+        ago = (0 if self._ago is None else self._ago) - by * step
+        self._put_cursor(min(max(0, ago), max(0, seconds - 1)))
+
+    def action_no_cursor(self) -> None:
+        self._put_cursor(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let only those keys act that make sense now."""
+        return action != "no_cursor" or self._ago is not None
+
+    def _put_cursor(self, ago: int | None) -> None:
+        self._ago = ago
+        for chart in self.query(Chart):
+            chart.point_at(ago)
+        self.refresh_bindings()
 
     def action_latency(self) -> None:
         self._whole = not self._whole
@@ -132,12 +149,20 @@ class PlotsScreen(DashboardScreen):
         self._draw()
 
     def action_zoom(self) -> None:
-        self._zoomed = 0 if self._zoomed is None else None
+        after = 0 if self._zoomed is None else self._zoomed + 1
+        self._zoomed = after if after < len(_CHARTS) else None
         self._zoom_class()
 
-    def action_next_chart(self) -> None:
-        self._zoomed = 0 if self._zoomed is None else (self._zoomed + 1) % len(_CHARTS)
-        self._zoom_class()
+
+def _marks(events: Iterable[Event]) -> Iterator[Mark]:
+    """Yield the moments that explain a curve: a breaker opened, a vendor asked to wait, a revision took over."""
+    for event in events:
+        if event.kind == "reload":
+            yield Mark(event.time, "◆", event.sentence, INFO)
+        elif event.kind == "simulated":
+            yield Mark(event.time, "✓" if event.level == "good" else "✗", event.sentence, LEVELS[event.level])
+        elif event.kind in ("breaker", "hold") and event.level in ("error", "warning"):
+            yield Mark(event.time, "○" if event.kind == "breaker" else "◷", event.sentence, LEVELS[event.level])
 
 
 def _plots(samples: Samples, *, whole: bool) -> Iterator[tuple[str, list[Series]]]:

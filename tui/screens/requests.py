@@ -36,11 +36,15 @@ class RequestsScreen(DashboardScreen):
     AUTO_FOCUS = "RequestList"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "trace", "trace", tooltip="this request step by step"),
-        Binding("slash", "filter", "filter", key_display="/", tooltip="show only some requests"),
-        Binding("f", "failed", "failed", tooltip="only those that failed, or all"),
-        Binding("s", "slow", "slow", tooltip="only those over 2 s, or all"),
-        Binding("x", "all", "all", tooltip="let all pass again"),
-        Binding("escape", "leave", "leave the filter", show=False),
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            key_display="/",
+            tooltip="only some: by words, by route:, code:, slow:2s…",
+        ),
+        Binding("f", "failed", "failed", tooltip="only those that failed, then only those over 2 s, then all"),
+        Binding("escape", "leave", "all", tooltip="let all pass again; out of the filter while it is typed"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -51,7 +55,8 @@ class RequestsScreen(DashboardScreen):
     def body(self) -> ComposeResult:
         with Vertical(id="filter"):
             yield Input(
-                placeholder="route:chat provider:openai code:timeout slow:2s failed", suggester=_Words(self.session)
+                placeholder="llama  route:chat provider:openai code:timeout slow:2s failed",
+                suggester=_Words(self.session),
             )
             yield Static(id="mistake")
         requests = RequestList()
@@ -84,7 +89,7 @@ class RequestsScreen(DashboardScreen):
         if snapshot is not None and snapshot.fleet is not None:
             requests.draw((), empty=_ELSEWHERE)
             return
-        empty = f"no recent request passes {words}; x lets all pass" if words else "no request has ended yet"
+        empty = f"no recent request passes {words}; escape lets all pass" if words else "no request has ended yet"
         requests.draw(self._records, empty=empty)
         requests.border_title = Content(f"requests · {words}" if words else "requests")
         failed = sum(record.code is not None for record in self._records)
@@ -97,12 +102,24 @@ class RequestsScreen(DashboardScreen):
         self.query_one(Input).value = request_filter.written(only)
         self._draw()
         self.refresh_now()
+        self.refresh_bindings()
 
     def action_filter(self) -> None:
         self.query_one("#filter").display = True
         self.query_one(Input).focus()
 
     def action_leave(self) -> None:
+        """Leave the filter as it was while it is typed, else let all pass again."""
+        if self.query_one("#filter").display:
+            self._close_filter()
+        else:
+            self._set(RequestFilter())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let only those keys act that make sense now."""
+        return action != "leave" or self.query_one("#filter").display or self._only != RequestFilter()
+
+    def _close_filter(self) -> None:
         self.query_one("#filter").display = False
         self.query_one("#mistake", Static).update("")
         self.query_one(Input).value = request_filter.written(self._only)
@@ -123,16 +140,14 @@ class RequestsScreen(DashboardScreen):
             self.query_one("#mistake", Static).update(Content.styled(str(error), BAD))
             return
         self._set(only)
-        self.action_leave()
+        self._close_filter()
 
     def action_failed(self) -> None:
-        self._set(replace(self._only, failed=not self._only.failed))
-
-    def action_slow(self) -> None:
-        self._set(replace(self._only, slow=None if self._only.slow is not None else SLOW))
-
-    def action_all(self) -> None:
-        self._set(RequestFilter())
+        only = self._only
+        if only.failed:
+            self._set(replace(only, failed=False, slow=SLOW))
+        else:
+            self._set(replace(only, failed=only.slow is None, slow=None))
 
     # --- the trace
 

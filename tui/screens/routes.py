@@ -29,7 +29,7 @@ class RoutesScreen(DashboardScreen):
         *BREAKER_KEYS,
         Binding("d", "drain", "drain", tooltip="no new calls for it, or calls again"),
         Binding("t", "try_it", "try", tooltip="ask this route or target a prompt"),
-        Binding("f", "requests", "requests", tooltip="its recent requests"),
+        Binding("r", "requests", "requests", tooltip="its recent requests"),
         Binding("C", "clear_cache", "clear cache", tooltip="forget the cached answers of this route", show=False),
     ]
 

@@ -39,13 +39,13 @@ class Answer(Vertical):
     Answer #said { height: auto; min-height: 100%; }  /* else what is anchored stands at the bottom while it is short */
     Answer Markdown { padding: 0; margin: 0; background: $surface; }
     Answer Collapsible { display: none; border: none; padding: 0; background: $surface; }
-    Answer Collapsible Static { color: $foreground 55%; }
+    Answer Collapsible Static { color: $foreground 72%; }
     Answer > #figures { height: auto; }
     Answer > #flow { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "trace", "trace", tooltip="how this answer came about"),
-        Binding("c", "copy", "copy", tooltip="copy the answer"),
+        Binding("y", "copy", "copy", tooltip="copy the answer"),
     ]
 
     @dataclass
@@ -172,13 +172,13 @@ class Answer(Vertical):
         if end.error is not None:
             self._say((f"✗ {end.code or 'failed'}", f"bold {BAD}"), (f"  {as_text.seconds(end.seconds)}", MUTED))
         else:
-            cached = (("  cached", INFO),) if end.cached else ()
+            speed = _speed(end)
             self._say(
                 ("✓ ", GOOD),
                 (f"{as_text.seconds(end.first_token)}", TEXT),
-                (" first · ", MUTED),
-                (f"{as_text.number(_speed(end))} tokens/s", TEXT),
-                *cached,
+                (" first", MUTED),
+                *([] if speed is None else [(" · ", MUTED), (f"{as_text.number(speed)} tokens/s", TEXT)]),
+                *([("  cached", INFO)] if end.cached else []),
             )
         self._show_end(end)
 
@@ -228,7 +228,7 @@ class Answer(Vertical):
 
 
 def _speed(end: PromptEnd) -> float | None:
-    """Return the tokens a second while it streamed; None where that is unknown."""
-    if not end.output_tokens or end.first_token is None or end.seconds <= end.first_token:
+    """Return the tokens a second while it streamed; None where that is unknown, and for what was stored."""
+    if end.cached or not end.output_tokens or end.first_token is None or end.seconds <= end.first_token:
         return None
     return end.output_tokens / (end.seconds - end.first_token)

@@ -17,7 +17,7 @@ from textual.theme import Theme
 from textual.widget import Widget
 
 from tui import format as as_text
-from tui.theme import FAINT, MUTED
+from tui.theme import FAINT, MUTED, TITLE
 
 Values: TypeAlias = Sequence[float | None]
 
@@ -39,6 +39,16 @@ class Series:
     ink: str
     filled: bool = False
     hatched: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened, at a time in seconds since 1970: a sign on the axis, and its sentence."""
+
+    time: float
+    sign: str
+    sentence: str
+    ink: str
 
 
 def nice_top(value: float) -> float:
@@ -107,6 +117,8 @@ class Chart(Widget):
         self._unit = unit
         self._least = least
         self._series: tuple[Series, ...] = ()
+        self._marks: tuple[Mark, ...] = ()
+        self._ago: int | None = None  # seconds before the end, where a person reads
         self._end = 0.0
         self._top = least
         self._too_large = 0
@@ -121,14 +133,27 @@ class Chart(Widget):
         self._styles.clear()
         self.refresh()
 
-    def draw(self, series: Sequence[Series], end: float) -> None:
-        """Show these series, whose newest values are of the second before `end` (seconds since 1970)."""
-        if (shown := tuple(series)) == self._series and end == self._end:
+    def draw(self, series: Sequence[Series], end: float, marks: Sequence[Mark] = ()) -> None:
+        """Show these series, whose newest values are of the second before `end` (seconds since 1970), and these
+        marks.
+        """
+        if (shown := tuple(series)) == self._series and end == self._end and tuple(marks) == self._marks:
             return
-        self._series, self._end = shown, end
+        self._series, self._end, self._marks = shown, end, tuple(marks)
         self._scale()
-        self._say_newest()
+        self._say()
         self.refresh()
+
+    def point_at(self, ago: int | None) -> None:
+        """Put the cursor so many seconds before the newest value, and tell the values there; None takes it away."""
+        self._ago = ago
+        self._say()
+        self.refresh()
+
+    @property
+    def columns(self) -> int:
+        """How many places the cursor has."""
+        return self._width
 
     @property
     def top(self) -> float:
@@ -164,6 +189,23 @@ class Chart(Widget):
             self._cells = [dots(series, self._width, self._height, self._top) for series in self._series]
             self._plotted = made_of
 
+    @property
+    def _seconds(self) -> int:
+        return max((len(series.values) for series in self._series), default=0)
+
+    def _column_of(self, moment: float) -> int | None:
+        """Return the column of a time; None where it is not shown."""
+        seconds = self._seconds
+        share = 1 - (self._end - moment) / seconds if seconds else -1.0
+        return min(self._width - 1, int(share * self._width)) if 0 <= share <= 1 else None
+
+    def _say(self) -> None:
+        column = None if self._ago is None else self._column_of(self._end - self._ago - 0.5)
+        if column is None:
+            self._say_newest()
+        else:
+            self._say_at(column)
+
     def _say_newest(self) -> None:
         labels = [f"{series.name} {self._unit(_newest(series.values))}" for series in self._series]
         if len(labels) > 1:
@@ -177,24 +219,27 @@ class Chart(Widget):
         if place is None or place.x < _LEFT or not self._series:
             self._say_newest()
             return
-        share = (place.x - _LEFT + 0.5) / self._width
-        seconds = max((len(series.values) for series in self._series), default=0)
-        when = as_text.clock(self._end - seconds * (1 - share))
+        self._say_at(min(self._width - 1, place.x - _LEFT))
+
+    def _say_at(self, column: int) -> None:
+        """Tell the values of a column, and what happened then."""
+        when = as_text.clock(self._end - self._seconds * (1 - (column + 0.5) / self._width))
         labels = []
         for series in self._series:
-            values = columns(series.values, self._width)
-            labels.append(f"{series.name} {self._unit(values[min(len(values) - 1, place.x - _LEFT)])}")
-        self.border_subtitle = Content(f"{when}  {'  '.join(labels)}")
+            name = "" if len(self._series) == 1 else f"{series.name} "
+            labels.append(f"{name}{self._unit(columns(series.values, self._width)[column])}")
+        told = [f"{mark.sign} {mark.sentence}" for mark in self._marks if self._column_of(mark.time) == column]
+        self.border_subtitle = Content("  ".join([when, *labels, *told[-1:]]))
 
     def on_leave(self) -> None:
-        self._say_newest()
+        self._say()
 
     # --- drawing
 
     def render_line(self, y: int) -> Strip:
         width, height = self._width, self._height
         if y == height:
-            return self._strip([(self._times(width), FAINT)])
+            return self._strip(self._axis(width))
         if y > height:
             return self._strip([])
         self._plot()
@@ -203,6 +248,7 @@ class Chart(Widget):
             labels[height // 2] = self._unit(self._top / 2)
         label = labels.get(y, "")
         pieces = [(f"{label:>{_LEFT - 2}} {'┤' if label else '│'}", FAINT if not label else MUTED)]
+        cursor = None if self._ago is None else self._column_of(self._end - self._ago - 0.5)
         for x in range(width):
             painted = [(series.ink, cells[y][x]) for series, cells in zip(self._series, self._cells, strict=True)]
             ink = next((ink for ink, cell in painted if cell), FAINT)
@@ -210,15 +256,26 @@ class Chart(Widget):
             for _, cell in painted:
                 pattern |= cell
             sign = chr(0x2800 + pattern) if pattern else " "
+            if x == cursor:
+                sign, ink = ("│", TITLE) if not pattern else (sign, TITLE)
             if pieces[-1][1] == ink:
                 pieces[-1] = (pieces[-1][0] + sign, ink)
             else:
                 pieces.append((sign, ink))
         return self._strip(pieces)
 
+    def _axis(self, width: int) -> list[tuple[str, str]]:
+        """Return the times of day, with the signs of what happened over them."""
+        pieces = [(sign, FAINT) for sign in self._times(width)]
+        for mark in self._marks:
+            column = self._column_of(mark.time)
+            if column is not None:
+                pieces[_LEFT + column] = (mark.sign, mark.ink)
+        return pieces
+
     def _times(self, width: int) -> str:
         """Return the axis: a time of day at every whole minute that has room."""
-        seconds = max((len(series.values) for series in self._series), default=0)
+        seconds = self._seconds
         line = [" "] * (_LEFT + width)
         if not seconds:
             return "".join(line)

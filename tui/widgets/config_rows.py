@@ -128,7 +128,7 @@ def log_rows(log: Sequence[Revision], running: str, width: int) -> list[Row]:
     current = next(accepted, None)
     for number, revision in enumerate(log):
         sign, style = ("✓", GOOD) if revision.accepted else ("✗", BAD)
-        findings = "; ".join(finding.message for finding in revision.diagnostics)
+        findings = "; ".join(map(_short, revision.diagnostics))
         summary = "; ".join(revision.changes) or revision.problem or findings
         if revision.accepted and not summary:
             summary = "the first" if number == len(log) - 1 else "nothing that shows"
@@ -141,6 +141,12 @@ def log_rows(log: Sequence[Revision], running: str, width: int) -> list[Row]:
         )
         rows.append(Row(f"revision {number}", (*head, (as_text.fit(summary, max(10, width - 30)).rstrip(), TEXT))))
     return rows
+
+
+def _short(finding: Diagnostic) -> str:
+    """Return a finding with its place, in one line."""
+    key = f" {finding.path}:" if finding.path else ""
+    return f"{finding.line}:{finding.column}{key} {finding.message}"
 
 
 def revision_rows(revision: Revision, width: int) -> list[Row]:

@@ -9,8 +9,8 @@ from textual.widgets import Static
 
 from router.views.figures import Counts, Health, LimitUse, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
+from tui.lamps import Shown, lamp_of, words_of
 from tui.theme import BAD, FAINT, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.provider_table import Shown, state
 
 _WHAT = {"requests": "requests", "tokens": "tokens", "in_flight": "in flight"}
 
@@ -32,7 +32,7 @@ class Details(Static):
 
 
 def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
-    yield _lamp(shown.health, snapshot.time)
+    yield _lamp(shown, snapshot.time)
     if isinstance(shown, ProviderFigures):
         yield _pair("kind", f"{shown.kind}, {len(shown.targets)} target{'' if len(shown.targets) == 1 else 's'}")
         if len(shown.keys) > 1:
@@ -54,12 +54,16 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.cost_of(totals)}")
     if spent := as_text.spent(snapshot, "provider", shown.name):
         yield _pair("budget", spent)
+    if outlook := as_text.outlook(snapshot, "provider", shown.name):
+        yield _pair("", outlook)
 
 
-def _lamp(lamp: Health, now: float) -> Content:
-    sign, style, word = LAMPS[lamp.state]
-    words = state(lamp, now) or word
-    return Content.assemble((f"{sign} {words}", f"bold {style}"), (f"  {lamp.why}" if lamp.why else "", MUTED))
+def _lamp(shown: Shown, now: float) -> Content:
+    lamp = lamp_of(shown, now)
+    words = lamp.words or LAMPS[lamp.state][2]
+    return Content.assemble(
+        (f"{lamp.sign} {words}", f"bold {lamp.style}"), (f"  {shown.health.why}" if shown.health.why else "", MUTED)
+    )
 
 
 def _pair(title: str, text: str) -> Content:
@@ -81,7 +85,7 @@ def _key(name: str, lamp: Health, limits: tuple[LimitUse, ...], now: float) -> C
     sign, style, _ = LAMPS[lamp.state]
     worst = max((limit.pressure for limit in limits), default=None)
     used = "" if worst is None else f"{as_text.bar(worst, 8)} {worst:.0%}  "
-    return Content.assemble((f"{name:<13}", FAINT), (f"{sign} ", style), (used, MUTED), (state(lamp, now), style))
+    return Content.assemble((f"{name:<13}", FAINT), (f"{sign} ", style), (used, MUTED), (words_of(lamp, now), style))
 
 
 def _used_by(target: TargetFigures, snapshot: Snapshot) -> Iterator[Content]:

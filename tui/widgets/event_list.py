@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual import events as textual_events
-
 from router.views.events import Event
 from tui import format as as_text
 from tui.theme import LEVELS, MUTED, TEXT
@@ -28,7 +26,7 @@ class EventList(RowList):
         newest = len(self._events) - 1
         self.show([_row(newest - index, event, room) for index, event in enumerate(reversed(self._events))])
 
-    def on_resize(self, event: textual_events.Resize) -> None:
+    def redraw(self) -> None:
         self.draw(self._events)
 
     def sentence(self, key: str) -> str:
@@ -45,4 +43,5 @@ def _row(number: int, event: Event, room: int) -> Row:
             (f"{_SIGNS[event.level]} ", style),
             (as_text.fit(event.sentence, room).rstrip(), style if event.level in ("error", "warning") else TEXT),
         ),
+        words=event.sentence,
     )

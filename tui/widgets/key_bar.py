@@ -18,6 +18,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 _MORE = "…"  # further keys have no room
+_HELP = "keys"  # the action that lists all keys
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class KeyBar(Widget):
     """Shows the keys; a click on one presses it.
 
     Args:
-        palette: Whether the key of the command palette stands at the right.
+        palette: Whether the key of the command palette stands at the right, beside that of the help.
     """
 
     ALLOW_SELECT = False
@@ -56,7 +57,7 @@ class KeyBar(Widget):
         super().__init__()
         self.palette = palette
         self._entries: tuple[_Entry, ...] = ()
-        self._last: _Entry | None = None  # the palette's
+        self._last: tuple[_Entry, ...] = ()  # those that always have room, at the right: the help's, and the palette's
         self._under = ""  # the key under the mouse
 
     def on_mount(self) -> None:
@@ -66,9 +67,11 @@ class KeyBar(Widget):
         if not self.is_attached or screen is not self.screen:
             return
         active = screen.active_bindings
-        entries = tuple(self._grouped(key for key in active.values() if key.binding.show))
+        shown = [key for key in active.values() if key.binding.show]
+        entries = tuple(self._grouped(key for key in shown if key.binding.action != _HELP))
         palette = active.get(self.app.COMMAND_PALETTE_BINDING)
-        last = None if palette is None else _Entry((self._key(palette),), palette.binding.description)
+        lasting = [*(key for key in shown if key.binding.action == _HELP), *([] if palette is None else [palette])]
+        last = tuple(_Entry((self._key(key),), key.binding.description) for key in lasting)
         if (entries, last) != (self._entries, self._last):
             self._entries, self._last = entries, last
             self.refresh()
@@ -88,29 +91,31 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         width = self.content_size.width
-        last = self._last if self.palette else None
-        room = width if last is None else width - last.width - 3
+        last = tuple(entry for entry in self._last if self.palette or entry.word == _HELP)
+        taken = sum(entry.width + 2 for entry in last)
+        room = width - taken - 1 if last else width
         pieces, used = [], 0
         for number, entry in enumerate(self._entries, 1):
             rest = 0 if number == len(self._entries) else 2 + len(_MORE)
             if used + entry.width + rest > room:
-                pieces.append(Content.styled(_MORE, "$foreground 50%"))
+                pieces.append(Content.styled(_MORE, "$foreground 72%"))
                 used += len(_MORE)
                 break
             pieces += [self._drawn(entry), Content("  ")]
             used += entry.width + 2
-        if last is not None:
-            pieces += [Content(" " * max(0, width - used - last.width)), self._drawn(last)]
+        pieces.append(Content(" " * max(0, width - used - taken)))
+        for entry in last:
+            pieces += [Content("  "), self._drawn(entry)]
         return Content("").join(pieces)
 
     def _drawn(self, entry: _Entry) -> Content:
         shown = []
         for key in entry.keys:
-            ink = "bold $footer-key-foreground" if key.enabled else "dim $footer-key-foreground"
+            ink = "bold $footer-key-foreground" if key.enabled else "$foreground 72%"
             if key.key == self._under:
                 ink += " on $block-cursor-background"
             shown.append(Content.styled(key.shown, Style.parse(ink) + Style.from_meta({"key": key.key})))
-        word = Style.parse("$foreground" if any(key.enabled for key in entry.keys) else "$foreground 50%")
+        word = Style.parse("$foreground" if any(key.enabled for key in entry.keys) else "$foreground 72%")
         if len(entry.keys) == 1:
             word += Style.from_meta({"key": entry.keys[0].key})
         return Content(" ").join([*shown, Content.styled(entry.word, word)])
@@ -119,7 +124,7 @@ class KeyBar(Widget):
 
     def _at(self, event: events.MouseEvent) -> _Key | None:
         name = event.style.meta.get("key")
-        entries = (*self._entries, *([] if self._last is None else [self._last]))
+        entries = (*self._entries, *self._last)
         return next((key for entry in entries for key in entry.keys if key.key == name), None)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:

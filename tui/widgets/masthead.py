@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -11,11 +12,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from router.views.events import Event
 from router.views.figures import Snapshot
 from tui import format as as_text
 from tui.session import Session
-from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TITLE, WARN
+from tui.theme import BAD, FAINT, GOOD, INFO, LEVELS, MUTED, STRONG, TITLE, WARN
 
+_FRESH = 8.0  # seconds that bad news stays on top
+_SHORT = 12  # cells of a path, fewer of which tell nothing
 TABS = (
     ("panel", "Panel"),
     ("routes", "Routes"),
@@ -56,17 +60,18 @@ class Masthead(Vertical):
         yield Static(id="tabs")
 
     def on_mount(self) -> None:
-        self._draw()
+        self.draw()
 
     def on_resize(self) -> None:
-        self._draw()
+        self.draw()
 
     def show(self, snapshot: Snapshot) -> None:
         """Show this snapshot's router."""
         self._snapshot = snapshot
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Draw the same router anew, or what is new about it."""
         width = self.size.width - 2
         if width <= 0:
             return
@@ -95,19 +100,22 @@ class Masthead(Vertical):
             return [*lead, Content.styled("no router yet", MUTED)]
         lead.append(Content.styled(snapshot.name, STRONG))
         processes = sum(process.connected for process in snapshot.by_process)
-        parts = [
+        counted = f"{processes} process{'' if processes == 1 else 'es'}"
+        parts = [  # what counts most first: the last ones go where there is no room
+            f"up {as_text.span(snapshot.time - snapshot.started_at)}",
+            counted if snapshot.fleet is None else snapshot.fleet.counted,
             f"revision {snapshot.revision[:7]}",
             f"loaded {as_text.clock(snapshot.loaded_at)}",
-            f"up {as_text.span(snapshot.time - snapshot.started_at)}",
-            f"{processes} process{'' if processes == 1 else 'es'}"
-            if snapshot.fleet is None
-            else snapshot.fleet.counted,
         ]
-        if snapshot.path and width >= 118:
-            lead.append(Content.styled(f"  {as_text.home(snapshot.path)}", MUTED))
-        if width < 90:
-            del parts[1], parts[1 if snapshot.fleet is not None else -1]
-        return [*lead, Content.styled("  " + " · ".join(parts), MUTED)]
+        room = width - self._right().cell_length - 1 - sum(piece.cell_length for piece in lead) - 2
+        while len(parts) > 1 and len(" · ".join(parts)) > room:
+            parts.pop()
+        told = " · ".join(parts)
+        lead.append(Content.styled(f"  {told}", MUTED))
+        room -= len(told) + 3
+        if snapshot.path and room >= _SHORT:  # what is left of the line: it ends with what tells files apart
+            lead.append(Content.styled(f" · {_end_of(as_text.home(snapshot.path), room)}", FAINT))
+        return lead
 
     def _right(self) -> Content:
         """Return what is not as usual, and the time."""
@@ -138,10 +146,21 @@ class Masthead(Vertical):
             tabs.append(Content.styled(f" {number} {title} ", style))
         return tabs
 
+    def _news(self) -> Event | None:
+        """Return what went wrong just now, which the panel lists."""
+        session, snapshot = self._session, self._snapshot
+        if snapshot is None or self._current == "panel":
+            return None
+        newest = next((event for event in reversed(session.events) if event.level in ("warning", "error")), None)
+        fresh = newest is not None and snapshot.time - newest.time < _FRESH and session.happened_while_watched(newest)
+        return newest if fresh else None
+
     def _figures(self) -> Content:
-        snapshot = self._snapshot
-        if snapshot is None:
-            return Content("")
+        snapshot, news = self._snapshot, self._news()
+        if news is not None:
+            return Content.styled(f"! {news.sentence}", LEVELS[news.level])
+        if snapshot is None or (self._current == "panel" and self.screen.has_class("-high")):
+            return Content("")  # the panel's tiles tell the same, larger
         whole = snapshot.figures
         bad = whole.error_rate or 0.0
         pieces = [
@@ -154,6 +173,10 @@ class Masthead(Vertical):
         if snapshot.cache.enabled:
             pieces.append((f" · cache {as_text.percent(snapshot.cache.hit_rate)}", MUTED))
         return Content.assemble(*pieces)
+
+
+def _end_of(path: str, width: int) -> str:
+    return path if cell_len(path) <= width else f"…{path[cell_len(path) - width + 1 :]}"
 
 
 def _spread(left: Content, right: Content, width: int) -> Content:

@@ -41,7 +41,7 @@ class Policies(RowList):
         ordered = sorted(self._values, key=lambda value: value.line is None)
         self.show([*rows, *(Row(value.key, tuple(_pieces(value, longest, width))) for value in ordered)])
 
-    def on_resize(self) -> None:
+    def redraw(self) -> None:
         self.draw(self._facts, self._values)
 
 
@@ -57,6 +57,8 @@ def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
         yield Fact("cache", f"{chain.cache}; {now}")
     if spent := as_text.spent(snapshot, "route", chain.route):
         yield Fact("budget", f"{spent} spent")
+    if outlook := as_text.outlook(snapshot, "route", chain.route):
+        yield Fact("spending", outlook)
     for budget in as_text.fullest_clients(snapshot, _CLIENTS):
         yield Fact(f"key {budget.name}", f"{as_text.used(budget)} spent, on all routes")
     if chain.on_stream_break != "error":

@@ -23,7 +23,7 @@ class PromptOptions(Horizontal):
     PromptOptions Input { border: none; height: 1; background: $panel; width: 1fr; }
     PromptOptions #system { width: 3fr; }
     PromptOptions > Vertical { height: 4; }
-    PromptOptions Label { color: $foreground 60%; margin: 0 1; }
+    PromptOptions Label { color: $foreground 72%; margin: 0 1; }
     PromptOptions Select { width: 22; }
     """
 

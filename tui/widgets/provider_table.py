@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
 
-from textual import events
-
-from router.views.figures import Health, ProviderFigures, Snapshot, TargetFigures
+from router.views.figures import ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
-from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.row_list import Line, Piece, Row, RowList
+from tui.lamps import Shown, lamp_of
+from tui.theme import BAD, FAINT, INFO, MUTED, STRONG, TEXT, WARN
+from tui.widgets.row_list import By, Line, Piece, Row, RowList
+from tui.widgets.rows import Value
 
-Shown: TypeAlias = ProviderFigures | TargetFigures
 MANY = 24  # rows from which providers begin closed
+_NAME = 31  # cells that names and models get before figures that count less do
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class Column:
     width: int
     rank: int
     cell: Callable[[Shown, int, float], list[Piece]]
+    value: Callable[[Shown], Value] | None  # that it sorts by
     left: bool = False
     most: int = 0
 
@@ -48,23 +48,26 @@ class ProviderTable(RowList):
         if self._folded is None and providers:
             many = len(providers) + len(snapshot.targets) > MANY
             self._folded = {provider.name for provider in providers} if many else set()
-        columns = _that_fit(max(40, self.scrollable_content_region.width))
-        self.show(list(self._lines(snapshot, columns)), _header(columns))
+        columns = _that_fit(max(40, self.scrollable_content_region.width), _name_needs(snapshot))
+        header = tuple((self.titled(column.title, column.width, left=column.left), "") for column in columns)
+        self.show(list(self._lines(snapshot, columns)), header)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def redraw(self) -> None:
         if self._snapshot is not None:
             self.draw(self._snapshot, self._faults)
 
     def _lines(self, snapshot: Snapshot, columns: list[Column]) -> Iterator[Row]:
-        folded = self._folded or set()
+        folded = set[str]() if self.finding else self._folded or set()
         now = snapshot.time
-        for provider in snapshot.providers:
-            sign = "▸" if provider.name in folded else "▾"
-            fault = self._faults.get(provider.name)
-            yield Row(provider.name, _line(provider, columns, now, sign if provider.targets else " ", fault))
+        for provider in self.in_order(snapshot.providers):
+            sign = " " if not provider.targets else "▸" if provider.name in folded else "▾"
+            line = _line(provider, columns, now, sign, self._faults.get(provider.name))
+            yield Row(provider.name, line, words=f"{provider.name} {provider.kind} {lamp_of(provider, now).words}")
             if provider.name not in folded:
-                for target in provider.targets:
-                    yield Row(f"{provider.name}/{target.name}", _line(target, columns, now, "", None))
+                for target in self.in_order(provider.targets):
+                    words = f"{target.name} {target.model} {lamp_of(target, now).words}"
+                    line = _line(target, columns, now, "", None)
+                    yield Row(f"{provider.name}/{target.name}", line, provider.name, words)
 
     @property
     def chosen(self) -> Shown | None:
@@ -85,67 +88,60 @@ class ProviderTable(RowList):
             self.draw(self._snapshot, self._faults)
 
 
-def _that_fit(width: int) -> list[Column]:
-    """Return the columns for this width; what is left of it goes to those that can grow."""
-    shown = list(COLUMNS)
+def _name_needs(snapshot: Snapshot) -> int:
+    """Return the cells in which each name stands whole, with its model."""
+    targets = (len(t.name) + (len(t.model) + 1 if t.model != t.name else 0) + 8 for t in snapshot.targets)
+    return max([len(provider.name) + 7 for provider in snapshot.providers] + list(targets), default=0)
+
+
+def _that_fit(width: int, name: int) -> list[Column]:
+    """Return the columns for this width; what is left of it goes to those that can grow.
+
+    `name` is how wide the first one would be: it has that before figures that count less, and grows to it first.
+    """
+    first, *others = COLUMNS
+    first = replace(first, width=max(first.width, min(name, _NAME)), most=min(name, first.most))
+    shown = [first, *others]
     while sum(column.width for column in shown) > width and len(shown) > 2:
         shown.remove(min(shown, key=lambda column: column.rank))
     spare = width - sum(column.width for column in shown)
-    widened = []
-    for column in shown:
-        more = min(spare, max(0, column.most - column.width))
-        spare -= more
-        widened.append(Column(column.title, column.width + more, column.rank, column.cell, column.left, column.most))
-    return widened
-
-
-def _header(columns: list[Column]) -> Line:
-    return tuple(
-        (as_text.fit(column.title, column.width) if column.left else as_text.right(column.title, column.width), "")
-        for column in columns
-    )
+    for grower in _GROWTH:
+        for place, column in enumerate(shown):
+            if column.title.strip() == grower:
+                more = min(spare, max(0, column.most - column.width))
+                spare -= more
+                shown[place] = replace(column, width=column.width + more)
+    return shown
 
 
 def _line(shown: Shown, columns: list[Column], now: float, sign: str, fault: str | None) -> Line:
     pieces: list[Piece] = []
     for number, column in enumerate(columns):
-        cell = _name(shown, column.width, sign, fault) if number == 0 else column.cell(shown, column.width, now)
+        cell = _name(shown, column.width, now, sign, fault) if number == 0 else column.cell(shown, column.width, now)
         room = column.width - sum(len(text) for text, _ in cell)
         pad = (" " * max(0, room), "")
         pieces += [*cell, pad] if column.left else [pad, *cell]
     return tuple(piece for piece in pieces if piece[0])
 
 
-def _name(shown: Shown, width: int, sign: str, fault: str | None) -> list[Piece]:
-    mark, style, _ = LAMPS[shown.health.state]
+def _name(shown: Shown, width: int, now: float, sign: str, fault: str | None) -> list[Piece]:
+    lamp = lamp_of(shown, now)
     if isinstance(shown, ProviderFigures):
         note = f" ✗ {fault}" if fault else ""
         room = width - 6 - len(note)
-        return [(f" {sign} ", MUTED), (f"{mark} ", style), (as_text.fit(shown.name, room), STRONG), (f"{note} ", BAD)]
-    lead: list[Piece] = [("     ", ""), (f"{mark} ", style)]
+        name = as_text.fit(shown.name, room)
+        return [(f" {sign} ", MUTED), (f"{lamp.sign} ", lamp.style), (name, STRONG), (f"{note} ", BAD)]
+    lead: list[Piece] = [("     ", ""), (f"{lamp.sign} ", lamp.style)]
     room = width - 8
-    name = as_text.fit(shown.name, min(room, max(len(shown.name), 8)))
+    name = as_text.fit(shown.name, min(room, max(len(shown.name), 6)))
     rest = room - len(name) - 1
-    model = as_text.fit(shown.model, rest) if shown.model != shown.name and rest >= 10 else ""
+    model = as_text.fit(shown.model, rest) if shown.model != shown.name and rest >= 6 else ""
     return [*lead, (name, TEXT), (f" {model}" if model else "", FAINT)]
 
 
-def state(lamp: Health, now: float) -> str:
-    """Return a lamp's state in words; "" for one that is closed by itself."""
-    word = LAMPS[lamp.state][2]
-    if lamp.state == "closed":
-        return "closed, by hand" if lamp.by_hand else ""
-    if lamp.until is not None:
-        return f"{word} {as_text.span(max(0.0, lamp.until - now))}"
-    return f"{word}, by hand" if lamp.by_hand and lamp.state == "open" else word
-
-
 def _state(shown: Shown, width: int, now: float) -> list[Piece]:
-    if isinstance(shown, ProviderFigures) and shown.health.state == "closed":
-        dark = sum(target.health.state in ("open", "held", "drained") for target in shown.targets)
-        if dark:  # told here too, since the targets may be folded
-            return [(as_text.fit(f"{dark} of {len(shown.targets)} out", width - 1), WARN), (" ", "")]
-    return [(as_text.fit(state(shown.health, now), width - 1), LAMPS[shown.health.state][1]), (" ", "")]
+    lamp = lamp_of(shown, now)
+    return [(as_text.fit(lamp.words, width - 1), lamp.style), (" ", "")]
 
 
 def _share(shown: Shown, width: int, now: float) -> list[Piece]:
@@ -160,9 +156,9 @@ def _rate(shown: Shown, width: int, now: float) -> list[Piece]:
 
 
 def _spark(shown: Shown, width: int, now: float) -> list[Piece]:
-    style = GOOD if shown.health.state == "closed" else LAMPS[shown.health.state][1]
+    style = lamp_of(shown, now).style
     if isinstance(shown, TargetFigures):
-        style = f"{style} 60%"
+        style = f"{style} 70%"
     series = shown.figures.series
     return [("  ", ""), (as_text.sparkline(series, width - 3), style if any(series) else FAINT), (" ", "")]
 
@@ -209,16 +205,22 @@ def _ink(shown: Shown) -> str:
 
 
 COLUMNS = (
-    Column("   provider", 22, 99, lambda *_: [], left=True, most=36),
-    Column("state", 12, 95, _state, left=True, most=17),
-    Column("share", 12, 60, _share, most=19),
-    Column("req/s", 7, 98, _rate),
-    Column("  last minute", 14, 80, _spark, left=True, most=63),
-    Column("in flight", 10, 40, _in_flight),
-    Column("tok/s", 8, 50, _tokens),
-    Column("p50", 9, 70, _p50),
-    Column("p95", 9, 90, _p95),
-    Column("  errors", 21, 85, _errors, left=True, most=34),
-    Column("$/min", 9, 65, _cost),
-    Column("limit", 12, 30, _pressure),
+    Column("   provider", 22, 99, lambda *_: [], lambda shown: shown.name, left=True, most=44),
+    Column("state", 12, 95, _state, lambda shown: lamp_of(shown, 0.0).badness, left=True, most=17),
+    Column("share", 6, 60, _share, lambda shown: shown.share, most=19),
+    Column("req/s", 7, 98, _rate, lambda shown: shown.figures.rate),
+    Column("  last minute", 13, 80, _spark, None, left=True, most=63),
+    Column("in flight", 10, 40, _in_flight, lambda shown: shown.figures.in_flight),
+    Column("tok/s", 8, 50, _tokens, lambda shown: shown.figures.tokens_per_second),
+    Column("p50", 9, 70, _p50, lambda shown: shown.figures.first_token.p50),
+    Column("p95", 9, 90, _p95, lambda shown: shown.figures.first_token.p95),
+    Column("  errors", 16, 85, _errors, lambda shown: shown.figures.error_rate, left=True, most=29),
+    Column("$/min", 9, 65, _cost, lambda shown: shown.figures.cost_per_minute),
+    Column("limit", 12, 30, _pressure, lambda shown: shown.pressure),
+)
+_GROWTH = ("errors", "provider", "state", "share", "last minute")  # who gets what is left of the width first
+ProviderTable.orders = tuple(
+    By(column.title.strip(), column.value, down=column is not COLUMNS[0])
+    for column in COLUMNS
+    if column.value is not None
 )

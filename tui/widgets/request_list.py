@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from textual import events
-
 from router.views.requests import RequestRecord
 from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
-from tui.widgets.row_list import Line, Piece, Row, RowList
+from tui.widgets.row_list import By, Piece, Row, RowList
 
 
 class RequestList(RowList):
     """Lists requests; the keys of its rows are their ids. A cursor on the newest stays on the newest."""
+
+    findable = False  # the screen's filter finds among all that are remembered, not only among those here
+    orders = (
+        By("time", lambda record: record.time + record.seconds),
+        By("route", lambda record: f"{record.route} {record.target or ''}", down=False),
+        By("outcome", lambda record: record.code or ""),
+        By("first token", lambda record: record.first_token),
+        By("took", lambda record: record.seconds),
+        By("tokens", lambda record: record.output_tokens),
+        By("cost", lambda record: record.cost),
+    )
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(empty="no request has ended yet", follow=True, id=id)
@@ -23,17 +32,29 @@ class RequestList(RowList):
         """Show these records; `empty` is said where there is none."""
         self._records = tuple(records)
         self.say_when_empty(empty)
-        self._show_records()
+        self.redraw()
 
-    def _show_records(self) -> None:
+    def redraw(self) -> None:
         width = self.scrollable_content_region.width
         several = len({record.pid for record in self._records}) > 1
         slowest = max((record.seconds for record in self._records), default=1.0)
-        cells = [Row(record.id, tuple(_cells(record, width, slowest, several=several))) for record in self._records]
-        self.show(cells, _header(width, several=several))
+        records = self.in_order(self._records)
+        rows = [Row(record.id, tuple(_cells(record, width, slowest, several=several))) for record in records]
+        self.show(rows, tuple(self._titles(width, several=several)))
 
-    def on_resize(self, event: events.Resize) -> None:
-        self._show_records()
+    def _titles(self, width: int, *, several: bool) -> Iterator[Piece]:
+        name, outcome, bar = _shape(width)
+        yield self.titled(" time", 10), ""
+        yield self.titled("route", name), ""
+        yield self.titled("outcome", outcome), ""
+        yield self.titled("first token", 12, left=False), ""
+        yield self.titled("took", 9, left=False), ""
+        yield " " * (bar + 2), ""
+        if width >= 104:
+            yield self.titled("tokens", 14, left=False), ""
+            yield self.titled("cost", 10, left=False), ""
+        if several and width >= 118:
+            yield f"{'process':>9}", ""
 
     @property
     def chosen(self) -> RequestRecord | None:
@@ -45,17 +66,6 @@ def _shape(width: int) -> tuple[int, int, int]:
     """Return the cells for the route with its target, for the outcome, and for the bar of the duration."""
     spare = max(0, width - 80)
     return 24 + min(14, spare // 3), 15 + min(8, spare // 4), min(30, max(0, spare - spare // 3 - spare // 4 - 24))
-
-
-def _header(width: int, *, several: bool) -> Line:
-    name, outcome, bar = _shape(width)
-    head = f" {'time':<9}{as_text.fit('route → target', name)}{as_text.fit('outcome', outcome)}"
-    head += f"{'first token':>12}{'took':>9}  {'':<{bar}}"
-    if width >= 104:
-        head += f"{'tokens':>14}{'cost':>10}"
-    if several and width >= 118:
-        head += f"{'process':>9}"
-    return ((head, ""),)
 
 
 def _cells(record: RequestRecord, width: int, slowest: float, *, several: bool) -> Iterator[Piece]:

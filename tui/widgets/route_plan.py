@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from textual import events
-
 from router.views.figures import RouteFigures, Snapshot, TargetFigures
 from router.views.routes import BranchView, Chains, ChainView, TierView
 from tui import format as as_text
+from tui.lamps import words_of
 from tui.theme import BAD, FAINT, GOOD, INFO, LAMPS, MUTED, STRONG, TEXT, WARN
-from tui.widgets.provider_table import state
-from tui.widgets.row_list import Line, Piece, Row, RowList
+from tui.widgets.row_list import By, Line, Piece, Row, RowList
 
 _TRACK = 8  # cells that calls run along
 _BAR = 8
@@ -20,15 +18,20 @@ _REAL, _RATE = 5, 9  # cells of the share and the rate
 _BARS = 2 * (_BAR + 1) + _REAL  # more cells when shares have bars, and the weights are told
 
 
-class _Columns(NamedTuple):
-    """The columns' widths in cells, 0 where one has no room. `bars`: weights are shown, and shares have bars."""
+_FIXED = 3 + 1 + 2 + _TRACK + 1 + 2 + 1 + _REAL + _RATE  # cells of the rail, the track, the lamp, and the figures
 
-    bars: bool = False
-    label: int = 14
-    name: int = 12
-    state: int = 13
-    model: int = 0
-    series: int = 0
+
+class _Columns(NamedTuple):
+    """The columns' widths in cells, 0 where one has no room. `bars` is 1 where weights are shown, and shares have
+    bars.
+    """
+
+    bars: int
+    label: int
+    name: int
+    state: int
+    model: int
+    series: int
 
     @property
     def before_target(self) -> int:
@@ -36,30 +39,51 @@ class _Columns(NamedTuple):
         return 3 + self.label + 1 + 2 + _TRACK + 1 + 2
 
 
-# What grows where there is room: the column, by up to how many cells, the fewest of use, and cells of its own gap.
-_GROWTH = (
-    ("label", 6, 1, 0), ("name", 2, 1, 0), ("state", 5, 1, 0), ("series", 8, 6, 2), ("name", 6, 1, 0),
-    ("label", 4, 1, 0), ("model", 34, 24, 1), ("series", 52, 1, 0),
+class _Needs(NamedTuple):
+    """How many cells the widest of each column takes."""
+
+    label: int
+    name: int
+    state: int
+    model: int
+
+
+# Who gets room first: the column, up to how many cells in all, the fewest of use, and cells of its own gap. No column
+# gets more than it needs, so that no name is cut beside one that stands empty.
+_ORDER = (
+    ("label", 14, 1, 0), ("name", 40, 1, 0), ("bars", 1, 1, 0), ("model", 40, 12, 1), ("state", 40, 1, 0),
+    ("label", 30, 1, 0), ("name", 80, 1, 0), ("series", 60, 8, 2),
 )  # fmt: skip
+_LEAST = {"bars": 0, "label": 8, "name": 8, "state": 10, "model": 0, "series": 0}
 
 
-def _columns(width: int) -> _Columns:
-    least = _Columns()
-    cells = least._asdict()
-    spare = width - (least.before_target + least.name + 1 + least.state + _REAL + _RATE)
-    if spare >= _BARS:
-        cells["bars"] = True
-        spare -= _BARS
-    for column, most, fewest, gap in _GROWTH:
-        given = min(most, spare - gap)
+def _columns(width: int, needs: _Needs) -> _Columns:
+    wanted = {**needs._asdict(), "bars": 1, "series": 60}
+    cells = {**_LEAST, "state": max(_LEAST["state"], min(needs.state, 17))}
+    spare = width - _FIXED - sum(cells.values())
+    for column, most, fewest, gap in _ORDER:
+        if column == "state" and not cells["model"]:  # which then tells the model of one that is well
+            wanted["state"] = max(needs.state, needs.model)
+        each = _BARS if column == "bars" else 1
+        given = min(most - cells[column], wanted[column] - cells[column], (spare - gap) // each)
         if given >= fewest:
             cells[column] += given
-            spare -= given + gap
+            spare -= given * each + gap
     return _Columns(**cells)
 
 
 class RoutePlan(RowList):
-    """Lists chains; the keys of its rows are `route NAME` and `target ROUTE TIER NAME`."""
+    """Lists chains; the keys of its rows are `route NAME` and `target ROUTE TIER NAME`. Routes are sorted, tiers never
+    are.
+    """
+
+    orders = (
+        By("route", lambda shown: shown[0].route, down=False),
+        By("req/s", lambda shown: shown[1].figures.rate),
+        By("failed", lambda shown: shown[1].figures.error_rate),
+        By("p95", lambda shown: shown[1].figures.first_token.p95),
+        By("$/min", lambda shown: shown[1].figures.cost_per_minute),
+    )
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(empty="this file has no route", id=id)
@@ -74,18 +98,19 @@ class RoutePlan(RowList):
         targets = {target.name: target for target in snapshot.targets}
         figures = {route.name: route for route in snapshot.routes}
         width = self.scrollable_content_region.width
-        columns = _columns(width)
+        columns = _columns(width, _needs(chains, targets, snapshot.time))
         rows: list[Row] = []
-        for chain in chains.routes:
+        routes = [(chain, figures.get(chain.route, RouteFigures(chain.route))) for chain in chains.routes]
+        for chain, route in self.in_order(routes):
             if rows:
                 rows.append(Row(None, ()))
-            route = figures.get(chain.route, RouteFigures(chain.route))
-            rows.append(Row(f"route {chain.route}", _head(chain, route, snapshot, width)))
+            rows.append(Row(f"route {chain.route}", _head(chain, route, snapshot, width), words=chain.route))
             for number, tier in enumerate(chain.tiers):
                 rows += _tier(chain, number, tier, route, targets, snapshot, columns)
-        self.show(rows, _titles(columns) if rows else ())
+        by = self.sorted_by
+        self.show(rows, _titles(columns, "" if by is None else f" by {self.titled(by.title)}") if rows else ())
 
-    def on_resize(self, event: events.Resize) -> None:
+    def redraw(self) -> None:
         if self._snapshot is not None:
             self.draw(self._chains, self._snapshot)
 
@@ -143,7 +168,7 @@ def _tier(
     ends = number == len(chain.tiers) - 1
     for index, branch in enumerate(tier.branches):
         rail = ("└" if ends else "├") if index == 0 else " " if ends else "│"
-        label = "  " * depth(chain, tier) + _label(tier, number, index)
+        label = _indented(chain, tier, number, index)
         fork = "──" if last == 0 else "┬─" if index == 0 else "└─" if index == last else "├─"
         flow = route.flows.get(branch.target)
         rate = 0.0 if flow is None else flow.rate
@@ -155,7 +180,9 @@ def _tier(
             *_moving(rate, snapshot.time, dark=target is not None and target.health.state != "closed"),
             *_target(branch, target, snapshot.time, columns),
         ]
-        yield Row(f"target {chain.route} {number} {branch.target}", (*lead, *_load(tier, branch, route, rate, columns)))
+        line = (*lead, *_load(tier, branch, route, rate, columns))
+        words = f"{branch.target} {branch.provider}/{branch.model} {label} {_note(branch, target, snapshot.time)}"
+        yield Row(f"target {chain.route} {number} {branch.target}", line, f"route {chain.route}", words)
 
 
 def depth(chain: ChainView, tier: TierView) -> int:
@@ -167,14 +194,30 @@ def depth(chain: ChainView, tier: TierView) -> int:
     return levels
 
 
-def _titles(columns: _Columns) -> Line:
+def _needs(chains: Chains, targets: Mapping[str, TargetFigures], now: float) -> _Needs:
+    label = name = state = model = 0
+    for chain in chains.routes:
+        for number, tier in enumerate(chain.tiers):
+            for index, branch in enumerate(tier.branches):
+                label = max(label, len(_indented(chain, tier, number, index)))
+                name = max(name, len(branch.target))
+                state = max(state, len(_note(branch, targets.get(branch.target), now)))
+                model = max(model, len(_model(branch)))
+    return _Needs(label, name, state, model)
+
+
+def _titles(columns: _Columns, by: str) -> Line:
     targets = columns.name + (columns.model + 1 if columns.model else 0) + 1 + columns.state
-    title = " " * columns.before_target + as_text.fit("target", targets)
+    title = as_text.fit(by, columns.before_target) + as_text.fit("target", targets)
     if columns.bars:
         title += f" {'set':>{_BAR + 5}} {'real':>{_BAR + _REAL}}"
     else:
         title += f"{'real':>{_REAL}}"
     return ((title + f"{'req/s':>{_RATE}}", ""),)
+
+
+def _indented(chain: ChainView, tier: TierView, number: int, index: int) -> str:
+    return "  " * depth(chain, tier) + _label(tier, number, index)
 
 
 def _label(tier: TierView, number: int, index: int) -> str:
@@ -200,9 +243,7 @@ def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
 def _target(branch: BranchView, target: TargetFigures | None, now: float, columns: _Columns) -> Iterator[Piece]:
     lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.health.state
     sign, style, _ = LAMPS[lamp_state]
-    note = "left out" if branch.disabled else "" if target is None else state(target.health, now)
-    model = f"{branch.provider}/{branch.model}"
-    model = "" if model == branch.target else model
+    note, model = _note(branch, target, now), _model(branch)
     yield f"{sign} ", style
     yield as_text.fit(branch.target, columns.name), STRONG if not branch.disabled else FAINT
     if columns.model:
@@ -210,6 +251,16 @@ def _target(branch: BranchView, target: TargetFigures | None, now: float, column
     elif not note:
         note, style = model, FAINT
     yield f" {as_text.fit(note, columns.state)}", style
+
+
+def _note(branch: BranchView, target: TargetFigures | None, now: float) -> str:
+    return "left out" if branch.disabled else "" if target is None else words_of(target.health, now)
+
+
+def _model(branch: BranchView) -> str:
+    """Return the model as its provider calls it; "" where the target is named so."""
+    model = f"{branch.provider}/{branch.model}"
+    return "" if model == branch.target else model
 
 
 def _load(tier: TierView, branch: BranchView, route: RouteFigures, rate: float, columns: _Columns) -> Iterator[Piece]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -14,23 +14,20 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 from textual.theme import Theme
 
-Piece: TypeAlias = tuple[str, str]  # text and its style, such as "bold $success"
-Line: TypeAlias = tuple[Piece, ...]
+from tui.theme import MUTED
+from tui.widgets.finding import Finding
+from tui.widgets.rows import By as By
+from tui.widgets.rows import Line as Line
+from tui.widgets.rows import Piece as Piece
+from tui.widgets.rows import Row as Row
+from tui.widgets.rows import found
 
 
-class Row(NamedTuple):
-    """One line. The cursor rests only on those with a key."""
-
-    key: str | None
-    line: Line
-
-
-class RowList(ScrollView, can_focus=True):
+class RowList(Finding, can_focus=True):
     """Shows rows. The cursor stays with its key when rows come and go.
 
     Args:
@@ -44,7 +41,7 @@ class RowList(ScrollView, can_focus=True):
     RowList > .row-list--cursor { background: $foreground 8%; }
     RowList:focus > .row-list--cursor { background: $block-cursor-background; }
     RowList > .row-list--hover { background: $foreground 4%; }
-    RowList > .row-list--header { color: $foreground 55%; background: $surface; }
+    RowList > .row-list--header { color: $foreground 72%; background: $surface; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--cursor", "row-list--hover", "row-list--header"}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,6 +52,8 @@ class RowList(ScrollView, can_focus=True):
         Binding("home", "first", "first", show=False),
         Binding("end", "last", "last", show=False),
         Binding("enter", "select", "open", show=False),
+        Binding("left", "scroll_left", "left", show=False),
+        Binding("right", "scroll_right", "right", show=False),
     ]
 
     hovered: reactive[int | None] = reactive(None, repaint=False)
@@ -86,10 +85,10 @@ class RowList(ScrollView, can_focus=True):
         self._empty = empty
         self._follow = follow
         self._header: Line = ()
-        self._rows: tuple[Row, ...] = ()
+        self._all: tuple[Row, ...] = ()
+        self._rows: tuple[Row, ...] = ()  # those of them that were found
         self._cursor: int | None = None
         self._styles: dict[tuple[str, str], RichStyle] = {}
-        self._widest = 0
 
     # --- what is shown
 
@@ -126,17 +125,17 @@ class RowList(ScrollView, can_focus=True):
 
     def show(self, rows: Sequence[Row], header: Line = ()) -> None:
         """Show these rows; only lines that differ are drawn."""
-        before, self._rows = self._rows, tuple(rows)
-        taller = len(before) != len(self._rows) or bool(header) != bool(self._header)
+        self._all = tuple(rows)
+        before, self._rows = self._rows, tuple(found(rows, self._looked_for)) if self._looked_for else self._all
         if header != self._header:
             self._header = header
             self.refresh()
         was = None if self._cursor is None or self._cursor >= len(before) else before[self._cursor].key
         moved = self._keep_cursor(was)
         widest = max((_width(row.line) for row in (*self._rows, Row(None, header))), default=0)
-        if taller or widest != self._widest:
-            self._widest = widest
-            self.virtual_size = Size(widest, max(len(self._rows), bool(self._empty)) + self._top)
+        size = Size(widest, max(len(self._rows), bool(self._empty)) + (1 if header else 0) + self.finding)
+        if size != self.virtual_size or len(before) != len(self._rows):
+            self.virtual_size = size
             self.refresh()
         else:
             for index, (old, new) in enumerate(zip(before, self._rows, strict=True)):
@@ -163,7 +162,14 @@ class RowList(ScrollView, can_focus=True):
 
     @property
     def _top(self) -> int:
-        return 1 if self._header else 0
+        return bool(self._header) + self.finding
+
+    def redraw(self) -> None:
+        """Draw the same data anew: for another width, or in another order."""
+        self.show(self._all, self._header)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.redraw()
 
     # --- drawing
 
@@ -188,10 +194,13 @@ class RowList(ScrollView, can_focus=True):
 
     def _line(self, y: int, index: int) -> tuple[Line, str]:
         """Return the line of a screen row, and the component class of its background."""
-        if self._header and y == 0:
+        if self.finding and y == 0:
+            return self._finder(self._all, self._rows), "row-list--header"
+        if self._header and y == self._top - 1:
             return self._header, "row-list--header"
-        if not self._rows and y == self._top and self._empty:
-            return ((f" {self._empty}", "italic $foreground 60%"),), ""
+        empty = "nothing has these words" if self._all else self._empty
+        if not self._rows and y == self._top and empty:
+            return ((f" {empty}", f"italic {MUTED}"),), ""
         if index >= len(self._rows):
             return (), ""
         row = self._rows[index]
@@ -265,7 +274,23 @@ class RowList(ScrollView, can_focus=True):
         index = place.y + self.scroll_offset.y - self._top
         return index if index < len(self._rows) else None
 
+    def _title_at(self, event: events.MouseEvent) -> str | None:
+        """Return the column's title under the mouse."""
+        place = event.get_content_offset(self)
+        if place is None or not self._header or place.y != self._top - 1:
+            return None
+        end = -self.scroll_offset.x
+        for title, _ in self._header:
+            end += cell_len(title)
+            if place.x < end:
+                return title
+        return None
+
     def on_click(self, event: events.Click) -> None:
+        title = self._title_at(event)
+        if title is not None:
+            self.sort_by(title)
+            return
         index = self._row_at(event)
         if index is None or self._rows[index].key is None:
             return

@@ -28,7 +28,7 @@ class Tiles(Horizontal):
 
     DEFAULT_CSS = """
     Tiles { height: 4; }
-    Tiles > Static { width: 1fr; height: 4; border: round $border-blurred; border-title-color: $foreground 70%;
+    Tiles > Static { width: 1fr; height: 4; border: round $border-blurred; border-title-color: $foreground 72%;
                      padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from router.cli.health import command
 from tests.support.certificates import make_certificates
-from tests.support.raw_server import serving
+from tests.support.raw_server import accepting, serving
 
 
 async def health(*args: str) -> Result:
@@ -85,8 +85,8 @@ async def test_a_server_without_tls() -> None:
         writer.write(b"220 mail.example\r\n")
         writer.close()
 
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
-        result = await health(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    async with accepting(greet) as port:
+        result = await health(f"https://127.0.0.1:{port}/")
     assert result.exit_code == 1
     assert "no TLS to be had (" in result.stderr
 

@@ -13,6 +13,7 @@ import pytest
 
 from providers.simulator import Simulator
 from router import RouteExhausted, Router
+from tests.support.raw_server import accepting
 
 Answers = Callable[[dict[str, Any]], tuple[int, Any]]
 
@@ -38,9 +39,8 @@ async def vendor(answers: Answers) -> AsyncIterator[tuple[str, Counter[str]]]:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", calls
+    async with accepting(handle) as port:
+        yield f"http://127.0.0.1:{port}", calls
 
 
 def routes(url: str) -> str:

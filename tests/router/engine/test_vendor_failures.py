@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from router import Router
+from tests.support.raw_server import accepting
 
 CHAT = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
 TOOLS = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
@@ -35,9 +36,8 @@ async def vendor(*script: tuple[int, Any]) -> AsyncIterator[tuple[str, list[dict
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
+    async with accepting(handle) as port:
+        yield f"http://127.0.0.1:{port}", seen
 
 
 def routes(url: str) -> str:

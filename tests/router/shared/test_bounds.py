@@ -290,6 +290,7 @@ def test_a_reply_to_something_else_is_none(answers: tuple[str, ...]) -> None:
             return (await honest(message))._replace(answers=answers)
 
         server.send = confused  # type: ignore[method-assign]  # the network of this test
+        assert await worker.ask(longest=1) is not None
         await asyncio.sleep(5)
         assert worker.events == ["away"]
         server.send = honest  # type: ignore[method-assign]  # as it was

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,6 +83,42 @@ async def test_the_place_of_one_who_waited_counts(server: RedisServer, path: Pat
         client = router.plan.serving.by_name["alice"]
         both = await asyncio.gather(*(admit(router.clients, client, REQUEST) for _ in "ab"), return_exceptions=True)
     assert sum(isinstance(each, Refused) for each in both) == 1
+
+
+@needs_redis
+async def test_requests_that_leave_while_they_wait_take_no_place_along(server: RedisServer, path: Path) -> None:
+    write(path, server, "limits: {in_flight: 4, requests: 100000/h}")
+    chance = random.Random(7)
+    async with opened(path) as first, opened(path) as second:
+        routers = (first, second)
+
+        async def one(router: Router) -> None:
+            try:
+                admitted = await admit(router.clients, router.plan.serving.by_name["alice"], REQUEST)
+            except Refused:
+                return
+            with admitted:
+                assert sum(each.clients.in_flight("alice") for each in routers) <= 4
+                await asyncio.sleep(chance.random() / 100)
+                admitted.failed()
+
+        for _ in range(20):
+            tasks = [asyncio.create_task(one(router)) for router in routers for _ in range(15)]
+            for task in tasks:
+                if chance.random() < 0.5:
+                    asyncio.get_running_loop().call_later(chance.random() / 20, task.cancel)
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} <= {type(None), asyncio.CancelledError}
+            assert [each.clients.in_flight("alice") for each in routers] == [0, 0]
+        held: list[Admitted] = []
+        async with asyncio.timeout(60):
+            while len(held) < 4:
+                try:
+                    held.append(await admit(first.clients, first.plan.serving.by_name["alice"], REQUEST))
+                except Refused:
+                    continue
+        for each in held:
+            each.failed()
 
 
 @needs_redis

@@ -1,0 +1,222 @@
+"""What `litellm_params` and `model_info` say of a model, as the keys of a model here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from router.config.diagnostics import has_credential
+from router.config.units import format_count, format_duration
+from router.config.yaml_reader import Node
+from router.importers.litellm.connections import Tell
+from router.importers.litellm.reading import Fields, as_number
+from router.importers.variables import Variables
+
+_MILLION = 1_000_000
+_PRICES = {
+    "input_cost_per_token": "input",
+    "output_cost_per_token": "output",
+    "cache_read_input_token_cost": "cache_read",
+    "cache_creation_input_token_cost": "cache_write",
+}
+_FLAGS = {
+    "supports_function_calling": "tools",
+    "supports_parallel_function_calling": "parallel_tools",
+    "supports_vision": "vision",
+    "supports_response_schema": "json_schema",
+    "supports_native_streaming": "streaming",
+    "supports_reasoning": "thinking",
+    "supports_prompt_caching": "prompt_cache",
+}
+_NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
+_WHOLE = {"max_tokens": "max_tokens", "max_completion_tokens": "max_tokens"}
+# What vendors know besides, sent as it is.
+_BODY = (
+    *("top_k", "min_p", "repetition_penalty", "n", "logprobs", "top_logprobs", "logit_bias", "service_tier", "store"),
+    *("num_predict", "mirostat", "repeat_penalty", "reasoning", "web_search_options", "prediction", "verbosity"),
+)
+_EFFORTS = {"none": "off", "disable": "off", "minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+
+
+def settings(params: Fields, info: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:
+    """The keys of a model, those that are said alone."""
+    info.take("mode")
+    made = {
+        "params": _params(params, variables, tell),
+        "price": _prices(params, info),
+        "context_window": _context_window(info),
+        "capabilities": _capabilities(info),
+        "timeout": timeouts(params, "timeout", "stream_timeout"),
+        "retry": _retry(params),
+        "breaker": _breaker(params),
+        "limits": _limits(params),
+    }
+    return {name: value for name, value in made.items() if value}
+
+
+def _params(params: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in _NUMBERS:
+        node = params.left.get(name)
+        if node is not None and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            found[name] = params.left.pop(name).value
+    for name, own in _WHOLE.items():
+        number = params.number(name)
+        if number is not None:
+            found.setdefault(own, int(number))
+    stop = params.take("stop")
+    if stop is not None:
+        found["stop"] = stop.data() if isinstance(stop.value, list) else [str(stop.value)]
+    user = params.text("user")
+    if user is not None:
+        found["user"] = variables.written(user)
+    parallel = params.flag("parallel_tool_calls")
+    if parallel is not None:
+        found["parallel_tool_calls"] = parallel
+    found |= _thinking(params) | _response_format(params)
+    body = _body(params, variables, tell)
+    return {**found, "extra_body": body} if body else found
+
+
+def _thinking(params: Fields) -> dict[str, Any]:
+    effort, thinking = params.left.get("reasoning_effort"), params.left.get("thinking")
+    budget = None if thinking is None else thinking.get("budget_tokens")
+    if budget is not None and isinstance(budget.value, int):
+        params.take("thinking", "reasoning_effort")
+        return {"thinking": budget.value}
+    if effort is not None and str(effort.value) in _EFFORTS:
+        params.take("reasoning_effort")
+        return {"thinking": _EFFORTS[str(effort.value)]}
+    return {}
+
+
+def _response_format(params: Fields) -> dict[str, Any]:
+    node = params.left.get("response_format")
+    kind = None if node is None else node.get("type")
+    if kind is None or kind.value != "json_object":
+        return {}
+    params.take("response_format")
+    return {"response_format": "json"}
+
+
+def _body(params: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:
+    extra = params.take("extra_body")
+    found: dict[str, Any] = {}
+    if extra is not None and isinstance(extra.value, dict):
+        if _may_hold_a_key(extra):
+            tell("left out", "extra_body", "there may be a key in it: write it under params, as ${NAME}")
+        else:
+            found = _written(extra, variables)
+    for name in _BODY:
+        node = params.take(name)
+        if node is not None:
+            found[name] = _written(node, variables)
+    return found
+
+
+def _may_hold_a_key(node: Node) -> bool:
+    if isinstance(node.value, dict):
+        is_named = any(word in name.lower() for name in node.value for word in ("key", "secret", "passw", "auth"))
+        return is_named or any(map(_may_hold_a_key, node.value.values()))
+    if isinstance(node.value, list):
+        return any(map(_may_hold_a_key, node.value))
+    return isinstance(node.value, str) and has_credential(node.value)
+
+
+def _written(node: Node, variables: Variables) -> Any:
+    if isinstance(node.value, dict):
+        return {key: _written(child, variables) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [_written(child, variables) for child in node.value]
+    return variables.written(node.value) if isinstance(node.value, str) else node.value
+
+
+def _prices(params: Fields, info: Fields) -> dict[str, float]:
+    found = {}
+    for name, own in _PRICES.items():
+        nodes = [fields.left.get(name) for fields in (params, info)]
+        numbers = [as_number(node) for node in nodes if node is not None]
+        if numbers and numbers[0] is not None:
+            params.take(name)
+            info.take(name)
+            found[own] = round(numbers[0] * _MILLION, 9)
+    return found
+
+
+def _count(number: float) -> int | str:
+    text = format_count(int(number))
+    return int(text) if text.isdigit() else text
+
+
+def _context_window(info: Fields) -> int | str | None:
+    number = info.number("max_input_tokens")
+    return None if number is None else _count(number)
+
+
+def _capabilities(info: Fields) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    most, older = info.number("max_output_tokens"), info.number("max_tokens")
+    if most or older:
+        found["max_output_tokens"] = _count(most or older or 0)
+    for name, own in _FLAGS.items():
+        flag = info.flag(name)
+        if flag is not None:
+            found[own] = flag
+    return found
+
+
+def timeouts(fields: Fields, of_all: str, of_streams: str) -> dict[str, str]:
+    """LiteLLM's seconds of a call, and until a stream's first piece."""
+    whole, first = fields.number(of_all), fields.number(of_streams)
+    found = {"answer": whole, "first_token": first or whole}
+    return {name: duration(seconds) for name, seconds in found.items() if seconds}
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a duration, to a millisecond."""
+    return format_duration(max(round(seconds, 3), 0.001))
+
+
+def _retry(params: Fields) -> dict[str, int]:
+    return retries(params, "num_retries", "max_retries")
+
+
+def retries(fields: Fields, *names: str) -> dict[str, int]:
+    """Further tries at the same target; none is a number as well."""
+    for name in names:
+        node = fields.left.get(name)
+        number = None if node is None else as_number(node)
+        if number is not None:
+            fields.take(*names)
+            return {"same_target": int(number)}
+    return {}
+
+
+def _breaker(params: Fields) -> dict[str, Any]:
+    return breaker(None, params.number("cooldown_time"))
+
+
+def breaker(allowed_fails: float | None, cooldown: float | None) -> dict[str, Any]:
+    """A breaker that opens after so many failures in a row and one more, for so many seconds."""
+    found: dict[str, Any] = {}
+    if allowed_fails is not None:
+        found["consecutive"] = int(allowed_fails) + 1
+    if cooldown:
+        found["open_for"] = duration(cooldown)
+        if cooldown > 300:  # what it doubles to at most, where nothing is written
+            found["max_open_for"] = duration(cooldown)
+    return found
+
+
+def _limits(params: Fields) -> dict[str, Any]:
+    rates: Mapping[str, tuple[str, Callable[[int], Any]]] = {
+        "rpm": ("requests", lambda number: f"{number}/min"),
+        "tpm": ("tokens", lambda number: f"{number}/min"),
+        "max_parallel_requests": ("in_flight", int),
+    }
+    found = {}
+    for name, (own, form) in rates.items():
+        number = params.number(name)
+        if number is not None and number >= 1:
+            found[own] = form(int(number))
+    return found

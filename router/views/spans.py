@@ -1,0 +1,17 @@
+"""How long something lasts, in the one form that sentences and screens share."""
+
+from __future__ import annotations
+
+import itertools
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def span(value: float) -> str:
+    """Return the length of a period, given in seconds: 8 s, 4 min, 2 min 40 s, 2 h 3 min, 3 d 4 h."""
+    whole = max(0, round(value))
+    for (size, unit), (part, small) in itertools.pairwise(_UNITS):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
