@@ -127,7 +127,7 @@ $(DOCS)/.done: $(DOCS)/bin/python docs/site/requirements.txt
 	@$(DOCS)/bin/python $(PIP) -r docs/site/requirements.txt
 	@touch $@
 
-# The official SDKs for JavaScript. Where there is no node, their test is skipped.
+# The official SDKs for JavaScript and the YAML language server of editors. Where there is no node, tests are skipped.
 $(CLIENTS)/.done: tests/end_to_end/clients/package.json
 	@mkdir -p $(CLIENTS)
 	@cp $< $(CLIENTS)/

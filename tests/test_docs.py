@@ -25,7 +25,7 @@ def test_python_compiles(place: str, source: str) -> None:
 async def test_the_readme_example_runs(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first Python example, on the first routes.yaml, over simulated vendors."""
+    """The README's async example, on its routes.yaml, over simulated vendors."""
     text = next(source for place, source in blocks("yaml") if place.startswith("README"))
     for kind in ("openai", "anthropic"):
         text = text.replace(f"{{kind: {kind},", f'{{kind: {kind}, base_url: "{simulator.base_url(kind)}",')
@@ -33,7 +33,7 @@ async def test_the_readme_example_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "k1")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k2")
-    source = next(source for place, source in blocks("python") if place.startswith("README"))
+    source = next(source for place, source in blocks("python") if place.startswith("README") and "async def" in source)
     space: dict[str, object] = {}
     exec(source.replace("asyncio.run(main())", ""), space)
     await space["main"]()  # type: ignore[operator]  # the example defines it

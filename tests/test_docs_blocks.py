@@ -1,4 +1,4 @@
-"""What the pages of docs/ show works: each of their Python blocks runs, each of their YAML blocks is valid.
+"""What the pages of docs/ show works: their Python runs, their YAML is valid, their commands are there.
 
 The tutorial and docs/howto are followed whole by tests/test_walkthroughs.py, docs/processes.md by
 tests/test_processes.py, and docs/clients.md by the tests of its recipes.
@@ -11,28 +11,32 @@ import asyncio
 import contextlib
 import io
 import re
+import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from providers import FakeProvider
 from providers.simulator import Simulator
 from router import Router
+from router.cli import group
 from router.config import load_text
 from router.config.schema import RoutesFile
 from router.plan.compile import compile_plan
 from router.simulate.scenario import load_scenario
 from tests.support.gateway import served
-from tests.support.pages import blocks
+from tests.support.pages import PAGES, blocks
 from tests.support.vendors import VENDORS
 
-FOLLOWED = ("tutorial.md", "processes.md", "clients.md")
-PYTHON = [(place, source) for place, source in blocks("python") if place.partition(":")[0] not in FOLLOWED]
-YAML = [(place, source) for place, source in blocks("yaml") if place.partition(":")[0] not in FOLLOWED]
+# And what docs/reference shows is the docstrings' own.
+FOLLOWED = ("tutorial.md", "howto/", "processes.md", "clients.md", "reference/")
+PYTHON = [(place, source) for place, source in blocks("python") if not place.startswith(FOLLOWED)]
+YAML = [(place, source) for place, source in blocks("yaml") if not place.startswith(FOLLOWED)]
 
 # --- Python: what a block needs around it
 
@@ -174,3 +178,30 @@ def _scenario(source: str, folder: Path) -> None:
 def test_every_block_is_of_a_kind_that_is_run() -> None:
     """A new example needs a context here, or a page that is followed."""
     assert [place for place, source in PYTHON if not any(word in source for word in CONTEXTS)] == []
+
+
+# --- commands
+
+COMMAND = re.compile(r"^(?: {4}|\$ )(?:\w+ \| )?(signalbox [a-z][^\n|&>]*)", re.M)
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command) of every `signalbox …` that a page shows as something to type."""
+    found = []
+    for page in PAGES:
+        if "reference" not in page.parts:
+            found += [(page.name, match[1].strip()) for match in COMMAND.finditer(page.read_text())]
+    return found
+
+
+@pytest.mark.parametrize(("page", "command"), commands(), ids=[f"{page}: {line}" for page, line in commands()])
+def test_a_command_is_one(page: str, command: str) -> None:
+    """Its verb, its arguments and its options are there."""
+    words = shlex.split(command, comments=True)[1:]
+    context = click.Context(group, info_name="signalbox")
+    verb: click.Command = group
+    while isinstance(verb, click.Group):
+        found = verb.get_command(context, words[0])
+        assert found is not None, words[0]
+        verb, context = found, click.Context(found, info_name=words.pop(0), parent=context)
+    verb.make_context(context.info_name, words, parent=context.parent)

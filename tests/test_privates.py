@@ -30,6 +30,7 @@ KNOWN = {
     "tests/support/patterns.py: re._parser": "as above",
     "tests/tui/test_app.py: router._engine": "a router does not say that it is closed",
     "tests/tui/test_command.py: server._make_app": "textual-serve offers no app to run beside a test",
+    "tests/tui/test_contrast.py: app.screen._compositor": "colours as they are drawn",
     "tests/tui/test_routes.py: app.screen._to": "whom a screen asks is not shown",
 }
 

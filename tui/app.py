@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import ClassVar
@@ -24,7 +24,7 @@ from tui.dialogs.chooser import Chooser
 from tui.dialogs.keys import Keys
 from tui.feed import Feed
 from tui.inert import INERT, InertConsole
-from tui.palette import Actions
+from tui.palette import Action, Actions, of_targets, of_vendors
 from tui.screens.config import ConfigScreen
 from tui.screens.panel import PanelScreen
 from tui.screens.plots import PlotsScreen
@@ -76,6 +76,7 @@ class Dashboard(App[None]):
     ToastRack { align: left bottom; margin-bottom: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; }
     Toast { width: 100%; max-width: 100%; margin-top: 0; padding: 0 1; border-left: none; background: $panel; }
+    Input > .input--placeholder, TextArea > .text-area--placeholder { color: $foreground 72%; }
     Toast.-error { background: $error-muted; }
     """
 
@@ -125,11 +126,6 @@ class Dashboard(App[None]):
         super().delay_update(min(delay, self._patience))
 
     # --- the router that is watched
-
-    @property
-    def modes(self) -> tuple[str, ...]:
-        """The modes of the six screens, in their order."""
-        return tuple(SCREENS)
 
     @property
     def view(self) -> DashboardScreen | None:
@@ -233,3 +229,24 @@ class Dashboard(App[None]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every line goes through on its way to the terminal."""
         return (*super().get_line_filters(), INERT)
+
+    # --- the command palette
+
+    def actions(self) -> Iterable[Action]:
+        """Yield all that can be done now, what is done most first."""
+        for number, mode in enumerate(SCREENS, 1):
+            yield Action(f"Show {mode.capitalize()}", f"key {number}", partial(self.switch_mode, mode))
+        yield Action("Keys of this screen", "key ?", self.action_keys)
+        yield Action("Pause the picture, or let it go on", "key p", self.action_pause)
+        if self.session.find is not None:
+            yield Action("Watch another router", "key w", self.action_choose)
+        yield Action("Reload the file", "key R", self.action_reload)
+        view, snapshot = self.view, self.session.snapshot
+        if view is not None:
+            yield Action("Clear the cache", "key C: forget the cached answers of all routes", view.clear_cache)
+        yield Action("Light or dark", "key T", self.action_light_or_dark)
+        yield Action("Theme…", "choose among all", self.action_change_theme)
+        yield Action("Quit", "key q: the router goes on", partial(self.exit))
+        if view is not None and snapshot is not None:
+            yield from of_targets(view, snapshot)
+            yield from of_vendors(view, snapshot)

@@ -39,8 +39,9 @@ def why_gone(snapshot: Snapshot) -> str:
     """Say why a picture stands still whose router is not connected."""
     if snapshot.fleet is None:
         return _GONE
-    away = snapshot.fleet.away
-    return f"the shared server does not answer: {away}; the picture goes on when it is back" if away else _NOBODY
+    if away := snapshot.fleet.away:
+        return f"the shared server does not answer: {away}; the picture goes on when it is back"
+    return snapshot.fleet.unread or _NOBODY
 
 
 class DashboardScreen(Screen[None]):

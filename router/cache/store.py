@@ -213,6 +213,8 @@ class ResponseCache:
         by_fallback = is_by_fallback(response.trace)
         if why := why_not_stored(response, rules, by_fallback=by_fallback):
             return f"not stored: {why}"
+        if self.shared is not None:  # some vendors repeat there what was asked: OpenAI's Responses `instructions`
+            response = replace(response, raw=None)
         entry, lasts = Entry(self._wall(), response, by_fallback), rules.lasts(by_fallback)
         stored = "stored" if lasts == rules.ttl else f"stored for {format_duration(lasts)}: a fallback made it"
         if len(response.text) > _LARGE:

@@ -8,19 +8,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from router.cli.common import INVALID, UNREADABLE, Failure
+from router.cli.common import INVALID, UNREADABLE, Failure, print_finding
 from router.cli.terminal import echo
+from router.cli.verb import Verbs
 
 if TYPE_CHECKING:
     from router.importers.litellm import Imported
 
 
-@click.group("import")
+@click.group("import", cls=Verbs, examples=["signalbox import litellm config.yaml -o routes.yaml"])
 def command() -> None:
     """Make a routes.yaml out of the configuration of another tool."""
 
 
-@command.command("litellm")
+@command.command(
+    "litellm",
+    examples=[
+        "signalbox import litellm config.yaml                 # prints it, with what is told of it on stderr",
+        "signalbox import litellm config.yaml -o routes.yaml  # writes it",
+        "signalbox check routes.yaml                          # is it right?",
+    ],
+    exits={0: "made", 1: "it is no such config, or FILE exists", 2: "wrong usage, or a file can't be read or written"},
+)
 @click.argument("path", metavar="CONFIG.yaml")
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where the routes.yaml goes; - prints it (default).")
 @click.option("--force", is_flag=True, help="Write over a file that exists.")
@@ -28,12 +37,7 @@ def litellm(path: str, output: str, force: bool) -> int:
     """Make a routes.yaml out of the config of LiteLLM's proxy.
 
     What has no counterpart is told with its line, and so is what behaves differently. No key is copied: one that stands
-    in the config becomes a variable. Exit code 0: made, 1: it is no such config, 2: a file can't be read or written.
-
-    \b
-    signalbox import litellm config.yaml                   prints it, with what is told of it on stderr
-    signalbox import litellm config.yaml -o routes.yaml    writes it
-    signalbox check routes.yaml                            is it right?
+    in the config becomes a variable.
     """
     made = _made(Path(path))
     if output == "-":
@@ -57,7 +61,7 @@ def _made(path: Path) -> Imported:
         raise Failure(str(error), UNREADABLE) from None
     except ConfigError as error:
         for diagnostic in error.diagnostics:
-            echo(diagnostic.render(), err=True)
+            print_finding(diagnostic)
         raise Failure(f"{path} can't be read as YAML; nothing was made of it", INVALID) from None
     except NotLiteLLM as error:
         raise Failure(str(error), INVALID) from None

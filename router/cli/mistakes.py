@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from providers.errors import ProviderError, SignalboxError
+from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.spelling import did_you_mean
 from router.cli.terminal import echo, echo_json
 from router.errors import RouteExhausted
@@ -56,6 +56,8 @@ def failed(error: SignalboxError, *, verbose: bool = False) -> Failure:
         facts["trace"] = trace.as_dict()
     kind = type(error).__name__
     name = str(getattr(error, "code", "") or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower())
+    if name == ErrorCode.MODEL_NOT_FOUND:
+        message += "\nwhat the providers offer: signalbox models"
     return Failure(message, _EXITS.get(kind, INVALID), name=name, **facts)
 
 

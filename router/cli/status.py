@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from providers.printable import one_line
+from providers.printable import one_line, printable
 from router.cli.common import Failure, shared_feed, takes_file
 from router.cli.terminal import echo, echo_json, style
 from router.cli.verb import Verb
@@ -103,11 +103,7 @@ async def _run_shared(path: str, as_json: bool, watch: bool) -> int:
         async with aclosing(feed.snapshots()) as snapshots:
             async for snapshot in snapshots:
                 if not snapshot.connected and not watch:
-                    away = "" if snapshot.fleet is None else snapshot.fleet.away
-                    problem = (
-                        f"the shared server does not answer: {away}" if away else f"no process of {feed.name} runs"
-                    )
-                    raise Failure(problem, 1 if away else NOTHING_RUNS)
+                    raise _unseen(feed.name, snapshot.fleet)
                 if watch and not as_json:
                     click.clear()
                 _print(snapshot, as_json)
@@ -116,6 +112,14 @@ async def _run_shared(path: str, as_json: bool, watch: bool) -> int:
     finally:
         await feed.aclose()
     return 0
+
+
+def _unseen(name: str, fleet: Fleet | None) -> Failure:
+    if fleet is not None and fleet.away:
+        return Failure(f"the shared server does not answer: {fleet.away}", 1)
+    if fleet is not None and fleet.unread:
+        return Failure(f"of the processes of {one_line(name)}, {fleet.unread}", 1)
+    return Failure(f"no process of {one_line(name)} runs", NOTHING_RUNS)
 
 
 def _print(snapshot: Snapshot, as_json: bool) -> None:
@@ -147,9 +151,10 @@ def render(snapshot: Snapshot) -> str:
     processes, fleet = len(snapshot.by_process), snapshot.fleet
     counted = f"{processes} process{'es' if processes != 1 else ''}" if fleet is None else fleet.counted
     head = style(one_line(snapshot.name), bold=True)
-    where = f"  {snapshot.path}" if snapshot.path else ""
+    where = f"  {one_line(snapshot.path)}" if snapshot.path else ""
     lines = [
-        f"{head}{where}  revision {snapshot.revision}  up {_duration(snapshot.time - snapshot.started_at)}  {counted}",
+        f"{head}{where}  revision {one_line(snapshot.revision)}  "
+        f"up {_duration(snapshot.time - snapshot.started_at)}  {counted}",
         f"  {_figures(snapshot.figures)}  {snapshot.figures.totals.calls} requests, "
         f"{snapshot.figures.totals.failed} failed since the start",
     ]
@@ -181,12 +186,12 @@ def _fleet(fleet: Fleet) -> Iterator[str]:
         if len(counts) > 1:
             yield f"{what}: " + ", ".join(f"{one_line(name)} in {count:,}" for name, count in counts.items())
     if fleet.silent:
-        yield f"{fleet.silent:,} tell nothing that can be read: another secret, or no fleet in their `share`"
+        yield fleet.unread
 
 
 def _rejection(reload: ReloadNote) -> list[str]:
     problem = reload.problem or "\n".join(diagnostic.render() for diagnostic in reload.diagnostics)
-    return problem.splitlines()
+    return printable(problem).splitlines()
 
 
 def _provider(provider: ProviderFigures, now: float) -> list[str]:
@@ -208,7 +213,7 @@ def _budget(budget: Spending, now: float) -> str:
     used = f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     used += ", of all machines" if budget.of_all_machines else ""
     left = "" if budget.resets_at is None else f", begins anew in {_duration(max(0.0, budget.resets_at - now))}"
-    return f"  $ budget of {budget.scope} {budget.name}: {used}{left}"
+    return f"  $ budget of {one_line(f'{budget.scope} {budget.name}')}: {used}{left}"
 
 
 def _cache(cache: CacheFigures) -> str:

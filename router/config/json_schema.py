@@ -74,6 +74,12 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
         "description": pool["description"],
         "anyOf": [pool, pool["items"]],
     }
+    certificate = definitions["ProviderConfig"]["properties"]["client_cert"]
+    path = definitions["ClientCertificateConfig"]["properties"]["cert"]
+    definitions["ProviderConfig"]["properties"]["client_cert"] = {
+        "description": certificate["description"],
+        "anyOf": [*certificate["anyOf"], path],
+    }
     _add_values_alone(definitions)
     written = schema["properties"]["routes"]["additionalProperties"]
     schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_NAME, many, written]}

@@ -19,6 +19,10 @@ def check_shared(root: Node, findings: Findings) -> None:
         _Rules(root, shared, findings).check()
 
 
+# Of what is shared, what each of these is for.
+_FOR = {"away": ("limits",), "host": ("fleet",), "lease": ("limits", "budgets")}
+
+
 class _Rules:
     def __init__(self, root: Node, shared: Node, findings: Findings) -> None:
         self._root = root
@@ -34,6 +38,9 @@ class _Rules:
             self._error(self._shared, 'its client is not installed: pip install "llm-signalbox[redis]"')
         if self._words == ["limits"] and not self._is_anywhere("limits", "requests", "tokens", "in_flight"):
             self._unused(self._shared, "nothing is shared: neither a provider, a model nor a key has limits")
+        for name, kinds in _FOR.items():
+            if (node := self._shared.get(name)) is not None and not {*kinds} & {*self._words}:
+                self._unused(node, f"it has no effect: it is for {' and '.join(kinds)}, which share does not name")
         self._fleet()
         self._answers()
 

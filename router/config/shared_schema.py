@@ -54,6 +54,14 @@ def _at_most(most: _Number, written: Callable[[_Number], str]) -> AfterValidator
     return AfterValidator(check)
 
 
+def _not_empty(value: str | SecretStr) -> str | SecretStr:
+    word = value if isinstance(value, str) else value.get_secret_value()
+    if not word.strip():
+        raise ValueError("this is empty; write a word, or leave it out")
+    return value
+
+
+NOT_EMPTY = AfterValidator(_not_empty)
 SharedUrl = Annotated[
     SecretStr,  # there may be a password in it
     BeforeValidator(_url),
@@ -77,8 +85,10 @@ class SharedConfig(Section):
         description="The server: redis://, redis+sentinel://, redis+cluster:// (rediss… for TLS) or unix://, "
         "best as ${REDIS_URL}; local: over the parent of the workers of one `signalbox serve`."
     )
-    app: Text | None = key("Who shares: those of the same name; default: the name of the file without its ending.")
-    secret: Secret | None = key(
+    app: Annotated[Text, NOT_EMPTY] | None = key(
+        "Who shares: those of the same name; default: the name of the file without its ending."
+    )
+    secret: Annotated[Secret, NOT_EMPTY] | None = key(
         "Hides what the names in the server's keys are made of, and seals what is told; the same for all processes."
     )
     share: Shares = key(
@@ -86,7 +96,7 @@ class SharedConfig(Section):
         "which need `secret`.",
         _SHARED,
     )
-    host: Text | None = key("What the fleet calls this machine; default: its host name.")
+    host: Annotated[Text, NOT_EMPTY] | None = key("What the fleet calls this machine; default: its host name.")
     commands: Flag = key("Whether this process does what `signalbox dash --shared` tells the fleet.", False)
     away: Literal["share", "local", "refuse"] = key(
         "Limits while the server does not answer: share (each process its part), local (all of it), refuse.", "share"

@@ -265,7 +265,8 @@ class Answers:
 
     def _learn(self, last: Any, scopes: Any) -> None:
         pairs = scopes.items() if isinstance(scopes, dict) else zip(*[iter(scopes)] * 2, strict=True)
-        self._names.cleared = {name.decode(): token.decode() for name, token in pairs}
+        # Whatever stands there: a name that nobody here has made forgets nothing.
+        self._names.cleared = {_text(name): _text(token) for name, token in pairs}
         self._last = last
 
     async def _send_queued(self) -> None:
@@ -356,6 +357,10 @@ class Answers:
                 await self.written()
         except TimeoutError:
             pass
+
+
+def _text(word: bytes) -> str:
+    return word.decode(errors="surrogateescape")
 
 
 def _whole(replies: list[Any]) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,7 +10,6 @@ from math import inf
 
 from router.plan.budget import Budget
 from router.plan.plan import Plan
-from router.plan.pricing import exact
 from router.shared.link import Link
 from router.shared.purse import SharedPurse, Told
 from router.state.budget_account import BudgetAccount, Period
@@ -44,7 +42,6 @@ class SharedBudgets:
         self._busy: dict[SharedPurse, None] = {}  # those that somebody spends, or that are not settled
         self._is_more = False  # whether others have to be told of as well
         self._turn = 0  # of the accounts: whose it is to be looked at
-        self._process = secrets.token_hex(16)
         self._replied = asyncio.Event()
         self._is_asked = False
         self._looked_at = -inf
@@ -100,7 +97,16 @@ class SharedBudgets:
             if purse.account.is_short and (is_silent or self.link.away or purse.is_young):
                 purse.lend()
 
+    def on_failed_disk(self, period: Period) -> None:
+        """Tell what is pending as what this process counts alone: it is as good as written once it is told."""
+        period.count_alone()
+
     # --- what the link asks
+
+    @property
+    def process(self) -> str:
+        """The name of this process, for what it counts alone: the same on every link."""
+        return self._spending.name
 
     @property
     def processes(self) -> int:
@@ -133,7 +139,7 @@ class SharedBudgets:
                 continue
             self._count(purse.period)
             if (told := purse.tell(now, every, leaving=leaving)) is not None:
-                self._is_more |= purse not in busy and len(self._spending.accounts) > _AT_ONCE
+                self._is_more |= purse.has_more or (purse not in busy and len(self._spending.accounts) > _AT_ONCE)
                 yield told
             if purse.is_busy:
                 self._busy[purse] = None
@@ -177,9 +183,7 @@ class SharedBudgets:
     def _count(self, period: Period) -> None:
         """Count in memory what is on no disk."""
         if self._spending.ledger is None and period.pending:
-            usd = period.pending
-            period.move(usd, exact(period.counted + usd), period.machine or self._process)
-            period.grant -= usd
+            period.count_alone()
 
     def heard(self, now: float) -> None:
         """Take note of a reply: those who waited for it go on."""

@@ -55,7 +55,7 @@ class Flights:
         renewed, timer = self._held.pop(key, (0.0, None))
         if timer is not None:
             timer.cancel()
-            if asyncio.get_running_loop().time() - renewed < _LASTS:  # else it may be another one's
+            if self._lasts(renewed):
                 self._send("DEL", key)
 
     def release_all(self) -> None:
@@ -77,10 +77,24 @@ class Flights:
         self._send("SET", key, self._label, "NX", "PX", str(int(1000 * _LASTS))).add_done_callback(taken)
         return await answer
 
+    @staticmethod
+    def _lasts(renewed: float) -> bool:
+        """Say whether a right is still this process's; a process that was held up may have lost it to another."""
+        return asyncio.get_running_loop().time() - renewed < _LASTS
+
     def _hold(self, key: str) -> None:
         loop = asyncio.get_running_loop()
         self._held[key] = loop.time(), loop.call_later(_RENEWED, self._renew, key)
 
     def _renew(self, key: str) -> None:
-        self._send("SET", key, self._label, "XX", "PX", str(int(1000 * _LASTS)))
+        renewed, _ = self._held[key]
+        if not self._lasts(renewed):
+            del self._held[key]
+            return
+
+        def renewed_there(reply: asyncio.Future[Any]) -> None:
+            if reply.result() is None and (held := self._held.pop(key, None)) is not None:  # it ended, or was lost
+                held[1].cancel()
+
+        self._send("SET", key, self._label, "XX", "PX", str(int(1000 * _LASTS))).add_done_callback(renewed_there)
         self._hold(key)

@@ -27,11 +27,11 @@ _REFUSED = "can't be asked for, since the shared state is away (shared.budgets_a
 class Told:
     """What is told of a budget in one exchange, which may have to be repeated.
 
-    `granted` is what the process had pending, reserved and kept of its lease then, `moved` what it had on the disk of
-    `machine`.
+    `granted` is what the process had pending, reserved and kept of its lease then, `moved` what it had counted by then;
+    `who` counts the total that is told.
     """
 
-    __slots__ = ("_entry", "_receive", "granted", "machine", "moved")
+    __slots__ = ("_entry", "_receive", "granted", "moved", "who")
 
     is_idle = True  # a lease lasts for longer than until the next exchange
 
@@ -39,13 +39,14 @@ class Told:
         self,
         entry: BudgetEntry,
         granted: float,
-        period: Period,
+        moved: float,
+        who: str,
         receive: Callable[[Standing, BudgetEntry, Told, float, float], None],
     ) -> None:
         self._entry = entry
         self.granted = granted
-        self.machine = period.machine
-        self.moved = period.moved
+        self.moved = moved
+        self.who = who
         self._receive = receive
 
     def entry(self, now: float) -> BudgetEntry:
@@ -59,6 +60,11 @@ class Told:
 
 class Asking(Protocol):
     """What a purse needs of all of them, and of the link."""
+
+    @property
+    def process(self) -> str:
+        """The random name of this process, for what it counts alone."""
+        ...
 
     @property
     def processes(self) -> int:
@@ -91,7 +97,8 @@ class SharedPurse:
         name: of the budget and the period at the server.
         link: to the server.
 
-    `was_refused`: a call was waited for, and the last reply had nothing for it.
+    `was_refused`: a call was waited for, and the last reply had nothing for it. `has_more`: what was told last left a
+    total out.
     """
 
     def __init__(self, name: str, account: BudgetAccount, began: float, period: Period, link: Asking) -> None:
@@ -102,7 +109,9 @@ class SharedPurse:
         self._name = name
         self._link = link
         self._lasts = _LASTS + round(account.budget.ends(began) - began)
-        self._machine, self._known = "", 0  # what the server knows of the machine's total
+        self.has_more = False
+        self._known: dict[str, int] = {}  # what the server knows, by who counts it
+        self._told_last = ""  # who counts it
         self._leased = 0.0
         self._told_at = self._active_at = self._measured_at = -inf
         self._begun = account.begun
@@ -122,7 +131,26 @@ class SharedPurse:
 
     @property
     def _is_news(self) -> bool:
-        return at_most(self.period.counted) > (self._known if self._machine == self.period.machine else 0)
+        return bool(self._untold())
+
+    def _totals(self) -> dict[str, int]:
+        """Return what is counted, by who does: the machine, on its disk, and this process what no disk took."""
+        period = self.period
+        totals = {period.machine: at_most(period.counted), self._link.process: at_most(period.alone)}
+        return {who: total for who, total in totals.items() if total}
+
+    def _untold(self) -> dict[str, int]:
+        """Return what the server does not know yet, by who counts it."""
+        more = {who: total - self._known.get(who, 0) for who, total in self._totals().items()}
+        return {who: nano for who, nano in more.items() if nano > 0}
+
+    def _next(self, *, leaving: bool) -> str:
+        """Return whose total is told next: an exchange has room for one. The last is one that no disk has."""
+        news = self._untold()
+        if leaving and self._link.process in news:
+            return self._link.process
+        others = [who for who in news if who != self._told_last]
+        return next(iter(others or news), self.period.machine or self._link.process)
 
     def tell(self, now: float, every: float, *, leaving: bool) -> Told | None:
         """Return what is to be told and asked in an exchange now; None for nothing.
@@ -145,17 +173,20 @@ class SharedPurse:
         self._told_at = now
         granted = used + kept
         period.grant = min(period.grant, granted)  # before others can have the rest
+        who = self._told_last = self._next(leaving=leaving)
+        rest = sum(nano for other, nano in self._untold().items() if other != who)
+        self.has_more = rest > 0
         entry = BudgetEntry(
             self._name,
             round(account.budget.usd * NANO),
-            self._link.name(period.machine),
-            at_most(period.counted),
-            0 if leaving else at_least(granted),
+            self._link.name(who),
+            self._totals().get(who, 0),
+            0 if leaving else at_least(granted) + rest,
             at_least(wanted - kept),
             at_least(account.expected) or 1,
             self._lasts,
         )
-        return Told(entry, granted, period, self._receive)
+        return Told(entry, granted, period.moved, who, self._receive)
 
     def _wanted(self, now: float) -> float:
         """Return what the next second will probably cost, one call at least; 0 where nobody has asked lately."""
@@ -172,9 +203,9 @@ class SharedPurse:
 
     def _receive(self, standing: Standing, entry: BudgetEntry, told: Told, asked_at: float, now: float) -> None:
         period = self.period
-        self._machine, self._known = told.machine, standing.known
-        untold = at_most(period.counted) - (standing.known if period.machine == told.machine else 0)
-        period.spent = max(period.spent, exact((standing.spent + max(0, untold)) / NANO + period.pending))
+        self._known[told.who] = standing.known
+        untold = sum(self._untold().values())
+        period.spent = max(period.spent, exact((standing.spent + untold) / NANO + period.pending))
         period.most = standing.limit / NANO
         self._leased = (entry.hold + standing.got) / NANO
         self.was_refused = entry.more > 0 and not standing.got
@@ -211,7 +242,7 @@ class SharedPurse:
 
     def void(self) -> None:
         """Tell the total again: the server has lost its data."""
-        self._known = 0
+        self._known.clear()
         self.renew()
 
     def renew(self) -> None:

@@ -7,6 +7,7 @@ from math import inf
 from typing import Protocol
 
 from router.plan.budget import Budget
+from router.plan.pricing import exact
 
 PATIENCE = 1.0  # seconds that a share of what is left is spent without a grant, where the ledger does not answer
 _LENT = 16  # the share: this part, in so many seconds
@@ -33,11 +34,15 @@ class Keeper(Protocol):
     def look(self) -> None:
         """Learn what others spent, beside all else, for those who look on."""
 
+    def on_failed_disk(self, period: Period) -> None:
+        """Go on with a period of which the disk does not take what is pending."""
+
 
 class Period:
     """What is spent in one period of a budget."""
 
     __slots__ = (
+        "alone",
         "counted",
         "estimated",
         "free",
@@ -58,7 +63,8 @@ class Period:
         self.pending = 0.0  # of that, what is not on disk yet
         self.counted = 0.0  # by this machine, as its disk says
         self.machine = ""  # whose disk that is
-        self.moved = 0.0  # of that, by this process
+        self.alone = 0.0  # by this process, and on no disk
+        self.moved = 0.0  # of both, by this process
         self.estimated = 0.0  # of what is spent, what no vendor told, by this process
         self.grant = grant  # what this process may have pending and reserved until it asks the others again
         self.grant_ends = inf  # on the clock of the machine, which its processes share
@@ -78,7 +84,14 @@ class Period:
         self.pending -= usd
         self.moved += usd
         self.counted, self.machine = counted, machine
-        self.spent = max(self.spent, counted + self.pending)
+        self.spent = max(self.spent, counted + self.alone + self.pending)
+
+    def count_alone(self) -> None:
+        """Take over that no disk has what was pending: this process alone counts it."""
+        usd, self.pending = self.pending, 0.0
+        self.alone = exact(self.alone + usd)
+        self.moved += usd
+        self.grant -= usd
 
 
 class BudgetAccount:

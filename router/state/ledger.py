@@ -95,6 +95,7 @@ class Ledger:
         self._spending = spending
         self._name = secrets.token_hex(8)
         self._lock = threading.Lock()
+        self._one_at_a_time = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._failing = False
@@ -110,9 +111,10 @@ class Ledger:
 
     async def flush(self) -> None:
         """Write what was spent and take over what others spent."""
-        amounts = self._amounts()
-        if amounts:
-            self._apply(amounts, await in_thread(self._write, amounts))
+        async with self._one_at_a_time:  # what is pending is written once
+            amounts = self._amounts()
+            if amounts:
+                self._apply(amounts, await in_thread(self._write, amounts))
 
     async def sync(self) -> None:
         """Exchange now, or wait for the exchange that is under way."""
@@ -145,6 +147,10 @@ class Ledger:
         except RuntimeError:
             return  # who asks is on no loop
 
+    def on_failed_disk(self, period: Period) -> None:
+        """Go on in memory."""
+        period.grant = inf
+
     async def aclose(self) -> None:
         """Write what is not on disk yet, and give back what was granted."""
         self._loop = None
@@ -161,6 +167,7 @@ class Ledger:
     def on_new_loop(self) -> None:
         """Forget what was under way, which went with the old loop."""
         self._timer = self._flushing = None
+        self._one_at_a_time = asyncio.Lock()
 
     def soon(self) -> None:
         """Exchange within a second, beside the requests."""
@@ -214,8 +221,8 @@ class Ledger:
         self._exchanged = time.monotonic()
         if not sums:
             for amount in amounts:
-                if amount.account.keeper is self:
-                    amount.period.grant = inf  # on in memory
+                if amount.account.keeper is not None:
+                    amount.account.keeper.on_failed_disk(amount.period)
         for amount, found in zip(amounts, sums, strict=False):
             period = amount.period
             period.move(amount.usd, found.total, found.machine)

@@ -7,6 +7,7 @@ What a call will cost is reserved when it begins and corrected when it ends, so 
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -103,13 +104,14 @@ class Spending:
     Args:
         wall: the wall clock, in seconds since 1970: budgets outlive the process.
 
-    `ledger` keeps them on disk, `fleet` has some of them in common with other machines; None: nobody does. `keeper` is
-    the one of both to tell of what is new. `watch` is called with each budget that is asked for
-    or charged, for who tells of them.
+    `name` is a random one, for what is counted here alone. `ledger` keeps them on disk, `fleet` has some of them in
+    common with other machines; None: nobody does. `keeper` is the one of both to tell of what is new. `watch` is called
+    with each budget that is asked for or charged, for who tells of them.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = self._own_wall = wall
+        self.name = secrets.token_hex(16)
         self.ledger: Keeper | None = None
         self.fleet: Fleet | None = None
         self.keeper: Keeper | None = None

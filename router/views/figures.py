@@ -271,6 +271,13 @@ class Fleet(Struct, frozen=True):
         processes = f"{self.processes:,} process{'' if self.processes == 1 else 'es'}"
         return f"{some}{processes} on {self.hosts:,} machine{'' if self.hosts == 1 else 's'}"
 
+    @property
+    def unread(self) -> str:
+        """How many can't be read, and why; "" where all can."""
+        tell = "tells" if self.silent == 1 else "tell"
+        why = "nothing that can be read: another secret, or no fleet in their `share`"
+        return f"{self.silent:,} {tell} {why}" if self.silent else ""
+
 
 class Snapshot(Struct, frozen=True):
     """A router at one moment, all processes of the app added up.

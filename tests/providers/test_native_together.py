@@ -134,3 +134,15 @@ async def test_the_end_of_an_answer_is_its_protocols_not_its_connections(
             raw += chunk.raw
             has_come.set()
     assert raw == wire.stream
+
+
+@every_wire
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+async def test_the_bytes_do_not_depend_on_how_they_were_cut_or_how_lines_end(wire: Wire, end: bytes) -> None:
+    comment = b"\n" if wire.kind == "ollama" else b": hello\n\n"
+    stream = b"\xef\xbb\xbf" + comment + wire.stream.replace(b"\n", end)
+    for step in (0, 1, 7, 100):
+        chunks, failure = await chunks_of(wire, stream, step=step)
+        assert failure is None
+        assert b"".join(chunk.raw for chunk in chunks) == wire.stream
+        assert "".join(chunk.text for chunk in chunks) == "Héllo"

@@ -6,7 +6,7 @@ import re
 
 from tests.support.paths import ROOT
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -16,5 +16,5 @@ def blocks(language: str) -> list[tuple[str, str]]:
         text = page.read_text()
         for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S):
             line = text[: match.start()].count("\n") + 1
-            found.append((f"{page.name}:{line}", match[1]))
+            found.append((f"{page.relative_to(ROOT).as_posix().removeprefix('docs/')}:{line}", match[1]))
     return found

@@ -122,13 +122,14 @@ def described() -> str:
         if home != name:
             lines.append(f"{name} is {home}")
         elif isinstance(value, type):
-            lines += [f"class {name}", *(f"    {line}" for line in _class(value))]
+            lines += [f"class {name}", *(f"    {line}" for line in class_lines(value))]
         else:
             lines.append(f"{name}{signature(value)}" if callable(value) else f"{name} = {value!r}")
     return "\n".join(lines) + "\n"
 
 
-def _class(cls: type) -> Iterator[str]:
+def class_lines(cls: type) -> Iterator[str]:
+    """What a class is made from and has, a line each."""
     bases = [base.__name__ for base in cls.__mro__[1:] if issubclass(base, BaseException) and base is not object]
     if bases:
         yield f"is {', '.join(bases[: bases.index('Exception') + 1])}"

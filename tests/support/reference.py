@@ -6,6 +6,7 @@ options and the docstrings. tests/test_reference.py compares them with it.
 
 from __future__ import annotations
 
+import enum
 import inspect
 import json
 import re
@@ -28,7 +29,7 @@ from router.config.schema import RoutesFile
 from router.config.serve_schema import DEFAULT_ADDRESS
 from router.config.units import format_duration, format_percent, format_size
 from tests.support.paths import ROOT
-from tests.support.public_api import PUBLIC, members, signature
+from tests.support.public_api import PUBLIC, class_lines, members, signature
 
 FOLDER = ROOT / "docs" / "reference"
 
@@ -348,6 +349,12 @@ def _name(module: str, name: str, value: Any) -> Iterator[str]:
 def _signature(name: str, value: Any) -> Iterator[str]:
     if callable(value) and not isinstance(value, type):
         yield from ("```text", f"{name}{signature(value)}", "```", "")
+    elif isinstance(value, type):
+        lines = [line for line in class_lines(value) if line.startswith(("made by", "field"))]
+        enumerated = [f"{member.name} = {member.value!r}" for member in value] if issubclass(value, enum.Enum) else []
+        made = [line.replace("made by ", value.__name__, 1).removeprefix("field ") for line in lines]
+        if lines := made + enumerated:
+            yield from ("```text", *lines, "```", "")
 
 
 def _member(name: str, value: Any) -> Iterator[str]:

@@ -22,7 +22,6 @@ from tests.support.dashboard_feed import NOW, FixedFeed, busy, lost, rejected
 from tui.app import Dashboard
 from tui.dialogs.chooser import Chooser
 from tui.dialogs.keys import Keys
-from tui.palette import actions
 from tui.router_thread import RouterThread
 from tui.widgets.masthead import TABS, Masthead
 from tui.widgets.row_list import RowList
@@ -145,7 +144,7 @@ async def test_the_keys_are_listed_for_the_screen_in_front() -> None:
 
 async def test_the_palette_offers_every_action_by_name() -> None:
     async with running(vendors=FixedVendors()) as (app, _, _):
-        offered = [each.name for each in actions(app)]
+        offered = [each.name for each in app.actions()]
         for title in ("Stop calls to luna", "Reset qwen", "Drain openai", "Try haiku", "Break groq", "Quit"):
             assert title in offered
         assert offered[:6] == [f"Show {title}" for _, title in TABS]
@@ -154,7 +153,7 @@ async def test_the_palette_offers_every_action_by_name() -> None:
 async def test_the_palette_fits_a_page_until_something_is_typed() -> None:
     """What there is for each of many targets is found by typing."""
     async with running(vendors=FixedVendors()) as (app, _, _):
-        listed = [each.name for each in actions(app) if each.listed]
+        listed = [each.name for each in app.actions() if each.listed]
         assert len(listed) < 16
         assert not any("luna" in name for name in listed)
 

@@ -10,6 +10,9 @@ from tests.support.dashboard_feed import outage, rejected
 from tui.app import Dashboard
 from tui.widgets.masthead import TABS
 
+OPENS = (
+    ("question_mark",), ("o",), ("3", "enter"), ("slash", "l"), ("5", "n"), ("R",), ("4", "ctrl+o"), ("3", "slash"),
+)  # fmt: skip
 LEAST = 4.5  # WCAG 2.2, 1.4.3
 
 
@@ -62,7 +65,7 @@ async def test_every_text_of_a_screen_can_be_read(mode: str, keys: tuple[str, ..
 
 
 @pytest.mark.parametrize("light", [(), ("T",)], ids=["dark", "light"])
-@pytest.mark.parametrize("keys", [("question_mark",), ("o",), ("3", "enter"), ("slash", "l"), ("5", "n"), ("R",)])
+@pytest.mark.parametrize("keys", OPENS)
 async def test_every_text_of_what_opens_can_be_read(keys: tuple[str, ...], light: tuple[str, ...]) -> None:
     async with running(rejected(), bad_config=True) as (app, _, pilot):
         for key in (*light, *keys):

@@ -16,7 +16,7 @@ from tests.support.dashboard_feed import NOW, busy, fresh
 from tui import format as as_text
 from tui.app import Dashboard
 from tui.demo import ROUTES
-from tui.widgets.answer import _speed
+from tui.widgets.answer import speed_of
 from tui.widgets.config_rows import log_rows
 from tui.widgets.event_list import EventList
 from tui.widgets.provider_table import ProviderTable
@@ -56,16 +56,16 @@ async def test_the_first_run_points_to_a_prompt() -> None:
 
 def test_a_stored_answer_has_no_speed() -> None:
     end = PromptEnd(seconds=0.0004, first_token=0.0001, output_tokens=96, cached=True)
-    assert _speed(end) is None
-    assert _speed(replace(end, cached=False)) is not None
+    assert speed_of(end) is None
+    assert speed_of(replace(end, cached=False)) is not None
 
 
 @pytest.mark.parametrize(
     ("used", "cost", "resets", "told"),
     [
-        (10.0, 0.5, None, "$0.500/min: used up in 1 h"),
-        (10.0, 0.5, 7200.0, "$0.500/min: used up in 1 h; begins anew in 2 h"),
-        (10.0, 0.5, 1800.0, "$0.500/min: it lasts; begins anew in 30 min"),
+        (10.0, 0.5, None, "$0.50/min: used up in 1 h"),
+        (10.0, 0.5, 7200.0, "$0.50/min: used up in 1 h; begins anew in 2 h"),
+        (10.0, 0.5, 1800.0, "$0.50/min: it lasts; begins anew in 30 min"),
         (40.0, 0.5, 1800.0, "used up; begins anew in 30 min"),
         (10.0, 0.0, None, "nothing is spent now"),
         (None, 0.5, None, None),

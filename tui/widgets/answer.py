@@ -172,7 +172,7 @@ class Answer(Vertical):
         if end.error is not None:
             self._say((f"✗ {end.code or 'failed'}", f"bold {BAD}"), (f"  {as_text.seconds(end.seconds)}", MUTED))
         else:
-            speed = _speed(end)
+            speed = speed_of(end)
             self._say(
                 ("✓ ", GOOD),
                 (f"{as_text.seconds(end.first_token)}", TEXT),
@@ -227,7 +227,7 @@ class Answer(Vertical):
         self.notify("the answer is in the clipboard", markup=False)
 
 
-def _speed(end: PromptEnd) -> float | None:
+def speed_of(end: PromptEnd) -> float | None:
     """Return the tokens a second while it streamed; None where that is unknown, and for what was stored."""
     if end.cached or not end.output_tokens or end.first_token is None or end.seconds <= end.first_token:
         return None

@@ -90,7 +90,7 @@ class ProviderTable(RowList):
 
 def _name_needs(snapshot: Snapshot) -> int:
     """Return the cells in which each name stands whole, with its model."""
-    targets = (len(t.name) + (len(t.model) + 1 if t.model != t.name else 0) + 8 for t in snapshot.targets)
+    targets = (max(6, len(t.name)) + (len(t.model) + 1 if t.model != t.name else 0) + 9 for t in snapshot.targets)
     return max([len(provider.name) + 7 for provider in snapshot.providers] + list(targets), default=0)
 
 

@@ -36,9 +36,9 @@ _OTHER_LOGINS = (
 )
 _ANOTHER_PROTOCOL = ("gemini", "cohere", "cohere_chat")  # that LiteLLM speaks to them
 _ENDS = {
-    "openai": r"/(chat/completions|completions|responses)$",
-    "anthropic": r"(/v1)?(/messages)?$",
-    "ollama": r"(/v1|/api)?(/chat|/generate|/chat/completions)?$",
+    "openai": re.compile(r"/(chat/completions|completions|responses)$"),
+    "anthropic": re.compile(r"(/v1)?(/messages)?$"),
+    "ollama": re.compile(r"(/v1|/api)?(/chat|/generate|/chat/completions)?$"),
 }
 
 
@@ -100,7 +100,7 @@ class _Reader:
         written = self.params.text("api_base", "base_url", "azure_endpoint")
         if written is None:
             return None
-        if named(written) is None and (has_credential(written) or re.search(r"[?&][^=]*(key|token)=", written)):
+        if named(written) is None and (has_credential(written) or re.search(r"[?&][\w-]{0,40}(key|token)=", written)):
             usual = self.vendor.base or variable_name(self.vendor.prefix, "API_BASE")
             told = self.variables.in_place_of(written, usual)
             self.tell(
@@ -113,7 +113,7 @@ class _Reader:
         """The address without the path that a client adds."""
         if self.base is None:
             return None
-        return re.sub(_ENDS[kind], "", self.base.rstrip("/")).rstrip("/")
+        return _ENDS[kind].sub("", self.base.rstrip("/")).rstrip("/")
 
     def own(self) -> str:
         """The address of a server of one's own; where the file has none, the variable that LiteLLM reads."""
@@ -228,7 +228,7 @@ class _Reader:
     def bedrock(self, model: str) -> tuple[Connection, str]:
         region = self.params.text("aws_region_name", "region_name")
         parts = [part for part in model.split("/") if part not in ("converse", "converse_like", "invoke", "openai")]
-        if len(parts) > 1 and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", parts[0]):
+        if len(parts) > 1 and re.fullmatch(r"[a-z]{2}-[a-z]{1,12}(-[a-z]{1,12})?-\d", parts[0]):
             region, parts = parts[0], parts[1:]
         model = "/".join(parts)
         where = self.variables.refer("AWS_REGION_NAME") if region is None else self.variables.written(region)

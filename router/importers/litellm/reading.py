@@ -124,8 +124,10 @@ class Fields:
         return next((node for node in found if node.value is not None), None)
 
     def text(self, *names: str) -> str | None:
-        node = self.take(*names)
-        return None if node is None or isinstance(node.value, dict | list) else str(node.value)
+        """A value as text; a list or mapping stays, to be told as not mapped."""
+        are_texts = [name for name in names if name in self.left and not isinstance(self.left[name].value, dict | list)]
+        node = self.take(*are_texts)
+        return None if node is None else str(node.value)
 
     def number(self, name: str) -> float | None:
         """A number above 0; 0, a variable, and what is no number stay, to be told as not mapped."""

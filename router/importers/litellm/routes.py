@@ -211,11 +211,11 @@ class Planner:
 
     def _direct(self, name: str) -> str | None:
         """provider/model-id for a name that a wildcard takes."""
-        for each in self._wildcards:
+        for each in sorted(self._wildcards, key=lambda each: -len(each.group)):  # the narrowest first
             if fnmatchcase(name, each.group):
-                provider = self._provider(each.connection, "")
-                model = name.removeprefix(f"{each.connection.vendor}/").replace("$", "$$")
-                return f"{provider}/{model}"
+                before = each.group.removesuffix("*") if each.group.endswith("/*") else f"{each.connection.vendor}/"
+                model = name.removeprefix(before).replace("$", "$$")
+                return f"{self._provider(each.connection, '')}/{model}"
         return None
 
     def _example(self) -> None:

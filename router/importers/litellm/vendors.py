@@ -141,7 +141,7 @@ _BARE = (
     (re.compile(r"deepseek-(chat|coder|reasoner)"), "deepseek"),
     (re.compile(r"(mistral|codestral|magistral|ministral|pixtral|devstral)-"), "mistral"),
     (re.compile(r"grok"), "xai"),
-    (re.compile(r"(\w+\.)?(anthropic|amazon|meta|cohere|mistral|ai21|deepseek|openai|qwen)\."), "bedrock"),
+    (re.compile(r"([a-z]{2,6}\.)?(anthropic|amazon|meta|cohere|mistral|ai21|deepseek|openai|qwen)\."), "bedrock"),
 )
 
 

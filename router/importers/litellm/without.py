@@ -130,7 +130,7 @@ _MAPPED = frozenset(
         *("max_output_tokens", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
         *("cache_creation_input_token_cost", "supports_function_calling", "supports_parallel_function_calling"),
         *("supports_vision", "supports_response_schema", "supports_native_streaming", "supports_reasoning"),
-        *("supports_prompt_caching", "redis_ssl", "ssl"),
+        *("supports_prompt_caching", "redis_ssl", "ssl", "api_key", "api_base"),
     )
 )
 

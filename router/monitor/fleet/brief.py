@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 import msgspec
+from msgspec.structs import replace
 
-from router.monitor.fleet.orders import Orders
-from router.monitor.fleet.tallies import RATE, Tallies, Tally
+from providers.printable import one_line
+from router.monitor.fleet.orders import REMEMBERED, SHOWN, Orders
+from router.monitor.fleet.tallies import RATE, Count, Number, Tallies, Tally
 from router.monitor.health import key_health, target_health
 from router.monitor.merge import WORSE
 from router.monitor.subject import Subject
@@ -19,6 +21,8 @@ from router.state.states import States
 from router.telemetry.buckets import known_cost
 from router.views.figures import WINDOW, HealthState
 
+_WORDS = ("host", "version", "revision", "state", "worst")
+_LONGEST_WORD = 255  # characters
 _LOOKED_AT = 100  # targets and keys whose lamps are looked at for one brief
 
 
@@ -26,29 +30,43 @@ class Brief(msgspec.Struct, array_like=True, frozen=True):
     """How one process is. Times are the server's, in seconds since 1970; the rest is as in `router.views.figures`.
 
     Args:
-        state: the worst lamp of all targets and keys, and `worst` whose that is.
+        state: the worst lamp of all targets and keys, and `worst` whose that is; another version may have others.
         obeys: whether it takes commands.
         done: the last commands of the fleet that came here, by their numbers, each with whether it was done and a
             sentence.
     """
 
-    time: float
-    pid: int
+    time: Number
+    pid: Count
     host: str
     version: str
     revision: str
-    started_at: float
-    rate: float = 0.0
-    in_flight: int = 0
-    tokens_per_second: float = 0.0
-    cost_per_minute: float | None = 0.0
+    started_at: Number
+    rate: Number = 0.0
+    in_flight: Count = 0
+    tokens_per_second: Number = 0.0
+    cost_per_minute: Number | None = 0.0
     window: Tally = msgspec.field(default_factory=Tally)
     totals: Tally = msgspec.field(default_factory=Tally)
-    state: HealthState = "closed"
+    state: str = "closed"
     worst: str = ""
     watching: bool = False
     obeys: bool = False
     done: tuple[tuple[str, bool, str], ...] = ()
+
+
+def read_brief(told: bytes) -> Brief:
+    """Read what another process tells; raises ValueError where it is no brief, or has numbers that nobody can have.
+
+    What another version tells besides is left out, and its words can do nothing to a terminal.
+    """
+    brief = _decode(told)
+    words = {name: one_line(getattr(brief, name)[:_LONGEST_WORD]) for name in _WORDS}
+    done = tuple((number, ok, one_line(message[:SHOWN])) for number, ok, message in brief.done[-REMEMBERED:])
+    return replace(brief, done=done, **words)
+
+
+_decode = msgspec.json.Decoder(Brief).decode
 
 
 class Briefing:

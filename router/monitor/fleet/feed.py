@@ -88,15 +88,15 @@ class SharedFeed:
                 if len(look.snapshots) == len(look.chosen) or clock() - began >= _FIRST:
                     self._compare(look, labels, briefs)
                     labels = frozenset(look.labels)
-                    await self._show(snapshot)
+                    await self._show(snapshot, len(look.labels))
             pace = max(EVERY, (0 if labels is None else len(labels)) / _PROCESSES * EVERY, clock() - before)
             if labels is None and self._newest is None:
                 pace = EVERY / 10  # somebody waits for the first picture
             await asyncio.sleep(max(0.0, before + pace - clock()))
 
-    async def _show(self, snapshot: Snapshot | None) -> None:
+    async def _show(self, snapshot: Snapshot | None, processes: int) -> None:
         if snapshot is None:
-            snapshot = self._without(Fleet())
+            snapshot = self._without(Fleet(processes, silent=processes))
         else:
             if self._newest is not None and not self._newest.connected:
                 self._tell(fleet_unseen("back", "", snapshot.time))
@@ -212,7 +212,8 @@ class SharedFeed:
                 while not outcome.asked or not outcome.is_whole:
                     await self._changed.wait()
                     outcome = outcome_of(number, to, self._looking.briefs)
-        return outcome.done(self.name)
+        fleet = None if self._newest is None else self._newest.fleet
+        return outcome.done(self.name, "" if fleet is None else fleet.unread)
 
     async def prompt(self, prompt: Prompt) -> AsyncGenerator[PromptEvent, None]:
         """Refuse it."""

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from router.monitor.fleet.adding import add_up
-from router.monitor.fleet.brief import Brief
+from router.monitor.fleet.brief import Brief, read_brief
 from router.monitor.fleet.orders import FRESH, KIND, Order, seal
 from router.plan.rules import SharedRules
 from router.shared.exchange import Entry, Message
@@ -56,7 +56,7 @@ class Looking:
         self._chosen: tuple[str, ...] = ()
         self._ahead = 0.0  # the server's time less the loop's
         self._sealer = sealer = Sealer(rules.secret or "", rules.app)
-        self._briefs = _Opened(sealer, "brief", msgspec.json.Decoder(Brief).decode)
+        self._briefs = _Opened(sealer, "brief", read_brief)
         self._snapshots = _Opened(sealer, "snapshot", _snapshot)
 
     async def look(self) -> Look:

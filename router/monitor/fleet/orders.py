@@ -20,8 +20,9 @@ from router.views.commands import Command
 KIND = "command"  # of news
 FRESH = 60.0  # seconds that a command may be old, by the server's clock
 ALL = "*"
-_REMEMBERED = 3  # commands whose outcome a brief tells
-_SHOWN = 120  # characters of an outcome
+REMEMBERED = 3  # commands whose outcome a brief tells
+SHOWN = 120  # characters of an outcome
+_KNOWN = 10_000  # commands that are not done again
 _QUIET = 60.0  # seconds in which the same reason to refuse is told once
 
 
@@ -59,7 +60,7 @@ class Orders:
         self._sealer, self._label, self._told = sealer, label, told
         self._joined_at = inf  # the server's time at the first reply
         self._ahead = 0.0  # the server's time less the loop's
-        self._numbers: dict[str, float] = {}  # of what was heard, and when that was given
+        self._numbers: dict[str, None] = {}  # of what was done, whatever has become of the server's clock since
         self._refused: dict[str, float] = {}
         self._doing: set[asyncio.Task[None]] = set()
         self.done: tuple[tuple[str, bool, str], ...] = ()
@@ -72,7 +73,6 @@ class Orders:
     def hear(self, number: str, payload: str, until: float, now: float) -> None:
         """Take a command; what is no fresh one with the right seal is refused, and told."""
         time = now + self._ahead
-        self._numbers = {known: at for known, at in self._numbers.items() if at > time - 2 * FRESH}
         try:
             order = _decode(self._sealer.open(f"{KIND} {number}", payload))
         except ValueError:
@@ -83,7 +83,9 @@ class Orders:
         elif number in self._numbers:
             self._refuse("it was told before", now)
         elif order.at >= self._joined_at and order.to in (ALL, self._label):  # older ones were for those before
-            self._numbers[number] = order.at
+            self._numbers[number] = None
+            if len(self._numbers) > _KNOWN:
+                del self._numbers[next(iter(self._numbers))]
             task = asyncio.get_running_loop().create_task(self._do(number, order.command))
             self._doing.add(task)
             task.add_done_callback(self._doing.discard)
@@ -94,7 +96,7 @@ class Orders:
             return
         with harmless:
             done = await run_command(subject, command)
-            self.done = (*self.done, (number, done.ok, one_line(done.message)[:_SHOWN]))[-_REMEMBERED:]
+            self.done = (*self.done, (number, done.ok, one_line(done.message)[:SHOWN]))[-REMEMBERED:]
             self._publish(done.message, ok=done.ok)
             self._told()
 

@@ -23,10 +23,11 @@ class Outcome(NamedTuple):
         """Whether all have said something."""
         return len(self.said) >= self.asked
 
-    def done(self, app: str) -> Done:
-        """Say it in a sentence."""
+    def done(self, app: str, unread: str = "") -> Done:
+        """Say it in a sentence; `unread` is how many processes could not be read, and why."""
         if not self.asked:
-            return Done(False, f"no process of {app} takes commands (in its file: `shared: {{commands: true}}`)")
+            why = unread if unread and not self.others else "in its file: `shared: {commands: true}`"
+            return Done(False, f"no process of {app} takes commands ({why})")
         failed = [message for ok, message in self.said if not ok]
         ((message, _),) = Counter(failed or [message for _, message in self.said] or [""]).most_common(1)
         taken = len(self.said) - len(failed)

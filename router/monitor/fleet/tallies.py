@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -13,18 +14,22 @@ from router.views.figures import WINDOW, Counts
 
 RATE = 10  # seconds that rates look back
 
+# What others may tell: nothing less than nothing (but for what rounding leaves), and nothing that can't be added up.
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-0.001, le=1e12)]
+
 
 class Tally(msgspec.Struct, array_like=True):
     """A few of the counts of `Counts`; requests, not attempts."""
 
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float = 0.0
-    unpriced: int = 0
-    cache_hits: int = 0
+    succeeded: Count = 0
+    failed: Count = 0
+    cancelled: Count = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cost: Number = 0.0
+    unpriced: Count = 0
+    cache_hits: Count = 0
 
     @property
     def calls(self) -> int:

@@ -471,6 +471,19 @@ def test_clients_of_a_gateway_go_on_asking_as_they_did() -> None:
     ]
 
 
+def test_a_fallback_to_what_a_wildcard_takes_goes_to_the_narrowest() -> None:
+    made = of("""
+model_list:
+- {model_name: a, litellm_params: {model: o3, api_key: [not, a, key]}}
+- {model_name: "*", litellm_params: {model: "openai/*"}}
+- {model_name: "my/*", litellm_params: {model: "groq/*"}}
+router_settings: {fallbacks: [{a: [my/llama, openai/o1, o4-mini]}]}
+""")
+    assert parsed(made)["routes"]["a"]["fallbacks"] == ["my/llama", "openai/o1", "openai/o4-mini"]
+    assert told(made) == {"a.litellm_params.api_key": 3}
+    assert findings(made) == []
+
+
 def test_a_pattern_over_one_model_is_a_name_of_serve() -> None:
     made = of("""
 model_list:
