@@ -47,7 +47,7 @@ def test_each_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         await spend(router, 6)
         assert told(router) == []
         await spend(router, 1)
-        nearly = [("warning", "the budget of provider a is nearly used up: $0.8750 of $1.00 an hour, for 60 min more")]
+        nearly = [("warning", "the budget of provider a is nearly used up: $0.8750 of $1.00 an hour, for 1 h more")]
         assert told(router) == nearly
         await spend(router, 1)
         for _ in range(20):
