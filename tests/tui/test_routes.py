@@ -71,7 +71,7 @@ async def test_a_rail_joins_tiers_and_those_of_a_fallback_route_are_set_in() -> 
         starts = [line.split("  ──")[0].split(" ──")[0].split(" ┬─")[0].split(" └─")[0].rstrip() for line in shown[2:7]]
         assert starts == [
             " ├ first",
-            " ├ ↳ connection_…",
+            " ├ ↳ connection_f…",
             " │   ordered",
             " ├ ↳ any failure",
             " └   ↳ any failure",

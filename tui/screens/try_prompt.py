@@ -109,6 +109,7 @@ class TryScreen(DashboardScreen):
         columns = self.query_one("#answers")
         await columns.remove_children()
         answers = [Answer(to) for to in self._to]
+        columns.set_class(len(answers) > 1, "-several")
         await columns.mount(*answers)
         messages = self._messages(event.text)
         box = self.query_one(PromptBox)

@@ -47,13 +47,13 @@ def test_each_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         await spend(router, 6)
         assert told(router) == []
         await spend(router, 1)
-        nearly = [("warning", "the budget of provider a is nearly used up: $0.8750 of $1.00 an hour, for 60 min more")]
+        nearly = [("warning", "the budget of provider a is nearly used up: $0.8750 of $1.00 an hour, for 1 h more")]
         assert told(router) == nearly
         await spend(router, 1)
         for _ in range(20):
             with pytest.raises(RouteExhausted):
                 await router.complete("chat", "hi")
-        used_up = ("error", "the budget of provider a is used up: $1.00 of $1.00 an hour; it begins anew in 60 min")
+        used_up = ("error", "the budget of provider a is used up: $1.00 of $1.00 an hour; it begins anew in 1 h")
         assert told(router) == [*nearly, used_up]
         await asyncio.sleep(3600)
         await spend(router, 3)

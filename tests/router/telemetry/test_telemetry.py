@@ -288,7 +288,7 @@ async def test_a_hold_is_an_event_once() -> None:
     holds = [event for event in world.router.telemetry.events if event.kind == "hold"]
     assert [(event.sentence, event.provider, event.target) for event in holds] == [
         ("x is held for 20 s: rate_limited", "a", "x"),
-        ("a is held for 60 s: quota_exhausted", "a", None),
+        ("a is held for 1 min: quota_exhausted", "a", None),
     ]
 
 
