@@ -281,7 +281,7 @@ def _consequence_words() -> Iterator[str]:
 def command() -> str:
     """What `signalbox VERB --help` says, verb by verb."""
     lines = ["# The command, verb by verb", "", _NOTE, "What `signalbox VERB --help` prints.", ""]
-    context = click.Context(group, info_name="signalbox", max_content_width=100, terminal_width=100)
+    context = click.Context(group, info_name="signalbox", terminal_width=100, **group.context_settings)
     for verb in group.list_commands(context):
         found = group.get_command(context, verb)
         assert found is not None
@@ -290,7 +290,7 @@ def command() -> str:
 
 
 def _verb(found: click.Command, name: str, parent: click.Context) -> Iterator[str]:
-    context = click.Context(found, info_name=name.rpartition(" ")[2], parent=parent, max_content_width=100)
+    context = click.Context(found, info_name=name.rpartition(" ")[2], parent=parent, **found.context_settings)
     context.terminal_width = 100
     yield from (f"## {name}", "", "```text", found.get_help(context), "```", "")
     if isinstance(found, click.Group):
