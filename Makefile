@@ -43,7 +43,7 @@ constraints: $(TOOLS)/.done
 	sed 's/ *;.*//' constraints.new > constraints.txt
 	rm constraints.new
 	$(TOOLS)/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
-		| $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate - \
+		| $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --no-header --no-annotate - \
 		| sed 's/ *;.*//' > docs/site/requirements.txt
 
 # The documentation as a site, in site/: every link and anchor leads somewhere, and nothing is loaded from elsewhere.
