@@ -91,6 +91,7 @@ class Looking:
         self._number += 1
         message = Message(self._label, self._number, "", (entry,), leaving=True)  # who watches does not count
         async with asyncio.timeout(PATIENCE), self._one_at_a_time:
+            await self._exchange.open(message)
             reply = await self._exchange.send(message)
         self._ahead = reply.time - asyncio.get_running_loop().time()
         (answer,) = reply.answers
