@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from providers.printable import one_line, printable
 from providers.threads import in_thread
 from router.config.files import Contents
 from router.engine.engine import Engine
@@ -119,7 +120,7 @@ class FileFollower:
             return result or ReloadResult(True, self._engine.plan.revision)
         self.last = result
         await self._report.reloaded(result)
-        (log.info if result.accepted else log.warning)("%s: %s", self.path, result)
+        (log.info if result.accepted else log.warning)("%s: %s", one_line(str(self.path)), printable(str(result)))
         return result
 
     async def _read_again(self, contents: Contents) -> ReloadResult | None:
@@ -178,7 +179,7 @@ async def _keep_up(following: weakref.ref[FileFollower], path: Path) -> None:
                 await folders.watch(follower.files)
                 changed = await follower.catch_up()
             except Exception:  # whatever it is, edits are followed: the next look begins anew
-                log.exception("following %s went wrong; it goes on", path)
+                log.exception("following %s went wrong; it goes on", one_line(str(path)))
             del follower
             if not changed:
                 await folders.changed()

@@ -63,6 +63,18 @@ async def test_whatever_its_folder_is_called(tmp_path: Path, name: str) -> None:
     await follows(path, path, Path.write_text)
 
 
+@pytest.mark.parametrize("name", ODD, ids=ascii)
+async def test_a_rejection_is_logged_as_text(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """In one line for the name, and without what no log file takes."""
+    path = place_in(tmp_path, name)
+    async with Router.from_yaml(path, env={}, monitor=False, watch=False) as router:
+        path.write_text("routes: 3\n")
+        assert not (await router.reload()).accepted
+    [told] = [record.getMessage() for record in caplog.records if "rejected" in record.getMessage()]
+    assert told.encode()
+    assert "rejected" in told.partition("\n")[0]
+
+
 async def test_wherever_the_process_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path is that of the moment when the router was made."""
     path = place_in(tmp_path / "etc")
