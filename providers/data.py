@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
+
+
+@cache
+def _serializer(kind: type[Data]) -> Any:
+    from pydantic_core import SchemaSerializer  # here: providers do without it
+
+    return SchemaSerializer(kind.__get_pydantic_core_schema__())
 
 
 class Data(msgspec.Struct, frozen=True):
@@ -33,6 +41,11 @@ class Data(msgspec.Struct, frozen=True):
 
         written = core_schema.plain_serializer_function_ser_schema(cls.to_dict, return_schema=core_schema.dict_schema())
         return core_schema.is_instance_schema(cls, serialization=written)
+
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        """What pydantic writes it by where nothing says of which type it is (FastAPI without an annotation)."""
+        return _serializer(type(self))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, *_: Any) -> dict[str, Any]:

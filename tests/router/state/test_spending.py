@@ -165,7 +165,7 @@ def test_a_broken_or_left_stream_is_charged_for_what_came() -> None:
 def test_an_unknown_price_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """What can't be counted is said once, with how to mend it."""
     text = 'providers: {a: {kind: fake}}\nroutes: {chat: {targets: [a/x], budget: "$1/d"}}\n'
-    with caplog.at_level(logging.WARNING, "signalbox.spending"):
+    with caplog.at_level(logging.WARNING, "signalbox.spending.unpriced"):
         Router.from_text(text, env={})
     (told,) = caplog.messages
     assert told.startswith("the budget of route chat does not count a/x: the price is not known; write it as `price:")
