@@ -138,7 +138,7 @@ def test_a_lost_terminal_ends_it(app: subprocess.Popen[str]) -> None:
 
 def test_nothing_runs_and_it_says_how_to_get_a_router() -> None:
     with terminal("dash", "nobody", size=(80, 24)) as shown:
-        shown.until(lambda text: "none yet; looking" in text and "signalbox demo" in text, "the hint")
+        shown.until(lambda text: "yet; looking" in text and "signalbox demo" in text, "the hint")
         shown.send("q")
         assert shown.until_end() == 0
         assert shown.restored
