@@ -18,7 +18,7 @@ from router import Router
 from router.telemetry.recorder import Telemetry
 from router.views.trace import Attempt, Trace
 
-ROUNDS, CALLS, PROCESSES = 15, 2_000, 6
+ROUNDS, CALLS, PROCESSES = 15, 2_000, 16
 FILE = """
 providers: {a: {kind: fake}, b: {kind: fake}}
 routes: {chat: {targets: [a/x], fallbacks: [b/y]}}
