@@ -7,7 +7,9 @@ input from outside is checked once, at the edge (`providers.validation`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from types import GenericAlias
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -16,6 +18,8 @@ from providers.data import Data
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
+_FUNCTIONS = "providers.function_tools"  # built on these types, and needed by few
+
 Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | int
 
 
@@ -94,6 +98,26 @@ class ToolCall(Struct, frozen=True):
     def result(self, result: str, *, is_error: bool = False) -> ToolInvocation:
         """This call with its result, ready to be sent back by `.message()`."""
         return ToolInvocation(self, result, is_error)
+
+    def run(self, functions: Mapping[str, Callable[..., Any]] | Iterable[Any]) -> ToolInvocation:
+        """Call the function of this name with these arguments, once they are checked against its signature.
+
+        What a model can mend comes back as an error for it: arguments that are not valid, a name that is not there,
+        and whatever the function raises (the logger `signalbox.tools` has that). A result that is no text becomes JSON.
+
+        Args:
+            functions: a list, in which all but functions is passed over, or functions by name.
+
+        Raises:
+            TypeError: the function is async, or can't be a tool.
+        """
+        found: ToolInvocation = import_module(_FUNCTIONS).run(self, functions)
+        return found
+
+    async def run_async(self, functions: Mapping[str, Callable[..., Any]] | Iterable[Any]) -> ToolInvocation:
+        """Do what `run` does, and wait where the function is async."""
+        found: ToolInvocation = await import_module(_FUNCTIONS).run_async(self, functions)
+        return found
 
 
 class ToolInvocation(Struct, frozen=True):
@@ -193,6 +217,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
     "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
     "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
+    `answer_type` is what the answer has to be (`providers.answer_types`), for a router to check; no vendor is told.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
     names who asks, for an app's own records: no vendor is told. `native` is the body that a client sent: a vendor of
     the same protocol gets that in the place of all else here, which is filled in any case.
@@ -204,6 +229,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     tool_choice: str | None = None
     parallel_tool_calls: bool | None = None
     response_format: str | dict[str, Any] | None = None
+    answer_type: Any = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
@@ -241,7 +267,8 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
 
     `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
     the vendor refused, for this model, and that were not sent because the answer does not depend on them. `native`
-    says that `raw` answers the request's own native body, in its protocol.
+    says that `raw` answers the request's own native body, in its protocol. `parsed` is the value that `text` says,
+    where JSON was asked for and the answer was checked.
     """
 
     text: str = ""
@@ -263,6 +290,10 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
     cached: bool = False
     stale: bool = False
     trace: Any = None
+    parsed: Any = None
+
+    def __class_getitem__(cls, item: object) -> GenericAlias:  # a router's `Reply[Invoice]`, in annotations
+        return GenericAlias(cls, item)
 
     @property
     def message(self) -> Message:

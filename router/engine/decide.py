@@ -108,7 +108,13 @@ def _call(
         failed = outcome.call or call
         progress.learn(failed, outcome.error, context.clock())
         if not outcome.others:
-            return outcome.error
+            again = _at_once(failed, outcome.error, context, progress)
+            if again is None:
+                return outcome.error
+            call = again
+            under_way = [call.target.identity]
+            outcome = yield call
+            continue
         under_way.remove(failed.target.identity)
         outcome = yield Stay()
     return None
@@ -125,6 +131,20 @@ def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Pr
         return False
     progress.renewed.add(target.identity)
     return refusal(context, target, call.key) is None
+
+
+def _at_once(failed: Call, error: ProviderError, context: RequestContext, progress: Progress) -> Call | None:
+    """Return the call that asks the same target again before any other, since it is told what was wrong."""
+    target = failed.target
+    tries = len(progress.failures(target, failed.key))
+    if CONSEQUENCES[error.code].retry != "at_once" or tries > target.retry.same_target:
+        return None
+    if _no_more_attempts(context, progress) or refusal(context, target, failed.key) is not None:
+        return None
+    if not context.retry_budget.take(context.clock()):
+        return None
+    progress.attempts += 1
+    return Call(target, failed.tier, failed.key)
 
 
 def _hedge(context: RequestContext, progress: Progress, tier_index: int, under_way: list[str]) -> Call | None:

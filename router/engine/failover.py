@@ -149,6 +149,7 @@ class FailOver(Generic[T]):
         self._discard = discard
         self._walk = decide(context)
         self._error: ProviderError | None = None
+        self._refused: CompletionResponse | None = None  # the last answer that was not taken
         self._delivered: Call | None = None
 
     def __enter__(self) -> Self:
@@ -206,11 +207,14 @@ class FailOver(Generic[T]):
         except ProviderError as failure:
             return self._failed(call, lease, failure)
         except BaseException:
-            now = self._context.clock()
-            _harmlessly(lease.cancelled, now)
-            _harmlessly(self._context.recorder.attempt_cancelled, call.target, now)
+            self._given_up(call, lease)
             raise
         return self._won(call, lease, delivered)
+
+    def _given_up(self, call: Call, lease: Lease) -> None:
+        now = self._context.clock()
+        _harmlessly(lease.cancelled, now)
+        _harmlessly(self._context.recorder.attempt_cancelled, call.target, now)
 
     async def _race(self, first: Call, after: float) -> Delivery[T] | Failed:
         """Make one attempt, and others beside it when it is slow; the first to deliver wins, the others are cancelled.
@@ -253,6 +257,9 @@ class FailOver(Generic[T]):
                     return failed
                 self._walk.send(replace(failed, others=True))
                 patience = after  # those that are left may be slow, too
+            except Exception:  # of an app's own function that looks at answers
+                self._given_up(call, lease)
+                raise
 
     async def _drop(self, delivery: Delivery[T]) -> None:
         delivery.abandoned()
@@ -308,6 +315,7 @@ class FailOver(Generic[T]):
 
     def _failed(self, call: Call, lease: Lease, failure: ProviderError) -> Failed:
         self._error = failure
+        self._refused = failure.partial or self._refused
         _report_failure(self._context, call, lease, failure)
         return Failed(failure, call)
 
@@ -316,9 +324,11 @@ class FailOver(Generic[T]):
         context.trace.seconds = context.clock() - context.began
         if end.is_callers_fault and self._error is not None:
             return self._error
-        return RouteExhausted(
+        exhausted = RouteExhausted(
             context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context, end.tiers)
         )
+        exhausted.partial = self._refused
+        return exhausted
 
 
 def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
@@ -348,6 +358,8 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
     _harmlessly(context.recorder.attempt_failed, call.target, failure, now, paid)
     if failure.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and failure.context_window:
         context.windows[call.target.model_identity] = failure.context_window
+    elif failure.code is ErrorCode.INVALID_OUTPUT:
+        context.correct(call.target, failure)
 
 
 def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderError) -> bool:

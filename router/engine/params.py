@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
 from typing import Any, TypedDict
 
 from providers.types import Thinking, Tool
 
 
-class RequestParams(TypedDict, total=False):
-    """The parameters of `Router.complete` and `Router.stream`. What is left out the file decides, or the vendor.
+class OtherParams(TypedDict, total=False):
+    """What `RequestParams` has besides `response_format`.
 
     Attributes:
-        tools: functions that the model may call: `Tool`s, or dicts as OpenAI or Anthropic have them.
+        tools: functions that the model may call: Python functions, `Tool`s, or dicts as OpenAI or Anthropic have them.
         tool_choice: "auto", "none", "required" or a tool's name, or a dict as the vendors have it.
         parallel_tool_calls: False has the model call one tool at a time.
-        response_format: "json", a dict with `name` and `schema` (a JSON Schema), or a pydantic model.
         temperature: from 0 to 2.
         top_p: from 0 to 1.
         max_tokens: the longest answer, in tokens, reasoning included.
@@ -34,10 +34,9 @@ class RequestParams(TypedDict, total=False):
         extra_headers: headers that the vendor gets as they are; no credentials.
     """
 
-    tools: Sequence[Tool | Mapping[str, Any]]
+    tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]]
     tool_choice: str | Mapping[str, Any] | None
     parallel_tool_calls: bool | None
-    response_format: str | Mapping[str, Any] | type | None
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
@@ -54,3 +53,14 @@ class RequestParams(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
+
+
+class RequestParams(OtherParams, total=False):
+    """The parameters of `Router.complete` and `Router.stream`. What is left out the file decides, or the vendor.
+
+    Attributes:
+        response_format: a type (a pydantic model, a dataclass, a TypedDict, `list[Item]`), a dict with `name` and
+            `schema` (a JSON Schema), or "json". The answer is checked against it: `reply.parsed`.
+    """
+
+    response_format: str | Mapping[str, Any] | type | UnionType | None

@@ -16,6 +16,7 @@ from providers.coerce import (
     coerce_tool_choice,
     coerce_tools,
     invalid,
+    type_wanted,
 )
 from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
@@ -27,7 +28,7 @@ from router.plan.target import Target
 Messages = MessagesLike
 
 _LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
-_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native"}
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native", "answer_type"}
 
 _ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers"}  # what the file's params can add to a body
 
@@ -68,7 +69,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     if values.get("tool_choice") is not None:
         values["tool_choice"] = coerce_tool_choice(values["tool_choice"])
     if values.get("response_format") is not None:
-        values["response_format"] = coerce_response_format(values["response_format"])
+        values["response_format"], values["answer_type"] = _answer_wanted(values["response_format"])
     if isinstance(values.get("timeout"), Mapping):
         values["timeout"] = {name: _limit(limit) for name, limit in values["timeout"].items()}
     stop = values.get("stop")
@@ -80,6 +81,19 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         if name in values and not values[name]:
             values[name] = ()
     return values
+
+
+def _answer_wanted(wanted: Any) -> tuple[str | dict[str, Any] | None, Any]:
+    """Return what vendors are asked for, and what the answer has to be."""
+    if not isinstance(wanted, str | Mapping):
+        made = type_wanted(wanted)
+        return made.response_format, made
+    asked = coerce_response_format(wanted)
+    if asked is None:
+        return None, None
+    from providers.answer_types import type_of_format  # here: only those who ask for JSON need it
+
+    return asked, type_of_format(asked)
 
 
 def _limit(value: Any) -> Any:

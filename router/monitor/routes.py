@@ -22,7 +22,7 @@ _DURATIONS = frozenset(
 _PERCENTAGES = frozenset({"budget", "failure_rate"})
 _RATES = frozenset({"requests", "tokens"})
 _SIZES = frozenset({"max_entry"})
-_OF_ROUTES = ("timeout", "retry", "hedge", "cache", "balance", "on_stream_break")
+_OF_ROUTES = ("timeout", "retry", "hedge", "cache", "balance", "on_stream_break", "accept")
 _OF_TARGETS = ("timeout", "breaker", "limits")
 
 
