@@ -26,7 +26,7 @@ class _Remaking:
         if not inner or origin is typing.Literal:
             return annotation
         if origin is typing.Annotated:
-            return typing.Annotated[(self.of(inner[0]), *inner[1:])]  # type: ignore[return-value]  # made as it runs
+            return typing.Annotated[(self.of(inner[0]), *inner[1:])]
         made = tuple(map(self.of, inner))
         if all(new is old for new, old in zip(made, inner, strict=True)):
             return annotation
@@ -39,7 +39,8 @@ class _Remaking:
 
         if id(kind) in self._made:
             return self._made[id(kind)]
-        made = self._made[id(kind)] = TypedDict(kind.__name__, {})  # type: ignore[operator]  # made as it runs
+        make: Any = TypedDict
+        made = self._made[id(kind)] = make(kind.__name__, {})
         needed = set()
         for name, hint in typing.get_type_hints(kind, include_extras=True).items():
             mark = typing.get_origin(hint)

@@ -86,7 +86,8 @@ def _made(function: Function) -> FunctionTool:
             takes_more = True
         else:
             fields[each.name] = hint if each.default is each.empty else typing.NotRequired[hint]
-    kind = TypedDict(name, fields)  # type: ignore[operator]  # made as it runs
+    make: Any = TypedDict
+    kind = make(name, fields)
     kind.__pydantic_config__ = ConfigDict(extra="allow" if takes_more else "forbid")
     try:
         adapter = TypeAdapter(kind)

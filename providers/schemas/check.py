@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from providers.schemas.drafts import modern
 from providers.schemas.refs import Unfit, target
@@ -201,7 +201,7 @@ def _counted(size: int, schema: dict[str, Any], path: str, keywords: tuple[str, 
         yield path, f"at most {most} {what} are expected, not {size}"
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from providers.types import Thinking, Tool
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class OtherParams(TypedDict, total=False):
@@ -63,4 +66,4 @@ class RequestParams(OtherParams, total=False):
             `schema` (a JSON Schema), or "json". The answer is checked against it: `reply.parsed`.
     """
 
-    response_format: str | Mapping[str, Any] | type | UnionType | None
+    response_format: str | Mapping[str, Any] | type | UnionType | TypeAdapter[Any] | None

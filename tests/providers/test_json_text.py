@@ -108,7 +108,9 @@ def test_where_it_is_broken_is_told_without_its_text() -> None:
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
 CONTAINERS = st.lists(VALUES, min_size=1) | st.dictionaries(st.text(), VALUES, min_size=1)
-PROSE = st.sampled_from(["", "Here it is:\n", "Sure - as asked.\n\n", "It's \"this\" one, isn't it?\n", "1. ", "{name}:\n"])
+PROSE = st.sampled_from(
+    ["", "Here it is:\n", "Sure - as asked.\n\n", "It's \"this\" one, isn't it?\n", "1. ", "{name}:\n"]
+)
 
 
 @settings(max_examples=150, deadline=None)
