@@ -23,15 +23,6 @@ _FUNCTIONS = "providers.function_tools"  # built on these types, and needed by f
 Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | int
 
 
-def effort_of(thinking: Thinking) -> str:
-    """The nearest of none, low, medium and high for a level or for a budget in tokens."""
-    if thinking == "off":
-        return "none"
-    if isinstance(thinking, str):
-        return thinking
-    return "low" if thinking <= 2048 else "medium" if thinking <= 10_000 else "high"
-
-
 class Struct(msgspec.Struct, frozen=True):
     """Base of all types here: immutable, slotted, comparable, printable."""
 
@@ -100,13 +91,10 @@ class ToolCall(Struct, frozen=True):
         return ToolInvocation(self, result, is_error)
 
     def run(self, functions: Mapping[str, Callable[..., Any]] | Iterable[Any]) -> ToolInvocation:
-        """Call the function of this name with these arguments, once they are checked against its signature.
+        """Call the function of this name, out of a list or mapping, with arguments that its signature admits.
 
-        What a model can mend comes back as an error for it: arguments that are not valid, a name that is not there,
-        and whatever the function raises (the logger `signalbox.tools` has that). A result that is no text becomes JSON.
-
-        Args:
-            functions: a list, in which all but functions is passed over, or functions by name.
+        What a model can mend is its result, as an error: arguments that are not valid, a name that is not there, and
+        what the function raises (see the logger `signalbox.tools`). A result that is no text becomes JSON.
 
         Raises:
             TypeError: the function is async, or can't be a tool.
@@ -215,9 +203,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     """Everything one call may ask for. None means: not sent, the vendor's default holds.
 
     `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
-    "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
-    "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
-    `answer_type` is what the answer has to be (`providers.answer_types`), for a router to check; no vendor is told.
+    "json", or `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice`
+    is "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
     names who asks, for an app's own records: no vendor is told. `native` is the body that a client sent: a vendor of
     the same protocol gets that in the place of all else here, which is filled in any case.
@@ -267,8 +254,7 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
 
     `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
     the vendor refused, for this model, and that were not sent because the answer does not depend on them. `native`
-    says that `raw` answers the request's own native body, in its protocol. `parsed` is the value that `text` says,
-    where JSON was asked for and the answer was checked.
+    says that `raw` answers the request's own native body, in its protocol. `parsed` is what a checked answer says.
     """
 
     text: str = ""

@@ -125,8 +125,8 @@ class CachedRequests:
     async def read(
         self, response: CompletionResponse, chain: Chain, request: CompletionRequest
     ) -> CompletionResponse | None:
-        """Return an answer that another request's call has given, with a value of its own; None where this request would
-        not take it.
+        """Return an answer that another request's call has given, with a value of its own; None where this request
+        would not take it.
         """
         acceptance = acceptance_of(chain, request, None)  # the app's own function has seen it
         if acceptance is None:

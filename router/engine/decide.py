@@ -61,6 +61,8 @@ def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Ou
             if note := _no_more_attempts(context, progress):
                 return End(note)
             error = yield from _call(call, context, progress, may_hedge=True)
+            if error is not None and _goes_first(call.target, error):
+                error = yield from _call_again(call, context, progress, error)
             if error is None:
                 return End()
             if is_final(error):
@@ -108,13 +110,7 @@ def _call(
         failed = outcome.call or call
         progress.learn(failed, outcome.error, context.clock())
         if not outcome.others:
-            again = _at_once(failed, outcome.error, context, progress)
-            if again is None:
-                return outcome.error
-            call = again
-            under_way = [call.target.identity]
-            outcome = yield call
-            continue
+            return outcome.error
         under_way.remove(failed.target.identity)
         outcome = yield Stay()
     return None
@@ -131,20 +127,6 @@ def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Pr
         return False
     progress.renewed.add(target.identity)
     return refusal(context, target, call.key) is None
-
-
-def _at_once(failed: Call, error: ProviderError, context: RequestContext, progress: Progress) -> Call | None:
-    """Return the call that asks the same target again before any other, since it is told what was wrong."""
-    target = failed.target
-    tries = len(progress.failures(target, failed.key))
-    if CONSEQUENCES[error.code].retry != "at_once" or tries > target.retry.same_target:
-        return None
-    if _no_more_attempts(context, progress) or refusal(context, target, failed.key) is not None:
-        return None
-    if not context.retry_budget.take(context.clock()):
-        return None
-    progress.attempts += 1
-    return Call(target, failed.tier, failed.key)
 
 
 def _hedge(context: RequestContext, progress: Progress, tier_index: int, under_way: list[str]) -> Call | None:
@@ -317,6 +299,37 @@ def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: f
 # --- the same targets again
 
 
+def _goes_first(target: Target, error: ProviderError) -> bool:
+    """Say whether the target that failed is called again before anybody else: by its policy, or since it is told what
+    was wrong with its answer.
+    """
+    is_told = CONSEQUENCES[error.code].retry == "at_once"
+    return not is_final(error) and (is_told or target.retry.first == "same_target")
+
+
+def _call_again(
+    call: Call, context: RequestContext, progress: Progress, error: ProviderError | None
+) -> Generator[Step, Outcome, ProviderError | None]:
+    """Call the target that failed again, as far as its policy goes, before anybody else; returns the last error, None
+    when it delivered.
+    """
+    while error is not None and _goes_first(call.target, error) and not _no_more_attempts(context, progress):
+        options = [later for later in _retries(context, progress) if later.target is call.target]
+        if not options:
+            return error
+        later = min(options, key=lambda option: option[:2])
+        if call.target.retry.first != "same_target" and refusal(context, later.target, later.key) is not None:
+            return error  # others need not wait for it
+        if _no_retry(context, later):
+            return error
+        again = yield from _wait_for(context, progress, later, context.clock())
+        if again is None:
+            context.retry_budget.give_back()
+            return error
+        error = yield from _call(again, context, progress)
+    return error
+
+
 def _no_retry(context: RequestContext, later: Later) -> str:
     """Say why a target that failed is not called again; "" when it is, which takes from the route's retry budget."""
     if later.until >= context.deadline:
@@ -357,5 +370,7 @@ def _pause(context: RequestContext, target: Target, key: Key, last: Failure, ret
         return held  # a Retry-After, or what stands for one
     if last.error.retry_after is not None:
         return max(0.0, last.at + last.error.retry_after - now)
+    if CONSEQUENCES[last.error.code].retry == "at_once":
+        return 0.0
     rules = target.retry
     return full_jitter(retry, rules.backoff, rules.max_backoff, context.rng)

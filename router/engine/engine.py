@@ -118,7 +118,10 @@ class Engine:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
             trace.caller = request.caller
-            return self.chain(route), request, trace
+            chain = self.chain(route)
+            if chain.route != route:
+                trace.asked, trace.route = route, chain.route
+            return chain, request, trace
         except Exception as error:
             give_trace(error, trace)
             raise
@@ -208,7 +211,7 @@ class Engine:
         """
         if not isinstance(name, str):
             invalid(f"route: a name is expected, not {type(name).__name__}")
-        chain = self.plan.chains.get(name)
+        chain = self.plan.chains.get(name) or self.plan.named_chain(name)
         if chain is None:
             chain = self._direct.pop(name, None) or self._compiled(name)
             self._direct[name] = chain  # at the end: those before it were used longer ago

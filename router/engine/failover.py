@@ -17,15 +17,15 @@ from msgspec.structs import replace
 from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.harmless import harmless
 from providers.timeouts import NAMES, is_shorter
-from providers.types import CompletionResponse, Usage
+from providers.types import CompletionResponse
 from router.cleanup import to_the_end
 from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
 from router.engine.decide import decide, hedge_after, is_final
 from router.engine.eligibility import next_try
+from router.engine.paid import cost_of, with_routing_info
 from router.engine.steps import Call, End, Failed, Placed, Slow, Stay, Wait
 from router.errors import RouteExhausted, give_trace
-from router.plan.pricing import cost, plausible
 from router.plan.target import Target
 from router.state.lease import Lease
 from router.views.trace import Attempt
@@ -65,7 +65,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
             harmless.note(error)
         if response.left_out:
             context.trace.note_left_out(response.left_out)
-        own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
+        own = response.cost if len(context.trace.entries) == 1 else cost_of(target, response.usage)
         try:
             context.recorder.answered(target, lease.started, now, response, own, first)
         except Exception as error:
@@ -88,37 +88,6 @@ def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -
         report(*args, **named)
     except Exception as error:
         harmless.note(error)
-
-
-def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
-    """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
-    usage = plausible(response.usage)
-    paid = _cost(target, usage)
-    if paid is not None and len(context.trace.entries) > 1:
-        wasted = context.trace.wasted
-        paid = None if wasted is None else paid + wasted
-    return replace(
-        response,
-        route=context.chain.route,
-        target=target.name,
-        usage=usage,
-        cost=paid,
-        trace=context.trace,
-        provider=response.provider or target.provider,
-    )
-
-
-def _cost(target: Target, usage: Usage | None) -> float | None:
-    """Return the USD for so many tokens; None where that is not known."""
-    if usage is None:
-        return None
-    if not usage.input_tokens and not usage.output_tokens and usage.input_tokens is usage.output_tokens is not None:
-        return 0.0  # at any price
-    try:
-        return cost(target.capabilities.price, usage)
-    except Exception as error:
-        harmless.note(error)
-        return None
 
 
 async def complete(context: RequestContext) -> CompletionResponse:
@@ -283,7 +252,7 @@ class FailOver(Generic[T]):
         for task, (call, lease) in racing.items():
             task.cancel()
             _harmlessly(lease.lost, now, streaming=needs.streaming)
-            wasted = _cost(call.target, lease.used)
+            wasted = cost_of(call.target, lease.used)
             _harmlessly(context.recorder.attempt_cancelled, call.target, now, wasted)
             context.trace.entries.append(
                 Attempt(
@@ -339,7 +308,7 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
         hold = lease.failed(failure, now, context.request, is_evidence=is_evidence)
         if hold is not None:
             context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
-    paid = _cost(call.target, lease.used)
+    paid = cost_of(call.target, lease.used)
     context.trace.entries.append(
         Attempt(
             call.target.name,

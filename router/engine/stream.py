@@ -16,7 +16,8 @@ from providers.types import CompletionRequest, CompletionResponse, Message, Stre
 from router.engine.attempt import OpenedStream, accepted, open_once
 from router.engine.context import RequestContext
 from router.engine.engine import Engine
-from router.engine.failover import Delivery, FailOver, with_routing_info
+from router.engine.failover import Delivery, FailOver
+from router.engine.paid import with_routing_info
 from router.errors import RouteExhausted, RouterClosed
 from router.plan.plan import Chain
 from router.plan.target import Target
