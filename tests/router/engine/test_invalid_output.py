@@ -220,7 +220,7 @@ def test_figures_and_events_name_it() -> None:
     world = World(BAD)
     snapshot = run(story())
     one = next(target for provider in snapshot.providers for target in provider.targets if target.name == "one")
-    assert one.errors == {"invalid_output": 2}
+    assert one.figures.window.errors == {"invalid_output": 2}
 
 
 def test_no_number_of_them_opens_a_breaker() -> None:
