@@ -47,6 +47,8 @@ def tool_of(function: Function) -> Tool:
     Raises:
         TypeError: it can't be one; the text says why.
     """
+    if not name_of(function).isidentifier():
+        raise TypeError(f"a function with a name is expected, not {name_of(function)}")
     return ready(function).tool
 
 
@@ -74,8 +76,8 @@ def _made(function: Function) -> FunctionTool:
     from typing_extensions import TypedDict
 
     inner, name = _behind(function), name_of(function)
-    if inspect.isclass(function) or not name.isidentifier():
-        raise TypeError(f"a function with a name is expected, not {name}")
+    if inspect.isclass(function):
+        raise TypeError(f"a function is expected, not the class {name}")
     parameters = _parameters(function, inner, name)
     description, told = _docstring(inspect.getdoc(inner) or "")
     fields: dict[str, Any] = {}
@@ -157,9 +159,10 @@ def _docstring(text: str) -> tuple[str, dict[str, str]]:
     heads = list(_SECTION.finditer(text))
     said = text[: heads[0].start()] if heads else text
     arguments: dict[str, str] = {}
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    for head, end in zip(heads, ends, strict=False):
         if head[1].lower() in ("args", "arguments", "parameters"):
-            arguments |= _entries(text[head.end() : None if following is None else following.start()])
+            arguments |= _entries(text[head.end() : end])
     return said.strip(), arguments
 
 
