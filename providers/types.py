@@ -202,9 +202,9 @@ class Native(Struct, frozen=True):
 class CompletionRequest(Struct, frozen=True, kw_only=True):
     """Everything one call may ask for. None means: not sent, the vendor's default holds.
 
-    `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
-    "json", or `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice`
-    is "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
+    `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None, "json", or
+    `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice` is
+    "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
     names who asks, for an app's own records: no vendor is told. `native` is the body that a client sent: a vendor of
     the same protocol gets that in the place of all else here, which is filled in any case.

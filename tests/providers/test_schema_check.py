@@ -48,7 +48,8 @@ ORDER = {
         ({"items": [{"price": 1}], "note": 5}, ORDER, ("$.note", "it fits none of the forms")),
         ({"items": [{"price": 1}], "odd name": True}, ORDER, ("$['odd name']", "it is not the value that is expected")),
         ({"items": [{"price": True}]}, ORDER, ("$.items[0].price", "number is expected, not a boolean")),
-        ({"items": [{"price": 1, "kind": "c"}]}, ORDER, ("$.items[0].kind", "it is none of the values that are allowed")),
+        ({"items": [{"price": 1, "kind": "c"}]}, ORDER,
+         ("$.items[0].kind", "it is none of the values that are allowed")),
         ({"name": "a", "inner": [{"name": "b", "inner": [{}]}]}, NODE, ("$.inner[0].inner[0].name", "it is missing")),
         (1.5, {"type": "integer"}, ("$", "integer is expected, not a number")),
         (7, {"multipleOf": 2}, ("$", "a multiple of 2 is expected")),
@@ -88,7 +89,7 @@ def test_what_is_not_known_refuses_nothing(value: Any, schema: Any) -> None:
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, -2.5]) | st.sampled_from(["", "a", "abc"]),
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, -2.5, "", "a", "abc"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     max_leaves=5,
 )  # fmt: skip
@@ -106,7 +107,8 @@ def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "additionalProperties": inner, "propertyNames": inner, "items": inner, "prefixItems": some, "contains": inner,
         "minContains": small, "required": st.lists(st.sampled_from("abc"), max_size=2, unique=True),
         "anyOf": some, "oneOf": some, "allOf": some, "not": inner, "if": inner, "then": inner, "else": inner,
-        "minimum": st.integers(-2, 2), "exclusiveMaximum": st.integers(-2, 2), "multipleOf": st.sampled_from([1, 2, 0.5]),
+        "minimum": st.integers(-2, 2), "exclusiveMaximum": st.integers(-2, 2),
+        "multipleOf": st.sampled_from([1, 2, 0.5]),
         "minLength": small, "maxLength": small, "minItems": small, "maxItems": small, "minProperties": small,
         "uniqueItems": st.booleans(), "pattern": st.sampled_from(["a", "^$"]),
         "dependentRequired": st.dictionaries(st.sampled_from("ab"), st.lists(st.sampled_from("bc"), max_size=1)),
