@@ -190,8 +190,8 @@ class Native(Struct, frozen=True):
 class Routing(Struct, frozen=True):
     """What one call says over its route. None: as the route has it.
 
-    `only` and `avoid` name providers, models of the file or targets: whom alone to ask, and whom not. `max_attempts` and
-    `on_stream_break` are those of the file.
+    `only` and `avoid` name providers, models of the file or targets: whom alone to ask, and whom not to.
+    `max_attempts` and `on_stream_break` are those of the file.
     """
 
     only: tuple[str, ...] = ()
