@@ -174,7 +174,9 @@ def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
     """Say why no further attempt may be made; "" when one may."""
     most = context.chain.max_attempts
     if progress.attempts >= most:
-        return f"retry.max_attempts is {most}"
+        routing = context.request.routing
+        whose = "retry.max_attempts" if routing is None or routing.max_attempts is None else "max_attempts of the call"
+        return f"{whose} is {most}"
     if progress.last is None:
         return ""  # the first is always made
     return "the deadline has passed (timeout.total)" if context.clock() >= context.deadline else ""

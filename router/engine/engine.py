@@ -25,6 +25,7 @@ from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
 from router.engine.request import Messages, build_request, requirements_of, speaks
+from router.engine.routing import as_asked, left_out
 from router.engine.token_counts import TokenCounts, count_exact
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -121,6 +122,8 @@ class Engine:
             chain = self.chain(route)
             if chain.route != route:
                 trace.asked, trace.route = route, chain.route
+            if request.routing is not None:
+                chain = as_asked(self.plan, chain, request.routing)
             return chain, request, trace
         except Exception as error:
             give_trace(error, trace)
@@ -158,7 +161,9 @@ class Engine:
         total = _total(chain, request)
         needs = requirements_of(request, streaming=streaming)
         if request.native is not None and request.native.only_there:
-            needs = replace(needs, foreign=self._foreign(chain, request, request.native.protocol))
+            needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
+        if request.routing is not None:
+            needs = replace(needs, excluded={**needs.excluded, **left_out(chain, request.routing)})
         return RequestContext(  # by position: so many names would cost as much as all the rest here
             chain,
             request,
@@ -182,13 +187,13 @@ class Engine:
             acceptance_of(chain, request, self.accept),
         )
 
-    def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> frozenset[str]:
-        """Return the targets that do not speak a client's protocol."""
-        return frozenset(
-            target.identity
+    def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> dict[str, tuple[str, str]]:
+        """Return the targets that do not speak a client's protocol, with what their skips say."""
+        return {
+            target.identity: ("unsupported", "what is asked cannot be said in its protocol")
             for target in chain.targets
             if not speaks(self.providers.of(target, None), target, request, protocol)
-        )
+        }
 
     def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:
         """Return a route's allowances of retries and hedges, which all its requests share."""
