@@ -23,6 +23,15 @@ _FUNCTIONS = "providers.function_tools"  # built on these types, and needed by f
 Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | int
 
 
+def effort_of(thinking: Thinking) -> str:
+    """The nearest of none, low, medium and high for a level or for a budget in tokens."""
+    if thinking == "off":
+        return "none"
+    if isinstance(thinking, str):
+        return thinking
+    return "low" if thinking <= 2048 else "medium" if thinking <= 10_000 else "high"
+
+
 class Struct(msgspec.Struct, frozen=True):
     """Base of all types here: immutable, slotted, comparable, printable."""
 

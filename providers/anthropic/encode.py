@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 from providers.anthropic.models import ClaudeRule, rule_for
-from providers.efforts import effort_of
 from providers.errors import ErrorCode, ProviderError
 from providers.parts import cache_control, is_text
 from providers.turns import CallIds, as_object, family, in_order, made_by, made_by_family
@@ -23,6 +22,7 @@ from providers.types import (
     ThinkingPart,
     Tool,
     ToolCall,
+    effort_of,
 )
 
 # Above this many tokens a plain answer may take longer than proxies keep a silent connection (the anthropic

@@ -13,7 +13,6 @@ import msgspec
 
 from providers.accumulate import newer_usage
 from providers.classify import classify_payload, error_in, parse_json
-from providers.efforts import effort_of
 from providers.errors import ErrorCode, ProviderError
 from providers.events import is_keep_alive
 from providers.finish_reasons import finish_reason
@@ -35,6 +34,7 @@ from providers.types import (
     ToolCall,
     ToolCallDelta,
     Usage,
+    effort_of,
 )
 
 _decode_json = msgspec.json.Decoder().decode

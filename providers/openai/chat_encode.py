@@ -6,7 +6,6 @@ import hashlib
 import re
 from typing import Any
 
-from providers.efforts import effort_of
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import OF_GOOGLE, OF_LITELLM
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
@@ -29,6 +28,7 @@ from providers.types import (
     Message,
     Tool,
     ToolCall,
+    effort_of,
 )
 
 _NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")  # what OpenAI refuses in the name of who speaks

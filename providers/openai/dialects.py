@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from providers.efforts import effort_of
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialect_rows import DIALECTS, Dialect
 from providers.turns import family
-from providers.types import ModelCapabilities, Thinking
+from providers.types import ModelCapabilities, Thinking, effort_of
 
 __all__ = ["DIALECTS", "Dialect", "dialect_for"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from providers.efforts import effort_of
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
@@ -26,6 +25,7 @@ from providers.types import (
     ThinkingPart,
     Tool,
     ToolCall,
+    effort_of,
 )
 
 
