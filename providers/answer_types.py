@@ -51,8 +51,16 @@ class AnswerType(msgspec.Struct, frozen=True, eq=False):
             InvalidAnswer: it is no JSON, or not what the schema or type says; the text has the paths.
             Exception: whatever else a validator of the type raises.
         """
+        try:
+            return self._parsed(answer)
+        except RecursionError:
+            raise InvalidAnswer("$: it is nested too deeply") from None
+
+    def _parsed(self, answer: str) -> Any:
         found = json_in(answer)
-        if len(found) == 1 and isinstance(found[0].value, str):  # a text that is JSON itself
+        if len(found) == 1 and not isinstance(found[0].value, str):
+            return self._read(found[0])
+        if len(found) == 1:  # a text, which may be JSON itself
             try:
                 return self._read(found[0])
             except InvalidAnswer:
@@ -114,10 +122,7 @@ def _within(text: str) -> list[Found]:
 
 
 def _check(value: Any, schema: Mapping[str, Any]) -> None:
-    try:
-        found = list(islice(check.faults(value, schema), _MOST))
-    except RecursionError:
-        raise InvalidAnswer("$: it is nested too deeply") from None
+    found = list(islice(check.faults(value, schema), _MOST))
     if found:
         raise InvalidAnswer(_told(found))
 

@@ -7,6 +7,7 @@ is a fault: of broken JSON nobody knows what was meant.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NamedTuple, NoReturn
 
@@ -24,6 +25,7 @@ class Found(NamedTuple):
 
 _BLANK = " \t\r\n\f\v\u00a0\ufeff\u200b\u2060"  # what is around an answer and says nothing
 _OPENING = ("{", "[")
+_MOST = 1000  # brackets, and fences, of an answer that are looked at; none that is meant has so many
 _FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*(?:\r?\n)?")
 _JSON_FENCES = frozenset({"", "json", "jsonc", "json5", "javascript", "js"})
 _AROUND = re.compile(f"[{_BLANK}]*")
@@ -42,7 +44,14 @@ def _refuse(word: str) -> NoReturn:
     raise InvalidAnswer(f"{word} is no JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse)
+def _number(word: str) -> float:
+    value = float(word)
+    if math.isinf(value):
+        raise InvalidAnswer("a number is too large")
+    return value
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_number)
 
 
 def json_in(answer: str) -> list[Found]:
@@ -50,17 +59,15 @@ def json_in(answer: str) -> list[Found]:
 
     Raises:
         InvalidAnswer: there is none, or one that is broken.
+        RecursionError: it is nested too deeply.
     """
     text = answer.strip(_BLANK)
     if not text:
         raise InvalidAnswer("$: the answer is empty")
-    try:
-        whole = _value(text, 0)
-        if whole is not None and whole[1] == len(text):
-            return [whole[0]]
-        return _fenced(text) or _in_prose(text)
-    except RecursionError:
-        raise InvalidAnswer("$: it is nested too deeply") from None
+    whole = _value(text, 0)
+    if whole is not None and whole[1] == len(text):
+        return [whole[0]]
+    return _fenced(text) or _in_prose(text)
 
 
 def _value(text: str, start: int) -> tuple[Found, int] | None:
@@ -96,7 +103,10 @@ def _fenced(text: str) -> list[Found]:
     """The values within fences of Markdown; those of other languages are passed over."""
     found: list[Found] = []
     place = 0
-    while (fence := _FENCE.search(text, place)) is not None:
+    for _ in range(_MOST):
+        fence = _FENCE.search(text, place)
+        if fence is None:
+            break
         place = fence.end()
         start = _AROUND.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing as well
         if fence[1].lower() in _JSON_FENCES:
@@ -115,7 +125,10 @@ def _in_prose(text: str) -> list[Found]:
     """The objects and lists that stand in sentences."""
     found: list[Found] = []
     place = 0
-    while (bracket := _BRACKET.search(text, place)) is not None:
+    for _ in range(_MOST):
+        bracket = _BRACKET.search(text, place)
+        if bracket is None:
+            break
         start = bracket.start()
         remark = _REMARK.match(text, start)
         if remark is not None:
@@ -129,6 +142,8 @@ def _in_prose(text: str) -> list[Found]:
             _broken(text, start)
         found.append(inner[0])
         place = inner[1]
+    else:
+        raise InvalidAnswer("$: there is no JSON in it, but brackets without number")
     if not found:
         _broken(text, 0)
     return found

@@ -50,10 +50,16 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+# What needs a look at other schemas for the same value.
+_TOGETHER = frozenset({"allOf", "anyOf", "oneOf", "not", "if"})
+
+
 class _Checker:
     def __init__(self, document: Any) -> None:
         self._document = document
         self._within: set[tuple[int, str]] = set()  # references that are being followed, with the path
+        self._circles = 0  # that were found
+        self._first: dict[tuple[int, int, str], Fault | None] = {}  # else unions within unions would take for ever
 
     def faults(self, value: Any, schema: Any, path: str) -> Iterator[Fault]:
         if schema is False:
@@ -68,11 +74,10 @@ class _Checker:
             kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
             yield path, f"{' or '.join(map(str, kinds))} is expected, not {_kind(value)}"
             return
-        if isinstance(schema.get("enum"), list) and not any(same(value, each) for each in schema["enum"]):
+        if not _is_allowed(value, schema):
             yield path, "it is none of the values that are allowed"
-        if "const" in schema and not same(value, schema["const"]):
-            yield path, "it is not the value that is expected"
-        yield from self._together(value, schema, path)
+        if not _TOGETHER.isdisjoint(schema):
+            yield from self._together(value, schema, path)
         if isinstance(value, dict):
             yield from self._of_object(value, schema, path)
         elif isinstance(value, list):
@@ -82,8 +87,18 @@ class _Checker:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield from _of_number(value, schema, path)
 
+    def _first_fault(self, value: Any, schema: Any, path: str) -> Fault | None:
+        place = id(schema), id(value), path
+        if place in self._first:
+            return self._first[place]
+        circles = self._circles
+        first = next(self.faults(value, schema, path), None)
+        if circles == self._circles:
+            self._first[place] = first
+        return first
+
     def _fits(self, value: Any, schema: Any, path: str) -> bool:
-        return next(self.faults(value, schema, path), None) is None
+        return self._first_fault(value, schema, path) is None
 
     def _referred(self, value: Any, ref: str, path: str) -> Iterator[Fault]:
         try:
@@ -92,6 +107,7 @@ class _Checker:
             return
         followed = id(found), path
         if followed in self._within:  # a reference that leads to itself says nothing
+            self._circles += 1
             return
         self._within.add(followed)
         try:
@@ -120,7 +136,7 @@ class _Checker:
 
     def _nearest(self, value: Any, forms: list[Any], path: str) -> Iterator[Fault]:
         """What keeps the value from the form that it comes nearest to: the one whose first fault is deepest."""
-        first = [next(self.faults(value, each, path), (path, "")) for each in forms]
+        first = [self._first_fault(value, each, path) or (path, "") for each in forms]
         deepest = max(first, key=lambda fault: len(fault[0]))
         yield deepest if len(deepest[0]) > len(path) or len(forms) == 1 else (path, "it fits none of the forms")
 
@@ -163,6 +179,12 @@ class _Checker:
             least, most = schema.get("minContains", 1), schema.get("maxContains", math.inf)
             if not least <= found <= most:
                 yield path, "it does not contain what it has to"
+
+
+def _is_allowed(value: Any, schema: dict[str, Any]) -> bool:
+    values = schema.get("enum")
+    is_listed = not isinstance(values, list) or any(same(value, each) for each in values)
+    return is_listed and ("const" not in schema or same(value, schema["const"]))
 
 
 def _of_text(value: str, schema: dict[str, Any], path: str) -> Iterator[Fault]:

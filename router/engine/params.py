@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict
+
+from pydantic import TypeAdapter
 
 from providers.types import Thinking, Tool
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 
 class OtherParams(TypedDict, total=False):

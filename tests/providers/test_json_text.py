@@ -78,6 +78,7 @@ BROKEN = {
     "a bad escape": '{"a": "\\x41"}',
     "a number with a plus": '{"a": [+1]}',
     "a number with zeros before": '{"a": [007]}',
+    "a number without end": '{"a": [-1e999]}',
     "too many digits": f'[{"9" * 5000}]',
     "curly quotes": "{“a”: [1]}",
     "an ellipsis": '{"a": [1, ...]}',
