@@ -26,6 +26,7 @@ class Found(NamedTuple):
 _BLANK = " \t\r\n\f\v\u00a0\ufeff\u200b\u2060"  # what is around an answer and says nothing
 _OPENING = ("{", "[")
 _MOST = 1000  # brackets, and fences, of an answer that are looked at; none that is meant has so many
+_VALUES = 10  # values of an answer
 _FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*(?:\r?\n)?")
 _JSON_FENCES = frozenset({"", "json", "jsonc", "json5", "javascript", "js"})
 _AROUND = re.compile(f"[{_BLANK}]*")
@@ -36,8 +37,8 @@ _BEFORE = re.compile(r"(?:^|[\n:=>`*])[ \t]*$")
 _NAMED = re.compile(r'"\s*:\s*$')  # before a value that is part of an object, whose own bracket is missing
 _AFTER = re.compile(r"[ \t]*(?:$|[\n<`*]|\.\s|\.$)")
 _BRACKET = re.compile(r"[\[\]{}]")
-# A text, which is passed over; or a comma after the last element, with what is before it.
-_LAST_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(?<=["\]}\w])\s*,(?=\s*[\]}])', re.DOTALL)
+# A text, which is passed over, to the end where it has none; or a comma after the last element, with what is before it.
+_LAST_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|(?<=["\]}\w])\s*,(?=\s*[\]}])', re.DOTALL)
 
 
 def _refuse(word: str) -> NoReturn:
@@ -70,7 +71,7 @@ def json_in(answer: str) -> list[Found]:
     return _fenced(text) or _in_prose(text)
 
 
-def _value(text: str, start: int) -> tuple[Found, int] | None:
+def _value(text: str, start: int, *, mend: bool = True) -> tuple[Found, int] | None:
     """The JSON value that begins there, and where it ends; None where there is none that is whole."""
     said: str | None = text
     while said is not None:
@@ -79,7 +80,7 @@ def _value(text: str, start: int) -> tuple[Found, int] | None:
         except InvalidAnswer:
             return None
         except ValueError:  # also a number of more digits than Python reads
-            said = _without_last_commas(text, start) if said is text else None
+            said = _without_last_commas(text, start) if mend and said is text else None
             continue
         return Found(said[start:end], value), end
     return None
@@ -110,15 +111,21 @@ def _fenced(text: str) -> list[Found]:
         place = fence.end()
         start = _AROUND.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing as well
         if fence[1].lower() in _JSON_FENCES:
-            inner = _value(text, start)
+            inner = _value(text, start, mend=not found)
             if inner is not None and _FENCE_END.match(text, inner[1]):
-                found.append(inner[0])
+                _add(found, inner[0])
                 place = inner[1]
             elif inner is None and text[start : start + 1] in _OPENING:
                 _broken(text, start)
         closing = text.find("```", place)
         place = len(text) if closing < 0 else closing + 3
     return found
+
+
+def _add(found: list[Found], value: Found) -> None:
+    if len(found) == _VALUES:
+        raise InvalidAnswer(f"$: there are more than {_VALUES} JSON values in it, and one is expected")
+    found.append(value)
 
 
 def _in_prose(text: str) -> list[Found]:
@@ -135,12 +142,12 @@ def _in_prose(text: str) -> list[Found]:
             place = remark.end()
             inner = _value(remark[0], 0)
             if inner is not None and _BEFORE.search(text, max(0, start - 20), start) and _AFTER.match(text, place):
-                found.append(inner[0])
+                _add(found, inner[0])
             continue
-        inner = _value(text, start) if bracket[0] in _OPENING else None
+        inner = _value(text, start, mend=not found) if bracket[0] in _OPENING else None
         if inner is None or _NAMED.search(text, max(0, start - 20), start):
             _broken(text, start)
-        found.append(inner[0])
+        _add(found, inner[0])
         place = inner[1]
     else:
         raise InvalidAnswer("$: there is no JSON in it, but brackets without number")
@@ -161,7 +168,8 @@ def _broken(text: str, start: int) -> NoReturn:
         if text[start] not in _OPENING:
             raise InvalidAnswer("$: there is no JSON in it") from None
         ends = " (it ends within the JSON)" if error.pos >= len(text) else ""
-        raise InvalidAnswer(f"$: {error.msg} at line {error.lineno}, column {error.colno}{ends}") from None
+        why = error.msg.removesuffix(" at")
+        raise InvalidAnswer(f"$: {why} at line {error.lineno}, column {error.colno}{ends}") from None
     except ValueError as error:
         raise InvalidAnswer(f"$: {error}") from None
     raise InvalidAnswer("$: there is no JSON in it, but a part of some")
