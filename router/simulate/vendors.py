@@ -23,6 +23,7 @@ from providers.types import (
     Usage,
 )
 from router.config.units import Allowance
+from router.engine.stream import GO_ON
 from router.plan.plan import Plan
 from router.plan.pricing import cost, is_known
 from router.plan.target import Target
@@ -186,7 +187,7 @@ class _Call:
         bill.input_tokens += self.prompt
         bill.output_tokens += made
         bill.usd += usd
-        if not self.whole:
+        if not self.whole or self.fault is not None:
             bill.wasted += usd
 
     def _made_after(self, seconds: float) -> int:
@@ -254,7 +255,9 @@ class SimulatedProvider:
         model = self._vendors.model(self.name, request.model)
         rng = model.rng
         sizes = request.metadata or {}
+        goes_on = request.messages[-1].text == GO_ON  # else what there is of an answer was not accepted
         given = sum(len(message.text) for message in request.messages if message.role == "assistant") // CHARACTERS
+        given = given if goes_on else 0
         prompt, answer = int(sizes.get("prompt", 1)) + given, max(1, int(sizes.get("answer", 1)) - given)
         slow, event = _fate(model, asyncio.get_running_loop().time())
         fault = None if event is None else event.fault
@@ -286,6 +289,7 @@ class SimulatedProvider:
         if call.fault == "stall":
             await asyncio.get_running_loop().create_future()
         elif call.fault == ErrorCode.INVALID_OUTPUT:
+            call.whole = True  # for nothing
             error = self._error(ErrorCode.INVALID_OUTPUT, model)
             error.partial = CompletionResponse(usage=call.usage)
             raise error
