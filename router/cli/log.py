@@ -52,7 +52,7 @@ _POLL = 0.5  # seconds between two looks of --follow
 @click.option("--text", help="Those with these words in a name, code or id.")
 @click.option("-n", "count", type=click.IntRange(min=0), help="How many, the newest; 0 is all.  [default: 50]")
 @click.option("--trace", "ident", metavar="ID", help="One request, step by step.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with those that come, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Go on with those that come, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The lines as they are in the log, one JSON object each.")
 def command(
     path: str,
