@@ -34,8 +34,6 @@ _POLL = 0.5  # seconds between two looks of --follow
         "signalbox log --failed --since 1h         # what failed in the last hour",
         "signalbox log --route chat --slow 5s -n 0 # all of a route that took long",
         "signalbox log --trace 4711.ab12-77        # one of them, step by step",
-        "signalbox log --follow                    # and those that come",
-        "signalbox log -n 0 --json | jq .record.cost",
     ],
     exits={0: "here they are", 1: "no request passes", 2: "wrong usage, or no FILE", 3: "there is no log"},
 )
@@ -73,7 +71,7 @@ def command(
     try:
         lines = (line for line in reader.lines(began, ended) if line.passes(passing))
         if ident is not None:
-            return _show_trace(next((line for line in lines if line.record.id == ident), None), ident, as_json)
+            return _show_trace(next((line for line in lines if line.id == ident), None), ident, as_json)
         shown = list(lines) if count == 0 else deque(lines, _LAST if count is None else count)
         _show(shown, as_json)
         if reader.unreadable:
@@ -127,11 +125,11 @@ def _duration(option: str, text: str) -> float:
 
 def _coming(reader: LogReader, shown: Iterable[Line], since: float) -> Iterator[Line]:
     """The requests that are written from now on."""
-    known = {line.record.id for line in shown}
+    known = {line.id for line in shown}
     while True:
         for line in reader.lines(since - 60):
-            if line.record.id not in known:
-                known.add(line.record.id)
+            if line.id not in known:
+                known.add(line.id)
                 yield line
         time.sleep(_POLL)
 
@@ -153,7 +151,8 @@ def _text(line: Line) -> str:
     caller = f"  {record.caller}" if record.caller else ""
     outcome = style(one_line(record.code), fg="red") if record.code else style("ok", fg="green")
     cost = "" if record.cost is None else dollars(record.cost, fine=True)
-    text = one_line(f"{line.at}  {record.id}  {asked}{record.route}  {target}")
+    at = datetime.fromtimestamp(line.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    text = one_line(f"{at}  {record.id}  {asked}{record.route}  {target}")
     return f"{text}  {outcome}  {record.seconds * 1000:.0f} ms  {tokens}  {cost}{tries}{one_line(caller)}".rstrip()
 
 
@@ -164,7 +163,7 @@ def _show_trace(line: Line | None, ident: str, as_json: bool) -> int:
         echo_json(msgspec.json.encode(line))
         return 0
     echo(_text(line))
-    for entry in line.entries:
+    for entry in line.trace.entries:
         echo(f"  +{entry.at * 1000:5.0f} ms  {entry.line()}")
     if line.captured is not None:
         for name, text in (("prompt", line.captured.prompt), ("answer", line.captured.answer)):

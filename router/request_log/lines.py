@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,31 +12,57 @@ import msgspec
 from router.monitor.requests import passes, record_of
 from router.telemetry.recorder import RequestRecorder, Telemetry
 from router.views.requests import Captured, RequestFilter, RequestRecord, TraceView
-from router.views.trace import Entry
+from router.views.trace import Attempt, Entry
 
 HOUR = 3600.0
 _NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)(?:\.(\d+))?\.jsonl")
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A request that ended, as a line of the log. What is not known, or is nothing, is left out.
+    """A request that ended, as a line of the log; the fields are those of `RequestRecord`. What is not known, or is
+    nothing, is left out, since most of a line costs its writer something.
 
-    `at` is when it began, in UTC; `record` and `entries` are as the dashboard has them. `captured` are prompt and
-    answer, where the file's `telemetry.capture` keeps them.
+    `asked` is the name that was asked for where it is not the route's own, `cache` what the response cache did.
+    `entries` are left out of a request that its first attempt answered. `captured` are prompt and answer, where the
+    file's `telemetry.capture` keeps them.
     """
 
-    at: str
-    record: RequestRecord
+    time: float
+    id: str
+    route: str
+    seconds: float
+    target: str | None = None
+    provider: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+    code: str | None = None
+    first_token: float | None = None
+    cached: bool = False
+    attempts: int = 1
+    tier: int = 0
+    hedged: bool = False
+    pid: int | None = None
+    caller: str | None = None
     revision: str = ""
     asked: str = ""
     cache: str = ""
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[Entry, ...] | None = None
     captured: Captured | None = None
+
+    @property
+    def record(self) -> RequestRecord:
+        """The request as the dashboard lists it."""
+        kept = {name: getattr(self, name) for name in RequestRecord.__struct_fields__ if name != "streamed"}
+        return RequestRecord(**kept, streamed=self.first_token is not None)
 
     @property
     def trace(self) -> TraceView:
         """The request step by step."""
-        return TraceView(self.record, self.revision, self.record.seconds, self.entries, self.captured)
+        entries = self.entries
+        if entries is None and self.target is not None:
+            entries = (Attempt(self.target, 0, 0.0, self.seconds, first_token=self.first_token),)
+        return TraceView(self.record, self.revision, self.seconds, entries or (), self.captured)
 
     def passes(self, only: RequestFilter) -> bool:
         """Say whether the filter lets it through."""
@@ -44,14 +71,39 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
     """Make the line of a request that ended."""
-    record, trace = record_of(telemetry, ended), ended.trace
+    trace, outcome, target = ended.trace, ended.outcome, ended.target
+    entries, usage = trace.entries, outcome.usage
+    time = round(ended.began + telemetry.offset, 3)
+    if len(entries) == 1 and target is not None and usage is not None and outcome.code is None and not trace.cache:
+        return Line(  # most: by position, since so many names would cost as much as all the rest
+            time,
+            f"{telemetry.label}-{ended.number}",
+            trace.route,
+            outcome.seconds,
+            target.name,
+            target.provider,
+            usage.input_tokens,
+            usage.output_tokens,
+            outcome.cost,
+            None,
+            outcome.first_token,
+            False,
+            1,
+            0,
+            False,
+            os.getpid(),
+            trace.caller,
+            trace.revision,
+            trace.asked,
+            "",
+            None,
+            outcome.captured,
+        )
+    record = record_of(telemetry, ended)
+    kept = {name: getattr(record, name) for name in RequestRecord.__struct_fields__ if name not in ("time", "streamed")}
     cache = f"{trace.cache} ({trace.cache_level})" if trace.cache_level else trace.cache
-    captured = ended.outcome.captured
-    return Line(_iso(record.time), record, trace.revision, trace.asked, cache, tuple(trace.entries), captured)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    more = {"revision": trace.revision, "asked": trace.asked, "cache": cache, "captured": outcome.captured}
+    return Line(time, **kept, **more, entries=tuple(entries))
 
 
 def name_at(seconds: float, part: int = 0) -> str:

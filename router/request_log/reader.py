@@ -35,7 +35,7 @@ class LogReader:
             with path.open("rb") as file:
                 for raw in file:
                     line = self._line(raw)
-                    if line is not None and since <= line.record.time <= until:
+                    if line is not None and since <= line.time <= until:
                         yield line
 
     def _line(self, raw: bytes) -> Line | None:
