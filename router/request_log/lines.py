@@ -101,9 +101,15 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
         )
     record = record_of(telemetry, ended)
     kept = {name: getattr(record, name) for name in RequestRecord.__struct_fields__ if name not in ("time", "streamed")}
-    cache = f"{trace.cache} ({trace.cache_level})" if trace.cache_level else trace.cache
-    more = {"revision": trace.revision, "asked": trace.asked, "cache": cache, "captured": outcome.captured}
-    return Line(time, **kept, **more, entries=tuple(entries))
+    return Line(
+        time,
+        **kept,
+        revision=trace.revision,
+        asked=trace.asked,
+        cache=f"{trace.cache} ({trace.cache_level})" if trace.cache_level else trace.cache,
+        entries=tuple(entries),
+        captured=outcome.captured,
+    )
 
 
 def name_at(seconds: float, part: int = 0) -> str:
