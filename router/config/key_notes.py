@@ -93,6 +93,8 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "RouteConfig.hedge": [True, "500ms", {"after": "p95", "budget": "5%"}],
     "RouteConfig.cache": ["1h", {"ttl": "1h", "stale_if_error": "1d"}],
     "ServeConfig.keys": [{"alice": "${SB_KEY_ALICE}"}],
+    "LogConfig.path": "a folder of its own in the user's state folder",
+    "Telemetry.log": "none",
     "ServeConfig.anonymous": [{}, {"routes": ["chat"]}],
     "ServeConfig.names": [{"claude-haiku-*": "fast", "gpt-*": "chat"}],
     "ServeConfig.listed": [["claude-sonnet-5"]],
@@ -166,6 +168,8 @@ _ABSENT: Mapping[str, str] = {
     "RouteConfig.cache": _OF_FILE,
     "RouteConfig.on_stream_break": _OF_FILE,
     "RouteConfig.budget": "no bound",
+    "LogConfig.path": "a folder of its own in the user's state folder",
+    "Telemetry.log": "none",
     "ServeConfig.anonymous": "all routes where there are no `keys`, else nobody is let in",
     "ServeConfig.listed": "none",
     "ServeConfig.tls": "plain HTTP",
@@ -181,8 +185,6 @@ _ELSEWHERE: Mapping[str, Any] = {
     "SharedConfig.single_flight": "off",
     "Telemetry.monitor": "auto",
     "Telemetry.capture": "off",
-    "Telemetry.log": "none",
-    "LogConfig.path": "a folder in the user's state folder",
 }
 
 
