@@ -93,7 +93,6 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "RouteConfig.hedge": [True, "500ms", {"after": "p95", "budget": "5%"}],
     "RouteConfig.cache": ["1h", {"ttl": "1h", "stale_if_error": "1d"}],
     "ServeConfig.keys": [{"alice": "${SB_KEY_ALICE}"}],
-    "Telemetry.log": "none",
     "ServeConfig.anonymous": [{}, {"routes": ["chat"]}],
     "ServeConfig.names": [{"claude-haiku-*": "fast", "gpt-*": "chat"}],
     "ServeConfig.listed": [["claude-sonnet-5"]],
