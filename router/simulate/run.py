@@ -286,7 +286,7 @@ class _Simulation:
                 self._same[entry.target].skips[entry.reason] += 1
             elif isinstance(entry, Attempt):
                 target = self._same[entry.target]
-                if entry.code is not None and _is_of_the_same(entry, last):  # of a call that is an entry already: it broke
+                if entry.code is not None and _is_of_the_same(entry, last):  # its call is an entry already
                     target.errors[entry.code] += 1
                     last = None
                     continue
