@@ -21,7 +21,7 @@ Function = Callable[..., Any]
 Functions = Mapping[str, Function] | Iterable[Any]
 
 _SECTION = re.compile(r"(?im)^[ \t]*(args|arguments|parameters|returns?|yields?|raises|examples?|notes?)[ \t]*:[ \t]*$")
-_ENTRY = re.compile(r"(\*{0,2}\w+)[ \t]*(?:\([^)]*\))?[ \t]*:[ \t]*(.*)")
+_ENTRY = re.compile(r"(\*{0,2}\w+)[ \t]*(?:\([^)]*\)[ \t]*)?:[ \t]*(.*)")
 _LONGEST = 1000  # characters of an error's text that a model is told
 
 

@@ -27,7 +27,7 @@ _BLANK = " \t\r\n\f\v\u00a0\ufeff\u200b\u2060"  # what is around an answer and s
 _OPENING = ("{", "[")
 _MOST = 1000  # brackets, and fences, of an answer that are looked at; none that is meant has so many
 _VALUES = 10  # values of an answer
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*(?:\r?\n)?")
+_FENCE = re.compile(r"```[ \t]*(?:([\w+-]+)[ \t]*)?(?:\r?\n)?")
 _JSON_FENCES = frozenset({"", "json", "jsonc", "json5", "javascript", "js"})
 _AROUND = re.compile(f"[{_BLANK}]*")
 _FENCE_END = re.compile(f"[{_BLANK}]*(?:```|$)")
@@ -110,7 +110,7 @@ def _fenced(text: str) -> list[Found]:
             break
         place = fence.end()
         start = _AROUND.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing as well
-        if fence[1].lower() in _JSON_FENCES:
+        if (fence[1] or "").lower() in _JSON_FENCES:
             inner = _value(text, start, mend=not found)
             if inner is not None and _FENCE_END.match(text, inner[1]):
                 _add(found, inner[0])

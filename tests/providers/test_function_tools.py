@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from providers.coerce import coerce_tools
 from providers.errors import ErrorCode, ProviderError
 from providers.fake import FakeProvider, Reply
+from providers.function_tools import name_of
 from providers.types import Tool, ToolCall
 from router import Router
 from router.testing import run
@@ -282,7 +283,7 @@ def opaque(a: asyncio.Lock) -> None:
     """Nothing."""
 
 
-@pytest.mark.parametrize("function", [lambda: 1, unknown, opaque, Place, Limits, int, max], ids=str)
+@pytest.mark.parametrize("function", [lambda: 1, unknown, opaque, Place, Limits, int, max], ids=name_of)
 def test_what_can_be_no_tool_is_the_callers_mistake(function: Any) -> None:
     with pytest.raises(ProviderError, match=r"tools\[1\]: ") as raised:
         coerce_tools([plain, function])

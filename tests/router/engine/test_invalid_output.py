@@ -119,7 +119,9 @@ def test_an_answer_of_words_has_no_value(wanted: Any) -> None:
     assert (reply.text, reply.parsed) == ("Hello.", None)
 
 
-@pytest.mark.parametrize("wanted", [5, object(), lambda: 1, {"schema": 5}, "xml", [1]], ids=str)
+@pytest.mark.parametrize(
+    "wanted", [5, object(), lambda: 1, {"schema": 5}, "xml", [1]], ids=lambda each: type(each).__name__
+)
 def test_what_is_no_type_is_the_callers_mistake(wanted: Any) -> None:
     world = World()
     with pytest.raises(ProviderError, match="response_format: ") as raised:
