@@ -14,7 +14,9 @@ import msgspec
 
 from providers.types import CompletionRequest, Message
 
-LEFT_OUT = frozenset({"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native"})
+LEFT_OUT = frozenset(
+    {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "prompt_cache", "native"}
+)
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(
     {"model", "stream", "stream_options", "metadata", "client_metadata", "prompt_cache_key", "user"}

@@ -92,7 +92,8 @@ def target_line(target: Target, share: str) -> str:
     named = target.name if target.name == where else f"{target.name} = {where}"
     off = "  (left out: a variable is not set)" if target.disabled else ""
     keys = f"  ({len(target.keys)} keys)" if len(target.keys) > 1 else ""
-    return f"{share}  {named}{keys}{off}"
+    kept = f"  (prompt_cache {target.prompt_cache})" if target.prompt_cache else ""
+    return f"{share}  {named}{keys}{kept}{off}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:

@@ -16,7 +16,8 @@ from providers.types import CompletionRequest
 from router.config.schema import RoutesFile
 from router.config.yaml_reader import Node
 
-_PARAMS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "tools", "timeout", "native"}
+_NO_PARAMS = {"model", "messages", "tools", "timeout", "prompt_cache", "native"}
+_PARAMS = frozenset(CompletionRequest.__struct_fields__) - _NO_PARAMS
 
 # Where the keys of a section stand, for people; "*" is a name or a number.
 _PLACES = {

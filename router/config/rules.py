@@ -27,7 +27,7 @@ MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_TOLD = 9  # names of providers that a message lists
 MAX_WAY = 20  # names of a circle that are told
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout", "native")
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 

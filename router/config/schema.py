@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from providers.types import PromptCache
 from router.config.sections import Budget, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
@@ -43,6 +44,7 @@ from router.config.values import (
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
+_KEEPS_PROMPTS = "Has vendors keep a conversation's prompt for its next turn: auto, or 1h for an hour where they can."
 
 
 class TimeoutPolicy(Section):
@@ -140,6 +142,7 @@ class Defaults(Section):
     balance: Balance | None = key("How the targets of a tier share load.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
 
 
 class ClientCertificateConfig(Section):
@@ -181,6 +184,7 @@ class ProviderConfig(Section):
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 
@@ -216,6 +220,7 @@ class PriceConfig(Section):
     output: Number | None = key("Tokens of the answer.")
     cache_read: Number | None = key("Tokens read from the vendor's prompt cache.")
     cache_write: Number | None = key("Tokens written to the vendor's prompt cache.")
+    cache_write_1h: Number | None = key("Tokens written to it to be kept for an hour.")
 
 
 class CapabilitiesConfig(Section):
@@ -245,6 +250,7 @@ class ModelConfig(Section):
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
 
 
 class TargetRef(Section):
@@ -286,6 +292,7 @@ class RouteConfig(Section):
     hedge: HedgePolicy | None = key("Call a second target when the first is slow.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     budget: Budget | None = key("What may be spent, such as $20/d.")
 
 

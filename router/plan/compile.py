@@ -16,7 +16,7 @@ from providers import registry
 from providers.base import Provider
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
-from providers.types import ModelCapabilities, Price, Timeout
+from providers.types import ModelCapabilities, Price, PromptCache, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.interpolate import plain
 from router.config.names import target_name
@@ -212,7 +212,14 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
+        prompt_cache=_prompt_cache(file, provider, file_model, route),
     )
+
+
+def _prompt_cache(file: RoutesFile, provider: str, model: str | None, route: str | None) -> PromptCache | None:
+    values = policy_values(file, "prompt_cache", provider=provider, model=model, route=route)
+    wanted: PromptCache = values["prompt_cache"]
+    return None if wanted == "off" else wanted
 
 
 def timeout_of(**values: Any) -> Timeout:
