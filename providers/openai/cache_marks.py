@@ -3,7 +3,7 @@
 OpenAI caches by itself; the key takes the turns of a conversation to where the cache is, and some models keep it for a
 day at the same price (developers.openai.com/api/docs/guides/prompt-caching; Azure and Mistral have the same key).
 Claude and Qwen behind a gateway are cached by marks on texts (openrouter.ai/docs/guides/best-practices/prompt-caching,
-and Alibaba's page on explicit caches). Gemini, Grok, DeepSeek and others cache by themselves, and are asked for nothing.
+and Alibaba's page on explicit caches). Gemini, Grok and others cache by themselves, and are asked for nothing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def mark(messages: list[dict[str, Any]], request: CompletionRequest, dialect: Di
             for block, written in zip(counted, blocks, strict=True)
         ]
         places = breakpoints(texts, worth, least)
-    set_marks(blocks, places, request.prompt_cache)
+    # Of Qwen's models only the newest know an hour.
+    has_hour = "claude" in request.model or "qwen4" in request.model
+    set_marks(blocks, places, request.prompt_cache if has_hour else "auto")
     for place in places:
         if place in whole:
             whole[place]["content"] = [blocks[place]]

@@ -74,7 +74,8 @@ def effective(
     """Every key of a policy; built in, defaults, provider, model, route: the later wins, key by key.
 
     Args:
-        policy: a key of `BUILT_IN`. Single-valued ones (`balance`, `on_stream_break`, `prompt_cache`) have one key, their name.
+        policy: a key of `BUILT_IN`. Single-valued ones (`balance`, `on_stream_break`, `prompt_cache`) have their name
+            as their one key.
         provider: a provider of the file; None leaves its level out. Likewise `model` and `route`.
 
     Raises:
