@@ -101,8 +101,9 @@ class Trace(msgspec.Struct):
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
-    machines); "" where nothing was. `caller` is who asked, by the request's own word. `prompt_cache` is what the vendor
-    that answered read from its cache of prompts, and wrote to it; None where it told nothing of one.
+    machines); "" where nothing was. `caller` is who asked, by the request's own word. `asked` is the name that was
+    asked for where it is not the route's own. `prompt_cache` is what the vendor that answered read from its cache of
+    prompts, and wrote to it; None where it told nothing of one.
     """
 
     route: str
@@ -112,6 +113,7 @@ class Trace(msgspec.Struct):
     cache: str = ""
     caller: str | None = None
     cache_level: str = ""
+    asked: str = ""
     prompt_cache: PromptCacheUse | None = None
 
     @property
@@ -150,7 +152,9 @@ class Trace(msgspec.Struct):
         level = f" ({self.cache_level})" if self.cache_level else ""
         cache = f"  cache: {self.cache}{level}" if self.cache else ""
         caller = f"  caller {one_line(self.caller)}" if self.caller else ""
-        lines = [f"route {one_line(self.route)}{caller}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        asked = f" (asked for {one_line(self.asked)})" if self.asked else ""
+        who = f"route {one_line(self.route)}{asked}{caller}"
+        lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         if self.prompt_cache is not None:
             lines.append(f"  prompt cache: {self.prompt_cache.line()}")
@@ -160,6 +164,7 @@ class Trace(msgspec.Struct):
         """The trace for machines, ready for JSON."""
         return {
             "route": self.route,
+            "asked": self.asked,
             "caller": self.caller,
             "revision": self.revision,
             "seconds": self.seconds,
