@@ -290,7 +290,7 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A piece of a tool call: `id` and `name` come once, `arguments` in pieces, `opaque` whole, maybe last and alone."""
+    """A piece of a tool call: `id` and `name` come once, `arguments` in pieces, `opaque` whole, maybe last, alone."""
 
     index: int
     id: str | None = None

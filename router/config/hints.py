@@ -55,6 +55,10 @@ _FOREIGN: Mapping[str, str] = {
         ("strategy", "routing_strategy", "load_balancing", "load_balancer", "lb", "algorithm", "policy", "mode"),
         "balance: weighted (or least_latency, least_busy, cheapest, ordered, affinity)",
     ),
+    **dict.fromkeys(
+        ("prompt_caching", "cache_prompt", "cache_prompts", "cache_control", "cache_control_injection_points"),
+        "prompt_cache: auto",
+    ),
     "weights": "the weights beside the targets: targets: {a/model: 70, b/model: 30}",
     **dict.fromkeys(("num_retries", "retries", "max_retries", "retry_count"), "retry: {same_target: <2>}"),
     **dict.fromkeys(("attempts", "tries", "max_tries"), "retry: {max_attempts: <3>}"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.anthropic.decode import read_usage
 from providers.anthropic.encode import encode
 from providers.openai.chat_encode import encode as encode_chat
 from providers.openai.dialects import DIALECTS
@@ -19,13 +21,16 @@ from providers.types import (
     FilePart,
     ImagePart,
     Message,
+    Native,
     Part,
     PromptCache,
     TextPart,
     ThinkingPart,
     Tool,
     ToolCall,
+    Usage,
 )
+from tests.support.scripted import Vendor, refusal
 
 LOOK_BACK = 20  # blocks before a mark in which a vendor finds what it has kept
 MODEL = "claude-sonnet-4-5"  # keeps 1,024 tokens at least
@@ -333,3 +338,91 @@ def test_conversations_are_told_apart() -> None:
     named = conversation(request(Message.user("a"), affinity="u1"))
     assert named == conversation(request(Message.user("b"), affinity="u1"))
     assert conversation(request(Message.user("\ud800")))
+
+
+# --- vendors that will not have it
+
+MESSAGE = httpx.Response(200, json={"content": [{"type": "text", "text": "hi"}], "stop_reason": "end_turn"})
+CHAT = httpx.Response(200, json={"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})
+TALK = Message.system(LONG), Message.user("hi")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "system.0.cache_control: Extra inputs are not permitted",
+        "messages.0.content.0.text.cache_control: Extra inputs are not permitted",
+        "This model does not support prompt caching",
+        "cache_control.ephemeral.ttl: Extra inputs are not permitted",
+    ],
+)
+async def test_refused_marks_are_left_out_and_never_asked_for_again(words: str) -> None:
+    refused = {"type": "error", "error": {"type": "invalid_request_error", "message": words}}
+    vendor = Vendor("anthropic", httpx.Response(400, json=refused), MESSAGE)
+    for calls in (2, 3):
+        reply = await vendor.ask(model=MODEL, messages=TALK, prompt_cache="auto")
+        assert (reply.text, reply.left_out, len(vendor.sent)) == ("hi", ("cache_control",), calls)
+    assert marks(vendor.sent[0])
+    assert not marks(vendor.sent[-1])
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("prompt_cache_key", "Unrecognized request argument supplied: prompt_cache_key"),
+        ("prompt_cache_retention", "This model is compatible only with 24h extended prompt caching"),
+        ("prompt_cache_retention", "Unsupported parameter: 'prompt_cache_retention' is not supported with this model."),
+        ("prompt_cache_retention", "prompt_cache_retention is not supported on this model"),
+    ],
+)
+async def test_refused_keys_are_left_out(field: str, words: str) -> None:
+    vendor = Vendor("openai", refusal(words, param=field, code="unsupported_parameter"), CHAT)
+    reply = await vendor.ask(model="gpt-5.1", messages=TALK, prompt_cache="1h")
+    assert (reply.text, reply.left_out) == ("hi", (field,))
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://bedrock-runtime.eu-west-1.amazonaws.com/anthropic",
+        "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu/publishers/anthropic/models",
+        "https://openrouter.ai/api",
+    ],
+)
+async def test_other_endpoints_of_claude_are_marked_alike(base_url: str) -> None:
+    vendor = Vendor("anthropic", MESSAGE, base_url=base_url)
+    await vendor.ask(model=f"anthropic.{MODEL}", messages=TALK, prompt_cache="auto")
+    assert [place for place, _ in marks(vendor.sent[0])] == [0, 1]
+
+
+@pytest.mark.parametrize("protocol", ["anthropic.messages", "openai.chat", "openai.responses"])
+async def test_a_clients_own_body_is_left_as_it_is(protocol: Any) -> None:
+    """Its marks, and its key, are its own."""
+    native = {
+        "anthropic.messages": {"system": LONG, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9},
+        "openai.chat": {"messages": [{"role": "system", "content": LONG}, {"role": "user", "content": "hi"}]},
+        "openai.responses": {"instructions": LONG, "input": "hi"},
+    }[protocol]
+    answer = MESSAGE if protocol == "anthropic.messages" else CHAT
+    if protocol == "openai.responses":
+        said = {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}
+        answer = httpx.Response(200, json={"status": "completed", "output": [said]})
+    kind = protocol.partition(".")[0]
+    vendor = Vendor(kind, answer, options={"api": "responses"} if protocol == "openai.responses" else {})
+    model = MODEL if kind == "anthropic" else "gpt-4.1"
+    own = Native(protocol, {"model": "asked", **native})
+    await vendor.ask(model=model, messages=TALK, prompt_cache="1h", native=own)
+    assert vendor.sent == [{"model": model, **native}]
+
+
+def test_a_count_of_what_is_kept_for_an_hour_is_read() -> None:
+    usage = read_usage(
+        {
+            "input_tokens": 5,
+            "cache_creation_input_tokens": 30,
+            "cache_read_input_tokens": 10,
+            "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+            "output_tokens": 1,
+        }
+    )
+    assert usage == Usage(45, 1, cache_read_tokens=10, cache_write_tokens=30, cache_write_1h_tokens=20)
