@@ -39,6 +39,12 @@ def check_void(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
 
 def check_spread(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
     """Add a warning for each route that asks vendors to keep its prompts, and has the next turn go to another one."""
+    written = [file.defaults.prompt_cache, *(provider.prompt_cache for provider in file.providers.values())]
+    written += [each.prompt_cache for each in file.models.values()] + [
+        each.prompt_cache for each in file.routes.values()
+    ]
+    if not any(map(is_on, written)):
+        return
     for name, route in file.routes.items():
         balance = effective(file, "balance", route=name)["balance"].value
         kept = [ref.model for ref in route.targets if ref.weight > 0 and _keeps(file, name, ref)]

@@ -215,7 +215,7 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
-        prompt_cache=_prompt_cache(file, provider, file_model, route),
+        prompt_cache=_prompt_cache(file, catalogue, provider, file_model, route),
         errors=tuple(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
@@ -223,10 +223,16 @@ def _target(
     )
 
 
-def _prompt_cache(file: RoutesFile, provider: str, model: str | None, route: str | None) -> PromptCache | None:
-    values = policy_values(file, "prompt_cache", provider=provider, model=model, route=route)
-    wanted: PromptCache = values["prompt_cache"]
-    return None if wanted == "off" else wanted
+def _prompt_cache(
+    file: RoutesFile, catalogue: ProviderCatalogue, provider: str, model: str | None, route: str | None
+) -> PromptCache | None:
+    if model is None or file.models[model].prompt_cache is None:
+        return catalogue.rules("prompt_cache", _kept, provider=provider, route=route)
+    return _kept(**policy_values(file, "prompt_cache", provider=provider, model=model, route=route))
+
+
+def _kept(prompt_cache: PromptCache) -> PromptCache | None:
+    return None if prompt_cache == "off" else prompt_cache
 
 
 def timeout_of(**values: Any) -> Timeout:
