@@ -62,13 +62,13 @@ class Answer(NamedTuple):
 
     @property
     def usage(self) -> Usage:
-        read, written, hour = self.cached
+        read, written, hour, _ = self.cached
         usage = Usage(self.input_tokens, len(self.pieces), cache_read_tokens=read, reasoning_tokens=0)
         return replace(usage, cache_write_tokens=written, cache_write_1h_tokens=hour) if written else usage
 
     def with_cached(self, cached: Cached) -> Answer:
         """The same, with what the vendor read of the prompt from its cache and wrote to it."""
-        return self._replace(cached=cached, input_tokens=max(self.input_tokens, cached.read + cached.written))
+        return self._replace(cached=cached, input_tokens=max(self.input_tokens, cached.tokens))
 
     def response(self, call_id: str) -> CompletionResponse:
         calls = tuple(

@@ -29,11 +29,14 @@ _LEAST_MARKED = (
 
 
 class Cached(NamedTuple):
-    """Tokens of a prompt that were read from the cache and written to it, and of those how many for an hour."""
+    """Tokens of a prompt that were read from the cache and written to it, of those how many for an hour, and all that
+    it has.
+    """
 
     read: int = 0
     written: int = 0
     written_1h: int = 0
+    tokens: int = 0
 
 
 NOTHING = Cached()
@@ -56,6 +59,9 @@ class PromptCache:
     def marked(self, body: Mapping[str, Any], key: str, now: float) -> Cached:
         """What becomes of a request by Anthropic's rules; raises BadRequest where its marks break them."""
         pieces = list(_blocks(body))
+        automatic = as_dict(body.get("cache_control"))
+        if automatic and pieces and pieces[-1].ttl is None:  # the vendor sets this mark
+            pieces[-1] = pieces[-1]._replace(ttl=as_str(automatic.get("ttl")) or "5m")
         marks = [place for place, piece in enumerate(pieces) if piece.ttl is not None]
         _check(pieces, marks)
         prefixes, lengths = _prefixes(pieces, key), _lengths(pieces)
@@ -69,7 +75,7 @@ class PromptCache:
             self._keep(prefixes[place], now, _SECONDS[ttl])
             written = max(0, lengths[place] - read)
             hour = written if ttl == "1h" else hour
-        return Cached(read, written, hour)
+        return Cached(read, written, hour, lengths[-1]) if marks else NOTHING
 
     def automatic(self, body: Mapping[str, Any], key: str, now: float) -> Cached:
         """What becomes of a request by OpenAI's rules: any beginning that it has seen is read."""
@@ -81,7 +87,7 @@ class PromptCache:
         read = max((length for prefix, length in pairs if self._has(prefix, now)), default=0)
         for prefix in prefixes:
             self._keep(prefix, now, _SECONDS["5m"])
-        return Cached(read // _STEP * _STEP if read >= _LEAST else 0)
+        return Cached(read // _STEP * _STEP if read >= _LEAST else 0, tokens=lengths[-1])
 
     def _has(self, prefix: bytes, now: float) -> bool:
         """Whether a beginning is kept; then it is as long again from now on."""
@@ -151,7 +157,7 @@ def _piece(block: Any, role: str) -> _Piece:
             raise BadRequest("cache_control: Extra inputs are not permitted")
         if own.get("type") == "text" and not own.get("text"):
             raise BadRequest("cache_control cannot be set for empty text blocks")
-    said, text = encode(own), own.get("text")
+    said, text = encode(own), own.get("text", own.get("content"))
     size = len(text) // 4 if isinstance(text, str) else _IMAGE if own.get("type") in _MEDIA else len(said) // 4
     ttl = None if mark is None else as_str(as_dict(mark).get("ttl")) or "5m"
     return _Piece(role.encode() + b"\0" + said, size, ttl)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from providers.anthropic.decode import read_usage
 from providers.anthropic.encode import encode
+from providers.errors import ProviderError
 from providers.openai.chat_encode import encode as encode_chat
 from providers.openai.dialects import DIALECTS
 from providers.openai.responses_encode import encode as encode_responses
 from providers.prompt_cache import MOST_MARKS, Block, breakpoints, conversation
+from providers.simulator.prompt_cache import PromptCache
 from providers.types import (
     CompletionRequest,
     FilePart,
@@ -23,7 +25,6 @@ from providers.types import (
     Message,
     Native,
     Part,
-    PromptCache,
     TextPart,
     ThinkingPart,
     Tool,
@@ -219,7 +220,7 @@ def test_an_hour_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["auto", "1h"])
-def test_no_longer_time_comes_after_a_shorter_one(wanted: PromptCache) -> None:
+def test_no_longer_time_comes_after_a_shorter_one(wanted: str) -> None:
     """An app's hour makes those before it an hour as well, and after its five minutes all have five."""
     hour = body(
         Message.system(LONG), Message.user((TextPart("doc", cache="1h"), TextPart("why?"))), prompt_cache=wanted
@@ -426,3 +427,41 @@ def test_a_count_of_what_is_kept_for_an_hour_is_read() -> None:
         }
     )
     assert usage == Usage(45, 1, cache_read_tokens=10, cache_write_tokens=30, cache_write_1h_tokens=20)
+
+
+# --- the simulated vendor
+
+
+def blocks_of(*texts: str, marked: int, ttl: str | None = None) -> dict[str, Any]:
+    mark = {"type": "ephemeral", **({"ttl": ttl} if ttl else {})}
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text} for text in texts]
+    parts[marked]["cache_control"] = mark
+    return {"model": MODEL, "messages": [{"role": "user", "content": parts}]}
+
+
+def test_the_simulator_reads_what_is_at_most_20_blocks_before_a_mark() -> None:
+    """Found 20 blocks before one, not 21; shorter than the minimum is not kept; after five minutes it is forgotten."""
+    long = "ship" * 1_024
+    for more, found in ((20, True), (21, False)):
+        cache = PromptCache()
+        cache.marked(blocks_of(long, marked=0), "k", 0.0)
+        assert bool(cache.marked(blocks_of(long, *["more"] * more, marked=-1), "k", 1.0).read) is found
+    cache = PromptCache()
+    assert cache.marked(blocks_of("ship" * 1_000, marked=0), "k", 0.0).written == 0
+    assert cache.marked(blocks_of(long, marked=0), "k", 0.0).written == 1_024
+    assert cache.marked(blocks_of(long, marked=0), "k", 299.0).read == 1_024
+    assert cache.marked(blocks_of(long, marked=0), "k", 598.0).read == 1_024  # a use keeps it as long again
+    assert cache.marked(blocks_of(long, marked=0), "k", 900.0).read == 0
+    assert cache.marked(blocks_of(long, marked=0), "another", 900.0).read == 0
+    cache.marked(blocks_of(long, marked=0, ttl="1h"), "k", 2_000.0)
+    assert cache.marked(blocks_of(long, marked=0), "k", 5_000.0).read == 1_024
+
+
+def test_the_simulator_refuses_what_the_vendor_refuses() -> None:
+    five = {"type": "text", "text": "t", "cache_control": {"type": "ephemeral"}}
+    hour = {"type": "text", "text": "t", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    empty = {"type": "text", "text": "", "cache_control": {"type": "ephemeral"}}
+    thought = {"type": "thinking", "thinking": "t", "cache_control": {"type": "ephemeral"}}
+    for content in ([five] * 5, [five, hour], [empty], [thought]):
+        with pytest.raises(ProviderError, match="cache_control"):
+            PromptCache().marked({"model": MODEL, "messages": [{"role": "user", "content": content}]}, "k", 0.0)
