@@ -241,6 +241,7 @@ class PriceConfig(Section):
     cache_read: Number | None = key("Tokens read from the vendor's prompt cache.")
     cache_write: Number | None = key("Tokens written to the vendor's prompt cache.")
     cache_write_1h: Number | None = key("Tokens written to it to be kept for an hour.")
+    like: Text | None = key("Priced as a known model, VENDOR/MODEL; what stands beside it goes before.")
 
 
 class CapabilitiesConfig(Section):
