@@ -155,6 +155,8 @@ class _AiohttpAnswer:
 
     async def read_some(self) -> bytes:
         content = self._content
+        if content.at_eof():
+            return b""
         try:
             return await content.readany()
         except _FAILURES as error:
