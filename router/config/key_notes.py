@@ -111,6 +111,9 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "TargetRef.model": ["fast", "openai/gpt-6-luna"],
     "TargetRef.params": [{"temperature": 0.2}],
     "Telemetry.monitor": ["auto", "off", "/run/my-app/signalbox.sock"],
+    "Telemetry.log": [{}, {"path": "/var/log/signalbox", "keep": "30d", "max_size": "2GB"}],
+    "LogConfig.path": ["/var/log/signalbox"],
+    "LogConfig.keep": ["7d", "30d"],
     "TlsConfig.cert": ["/etc/ssl/gateway.pem"],
     "TlsConfig.key": ["/etc/ssl/gateway.key"],
 }
@@ -178,6 +181,8 @@ _ELSEWHERE: Mapping[str, Any] = {
     "SharedConfig.single_flight": "off",
     "Telemetry.monitor": "auto",
     "Telemetry.capture": "off",
+    "Telemetry.log": "none",
+    "LogConfig.path": "a folder in the user's state folder",
 }
 
 
