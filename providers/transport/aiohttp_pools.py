@@ -196,9 +196,8 @@ class HttpConnection(ResponseHandler):
             transport.max_size = _AT_ONCE
 
     def close(self) -> None:
-        if self._writing is not None and self._is_writing:  # half a request is of no use to anybody
-            self._writing.cancel()
-            self.abort()
+        if self._is_writing:  # half a request is of no use to anybody
+            self.abort()  # which ends the writing as well
         super().close()
 
     def resume_reading(self, *told: Any, **named: Any) -> None:
