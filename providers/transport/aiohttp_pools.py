@@ -7,6 +7,7 @@ each request. Connections know whether they are old, and are kept alive while no
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ _MAX_HEADER = 64 * 1024
 _IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
 _KEPT = 64  # URLs that are kept ready
+_SENT = re.compile(r"[\x21-\x7e]+")  # what a URL is sent with: all else would end the line, or its part
 
 
 class Target:
@@ -43,7 +45,7 @@ class Target:
 
     def __init__(self, url: str, proxy: str | None) -> None:
         parsed = URL(url, encoded=True)
-        if parsed.scheme not in ("http", "https") or not parsed.raw_host:
+        if parsed.scheme not in ("http", "https") or not parsed.raw_host or not _SENT.fullmatch(url):
             raise aiohttp.InvalidUrlClientError(url)
         # It is never sent, but says to aiohttp which connection is wanted.
         self.wanted = aiohttp.ClientRequest("GET", parsed, proxy=None if proxy is None else URL(proxy))

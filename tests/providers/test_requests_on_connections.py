@@ -7,10 +7,12 @@ import os
 import tracemalloc
 from typing import Any
 
+import httpx
 import pytest
 
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
+from providers.transport.aiohttp_engine import AiohttpEngine
 from providers.transport.http import HttpClient
 from tests.support.raw_server import accepting, serving
 
@@ -59,6 +61,17 @@ async def test_every_header_is_sent_once() -> None:
     assert posted == usual | {"content-length", "content-type"}
     assert got == usual
     assert all(len(each) == len(set(each)) for each in names)
+
+
+@pytest.mark.parametrize("odd", ["\r\nx-evil: 1", " HTTP/1.1", "\0", "\u00fc"])
+async def test_a_url_ends_no_line(odd: str) -> None:
+    """Whoever made it."""
+    async with serving(OK) as server:
+        engine = AiohttpEngine()
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await engine.send("POST", f"{server.url}/chat{odd}", {}, b"{}", None)
+        await engine.aclose()
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
