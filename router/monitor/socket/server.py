@@ -28,6 +28,7 @@ from router.monitor.socket.paths import SocketUnavailable, is_same_user, listen
 from router.monitor.subject import Subject
 from router.telemetry.history import Seconds
 from router.turns import in_turns
+from router.views.history import RANGES
 
 log = logging.getLogger("signalbox.monitor")
 
@@ -258,7 +259,8 @@ class _Connection:
             case protocol.TraceOf():
                 value = await feed.trace(ask.request)
             case protocol.SecondsSince():
-                value = await _written(await feed.seconds_since(ask.since))
+                grain = ask.grain if ask.grain in RANGES.values() else 1
+                value = await _written(await feed.seconds_since(ask.since, grain))
             case protocol.ChainsNow():
                 value = await feed.chains()
             case protocol.ConfigNow():

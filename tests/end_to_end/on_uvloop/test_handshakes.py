@@ -1,0 +1,1 @@
+from tests.router.gateway.test_handshakes import *
