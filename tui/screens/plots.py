@@ -23,7 +23,7 @@ from tui.widgets.subject_list import ALL, SubjectList
 
 _CURSOR = Binding.Group("cursor")
 _RANGE = "the last five minutes, hour or day"
-_RANGES = Binding.Group("ranges")
+_RANGES = Binding.Group("range")
 _CHARTS = ("rate", "latency", "errors", "cost")
 
 
@@ -84,7 +84,7 @@ class PlotsScreen(DashboardScreen):
     async def refresh_data(self) -> None:
         if self.session.feed is not None and self._is_old:
             self._history = await self.session.feed.history(self._span)
-            self._draw()
+        self._draw()
 
     @property
     def _is_old(self) -> bool:

@@ -27,7 +27,7 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of U+2800, f
 _LEFT = 10  # cells for the scale at the side
 _LATELY = 9  # seconds back to a value that the legend still tells
 _TIMES = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600)  # seconds between two times of day
-_APART = 10  # cells between them, at least
+_APART = 8  # cells between them, at least
 _PATIENCE = 20  # drawings that a scale stays too large
 _STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # so that most of the height is used
 

@@ -2,7 +2,7 @@
 import { createRequire } from "node:module"
 
 const [folder, given] = process.argv.slice(2)
-const { url, browser, steps, picture } = JSON.parse(given)
+const { url, browser, steps } = JSON.parse(given)
 const { chromium } = createRequire(`${folder}/package.json`)("playwright-core")
 
 const running = await chromium.launch({ executablePath: browser, args: ["--no-sandbox"] })
@@ -31,7 +31,6 @@ try {
       if (Date.now() > until) throw new Error(`no ${wait} in ${JSON.stringify(shown.slice(-2000))}`)
     }
   }
-  if (picture) await page.screenshot({ path: picture })
   console.log(JSON.stringify({ title: await page.title(), at: page.url(), requests, errors }))
 } finally {
   await running.close()

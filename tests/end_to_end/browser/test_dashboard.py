@@ -50,7 +50,7 @@ async def test_the_dashboard_in_a_browser_asks_nobody_else(tmp_path: Path) -> No
                 {"press": "6", "wait": "first token"},
                 {"press": "?", "wait": "escape closes"},
             ]
-            given = {"url": url, "browser": BROWSER, "steps": steps, "picture": os.environ.get("SIGNALBOX_PICTURE")}
+            given = {"url": url, "browser": BROWSER, "steps": steps}
             driving = await asyncio.create_subprocess_exec(
                 *(NODE, str(Path(__file__).with_suffix("").with_name("dashboard.mjs")), str(FOLDER), json.dumps(given)),
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
