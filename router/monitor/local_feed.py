@@ -14,7 +14,7 @@ from router.monitor import requests, routes
 from router.monitor.control import run_command
 from router.monitor.prompts import run_prompt
 from router.monitor.subject import Subject
-from router.telemetry.history import Seconds, making_history
+from router.telemetry.history import Seconds, Told, making_history
 from router.telemetry.recorder import Telemetry
 from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
@@ -34,6 +34,7 @@ class LocalFeed:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
+        self._told: dict[int, Told] = {}  # what plots are made from, by the grain
 
     @property
     def name(self) -> str:
@@ -57,7 +58,10 @@ class LocalFeed:
         return _events(self._subject.telemetry, self._subject.loop)
 
     async def history(self, span: int = KEPT) -> History:
-        return await in_turns(making_history(await self.seconds_since(0, RANGES[span])))
+        grain = RANGES[span]
+        told = self._told.setdefault(grain, Told(grain))
+        told.add(await self.seconds_since(told.over, grain))
+        return await in_turns(making_history(Seconds(told.end, told.rows, grain)))
 
     async def seconds_since(self, first: int, grain: int = 1) -> Seconds:
         """Return what plots are made from, from this second since 1970 on, for those who add up several processes."""

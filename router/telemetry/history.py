@@ -79,10 +79,9 @@ class Past:
         for _ in ages.rest():
             await asyncio.sleep(0)
         passed, rows = ages.passed, dict[int, Row]()
-        for number, (began, kept) in enumerate(ages.slots(grain)):
+        for began, kept in ages.slots(grain):
             if began >= first:
                 add_rows(rows, coarser({began: {_name(key): _point(each) for key, each in kept.items()}}, grain))
-            if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         recent = {second: row for second, row in newest.items() if second > passed and second >= first}
         add_rows(rows, coarser(recent, grain))
@@ -137,6 +136,24 @@ def _added(point: Point, other: Point) -> Point:
     known = (point.cost or 0.0) + (other.cost or 0.0)
     cost = known if known or None not in (point.cost, other.cost) else None
     return Point(point.calls + other.calls, point.failed + other.failed, cost, first, latency)
+
+
+class Told:
+    """What a router has told of a range so far: `rows` of `grain` seconds, up to `end`. Those before `over` are final,
+    and need not be told again.
+    """
+
+    def __init__(self, grain: int) -> None:
+        self._grain = grain
+        self.rows: dict[int, Row] = {}
+        self.end = self.over = 0
+
+    def add(self, seconds: Seconds) -> None:
+        """Add what is told from `over` on; by the second, where a router is of an older version."""
+        self.rows.update(seconds.rows if seconds.grain == self._grain else coarser(seconds.rows, self._grain))
+        self.end, self.over = seconds.end, seconds.end - seconds.end % self._grain
+        for old in [began for began in self.rows if began < self.over - SPANS[self._grain]]:
+            del self.rows[old]
 
 
 def making_history(seconds: Seconds) -> Generator[None, None, History]:

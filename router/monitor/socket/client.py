@@ -18,7 +18,7 @@ from router.monitor.socket import protocol
 from router.monitor.socket.connection import Connection, connect
 from router.monitor.socket.paths import folder, remove_if_dead, sockets
 from router.telemetry.events import process_changed
-from router.telemetry.history import Row, Seconds, add_rows, coarser, making_history
+from router.telemetry.history import Row, Seconds, Told, add_rows, making_history
 from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
@@ -100,7 +100,7 @@ class SocketFeed:
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Condition()
         self._strangers: set[Path] = set()
-        self._past: dict[tuple[Path, int], _Past] = {}  # of each process, by the grain
+        self._past: dict[tuple[Path, int], Told] = {}  # of each process, by the grain
         self._closed = False
 
     @property
@@ -231,7 +231,7 @@ class SocketFeed:
         rows: dict[int, Row] = {}
         end, grain = 0, RANGES[span]
         for connection in await self._living():
-            past = self._past.setdefault((connection.path, grain), _Past(grain, span))
+            past = self._past.setdefault((connection.path, grain), Told(grain))
             ask = partial(protocol.SecondsSince, since=past.over, grain=grain)
             past.add(await connection.once(ask, Seconds))
             end = max(end, past.end)
@@ -289,22 +289,6 @@ class SocketFeed:
         async with aclosing(asking) as events:
             async for event in events:
                 yield event
-
-
-class _Past:
-    """What one process told of a range: `rows` of `grain` seconds, up to `end`; those before `over` are final."""
-
-    def __init__(self, grain: int, span: int) -> None:
-        self._grain, self._span = grain, span
-        self.rows: dict[int, Row] = {}
-        self.end = self.over = 0
-
-    def add(self, seconds: Seconds) -> None:
-        """Add what is told from `over` on."""
-        self.rows.update(seconds.rows if seconds.grain == self._grain else coarser(seconds.rows, self._grain))
-        self.end, self.over = seconds.end, seconds.end - seconds.end % self._grain
-        for old in [began for began in self.rows if began < self.over - self._span]:
-            del self.rows[old]
 
 
 def _comings(before: dict[Path, int], after: dict[Path, int]) -> list[Event]:

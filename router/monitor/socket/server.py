@@ -36,7 +36,7 @@ CLIENTS = 32  # at the same time
 QUESTIONS = 64  # of one client that are answered at the same time; a dashboard has about ten
 UNSENT = 1024 * 1024  # bytes that may wait for a client to read
 PATIENCE = 30.0  # seconds in which a client has to read something
-_ROWS = 10  # seconds of a plot that are written at once
+_ROWS = 3  # rows of a plot that are written at once
 _SHOWN = 200  # characters of what is wrong with a line, which quotes it
 _OFTEN = 0.1  # seconds between two snapshots, at least
 
