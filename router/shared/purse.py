@@ -97,14 +97,15 @@ class SharedPurse:
         name: of the budget and the period at the server.
         link: to the server.
 
-    `was_refused`: a call was waited for, and the last reply had nothing for it. `has_more`: what was told last left a
-    total out.
+    `was_refused`: a call was waited for, and the last reply had nothing for it. `answered` is when that was asked for
+    of which the server answered last what it grants. `has_more`: what was told last left a total out.
     """
 
     def __init__(self, name: str, account: BudgetAccount, began: float, period: Period, link: Asking) -> None:
         self.account = account
         self.period = period
         self.was_refused = False
+        self.answered = -inf
         self.is_young = False
         self._name = name
         self._link = link
@@ -172,7 +173,8 @@ class SharedPurse:
             return None
         self._told_at = now
         granted = used + kept
-        period.grant = min(period.grant, granted)  # before others can have the rest
+        if granted < period.grant:  # before others can have the rest
+            period.grant, self._has_lent = granted, False
         who = self._told_last = self._next(leaving=leaving)
         rest = sum(nano for other, nano in self._untold().items() if other != who)
         self.has_more = rest > 0
@@ -209,6 +211,8 @@ class SharedPurse:
         period.most = standing.limit / NANO
         self._leased = (entry.hold + standing.got) / NANO
         self.was_refused = entry.more > 0 and not standing.got
+        if entry.more > 0:
+            self.answered = asked_at
         self.is_young = standing.young
         if not (self._has_lent and standing.young):
             self._take(standing, told, asked_at, now)

@@ -50,7 +50,7 @@ class RedisServer:
     def __init__(self, folder: Path, *more: str, keeps: bool = False, password: str | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
+        self.folder = folder
         self._keeping = ["--appendonly", "yes", "--appendfsync", "always"] if keeps else ["--save", ""]
         self._keeping += ["--repl-diskless-sync-delay", "0"]  # a replica needs not wait for others
         if "--sentinel" in more:
@@ -67,7 +67,7 @@ class RedisServer:
     def begin(self) -> None:
         """Start it."""
         assert PROGRAM is not None
-        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         self._process = subprocess.Popen([PROGRAM, *self._more, *where, *self._keeping], stdout=subprocess.DEVNULL)
 
     def until_ready(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from redis.crc import key_slot
 
 from router import Router
-from tests.support.certificates import Certificates, make_certificates
+from tests.support.certificates import Certificates
 from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
 from tests.support.redis_groups import NAME, Cluster, Sentinels, wait_for
@@ -36,11 +36,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), SLOT)
     yield cluster
     cluster.kill()
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @asynccontextmanager
