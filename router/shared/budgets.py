@@ -120,6 +120,11 @@ class SharedBudgets:
         return self.link.lease
 
     @property
+    def is_away(self) -> bool:
+        """Whether the server does not answer."""
+        return self.link.away
+
+    @property
     def refuses(self) -> bool:
         """Whether nothing is spent without the server but what is leased."""
         return self.link.rules.budgets_away == "refuse"
