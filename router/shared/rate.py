@@ -18,7 +18,6 @@ from router.state.any_rate import PATIENCE, Entry
 from router.state.limits import BURST, SMOOTHED, Rate
 
 _OVERDRAFT = 0.1  # of a limit that all processes together may overdraw by one request each
-_FULL = 0.8  # used up so far: nobody overdraws
 _LOOK = 1.0  # seconds after which a limit that is used up is asked for again: others may give back
 _FORGOTTEN = 10.0  # seconds after which what was heard of a limit says nothing
 _MEMORY = 1.0  # seconds over which demand is smoothed
@@ -124,8 +123,8 @@ class SharedRate:
         processes = self._link.processes
         if self._line or self._spent > self._granted or not processes:
             return False
-        all_at_once = processes * amount <= self.amount * _OVERDRAFT
-        return all_at_once and (self._fill < _FULL or now - self._heard_at > _FORGOTTEN)
+        left = 1.0 if now - self._heard_at > _FORGOTTEN else 1.0 - self._fill
+        return processes * amount <= self.amount * min(_OVERDRAFT, left)  # all at once
 
     def _estimate(self, units: float, most: float, now: float) -> float:
         """Return the seconds until there may be so many units: as the limit goes, and for the server `most`."""

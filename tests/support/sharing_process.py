@@ -27,10 +27,10 @@ providers:
   b: {{kind: fake, api_key: two, limits: {{requests: 60000/min, in_flight: 64}}}}
   c: {{kind: fake, api_key: three}}
 models:
-  paid: {{provider: b, id: m, price: {{input: 10, output: 0}}}}
+  priced: {{provider: b, id: m, price: {{input: 10, output: 0}}}}
 routes:
   limited: {{targets: [a/m], retry: {{max_wait: 250ms}}}}
-  paid: {{targets: [paid], budget: $1000000/month, retry: {{max_wait: 20s}}}}
+  paid: {{targets: [priced], budget: $1000000/month, retry: {{max_wait: 20s}}}}
   cached: {{targets: [c/m], cache: {{ttl: 2s}}}}
 cache: {{path: memory}}
 shared:

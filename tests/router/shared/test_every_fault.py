@@ -26,10 +26,10 @@ ROUTES = ("limited", "paid", "cached")
 class World:
     """Two routers, and a network between them and their server."""
 
-    def __init__(self, server: RedisServer, proxy: Proxy, programs: list[Program]) -> None:
+    def __init__(self, server: RedisServer, proxy: Proxy) -> None:
         self.server = server
         self.proxy = proxy
-        self.programs = programs
+        self.programs: list[Program] = []
         self.found: list[tuple[str, Outcome]] = []
         self._asked = 0
 
@@ -76,10 +76,10 @@ async def world_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     proxy = await Proxy(server.port).start()
     path = folder / "routes.yaml"
     path.write_text(FILE.format(url=f"redis://127.0.0.1:{proxy.port}", limit=60_000))
-    programs = [Program(path, {}) for _ in range(2)]
-    world = World(server, proxy, programs)
-    watching = [asyncio.ensure_future(program.stalls.watch()) for program in programs]
+    world, watching = World(server, proxy), []
     try:
+        world.programs = programs = [Program(path, {}) for _ in range(2)]
+        watching = [asyncio.ensure_future(program.stalls.watch()) for program in programs]
         async with AsyncExitStack() as stack:
             for program in programs:
                 await stack.enter_async_context(program.router)
