@@ -61,6 +61,7 @@ class SharedPlaces:
         self._alarm: asyncio.TimerHandle | None = None
         self._missed = False  # a request has found none since
         self._missed_at = -inf
+        self._lost_until = -inf  # the server gathers what all hold, and gives nobody any
         self._outages = 0
         self._processes = 1
         self._gathers = False  # the server is back: all tell what they use before anybody gets more
@@ -180,8 +181,9 @@ class SharedPlaces:
         self._held = max(told + places.got, min(told, self._least() // max(1, self._link.processes)))
         self._told = max(told, self._held)
         self._tell_at = min(self._tell_at, now + _AGAIN) if self._told else inf
-        self._is_short = places.is_short
-        self._answered(asked_at)
+        if now >= self._lost_until:
+            self._is_short = places.is_short
+            self._answered(asked_at)
         if places.got > 0:
             self.hand_out()
         if not self._is_short and any(user.waiting for user in self._users):
@@ -191,6 +193,10 @@ class SharedPlaces:
         """Give what is free to those who wait: more is held, or the server has gone, or is back."""
         for user in self._users:
             user.hand_out()
+
+    def void(self, now: float) -> None:
+        """Wait no longer than for a reply: the server has lost its data, and gives nobody any for a while."""
+        self._is_short, self._lost_until = False, now + GATHERING
 
     def look_again(self) -> None:
         """Go on with what is used, and this process' part: the server has gone, or is back."""
