@@ -17,6 +17,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tests.support.certificates import Certificates
+
 PROGRAM = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or shutil.which("valkey-server")
 
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="there is no redis-server (apt-get install redis-server)")
@@ -35,6 +37,15 @@ def has_tls() -> bool:
     assert PROGRAM is not None
     words = ["--port", "0", "--tls-port", str(free_port())]
     return "tls-cert-file" in subprocess.run([PROGRAM, *words], capture_output=True, text=True).stdout  # it lacks that
+
+
+def with_tls(certificates: Certificates) -> tuple[str, ...]:
+    """Return the words of a command line by which a server has TLS, at the port that is the second of them."""
+    if not has_tls():
+        pytest.skip("this server has been built without TLS")
+    files = (certificates.server, certificates.server_key, certificates.ca)
+    words = zip(("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"), files, strict=True)
+    return ("--tls-port", str(free_port()), "--tls-auth-clients", "no", *(word for pair in words for word in pair))
 
 
 class RedisServer:

@@ -94,7 +94,7 @@ class Program:
         return FakeProvider(ProviderSettings(name=name, kind="fake", options={"script": answer}))
 
     def _heard(self, event: Event) -> None:
-        if event.kind == "shared":
+        if event.kind == "shared" and "answers" not in event.sentence:
             say(event.fields["state"])
 
     async def ask(self, route: str, prompt: str) -> Outcome:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.router.shared.test_ways_there import with_tls
 from tests.support.answer_shops import file, shops
 from tests.support.certificates import Certificates
-from tests.support.redis_server import RedisServer, needs_redis
+from tests.support.redis_server import RedisServer, needs_redis, with_tls
 from tests.support.shared_routers import events_of, states_of
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -16,11 +16,10 @@ from providers.fake import Fail, Reply, Step
 from router.config.units import Allowance
 from router.plan.rules import Limits, SharedRules
 from router.plan.serving import Client
-from router.shared.answers import Answers
+from router.shared.answers import Answers, Command
 from router.state.clients import ClientStates, OverLimit
 from router.state.spending import Spending
 from router.testing import VirtualTimeLoop, run
-from tests.router.shared.test_answers_trouble import Stub
 from tests.support.engine_fleet import EngineFleet
 from tests.support.fleet import Fleet, Server, Worker, most_in
 from tests.support.purses import Shop
@@ -42,6 +41,19 @@ routes: {chat: {targets: [m], budget: $1000000/d}}
 defaults: {retry: {max_wait: 20s}}
 shared: {url: "redis://x", app: shop, share: [limits, budgets, breakers, holds]}
 """
+
+
+class Store:
+    """A server of answers that takes a while for each reply, and has nothing."""
+
+    takes = 0.0
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        await asyncio.sleep(self.takes)
+        return [[None] * (len(command) - 1) if command[0] == "MGET" else b"OK" for command in commands]
+
+    async def aclose(self) -> None:
+        """It has nothing to close."""
 
 
 async def hold_up() -> None:
@@ -157,7 +169,8 @@ def test_for_a_probe(round_trip: float, jitter: float, late: bool) -> None:
 @every_network
 def test_for_the_limit_of_a_client_of_serve(round_trip: float, jitter: float, late: bool) -> None:
     async def whole() -> None:
-        worker = Worker(Server(), Limits())
+        server = Server()
+        worker = Worker(server, Limits())
         clients = ClientStates(Spending(lambda: 0.0))
         clients.share(worker.link.parties[0])  # type: ignore[arg-type]  # the limits are the only one
         client = Client("app", limits=Limits(requests=(Allowance(6000, 60.0),)))
@@ -175,8 +188,6 @@ def test_for_the_limit_of_a_client_of_serve(round_trip: float, jitter: float, la
                 waited.append(loop.time() - began)
             return waited
 
-        server = worker.link._exchange
-        assert isinstance(server, Server)
         await through((round_trip, jitter, late), server, story)
         await worker.end()
 
@@ -186,12 +197,12 @@ def test_for_the_limit_of_a_client_of_serve(round_trip: float, jitter: float, la
 @pytest.mark.parametrize("takes", [0.0, 0.01, 0.1, 0.2, 0.4, 60.0])
 def test_for_the_right_to_make_a_call(takes: float) -> None:
     async def story() -> None:
-        stub = Stub()
+        store = Store()
         rules = SharedRules(url="redis://x", app="shop", secret="s", share=("cache",), single_flight=True)
-        answers = Answers(stub, rules, lambda what, why, seconds: None)
+        answers = Answers(store, rules, lambda what, why, seconds: None)
         task = asyncio.create_task(answers.run())
         await answers.ready()
-        stub.takes, clock = takes, asyncio.get_running_loop().time
+        store.takes, clock = takes, asyncio.get_running_loop().time
         for number in range(20):
             began = clock()
             assert await answers.turn(f'["chat","[null,null]","{number}"]', 10.0, lambda data: data) is None
