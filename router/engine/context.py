@@ -62,6 +62,7 @@ class RequestContext(msgspec.Struct):
     def begin_anew(self) -> None:
         """Give the request its whole time again, when a stream that was under way broke: that time was not waited."""
         self.deadline = self.clock() + self.total
+        self.trace.prompt_cache = None
 
     def timeout_of(self, target: Target) -> Timeout:
         """Return the timeouts of a call to this target: the request's own word first."""

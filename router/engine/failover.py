@@ -26,7 +26,7 @@ from router.engine.eligibility import next_try
 from router.engine.steps import Call, End, Failed, Slow
 from router.engine.waiting import afford, wait
 from router.errors import RouteExhausted, give_trace
-from router.plan.pricing import cost, plausible
+from router.plan.pricing import cost, note_prompt_cache, plausible
 from router.plan.target import Target
 from router.state.lease import Lease
 from router.views.trace import Attempt
@@ -94,6 +94,8 @@ def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
     """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
     usage = plausible(response.usage)
+    if usage.cache_read_tokens or usage.cache_write_tokens:
+        _harmlessly(note_prompt_cache, context.trace, target.capabilities.price, usage)
     paid = _cost(target, usage)
     if paid is not None and len(context.trace.entries) > 1:
         wasted = context.trace.wasted

@@ -22,6 +22,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.printable import one_line
 from providers.types import CompletionRequest, CompletionResponse, Usage
+from router.plan.pricing import note_prompt_cache
 from router.plan.target import Target, names_of
 from router.telemetry.ages import Ages
 from router.telemetry.buckets import Bucket, CallCounter
@@ -310,6 +311,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
             bucket.unpriced += 1
         else:
             bucket.cost += cost
+        if trace.prompt_cache is not None:
+            bucket.add_prompt_cache(trace.prompt_cache)
         route.in_flight -= 1
         self.number = number = telemetry.ended = telemetry.ended + 1
         telemetry.requests.append(
@@ -346,9 +349,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if isinstance(row, RequestRecorder):
             return row
         number, revision, caller, route, target, began, started, now, first, usage, cost = row
-        trace = Trace(route.name, revision)
-        trace.caller = caller
-        trace.seconds = now - began
+        trace = Trace(route.name, revision, seconds=now - began, caller=caller)
+        note_prompt_cache(trace, target.capabilities.price, usage)
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
         recorder = cls(Route(route.name, telemetry), trace, None, began)
         recorder.number, recorder.target = number, target
@@ -403,9 +405,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         self._route.telemetry.note_failure(target, error.code)
 
     def held(self, target: Target, seconds: float, code: str, now: float, *, of_key: bool) -> None:
-        """Record that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits
-        are no event.
-        """
+        """Record that a vendor asked to wait: see `Telemetry.note_held`."""
         self._route.telemetry.note_held(target, seconds, code, now, of_key=of_key)
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = 0.0) -> None:
@@ -439,6 +439,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         for bucket in self._attempt(target, now):
             wait = before if bucket.counter.kind == "requests" else 0.0
             bucket.add_answer(now - started + wait, None if first is None else first + wait, response.usage, cost)
+            bucket.add_prompt_cache(self.trace.prompt_cache)
             bucket.fallbacks += fallback
             bucket.hedges += self.hedged
         self._end(response)

@@ -107,7 +107,7 @@ WITHOUT: Mapping[str, str] = {
     "enforce_user_param": "no such rule here",
     "disable_end_user_cost_tracking": "of no effect here",
     "redact_user_api_key_info": f"{_ITSELF}: a key never shows",
-    "cache_control_injection_points": "cache marks come with the messages",
+    "cache_control_injection_points": "prompt_cache: auto sets the marks",
     "logit_bias": "params: {extra_body: {…}}",
     "tool_choice": "it comes with each call, or under params",
     "credential_list": "of no effect here: no model uses it",
@@ -141,7 +141,14 @@ _MAPPED = frozenset(
         *("max_output_tokens", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
         *("cache_creation_input_token_cost", "supports_function_calling", "supports_parallel_function_calling"),
         *("supports_vision", "supports_response_schema", "supports_native_streaming", "supports_reasoning"),
-        *("supports_prompt_caching", "redis_ssl", "ssl", "api_key", "api_base"),
+        *(
+            "cache_creation_input_token_cost_above_1hr",
+            "supports_prompt_caching",
+            "redis_ssl",
+            "ssl",
+            "api_key",
+            "api_base",
+        ),
     )
 )
 
