@@ -75,7 +75,9 @@ def _check_more(request: CompletionRequest) -> None:
     """Check what goes beside the messages."""
     for name in _MAPPINGS:
         value = getattr(request, name)
-        if value is not None and not isinstance(value, Mapping):
+        if value is None:
+            continue
+        if not isinstance(value, Mapping):
             invalid(f"{name}: a dict is expected, not {type(value).__name__}")
         if value and not all(isinstance(key, str) for key in value):
             invalid(f"{name}: its keys have to be strings")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from providers.types import Usage
 from router.plan.pricing import exact
@@ -222,13 +222,44 @@ class Source(NamedTuple):
     identity: str = ""
 
 
+Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", name) or ("target", identity)
+ALL: Key = ("all", "")
+
+
+def groups_of(counter: CallCounter | Source) -> tuple[Key, ...]:
+    """Return what a counter's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
+    asked: tuple[Key, ...] = (ALL, ("route", counter.route))
+    called: tuple[Key, ...] = (("provider", counter.provider), ("target", counter.identity))
+    return {"requests": asked, "attempts": called, "answers": asked + called}[counter.kind]
+
+
+class Sums:
+    """What plots show of a while, as it is added up."""
+
+    __slots__ = ("calls", "cost", "failed", "first_token", "latency", "unpriced")
+
+    def __init__(self) -> None:
+        self.calls = self.failed = self.unpriced = 0
+        self.cost = 0.0
+        self.first_token: Sketch = {}
+        self.latency: Sketch = {}
+
+    def add(self, counted: Totals | Sums | Kept) -> None:
+        """Add what was counted."""
+        self.calls += counted.calls
+        self.failed += counted.failed
+        self.cost += counted.cost
+        self.unpriced += counted.unpriced
+        sketch.add(self.first_token, counted.first_token)
+        sketch.add(self.latency, counted.latency)
+
+
 class Kept:
-    """What plots show of a second, in little memory: five minutes of it are kept for each route and provider."""
+    """What plots show of a while that is over, in little memory."""
 
-    __slots__ = ("calls", "cost", "counter", "failed", "first_token", "latency", "unpriced")
+    __slots__ = ("calls", "cost", "failed", "first_token", "latency", "unpriced")
 
-    def __init__(self, counter: Source, sums: Totals) -> None:
-        self.counter = counter
+    def __init__(self, sums: Totals | Sums) -> None:
         self.calls = sums.calls
         self.failed = sums.failed
         self.cost = sums.cost
