@@ -38,6 +38,8 @@ class RequestContext(msgspec.Struct):
         caller_budget: of the client whose name the request's `caller` is.
         acceptance: what an answer has to be; None takes all.
         corrections: the request as a target is asked again whose answer was not taken, by the target's identity.
+
+    `waited` are the seconds that it has waited for the server of what processes share, since its last attempt.
     """
 
     chain: Chain
@@ -61,10 +63,12 @@ class RequestContext(msgspec.Struct):
     caller_budget: Budget | None = None
     acceptance: Acceptance | None = None
     corrections: dict[str, CompletionRequest] | None = None
+    waited: float = 0.0
 
     def begin_anew(self) -> None:
         """Give the request its whole time again, when a stream that was under way broke: that time was not waited."""
         self.deadline = self.clock() + self.total
+        self.trace.prompt_cache = None
 
     def asked_of(self, target: Target) -> CompletionRequest:
         """Return the request as this target is asked: told what was wrong with its answer, where it gave one."""

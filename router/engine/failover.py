@@ -24,7 +24,8 @@ from router.engine.context import RequestContext
 from router.engine.decide import decide, hedge_after, is_final
 from router.engine.eligibility import next_try
 from router.engine.paid import cost_of, with_routing_info
-from router.engine.steps import Call, End, Failed, Placed, Slow, Stay, Wait
+from router.engine.steps import Call, End, Failed, Slow
+from router.engine.waiting import afford, wait
 from router.errors import RouteExhausted, give_trace
 from router.plan.target import Target
 from router.state.lease import Lease
@@ -150,14 +151,12 @@ class FailOver(Generic[T]):
         self._error = broken
         if broken is not None:
             context.begin_anew()
-        if context.spending is not None and context.spending.keeper is not None:
-            own = context.chain.budget, context.caller_budget
-            await context.spending.ready((*own, *(target.budget for target in context.chain.targets)))
+        await afford(context)
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
                 if not isinstance(step, Call):
-                    step = self._walk.send(await _wait(step, context))
+                    step = self._walk.send(await wait(step, context))
                     continue
                 after = None if context.chain.hedge is None else hedge_after(context, step.target)
                 delivered = await (self._try(step) if after is None else self._race(step, after))
@@ -354,20 +353,6 @@ def _begin(call: Call, context: RequestContext) -> Lease:
     return context.states.begin(
         call.target, call.key, prompt, most, now, reserved=call.reserved, placed=call.placed, charge=charge
     )
-
-
-async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed | None:
-    assert isinstance(step, Wait), "there is nothing under way to stay for"
-    if step.place is not None:
-        key = await context.states.wait_for_slot(step.place, step.seconds)
-        if key is not None:
-            return Placed(key)
-        return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
-    if step.reserved is None:
-        await asyncio.sleep(step.seconds)
-    else:
-        await context.states.wait_for_limits(*step.reserved, step.seconds)
-    return None
 
 
 def _retry_after(error: ProviderError | None, context: RequestContext, tiers: Collection[int]) -> float | None:

@@ -7,13 +7,16 @@ from msgspec.structs import replace
 from providers.harmless import harmless
 from providers.types import CompletionResponse, Usage
 from router.engine.context import RequestContext
-from router.plan.pricing import cost, plausible
+from router.plan.pricing import cost, note_prompt_cache, plausible
 from router.plan.target import Target
 
 
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
     """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
     usage = plausible(response.usage)
+    if usage.cache_read_tokens or usage.cache_write_tokens:
+        with harmless:
+            note_prompt_cache(context.trace, target.capabilities.price, usage)
     paid = cost_of(target, usage)
     if paid is not None and len(context.trace.entries) > 1:
         wasted = context.trace.wasted
