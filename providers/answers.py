@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from providers.error_body import NAME_CHARS
@@ -60,6 +62,16 @@ def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubbe
         if value is not None and len(value) >= SHORTEST and value != request.model
     }
     return answer if better.items() <= told.items() else replace(answer, **better)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """What the vendor calls the request, shortened; None where it does not say.
+
+    Args:
+        headers: of the answer, with lower-case names.
+    """
+    found = headers.get("x-request-id") or headers.get("request-id")
+    return found[:NAME_CHARS] if found else None
 
 
 def finished(error: ProviderError, request: CompletionRequest, provider: str, scrub: Scrubber) -> ProviderError:

@@ -11,6 +11,7 @@ from providers.anthropic.decode import MessagesStreamDecoder, decode
 from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
 from providers.anthropic.endpoints import endpoint_for
 from providers.errors import ErrorCode, ProviderError
+from providers.header_names import is_token
 from providers.http_provider import HttpProvider
 from providers.native import without_thinking
 from providers.schemas.rules import ANTHROPIC, VendorSchemas
@@ -48,12 +49,12 @@ class AnthropicProvider(HttpProvider):
         betas = self.settings.options.get("betas")
         if betas:
             headers["anthropic-beta"] = betas if isinstance(betas, str) else ",".join(betas)
-        key = self.settings.secret
-        if key and self._bearer:
-            headers["authorization"] = f"Bearer {key}"
-        elif key:
-            headers["x-api-key"] = key
-        return headers
+        return headers | super().auth_headers()
+
+    def key_headers(self, key: str, *, bearer: bool = False) -> dict[str, str]:
+        if bearer or self._bearer or is_token(key):
+            return {"authorization": f"Bearer {key}"}
+        return {"x-api-key": key}
 
     @property
     def schema_rules(self) -> VendorSchemas:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from providers.simulator.callers import Callers
 from providers.types import FinishReason
 
 ErrorKind = Literal[
@@ -150,6 +151,7 @@ class SimulatedVendor:
         cancelled: how many the client left before their answer was complete.
         last_request: None before the first one.
         keys: requests by the last four characters of the key that came with them.
+        callers: who is let in; None is everybody.
     """
 
     def __init__(self, name: str, protocol: Protocol) -> None:
@@ -161,6 +163,7 @@ class SimulatedVendor:
         self.cancelled = 0
         self.last_request: Recorded | None = None
         self.keys: Counter[str] = Counter()
+        self.callers: Callers | None = None
 
     def __repr__(self) -> str:
         return f"<SimulatedVendor {self.name} ({self.protocol}): {self.requests} requests>"

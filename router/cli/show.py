@@ -92,7 +92,9 @@ def target_line(target: Target, share: str) -> str:
     named = target.name if target.name == where else f"{target.name} = {where}"
     off = "  (left out: a variable is not set)" if target.disabled else ""
     keys = f"  ({len(target.keys)} keys)" if len(target.keys) > 1 else ""
-    return f"{share}  {named}{keys}{off}"
+    sources = [key.settings.credential.name for key in target.keys if key.settings and key.settings.credential]
+    by = f"  (key by {', '.join(dict.fromkeys(sources))})" if sources else ""
+    return f"{share}  {named}{keys}{by}{off}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:

@@ -29,6 +29,7 @@ _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
 }
+_NO_SECRETS_OF_SOURCES = frozenset({"entra", "google", "aws", "ttl"})
 _NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key", "sha256"}  # the key, by mistake
 _OF_SHARED = SharedConfig.model_fields.keys() - {"url", "secret"}
 _OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
@@ -72,6 +73,7 @@ def load(
     env: Mapping[str, str] | None = None,
     contents: Contents | None = None,
     replaced: Collection[str] = (),
+    keyed: Collection[str] = (),
 ) -> LoadResult:
     """Read and check a file; its errors are in the result's `diagnostics`.
 
@@ -81,6 +83,7 @@ def load(
         contents: what the file and its secret files hold; None reads them now.
         replaced: providers of which the file need not say all, since the app has its own in their place: a variable of
             theirs that is not set is none the worse.
+        keyed: providers to whose key the app has its own; that of the file is not needed.
 
     Raises:
         UnreadableFile: missing, no regular file, over 1 MiB, or not text.
@@ -88,7 +91,9 @@ def load(
     where = Path(path)
     contents = contents or Contents()
     variables = Interpolator(os.environ if env is None else env, where.parent, contents)
-    return _load(_text(where, contents), name=str(path), variables=variables, path=where, replaced=replaced)
+    return _load(
+        _text(where, contents), name=str(path), variables=variables, path=where, replaced=replaced, keyed=keyed
+    )
 
 
 def load_text(
@@ -99,6 +104,7 @@ def load_text(
     folder: Path | None = None,
     files: Mapping[str, str] | None = None,
     replaced: Collection[str] = (),
+    keyed: Collection[str] = (),
 ) -> LoadResult:
     """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`. What stands in `files`, as it
     is written, is not read.
@@ -112,7 +118,7 @@ def load_text(
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UnreadableFile(name, f"{TOO_LARGE}; {_HINT}")
     variables = Interpolator(os.environ if env is None else env, folder or Path(), Contents(), files)
-    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None, replaced=replaced)
+    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None, replaced=replaced, keyed=keyed)
 
 
 def read_text(path: Path) -> str:
@@ -135,7 +141,15 @@ def _text(path: Path, contents: Contents) -> str:
     return text
 
 
-def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, replaced: Collection[str]) -> LoadResult:
+def _load(
+    text: str,
+    *,
+    name: str,
+    variables: Interpolator,
+    path: Path | None,
+    replaced: Collection[str],
+    keyed: Collection[str],
+) -> LoadResult:
     findings = Findings(name, text)
     _hide_pasted(text, findings)
     root = read_yaml(text, findings)
@@ -145,7 +159,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
     if root is not None:
         origins = {node.path: node.key_at for node in _all(root)}
         _hide_keys(root, findings)
-        disabled = _fill_in(root, variables, findings, replaced)
+        disabled = _fill_in(root, variables, findings, replaced, keyed)
         expand_shorthand(root)
         for node in _all(root):  # the keys that a short form stands for are where it is
             origins.setdefault(node.path, node.key_at)
@@ -188,7 +202,7 @@ def _hide_keys(root: Node, findings: Findings) -> None:
     """Literal keys never reach a message, not even in the source line, and not below a mistyped name either."""
     for node in _secrets(root):
         for leaf in _all(node):
-            if isinstance(leaf.value, str) and not is_variable(leaf.value):
+            if isinstance(leaf.value, str) and not is_variable(leaf.value) and not _is_setting(leaf):
                 findings.hide(leaf.value)
     serve = root.get("serve")
     for client in _children(serve and serve.get("keys")):
@@ -196,6 +210,14 @@ def _hide_keys(root: Node, findings: Findings) -> None:
             findings.hide(str(client.path[-1]))
         else:
             _show_client(client, findings)
+
+
+def _is_setting(leaf: Node) -> bool:
+    """Whether this says who issues a key, and is none itself; an argument of a program may be one."""
+    way = leaf.path[3:]
+    return leaf.path[2:3] in (("api_key",), ("api_keys",)) and (
+        (not _NO_SECRETS_OF_SOURCES.isdisjoint(way) and way[-1] != "client_secret") or way[-2:] == ("command", 0)
+    )
 
 
 def _show_client(client: Node, findings: Findings) -> None:
@@ -243,7 +265,9 @@ def _children(node: Node | None) -> list[Node]:
     return list(node.value.values()) if node is not None and isinstance(node.value, dict) else []
 
 
-def _fill_in(root: Node, variables: Interpolator, findings: Findings, replaced: Collection[str]) -> dict[str, str]:
+def _fill_in(
+    root: Node, variables: Interpolator, findings: Findings, replaced: Collection[str], keyed: Collection[str]
+) -> dict[str, str]:
     """Expand every text in place; gives the providers that an unset variable disables, with its name. A client that
     one disables has no key then.
     """
@@ -261,7 +285,9 @@ def _fill_in(root: Node, variables: Interpolator, findings: Findings, replaced: 
         try:
             text = variables.expand(written)
         except Unset as error:
-            if node.path[0] == "providers" and node.path[1] in replaced:
+            if node.path[0] == "providers" and (
+                node.path[1] in replaced or (node.path[1] in keyed and node.path[2] in ("api_key", "api_keys"))
+            ):
                 pass
             elif node.path[:2] in may_disable:
                 disabled.setdefault(str(node.path[1]), error.name)
