@@ -57,9 +57,8 @@ class GoogleSource:
             credentials, _ = google.auth.default(scopes=[self.scope])
         else:
             told = _read(self.file)
-            if told["type"] == "service_account":
-                make = google.oauth2.service_account.Credentials.from_service_account_info
-            else:
+            make: Any = google.oauth2.service_account.Credentials.from_service_account_info
+            if told["type"] == "authorized_user":
                 make = google.oauth2.credentials.Credentials.from_authorized_user_info
             credentials = make(told, scopes=[self.scope])
         with requests.Session() as session:

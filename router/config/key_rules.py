@@ -31,7 +31,7 @@ def check_keys(provider: Node, findings: Findings, *, is_left_out: bool) -> None
             told = remedy(key.value, str(provider.path[-1]))
             if told is not None:
                 findings.add(key.place, key.path, told)
-        what = str(node.value if key is None else key.value) if key is None and not node.value else repr(node.data())
+        what = repr(node.data())
         if what in seen and not node.unset:
             findings.add(node.at, node.path, "the same key is in the pool twice")
         seen.add(what)
@@ -53,11 +53,13 @@ def _check_source(key: Node, findings: Findings) -> None:
             text = f"{name} needs its extra: pip install 'llm-signalbox[{name}]'"
             findings.add(source.key_at, source.path, text)
     command = key.get("command")
-    first = command.value[0] if command is not None and isinstance(command.value, list) and command.value else command
-    if first is None or not isinstance(first.value, str) or first.unset:
+    if command is None or command.unset:
         return
-    program = str(first.value) if first is not command else str(first.value).split()[0] if first.value.split() else ""
-    if program and shutil.which(program) is None:
+    first = command.value[0] if isinstance(command.value, list) and command.value else command
+    if not isinstance(first.value, str) or first.unset or not first.value.strip():
+        return
+    program = str(first.value) if first is not command else first.value.split()[0]
+    if shutil.which(program) is None:
         text = "there is no such program here: calls would fail"
         findings.add(first.place, first.path, text, severity="warning")
 

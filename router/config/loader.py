@@ -12,6 +12,7 @@ from pathlib import Path
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
+from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
 from router.config.reach import warn_of_unreached
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
@@ -28,6 +29,12 @@ _SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
 _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
+}
+_KEYS = ("api_key",), ("api_keys",)  # the last part of their paths
+_NAMES_OF_SOURCES = {
+    field.alias or name
+    for section in (KeyConfig, EntraConfig, GoogleConfig, AwsConfig)
+    for name, field in section.model_fields.items()
 }
 _NO_SECRETS_OF_SOURCES = frozenset({"entra", "google", "aws", "ttl"})
 _NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key", "sha256"}  # the key, by mistake
@@ -202,6 +209,9 @@ def _hide_keys(root: Node, findings: Findings) -> None:
     """Literal keys never reach a message, not even in the source line, and not below a mistyped name either."""
     for node in _secrets(root):
         for leaf in _all(node):
+            for name in leaf.path[3:] if leaf.path[2:3] in _KEYS else ():
+                if isinstance(name, str) and name not in _NAMES_OF_SOURCES:  # a key in place of a name
+                    findings.hide(name)
             if isinstance(leaf.value, str) and not is_variable(leaf.value) and not _is_setting(leaf):
                 findings.hide(leaf.value)
     serve = root.get("serve")
@@ -215,7 +225,7 @@ def _hide_keys(root: Node, findings: Findings) -> None:
 def _is_setting(leaf: Node) -> bool:
     """Whether this says who issues a key, and is none itself; an argument of a program may be one."""
     way = leaf.path[3:]
-    return leaf.path[2:3] in (("api_key",), ("api_keys",)) and (
+    return leaf.path[2:3] in _KEYS and (
         (not _NO_SECRETS_OF_SOURCES.isdisjoint(way) and way[-1] != "client_secret") or way[-2:] == ("command", 0)
     )
 
