@@ -6,14 +6,16 @@ the scope: https://learn.microsoft.com/azure/ai-services/openai/how-to/managed-i
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from providers import forks
 from providers.credentials.blocking import OneThread
-from providers.sources import Issued, lifetime_of
+from providers.sources import Issued, NoCredential, lifetime_of
 
 MODULE = "azure.identity"
+_ADVICE = re.compile(r"(?:Visit|See|To mitigate)\b[^\n]*?https://\S*[^\n]*")  # long, and no part of what is wrong
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
 
@@ -51,6 +53,7 @@ class EntraSource:
 
     def _fetch(self) -> Issued:
         with forks.whole:  # a fork in the middle of an import would leave its lock held in the child
+            from azure.core.exceptions import ClientAuthenticationError
             from azure.identity import ClientSecretCredential, DefaultAzureCredential
         credential: ClientSecretCredential | DefaultAzureCredential
         if self.client_secret is not None:
@@ -59,6 +62,9 @@ class EntraSource:
             own = {"managed_identity_client_id": self.client_id, "workload_identity_client_id": self.client_id}
             credential = DefaultAzureCredential(**({} if self.client_id is None else own))
         with closing(credential):
-            token = credential.get_token(self.scope, tenant_id=self.tenant_id)
+            try:
+                token = credential.get_token(self.scope, tenant_id=self.tenant_id)
+            except ClientAuthenticationError as error:  # of a chain, with all that was tried
+                raise NoCredential(" ".join(_ADVICE.sub("", str(error)).split())) from None
         secrets = (self.client_secret,) if self.client_secret else ()
         return Issued(token=token.token, lifetime=lifetime_of(token.expires_on), bearer=True, secrets=secrets)

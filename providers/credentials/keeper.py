@@ -35,7 +35,7 @@ _MARGIN = 0.05, 10.0  # of its life, and seconds at most: so long before its end
 _BACKOFF, _LONGEST_BACKOFF = 1.0, 60.0  # seconds
 _FORCED = 60.0  # seconds between two fetches because a vendor refused
 _REMEMBERED = 4  # credentials that are still blanked out of texts: a stream may have begun with an old one
-_LONGEST_REASON = 300  # characters
+_LONGEST_REASON = 500  # characters
 _LARGE = 1024 * 1024  # bytes of a body that is signed beside the loop
 _log = logging.getLogger("signalbox.credentials")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -22,7 +23,11 @@ class Fetched(TypedDict):
 
 def try_all(plan: Plan) -> list[Fetched]:
     """What comes of each source of a plan; they are asked at the same time."""
-    return asyncio.run(_try_all(plan))
+    logging.disable(logging.CRITICAL)  # it is told here, and once
+    try:
+        return asyncio.run(_try_all(plan))
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 async def _try_all(plan: Plan) -> list[Fetched]:

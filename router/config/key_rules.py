@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 
 from providers.credentials import aws, entra, google
+from providers.credentials.command import words_of
 from router.config.diagnostics import Findings
 from router.config.key_forms import remedy
 from router.config.yaml_reader import Node
@@ -29,6 +30,8 @@ def check_keys(provider: Node, findings: Findings, *, is_left_out: bool) -> None
         key = node.get("key")
         if key is not None and type(key.value) is str and not key.unset:  # as it is written, without a variable
             told = remedy(key.value, str(provider.path[-1]))
+            if key.value in _MODULES:
+                told = f"this would be sent as the key itself: that source is written {{{key.value}: default}}"
             if told is not None:
                 findings.add(key.place, key.path, told)
         what = repr(node.data())
@@ -53,13 +56,14 @@ def _check_source(key: Node, findings: Findings) -> None:
             text = f"{name} needs its extra: pip install 'llm-signalbox[{name}]'"
             findings.add(source.key_at, source.path, text)
     command = key.get("command")
-    if command is None or command.unset:
+    if command is None or command.unset or not isinstance(command.value, str | list):
         return
-    first = command.value[0] if isinstance(command.value, list) and command.value else command
-    if not isinstance(first.value, str) or first.unset or not first.value.strip():
-        return
-    program = str(first.value) if first is not command else first.value.split()[0]
-    if shutil.which(program) is None:
+    try:
+        program, *_ = words_of(command.data() if isinstance(command.value, str) else tuple(command.data()))
+    except (TypeError, ValueError):
+        return  # which the schema tells
+    first = command.value[0] if isinstance(command.value, list) else command
+    if isinstance(program, str) and not first.unset and shutil.which(program) is None:
         text = "there is no such program here: calls would fail"
         findings.add(first.place, first.path, text, severity="warning")
 

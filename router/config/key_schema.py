@@ -76,7 +76,7 @@ class KeyConfig(Section):
     def _one(self) -> KeyConfig:
         given = [name for name in ("key_", *SOURCES) if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"this must be a key, or a mapping with one of {', '.join(SOURCES)}")
+            raise ValueError(f"this must be a key, or a mapping with one of {', '.join(SOURCES)}: {{entra: default}}")
         if self.ttl is not None and self.command is None:
             raise ValueError("ttl goes with command")
         return self
