@@ -113,6 +113,7 @@ SKIP_CODES: Mapping[str, ErrorCode] = MappingProxyType(
         "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
         "unsupported": ErrorCode.UNSUPPORTED,
         "disabled": ErrorCode.AUTHENTICATION,
+        "excluded": ErrorCode.UNSUPPORTED,
     }
 )
 

@@ -14,7 +14,9 @@ import msgspec
 
 from providers.types import CompletionRequest, Message
 
-LEFT_OUT = frozenset({"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native"})
+LEFT_OUT = frozenset(
+    {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native", "routing"}
+)
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(
     {"model", "stream", "stream_options", "metadata", "client_metadata", "prompt_cache_key", "user"}
@@ -64,6 +66,8 @@ def parts(request: CompletionRequest, targets: str) -> dict[str, Any]:
         value = getattr(request, name)
         if value is not None and value != ():
             values[name] = value
+    if request.routing is not None and (request.routing.only or request.routing.avoid):  # others would answer
+        values["asked of"] = [sorted(request.routing.only), sorted(request.routing.avoid)]
     return values
 
 

@@ -98,6 +98,7 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "ProviderConfig.num_ctx": ["8k", "32k"],
     "ProviderConfig.options": [{"region": "eu"}],
     "ProviderConfig.timeout": ["2m", {"first_token": "5m"}],
+    "ProviderConfig.errors": [[{"status": 409, "code": "overloaded"}, {"text": "queue full", "code": "rate_limited"}]],
     "ProviderConfig.limits": [{"requests": "500/min", "tokens": "200k/min"}],
     "RetryPolicy.max_attempts": [4, 6],
     "RetryPolicy.budget": ["20%", "10%"],
@@ -125,6 +126,9 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "TargetRef.model": ["fast", "openai/gpt-6-luna"],
     "TargetRef.params": [{"temperature": 0.2}],
     "Telemetry.monitor": ["auto", "off", "/run/my-app/signalbox.sock"],
+    "Telemetry.log": [{}, {"path": "/var/log/signalbox", "keep": "30d", "max_size": "2GB"}],
+    "LogConfig.path": ["/var/log/signalbox"],
+    "LogConfig.keep": ["7d", "30d"],
     "TlsConfig.cert": ["/etc/ssl/gateway.pem"],
     "TlsConfig.key": ["/etc/ssl/gateway.key"],
 }
@@ -175,6 +179,8 @@ _ABSENT: Mapping[str, str] = {
     "ProviderConfig.proxy": "as the environment says",
     "ProviderConfig.client_cert": "none",
     "ProviderConfig.unix_socket": "TCP to base_url",
+    "ErrorRule.status": "any status",
+    "ErrorRule.text": "any text",
     "ProviderConfig.api": "chosen per model",
     "ProviderConfig.dialect": "by the host of base_url",
     "ProviderConfig.version": "2023-06-01",
@@ -201,6 +207,8 @@ _ELSEWHERE: Mapping[str, Any] = {
     "SharedConfig.single_flight": "off",
     "Telemetry.monitor": "auto",
     "Telemetry.capture": "off",
+    "Telemetry.log": "none",
+    "LogConfig.path": "a folder in the user's state folder",
 }
 
 

@@ -30,17 +30,21 @@ from router.config.values import (
     Monitor,
     Number,
     Options,
+    OwnCode,
     Params,
     Percent,
     ProxyUrl,
     Secret,
     Size,
+    Status,
     Text,
     Url,
     Version,
     Wait,
     Weight,
 )
+
+LEAST_LOG = 1_000_000  # bytes
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
@@ -59,10 +63,13 @@ class TimeoutPolicy(Section):
 class RetryPolicy(Section):
     """How often and how fast to try again."""
 
+    first: Literal["next_target", "same_target"] | None = key(
+        "Who is tried first when a target fails: the next one, or the same again as far as same_target goes."
+    )
     max_attempts: Count | None = key(
         "Attempts of one request over its whole chain; default: one for each target and each retry, at least 4."
     )
-    same_target: CountOrZero | None = key("Further tries on the target that failed, before the next one.")
+    same_target: CountOrZero | None = key("Further tries on the target that failed; see `first` for when.")
     backoff: Wait | None = key("The first wait; it doubles with each try, with full jitter.")
     max_backoff: Wait | None = key("The longest wait between two tries.")
     max_wait: Wait | None = key("The longest Retry-After, or wait for a limit, that is waited for.")
@@ -152,6 +159,20 @@ class ClientCertificateConfig(Section):
     key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
 
 
+class ErrorRule(Section):
+    """What an error of one's own server means."""
+
+    status: Status | None = key("The HTTP status that it has.", examples=[409])
+    text: Text | None = key("What its text has somewhere, upper and lower case alike.", examples=["queue full"])
+    code: OwnCode = Field(description="The error code that it stands for.")
+
+    @model_validator(mode="after")
+    def _says_when(self) -> ErrorRule:
+        if self.status is None and self.text is None:
+            raise ValueError("an error is told by its status, its text, or both: write one")
+        return self
+
+
 class ProviderConfig(Section):
     """A connection to a vendor or server."""
 
@@ -182,6 +203,7 @@ class ProviderConfig(Section):
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
+    errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 
@@ -297,11 +319,26 @@ class CacheStore(Section):
     max_size: Size | None = key("The largest size on disk.")
 
 
+class LogConfig(Section):
+    """A log of requests on disk; `log: {}` takes all of it as it comes."""
+
+    path: Text | None = key("Its folder; default: one in the user's state folder, of this file.")
+    keep: Duration = key("How long a request stays in it.", 604_800.0)
+    max_size: Size = key("The largest size of all its files; the oldest go.", 500_000_000)
+
+    @model_validator(mode="after")
+    def _fits(self) -> LogConfig:
+        if self.max_size < LEAST_LOG:
+            raise ValueError("a log of less than 1MB holds nothing for long: write max_size: 1MB or more")
+        return self
+
+
 class Telemetry(Section):
     """What can be watched."""
 
     monitor: Monitor | None = key("The socket that dashboards attach to: auto, off, or a path.")
     capture: Literal["off", "preview", "full"] | None = key("Whether prompts and answers reach telemetry.")
+    log: LogConfig | None = key("A log of requests on disk.")
 
 
 class RoutesFile(Section):

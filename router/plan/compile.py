@@ -26,8 +26,10 @@ from router.config.schema import ModelConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
+from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
-from router.plan.rules import BreakerRules, CacheRules, HedgeRules, Limits, RetryRules, SharedRules
+from router.plan.route_names import RouteNames
+from router.plan.rules import BreakerRules, CacheRules, ErrorRule, HedgeRules, Limits, RetryRules, SharedRules
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 
@@ -58,7 +60,9 @@ def compile_plan(
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving_of(file), loaded, shared, own)
+    names = RouteNames(file.routes, loaded.aliases)
+    serving, log = serving_of(file, names), log_rules(file, loaded.path)
+    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own)
 
 
 def plan_of(
@@ -245,6 +249,10 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
+        errors=tuple(
+            ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
+            for rule in file.providers[provider].errors
+        ),
     )
 
 
