@@ -11,7 +11,6 @@ from providers.anthropic.decode import MessagesStreamDecoder, decode
 from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
 from providers.anthropic.endpoints import endpoint_for
 from providers.errors import ErrorCode, ProviderError
-from providers.header_names import is_token
 from providers.http_provider import HttpProvider
 from providers.native import without_thinking
 from providers.schemas.rules import ANTHROPIC, VendorSchemas
@@ -52,7 +51,7 @@ class AnthropicProvider(HttpProvider):
         return headers | super().auth_headers()
 
     def key_headers(self, key: str, *, bearer: bool = False) -> dict[str, str]:
-        if bearer or self._bearer or is_token(key):
+        if bearer or self._bearer:
             return {"authorization": f"Bearer {key}"}
         return {"x-api-key": key}
 

@@ -18,7 +18,7 @@ from providers import forks
 from providers.credentials.blocking import OneThread
 from providers.sources import Issued, NoCredential, lifetime_of
 
-MODULE = "botocore"
+MODULES = ("botocore",)
 _HOST = re.compile(r"bedrock-(?P<which>[a-z]+)(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)")
 _SKEW = 60.0  # seconds by which clocks may differ; AWS takes signatures of the last 5 minutes
 

@@ -39,8 +39,8 @@ class OneThread(Executor):
                 return  # nobody waited long enough for it to begin
             try:
                 future.set_result(fn(*args, **kwargs))
-            except Exception as error:
-                future.set_exception(error)
+            except BaseException as error:  # also SystemExit: who waits has to hear of it
+                future.set_exception(error if isinstance(error, Exception) else NoCredential(repr(error)))
 
         self._under_way = future  # type: ignore[assignment]  # of which it is only asked whether it is done
         threading.Thread(target=run, name="signalbox-credential", daemon=True).start()

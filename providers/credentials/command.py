@@ -162,7 +162,7 @@ def _read(stream: IO[bytes] | None) -> bytes:
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End it, and its children."""
     with suppress(ProcessLookupError, PermissionError):
-        if process.poll() is None and hasattr(os, "killpg"):
+        if hasattr(os, "killpg"):  # also where it has ended itself: a child of it may hold its output open
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()

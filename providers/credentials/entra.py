@@ -14,7 +14,7 @@ from providers import forks
 from providers.credentials.blocking import OneThread
 from providers.sources import Issued, NoCredential, lifetime_of
 
-MODULE = "azure.identity"
+MODULES = ("azure.identity",)
 _ADVICE = re.compile(r"(?:Visit|See|To mitigate)\b[^\n]*?https://\S*[^\n]*")  # long, and no part of what is wrong
 SCOPE = "https://cognitiveservices.azure.com/.default"
 

@@ -6,6 +6,7 @@ the scope: https://cloud.google.com/vertex-ai/generative-ai/docs/migrate/openai/
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from providers import forks
 from providers.credentials.blocking import OneThread
 from providers.sources import Issued, NoCredential, lifetime_of
 
-MODULE = "google.auth"
+MODULES = "google.auth", "requests"
 MOST = 64 * 1024  # bytes of a file
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -70,7 +71,7 @@ class GoogleSource:
 def _read(path: str) -> dict[str, Any]:
     """A file of a kind that can be taken as it is: others may tell google-auth to run programs or ask any address."""
     try:
-        with open(path, "rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:
             told = msgspec.json.decode(file.read(MOST))
     except OSError as error:
         raise NoCredential(f"{path}: {error.strerror or error}") from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from typing import Protocol
 from providers import forks
 from providers.errors import ErrorCode, ProviderError
 from providers.evidence import concern
+from providers.header_names import is_token
 from providers.printable import printable
 from providers.scrub import scrub
 from providers.sources import LIMIT, Issued, NoCredential, Source
@@ -37,6 +39,7 @@ _FORCED = 60.0  # seconds between two fetches because a vendor refused
 _REMEMBERED = 4  # credentials that are still blanked out of texts: a stream may have begun with an old one
 _LONGEST_REASON = 500  # characters
 _LARGE = 1024 * 1024  # bytes of a body that is signed beside the loop
+_OF_TIME = re.compile(r"(?i)signature|skew|expired|request time")  # words of AWS about when a request was signed
 _log = logging.getLogger("signalbox.credentials")
 
 
@@ -254,7 +257,7 @@ class Call:
         """The headers of this request; raises like `Credential.get`."""
         issued = self._used = await self._credential.get()
         if issued.signer is None:
-            return self._key_headers(issued.token, bearer=issued.bearer)
+            return self._key_headers(issued.token, bearer=issued.bearer or is_token(issued.token))
         if body is not None and len(body) > _LARGE:
             return await in_thread(issued.signer, method, url, body)
         return issued.signer(method, url, body)
@@ -268,7 +271,8 @@ class Call:
         issued = self._used
         if issued is None or error.status not in (401, 403):
             return False
-        if issued.signer is not None and (date := moment(headers.get("date", ""))) and issued.signer.corrects(date):
+        date = None if issued.signer is None else moment(headers.get("date", ""))
+        if issued.signer and date and _OF_TIME.search(error.message) and issued.signer.corrects(date):
             return True
         return (error.status == 401 or concern(error) == "key") and self._credential.refused(issued)
 

@@ -13,7 +13,7 @@ from router.config.diagnostics import Findings
 from router.config.key_forms import remedy
 from router.config.yaml_reader import Node
 
-_MODULES = {"entra": entra.MODULE, "google": google.MODULE, "aws": aws.MODULE}  # by source, and by extra
+_MODULES = {"entra": entra.MODULES, "google": google.MODULES, "aws": aws.MODULES}  # by source, and by extra
 
 
 def check_keys(provider: Node, findings: Findings, *, is_left_out: bool) -> None:
@@ -51,8 +51,8 @@ def _keys(provider: Node) -> Iterator[Node]:
 
 
 def _check_source(key: Node, findings: Findings) -> None:
-    for name, module in _MODULES.items():
-        if (source := key.get(name)) is not None and not _is_installed(module):
+    for name, modules in _MODULES.items():
+        if (source := key.get(name)) is not None and not all(map(_is_installed, modules)):
             text = f"{name} needs its extra: pip install 'llm-signalbox[{name}]'"
             findings.add(source.key_at, source.path, text)
     command = key.get("command")

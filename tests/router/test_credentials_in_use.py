@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import pickle
 import sys
 from collections.abc import Awaitable, Callable
@@ -240,3 +241,31 @@ async def test_show_names_the_source(routes: Path) -> None:
     ran = await signalbox("show", cwd=routes.parent)
     assert f"(key by command {Path(sys.executable).name})" in ran.out
     assert "hush" not in ran.out + ran.err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_goes_on_with_the_token_of_its_parent() -> None:
+    asked: list[int] = []
+
+    async def once(app: Router) -> None:
+        with pytest.raises((RouteExhausted, ProviderError)) as raised:
+            await ask(app)
+        assert "connection_failed" in str(raised.value)
+
+    app = Router.from_text(
+        file("http://127.0.0.1:9/v1", "api_key: x", ", timeout: {connect: 1s}, retry: {same_target: 0}"),
+        env={},
+        credentials={"a": lambda: asked.append(1) or ("a-token", 600)},
+        monitor=False,
+    )
+    asyncio.run(once(app))
+    assert len(asked) == 1
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            asyncio.run(once(app))
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
