@@ -38,7 +38,7 @@ class AwsSource:
     profile: str | None = None
     region: str | None = None
     service: str | None = None
-    url: str = ""
+    url: str = field(default="", repr=False)  # which may hold a password
     clock: Clock = field(default_factory=lambda: Clock(), init=False, repr=False, compare=False)
     _thread: OneThread = field(default_factory=OneThread, init=False, repr=False, compare=False)
 
@@ -122,11 +122,13 @@ def _signer(keys: Any, service: str, region: str, clock: Clock) -> Any:
     from botocore.auth import SigV4Auth
 
     class ByClock(SigV4Auth):  # type: ignore[misc]  # botocore has no types
-        """botocore's, dated by a clock that may be corrected."""
+        """botocore's, dated by a clock that may be corrected; and without its log, which would hold session tokens."""
 
-        def _modify_request_before_signing(self, request: Any) -> None:
+        def add_auth(self, request: Any) -> None:
             now = time.gmtime(time.time() + clock.ahead)
             request.context["timestamp"] = time.strftime("%Y%m%dT%H%M%SZ", now)
-            super()._modify_request_before_signing(request)
+            self._modify_request_before_signing(request)
+            to_sign = self.string_to_sign(request, self.canonical_request(request))
+            self._inject_signature_to_request(request, self.signature(to_sign, request))
 
     return ByClock(keys, service, region)

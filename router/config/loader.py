@@ -310,9 +310,8 @@ def _fill_in(
         try:
             text = variables.expand(written)
         except Unset as error:
-            if node.path[0] == "providers" and (
-                node.path[1] in replaced or (node.path[1] in keyed and node.path[2] in ("api_key", "api_keys"))
-            ):
+            owner = node.path[1] if len(node.path) > 1 else ""
+            if node.path[0] == "providers" and (owner in replaced or (owner in keyed and node.path[2:3] in _KEYS)):
                 pass
             elif node.path[:2] in may_disable:
                 disabled.setdefault(str(node.path[1]), error.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
@@ -155,6 +156,21 @@ async def test_aws_gives_the_role_of_a_container(tokens: TokenServer, monkeypatc
     headers = issued.signer("POST", "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1/chat/completions", b"{}")
     assert headers["x-amz-security-token"] == "session-token"
     assert "secret-of-a-role" in issued.secrets
+
+
+async def test_no_log_has_a_session_token(
+    tokens: TokenServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """botocore logs what it signs."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIA1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-a-role")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "session-token-of-it")
+    issued = await AwsSource(region="us-east-1", url="https://user:word-of-it@gateway.example/v1").fetch()
+    assert issued.signer is not None
+    assert issued.signer("POST", "https://gateway.example/v1/x", b"{}")["x-amz-security-token"] == "session-token-of-it"
+    assert not [text for text in ("-of-it", "secret-of") if text in caplog.text]
+    assert "word-of-it" not in repr(AwsSource(url="https://user:word-of-it@gateway.example/v1"))
 
 
 async def test_aws_without_any_says_so() -> None:

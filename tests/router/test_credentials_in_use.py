@@ -14,7 +14,7 @@ import pytest
 
 from providers import ProviderError
 from providers.simulator import Callers, Simulator
-from router import Router
+from router import ConfigError, Router
 from router.errors import RouteExhausted
 from router.testing import run
 from router.views.trace import Attempt
@@ -179,6 +179,12 @@ def test_an_unset_address_is_not_excused_by_a_function() -> None:
     """The token would go to the vendor's own address in its place."""
     with pytest.raises(Exception, match="NOT_SET"):
         Router.from_text(file("${NOT_SET}", "api_key: x"), env={}, credentials={"a": lambda: "x"})
+
+
+@pytest.mark.parametrize("providers", ["'${NOT_SET}'", "{a: '${NOT_SET}'}", "{a: {api_key: '${NOT_SET}'}}"])
+def test_a_file_that_says_next_to_nothing_is_told_as_such(providers: str) -> None:
+    with pytest.raises(ConfigError):
+        Router.from_text(f"providers: {providers}\n{CHAT}", env={}, credentials={"a": lambda: "x"})
 
 
 def test_functions_work_in_virtual_time() -> None:
