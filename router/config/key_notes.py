@@ -192,6 +192,8 @@ _ABSENT: Mapping[str, str] = {
     "RouteConfig.cache": _OF_FILE,
     "RouteConfig.on_stream_break": _OF_FILE,
     "RouteConfig.budget": "no bound",
+    "LogConfig.path": "a folder of its own in the user's state folder",
+    "Telemetry.log": "none",
     "ServeConfig.anonymous": "all routes where there are no `keys`, else nobody is let in",
     "ServeConfig.listed": "none",
     "ServeConfig.tls": "plain HTTP",
@@ -207,8 +209,6 @@ _ELSEWHERE: Mapping[str, Any] = {
     "SharedConfig.single_flight": "off",
     "Telemetry.monitor": "auto",
     "Telemetry.capture": "off",
-    "Telemetry.log": "none",
-    "LogConfig.path": "a folder in the user's state folder",
 }
 
 

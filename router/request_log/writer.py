@@ -95,7 +95,7 @@ class RequestLog:
             return
         data = b"".join(self._encode(line_of(self._telemetry, each)) + b"\n" for each in ended)
         try:
-            self._append(data)
+            self.append(data)
         except OSError as error:
             self.lost += len(ended)
             if not self._is_failing:
@@ -104,7 +104,7 @@ class RequestLog:
         else:
             self._is_failing = False
 
-    def _append(self, data: bytes) -> None:
+    def append(self, data: bytes) -> None:
         """Write whole lines at the end of the hour's file, in one step beside other processes."""
         folder, now = self.rules.folder, self._wall()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -112,16 +112,12 @@ def log_of(folder: Path, *, keep: float = 3600.0, max_size: int = 10_000_000, at
     return RequestLog(LogRules(folder, keep, max_size), router.telemetry, lambda: at[0])
 
 
-def append(log: RequestLog, data: bytes) -> None:
-    log._append(data)
-
-
 def test_a_line_that_a_killed_process_began_costs_no_other(tmp_path: Path) -> None:
     at = [1_800_000_000.0]
     log = log_of(tmp_path, at=at)
     file = tmp_path / name_at(at[0])
     file.write_bytes(b'{"time":18000')
-    append(log, b'{"time":1800000000,"id":"1","route":"r","seconds":1}\n')
+    log.append(b'{"time":1800000000,"id":"1","route":"r","seconds":1}\n')
     reader = LogReader(tmp_path)
     assert [line.record.id for line in reader.lines()] == ["1"]
     assert reader.unreadable == 1
@@ -132,13 +128,13 @@ def test_old_files_go_and_a_full_log_loses_the_oldest(tmp_path: Path) -> None:
     log = log_of(tmp_path, keep=10 * 3600.0, max_size=1_000_000, at=at)
     line = b'{"time":1800000000,"id":"1","route":"r","seconds":1}\n'
     for _ in range(24):
-        append(log, line * 1000)
+        log.append(line * 1000)
         at[0] += 3600
     sizes = [path.stat().st_size for _, path in files_of(tmp_path)]
     assert sum(sizes) <= 1_000_000 + 1000 * len(line)
     assert 10 <= len(sizes) <= 13
     for _ in range(40):  # within an hour too
-        append(log, line * 1000)
+        log.append(line * 1000)
     assert sum(path.stat().st_size for _, path in files_of(tmp_path)) <= 1_000_000 + 2000 * len(line)
 
 
