@@ -112,7 +112,8 @@ def _unknown(
         return
     known = f"; its keys: {', '.join(keys)}" if 0 < len(keys) <= _FEW else ""
     close = spelling.near(name, keys)
-    if node.path[2:3] in (("api_key",), ("api_keys",)) and not close:  # it may be a key, and is not repeated
+    below_key = node.path[0] == "providers" and len(node.path) > 3 and node.path[2] in ("api_key", "api_keys")
+    if below_key and not close:  # it may be a key, and is not repeated
         findings.add(node.key_at, node.path[:-1], f"no key has this name here{known}")
         return
     near = hint(node.path[:-1], name, node) or close or known
