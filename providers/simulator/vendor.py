@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from providers.simulator.callers import Callers
+from providers.simulator.prompt_cache import PromptCache
 from providers.types import FinishReason
 
 ErrorKind = Literal[
@@ -95,6 +96,8 @@ class VendorKnobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The length of made-up answers."""
     fast: bool = False
     """No waits at all; a whole stream leaves in as few writes as possible."""
+    prompt_cache: bool = True
+    """Keep prompts as the vendor does, and tell what of a later one was read."""
 
     def __post_init__(self) -> None:
         for name in ("first_token", "tokens_per_second", "retry_after"):
@@ -152,6 +155,7 @@ class SimulatedVendor:
         last_request: None before the first one.
         keys: requests by the last four characters of the key that came with them.
         callers: who is let in; None is everybody.
+        prompts: those that it keeps.
     """
 
     def __init__(self, name: str, protocol: Protocol) -> None:
@@ -164,6 +168,7 @@ class SimulatedVendor:
         self.last_request: Recorded | None = None
         self.keys: Counter[str] = Counter()
         self.callers: Callers | None = None
+        self.prompts = PromptCache()
 
     def __repr__(self) -> str:
         return f"<SimulatedVendor {self.name} ({self.protocol}): {self.requests} requests>"
