@@ -118,13 +118,15 @@ def _call(
 
 
 def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Progress) -> bool:
-    """Say whether a call is made again at once, on a new connection, since an old one was closed just as it was used.
+    """Say whether a call is made again at once: on a new connection, since an old one was closed just as it was used,
+    or with a new credential, since the vendor refused the old one.
 
     Once for a target. It is no further attempt: nothing of the first has reached the model, as far as one can tell.
     """
     call = failed.call or call
-    target = call.target
-    if not failed.error.stale_connection or failed.others or target.identity in progress.renewed:
+    target, error = call.target, failed.error
+    is_stale = error.stale_connection or error.stale_credential
+    if not is_stale or failed.others or target.identity in progress.renewed:
         return False
     progress.renewed.add(target.identity)
     return refusal(context, target, call.key) is None
