@@ -7,7 +7,9 @@ input from outside is checked once, at the edge (`providers.validation`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from types import GenericAlias
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -16,7 +18,10 @@ from providers.data import Data
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
+_FUNCTIONS = "providers.function_tools"  # built on these types, and needed by few
+
 Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | int
+PromptCache: TypeAlias = Literal["auto", "1h", "off"]
 
 
 def effort_of(thinking: Thinking) -> str:
@@ -94,6 +99,23 @@ class ToolCall(Struct, frozen=True):
     def result(self, result: str, *, is_error: bool = False) -> ToolInvocation:
         """This call with its result, ready to be sent back by `.message()`."""
         return ToolInvocation(self, result, is_error)
+
+    def run(self, functions: Mapping[str, Callable[..., Any]] | Iterable[Any]) -> ToolInvocation:
+        """Call the function of this name, out of a list or mapping, with arguments that its signature admits.
+
+        What a model can mend is its result, as an error: arguments that are not valid, a name that is not there, and
+        what the function raises (see the logger `signalbox.tools`). A result that is no text becomes JSON.
+
+        Raises:
+            TypeError: the function is async, or can't be a tool.
+        """
+        found: ToolInvocation = import_module(_FUNCTIONS).run(self, functions)
+        return found
+
+    async def run_async(self, functions: Mapping[str, Callable[..., Any]] | Iterable[Any]) -> ToolInvocation:
+        """Do what `run` does, and wait where the function is async."""
+        found: ToolInvocation = await import_module(_FUNCTIONS).run_async(self, functions)
+        return found
 
 
 class ToolInvocation(Struct, frozen=True):
@@ -203,13 +225,13 @@ class Routing(Struct, frozen=True):
 class CompletionRequest(Struct, frozen=True, kw_only=True):
     """Everything one call may ask for. None means: not sent, the vendor's default holds.
 
-    `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None,
-    "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
-    "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
+    `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None, "json", or
+    `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice` is
+    "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
-    names who asks, for an app's own records: no vendor is told. `routing` is for a router alone. `native` is the body
-    that a client sent: a vendor of the same protocol gets that in the place of all else here, which is filled in any
-    case.
+    names who asks, for an app's own records: no vendor is told. `routing` is for a router alone. `prompt_cache` has the
+    vendor keep the prompt for the next turn: "auto", "1h" for an hour where it can, "off". `native` is the body that a
+    client sent: a vendor of the same protocol gets that in the place of all else here, which is filled in any case.
     """
 
     model: str
@@ -218,6 +240,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     tool_choice: str | None = None
     parallel_tool_calls: bool | None = None
     response_format: str | dict[str, Any] | None = None
+    answer_type: Any = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
@@ -234,6 +257,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
+    prompt_cache: PromptCache | None = None
     native: Native | None = None
     routing: Routing | None = None
 
@@ -241,7 +265,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
 class Usage(Struct, frozen=True):
     """Tokens as reported; None is unknown, never 0.
 
-    For every vendor `input_tokens` includes cached ones and `output_tokens` includes reasoning.
+    For every vendor `input_tokens` includes cached ones and `output_tokens` includes reasoning. Of
+    `cache_write_tokens`, `cache_write_1h_tokens` are kept for an hour, at a price of their own.
     """
 
     input_tokens: int | None = None
@@ -249,6 +274,7 @@ class Usage(Struct, frozen=True):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
 
 
 class CompletionResponse(Data, frozen=True, kw_only=True):
@@ -256,7 +282,7 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
 
     `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
     the vendor refused, for this model, and that were not sent because the answer does not depend on them. `native`
-    says that `raw` answers the request's own native body, in its protocol.
+    says that `raw` answers the request's own native body, in its protocol. `parsed` is what a checked answer says.
     """
 
     text: str = ""
@@ -278,6 +304,10 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
     cached: bool = False
     stale: bool = False
     trace: Any = None
+    parsed: Any = None
+
+    def __class_getitem__(cls, item: object) -> GenericAlias:  # a router's `Reply[Invoice]`, in annotations
+        return GenericAlias(cls, item)
 
     @property
     def message(self) -> Message:
@@ -286,10 +316,7 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A fragment of a tool call; `id` and `name` come once, `arguments` are text fragments.
-
-    `opaque` is the call's, whole; it may come last, alone.
-    """
+    """A piece of a tool call: `id` and `name` come once, `arguments` in pieces, `opaque` whole, maybe last, alone."""
 
     index: int
     id: str | None = None
@@ -323,7 +350,7 @@ class StreamChunk(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """USD per million tokens; None is unknown.
+    """USD per million tokens; None is unknown. `cache_write_1h` is for what is written to a cache to be kept an hour.
 
     `above` has the prices of long prompts, ordered: (tokens, price), each for prompts of more than so many tokens.
     """
@@ -333,6 +360,7 @@ class Price(Struct, frozen=True):
     cache_read: float | None = None
     cache_write: float | None = None
     above: tuple[tuple[int, Price], ...] = ()
+    cache_write_1h: float | None = None
 
     def of(self, input_tokens: int) -> Price:
         """The price that holds for a prompt of this length."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from providers import catalog
 from providers.printable import one_line
 from providers.spelling import did_you_mean
 from router.cli.common import Failure, json_option, takes_file, valid_plan
@@ -45,7 +46,7 @@ def command(route: str | None, as_json: bool, path: str) -> int:
         echo_json({"file": path, "revision": plan.revision, "routes": views})
         return 0
     for index, chain in enumerate(chains):
-        echo("" if index else f"{path}  revision {plan.revision}\n")
+        echo("" if index else f"{path}  revision {plan.revision}  prices: {catalog.described()}\n")
         _show(chain, plan, loaded)
     return 0
 
@@ -74,7 +75,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
             echo(f"    {target_line(target, share)}")
             _show_own(target, chain, plan, loaded)
-    for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
+    more = [name for name, rules in (("hedge", chain.hedge), ("accept", chain.accept)) if rules is not None]
+    for policy in (*_ROUTE_POLICIES, *more):
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
@@ -96,7 +98,8 @@ def target_line(target: Target, share: str) -> str:
     named = target.name if target.name == where else f"{target.name} = {where}"
     off = "  (left out: a variable is not set)" if target.disabled else ""
     keys = f"  ({len(target.keys)} keys)" if len(target.keys) > 1 else ""
-    return f"{share}  {named}{keys}{off}"
+    kept = f"  (prompt_cache {target.prompt_cache})" if target.prompt_cache else ""
+    return f"{share}  {named}{keys}{kept}{off}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:

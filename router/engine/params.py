@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
 from typing import Any, Literal, TypedDict
 
-from providers.types import Thinking, Tool
+from pydantic import TypeAdapter
+
+from providers.types import PromptCache, Thinking, Tool
 
 
-class RequestParams(TypedDict, total=False):
-    """The parameters of `Router.complete` and `Router.stream`. What is left out the file decides, or the vendor.
+class OtherParams(TypedDict, total=False):
+    """What `RequestParams` has besides `response_format`; it is explained there."""
 
-    Attributes:
-        tools: functions that the model may call: `Tool`s, or dicts as OpenAI or Anthropic have them.
-        tool_choice: "auto", "none", "required" or a tool's name, or a dict as the vendors have it.
-        parallel_tool_calls: False has the model call one tool at a time.
-        response_format: "json", a dict with `name` and `schema` (a JSON Schema), or a pydantic model.
-        temperature: from 0 to 2.
-        top_p: from 0 to 1.
-        max_tokens: the longest answer, in tokens, reasoning included.
-        stop: text, or some, at which the answer ends.
-        seed: for vendors that try to answer the same again.
-        presence_penalty: from -2 to 2.
-        frequency_penalty: from -2 to 2.
-        thinking: "off", "low", "medium", "high" or a number of tokens.
-        user: names the end user to the vendor.
-        affinity: requests with the same stay at one target (`balance: affinity`).
-        namespace: separates answers in the cache.
-        caller: names who asks, for the trace and your own records; no vendor is told.
-        timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
-        only: names of providers, models or targets of the route: nobody else is asked.
-        avoid: names of those that are not asked.
-        max_attempts: attempts of this call over the whole chain.
-        on_stream_break: "error", "restart" or "continue": what happens when the stream breaks after its first content.
-        metadata: goes to the vendor with the request.
-        extra_body: fields that the vendor gets as they are.
-        extra_headers: headers that the vendor gets as they are; no credentials.
-    """
-
-    tools: Sequence[Tool | Mapping[str, Any]]
+    tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]]
     tool_choice: str | Mapping[str, Any] | None
     parallel_tool_calls: bool | None
-    response_format: str | Mapping[str, Any] | type | None
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
@@ -62,3 +37,39 @@ class RequestParams(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
+    prompt_cache: PromptCache | None
+
+
+class RequestParams(OtherParams, total=False):
+    """The parameters of `Router.complete` and `Router.stream`. What is left out the file decides, or the vendor.
+
+    Attributes:
+        response_format: a type (a pydantic model, a dataclass, a TypedDict, `list[Item]`), a dict with `name` and
+            `schema` (a JSON Schema), or "json". The answer is checked against it: `reply.parsed`.
+        tools: functions that the model may call: Python functions, `Tool`s, or dicts as OpenAI or Anthropic have them.
+        tool_choice: "auto", "none", "required" or a tool's name, or a dict as the vendors have it.
+        parallel_tool_calls: False has the model call one tool at a time.
+        temperature: from 0 to 2.
+        top_p: from 0 to 1.
+        max_tokens: the longest answer, in tokens, reasoning included.
+        stop: text, or some, at which the answer ends.
+        seed: for vendors that try to answer the same again.
+        presence_penalty: from -2 to 2.
+        frequency_penalty: from -2 to 2.
+        thinking: "off", "low", "medium", "high" or a number of tokens.
+        user: names the end user to the vendor.
+        affinity: requests with the same stay at one target (`balance: affinity`).
+        namespace: separates answers in the cache.
+        caller: names who asks, for the trace and your own records; no vendor is told.
+        timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
+        only: names of providers, models or targets of the route: nobody else is asked.
+        avoid: names of those that are not asked.
+        max_attempts: attempts of this call over the whole chain.
+        on_stream_break: "error", "restart" or "continue": what happens when the stream breaks after its first content.
+        metadata: goes to the vendor with the request.
+        extra_body: fields that the vendor gets as they are.
+        extra_headers: headers that the vendor gets as they are; no credentials.
+        prompt_cache: "auto", "1h" or "off": whether the vendor is asked to keep the prompt, over what the file says.
+    """
+
+    response_format: str | Mapping[str, Any] | type | UnionType | TypeAdapter[Any] | None

@@ -16,7 +16,9 @@ from providers.coerce import (
     coerce_tool_choice,
     coerce_tools,
     invalid,
+    type_wanted,
 )
+from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
@@ -27,11 +29,12 @@ from router.plan.target import Target
 
 Messages = MessagesLike
 
-_LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
-_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native", "routing"}
+_OF_ROUTER = {"model", "messages", "native", "answer_type", "routing"}
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - _OF_ROUTER
 _PARAMS = _REQUEST_FIELDS | ROUTING
 
-_ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers"}  # what the file's params can add to a body
+# What the file's params can add to a client's own body; how its prompt is cached that says itself.
+_ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers", "prompt_cache"}
 
 
 def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> CompletionRequest:
@@ -72,7 +75,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     if values.get("tool_choice") is not None:
         values["tool_choice"] = coerce_tool_choice(values["tool_choice"])
     if values.get("response_format") is not None:
-        values["response_format"] = coerce_response_format(values["response_format"])
+        values["response_format"], values["answer_type"] = _answer_wanted(values["response_format"])
     if isinstance(values.get("timeout"), Mapping):
         values["timeout"] = {name: _limit(limit) for name, limit in values["timeout"].items()}
     stop = values.get("stop")
@@ -84,6 +87,19 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         if name in values and not values[name]:
             values[name] = ()
     return values
+
+
+def _answer_wanted(wanted: Any) -> tuple[str | dict[str, Any] | None, Any]:
+    """Return what vendors are asked for, and what the answer has to be."""
+    if not isinstance(wanted, str | Mapping):
+        made = type_wanted(wanted)
+        return made.response_format, made
+    asked = coerce_response_format(wanted)
+    if asked is None:
+        return None, None
+    from providers.answer_types import type_of_format  # here: only those who ask for JSON need it
+
+    return asked, type_of_format(asked)
 
 
 def _limit(value: Any) -> Any:
@@ -125,10 +141,10 @@ def speaks(provider: Provider, target: Target, request: CompletionRequest, proto
 
 
 def _affinity(request: CompletionRequest) -> bytes:
-    """Return what keeps requests at one target: the caller's word, else the beginning of the prompt."""
-    if request.affinity is not None:
-        return request.affinity.encode()
-    return request.messages[0].text[:_LEADING].encode() if request.messages else b""
+    """Return what keeps requests at one target, where their prompts are in the vendor's cache: the caller's word, else
+    how their conversation begins.
+    """
+    return (conversation(request) if request.affinity is None else request.affinity).encode()
 
 
 def _connecting(request: CompletionRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
@@ -144,7 +160,8 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     Raises:
         ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.
     """
-    if not target.params and target.connect is None and request.timeout is None:
+    plain = not target.params and target.connect is None and request.timeout is None
+    if plain and target.prompt_cache is None:
         return replace(request, model=target.model)
     timeout = _connecting(request, target)  # all that a provider sees to itself
     changes: dict[str, Any] = {"model": target.model, "timeout": timeout}
@@ -154,6 +171,8 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
             extra[key] = value
         elif not getattr(request, key) and getattr(request, key) != 0:
             changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+    if request.prompt_cache is None:
+        changes["prompt_cache"] = target.prompt_cache
     if request.native is not None:
         # What it holds is the client's own: the provider says in its protocol's words what has been added.
         added = tuple(name for name in changes if name in _ADDED)

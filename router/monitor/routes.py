@@ -23,7 +23,7 @@ _PERCENTAGES = frozenset({"budget", "failure_rate"})
 _RATES = frozenset({"requests", "tokens"})
 _SIZES = frozenset({"max_entry"})
 _OF_ROUTES = ("timeout", "retry", "hedge", "cache", "balance", "on_stream_break")
-_OF_TARGETS = ("timeout", "breaker", "limits")
+_OF_TARGETS = ("timeout", "breaker", "limits", "prompt_cache")
 
 
 def chains(plan: Plan) -> Chains:
@@ -34,9 +34,8 @@ def chains(plan: Plan) -> Chains:
 def chain_view(plan: Plan, chain: Chain) -> ChainView:
     """Return one chain, of a route or of a target that is called by its name, as people read it."""
     route = chain.route if chain.route in plan.file.routes else None
-    policies = tuple(
-        value for policy in _OF_ROUTES for value in _values(plan, policy, route_values(plan, chain, policy))
-    )
+    names = _OF_ROUTES if chain.accept is None else (*_OF_ROUTES, "accept")
+    policies = tuple(value for policy in names for value in _values(plan, policy, route_values(plan, chain, policy)))
     return ChainView(
         chain.route,
         tuple(_tier(plan, route, tier) for tier in chain.tiers),
@@ -69,7 +68,7 @@ def _of_target(plan: Plan, route: str | None, target: Target) -> Iterator[Policy
     model = target.ref if target.ref in plan.file.models else None
     for policy in _OF_TARGETS:
         # A connection's limits are its provider's; what else a target has may come from its route as well.
-        level = route if policy == "timeout" else None
+        level = route if policy in ("timeout", "prompt_cache") else None
         yield from _values(
             plan, policy, effective(plan.file, policy, provider=target.provider, model=model, route=level)
         )

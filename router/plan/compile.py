@@ -12,21 +12,30 @@ from typing import Any, Literal
 
 import msgspec
 
-from providers import registry
+from providers import catalog, registry
 from providers.base import Provider
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
-from providers.types import ModelCapabilities, Price, Timeout
+from providers.types import ModelCapabilities, Price, PromptCache, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.interpolate import plain
 from router.config.names import target_name
-from router.config.schema import ModelConfig, SlowCall, TargetRef
+from router.config.schema import ModelConfig, PriceConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.route_names import RouteNames
-from router.plan.rules import BreakerRules, CacheRules, ErrorRule, HedgeRules, Limits, RetryRules, SharedRules
+from router.plan.rules import (
+    AcceptRules,
+    BreakerRules,
+    CacheRules,
+    ErrorRule,
+    HedgeRules,
+    Limits,
+    RetryRules,
+    SharedRules,
+)
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 
@@ -89,6 +98,11 @@ def _cache(file: RoutesFile, route: str) -> CacheRules | None:
     return CacheRules(stale_for=inf if stale is True else float(stale or 0.0), **values)
 
 
+def _accept(file: RoutesFile, route: str | None) -> AcceptRules | None:
+    values = policy_values(file, "accept", route=route)
+    return AcceptRules(**values) if any(values.values()) else None
+
+
 def _answers(tiers: list[Tier]) -> str:
     """Hash what can change the answers of a chain; another key, weights, timeouts and the order of targets change
     none.
@@ -117,7 +131,8 @@ def _direct(
     target = _target(file, catalogue, name, route=None, params=params)
     tier = Tier((target,), "ordered")
     on_break = policy_values(file, "on_stream_break")["on_stream_break"]
-    return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break)
+    accept = _accept(file, None)
+    return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break, accept=accept)
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
@@ -129,7 +144,8 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     budget = budget_of("route", name, file.routes[name].budget)
     cache = _cache(file, name)
     answers = "" if cache is None else _answers(tiers)
-    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name), budget, cache, answers)
+    hedge, accept = _hedge(file, name), _accept(file, name)
+    return Chain(name, tuple(tiers), retry, total, on_break, hedge, budget, cache, answers, accept)
 
 
 def _add_route(
@@ -216,11 +232,24 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
+        prompt_cache=_prompt_cache(file, catalogue, provider, file_model, route),
         errors=tuple(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
         ),
     )
+
+
+def _prompt_cache(
+    file: RoutesFile, catalogue: ProviderCatalogue, provider: str, model: str | None, route: str | None
+) -> PromptCache | None:
+    if model is None or file.models[model].prompt_cache is None:
+        return catalogue.rules("prompt_cache", _kept, provider=provider, route=route)
+    return _kept(**policy_values(file, "prompt_cache", provider=provider, model=model, route=route))
+
+
+def _kept(prompt_cache: PromptCache) -> PromptCache | None:
+    return None if prompt_cache == "off" else prompt_cache
 
 
 def timeout_of(**values: Any) -> Timeout:
@@ -247,10 +276,21 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
         return catalogue
     said = {key: value for key, value in model.capabilities.model_dump().items() if value is not None}
     if model.price is not None:
-        said["price"] = Price(**model.price.model_dump())
+        said["price"] = _price(model.price)
     if model.context_window is not None:
         said["context_window"] = model.context_window
     return msgspec.structs.replace(catalogue, **said)
+
+
+def _price(config: PriceConfig) -> Price:
+    """Make the price that is written: that of another model where it says so, and its own words before that."""
+    own = {name: value for name, value in config.model_dump(exclude={"like"}).items() if value is not None}
+    if config.like is None:
+        return Price(**own)
+    vendor, _, model_id = config.like.partition("/")
+    known = catalog.named(vendor, model_id).price or Price()
+    steps = tuple((start, msgspec.structs.replace(price, **own)) for start, price in known.above)
+    return msgspec.structs.replace(known, above=steps, **own)
 
 
 def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:

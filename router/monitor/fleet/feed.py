@@ -26,7 +26,7 @@ from router.telemetry.events import fleet_lamp, fleet_unseen, process_changed, p
 from router.telemetry.recorder import EVENTS
 from router.views.commands import Command, Done, Prompt, PromptEnd, PromptEvent
 from router.views.events import Event
-from router.views.figures import Fleet, Snapshot
+from router.views.figures import KEPT, Fleet, Snapshot
 from router.views.file import ConfigView
 from router.views.history import History
 from router.views.requests import RequestFilter, RequestRecord, TraceView
@@ -183,8 +183,8 @@ class SharedFeed:
             for event in list(self._events)[-new:]:
                 yield event
 
-    async def history(self) -> History:
-        return self._seen.history()
+    async def history(self, span: int = KEPT) -> History:
+        return self._seen.history(span)
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         """Return none: what was asked stays in its process."""
