@@ -28,6 +28,7 @@ from router.engine.needs import serves
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
 from router.plan.plan import Tier
 from router.plan.target import Key, Target
+from router.state.any_rate import PATIENCE
 from router.state.limits import Reserved
 from router.state.retries import full_jitter
 from router.views.trace import Pause
@@ -263,9 +264,9 @@ def _in_line(
         began, waited = context.clock(), context.waited
         if is_limited and reserved is None:
             reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, began, waited)
-            if waited and (pause := states.early(target, key, reserved, began)) > longest:
-                states.give_back(target, key, reserved, began)
-                return None
+            pairs = zip(states.guards(target, key), reserved, strict=True)
+            if waited and pause <= PATIENCE and any(guard.limits.coming(taken) for guard, taken in pairs):
+                pause = max(0.0, PATIENCE - waited)  # it has waited for the server before
         if pause > 0:
             context.trace.entries.append(Pause(target.name, began - context.began, pause))
         yield Wait(pause, reserved=None if reserved is None else (target, key, reserved))
