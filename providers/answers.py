@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from providers.embeddings import AnyRequest
 from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.finish_reasons import words
@@ -62,7 +63,7 @@ def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubbe
     return answer if better.items() <= told.items() else replace(answer, **better)
 
 
-def finished(error: ProviderError, request: CompletionRequest, provider: str, scrub: Scrubber) -> ProviderError:
+def finished(error: ProviderError, request: AnyRequest, provider: str, scrub: Scrubber) -> ProviderError:
     """The error, completed with our names, and without the secrets in all that it says and holds."""
     error.provider = error.provider or provider
     error.model = error.model or request.model
@@ -71,7 +72,7 @@ def finished(error: ProviderError, request: CompletionRequest, provider: str, sc
         if value is not None:
             setattr(error, text, printable(scrub(value, request.extra_headers)))
     error.args = (error.message,)
-    if error.partial is not None:
+    if error.partial is not None and isinstance(request, CompletionRequest):
         error.partial = clean(error.partial, request, scrub)
     # What it came of belongs to a library, and holds the request with its headers.
     error.__cause__ = error.__context__ = None

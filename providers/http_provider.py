@@ -19,7 +19,7 @@ from providers.accumulate import as_chunks
 from providers.answers import accepted, clean, finished
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
-from providers.error_body import NAME_CHARS
+from providers.embeddings import AnyRequest
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import names_of, next_page
@@ -42,7 +42,7 @@ from providers.stream_reading import (
 )
 from providers.surrogates import encode_json
 from providers.timeouts import bounded, for_call, timed
-from providers.transport.headers import TELLING, remaining_quota
+from providers.transport.headers import TELLING, remaining_quota, request_id_of
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -252,7 +252,7 @@ class HttpProvider(ABC):
             try:
                 start = await beginning(response, state)
                 if is_stream(response, start, type(self).line_decoder, self.whole_types):
-                    state.decoder = self._stream_decoder(request, _request_id(response))
+                    state.decoder = self._stream_decoder(request, request_id_of(response.headers))
                     lines = type(self).line_decoder()
                     async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
                         async for chunk in chunks:
@@ -328,9 +328,7 @@ class HttpProvider(ABC):
         body = native_body(request, native, encode, f"{self.name}/{request.model}", stream=stream)
         return self.placed(body, request, stream=stream)
 
-    async def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest
-    ) -> HttpResponse:
+    async def _send(self, method: str, path: str, body: dict[str, Any] | None, request: AnyRequest) -> HttpResponse:
         response = await self._client().open(
             method,
             path,
@@ -341,8 +339,7 @@ class HttpProvider(ABC):
         if 200 <= response.status < 300:
             if not TELLING.isdisjoint(response.headers):
                 try:
-                    told = remaining_quota(response.headers, time.time())
-                    if told is not None:
+                    if (told := remaining_quota(response.headers, time.time())) is not None:
                         self._quotas[request.model] = told
                 except Exception as error:
                     harmless.note(error)
@@ -369,7 +366,7 @@ class HttpProvider(ABC):
 
     def _whole(self, data: bytes, response: HttpResponse, request: CompletionRequest) -> CompletionResponse:
         """Read a plain answer with status 200."""
-        request_id = _request_id(response)
+        request_id = request_id_of(response.headers)
         try:
             body = parse_json(data)
         except ValueError:
@@ -393,8 +390,3 @@ class HttpProvider(ABC):
         if self._native(request) is not None:
             as_unsupported(error)
         return finished(error, request, self.name, self._scrub)
-
-
-def _request_id(response: HttpResponse) -> str | None:
-    found = response.headers.get("x-request-id") or response.headers.get("request-id")
-    return found[:NAME_CHARS] if found else None

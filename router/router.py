@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, cast
 from providers import forks
 from providers.base import Provider
 from providers.types import CompletionRequest, ModelCapabilities, TokenCount
+from router.embedding_calls import EmbeddingCalls
 from router.engine.params import RequestParams
 from router.engine.request import Messages, as_it_is, build_request, route_of
 from router.engine.stream import LiveStream, RouterStream
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from router.shared.link import Exchange
 
 
-class Router:
+class Router(EmbeddingCalls):
     """Routes calls as a routes.yaml says.
 
         async with Router.from_yaml("routes.yaml") as router:
@@ -159,8 +160,7 @@ class Router:
             route: as in `complete`; None takes the request's `model` for its name.
             cache: as in `complete`.
 
-        Raises:
-            What `complete` raises; TypeError: it is no `CompletionRequest`.
+        Raises what `complete` does, and TypeError: it is no `CompletionRequest`.
         """
         return await self._answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
 

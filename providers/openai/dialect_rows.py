@@ -336,6 +336,12 @@ _ROWS = (
         thinking_back="reasoning",
     ),
     Dialect(
+        name="tei",
+        base_url="http://localhost:8080",
+        also=("text_embeddings_inference",),
+        note="Text Embeddings Inference: makes embeddings and ranks, and answers no chat; told by its name alone",
+    ),
+    Dialect(
         name="generic",
         base_url="{base_url}",
         note="every server of no row",

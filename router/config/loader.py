@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
+from router.config.embed_rules import check_embeddings
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.reach import warn_of_unreached
@@ -151,6 +152,8 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
             origins.setdefault(node.path, node.key_at)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, findings)
+        if file is not None:
+            check_embeddings(file, origins, findings)
         if file is not None and not findings.failed:
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)

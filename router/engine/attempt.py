@@ -23,11 +23,13 @@ from router.state.lease import Lease
 async def complete_once(context: RequestContext, target: Target, lease: Lease) -> CompletionResponse:
     """Make a plain call to one target, within its timeouts and the request's deadline; raises ProviderError."""
     failed: ProviderError | None = None
+    request = context.request
+    assert isinstance(request, CompletionRequest), "only those are answered so"
     try:
         provider = context.providers.of(target, lease.key)
         response = await bounded(
-            provider.complete(for_target(context.request, target)),
-            target.timeout if context.request.timeout is None else context.timeout_of(target),
+            provider.complete(for_target(request, target)),
+            target.timeout if request.timeout is None else context.timeout_of(target),
             provider=target.provider,
             model=target.model,
             deadline=context.deadline,
@@ -38,7 +40,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         failed = _uncommitted(_failure(error, target, lease))
     if failed is not None:  # outside, so that what it came of does not hang on it
         raise failed
-    _apply_quota(provider, target, lease, context)
+    apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and response.finish_reason == "content_filter":
         lease.seen = response
         raise _refusal(response, target)
@@ -88,7 +90,7 @@ async def open_once(
     opened.first_token = now - lease.started
     with harmless:
         lease.first_token(opened.first_token, now, streaming=True)
-    _apply_quota(provider, target, lease, context)
+    apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
         lease.seen = opened.response
         await opened.aclose()
@@ -164,7 +166,7 @@ def _reports_quota(kind: type[Provider]) -> bool:
     return issubclass(kind, ReportsQuota)
 
 
-def _apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
+def apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
     """Take over what the answer says is left of the vendor's limits."""
     try:
         if not _reports_quota(type(provider)):

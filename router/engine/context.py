@@ -7,8 +7,9 @@ from collections.abc import Callable, MutableMapping
 
 import msgspec
 
+from providers.embeddings import AnyRequest
 from providers.timeouts import for_call
-from providers.types import CompletionRequest, Timeout
+from providers.types import Timeout
 from router.balance.strategies import Balancers
 from router.engine.connections import ProviderPool
 from router.engine.needs import Requirements
@@ -37,7 +38,7 @@ class RequestContext(msgspec.Struct):
     """
 
     chain: Chain
-    request: CompletionRequest
+    request: AnyRequest
     requirements: Requirements
     trace: Trace
     recorder: RequestRecorder

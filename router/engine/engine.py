@@ -10,19 +10,23 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import islice
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from providers.base import Provider
 from providers.coerce import invalid
+from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
+from providers.printable import one_line
 from providers.spelling import did_you_mean
 from providers.surrogates import is_whole
 from providers.types import CompletionRequest, CompletionResponse
 from router.balance.strategies import Balancers
+from router.config.embed_rules import Makes
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
+from router.engine.needs import Requirements
 from router.engine.request import requirements_of, speaks
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
@@ -32,8 +36,10 @@ from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
 from router.telemetry.budgets import BudgetNews
-from router.telemetry.recorder import Telemetry
+from router.telemetry.recorder import RequestRecorder, Telemetry
 from router.views.trace import Trace
+
+Request = TypeVar("Request", CompletionRequest, EmbeddingRequest, RerankRequest)
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
 _AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
@@ -94,12 +100,13 @@ class Engine:
     # --- requests
 
     def begin(
-        self, route: str, build: Callable[..., CompletionRequest], *asked: Any
-    ) -> tuple[Chain, CompletionRequest, Trace]:
+        self, route: str, build: Callable[..., Request], *asked: Any, makes: Makes = "answers"
+    ) -> tuple[Chain, Request, Trace]:
         """Begin a request on the plan of this moment.
 
         Args:
             build: makes the request of what is `asked`.
+            makes: what is asked for.
 
         Raises:
             RouterClosed: the router is closed.
@@ -111,7 +118,10 @@ class Engine:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
             trace.caller = request.caller
-            return self.chain(route), request, trace
+            chain = self.chain(route)
+            if chain.makes != makes and chain.makes is not None:
+                invalid(f"this route makes no {makes}: {one_line(route)} makes {chain.makes}")
+            return chain, request, trace
         except Exception as error:
             give_trace(error, trace)
             raise
@@ -128,6 +138,20 @@ class Engine:
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""
+        needs = requirements_of(request, streaming=streaming)
+        if request.native is not None and request.native.only_there:
+            needs = replace(needs, foreign=self._foreign(chain, request, request.native.protocol))
+        return self.context_of(chain, request, needs, trace)
+
+    def context_of(
+        self,
+        chain: Chain,
+        request: AnyRequest,
+        needs: Requirements,
+        trace: Trace,
+        recorder: RequestRecorder | None = None,
+    ) -> RequestContext:
+        """Make what holds for a request of any kind that begins now; the recorder is its own by itself."""
         try:
             clock = self.enter_loop().time
         except WrongLoop as error:
@@ -136,15 +160,12 @@ class Engine:
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
-        needs = requirements_of(request, streaming=streaming)
-        if request.native is not None and request.native.only_there:
-            needs = replace(needs, foreign=self._foreign(chain, request, request.native.protocol))
         return RequestContext(  # by position: so many names would cost as much as all the rest here
             chain,
             request,
             needs,
             trace,
-            self.telemetry.recorder(trace, request, now),
+            self.telemetry.recorder(trace, request, now) if recorder is None else recorder,
             self.states,
             self.balancers,
             self.providers,
@@ -279,7 +300,7 @@ def _identities(plan: Plan) -> frozenset[str]:
     return frozenset(target.identity for target in plan.targets)
 
 
-def _total(chain: Chain, request: CompletionRequest) -> float:
+def _total(chain: Chain, request: AnyRequest) -> float:
     """Return the seconds that a request has: by its own word, else by its route's; infinity where there is no limit."""
     own = None if request.timeout is None else request.timeout.get("total")
     if own is None:

@@ -14,6 +14,7 @@ from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from providers.embeddings import EmbeddingResponse, RerankResponse
 from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.harmless import harmless
 from providers.timeouts import NAMES, is_shorter
@@ -32,6 +33,7 @@ from router.views.trace import Attempt
 
 T = TypeVar("T")
 P = ParamSpec("P")
+Answer = TypeVar("Answer", CompletionResponse, EmbeddingResponse, RerankResponse)
 AttemptCall: TypeAlias = Callable[[RequestContext, Target, Lease], Awaitable[T]]
 
 
@@ -47,7 +49,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
     value: T
     at: float
 
-    def answered(self, response: CompletionResponse, now: float, first: float | None = None) -> CompletionResponse:
+    def answered(self, response: Answer, now: float, first: float | None = None) -> Answer:
         """Report that the answer is whole; returns it with what the router knows about it.
 
         Args:
@@ -90,7 +92,7 @@ def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -
         harmless.note(error)
 
 
-def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
+def with_routing_info(response: Answer, context: RequestContext, target: Target) -> Answer:
     """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
     usage = plausible(response.usage)
     paid = _cost(target, usage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from providers.embeddings import InputType
 from providers.types import Thinking, Tool
 
 
@@ -52,5 +53,50 @@ class RequestParams(TypedDict, total=False):
     caller: str | None
     timeout: Mapping[str, float | str] | None
     metadata: Mapping[str, Any] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class RerankParams(TypedDict, total=False):
+    """The parameters of `Router.rerank`.
+
+    Attributes:
+        top_n: only so many, the best.
+        user: names the end user to the vendor.
+        affinity: requests with the same stay at one target (`balance: affinity`).
+        namespace: separates what is cached.
+        caller: names who asks, for the trace and your own records; no vendor is told.
+        timeout: seconds, texts such as "5s", or "off", for some of connect, answer and total.
+        extra_body: fields that the vendor gets as they are.
+        extra_headers: headers that the vendor gets as they are; no credentials.
+    """
+
+    top_n: int | None
+    user: str | None
+    affinity: str | None
+    namespace: str | None
+    caller: str | None
+    timeout: Mapping[str, float | str] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class EmbeddingParams(TypedDict, total=False):
+    """The parameters of `Router.embed`. Those that are not here are as in `RerankParams`.
+
+    Attributes:
+        dimensions: how many numbers each vector is to have, where the models can shorten them.
+        input_type: "query" or "document", for vendors that make a difference of it.
+        truncate: True has the vendor cut an input that is too long; otherwise that is an error.
+    """
+
+    dimensions: int | None
+    input_type: InputType | None
+    truncate: bool | None
+    user: str | None
+    affinity: str | None
+    namespace: str | None
+    caller: str | None
+    timeout: Mapping[str, float | str] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None

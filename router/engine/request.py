@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from providers.coerce import (
     coerce_tools,
     invalid,
 )
+from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
 from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
@@ -25,6 +26,7 @@ from router.engine.needs import Requirements
 from router.plan.target import Target
 
 Messages = MessagesLike
+Ready = TypeVar("Ready", CompletionRequest, EmbeddingRequest, RerankRequest)
 
 _LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
 _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native"}
@@ -45,7 +47,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
     return request
 
 
-def as_it_is(request: CompletionRequest) -> CompletionRequest:
+def as_it_is(request: Ready) -> Ready:
     """Return a request that is ready: it was coerced and checked by whoever made it."""
     return request
 
@@ -70,7 +72,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     if values.get("response_format") is not None:
         values["response_format"] = coerce_response_format(values["response_format"])
     if isinstance(values.get("timeout"), Mapping):
-        values["timeout"] = {name: _limit(limit) for name, limit in values["timeout"].items()}
+        values["timeout"] = coerce_timeout(values["timeout"])
     stop = values.get("stop")
     if stop is not None:
         if not isinstance(stop, str | list | tuple):
@@ -80,6 +82,11 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         if name in values and not values[name]:
             values[name] = ()
     return values
+
+
+def coerce_timeout(timeout: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the limits of a call in seconds; what is none, validation tells."""
+    return {name: _limit(limit) for name, limit in timeout.items()}
 
 
 def _limit(value: Any) -> Any:
@@ -127,7 +134,7 @@ def _affinity(request: CompletionRequest) -> bytes:
     return request.messages[0].text[:_LEADING].encode() if request.messages else b""
 
 
-def _connecting(request: CompletionRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
+def connecting(request: AnyRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
     """Return how long a connection may take, where it is not as long as the provider has it."""
     own = None if request.timeout is None else request.timeout.get("connect")
     limit = target.connect if own is None else own
@@ -142,7 +149,7 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     """
     if not target.params and target.connect is None and request.timeout is None:
         return replace(request, model=target.model)
-    timeout = _connecting(request, target)  # all that a provider sees to itself
+    timeout = connecting(request, target)  # all that a provider sees to itself
     changes: dict[str, Any] = {"model": target.model, "timeout": timeout}
     extra: dict[str, Any] = {}
     for key, value in target.params.items():

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from router.config import LoadResult, RoutesFile
+from router.config.embed_rules import Makes
 from router.config.schema import OnStreamBreak
 from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
-from router.plan.rules import CacheRules, HedgeRules, RetryRules, SharedRules
+from router.plan.rules import BatchRules, CacheRules, HedgeRules, RetryRules, SharedRules
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -32,7 +33,10 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache."""
+    """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache.
+
+    `makes` is what it may be asked for; None for a `provider/model-id`, of which nothing is said.
+    """
 
     route: str
     tiers: tuple[Tier, ...]
@@ -42,6 +46,8 @@ class Chain:
     hedge: HedgeRules | None = None
     budget: Budget | None = None
     cache: CacheRules | None = None
+    makes: Makes | None = "answers"
+    batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request

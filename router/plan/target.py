@@ -12,7 +12,7 @@ from typing import Any, Literal
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Timeout
 from router.plan.budget import Budget
-from router.plan.rules import BreakerRules, Limits, RetryRules
+from router.plan.rules import BreakerRules, EmbedRules, Limits, RetryRules
 
 NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
 
@@ -64,6 +64,7 @@ class Target:
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None
+    embeds: EmbedRules | None = None
 
     identity: str = field(init=False)
     model_identity: str = field(init=False)
