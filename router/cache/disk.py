@@ -169,8 +169,9 @@ class Disk:
     async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
         """Return what is stored under these keys; nothing also when the disk fails or takes too long."""
         found: dict[str, bytes] = {}
+        nothing: dict[str, bytes] = {}
         for start in range(0, len(keys), _AT_ONCE):
-            found |= await self._soon(partial(_Cache.many, keys=keys[start : start + _AT_ONCE]), {})
+            found |= await self._soon(partial(_Cache.many, keys=keys[start : start + _AT_ONCE]), nothing)
         return found
 
     async def _soon(self, work: Callable[[Any], T], otherwise: T) -> T:

@@ -12,6 +12,7 @@ from providers.base import Embeds, Provider, Reranks
 from providers.embedding_requests import Inputs, check, coerce_documents, coerce_inputs
 from providers.embeddings import (
     FLOAT,
+    AnyRequest,
     EmbeddingRequest,
     EmbeddingResponse,
     Input,
@@ -25,7 +26,7 @@ from providers.timeouts import bounded
 from router.engine.attempt import apply_quota
 from router.engine.context import RequestContext
 from router.engine.needs import Requirements
-from router.engine.request import coerce_timeout, connecting
+from router.engine.request import coerce_timeout, connecting, requirements_of
 from router.plan.target import Target
 from router.state.lease import Lease
 
@@ -71,6 +72,15 @@ def _coerced(params: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]
     if isinstance(values.get("timeout"), Mapping):
         values["timeout"] = coerce_timeout(values["timeout"])
     return values
+
+
+def needs_of(request: AnyRequest) -> Requirements:
+    """Say what a plain request of any kind asks of a target."""
+    if isinstance(request, EmbeddingRequest):
+        return needs_of_inputs(request)
+    if isinstance(request, RerankRequest):
+        return needs_of_documents(request)
+    return requirements_of(request, streaming=False)
 
 
 def needs_of_inputs(request: EmbeddingRequest) -> Requirements:
