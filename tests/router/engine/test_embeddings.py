@@ -286,7 +286,7 @@ def test_budgets_count_what_vectors_cost() -> None:
         a.script = lambda request: Reply()
         async with router:
             await router.embed("embed", [str(number) for number in range(10)])
-            assert router.spending[0].spent == pytest.approx(0.01)
+            assert router.spending[0].usd == pytest.approx(0.01)
             with pytest.raises(RouteExhausted) as caught:
                 await router.embed("embed", "more")
             assert caught.value.code is ErrorCode.QUOTA_EXHAUSTED
