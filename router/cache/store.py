@@ -213,8 +213,7 @@ class ResponseCache:
         self.stats.stored += len(entries)
         for text, data in entries.items():
             self._memory.put(text, data)
-        disk = self._on_disk()
-        if disk is not None:
+        if (disk := self._on_disk()) is not None:
             self._start(_ignored(disk.put_many(entries, min(seconds, _LONGEST))))
 
     def is_fresh(self, entry: Entry | None, rules: CacheRules) -> TypeGuard[Entry]:

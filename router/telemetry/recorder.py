@@ -323,7 +323,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
             response: with its usage, and the cost of all that was paid for it.
             cost: of the attempt that gave it, in USD.
             first: of a stream, the seconds from `started` to its first content.
-            usage: of the attempt that gave it; None where that is the answer's.
+            usage: of that attempt; None where it is the answer's.
         """
         if self.number:
             return
@@ -385,8 +385,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if isinstance(row, RequestRecorder):
             return row
         number, revision, caller, route, target, began, started, now, first, usage, cost = row
-        trace = Trace(route.name, revision)
-        trace.caller = caller
+        trace = Trace(route.name, revision, caller=caller)
         trace.seconds = now - began
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
         recorder = cls(Route(route.name, telemetry), trace, None, began)
@@ -407,8 +406,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if after_failure:
             bucket.failed -= 1
         bucket.plain.append(now - self.began)
-        self.target = None
-        self.outcome = Outcome(now - self.began, response.usage, response.cost, cached=True)
+        self.target, self.outcome = None, Outcome(now - self.began, response.usage, response.cost, cached=True)
         self._end(response)
 
     def failed(self, error: BaseException, now: float) -> None:
@@ -416,8 +414,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if self.number:
             return
         bucket = self.route.telemetry.bucket(self.route.requests, now)
-        attempts = self.trace.attempts
-        code = _code(error)
+        attempts, code = self.trace.attempts, _code(error)
         if code == ErrorCode.CANCELLED:
             bucket.cancelled += 1
         else:

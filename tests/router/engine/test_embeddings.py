@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from providers.made_up import vector_of
 from providers.simulator import Simulator
 from router import RouteExhausted, Router, SyncRouter
 from router.testing import run
+from tests.support.edits import save
+from tests.support.waiting import until
 
 WELL = Reply()
 FILE = """
@@ -332,23 +335,20 @@ def test_cancelled_at_every_await_it_leaves_nothing_behind() -> None:
         ran(story)
 
 
-def test_a_reload_in_between_changes_nothing_for_what_is_under_way() -> None:
-    from router.config import load_text
-    from router.plan.compile import compile_plan
-
-    async def story() -> None:
-        router, _, _ = routed(Reply(delay=1.0))
-        texts = [str(number) for number in range(20)]
-        async with router:
-            task = asyncio.ensure_future(router.embed("embed", texts))
-            await asyncio.sleep(1.5)
-            text = "providers: {z: {kind: fake}}\nmodels: {m: {provider: z, id: x, embeds: true}}\n"
-            text += "routes: {other: {embeds: true, targets: [m]}}\n"
-            router._engine.adopt(compile_plan(load_text(text, env={})))
-            assert (await task).data == expected(*texts)
-            assert (await router.embed("other", "x")).count == 1
-
-    ran(story)
+async def test_a_reload_in_between_changes_nothing_for_what_is_under_way(tmp_path: Path) -> None:
+    file = tmp_path / "routes.yaml"
+    file.write_text(FILE.format(more=""))
+    fake = FakeProvider.scripted(Reply(delay=0.05), name="a")
+    texts = [str(number) for number in range(20)]
+    given = {"a": fake, "b": fake, "z": fake}
+    async with Router.from_yaml(file, env={}, watch=False, providers=given, monitor=False) as router:
+        task = asyncio.ensure_future(router.embed("embed", texts))
+        await until(lambda: fake.requests)
+        text = "providers: {z: {kind: fake}}\nmodels: {m: {provider: z, id: x, embeds: true}}\n"
+        save(file, f"{text}routes: {{other: {{embeds: true, targets: [m]}}}}\n")
+        assert (await router.reload()).accepted
+        assert (await task).data == expected(*texts)
+        assert (await router.embed("other", "x")).count == 1
 
 
 def test_without_a_loop_it_is_the_same() -> None:
