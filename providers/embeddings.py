@@ -11,7 +11,7 @@ from array import array
 from typing import Any, Literal, TypeAlias
 
 from providers.data import Data
-from providers.types import CompletionRequest, CompletionResponse, Struct, Usage
+from providers.types import CompletionRequest, CompletionResponse, Routing, Struct, Usage
 
 Input: TypeAlias = str | tuple[int, ...]  # a text, or the tokens of one
 InputType: TypeAlias = Literal["query", "document"]
@@ -53,6 +53,7 @@ class EmbeddingRequest(Struct, frozen=True, kw_only=True):
     timeout: dict[str, float | Literal["off"]] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
+    routing: Routing | None = None
 
 
 class EmbeddingResponse(Data, frozen=True, kw_only=True):
@@ -124,6 +125,7 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     timeout: dict[str, float | Literal["off"]] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
+    routing: Routing | None = None
 
 
 class Ranked(Struct, frozen=True):

@@ -187,6 +187,19 @@ class Native(Struct, frozen=True):
     left_out: tuple[str, ...] = ()
 
 
+class Routing(Struct, frozen=True):
+    """What one call says over its route. None: as the route has it.
+
+    `only` and `avoid` name providers, models of the file or targets: whom alone to ask, and whom not to.
+    `max_attempts` and `on_stream_break` are those of the file.
+    """
+
+    only: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
+    max_attempts: int | None = None
+    on_stream_break: Literal["error", "restart", "continue"] | None = None
+
+
 class CompletionRequest(Struct, frozen=True, kw_only=True):
     """Everything one call may ask for. None means: not sent, the vendor's default holds.
 
@@ -194,8 +207,9 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
     "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
-    names who asks, for an app's own records: no vendor is told. `native` is the body that a client sent: a vendor of
-    the same protocol gets that in the place of all else here, which is filled in any case.
+    names who asks, for an app's own records: no vendor is told. `routing` is for a router alone. `native` is the body
+    that a client sent: a vendor of the same protocol gets that in the place of all else here, which is filled in any
+    case.
     """
 
     model: str
@@ -221,6 +235,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
     native: Native | None = None
+    routing: Routing | None = None
 
 
 class Usage(Struct, frozen=True):

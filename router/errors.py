@@ -118,6 +118,7 @@ SKIP_CODES: Mapping[str, ErrorCode] = MappingProxyType(
         "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
         "unsupported": ErrorCode.UNSUPPORTED,
         "disabled": ErrorCode.AUTHENTICATION,
+        "excluded": ErrorCode.UNSUPPORTED,
     }
 )
 

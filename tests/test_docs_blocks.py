@@ -23,7 +23,7 @@ import yaml
 
 from providers import FakeProvider
 from providers.simulator import Simulator
-from router import Router
+from router import Router, SyncRouter
 from router.cli import group
 from router.config import load_text
 from router.config.schema import RoutesFile
@@ -74,11 +74,22 @@ async def a_server(source: str, _: Path) -> AsyncIterator[tuple[str, dict[str, A
         yield text + "client.close()\n", {}
 
 
+@asynccontextmanager
+async def a_call(source: str, _: Path) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """A router that an app without a loop has."""
+    text = "providers: {openai: {kind: fake}, local: {kind: fake}}\nmodels: {mini: openai/mini}\n"
+    text += "routes: {chat: [mini, local/llama]}\n"
+    fakes = {name: FakeProvider.scripted(name=name) for name in ("openai", "local")}
+    with SyncRouter.from_text(text, providers=fakes) as router:
+        yield source, {"router": router}
+
+
 Context = Callable[[str, Path], Any]
 CONTEXTS: dict[str, Context] = {  # by a word of the block
     "from_yaml": a_file,
     "ProviderSettings(": a_file,
     "namespace=tenant": a_cache,
+    "only=[": a_call,
     "from openai import": a_server,
     "from_text": nothing,
     "registry.register": nothing,

@@ -16,7 +16,9 @@ from providers.embeddings import EmbeddingRequest
 from providers.types import CompletionRequest, Message
 from router.plan.plan import Chain
 
-LEFT_OUT = frozenset({"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native"})
+LEFT_OUT = frozenset(
+    {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native", "routing"}
+)
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(
     {"model", "stream", "stream_options", "metadata", "client_metadata", "prompt_cache_key", "user"}
@@ -66,6 +68,8 @@ def parts(request: CompletionRequest, targets: str) -> dict[str, Any]:
         value = getattr(request, name)
         if value is not None and value != ():
             values[name] = value
+    if request.routing is not None and (request.routing.only or request.routing.avoid):  # others would answer
+        values["asked of"] = [sorted(request.routing.only), sorted(request.routing.avoid)]
     return values
 
 

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from providers.coerce import coerce_request
+from providers.printable import one_line
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
@@ -52,6 +53,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     """
     router = Router(valid_plan(path)[1])
     chain = router.chain(route)
+    asked, route = route, chain.route
     request = read_request(route, request_file, prompt)
     needs = requirements_of(request, streaming=True)
     balance_context = BalanceContext(
@@ -69,8 +71,12 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
             offer["unreached"] = offer["target"] in names
     cached = cache_of(router, chain, request)
     if as_json:
-        echo_json({"route": route, "revision": router.revision, "tiers": tiers, "cache": cached})
+        echo_json({"route": route, "asked": asked, "revision": router.revision, "tiers": tiers, "cache": cached})
     else:
+        if (found := router.plan.names.found_by(asked)) is not None and asked != route:
+            by = "" if found == asked else f" by {one_line(found)}"
+            line = router.plan.loaded.origins[("routes", found)][0] if router.plan.loaded else "?"
+            echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({path}:{line})\n")
         _print_plan(route, router.revision, chain, tiers)
         if cached is not None:
             print_cache(cached)

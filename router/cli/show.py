@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from providers.printable import one_line
 from providers.spelling import did_you_mean
 from router.cli.common import Failure, json_option, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json, secho
@@ -62,7 +63,10 @@ def _chain(plan: Plan, name: str) -> Chain:
 
 
 def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
-    secho(chain.route, bold=True)
+    names = [name for name, route in plan.names.aliases.items() if route == chain.route]
+    secho(chain.route, bold=True, nl=not names)
+    if names:
+        echo(f"  (also {', '.join(map(one_line, names))})")
     for tier_index, tier in enumerate(chain.tiers):
         echo(f"  tier {tier_index + 1}  {tier_line(tier)}")
         total = sum(target.weight for target in tier.targets) or 1

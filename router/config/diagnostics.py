@@ -17,6 +17,7 @@ _REFERENCE = r"""(?:["']?\$\{[A-Za-z_0-9]+\}["']?|["']?\$\{file:[^}]*\}["']?)"""
 _PURE = re.compile(_REFERENCE)
 
 MAX_SOURCE = 1000  # characters of a line that is shown
+_MAX_WAY = 20  # names of a way that are told
 MAX_TOLD = 100  # findings of one file: more help nobody
 _LEAST = 4  # characters of a secret that is blanked out: a shorter one would blank out half the line
 _SURE = 20  # characters of one that is no word either, so that it is blanked out in messages too
@@ -246,3 +247,9 @@ def _items(value: str) -> list[str]:
 def dotted(path: Path_) -> str:
     """`("routes", "chat", 0)` as `routes.chat.0`."""
     return ".".join(str(part) for part in path)
+
+
+def shown_way(names: list[str]) -> str:
+    """A way by arrows for people; of a long one the middle is left out."""
+    few = names if len(names) <= _MAX_WAY else [*names[: _MAX_WAY // 2], "…", *names[-_MAX_WAY // 2 :]]
+    return " → ".join(few)

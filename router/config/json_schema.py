@@ -13,6 +13,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # Where a string of the file may stand for another type, it holds a variable.
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}
+_ROUTE = {"type": "string", "description": "A model of this file, provider/model-id, or another route's name."}
 _NAME = {"type": "string", "description": "A model of this file, or provider/model-id."}
 
 
@@ -28,6 +29,7 @@ def json_schema() -> dict[str, Any]:
         for name, node in definition.get("properties", {}).items()
     }
     _add_short_forms(schema, definitions)
+    schema["patternProperties"] = {"^x-": {"description": "A place for anchors; nothing else is read of it."}}
     cleaned: dict[str, Any] = _with_variables(clean(schema))
     annotate(cleaned, defaults)
     return {"$schema": DIALECT, "title": "routes.yaml of Signalbox", **cleaned}
@@ -82,7 +84,7 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
     }
     _add_values_alone(definitions)
     written = schema["properties"]["routes"]["additionalProperties"]
-    schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_NAME, many, written]}
+    schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_ROUTE, many, written]}
 
 
 _SECTIONS = {

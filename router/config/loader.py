@@ -14,6 +14,7 @@ from router.config.embed_rules import check_embeddings
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.reach import warn_of_unreached
+from router.config.route_names import take_aliases, write_routes
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.serve_schema import ClientKeyConfig, ServeConfig
@@ -43,6 +44,7 @@ class LoadResult:
     column (from 1) of every key.
     `marks` stand for the contents of the file and its secret files when they were read, see `Contents.marks`.
     `disabled` has the providers that are left out (`when_unset: disable`) with the variable or file they lack.
+    `aliases` are further names of routes, each with its route.
     """
 
     file: RoutesFile | None
@@ -52,6 +54,7 @@ class LoadResult:
     name: str
     path: Path | None = None
     disabled: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     findings: Findings | None = field(default=None, repr=False, compare=False)
     marks: Mapping[Path, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -143,15 +146,19 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
     file: RoutesFile | None = None
     origins: dict[tuple[str | int, ...], Place] = {}
     disabled: dict[str, str] = {}
+    aliases: dict[str, str] = {}
     if root is not None:
         origins = {node.path: node.key_at for node in _all(root)}
         _hide_keys(root, findings)
+        _drop_asides(root)
         disabled = _fill_in(root, variables, findings, replaced)
+        aliases = take_aliases(root, findings)
         expand_shorthand(root)
+        write_routes(root, aliases)
         for node in _all(root):  # the keys that a short form stands for are where it is
             origins.setdefault(node.path, node.key_at)
         file = validate(root, set(disabled), findings)
-        check_names(root, disabled, findings)
+        check_names(root, disabled, aliases, findings)
         if file is not None:
             check_embeddings(file, origins, findings)
         if file is not None and not findings.failed:
@@ -167,6 +174,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
         name=name,
         path=path,
         disabled=disabled,
+        aliases=aliases,
         findings=findings,
         marks=variables.contents.marks_of_asked(),
     )
@@ -185,6 +193,13 @@ def _all(node: Node) -> Iterator[Node]:
     if isinstance(node.value, dict | list):
         for child in children:
             yield from _all(child)
+
+
+def _drop_asides(root: Node) -> None:
+    """What stands under `x-…` at the top is there for its anchors, which are read by now."""
+    if isinstance(root.value, dict):
+        for name in [name for name in root.value if name.startswith("x-")]:
+            del root.value[name]
 
 
 def _hide_keys(root: Node, findings: Findings) -> None:

@@ -15,6 +15,7 @@ Origin = Literal["built in"] | tuple[str | int, ...]
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "timeout": {name: getattr(Timeout(), name) for name in NAMES},
     "retry": {
+        "first": "next_target",
         "max_attempts": None,  # as many as the chain can use
         "same_target": 1,
         "backoff": 0.25,

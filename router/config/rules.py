@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import dropwhile
 from typing import Any, TypeGuard, get_type_hints
@@ -13,7 +13,7 @@ import msgspec
 
 from providers.header_names import authenticates, belongs_to_connection
 from providers.types import CompletionRequest
-from router.config.diagnostics import Findings
+from router.config.diagnostics import Findings, shown_way
 from router.config.interpolate import Expanded, shown
 from router.config.key_forms import remedy
 from router.config.param_forms import expected
@@ -25,32 +25,37 @@ from router.config.yaml_reader import Node, core_scalar
 
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_TOLD = 9  # names of providers that a message lists
-MAX_WAY = 20  # names of a circle that are told
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout", "native")
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "native", "routing")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 
-def check_names(root: Node, disabled: Mapping[str, str], findings: Findings) -> None:
-    """Adds a finding for every broken rule. The tree may be malformed: what has no shape is passed over."""
-    _Rules(root, disabled, findings).check()
+def check_names(root: Node, disabled: Mapping[str, str], aliases: Collection[str], findings: Findings) -> None:
+    """Adds a finding for every broken rule. The tree may be malformed: what has no shape is passed over.
+
+    Args:
+        disabled: the providers that are left out.
+        aliases: the further names of the routes.
+    """
+    _Rules(root, disabled, aliases, findings).check()
 
 
 class _Rules:
-    def __init__(self, root: Node, disabled: Mapping[str, str], findings: Findings) -> None:
+    def __init__(self, root: Node, disabled: Mapping[str, str], aliases: Collection[str], findings: Findings) -> None:
         self._root = root
+        self._aliases = aliases
         self._findings = findings
         self._disabled = disabled
         self._providers = _entries(root.get("providers"))
         self._models = _entries(root.get("models"))
         self._routes = _entries(root.get("routes"))
-        self._targets = [*self._models, *self._routes]
+        self._targets = [*self._models, *self._routes, *aliases]
         self._used: set[str] = set()
         self._reach: dict[str, frozenset[str]] = {}
         self._spelling = Spelling()
 
     def check(self) -> None:
-        for entries in (self._providers, self._models, self._routes):
+        for entries in (self._providers, self._models):
             for name, node in entries.items():
                 if not _NAME.fullmatch(name):
                     self._error(node, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=node.key_at)
@@ -59,11 +64,11 @@ class _Rules:
             self._headers(node)
         for node in self._models.values():
             self._model(node)
-        for name, node in self._routes.items():
-            self._route(name, node)
+        for node in self._routes.values():
+            self._route(node)
         self._chains()
         check_shared(self._root, self._findings)
-        serving = ServeRules(self._root, self._findings, self._spelling)
+        serving = ServeRules(self._root, self._findings, self._spelling, self._aliases)
         serving.check()
         if not self._findings.failed:
             self._used |= serving.used
@@ -175,10 +180,7 @@ class _Rules:
             except msgspec.ValidationError:
                 self._error(node, f"this must be {expected(_PARAMS[name])}")
 
-    def _route(self, name: str, node: Node) -> None:
-        if name in self._models:
-            line = self._models[name].key_at[0]
-            self._error(node, f'a model (line {line}) and a route share the name "{name}"', at=node.key_at)
+    def _route(self, node: Node) -> None:
         self._tier(node)
         for item in _items(node.get("fallbacks")):
             to = item.get("to")
@@ -242,7 +244,7 @@ class _Rules:
                     del way[name]
                     self._count_tiers(name, tiers)
                 elif (target := str(item.value)) in way:
-                    circle = " → ".join(_short([*dropwhile(lambda name: name != target, way), target]))
+                    circle = shown_way([*dropwhile(lambda name: name != target, way), target])
                     self._error(item, f"these routes fall back in a circle: {circle}")
                 elif target not in tiers:
                     way[target] = self._next_routes(target)
@@ -301,11 +303,6 @@ class _Rules:
 
 def _entries(node: Node | None) -> dict[str, Node]:
     return node.value if node is not None and isinstance(node.value, dict) else {}
-
-
-def _short(names: list[str]) -> list[str]:
-    """A long way with its middle left out."""
-    return names if len(names) <= MAX_WAY else [*names[: MAX_WAY // 2], "…", *names[-MAX_WAY // 2 :]]
 
 
 def _items(node: Node | None) -> list[Node]:

@@ -29,11 +29,13 @@ from router.config.values import (
     Monitor,
     Number,
     Options,
+    OwnCode,
     Params,
     Percent,
     ProxyUrl,
     Secret,
     Size,
+    Status,
     Text,
     Url,
     Version,
@@ -58,10 +60,13 @@ class TimeoutPolicy(Section):
 class RetryPolicy(Section):
     """How often and how fast to try again."""
 
+    first: Literal["next_target", "same_target"] | None = key(
+        "Who is tried first when a target fails: the next one, or the same again as far as same_target goes."
+    )
     max_attempts: Count | None = key(
         "Attempts of one request over its whole chain; default: one for each target and each retry, at least 4."
     )
-    same_target: CountOrZero | None = key("Further tries on the target that failed, before the next one.")
+    same_target: CountOrZero | None = key("Further tries on the target that failed; see `first` for when.")
     backoff: Wait | None = key("The first wait; it doubles with each try, with full jitter.")
     max_backoff: Wait | None = key("The longest wait between two tries.")
     max_wait: Wait | None = key("The longest Retry-After, or wait for a limit, that is waited for.")
@@ -151,6 +156,20 @@ class ClientCertificateConfig(Section):
     key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
 
 
+class ErrorRule(Section):
+    """What an error of one's own server means."""
+
+    status: Status | None = key("The HTTP status that it has.", examples=[409])
+    text: Text | None = key("What its text has somewhere, upper and lower case alike.", examples=["queue full"])
+    code: OwnCode = Field(description="The error code that it stands for.")
+
+    @model_validator(mode="after")
+    def _says_when(self) -> ErrorRule:
+        if self.status is None and self.text is None:
+            raise ValueError("an error is told by its status, its text, or both: write one")
+        return self
+
+
 class ProviderConfig(Section):
     """A connection to a vendor or server."""
 
@@ -181,6 +200,7 @@ class ProviderConfig(Section):
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
+    errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 

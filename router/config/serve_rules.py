@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from providers.header_names import authenticates, belongs_to_connection
 from router.config.diagnostics import Findings
+from router.config.globs import compiled, is_glob
 from router.config.interpolate import is_path, shown
 from router.config.key_forms import remedy
 from router.config.listen import Address, read_address
@@ -57,7 +58,7 @@ class ServeRules:
     `used` are the models and provider/model-id that it leads to besides the routes.
     """
 
-    def __init__(self, root: Node, findings: Findings, spelling: Spelling) -> None:
+    def __init__(self, root: Node, findings: Findings, spelling: Spelling, aliases: Collection[str]) -> None:
         self._shared = root.get("shared")
         self._serve = root.get("serve")
         self._findings = findings
@@ -65,7 +66,8 @@ class ServeRules:
         self._providers = _entries(root.get("providers"))
         self._models = _entries(root.get("models"))
         self._routes = _entries(root.get("routes"))
-        self._targets = [*self._routes, *self._models]
+        self._names_of_routes = (*self._routes, *aliases)
+        self._targets = [*self._names_of_routes, *self._models]
         self._left = _MAX_COMPARISONS
         self.used: set[str] = set()
 
@@ -231,7 +233,7 @@ class ServeRules:
             if first is not None:
                 text = f'never reached: "{first}" above takes all that it fits; put this one before it'
                 self._error(target, text, at=target.key_at)
-            if "*" in glob or "?" in glob:
+            if is_glob(glob):
                 before[glob] = _covering(glob)
         told: set[str] = set()
         for route in self._routes:
@@ -248,7 +250,7 @@ class ServeRules:
         is_direct = direct is not None and core_scalar(str(direct.value)) is not False
         for node in _items(self._child("listed")):
             name = node.value
-            if not isinstance(name, str) or node.unset or name in names or name in self._routes:
+            if not isinstance(name, str) or node.unset or name in names or self._is_route(name):
                 continue
             if is_direct and (name in self._models or name.partition("/")[0] in self._providers):
                 continue
@@ -256,6 +258,10 @@ class ServeRules:
                 near = self._spelling.near(name, self._targets)
                 text = f'"{shown(name)}" leads to nothing: add it to names, with the route that it gets{near}'
                 self._error(node, text)
+
+    def _is_route(self, name: str) -> bool:
+        patterns = filter(is_glob, self._names_of_routes)
+        return name in self._names_of_routes or any(compiled(glob).match(name) for glob in patterns)
 
     def _taker(self, text: str, patterns: Mapping[str, re.Pattern[str]]) -> str | None:
         """The first pattern that takes a name, or all of another pattern; None also where there are too many."""

@@ -12,14 +12,14 @@ from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from providers.addresses import check_url
-from providers.errors import CONSEQUENCES, ErrorCode
+from providers.errors import ErrorCode
 from providers.settings import hidden_url
 from router.config import units
 from router.config.interpolate import Expanded, as_written, shown
 from router.config.yaml_reader import core_scalar
 
 _PROXY_FORM = "this must be an http:// or https:// address, such as http://localhost:3128, or off for none"
-_CODES = ", ".join(("any", *(code for code in ErrorCode if CONSEQUENCES[code].fallback != "no")))  # that fall back
+_CODES = ", ".join(("any", *(code for code in ErrorCode if code != ErrorCode.CANCELLED)))  # that may be named
 _GO_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
 
 
@@ -168,8 +168,8 @@ def _code(value: Any) -> str:
 
         near = did_you_mean(text, ["any", *ErrorCode])
         raise ValueError(f'no error code is named "{shown(value)}"{near}; codes: {_CODES}')
-    if CONSEQUENCES[ErrorCode(text)].fallback == "no":
-        raise ValueError(f"{shown(value)} never falls back: it would fail at every target")
+    if text == ErrorCode.CANCELLED:
+        raise ValueError(f"{shown(value)} never falls back: the caller has left")
     return text
 
 
@@ -235,6 +235,26 @@ Weight = Annotated[
     BeforeValidator(_weight),
     WithJsonSchema({"type": ["number", "string"], "minimum": 0, "examples": [70, "70%"]}),
 ]
+
+
+def _own_code(value: Any) -> str:
+    code = _code(value)
+    if code == "any":
+        raise ValueError(f"this must be one error code; codes: {_CODES.removeprefix('any, ')}")
+    return code
+
+
+def _status(value: Any) -> int:
+    number = units.count(_scalar(value))
+    if not 400 <= number <= 599:
+        raise ValueError("this must be the status of an error, from 400 to 599")
+    return number
+
+
+OwnCode = Annotated[
+    str, BeforeValidator(_own_code), WithJsonSchema({"enum": [str(code) for code in ErrorCode if code != "cancelled"]})
+]
+Status = Annotated[int, BeforeValidator(_status), WithJsonSchema({"type": "integer", "minimum": 400, "maximum": 599})]
 Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"enum": ["any", *map(str, ErrorCode)]})]
 Version = Annotated[int, BeforeValidator(_version)]
 FlagOrPath = Annotated[bool | str, BeforeValidator(_verify)]

@@ -137,7 +137,11 @@ async def _open(
 
 
 def _failure(error: Exception, target: Target, lease: Lease) -> ProviderError:
-    return failure_of(error, lease.key.settings, provider=target.provider, model=target.model)
+    failure = failure_of(error, lease.key.settings, provider=target.provider, model=target.model)
+    rule = next((rule for rule in target.errors if rule.fits(failure)), None)
+    if rule is not None:
+        failure.code = rule.code
+    return failure
 
 
 def _uncommitted(error: ProviderError) -> ProviderError:

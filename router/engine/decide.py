@@ -61,6 +61,8 @@ def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Ou
             if note := _no_more_attempts(context, progress):
                 return End(note)
             error = yield from _call(call, context, progress, may_hedge=True)
+            if error is not None and call.target.retry.first == "same_target":
+                error = yield from _call_again(call, context, progress, error)
             if error is None:
                 return End()
             if is_final(error):
@@ -172,7 +174,9 @@ def _no_more_attempts(context: RequestContext, progress: Progress) -> str:
     """Say why no further attempt may be made; "" when one may."""
     most = context.chain.max_attempts
     if progress.attempts >= most:
-        return f"retry.max_attempts is {most}"
+        routing = context.request.routing
+        whose = "retry.max_attempts" if routing is None or routing.max_attempts is None else "max_attempts of the call"
+        return f"{whose} is {most}"
     if progress.last is None:
         return ""  # the first is always made
     return "the deadline has passed (timeout.total)" if context.clock() >= context.deadline else ""
@@ -295,6 +299,24 @@ def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: f
 
 
 # --- the same targets again
+
+
+def _call_again(
+    call: Call, context: RequestContext, progress: Progress, error: ProviderError | None
+) -> Generator[Step, Outcome, ProviderError | None]:
+    """Call the target that failed again, as far as its policy goes, before anybody else; returns the last error, None
+    when it delivered.
+    """
+    while error is not None and not is_final(error) and not _no_more_attempts(context, progress):
+        options = [later for later in _retries(context, progress) if later.target is call.target]
+        if not options or _no_retry(context, later := min(options, key=lambda option: option[:2])):
+            return error
+        again = yield from _wait_for(context, progress, later, context.clock())
+        if again is None:
+            context.retry_budget.give_back()
+            return error
+        error = yield from _call(again, context, progress)
+    return error
 
 
 def _no_retry(context: RequestContext, later: Later) -> str:

@@ -108,7 +108,7 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
         if target.weight <= 0 or (progress.tried and not progress.may_try(target)) or target.identity in beside:
             return False
         why = None
-        if needs.least_tokens > target.serves_up_to or context.windows or progress.window_floor or needs.foreign:
+        if needs.least_tokens > target.serves_up_to or context.windows or progress.window_floor or needs.excluded:
             why = why_unfit(target, needs, context.windows, progress.window_floor)
         if why is None:
             refusal = None if context.spending is None else over_budget(context, target, now)

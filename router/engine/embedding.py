@@ -27,6 +27,7 @@ from router.engine.attempt import apply_quota
 from router.engine.context import RequestContext
 from router.engine.needs import Requirements
 from router.engine.request import coerce_timeout, connecting, requirements_of
+from router.engine.routing import ROUTING, coerce_routing
 from router.plan.target import Target
 from router.state.lease import Lease
 
@@ -34,8 +35,9 @@ Asked = TypeVar("Asked", EmbeddingRequest, RerankRequest)
 Answer = TypeVar("Answer", EmbeddingResponse, RerankResponse)
 Widths: TypeAlias = MutableMapping[tuple[str, int | None], int]  # of vectors, by their space and the dimensions asked
 
-_FIELDS = frozenset(EmbeddingRequest.__struct_fields__) - {"model", "inputs", "width"}
-_OF_RANKS = frozenset(RerankRequest.__struct_fields__) - {"model", "query", "documents"}
+_ROUTING = ROUTING - {"on_stream_break"}
+_FIELDS = (frozenset(EmbeddingRequest.__struct_fields__) | _ROUTING) - {"model", "inputs", "width", "routing"}
+_OF_RANKS = (frozenset(RerankRequest.__struct_fields__) | _ROUTING) - {"model", "query", "documents", "routing"}
 _LEADING = 1024  # characters of an input that decide where it goes
 
 
@@ -68,7 +70,9 @@ def _coerced(params: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]
         if name not in known:
             hint = did_you_mean(name, sorted(known))
             raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
-    values = dict(params)
+    values = {name: value for name, value in params.items() if name not in ROUTING}
+    if len(values) < len(params):
+        values["routing"] = coerce_routing(params)
     if isinstance(values.get("timeout"), Mapping):
         values["timeout"] = coerce_timeout(values["timeout"])
     return values

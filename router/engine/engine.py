@@ -28,6 +28,7 @@ from router.engine.context import RequestContext
 from router.engine.failover import complete
 from router.engine.needs import Requirements
 from router.engine.request import requirements_of, speaks
+from router.engine.routing import as_asked, left_out
 from router.engine.token_counts import TokenCounts
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -119,8 +120,12 @@ class Engine:
             request = build(*asked)
             trace.caller = request.caller
             chain = self.chain(route)
+            if chain.route != route:
+                trace.asked, trace.route = route, chain.route
             if chain.makes != makes and chain.makes is not None:
                 invalid(f"this route makes no {makes}: {one_line(route)} makes {chain.makes}")
+            if request.routing is not None:
+                chain = as_asked(self.plan, chain, request.routing)
             return chain, request, trace
         except Exception as error:
             give_trace(error, trace)
@@ -140,7 +145,7 @@ class Engine:
         """Make what holds for a request that begins now."""
         needs = requirements_of(request, streaming=streaming)
         if request.native is not None and request.native.only_there:
-            needs = replace(needs, foreign=self._foreign(chain, request, request.native.protocol))
+            needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
         return self.context_of(chain, request, needs, trace)
 
     def context_of(
@@ -160,6 +165,8 @@ class Engine:
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
+        if request.routing is not None:
+            needs = replace(needs, excluded={**needs.excluded, **left_out(chain, request.routing)})
         return RequestContext(  # by position: so many names would cost as much as all the rest here
             chain,
             request,
@@ -182,13 +189,13 @@ class Engine:
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
         )
 
-    def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> frozenset[str]:
-        """Return the targets that do not speak a client's protocol."""
-        return frozenset(
-            target.identity
+    def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> dict[str, tuple[str, str]]:
+        """Return the targets that do not speak a client's protocol, with what their skips say."""
+        return {
+            target.identity: ("unsupported", "what is asked cannot be said in its protocol")
             for target in chain.targets
             if not speaks(self.providers.of(target, None), target, request, protocol)
-        )
+        }
 
     def _budgets_of(self, chain: Chain) -> tuple[RetryBudget, HedgeBudget]:
         """Return a route's allowances of retries and hedges, which all its requests share."""
@@ -211,7 +218,7 @@ class Engine:
         """
         if not isinstance(name, str):
             invalid(f"route: a name is expected, not {type(name).__name__}")
-        chain = self.plan.chains.get(name)
+        chain = self.plan.chains.get(name) or self.plan.named_chain(name)
         if chain is None:
             chain = self._direct.pop(name, None) or self._compiled(name)
             self._direct[name] = chain  # at the end: those before it were used longer ago

@@ -18,8 +18,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks of a target.
 
     `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `affinity` gives what keeps
-    requests at one target. `foreign` are the identities of targets that cannot be told what is asked: it is in its
-    client's own protocol alone.
+    requests at one target. `excluded` are the identities of targets that don't come into question, each with the reason
+    and a message: they cannot be told what is asked, or the call leaves them out.
     """
 
     tools: bool = False
@@ -30,7 +30,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     max_tokens: int | None = None
     affinity: Callable[[], bytes] = bytes
-    foreign: frozenset[str] = frozenset()
+    excluded: Mapping[str, tuple[str, str]] = {}
 
 
 def why_unfit(
@@ -47,8 +47,8 @@ def why_unfit(
     for need in NEEDS if target.lacks else ():
         if need in target.lacks and getattr(needs, need):
             return "unsupported", f"no {need}"
-    if target.identity in needs.foreign:
-        return "unsupported", "what is asked cannot be said in its protocol"
+    if target.identity in needs.excluded:
+        return needs.excluded[target.identity]
     window = windows.get(target.model_identity, target.capabilities.context_window)
     if window is None:
         return None

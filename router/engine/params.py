@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from providers.embeddings import InputType
 from providers.types import Thinking, Tool
@@ -30,6 +30,10 @@ class RequestParams(TypedDict, total=False):
         namespace: separates answers in the cache.
         caller: names who asks, for the trace and your own records; no vendor is told.
         timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
+        only: names of providers, models or targets of the route: nobody else is asked.
+        avoid: names of those that are not asked.
+        max_attempts: attempts of this call over the whole chain.
+        on_stream_break: "error", "restart" or "continue": what happens when the stream breaks after its first content.
         metadata: goes to the vendor with the request.
         extra_body: fields that the vendor gets as they are.
         extra_headers: headers that the vendor gets as they are; no credentials.
@@ -52,6 +56,10 @@ class RequestParams(TypedDict, total=False):
     namespace: str | None
     caller: str | None
     timeout: Mapping[str, float | str] | None
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    max_attempts: int | None
+    on_stream_break: Literal["error", "restart", "continue"] | None
     metadata: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
@@ -62,6 +70,9 @@ class RerankParams(TypedDict, total=False):
 
     Attributes:
         top_n: only so many, the best.
+        only: names of providers, models or targets of the route: nobody else is asked.
+        avoid: names of those that are not asked.
+        max_attempts: as the route's `retry.max_attempts`, for this call.
         user: names the end user to the vendor.
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates what is cached.
@@ -72,6 +83,9 @@ class RerankParams(TypedDict, total=False):
     """
 
     top_n: int | None
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    max_attempts: int | None
     user: str | None
     affinity: str | None
     namespace: str | None
@@ -93,6 +107,9 @@ class EmbeddingParams(TypedDict, total=False):
     dimensions: int | None
     input_type: InputType | None
     truncate: bool | None
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    max_attempts: int | None
     user: str | None
     affinity: str | None
     namespace: str | None

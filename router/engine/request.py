@@ -23,13 +23,15 @@ from providers.types import CompletionRequest, ImagePart
 from providers.validation import validate
 from router.config.units import duration
 from router.engine.needs import Requirements
+from router.engine.routing import ROUTING, coerce_routing
 from router.plan.target import Target
 
 Messages = MessagesLike
 Ready = TypeVar("Ready", CompletionRequest, EmbeddingRequest, RerankRequest)
 
 _LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
-_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native"}
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native", "routing"}
+_PARAMS = _REQUEST_FIELDS | ROUTING
 
 _ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers"}  # what the file's params can add to a body
 
@@ -61,10 +63,12 @@ def route_of(request: CompletionRequest, route: str | None) -> str:
 
 def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     for name in params:
-        if name not in _REQUEST_FIELDS:
-            hint = did_you_mean(name, sorted(_REQUEST_FIELDS))
+        if name not in _PARAMS:
+            hint = did_you_mean(name, sorted(_PARAMS))
             raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
-    values = dict(params)
+    values = {name: value for name, value in params.items() if name not in ROUTING}
+    if len(values) < len(params):
+        values["routing"] = coerce_routing(params)
     if values.get("tools"):
         values["tools"] = coerce_tools(values["tools"])
     if values.get("tool_choice") is not None:

@@ -70,7 +70,7 @@ def _guards(engine: Engine, name: str) -> list[Guard]:
         if target is None:
             raise UnknownRoute(f'no model of the provider "{name}" is in use')
         return [states.key_guard(target, key) for key in target.keys]
-    if name in plan.file.routes:
+    if name in plan.file.routes or (name not in plan.chains and plan.names.route_of(name) is not None):
         raise UnknownRoute(f'"{name}" is a route; name a model, provider/model-id or a provider')
     named = [target for target in plan.targets if name in (target.name, target.ref)]  # with any params
     targets = {target.identity: target for target in named or engine.chain(name).targets}

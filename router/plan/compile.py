@@ -25,11 +25,13 @@ from router.config.schema import BatchPolicy, ModelConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.plan import Chain, Plan, Tier
+from router.plan.route_names import RouteNames
 from router.plan.rules import (
     BatchRules,
     BreakerRules,
     CacheRules,
     EmbedRules,
+    ErrorRule,
     HedgeRules,
     Limits,
     RetryRules,
@@ -59,7 +61,9 @@ def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provid
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving_of(file), loaded, shared)
+    names = RouteNames(file.routes, loaded.aliases)
+    serving = serving_of(file, names)
+    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared)
 
 
 def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
@@ -240,6 +244,10 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
+        errors=tuple(
+            ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
+            for rule in file.providers[provider].errors
+        ),
     )
 
 

@@ -49,6 +49,8 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
         budgets = [plan.budget_of(name) for plan in (old, new)]
         if budgets[0] != budgets[1]:
             yield f"provider {name} budget {_dollars(budgets[0])}→{_dollars(budgets[1])}"
+        if config.errors != old.file.providers[name].errors:
+            yield f"provider {name} errors"
         if config.disabled != old.file.providers[name].disabled:
             yield f"provider {name} {'left out' if config.disabled else 'is back'}"
 
@@ -64,6 +66,9 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
         changed = list(_chain(old.chains[name], new.chains[name]))
         if changed:
             yield f"{name}: {', '.join(changed)}"
+    before, after = old.names.aliases, new.names.aliases
+    yield from (f"name {name} removed" for name in before if name not in after)
+    yield from (f"name {name} leads to {route}" for name, route in after.items() if before.get(name) != route)
 
 
 def _chain(old: Chain, new: Chain) -> Iterator[str]:

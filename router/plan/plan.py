@@ -13,6 +13,7 @@ from router.config.schema import OnStreamBreak
 from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
+from router.plan.route_names import RouteNames
 from router.plan.rules import BatchRules, CacheRules, HedgeRules, RetryRules, SharedRules
 from router.plan.serving import Serving
 from router.plan.target import Target
@@ -79,6 +80,7 @@ class Plan:
     catalogue: ProviderCatalogue
     compile_direct: Callable[[str], Chain]  # of a model of the file, or of `provider/model-id`
     serving: Serving
+    names: RouteNames
     loaded: LoadResult | None = None
     shared: SharedRules | None = None
 
@@ -155,11 +157,16 @@ class Plan:
                 lacking[budget.owner] = names
         return lacking
 
+    def named_chain(self, name: str) -> Chain | None:
+        """Return the chain of the route that has this further name, or whose pattern fits it; None for others."""
+        route = self.names.route_of(name)
+        return None if route is None else self.chains[route]
+
     def chain(self, name: str) -> Chain | None:
-        """Return the chain of a route, of a model of the file, or of `provider/model-id`; None when nothing has the
-        name.
+        """Return the chain of a route, of a model of the file, of a route by another name or by a pattern, or of
+        `provider/model-id`; None when nothing has the name.
         """
-        chain = self.chains.get(name)
+        chain = self.chains.get(name) or self.named_chain(name)
         if chain is not None:
             return chain
         if self.file.resolve_target(name) is None:

@@ -7,9 +7,24 @@ from typing import Literal
 
 import msgspec
 
+from providers.errors import ErrorCode, ProviderError
 from router.config.policies import BUILT_IN
 from router.config.shared_url import LOCAL
 from router.config.units import Allowance
+
+
+class ErrorRule(msgspec.Struct, frozen=True):
+    """What a provider's errors mean that have this status, and this in their text in lower case; None is any."""
+
+    code: ErrorCode
+    status: int | None = None
+    text: str | None = None
+
+    def fits(self, error: ProviderError) -> bool:
+        """Say whether an error is of this rule."""
+        if self.status is not None and self.status != error.status:
+            return False
+        return self.text is None or self.text in f"{error.message}\n{error.body_excerpt or ''}".lower()
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +49,11 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 class RetryRules:
     """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests.
 
-    `max_attempts` is what is written; None leaves it to the chain (`Chain.max_attempts`).
+    `first` says who is tried first after a failure. `max_attempts` is what is written; None leaves it to the chain
+    (`Chain.max_attempts`).
     """
 
+    first: Literal["next_target", "same_target"] = BUILT_IN["retry"]["first"]
     max_attempts: int | None = BUILT_IN["retry"]["max_attempts"]
     same_target: int = BUILT_IN["retry"]["same_target"]
     backoff: float = BUILT_IN["retry"]["backoff"]

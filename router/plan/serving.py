@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import translate
 from hashlib import sha256
 
+from router.config.globs import compiled, is_glob
 from router.config.listen import Address, read_address
 from router.config.schema import RoutesFile
 from router.config.serve_rules import why_not_open
 from router.config.serve_schema import DEFAULT_ADDRESS, CacheControl, ClientKeyConfig, ServeConfig, TlsConfig
 from router.config.units import Allowance
 from router.plan.budget import Budget, budget_of
+from router.plan.route_names import RouteNames
 from router.plan.rules import Limits
 
 ANONYMOUS = "anonymous"
@@ -72,6 +73,7 @@ class Serving:
     routes: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)  # the provider of each model of the file
     providers: frozenset[str] = frozenset()
+    routes_by_name: RouteNames = field(default_factory=RouteNames)
     by_name: Mapping[str, Client] = field(init=False, repr=False)
     budgets: Mapping[str, Budget] = field(init=False, repr=False)  # by the client's name
     _places: Mapping[str, int] = field(init=False, repr=False)  # of the routes, in the file
@@ -87,9 +89,9 @@ class Serving:
         object.__setattr__(self, "_places", {route: place for place, route in enumerate(self.routes)})
         object.__setattr__(self, "_named", frozenset(route for _, route in self.names))
         places = {glob: place for place, (glob, _) in enumerate(self.names)}
-        wild = {glob: place for glob, place in places.items() if "*" in glob or "?" in glob}
+        wild = {glob: place for glob, place in places.items() if is_glob(glob)}
         object.__setattr__(self, "_exact", {name: place for name, place in places.items() if name not in wild})
-        object.__setattr__(self, "_patterns", tuple((place, _pattern(glob)) for glob, place in wild.items()))
+        object.__setattr__(self, "_patterns", tuple((place, compiled(glob)) for glob, place in wild.items()))
 
     def client_of(self, key: str) -> Client | None:
         """Return whose key this is; None when it is nobody's."""
@@ -98,8 +100,9 @@ class Serving:
     def route_of(self, model: str, client: Client) -> str | None:
         """Return the route, model or provider/model-id that a client gets who asks for a model by this name.
 
-        The first of `names` that fits decides, then routes have their own names, then models and provider/model-id as
-        far as the client is granted them. None alike for what does not exist and what the client may not use.
+        The first of `names` that fits decides, then routes have their own names, then models as far as the client is
+        granted them, then routes by other names and patterns, then provider/model-id as models. None alike for what
+        does not exist and what the client may not use.
         """
         if len(model) > _LONGEST_NAME:
             return None
@@ -107,9 +110,13 @@ class Serving:
         if place is not None:
             route = self.names[place][1]
             return route if client.may_use(route) else None
-        if client.routes is not None:
-            return model if model in client.routes else None
-        return model if model in self._places or self._is_direct(model) else None
+        mine = self._places if client.routes is None else client.routes
+        if model in mine or (model in self.models and client.routes is None and self._is_direct(model)):
+            return model
+        named = self.routes_by_name.route_of(model)
+        if named is not None:
+            return named if client.may_use(named) else None
+        return model if client.routes is None and self._is_direct(model) else None
 
     def _place_of(self, model: str) -> int | None:
         """Return the place of the first of `names` that fits."""
@@ -144,7 +151,7 @@ class Serving:
         """Return the names that a client is told of: what it may ask for by its own name, and those of `listed`."""
         own = self.routes if client.routes is None else client.routes
         ordered = sorted(own, key=self._order)
-        named = (*ordered, *self.listed)
+        named = (name for name in (*ordered, *self.routes_by_name.aliases, *self.listed) if not is_glob(name))
         return tuple(dict.fromkeys(name for name in named if self.route_of(name, client) is not None))
 
     def _order(self, name: str) -> tuple[int, str]:
@@ -165,8 +172,12 @@ class Serving:
         return replace(self, listen=made)
 
 
-def serving_of(file: RoutesFile) -> Serving:
-    """Compile the `serve` section of a file; one without the section serves all routes on this machine's loopback."""
+def serving_of(file: RoutesFile, routes_by_name: RouteNames) -> Serving:
+    """Compile the `serve` section of a file; one without the section serves all routes on this machine's loopback.
+
+    Args:
+        routes_by_name: the further names of the file's routes.
+    """
     config = file.serve or ServeConfig()
     shares_limits = file.shared is not None and "limits" in file.shared.share
     clients = {}
@@ -205,6 +216,7 @@ def serving_of(file: RoutesFile) -> Serving:
         routes=tuple(file.routes),
         models={name: model.provider for name, model in file.models.items()},
         providers=frozenset(file.providers),
+        routes_by_name=routes_by_name,
     )
 
 
@@ -247,8 +259,3 @@ def _part(rate: Allowance, workers: int) -> Allowance:
     amount = rate.amount / workers
     scale = min(1.0, amount)  # less than one in a period is one in a longer period
     return Allowance(amount / scale, rate.period / scale)
-
-
-def _pattern(glob: str) -> re.Pattern[str]:
-    """Compile a pattern in which `*` and `?` alone are special: names of models have brackets."""
-    return re.compile(translate(glob.replace("[", "[[]")))

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Timeout
 from router.plan.budget import Budget
-from router.plan.rules import BreakerRules, EmbedRules, Limits, RetryRules
+from router.plan.rules import BreakerRules, EmbedRules, ErrorRule, Limits, RetryRules
 
 NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
 
@@ -39,7 +39,8 @@ class Target:
     `ref` is the model's name in the file, or `provider/model-id`; `name` tells apart where a route gives it params of
     its own: `mini (thinking=low)`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
-    model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here.
+    model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here, `errors` is
+    what errors of its provider's own mean.
     `usual` are the timeouts that it has on any route that says nothing of them. `connect` is in seconds, where it is
     not its provider's own. `identity` is what it is, whatever route names it: the model at its account with its params.
     Its state outlives every edit that leaves this unchanged. `model_identity` is the same without params: what all
@@ -65,6 +66,7 @@ class Target:
     key_limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None
     embeds: EmbedRules | None = None
+    errors: tuple[ErrorRule, ...] = ()
 
     identity: str = field(init=False)
     model_identity: str = field(init=False)

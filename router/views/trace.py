@@ -86,7 +86,8 @@ class Trace(msgspec.Struct):
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
-    machines); "" where nothing was. `caller` is who asked, by the request's own word.
+    machines); "" where nothing was. `caller` is who asked, by the request's own word. `asked` is the name that was
+    asked for where it is not the route's own.
     """
 
     route: str
@@ -96,6 +97,7 @@ class Trace(msgspec.Struct):
     cache: str = ""
     caller: str | None = None
     cache_level: str = ""
+    asked: str = ""
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -133,7 +135,9 @@ class Trace(msgspec.Struct):
         level = f" ({self.cache_level})" if self.cache_level else ""
         cache = f"  cache: {self.cache}{level}" if self.cache else ""
         caller = f"  caller {one_line(self.caller)}" if self.caller else ""
-        lines = [f"route {one_line(self.route)}{caller}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        asked = f" (asked for {one_line(self.asked)})" if self.asked else ""
+        who = f"route {one_line(self.route)}{asked}{caller}"
+        lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         return "\n".join(lines)
 
@@ -141,6 +145,7 @@ class Trace(msgspec.Struct):
         """The trace for machines, ready for JSON."""
         return {
             "route": self.route,
+            "asked": self.asked,
             "caller": self.caller,
             "revision": self.revision,
             "seconds": self.seconds,

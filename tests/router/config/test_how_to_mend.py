@@ -25,7 +25,7 @@ def told(provider: str = "", route: str = "") -> str:
         (", hedge: {after: p99}", "of percentiles there is p95 alone"),
         (
             ", fallbacks: [{to: a/o, on: [500]}]",
-            "the name of an error code, not a status: write server_error for 500; codes: any, context_length",
+            "the name of an error code, not a status: write server_error for 500; codes: any, invalid_request",
         ),
         (", retry: {budget: 0.2}", "write 20% or 0.2%"),
     ],

@@ -19,7 +19,9 @@ def test_every_key_of_a_policy_has_its_row_and_default(policy: str) -> None:
     rows = {(owner, key): default for owner, key, default in ROW.findall((DOCS / "routes-yaml.md").read_text())}
     assert {key for owner, key in rows if owner == policy} == set(BUILT_IN[policy])
     for key, value in BUILT_IN[policy].items():
-        if value is not None:
+        if isinstance(value, str):
+            assert rows[policy, key] == f"`{value}`"
+        elif value is not None:
             assert number(rows[policy, key]) == pytest.approx(value)
 
 
