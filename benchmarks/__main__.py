@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import balance, cache, decode, engine, loading, shared, shared_answers, telemetry
+from benchmarks import balance, cache, decode, embeddings, engine, loading, shared, shared_answers, telemetry
 
 RUNS = 7
 
@@ -38,6 +38,7 @@ def main() -> None:
     telemetry.main()
     cache.main()
     decode.main()
+    embeddings.main()
     balance.main()
     loading.main()
     shared.main()

@@ -46,6 +46,10 @@ class HttpEmbeddings(HttpProvider):
         """Read an answer; raises ProviderError when it is none."""
         raise AssertionError("who asks nothing reads nothing")
 
+    def parsed(self, data: bytes, request: EmbeddingRequest | RerankRequest) -> Any:
+        """The JSON of an answer, for those who read it; raises ValueError when it is none."""
+        return parse_json(data)
+
     async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
         """Make a vector of each input.
 
@@ -89,7 +93,7 @@ class HttpEmbeddings(HttpProvider):
                 self._refused.learn(request.model, (*refusals, *more))
             data, request_id = await response.read(), request_id_of(response.headers)
             try:
-                found = parse_json(data)
+                found = self.parsed(data, request)
             except ValueError:
                 raise no_json(data, response.status, request_id) from None
             if error_in(found):

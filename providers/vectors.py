@@ -5,7 +5,9 @@ from __future__ import annotations
 import binascii
 from array import array
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import msgspec
 
 from providers.embeddings import FLOAT, Ranked, little_endian
 from providers.errors import ErrorCode, ProviderError
@@ -32,6 +34,36 @@ def joined(entries: object, count: int) -> tuple[bytes, int]:
     return packed(ordered, count)
 
 
+class _Entry(msgspec.Struct):
+    embedding: bytes
+    index: Any = None
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Entry]
+    usage: Any = None
+    model: Any = None
+    error: Any = None
+
+
+_decode_base64 = msgspec.json.Decoder(_Answer).decode
+
+
+def of_base64(data: bytes) -> dict[str, Any] | None:
+    """An answer of OpenAI's whose vectors are all in base64, which they are read from at once; None for any other.
+
+    That takes a third of the time of text first and bytes later.
+    """
+    try:
+        found = _decode_base64(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    if found.error is not None:
+        return None
+    entries = [{"index": entry.index, "embedding": entry.embedding} for entry in found.data]
+    return {"data": entries, "usage": found.usage, "model": found.model}
+
+
 def packed(vectors: object, count: int) -> tuple[bytes, int]:
     """Vectors that come in the order of the inputs, one after the other, and how many numbers each has.
 
@@ -40,13 +72,18 @@ def packed(vectors: object, count: int) -> tuple[bytes, int]:
     """
     if not isinstance(vectors, list) or len(vectors) != count:
         _wrong(f"{count} embeddings were asked for, and {len(vectors) if isinstance(vectors, list) else 'none'} came")
-    found = [_bytes(vector, place) for place, vector in enumerate(vectors)]
+    found = [vector if type(vector) is bytes else _bytes(vector, place) for place, vector in enumerate(vectors)]
     sizes = set(map(len, found))
     if len(sizes) != 1:
         _wrong(
             f"the embeddings of one answer differ in length: {', '.join(str(size // FLOAT) for size in sorted(sizes))}"
         )
-    return (found[0] if count == 1 else b"".join(found)), sizes.pop() // FLOAT
+    size, data = sizes.pop(), found[0] if count == 1 else b"".join(found)
+    if not size or size % FLOAT:
+        _wrong(f"embeddings of {size} bytes came, which are no float32 numbers")
+    if not is_finite(data):
+        _wrong("embeddings came with numbers that are none (NaN or infinity)")
+    return data, size // FLOAT
 
 
 def _places(indexes: Sequence[object], count: int) -> Sequence[int]:
@@ -69,18 +106,13 @@ def _bytes(vector: object, place: int) -> bytes:
     """One vector as float32, of base64 or of numbers."""
     try:
         if isinstance(vector, str):
-            data = binascii.a2b_base64(vector, strict_mode=True)
-        elif isinstance(vector, list) and set(map(type, vector)) <= {float, int}:  # True is a number to Python
-            data = little_endian(array("f", vector))
-        else:
-            _wrong(f"the embedding of input {place} is neither base64 nor a list of numbers")
+            return binascii.a2b_base64(vector, strict_mode=True)
+        if isinstance(vector, list) and set(map(type, vector)) <= {float, int}:  # True is a number to Python
+            return little_endian(array("f", vector))
+        why = "is neither base64 nor a list of numbers"
     except (ValueError, OverflowError):
-        _wrong(f"the embedding of input {place} can't be read as float32")
-    if not data or len(data) % FLOAT:
-        _wrong(f"the embedding of input {place} has {len(data)} bytes, which are no float32 numbers")
-    if not is_finite(data):
-        _wrong(f"the embedding of input {place} has numbers that are none (NaN or infinity)")
-    return data
+        why = "can't be read as float32"
+    raise ProviderError(ErrorCode.PROTOCOL_ERROR, f"the embedding of input {place} {why}")
 
 
 def is_finite(data: bytes) -> bool:

@@ -31,6 +31,7 @@ from providers.settings import ProviderSettings
 from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
+from providers.vectors import of_base64
 
 _STALE = re.compile(r"(?i)encrypted content .{0,80}could not be (?:verified|decrypted)")
 
@@ -121,6 +122,10 @@ class OpenAIProvider(HttpEmbeddings):
 
     def decode_embedding(self, body: Any, request: EmbeddingRequest) -> EmbeddingResponse:
         return embeddings.decode(body, request)
+
+    def parsed(self, data: bytes, request: EmbeddingRequest | RerankRequest) -> Any:
+        quickly = of_base64(data) if self._embeddings.base64 and isinstance(request, EmbeddingRequest) else None
+        return super().parsed(data, request) if quickly is None else quickly
 
     def encode_rerank(self, request: RerankRequest) -> tuple[str, dict[str, Any]]:
         return embeddings.encode_rerank(request, self._embeddings)

@@ -128,6 +128,14 @@ class CachedVectors:
         stats.cost_saved += cost(chain.targets[0].capabilities.price, Usage(tokens, 0)) or 0.0
 
 
+def made_at(data: bytes) -> float | None:
+    """When a kept vector was made, in seconds since 1970; None for what is none."""
+    if len(data) <= _HEAD.size or not data.startswith(_MARK):
+        return None
+    at: float = _HEAD.unpack_from(data)[1]
+    return at
+
+
 def _each(response: EmbeddingResponse, inputs: Sequence[str | tuple[int, ...]]) -> list[Kept]:
     """The vectors of an answer one by one, with their share of the tokens."""
     tokens = apportioned(response.usage.input_tokens, [weight(each) for each in inputs])
