@@ -255,11 +255,11 @@ class CapabilitiesConfig(Section):
 class EmbedsConfig(Section):
     """What a model that makes embeddings can do; what is not written stays as known, or unknown."""
 
-    dimensions: Count | None = key("How many numbers a vector has, where a request does not say.", examples=[1536])
+    dimensions: Count | None = key("How many numbers a vector has, where a request does not say.")
     shortens: Flag | None = key("Whether requests may ask for fewer dimensions.")
     max_inputs: Count | None = key("The most inputs of a call; longer requests are split.")
-    max_tokens: Count | None = key("The most tokens of one input.", examples=["8192"])
-    max_request_tokens: Count | None = key("The most tokens of a call, all inputs together.", examples=["300k"])
+    max_tokens: Count | None = key("The most tokens of one input.")
+    max_request_tokens: Count | None = key("The most tokens of a call, all inputs together.")
     same_as: Text | None = key("A model of this file that makes the same vectors, so that either may stand in.")
 
 
@@ -314,8 +314,8 @@ class BatchPolicy(Section):
     wait: Wait | None = key(
         "How long an input waits for those of other requests, to share a call; default: not at all."
     )
-    most: Count | None = key("The most inputs that requests share a call for; default: 64.")
-    parallel: Count | None = key("Of a request that is split, the most calls at a time; default: 4.")
+    most: Count | None = key("The most inputs that requests share a call for.")
+    parallel: Count | None = key("Of a request that is split, the most calls at a time.")
 
 
 class RouteConfig(Section):
