@@ -19,11 +19,13 @@ from providers.errors import ErrorCode, ProviderError
 from providers.http_provider import HttpProvider
 from providers.refused_fields import Refusal, refused, without
 from providers.stream_reading import no_json
+from providers.threads import in_thread
 from providers.timeouts import bounded, for_call
 from providers.transport.headers import request_id_of
 
 Asked = TypeVar("Asked", EmbeddingRequest, RerankRequest)
 Answer = TypeVar("Answer", EmbeddingResponse, RerankResponse)
+_LARGE = 2_000_000  # bytes of an answer that is read in a thread: some would hold the loop for tenths of a second
 Encoded = tuple[str, dict[str, Any]]  # path and body
 
 
@@ -92,14 +94,18 @@ class HttpEmbeddings(HttpProvider):
                 response = await self._send("POST", path, sent, request)
                 self._refused.learn(request.model, (*refusals, *more))
             data, request_id = await response.read(), request_id_of(response.headers)
+
+            def read() -> Answer:
+                try:
+                    found = self.parsed(data, request)
+                except ValueError:
+                    raise no_json(data, response.status, request_id) from None
+                if error_in(found):
+                    raise classify_payload(found, None, response.headers, provider=self.name, model=request.model)
+                return decode(found, request)
+
             try:
-                found = self.parsed(data, request)
-            except ValueError:
-                raise no_json(data, response.status, request_id) from None
-            if error_in(found):
-                raise classify_payload(found, None, response.headers, provider=self.name, model=request.model)
-            try:
-                answer = decode(found, request)
+                answer = await in_thread(read) if len(data) > _LARGE else read()
             except ProviderError as error:
                 error.request_id = error.request_id or request_id
                 raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
 from providers import forks
 from providers.embedding_requests import Inputs
-from providers.embeddings import EmbeddingResponse, RerankResponse
+from providers.embeddings import EmbeddingRequest, EmbeddingResponse, RerankRequest, RerankResponse
 from providers.types import CompletionRequest, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.stats import CacheStats
 from router.engine.params import EmbeddingParams, RequestParams, RerankParams
@@ -122,6 +122,16 @@ class SyncRouter:
     ) -> EmbeddingResponse:
         """Make a vector of each input, blocking; see `Router.embed`."""
         return self._run(self._router.embed(route, inputs, cache=cache, **params))
+
+    def ask_embed(
+        self, request: EmbeddingRequest, *, route: str | None = None, cache: CacheControl = "use"
+    ) -> EmbeddingResponse:
+        """Make the vectors of a request that is ready, blocking; see `Router.ask_embed`."""
+        return self._run(self._router.ask_embed(request, route=route, cache=cache))
+
+    def ask_rerank(self, request: RerankRequest, *, route: str | None = None) -> RerankResponse:
+        """Rank the documents of a request that is ready, blocking; see `Router.ask_rerank`."""
+        return self._run(self._router.ask_rerank(request, route=route))
 
     def rerank(
         self, route: str, query: str, documents: Sequence[Any], **params: Unpack[RerankParams]

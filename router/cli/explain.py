@@ -56,7 +56,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     router = Router(valid_plan(path)[1])
     chain = router.chain(route)
     asked, route = route, chain.route
-    request = _asked(chain, route, request_file, prompt)
+    request = asked_of(chain, route, request_file, prompt)
     needs = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
     balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
@@ -86,7 +86,7 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     return 0
 
 
-def _asked(chain: Chain, route: str, request_file: str | None, prompt: str | None) -> AnyRequest:
+def asked_of(chain: Chain, route: str, request_file: str | None, prompt: str | None) -> AnyRequest:
     """The request, of the kind that the route takes."""
     if chain.makes in ("answers", None):
         return read_request(route, request_file, prompt)

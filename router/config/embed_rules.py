@@ -19,6 +19,7 @@ _CACHE = {
     "fallback_ttl": "a fallback makes the same vectors",
     "stale_if_error": "a vector never grows old: write a longer ttl",
     "store_tool_calls": "there are no tools",
+    "max_entry": "a vector is no larger than its dimensions",
 }
 
 

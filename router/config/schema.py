@@ -311,9 +311,7 @@ class Fallback(Section):
 class BatchPolicy(Section):
     """How the inputs of embeddings become calls."""
 
-    wait: Wait | None = key(
-        "How long an input waits for those of other requests, to share a call; default: not at all."
-    )
+    wait: Wait | None = key("How long an input waits for those of other requests, to share a call.")
     most: Count | None = key("The most inputs that requests share a call for.")
     parallel: Count | None = key("Of a request that is split, the most calls at a time.")
 

@@ -22,13 +22,14 @@ from router.engine.embedding import Widths, embed_once, needs_of_documents, need
 from router.engine.engine import Engine
 from router.engine.failover import FailOver
 from router.engine.splitting import bounds_of, check_dimensions, most_tokens, split
-from router.errors import give_trace
+from router.errors import give_trace, tracing
 from router.plan.plan import Chain, Plan
 from router.telemetry.parts import Answered, PartRecorder, answered_in_parts
 from router.telemetry.recorder import RequestRecorder
 from router.views.trace import Attempt, Trace
 
 # Makes the vectors of some inputs of a request, by calls.
+_LARGE = 500_000  # characters of a request that are looked through in a thread
 Make: TypeAlias = Callable[[EmbeddingRequest], Awaitable[Share]]
 
 
@@ -68,10 +69,11 @@ class Embedder:
         Raises:
             RouteExhausted; ProviderError: CONTEXT_LENGTH_EXCEEDED for an input that no target takes.
         """
-        clock = self._engine.enter_loop().time
-        began = clock()
-        check_dimensions(chain, request)
-        await self._check_lengths(chain, request)
+        with tracing(trace):
+            clock = self._engine.enter_loop().time
+            began = clock()
+            check_dimensions(chain, request)
+            await self._check_lengths(chain, request)
         recorder = self._engine.telemetry.recorder(trace, request, began)
         make = partial(self._make, chain, trace=trace, recorder=recorder, began=began)
         try:
@@ -144,7 +146,8 @@ class Embedder:
     ) -> Share:
         """Make as many calls as the inputs need; one that fails fails all."""
         extra = len(msgspec.json.encode(request.extra_body, enc_hook=repr)) if request.extra_body else 0
-        parts = split(request.inputs, bounds_of(chain), extra) if len(request.inputs) > 1 else [range(1)]
+        cut = partial(split, request.inputs, bounds_of(chain), extra)
+        parts = await in_thread(cut) if sum(map(len, request.inputs)) > _LARGE else cut()
         if len(parts) == 1:
             response, answered = await self._call(chain, request, trace, recorder, began)
             return Share(response, [answered])

@@ -23,6 +23,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.foreign import failure_of
 from providers.spelling import did_you_mean
 from providers.timeouts import bounded
+from providers.vectors import is_finite
 from router.engine.attempt import apply_quota
 from router.engine.context import RequestContext
 from router.engine.needs import Requirements
@@ -150,6 +151,8 @@ async def embed_once(context: RequestContext, target: Target, lease: Lease, *, w
         size, count = response.dimensions, len(asked.inputs)
         if size < 1 or len(response.data) != count * size * FLOAT:
             raise _wrong(f"{count} embeddings were asked for, and others came", target)
+        if not is_finite(response.data):
+            raise _wrong("embeddings came with numbers that are none (NaN or infinity)", target)
         if width is not None and size != width:
             whose = "asked for" if request.dimensions else "expected, by the file or by the first answer,"
             raise _wrong(f"embeddings of {size} numbers came, where {width} were {whose}", target)

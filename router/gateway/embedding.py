@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -28,8 +29,8 @@ async def answer_embeddings(call: Call, asked: Asked) -> Answered:
     raw = await asked.read(call.serving.max_body)
     face, began = call.face, asyncio.get_running_loop().time()
     ollama = face if isinstance(face, OllamaEmbed) else None
-    body = await in_thread(decode_body, raw) if len(raw) > _MANY else decode_body(raw)
-    request = wire.read_openai(body) if ollama is None else wire.read_ollama(body, old=ollama.old)
+    read = partial(_read, raw, ollama)
+    body, request = await in_thread(read) if len(raw) > _MANY else read()
     name = str(body["model"])
     call.record.asks(name)
     route = call.record.route = call.route_of(name)
@@ -51,6 +52,11 @@ async def answer_embeddings(call: Call, asked: Asked) -> Answered:
         return Answered(200, data, {"content-type": JSON, **call.headers_of(response, whole=True)})
 
 
+def _read(raw: bytes, ollama: OllamaEmbed | None) -> tuple[Body, EmbeddingRequest | None]:
+    body = decode_body(raw)
+    return body, wire.read_openai(body) if ollama is None else wire.read_ollama(body, old=ollama.old)
+
+
 def _written(call: Call, body: Body, response: EmbeddingResponse, seconds: float) -> bytes:
     model = call.face.model_told(body, response.model)
     if isinstance(call.face, OllamaEmbed):
@@ -68,11 +74,15 @@ def _of_client(call: Call, request: EmbeddingRequest) -> EmbeddingRequest:
     )
 
 
+def _read_rerank(raw: bytes) -> tuple[Body, RerankRequest]:
+    body = decode_body(raw)
+    return body, wire.read_rerank(body)
+
+
 async def answer_rerank(call: Call, asked: Asked) -> Answered:
     """Rank the documents of a body; raises as `answer_embeddings`."""
     raw = await asked.read(call.serving.max_body)
-    body = await in_thread(decode_body, raw) if len(raw) > _MANY else decode_body(raw)
-    request: RerankRequest = wire.read_rerank(body)
+    body, request = await in_thread(_read_rerank, raw) if len(raw) > _MANY else _read_rerank(raw)
     call.record.asks(request.model)
     route = call.record.route = call.route_of(request.model)
     request = replace(request, caller=call.client.name, namespace=call.client.namespace)

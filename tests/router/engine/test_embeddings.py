@@ -546,3 +546,47 @@ async def test_more_than_the_body_may_have_is_split(wired: tuple[Router, Simulat
     response = await router.embed("embed", texts, dimensions=8)
     assert response.count == 200
     assert len(response.trace.attempts) > 1
+
+
+def test_numbers_that_are_none_never_come_out() -> None:
+    """Of a kind that is not ours, which nobody has checked."""
+
+    class Broken(FakeProvider):
+        async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
+            return EmbeddingResponse(data=b"\0\0\xc0\x7f" * 8, dimensions=8, usage=Usage(1, 0))
+
+    async def story() -> None:
+        broken, twin = Broken.scripted(WELL, name="a"), FakeProvider.scripted(WELL, name="b")
+        given = {"a": broken, "b": twin}
+        async with Router.from_text(FILE.format(more=""), env={}, providers=given, monitor=False) as router:
+            response = await router.embed("embed", "x")
+            assert response.target == "twin"
+            assert response.data == expected("x")
+
+    ran(story)
+
+
+def test_a_call_says_whom_to_ask() -> None:
+    async def story() -> None:
+        router, a, b = routed()
+        async with router:
+            assert (await router.embed("embed", "x", only="twin")).target == "twin"
+            assert (await router.embed("embed", "x", avoid=["a"])).target == "twin"
+            with pytest.raises(ProviderError):
+                await router.embed("embed", "x", only="nobody")
+        assert not a.requests
+        assert len(b.requests) == 2
+
+    ran(story)
+
+
+def test_errors_before_a_call_have_a_trace_too() -> None:
+    async def story() -> None:
+        router, _, _ = routed()
+        async with router:
+            for wrong in ({"inputs": "word " * 500}, {"inputs": "x", "dimensions": 3}):
+                with pytest.raises(ProviderError) as caught:
+                    await router.embed("embed", **wrong)  # type: ignore[arg-type]  # both are of its own
+                assert caught.value.trace.route == "embed"
+
+    ran(story)
