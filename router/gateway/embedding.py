@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from providers.embeddings import EmbeddingRequest, EmbeddingResponse, RerankRequest
 from providers.threads import in_thread
 from providers.wire import embeddings as wire
-from providers.wire.reading import Body, decode_body
+from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import encode
 from router.gateway.admission import admit
 from router.gateway.completion import Call
 from router.gateway.exchange import JSON, Answered, Asked, json_answer
 from router.gateway.faces.embeddings import OllamaEmbed
 
+_INPUTS = 4096  # of a request: a short one of many would have an answer of any size
 _MANY = 64 * 1024  # numbers of an answer, or bytes of a question, that are read and written in a thread
 
 
@@ -38,6 +39,8 @@ async def answer_embeddings(call: Call, asked: Asked) -> Answered:
         assert ollama is not None, "others ask for something"
         headers = face.id_headers(call.ident)
         return json_answer(wire.render_ollama(None, name, 0.0, old=ollama.old), headers=headers)
+    if len(request.inputs) > _INPUTS:
+        raise BadRequest(f"input: at most {_INPUTS:,} are taken in a request", "input")
     request = _of_client(call, request)
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:

@@ -149,6 +149,10 @@ async def test_documents_are_ranked(running: Served, path: str) -> None:
         ("/v1/rerank", {"model": "rank", "query": "a", "documents": [1]}, "documents[0]"),
         ("/v1/rerank", {"model": "rank", "query": "a", "documents": ["b"], "top_n": 0}, "top_n"),
         ("/v1/rerank", {"model": "rank", "documents": ["b"]}, "query"),
+        ("/v1/embeddings", {"model": "e", "input": ["a"] * 4097}, "at most 4,096"),
+        ("/v1/embeddings", {"model": "e", "input": [True]}, "tokens are whole numbers"),
+        ("/v1/embeddings", {"model": "e", "input": [1.5]}, "input[0]"),
+        ("/v1/embeddings", {"model": "e", "input": [[1, [2]]]}, "tokens are whole numbers"),
         ("/v1/embeddings", b"no json", "JSON"),
         ("/v1/embeddings", b"[]", "object"),
     ],
@@ -157,6 +161,17 @@ async def test_a_mistake_is_a_400_that_says_which(running: Served, path: str, bo
     told, _ = await ask(running, path, body, status=400)
     assert words in json.dumps(told)
     assert all(vendor.requests == 0 for vendor in running.simulator.vendors.values())
+
+
+async def test_what_is_asked_for_in_thousands_is_split(running: Served) -> None:
+    texts = [str(number) for number in range(2049)]
+    told, _ = await ask(running, "/v1/embeddings", {"model": "e", "input": texts, "encoding_format": "base64"})
+    assert [each["index"] for each in told["data"]] == list(range(2049))
+    assert all(
+        base64.b64decode(each["embedding"]) == vector_of(text, 8)
+        for each, text in zip(told["data"], texts, strict=True)
+    )
+    assert running.simulator.vendor("openai").requests == 2
 
 
 async def test_errors_have_the_form_of_their_protocol(running: Served) -> None:
