@@ -337,9 +337,10 @@ _ROWS = (
     ),
     Dialect(
         name="tei",
-        base_url="http://localhost:8080",
+        base_url="http://localhost:3000",
+        port=3000,
         also=("text_embeddings_inference",),
-        note="Text Embeddings Inference: makes embeddings and ranks, and answers no chat; told by its name alone",
+        note="Text Embeddings Inference: makes embeddings and ranks, and answers no chat",
     ),
     Dialect(
         name="generic",
