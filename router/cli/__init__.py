@@ -36,6 +36,7 @@ _GROUPS = {
     "Run": {
         "serve": "The routes of a file over HTTP, in the protocols of OpenAI, Anthropic and Ollama.",
         "dash": "The dashboard: watch the running routers and act on them; or start one on a file.",
+        "log": "The requests in the log on disk of a file.",
         "status": "The running routers and how they are.",
         "health": "Whether a server is well: for health checks of containers.",
     },

@@ -122,6 +122,9 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "TargetRef.model": ["fast", "openai/gpt-6-luna"],
     "TargetRef.params": [{"temperature": 0.2}],
     "Telemetry.monitor": ["auto", "off", "/run/my-app/signalbox.sock"],
+    "Telemetry.log": [{}, {"path": "/var/log/signalbox", "keep": "30d", "max_size": "2GB"}],
+    "LogConfig.path": ["/var/log/signalbox"],
+    "LogConfig.keep": ["7d", "30d"],
     "TlsConfig.cert": ["/etc/ssl/gateway.pem"],
     "TlsConfig.key": ["/etc/ssl/gateway.key"],
 }
@@ -183,6 +186,8 @@ _ABSENT: Mapping[str, str] = {
     "RouteConfig.embeds": "it answers",
     "RouteConfig.reranks": "it answers",
     "RouteConfig.batch": "each request by itself",
+    "LogConfig.path": "a folder of its own in the user's state folder",
+    "Telemetry.log": "none",
     "ServeConfig.anonymous": "all routes where there are no `keys`, else nobody is let in",
     "ServeConfig.listed": "none",
     "ServeConfig.tls": "plain HTTP",

@@ -43,6 +43,8 @@ from router.config.values import (
     Weight,
 )
 
+LEAST_LOG = 1_000_000  # bytes
+
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
 
@@ -340,11 +342,26 @@ class CacheStore(Section):
     max_size: Size | None = key("The largest size on disk.")
 
 
+class LogConfig(Section):
+    """A log of requests on disk; `log: {}` takes all of it as it comes."""
+
+    path: Text | None = key("Its folder; default: one in the user's state folder, of this file.")
+    keep: Duration = key("How long a request stays in it.", 604_800.0)
+    max_size: Size = key("The largest size of all its files; the oldest go.", 500_000_000)
+
+    @model_validator(mode="after")
+    def _fits(self) -> LogConfig:
+        if self.max_size < LEAST_LOG:
+            raise ValueError("a log of less than 1MB holds nothing for long: write max_size: 1MB or more")
+        return self
+
+
 class Telemetry(Section):
     """What can be watched."""
 
     monitor: Monitor | None = key("The socket that dashboards attach to: auto, off, or a path.")
     capture: Literal["off", "preview", "full"] | None = key("Whether prompts and answers reach telemetry.")
+    log: LogConfig | None = key("A log of requests on disk.")
 
 
 class RoutesFile(Section):

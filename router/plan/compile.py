@@ -24,6 +24,7 @@ from router.config.names import target_name
 from router.config.schema import BatchPolicy, ModelConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
+from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.route_names import RouteNames
 from router.plan.rules import (
@@ -62,8 +63,8 @@ def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provid
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
-    serving = serving_of(file, names)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared)
+    serving, log = serving_of(file, names), log_rules(file, loaded.path)
+    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log)
 
 
 def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:

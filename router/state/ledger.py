@@ -71,14 +71,6 @@ where app = ? and purse = ? and per = ? and began = ? and process <> ? and until
 """
 
 
-def folder() -> Path:
-    """Return the folder of the ledger: `SIGNALBOX_STATE_DIR`, else the user's state folder of the system."""
-    from platformdirs import user_state_path  # here: only those with a budget need it
-
-    configured = os.environ.get("SIGNALBOX_STATE_DIR")
-    return Path(configured) if configured else user_state_path("signalbox")
-
-
 class Ledger:
     """Adds up a router's budgets on disk.
 
