@@ -17,6 +17,7 @@ from providers.made_up import vector_of
 from providers.simulator import Simulator
 from router import RouteExhausted, Router, SyncRouter
 from router.testing import run
+from tests.support.cancelling import AtAwait, settled
 from tests.support.edits import save
 from tests.support.waiting import until
 
@@ -590,3 +591,22 @@ def test_errors_before_a_call_have_a_trace_too() -> None:
                 assert caught.value.trace.route == "embed"
 
     ran(story)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("count", [1, 7])
+@pytest.mark.parametrize("more", ["", ", batch: {wait: 50ms}", ", hedge: {after: 50ms, budget: 100%}"])
+def test_cancelled_at_each_of_its_awaits(late: bool, count: int, more: str) -> None:
+    """One by one, until one is let through."""
+
+    async def story(strike: int) -> bool:
+        router, _, _ = routed(Reply(delay=0.1), more=more)
+        async with router:
+            work = AtAwait(router.embed("kept", [str(number) for number in range(count)]), strike, late=late)
+            await settled(work)
+            assert under_way(router) == 0
+            assert all(route.figures.in_flight == 0 for route in router.snapshot().routes)
+            assert (await router.embed("kept", "0")).data == expected("0")
+            return work.awaits < strike
+
+    assert any(run(story(strike)) for strike in range(1, 60))
