@@ -7,11 +7,14 @@ import json
 import math
 import struct
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from providers import (
     EmbeddingRequest,
@@ -26,7 +29,12 @@ from providers import (
     registry,
 )
 from providers.made_up import vector_of
+from providers.ollama import embeddings as ollama_embeddings
+from providers.openai import embeddings as openai_embeddings
+from providers.openai.embedding_rows import row_for
 from providers.simulator import Simulator
+from providers.vectors import of_base64
+from providers.wire import embeddings as wire
 from tests.support.scripted import Vendor
 
 TEXTS = ("one", "two", "three")
@@ -334,3 +342,50 @@ async def test_a_fake_gives_the_same_text_the_same_vector() -> None:
     assert first.dimensions == 16
     assert first.bytes_of(0) != first.bytes_of(1)
     assert math.isclose(sum(number * number for number in first.vector(0)), 1.0, rel_tol=1e-5)
+
+
+# --- whatever comes
+
+_WORDS = st.sampled_from(["index", "embedding", "data", "embeddings", "results", "relevance_score", "usage", "model"])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(_WORDS, _VALUES) | _VALUES)
+def test_whatever_a_vendor_sends_is_an_answer_or_an_error_of_ours(body: Any) -> None:
+    ranks = RerankRequest(model="m", query="q", documents=("a", "b"))
+    readers: tuple[Callable[[], Any], ...] = (
+        lambda: openai_embeddings.decode(body, asked("a", "b")),
+        lambda: ollama_embeddings.decode(body, asked("a", "b")),
+        lambda: openai_embeddings.decode_rerank(body, ranks, row_for("generic", "")),
+        lambda: openai_embeddings.decode_rerank(body, ranks, row_for("tei", "")),
+        lambda: of_base64(json.dumps(body).encode()),
+    )
+    for read in readers:
+        with suppress(ProviderError):
+            read()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["model", "input", "prompt", "encoding_format", "dimensions", "truncate", "query", "documents"]
+        ),
+        _VALUES | st.just("m"),
+    )
+)
+def test_whatever_a_client_sends_is_a_request_or_an_error_of_ours(body: dict[str, Any]) -> None:
+    readers: tuple[Callable[[], Any], ...] = (
+        lambda: wire.read_openai(body),
+        lambda: wire.read_ollama(body),
+        lambda: wire.read_ollama(body, old=True),
+        lambda: wire.read_rerank(body),
+    )
+    for read in readers:
+        with suppress(ProviderError):
+            read()
