@@ -94,7 +94,7 @@ class _Spans:
         """Make the spans, and record the request."""
         begin, request_trace = self._nanoseconds(recorder.began), recorder.trace
         # A stream that broke is in a trace twice, when it began and when it broke: it was one call.
-        attempts = {(each.target, each.at, each.key): each for each in request_trace.attempts}
+        attempts = {(each.target, each.at, each.key, each.part): each for each in request_trace.attempts}
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": self._operation(recorder),
             "gen_ai.request.model": request_trace.route,
