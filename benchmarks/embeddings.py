@@ -1,7 +1,7 @@
 """What embeddings cost beside a plain chat, and beside the `openai` SDK: one input of 1,536 numbers, and a hundred.
 
 All ask one upstream over loopback, a process of its own that answers from prepared bytes (base64, as OpenAI's does).
-CPU time of the asking process, the median of several runs in turns.
+CPU time of the asking process, the best of several runs in turns: others on the machine only add to it.
 
     python -m benchmarks.embeddings
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 import subprocess
 import sys
 from base64 import b64encode
@@ -114,7 +113,7 @@ async def measured(url: str) -> dict[str, float]:
                 seconds = await spent(call, times)
                 if turn:  # the first warms up
                     runs[name].append(seconds)
-        return {name: statistics.median(each) for name, each in runs.items()}
+        return {name: min(each) for name, each in runs.items()}
 
 
 def main() -> None:
