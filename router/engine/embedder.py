@@ -21,7 +21,7 @@ from router.engine.batching import Batches, Share
 from router.engine.embedding import Widths, embed_once, needs_of_documents, needs_of_inputs, rerank_once
 from router.engine.engine import Engine
 from router.engine.failover import FailOver
-from router.engine.splitting import bounds_of, check_dimensions, most_tokens, split
+from router.engine.splitting import bounds_of, check_dimensions, split
 from router.errors import give_trace, tracing
 from router.plan.plan import Chain, Plan
 from router.telemetry.parts import Answered, PartRecorder, answered_in_parts
@@ -101,7 +101,7 @@ class Embedder:
 
     async def _check_lengths(self, chain: Chain, request: EmbeddingRequest) -> None:
         """Refuse what no target takes. What is surely short enough is not counted, and most is."""
-        most = most_tokens(chain)
+        most = chain.input_tokens
         if most is None or request.truncate:
             return
         for place, each in enumerate(request.inputs):

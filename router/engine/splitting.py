@@ -96,12 +96,5 @@ def check_dimensions(chain: Chain, request: EmbeddingRequest) -> None:
             )
 
 
-def most_tokens(chain: Chain) -> int | None:
-    """Return the tokens that an input may have at the target that takes the most; None where one has no known limit."""
-    limits = [each.max_tokens for each in _rules(chain)]
-    known = [limit for limit in limits if limit is not None]
-    return max(known) if known and len(known) == len(limits) else None
-
-
 def _rules(chain: Chain) -> Iterable[EmbedRules]:
     return (target.embeds for target in chain.targets if target.embeds is not None and not target.disabled)

@@ -52,11 +52,19 @@ class Chain:
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
+    input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
 
     def __post_init__(self) -> None:
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         object.__setattr__(self, "names_refusals", named)
         object.__setattr__(self, "max_attempts", self.retry.max_attempts or self._enough())
+        object.__setattr__(self, "input_tokens", self._input_tokens() if self.makes == "embeddings" else None)
+
+    def _input_tokens(self) -> int | None:
+        """Return the tokens that an input may have; None where a target has no known limit."""
+        rules = [target.embeds for target in self.targets if target.embeds is not None and not target.disabled]
+        known = [each.max_tokens for each in rules if each.max_tokens is not None]
+        return max(known) if known and len(known) == len(rules) else None
 
     def _enough(self) -> int:
         """Count the attempts that reach every target, with all further tries that its policy allows."""
