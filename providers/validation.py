@@ -16,6 +16,7 @@ from providers.types import CompletionRequest, FilePart, ImagePart, Message, Tex
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _THINKING = frozenset({"off", "low", "medium", "high"})
+_PROMPT_CACHE = ("auto", "1h", "off")
 _MAPPINGS = ("extra_body", "extra_headers", "metadata")
 _MOST = 2**63 - 1  # larger numbers are none in JSON, to most servers
 _TIMEOUTS = Timeout.__struct_fields__
@@ -58,6 +59,8 @@ def validate(request: CompletionRequest) -> None:
     named = isinstance(thinking, str) and thinking in _THINKING
     if thinking is not None and not named and not (type(thinking) is int and thinking > 0):
         invalid('thinking: "off", "low", "medium", "high" or a number of tokens above 0 is expected')
+    if request.prompt_cache is not None and request.prompt_cache not in _PROMPT_CACHE:
+        invalid(f'prompt_cache: "auto", "1h" or "off" is expected, not {_shown(request.prompt_cache)}')
     if request.timeout is not None:
         _check_timeout(request.timeout)
     wanted = request.response_format
@@ -80,7 +83,9 @@ def _check_more(request: AnyRequest) -> None:
     """Check what goes beside the messages."""
     for name in _MAPPINGS:
         value = getattr(request, name, None)
-        if value is not None and not isinstance(value, Mapping):
+        if value is None:
+            continue
+        if not isinstance(value, Mapping):
             invalid(f"{name}: a dict is expected, not {type(value).__name__}")
         if value and not all(isinstance(key, str) for key in value):
             invalid(f"{name}: its keys have to be strings")

@@ -40,6 +40,7 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv(FOLDER, str(folder))
         patch.setenv("SIGNALBOX_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("SIGNALBOX_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield folder
 
 

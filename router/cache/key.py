@@ -17,7 +17,8 @@ from providers.types import CompletionRequest, Message
 from router.plan.plan import Chain
 
 LEFT_OUT = frozenset(
-    {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native", "routing"}
+    {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "prompt_cache", "native"}
+    | {"routing"}
 )
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(

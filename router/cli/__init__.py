@@ -43,6 +43,7 @@ _GROUPS = {
     "Keep": {
         "cache": "The stored answers: statistics, forgetting them, and why a request is a hit or not.",
         "key": "A new key for a client of `signalbox serve`.",
+        "prices": "The prices that are known: from when they are, and fetching the newest.",
         "tokens": "Tokenizer vocabularies: what is in place, and fetching the rest.",
     },
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from providers.embeddings import InputType
-from providers.types import Thinking, Tool
+from providers.types import PromptCache, Thinking, Tool
 
 
 class RequestParams(TypedDict, total=False):
@@ -37,6 +37,7 @@ class RequestParams(TypedDict, total=False):
         metadata: goes to the vendor with the request.
         extra_body: fields that the vendor gets as they are.
         extra_headers: headers that the vendor gets as they are; no credentials.
+        prompt_cache: "auto", "1h" or "off": whether the vendor is asked to keep the prompt, over what the file says.
     """
 
     tools: Sequence[Tool | Mapping[str, Any]]
@@ -63,6 +64,7 @@ class RequestParams(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
+    prompt_cache: PromptCache | None
 
 
 class RerankParams(TypedDict, total=False):

@@ -115,7 +115,7 @@ class Ledger:
         assert self._flushing is not None
         await asyncio.wait([self._flushing])
 
-    async def grant(self, accounts: list[BudgetAccount]) -> None:
+    async def grant(self, accounts: list[BudgetAccount], waited: float) -> None:
         """Wait until none of these is short, or nothing more is to be had for them."""
         for _ in range(_TRIES):
             try:
