@@ -11,10 +11,10 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import balance, cache, decode, engine, loading, shared, shared_answers, telemetry
+from benchmarks import balance, cache, decode, embeddings, engine, loading, shared, shared_answers, telemetry
 
 RUNS = 7
-PARTS = (engine, telemetry, cache, decode, balance, loading, shared, shared_answers)
+PARTS = (engine, telemetry, cache, decode, embeddings, balance, loading, shared, shared_answers)
 
 
 def import_cost(module: str) -> float:

@@ -1,7 +1,17 @@
 """Talks to one LLM vendor at a time: types, errors, transport and wire formats. Usable without a router."""
 
 from providers import registry
-from providers.base import ChunkStream, CountsExactly, ListsModels, Provider, ReportsQuota, SupportsPrefill
+from providers.base import (
+    ChunkStream,
+    CountsExactly,
+    Embeds,
+    ListsModels,
+    Provider,
+    ReportsQuota,
+    Reranks,
+    SupportsPrefill,
+)
+from providers.embeddings import EmbeddingRequest, EmbeddingResponse, Ranked, RerankRequest, RerankResponse
 from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.fake import FakeProvider
 from providers.settings import ClientCertificate, ProviderSettings
@@ -35,6 +45,9 @@ __all__ = [
     "CompletionRequest",
     "CompletionResponse",
     "CountsExactly",
+    "EmbeddingRequest",
+    "EmbeddingResponse",
+    "Embeds",
     "ErrorCode",
     "FakeProvider",
     "FilePart",
@@ -47,8 +60,12 @@ __all__ = [
     "Provider",
     "ProviderError",
     "ProviderSettings",
+    "Ranked",
     "RemainingQuota",
     "ReportsQuota",
+    "RerankRequest",
+    "RerankResponse",
+    "Reranks",
     "Routing",
     "SignalboxError",
     "StreamChunk",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from providers.embeddings import AnyRequest
 from providers.error_body import NAME_CHARS
 from providers.errors import ErrorCode, ProviderError
 from providers.finish_reasons import words
@@ -77,7 +78,7 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
     return found[:NAME_CHARS] if found else None
 
 
-def finished(error: ProviderError, request: CompletionRequest, provider: str, scrub: Scrubber) -> ProviderError:
+def finished(error: ProviderError, request: AnyRequest, provider: str, scrub: Scrubber) -> ProviderError:
     """The error, completed with our names, and without the secrets in all that it says and holds."""
     error.provider = error.provider or provider
     error.model = error.model or request.model
@@ -86,7 +87,7 @@ def finished(error: ProviderError, request: CompletionRequest, provider: str, sc
         if value is not None:
             setattr(error, text, printable(scrub(value, request.extra_headers)))
     error.args = (error.message,)
-    if error.partial is not None:
+    if error.partial is not None and isinstance(request, CompletionRequest):
         error.partial = clean(error.partial, request, scrub)
     # What it came of belongs to a library, and holds the request with its headers.
     error.__cause__ = error.__context__ = None

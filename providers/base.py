@@ -6,6 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from providers.embeddings import (
+    EmbeddingLimits,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    RerankRequest,
+    RerankResponse,
+)
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -77,7 +84,8 @@ class Provider(Protocol):
 
     Every failure that leaves a provider is a `ProviderError`. A provider belongs to the event loop of its first use. It
     keeps no state of a request: the same provider serves many at the same time. What a kind can do besides is told by
-    the small protocols below (`ReportsQuota`, `SupportsPrefill`, `CountsExactly`, `ListsModels`), each of which a class
+    the small protocols below (`ReportsQuota`, `SupportsPrefill`, `CountsExactly`, `ListsModels`,
+    `Embeds`, `Reranks`), each of which a class
     may have or not.
     """
 
@@ -166,5 +174,43 @@ class ListsModels(Protocol):
 
         Raises:
             ProviderError: whatever failed.
+        """
+        ...
+
+
+@runtime_checkable
+class KnowsEmbeddings(Protocol):
+    """A provider that knows something of its vendor's models that make embeddings."""
+
+    def embedding_limits(self, model: str) -> EmbeddingLimits:
+        """What is known of a model before it is asked."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A provider whose vendor makes vectors of texts."""
+
+    async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
+        """A vector of each input, in their order.
+
+        Args:
+            request: checked (`providers.embedding_requests.check`); `request.model` is the vendor's own id.
+
+        Raises:
+            ProviderError: whatever failed; PROTOCOL_ERROR where others came than were asked for.
+        """
+        ...
+
+
+@runtime_checkable
+class Reranks(Protocol):
+    """A provider whose vendor ranks documents."""
+
+    async def rerank(self, request: RerankRequest) -> RerankResponse:
+        """The documents by how well they answer a query, the best first.
+
+        Raises:
+            ProviderError: whatever failed; UNSUPPORTED where this vendor ranks none.
         """
         ...

@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 import msgspec
 
+from providers import made_up
 from providers.accumulate import Accumulator, as_chunks
 from providers.base import ChunkStream
+from providers.embeddings import (
+    AnyRequest,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    RerankRequest,
+    RerankResponse,
+)
 from providers.errors import PLAIN_WORDS, ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.types import (
@@ -85,14 +93,15 @@ class FakeProvider:
     """Answers by script and remembers the requests.
 
     Through settings: `options={"script": [...]}`, a list of `Reply`, `Fail` or `Hang`, or a function from
-    request to one of them; without it, every answer is "Hello from NAME.".
+    request to one of them; without it, every answer is "Hello from NAME.". Embeddings and ranks take a step like every
+    call; of a `Reply` only the delay holds for them.
     """
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
         script: Any = settings.options.get("script") or [Reply(f"Hello from {settings.name}.")]
-        self.script: Sequence[Step] | Callable[[CompletionRequest], Step] = script
-        self.requests: list[CompletionRequest] = []
+        self.script: Sequence[Step] | Callable[[Any], Step] = script
+        self.requests: list[Any] = []  # of each kind as they came
         self.cancelled = 0
         self.closed = False
 
@@ -113,6 +122,39 @@ class FakeProvider:
         gathered = Accumulator(self.name, request.model)
         return ChunkStream(self._chunks(request, gathered), gathered.response)
 
+    async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
+        """Take the next step, and make a vector of each input out of a hash of it: the same text has the same one."""
+        dimensions = request.dimensions or request.width or made_up.DIMENSIONS
+        async with self._taken(request):
+            data = b"".join(made_up.vector_of(each, dimensions) for each in request.inputs)
+            usage = Usage(sum(map(made_up.tokens_of, request.inputs)), 0)
+            return EmbeddingResponse(
+                data=data, dimensions=dimensions, usage=usage, model=request.model, provider=self.name
+            )
+
+    async def rerank(self, request: RerankRequest) -> RerankResponse:
+        """Take the next step, and rank the documents by how many of the query's words they have."""
+        async with self._taken(request):
+            results = made_up.rank(request.query, request.documents, request.top_n)
+            usage = Usage(sum(map(made_up.tokens_of, (request.query, *request.documents))), 0)
+            return RerankResponse(results=results, usage=usage, model=request.model, provider=self.name)
+
+    @asynccontextmanager
+    async def _taken(self, request: EmbeddingRequest | RerankRequest) -> AsyncIterator[None]:
+        """Take a step whose answer is not of its own text: it waits, or fails."""
+        step = self._next_step(request)
+        try:
+            if isinstance(step, Hang):
+                await asyncio.Event().wait()
+            else:
+                await _pause(step.delay)
+            if isinstance(step, Fail):
+                raise self._error(step, request.model)
+            yield
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
     def count_tokens(self, messages: Sequence[Message], model: str) -> TokenCount:
         """Count each word as a token."""
         return TokenCount(sum(len(message.text.split()) for message in messages), True, "words")
@@ -125,7 +167,7 @@ class FakeProvider:
         """Remember in `closed` that it was closed."""
         self.closed = True
 
-    def _next_step(self, request: CompletionRequest) -> Step:
+    def _next_step(self, request: AnyRequest) -> Step:
         self.requests.append(request)
         if callable(self.script):
             return self.script(request)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
-from providers.answers import accepted, clean, finished, request_id_of
+from providers.answers import accepted, clean, finished
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.credentials.keeper import Credential
+from providers.embeddings import AnyRequest
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import all_names
@@ -42,7 +43,7 @@ from providers.stream_reading import (
 )
 from providers.surrogates import encode_json
 from providers.timeouts import bounded, for_call, timed
-from providers.transport.headers import TELLING, remaining_quota
+from providers.transport.headers import TELLING, remaining_quota, request_id_of
 from providers.types import (
     CompletionRequest,
     CompletionResponse,
@@ -327,7 +328,7 @@ class HttpProvider(ABC):
         return self.placed(body, request, stream=stream)
 
     async def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest, *, again: bool = False
+        self, method: str, path: str, body: dict[str, Any] | None, request: AnyRequest, *, again: bool = False
     ) -> HttpResponse:
         call = None if self._credential is None else self._credential.call(self.key_headers)
         response = await self._client().open(

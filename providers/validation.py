@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from providers.coerce import invalid
+from providers.embeddings import AnyRequest
 from providers.header_names import authenticates, belongs_to_connection
 from providers.surrogates import is_whole
 from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Timeout, Tool
@@ -71,10 +72,17 @@ def validate(request: CompletionRequest) -> None:
         invalid('response_format: "json", or a dict with "name" and "schema" (a JSON Schema) is expected')
 
 
-def _check_more(request: CompletionRequest) -> None:
+def check_beside(request: AnyRequest) -> None:
+    """Check what goes beside that which is asked; raises as `validate`."""
+    _check_more(request)
+    if request.timeout is not None:
+        _check_timeout(request.timeout)
+
+
+def _check_more(request: AnyRequest) -> None:
     """Check what goes beside the messages."""
     for name in _MAPPINGS:
-        value = getattr(request, name)
+        value = getattr(request, name, None)
         if value is None:
             continue
         if not isinstance(value, Mapping):

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from providers.embeddings import EmbeddingResponse, RerankResponse
     from providers.errors import ErrorCode, ProviderError, SignalboxError
     from providers.types import (
         CompletionResponse,
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from router.config import ConfigError, Diagnostic, UnreadableFile
-    from router.engine.params import RequestParams
+    from router.engine.params import EmbeddingParams, RequestParams, RerankParams
     from router.engine.stream import RouterStream
     from router.errors import RouteExhausted, RouterClosed, UnknownRoute, WrongLoop
     from router.router import Router
@@ -30,11 +31,15 @@ _HOME = {
     "CompletionResponse": "providers.types",
     "ConfigError": "router.config",
     "Diagnostic": "router.config",
+    "EmbeddingParams": "router.engine.params",
+    "EmbeddingResponse": "providers.embeddings",
     "ErrorCode": "providers.errors",
     "Message": "providers.types",
     "ProviderError": "providers.errors",
     "Reply": "router.views.reply",
     "RequestParams": "router.engine.params",
+    "RerankParams": "router.engine.params",
+    "RerankResponse": "providers.embeddings",
     "RouteExhausted": "router.errors",
     "Router": "router.router",
     "RouterClosed": "router.errors",
@@ -56,11 +61,15 @@ __all__ = [
     "CompletionResponse",
     "ConfigError",
     "Diagnostic",
+    "EmbeddingParams",
+    "EmbeddingResponse",
     "ErrorCode",
     "Message",
     "ProviderError",
     "Reply",
     "RequestParams",
+    "RerankParams",
+    "RerankResponse",
     "RouteExhausted",
     "Router",
     "RouterClosed",

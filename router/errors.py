@@ -61,6 +61,11 @@ class RouteExhausted(SignalboxError):
         return bool(self.trace.skips) or any(not CONSEQUENCES[code].breaker.startswith("open_") for code in codes)
 
 
+def not_cached(route: str, trace: Trace, why: str) -> RouteExhausted:
+    """Make the error of a request that wants a stored answer only: no vendor is busy, and waiting helps nobody."""
+    return RouteExhausted(route, trace, note=f'{why} (cache="only")', code=ErrorCode.UNSUPPORTED)
+
+
 def give_trace(error: BaseException, trace: Trace) -> None:
     """Let an error tell what happened to its request, as `error.trace`.
 

@@ -30,9 +30,11 @@ from router.views.reply import Reply
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
+    from providers.embeddings import EmbeddingRequest, EmbeddingResponse
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
     from router.engine.acceptance import Accept
+    from router.engine.embedder import Embedder
     from router.request_log.writer import RequestLog
     from router.shared.link import Exchange, Link, Party
     from router.shared.news import News
@@ -61,6 +63,7 @@ class Parts:
         self._env: Mapping[str, str] | None = None
         self._watch = False
         self._cached: CachedRequests | None = None
+        self._embedder: Embedder | None = None
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
@@ -212,6 +215,26 @@ class Parts:
             self._share_answers(None if self._sharing is None else self._sharing.answering.answers)
             self.report.cache = self._cached.cache
         return self._cached
+
+    def embedder(self) -> Embedder:
+        """Return what makes embeddings and ranks documents, made on first use."""
+        if self._embedder is None:
+            from router.engine.embedder import Embedder  # here: only those who ask for it need it
+
+            self._embedder = Embedder(self.engine)
+        return self._embedder
+
+    async def embed(
+        self, chain: Chain, request: EmbeddingRequest, trace: Trace, control: CacheControl
+    ) -> EmbeddingResponse:
+        """Make a vector of each input, of those alone that are not kept where the route keeps them."""
+        cached = self.cached(chain, control, trace)
+        if cached is None:
+            return await self.embedder().embed(chain, request, trace)
+        from router.cache.vectors import CachedVectors  # here: only routers with a cache need it
+
+        vectors = CachedVectors(self.embedder(), cached.cache, self.engine.wall_clock)
+        return await vectors.embed(chain, request, trace, control)
 
     def open_ledger(self) -> None:
         """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""

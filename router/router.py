@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack,
 from providers import forks
 from providers.base import Provider
 from providers.types import CompletionRequest, ModelCapabilities, TokenCount
+from router.embedding_calls import EmbeddingCalls
 from router.engine.params import OtherParams, RequestParams
 from router.engine.request import Messages, as_it_is, build_request, route_of
 from router.engine.stream import LiveStream, RouterStream
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Router:
+class Router(EmbeddingCalls):
     """Routes calls as a routes.yaml says.
 
         async with Router.from_yaml("routes.yaml") as router:
@@ -186,8 +187,7 @@ class Router:
         Args:
             route, cache: as in `complete`; without a route the request's `model` is its name.
 
-        Raises:
-            What `complete` raises; TypeError: it is no `CompletionRequest`.
+        Raises what `complete` does, and TypeError: it is no `CompletionRequest`.
         """
         return await self._parts.answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
 

@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from providers import forks
+from providers.embedding_requests import Inputs
+from providers.embeddings import EmbeddingRequest, EmbeddingResponse, RerankRequest, RerankResponse
 from providers.types import CompletionRequest, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.stats import CacheStats
-from router.engine.params import OtherParams, RequestParams
+from router.engine.params import EmbeddingParams, OtherParams, RequestParams, RerankParams
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
 from router.errors import ONE_A_PROCESS, RouterClosed
@@ -132,6 +134,28 @@ class SyncRouter:
     ) -> SyncStream:
         """Stream the answer to a request that is ready; see `Router.ask_stream`."""
         return SyncStream(self, self._router.ask_stream(request, route=route, cache=cache, can_restart=can_restart))
+
+    def embed(
+        self, route: str, inputs: Inputs, *, cache: CacheControl = "use", **params: Unpack[EmbeddingParams]
+    ) -> EmbeddingResponse:
+        """Make a vector of each input, blocking; see `Router.embed`."""
+        return self._run(self._router.embed(route, inputs, cache=cache, **params))
+
+    def ask_embed(
+        self, request: EmbeddingRequest, *, route: str | None = None, cache: CacheControl = "use"
+    ) -> EmbeddingResponse:
+        """Make the vectors of a request that is ready, blocking; see `Router.ask_embed`."""
+        return self._run(self._router.ask_embed(request, route=route, cache=cache))
+
+    def ask_rerank(self, request: RerankRequest, *, route: str | None = None) -> RerankResponse:
+        """Rank the documents of a request that is ready, blocking; see `Router.ask_rerank`."""
+        return self._run(self._router.ask_rerank(request, route=route))
+
+    def rerank(
+        self, route: str, query: str, documents: Sequence[Any], **params: Unpack[RerankParams]
+    ) -> RerankResponse:
+        """Rank documents by how well they answer a query, blocking; see `Router.rerank`."""
+        return self._run(self._router.rerank(route, query, documents, **params))
 
     def count_tokens(
         self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False

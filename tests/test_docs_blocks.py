@@ -84,8 +84,19 @@ async def a_call(source: str, _: Path) -> AsyncIterator[tuple[str, dict[str, Any
         yield source, {"router": router}
 
 
+@asynccontextmanager
+async def an_index(source: str, _: Path) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """A router whose routes make vectors and ranks."""
+    text = "providers: {a: {kind: fake}}\n"
+    text += "models: {e: {provider: a, id: e, embeds: true}, r: {provider: a, id: r, reranks: true}}\n"
+    text += "routes: {embed: {embeds: true, targets: [e]}, rank: {reranks: true, targets: [r]}}\n"
+    async with Router.from_text(text, providers={"a": FakeProvider.scripted(name="a")}) as router:
+        yield source, {"router": router}
+
+
 Context = Callable[[str, Path], Any]
 CONTEXTS: dict[str, Context] = {  # by a word of the block
+    "router.embed(": an_index,
     "from_yaml": a_file,
     "ProviderSettings(": a_file,
     "namespace=tenant": a_cache,

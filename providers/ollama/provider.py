@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from providers.http_provider import HttpProvider
-from providers.ollama import chat
+from providers.embeddings import EmbeddingRequest, EmbeddingResponse
+from providers.http_embeddings import HttpEmbeddings
+from providers.ollama import chat, embeddings
 from providers.schemas.rules import OLLAMA, VendorSchemas
 from providers.transport.lines import NDJSONDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
 
 
-class OllamaProvider(HttpProvider):
-    """Chat. Options: `num_ctx`, `keep_alive` (seconds, or `5m`), `options` with any of the server's own, and
-    `think_tags` (true takes `<think>…</think>` out of the text of servers and models that leave it there).
+class OllamaProvider(HttpEmbeddings):
+    """Chat, and embeddings. Options: `num_ctx`, `keep_alive` (seconds, or `5m`), `options` with any of the server's
+    own, and `think_tags` (true takes `<think>…</think>` out of the text of servers and models that leave it there).
 
     A key is sent as a bearer token; a local server needs none.
     """
@@ -49,6 +50,12 @@ class OllamaProvider(HttpProvider):
 
     def stream_decoder(self, request: CompletionRequest, request_id: str | None) -> chat.ChatStreamDecoder:
         return chat.ChatStreamDecoder(self.name, request, request_id, think_tags=self._think_tags)
+
+    def encode_embedding(self, request: EmbeddingRequest) -> tuple[str, dict[str, Any]]:
+        return "/api/embed", embeddings.encode(request, self.settings.options)
+
+    def decode_embedding(self, body: Any, request: EmbeddingRequest) -> EmbeddingResponse:
+        return embeddings.decode(body, request)
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return ModelCapabilities(json_mode=True, json_schema=True, streaming=True)

@@ -344,6 +344,13 @@ _ROWS = (
         thinking_back="reasoning",
     ),
     Dialect(
+        name="tei",
+        base_url="http://localhost:3000",
+        port=3000,
+        also=("text_embeddings_inference",),
+        note="Text Embeddings Inference: makes embeddings and ranks, and answers no chat",
+    ),
+    Dialect(
         name="generic",
         base_url="{base_url}",
         note="every server of no row",

@@ -9,26 +9,36 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from providers import catalog
+from providers.embeddings import (
+    EmbeddingLimits,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    RerankRequest,
+    RerankResponse,
+)
 from providers.errors import ProviderError
 from providers.header_names import is_token
-from providers.http_provider import HttpProvider
+from providers.http_embeddings import HttpEmbeddings
 from providers.lenient_json import as_dict
 from providers.native import without_thinking
 from providers.openai import chat_decode as chat
+from providers.openai import embeddings
 from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
+from providers.openai.embedding_rows import limits, row_for
 from providers.openai.responses_encode import encode as encode_responses
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
+from providers.vectors import of_base64
 
 _STALE = re.compile(r"(?i)encrypted content .{0,80}could not be (?:verified|decrypted)")
 
 
-class OpenAIProvider(HttpProvider):
-    """Chat completions and Responses.
+class OpenAIProvider(HttpEmbeddings):
+    """Chat completions and Responses, embeddings, and reranking where the server has it.
 
     Options: `dialect` (where the base URL does not tell it; without a base URL it tells that), `api` ("chat" or
     "responses"; otherwise chosen per request: Responses for OpenAI's models that chat completions cannot serve),
@@ -49,6 +59,7 @@ class OpenAIProvider(HttpProvider):
             settings = dataclasses.replace(settings, base_url=None if "{" in usual else usual)
         super().__init__(settings)
         self.dialect = dialect_for(self.base_url, named)
+        self._embeddings = row_for(self.dialect.name, self.base_url)
         self._think_tags = bool(settings.options.get("think_tags"))
         self._api = settings.options.get("api")
         if self._api not in (None, "chat", "responses"):
@@ -100,6 +111,25 @@ class OpenAIProvider(HttpProvider):
         if self._by_responses(request):
             return responses.ResponsesStreamDecoder(self.name, request.model, request_id)
         return chat.ChatStreamDecoder(self.name, request.model, request_id, think_tags=self._think_tags)
+
+    def embedding_limits(self, model: str) -> EmbeddingLimits:
+        return limits(model, self._embeddings)
+
+    def encode_embedding(self, request: EmbeddingRequest) -> tuple[str, dict[str, Any]]:
+        return embeddings.encode(request, self._embeddings, user="user" not in self.dialect.never)
+
+    def decode_embedding(self, body: Any, request: EmbeddingRequest) -> EmbeddingResponse:
+        return embeddings.decode(body, request)
+
+    def parsed(self, data: bytes, request: EmbeddingRequest | RerankRequest) -> Any:
+        quickly = of_base64(data) if self._embeddings.base64 and isinstance(request, EmbeddingRequest) else None
+        return super().parsed(data, request) if quickly is None else quickly
+
+    def encode_rerank(self, request: RerankRequest) -> tuple[str, dict[str, Any]]:
+        return embeddings.encode_rerank(request, self._embeddings)
+
+    def decode_rerank(self, body: Any, request: RerankRequest) -> RerankResponse:
+        return embeddings.decode_rerank(body, request, self._embeddings)
 
     def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
         if self.dialect.name != "openai" and self._api != "responses":

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from providers.errors import ErrorCode, ProviderError
+from providers.simulator import embeddings
 from providers.simulator.callers import Callers
 from providers.simulator.dialect import Answer, Dialect, think
 from providers.simulator.vendor import ErrorKind, SimulatedVendor
@@ -70,10 +71,15 @@ class Exchange:
         return response
 
     async def _respond(self, body: dict[str, Any]) -> web.StreamResponse:
-        other: dict[str, Any] | None = None
+        other: Any = None
         request: CompletionRequest | None = None
         if (self.request.method, self.path) == ("POST", self.dialect.chat):
             request = self.dialect.read(body, self.request.headers)
+        elif self.request.method == "POST" and self.path in embeddings.PATHS[self.vendor.protocol]:
+            try:
+                other = embeddings.made(self.vendor.protocol, self.path, body, self.knobs)
+            except ProviderError as error:
+                return self._failed(error)
         else:
             other = self.dialect.other(self.request.method, self.path, body)
             if other is None:
@@ -86,7 +92,7 @@ class Exchange:
         if self.knobs.html:
             return self._response(HTML, "text/html; charset=utf-8")
         if request is None:
-            return self._bytes(encode(other))
+            return await self._other(encode(other), waits=self.request.method == "POST")
         thought = self.knobs.thinking
         answer = think(request, self.knobs, () if thought is None else (self.dialect.thought(thought),))
         if self.knobs.prompt_cache:
@@ -96,6 +102,25 @@ class Exchange:
         if self.dialect.wants_stream(body):
             return await self._stream(request, answer, self.dialect.writer(body, head, answer))
         return await self._plain(body, request, answer, head)
+
+    async def _other(self, data: bytes, *, waits: bool) -> web.StreamResponse:
+        """Answer what is no chat, which a model takes its time for where it `waits`."""
+        if not waits:
+            return self._bytes(data)
+        await self._wait(self.knobs.first_token)
+        if self.knobs.empty or self.knobs.truncated:
+            return self._response(b"" if self.knobs.empty else data[: len(data) // 2], JSON)
+        if self.knobs.cut_after is None and self.knobs.hang_after is None:
+            return self._bytes(data)
+        return await self._half(data)
+
+    async def _half(self, data: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers=self._headers(JSON))
+        response.content_length = len(data)
+        await response.prepare(self.request)
+        await response.write(data[: len(data) // 2])
+        await self._break_off()
+        return response
 
     async def _plain(
         self, body: dict[str, Any], request: CompletionRequest, answer: Answer, head: Head
@@ -109,12 +134,7 @@ class Exchange:
             self.knobs.hang_after, len(answer.pieces)
         ):
             return self._bytes(data)
-        response = web.StreamResponse(headers=self._headers(JSON))
-        response.content_length = len(data)
-        await response.prepare(self.request)
-        await response.write(data[: len(data) // 2])
-        await self._break_off()
-        return response
+        return await self._half(data)
 
     async def _stream(self, request: CompletionRequest, answer: Answer, writer: StreamWriter) -> web.StreamResponse:
         frames = self.dialect.frames(request, writer, answer, self.ident)

@@ -13,6 +13,7 @@ from aiohttp import web
 from providers.simulator.anthropic_messages import AnthropicMessages
 from providers.simulator.control import control
 from providers.simulator.dialect import Dialect
+from providers.simulator.embeddings import RERANKS
 from providers.simulator.exchange import Exchange
 from providers.simulator.ollama_chat import OllamaChat
 from providers.simulator.openai_chat import OpenAIChat
@@ -131,6 +132,8 @@ class Simulator:
             # Not request.read(): that refuses bodies over 1 MiB, which a few images exceed.
             body = await request.content.read()
             name, _, rest = request.path.lstrip("/").partition("/")
+            if request.path in RERANKS or request.path == "/v1/embeddings":  # of servers that have no base path
+                return await self._answer(self.vendor("openai"), request, request.path, body)
             if name in self.vendors:
                 return await self._answer(self.vendors[name], request, f"/{rest}", body)
             status = 404

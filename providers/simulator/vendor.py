@@ -30,6 +30,7 @@ ErrorKind = Literal[
     "content_filtered",
     "invalid_request",
 ]
+EmbeddingFault = Literal["shuffled", "missing", "extra", "doubled", "unnumbered", "shorter", "no_numbers"]
 Protocol = Literal["openai", "anthropic", "ollama"]
 
 Seconds = Annotated[float, Meta(ge=0)]
@@ -94,6 +95,14 @@ class VendorKnobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Why every answer ends, in place of the true reason."""
     output_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     """The length of made-up answers."""
+    embeddings: EmbeddingFault | None = None
+    """What is wrong with every answer of vectors or ranks."""
+    dimensions: Annotated[int, Meta(ge=1, le=65_536)] = 1536
+    """How many numbers a vector has, where a request does not say."""
+    max_inputs: Annotated[int, Meta(ge=1)] = 2048
+    """The most inputs of a request for vectors; more are refused."""
+    max_input_tokens: Annotated[int, Meta(ge=1)] = 8192
+    """The most tokens of an input; more are refused, or cut where Ollama's protocol may."""
     fast: bool = False
     """No waits at all; a whole stream leaves in as few writes as possible."""
     prompt_cache: bool = True

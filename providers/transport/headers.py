@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from providers.error_body import NAME_CHARS
 from providers.types import RemainingQuota
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -137,3 +138,9 @@ def remaining_quota(headers: Mapping[str, str], now: float) -> RemainingQuota | 
 
 def _amount(text: str | None) -> float | None:
     return float(text.strip()) if text is not None and _NUMBER.fullmatch(text.strip()) else None
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """What the vendor calls the request; headers have lower-case names."""
+    found = headers.get("x-request-id") or headers.get("request-id")
+    return found[:NAME_CHARS] if found else None

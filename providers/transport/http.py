@@ -229,7 +229,7 @@ class HttpClient:
         """Send a request and return when the answer's headers are here.
 
         Args:
-            path: under the base URL, with a query or none.
+            path: under the base URL, with a query or none; with two slashes at its beginning, under the host.
             body: JSON.
             connect: seconds that a new connection may take, or "off"; None takes the settings' own.
             authorize: gives the headers that say who asks, anew for each try, in the place of a key that every request
@@ -300,7 +300,8 @@ class HttpClient:
         if found is None:
             (root, _, own), (route, _, query) = self._base.raw_path.decode().partition("?"), path.partition("?")
             queries = "&".join(part for part in (own, query) if part)
-            raw = root.rstrip("/") + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
+            root = "" if route.startswith("//") else root.rstrip("/")
+            raw = root + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
             found = self._urls[path] = str(self._base.copy_with(raw_path=raw.encode()))
         return found
 

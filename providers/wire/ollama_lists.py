@@ -40,15 +40,19 @@ def render_ps() -> dict[str, Any]:
     return {"models": []}
 
 
-def render_show(capabilities: ModelCapabilities, modified: float) -> dict[str, Any]:
+def render_show(
+    capabilities: ModelCapabilities, modified: float, *, can: tuple[str, ...] = (), dimensions: int | None = None
+) -> dict[str, Any]:
     """The answer to /api/show.
 
     Args:
         capabilities: what every model behind the name can do. Tools are told also where that is not known: clients
             leave out models without.
         modified: when it was told of last, in seconds since 1970.
+        can: what it does in the place of answers.
+        dimensions: of its vectors.
     """
-    can = {
+    more = {
         "tools": capabilities.tools is not False,
         "vision": capabilities.vision is True,
         "thinking": capabilities.thinking is True,
@@ -62,8 +66,9 @@ def render_show(capabilities: ModelCapabilities, modified: float) -> dict[str, A
         "model_info": {
             "general.architecture": _FAMILY,
             f"{_FAMILY}.context_length": capabilities.context_window or _WINDOW,
+            **({} if dimensions is None else {f"{_FAMILY}.embedding_length": dimensions}),
         },
-        "capabilities": ["completion", *(name for name, has in can.items() if has)],
+        "capabilities": list(can) or ["completion", *(name for name, has in more.items() if has)],
         "modified_at": _time(modified),
     }
 

@@ -16,22 +16,22 @@ from typing import NamedTuple, TypeAlias, get_args
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
-from providers.errors import ErrorCode, ProviderError
+from providers.errors import ProviderError
 from providers.harmless import harmless
 from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
-from router.cache.codec import Entry
+from router.cache.codec import Entry, served
 from router.cache.key import NotCacheable, cache_key
 from router.cache.location import cache_location
 from router.cache.shared_level import Level
 from router.cache.single_flight import SharedCall
-from router.cache.store import ResponseCache, served
+from router.cache.store import ResponseCache
 from router.cache.turns import Turns
 from router.config.serve_schema import CacheControl as CacheControl
 from router.engine.acceptance import acceptance_of
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
-from router.errors import RouteExhausted, give_trace, tracing
+from router.errors import RouteExhausted, give_trace, not_cached, tracing
 from router.plan.plan import Chain, Plan
 from router.telemetry.events import cache_changed
 from router.telemetry.recorder import RequestRecorder
@@ -184,7 +184,7 @@ class CachedRequests:
     @staticmethod
     def _none(chain: Chain, trace: Trace, control: CacheControl) -> Found:
         if control == "only":
-            raise _not_cached(chain, trace, "the cache has no answer to this")
+            raise not_cached(chain.route, trace, "the cache has no answer to this")
         return Found(None)
 
     def join(
@@ -270,13 +270,8 @@ def skips_cache(chain: Chain, control: str, trace: Trace) -> bool:
         trace.cache = "skipped, as asked" if chain.cache is not None else ""
         return True
     if chain.cache is None and control == "only":
-        raise _not_cached(chain, trace, "the route keeps no answers")
+        raise not_cached(chain.route, trace, "the route keeps no answers")
     return chain.cache is None
-
-
-def _not_cached(chain: Chain, trace: Trace, why: str) -> RouteExhausted:
-    """Make the error of a request that wants a stored answer only: no vendor is busy, and waiting helps nobody."""
-    return RouteExhausted(chain.route, trace, note=f'{why} (cache="only")', code=ErrorCode.UNSUPPORTED)
 
 
 def _read_as(request: CompletionRequest) -> tuple[bool, object]:

@@ -45,3 +45,11 @@ def decode(data: bytes) -> Entry:
         return _decoder.decode(memoryview(data)[len(_HEAD) :])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadEntry(str(error)) from None
+
+
+def served(entry: Entry, *, stale: bool, trace: object) -> CompletionResponse:
+    """Return the stored answer as the one to this request: unchanged, but saying that it comes from the cache.
+
+    Its `raw` was the answer to another request's body.
+    """
+    return replace(entry.response, cached=True, stale=stale, trace=trace, native=False)

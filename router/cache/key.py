@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from providers.embeddings import EmbeddingRequest
 from providers.types import CompletionRequest, Message
+from router.plan.plan import Chain
 
 LEFT_OUT = frozenset(
     {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "prompt_cache", "native"}
@@ -103,6 +105,27 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]
     return value
+
+
+def vector_keys(request: EmbeddingRequest, chain: Chain, namespace: str | None) -> list[str]:
+    """Make the text of the key of each input: what the vector is of, and whose model makes it (`Chain.answers`).
+
+    Raises:
+        NotCacheable: the request has no canonical form.
+    """
+    rules = chain.targets[0].embeds
+    native = None if rules is None else rules.dimensions
+    dimensions = None if request.dimensions == native else request.dimensions
+    beside = [request.input_type, request.truncate, request.extra_body, request.extra_headers]
+    begun = sha256(_encoded(["vector", chain.answers, dimensions, *beside]))
+    place = _encoded([namespace, request.namespace]).decode()
+    keys = []
+    for each in request.inputs:
+        own = begun.copy()
+        own.update(each.encode("utf-8", "surrogatepass") if isinstance(each, str) else _encoded([each]))
+        own.update(b"text" if isinstance(each, str) else b"tokens")
+        keys.append(CacheKey(chain.route, place, own.hexdigest()).text())
+    return keys
 
 
 def is_within(text: str, route: str | None, namespace: str | None) -> bool:

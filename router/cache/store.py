@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -33,6 +33,7 @@ log = logging.getLogger("signalbox.cache")
 
 MEMORY_ONLY = "memory"  # the `path` of a cache that is not on disk
 _MEMORY: Level = "memory"
+_LONGEST = 10 * 366 * 86_400.0  # seconds that anything is kept on disk
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
 COUNT_EVERY = 5.0  # seconds between two counts of what is on disk, while somebody watches
 LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
@@ -195,6 +196,26 @@ class ResponseCache:
         is_spare = entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback) + rules.stale_for
         return None, entry if is_spare else None, level
 
+    async def many(self, texts: Sequence[str]) -> tuple[dict[str, bytes], Level]:
+        """Return what is kept under these keys, as bytes, and who had the last of it; all are looked up at once."""
+        self._look()
+        found = {text: data for text in texts if (data := self._memory.get(text)) is not None}
+        disk = self._on_disk()
+        if disk is None or len(found) == len(texts):
+            return found, _MEMORY
+        more = await disk.get_many([text for text in texts if text not in found])
+        for text, data in more.items():
+            self._memory.put(text, data)
+        return found | more, "disk" if more else _MEMORY
+
+    def put_many(self, entries: Mapping[str, bytes], seconds: float) -> None:
+        """Keep bytes under their keys for so long, on this machine."""
+        self.stats.stored += len(entries)
+        for text, data in entries.items():
+            self._memory.put(text, data)
+        if (disk := self._on_disk()) is not None:
+            self._start(_ignored(disk.put_many(entries, min(seconds, _LONGEST))))
+
     def is_fresh(self, entry: Entry | None, rules: CacheRules) -> TypeGuard[Entry]:
         """Say whether an entry may be served."""
         return entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback)
@@ -335,7 +356,7 @@ class ResponseCache:
         self._memory.put(text, data)
         disk = self._on_disk()
         if disk is not None:
-            self._start(_ignored(disk.put(text, data, min(seconds, 10 * 366 * 86_400.0))))
+            self._start(_ignored(disk.put(text, data, min(seconds, _LONGEST))))
 
     def _taken(self, text: str, data: bytes | None, rules: CacheRules) -> tuple[Entry | None, Level]:
         """Take an answer of others into the levels of this machine, where they have nothing newer."""
@@ -377,11 +398,3 @@ class ResponseCache:
 
 async def _ignored(work: Coroutine[Any, Any, object]) -> None:
     await work
-
-
-def served(entry: Entry, *, stale: bool, trace: object) -> CompletionResponse:
-    """Return the stored answer as the one to this request: unchanged, but saying that it comes from the cache.
-
-    Its `raw` was the answer to another request's body.
-    """
-    return replace(entry.response, cached=True, stale=stale, trace=trace, native=False)

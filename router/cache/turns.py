@@ -8,8 +8,9 @@ from math import inf
 from msgspec.structs import replace
 
 from providers.types import CompletionRequest, CompletionResponse
+from router.cache.codec import served
 from router.cache.shared_level import SharedAnswers
-from router.cache.store import ResponseCache, served
+from router.cache.store import ResponseCache
 from router.engine.engine import Engine
 from router.plan.plan import Chain
 from router.state.latency import Recent

@@ -9,7 +9,7 @@ import click
 
 from router.cli.cached import cache_of, print_cache, stored_line
 from router.cli.common import UNREADABLE, Failure, json_option, shared_feed, takes_file, valid_plan
-from router.cli.explain import read_request
+from router.cli.explain import asked_of
 from router.cli.terminal import echo, echo_json
 from router.cli.verb import Verbs, completing
 from router.config.units import format_duration, format_size
@@ -128,7 +128,7 @@ def why(route: str, request_file: str | None, prompt: str | None, as_json: bool,
         raise Failure("which request? Name a file with it, or give a prompt by -p", UNREADABLE)
     router = _router(path)
     chain = router.chain(route)
-    cached = cache_of(router, chain, read_request(route, request_file, prompt))
+    cached = cache_of(router, chain, asked_of(chain, route, request_file, prompt))
     if as_json:
         echo_json({"route": route, "stored": False, "keeps_answers": False} if cached is None else cached)
     elif cached is None:

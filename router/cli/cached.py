@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from math import inf
 from typing import Any
 
 import msgspec
 
+from providers.embeddings import AnyRequest, EmbeddingRequest
 from providers.types import CompletionRequest
 from router.cache.stats import Stored
 from router.cli.terminal import echo
@@ -20,7 +22,7 @@ from router.router import Router
 _WIDTH = 80  # characters of a part of the key that are shown
 
 
-def cache_of(router: Router, chain: Chain, request: CompletionRequest) -> dict[str, Any] | None:
+def cache_of(router: Router, chain: Chain, request: AnyRequest) -> dict[str, Any] | None:
     """The route's cache policy, the parts of the request's key, and whether the answer is stored; None for a route that
     keeps no answers.
     """
@@ -35,6 +37,9 @@ def cache_of(router: Router, chain: Chain, request: CompletionRequest) -> dict[s
         "stale_for": rules.stale_for if rules.stale_for < inf else None,
         "shared": plan.shares_answers,
     }
+    if isinstance(request, EmbeddingRequest):
+        return values | {"fallback_ttl": None} | _vectors(router, chain, request)
+    assert isinstance(request, CompletionRequest), "ranks are not kept"
     try:
         key = cache_key(request, chain.route, chain.answers, rules.namespace)
     except NotCacheable as error:
@@ -45,6 +50,34 @@ def cache_of(router: Router, chain: Chain, request: CompletionRequest) -> dict[s
         | {"key": key.digest, "namespace": json.loads(key.namespace), "parts": shown}
         | stored_in(router, chain, request)
     )
+
+
+def _vectors(router: Router, chain: Chain, request: EmbeddingRequest) -> dict[str, Any]:
+    """The key of the first input, and whether all are stored: each is kept for itself."""
+    from router.cache.key import CacheKey, NotCacheable, vector_keys
+    from router.cache.vectors import made_at
+
+    assert chain.cache is not None, "the route keeps vectors"
+    try:
+        keys = vector_keys(request, chain, chain.cache.namespace)
+    except NotCacheable as error:
+        return {"key": None, "why": str(error), "stored": False}
+    key = msgspec.json.decode(keys[0], type=CacheKey)
+    shown = {"vectors of": chain.targets[0].model, "input": _short(request.inputs[0])}
+    if request.dimensions is not None:
+        shown["dimensions"] = str(request.dimensions)
+    told = {"key": key.digest, "namespace": json.loads(key.namespace), "parts": shown}
+
+    async def look() -> list[float]:
+        async with router:
+            found, _ = await router.cache.many(keys)
+            return [at for data in found.values() if (at := made_at(data)) is not None]
+
+    stored = asyncio.run(look())
+    if len(stored) < len(set(keys)):
+        return told | {"stored": False}
+    age = max(0.0, time.time() - min(stored))
+    return told | {"stored": True, "fresh": age <= chain.cache.ttl, "age": round(age), "lasts": chain.cache.ttl}
 
 
 def _short(value: Any) -> str:

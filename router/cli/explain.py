@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from providers.coerce import coerce_request
+from providers.embeddings import AnyRequest
 from providers.printable import one_line
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
@@ -20,6 +21,7 @@ from router.cli.terminal import echo, echo_json
 from router.cli.verb import Verb, completing
 from router.config.reach import unreached
 from router.config.units import format_duration
+from router.engine.embedding import build_embedding, build_rerank, needs_of
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
 from router.plan.plan import Chain
@@ -49,13 +51,13 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     """Say who would answer a request to ROUTE, in which order and with what odds, and who not and why.
 
     REQUEST (a file, or - for standard input) holds a prompt as plain text, or JSON in the shape of OpenAI's chat
-    completions; FILE is the routes.yaml. No vendor is asked.
+    completions, or of its embeddings; FILE is the routes.yaml. No vendor is asked.
     """
     router = Router(valid_plan(path)[1])
     chain = router.chain(route)
     asked, route = route, chain.route
-    request = read_request(route, request_file, prompt)
-    needs = requirements_of(request, streaming=True)
+    request = asked_of(chain, route, request_file, prompt)
+    needs = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
     balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
@@ -84,19 +86,37 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     return 0
 
 
+def asked_of(chain: Chain, route: str, request_file: str | None, prompt: str | None) -> AnyRequest:
+    """The request, of the kind that the route takes."""
+    if chain.makes in ("answers", None):
+        return read_request(route, request_file, prompt)
+    text = _text_of(request_file) if request_file is not None and prompt is None else prompt or "Hello"
+    try:
+        body = json.loads(text) if text.lstrip().startswith("{") else {}
+        if chain.makes == "ranks":
+            return build_rerank(route, body.get("query", text), body.get("documents", [text]), {})
+        return build_embedding(route, body.get("input", text), {"dimensions": body.get("dimensions")})
+    except ValueError as error:
+        raise Failure(f"{request_file} is not JSON: {error}", UNREADABLE) from None
+
+
+def _text_of(request_file: str) -> str:
+    try:
+        with click.open_file(request_file, encoding="utf-8") as opened:
+            return str(opened.read())
+    except OSError as error:
+        raise Failure(f"{request_file} can't be read: {error.strerror or error}", UNREADABLE) from None
+    except UnicodeDecodeError:
+        raise Failure(f"{request_file} can't be read: it is not UTF-8 text", UNREADABLE) from None
+
+
 def read_request(route: str, request_file: str | None, prompt: str | None) -> CompletionRequest:
     """The request of a file (plain text, or JSON of OpenAI's shape), or of a prompt; Failure when it is none."""
     if request_file is not None and prompt is not None:
         raise Failure("give either a file with the request, or a prompt by -p", UNREADABLE)
     if request_file is None:
         return build_request(route, "Hello" if prompt is None else not_empty(prompt, "prompt"), {})
-    try:
-        with click.open_file(request_file, encoding="utf-8") as opened:
-            text = opened.read()
-    except OSError as error:
-        raise Failure(f"{request_file} can't be read: {error.strerror or error}", UNREADABLE) from None
-    except UnicodeDecodeError:
-        raise Failure(f"{request_file} can't be read: it is not UTF-8 text", UNREADABLE) from None
+    text = _text_of(request_file)
     if not text.lstrip().startswith("{"):
         return build_request(route, not_empty(without_line_end(text), "prompt"), {})
     try:
@@ -112,7 +132,7 @@ def read_request(route: str, request_file: str | None, prompt: str | None) -> Co
 
 
 def _tier(
-    chain: Chain, tier_index: int, needs: Requirements, request: CompletionRequest, balance_context: BalanceContext
+    chain: Chain, tier_index: int, needs: Requirements, request: AnyRequest, balance_context: BalanceContext
 ) -> dict[str, Any]:
     tier = chain.tiers[tier_index]
     eligible = [t for t in tier.targets if t.weight > 0 and why_unfit(t, needs, {}) is None]
@@ -132,9 +152,12 @@ def _tier(
     return {"balance": tier.balance, "on": on, "offered": offered, "skipped": skipped}
 
 
-def _cost_bounds(target: Target, needs: Requirements, request: CompletionRequest) -> dict[str, Any]:
+def _cost_bounds(target: Target, needs: Requirements, request: AnyRequest) -> dict[str, Any]:
     """USD, from the least the prompt can have to a token a byte and `max_tokens`; None is unknown."""
     price = target.capabilities.price
+    if not isinstance(request, CompletionRequest):  # which makes no tokens
+        bounds = (cost(price, Usage(tokens, 0)) for tokens in (needs.prompt_tokens // 2, needs.prompt_tokens * 4))
+        return dict(zip(("cost_least", "cost_most"), bounds, strict=True))
     most_out = request.max_tokens or target.params.get("max_tokens") or target.capabilities.max_output_tokens
     least = cost(price, Usage(input_tokens=needs.least_tokens, output_tokens=0))
     most = None

@@ -68,6 +68,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     secho(chain.route, bold=True, nl=not names)
     if names:
         echo(f"  (also {', '.join(map(one_line, names))})")
+    if chain.makes in ("embeddings", "ranks"):
+        echo(f"  makes {chain.makes}")
     for tier_index, tier in enumerate(chain.tiers):
         echo(f"  tier {tier_index + 1}  {tier_line(tier)}")
         total = sum(target.weight for target in tier.targets) or 1

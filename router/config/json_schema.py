@@ -78,6 +78,11 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
         "description": certificate["description"],
         "anyOf": [*certificate["anyOf"], path],
     }
+    embeds = definitions["ModelConfig"]["properties"]["embeds"]
+    definitions["ModelConfig"]["properties"]["embeds"] = {
+        "description": embeds["description"],
+        "anyOf": [*embeds["anyOf"], {"const": True}],
+    }
     _add_values_alone(definitions)
     written = schema["properties"]["routes"]["additionalProperties"]
     schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_ROUTE, many, written]}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
+from router.config.embed_rules import check_embeddings
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
@@ -179,6 +180,8 @@ def _load(
             origins.setdefault(node.path, node.key_at)
         file = validate(root, set(disabled), findings)
         check_names(root, disabled, aliases, findings)
+        if file is not None:
+            check_embeddings(file, origins, findings)
         if file is not None and not findings.failed:
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)

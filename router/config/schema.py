@@ -272,6 +272,17 @@ class CapabilitiesConfig(Section):
     prompt_cache: Flag | None = key("Caches prompts.")
 
 
+class EmbedsConfig(Section):
+    """What a model that makes embeddings can do; what is not written stays as known, or unknown."""
+
+    dimensions: Count | None = key("How many numbers a vector has, where a request does not say.")
+    shortens: Flag | None = key("Whether requests may ask for fewer dimensions.")
+    max_inputs: Count | None = key("The most inputs of a call; longer requests are split.")
+    max_tokens: Count | None = key("The most tokens of one input.")
+    max_request_tokens: Count | None = key("The most tokens of a call, all inputs together.")
+    same_as: Text | None = key("A model of this file that makes the same vectors, so that either may stand in.")
+
+
 class ModelConfig(Section):
     """One model at one provider."""
 
@@ -281,6 +292,8 @@ class ModelConfig(Section):
     price: PriceConfig | None = key("US dollars per million tokens.")
     context_window: Count | None = key("Tokens that fit, prompt and answer.")
     capabilities: CapabilitiesConfig = key("What the model can do.", CapabilitiesConfig())
+    embeds: EmbedsConfig | None = key("That it makes embeddings: true, or what it can do.")
+    reranks: Flag | None = key("That it ranks documents.")
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
@@ -316,6 +329,14 @@ class Fallback(Section):
         return self
 
 
+class BatchPolicy(Section):
+    """How the inputs of embeddings become calls."""
+
+    wait: Wait | None = key("How long an input waits for those of other requests, to share a call.")
+    most: Count | None = key("The most inputs that requests share a call for.")
+    parallel: Count | None = key("Of a request that is split, the most calls at a time.")
+
+
 class RouteConfig(Section):
     """What an app calls."""
 
@@ -330,6 +351,9 @@ class RouteConfig(Section):
     accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     budget: Budget | None = key("What may be spent, such as $20/d.")
+    embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
+    reranks: Flag | None = key("That it ranks documents: its models do.")
+    batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")
 
 
 class CacheStore(Section):

@@ -94,7 +94,7 @@ def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
 
 
 def _models(root: Node) -> None:
-    """`mini: openai/gpt-6-luna`."""
+    """`mini: openai/gpt-6-luna`, `embeds: true`."""
     models = root.get("models")
     if models is None or not isinstance(models.value, dict):
         return
@@ -102,6 +102,9 @@ def _models(root: Node) -> None:
         if isinstance(model.value, str) and "/" in model.value:
             provider, _, its_id = model.value.partition("/")
             models.value[name] = _mapping(model, provider=_like(model, provider), id=_like(model, its_id))
+        embeds = model.get("embeds")
+        if embeds is not None and embeds.value is True:
+            model.value["embeds"] = _mapping(embeds)
 
 
 def _clients(root: Node) -> None:

@@ -24,6 +24,8 @@ from router.state.lease import Lease
 async def complete_once(context: RequestContext, target: Target, lease: Lease) -> CompletionResponse:
     """Make a plain call to one target, within its timeouts and the request's deadline; raises ProviderError."""
     failed: ProviderError | None = None
+    request = context.request
+    assert isinstance(request, CompletionRequest), "only those are answered so"
     try:
         provider = context.providers.of(target, lease.key)
         response = await bounded(
@@ -39,7 +41,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         failed = _uncommitted(_failure(error, target, lease))
     if failed is not None:  # outside, so that what it came of does not hang on it
         raise failed
-    _apply_quota(provider, target, lease, context)
+    apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and response.finish_reason == "content_filter":
         lease.seen = response
         raise _refusal(response, target)
@@ -57,7 +59,7 @@ async def accepted(
     Raises:
         ProviderError: INVALID_OUTPUT; TIMEOUT, it was not checked until the deadline.
     """
-    return await within(deadline, acceptance.read(response, context.request, target, context.chain.route), target)
+    return await within(deadline, acceptance.read(response, context.asked, target, context.chain.route), target)
 
 
 class OpenedStream:
@@ -102,7 +104,7 @@ async def open_once(
     opened.first_token = now - lease.started
     with harmless:
         lease.first_token(opened.first_token, now, streaming=True)
-    _apply_quota(provider, target, lease, context)
+    apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
         lease.seen = opened.response
         await opened.aclose()
@@ -182,7 +184,7 @@ def _reports_quota(kind: type[Provider]) -> bool:
     return issubclass(kind, ReportsQuota)
 
 
-def _apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
+def apply_quota(provider: Provider, target: Target, lease: Lease, context: RequestContext) -> None:
     """Take over what the answer says is left of the vendor's limits."""
     try:
         if not _reports_quota(type(provider)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, MutableMapping
 
 import msgspec
 
+from providers.embeddings import AnyRequest
 from providers.errors import ProviderError
 from providers.timeouts import for_call
 from providers.types import CompletionRequest, Timeout
@@ -43,7 +44,7 @@ class RequestContext(msgspec.Struct):
     """
 
     chain: Chain
-    request: CompletionRequest
+    request: AnyRequest
     requirements: Requirements
     trace: Trace
     recorder: RequestRecorder
@@ -70,13 +71,19 @@ class RequestContext(msgspec.Struct):
         self.deadline = self.clock() + self.total
         self.trace.prompt_cache = None
 
+    @property
+    def asked(self) -> CompletionRequest:
+        """The request, where it is one for an answer."""
+        assert isinstance(self.request, CompletionRequest), "only those are answered so"
+        return self.request
+
     def asked_of(self, target: Target) -> CompletionRequest:
         """Return the request as this target is asked: told what was wrong with its answer, where it gave one."""
-        return self.request if self.corrections is None else self.corrections.get(target.identity, self.request)
+        return self.asked if self.corrections is None else self.corrections.get(target.identity, self.asked)
 
     def correct(self, target: Target, error: ProviderError) -> None:
         """Have a target told what was wrong with its answer, should it be asked again."""
-        self.corrections = {**(self.corrections or {}), target.identity: with_correction(self.request, error)}
+        self.corrections = {**(self.corrections or {}), target.identity: with_correction(self.asked, error)}
 
     def timeout_of(self, target: Target) -> Timeout:
         """Return the timeouts of a call to this target: the request's own word first."""

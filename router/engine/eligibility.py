@@ -12,6 +12,7 @@ import msgspec
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.prompt_cache import is_on
+from providers.types import CompletionRequest
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import warm_key
 from router.engine.context import RequestContext
@@ -142,7 +143,9 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
 
 def _key(context: RequestContext, target: Target, tier: Tier, without: Collection[str], now: float) -> Key:
     """Return the key to call a target with: one that has the conversation's prompts, or the least busy one."""
-    if tier.balance == "affinity" or is_on(context.request.prompt_cache or target.prompt_cache):
+    request = context.request
+    is_kept = isinstance(request, CompletionRequest) and is_on(request.prompt_cache or target.prompt_cache)
+    if tier.balance == "affinity" or is_kept:
         return warm_key(target, _situation(context, now), without)
     needs = context.requirements
     return context.states.best_key(target, needs.prompt_tokens, needs.max_tokens, now, without)

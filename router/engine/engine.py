@@ -10,20 +10,24 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
 from providers.base import Provider
 from providers.coerce import invalid
+from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
+from providers.printable import one_line
 from providers.spelling import did_you_mean
 from providers.surrogates import is_whole
 from providers.types import CompletionRequest, CompletionResponse, TokenCount
 from router.balance.strategies import Balancers
+from router.config.embed_rules import Makes
 from router.engine.acceptance import acceptance_of
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
+from router.engine.needs import Requirements
 from router.engine.request import Messages, build_request, requirements_of, speaks
 from router.engine.routing import as_asked, left_out
 from router.engine.token_counts import TokenCounts, count_exact
@@ -34,11 +38,13 @@ from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
 from router.telemetry.budgets import BudgetNews
-from router.telemetry.recorder import Telemetry
+from router.telemetry.recorder import RequestRecorder, Telemetry
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
-    from router.engine.acceptance import Accept
+    from router.engine.acceptance import Accept, Acceptance
+
+Request = TypeVar("Request", CompletionRequest, EmbeddingRequest, RerankRequest)
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
 _AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
@@ -102,12 +108,13 @@ class Engine:
     # --- requests
 
     def begin(
-        self, route: str, build: Callable[..., CompletionRequest], *asked: Any
-    ) -> tuple[Chain, CompletionRequest, Trace]:
+        self, route: str, build: Callable[..., Request], *asked: Any, makes: Makes = "answers"
+    ) -> tuple[Chain, Request, Trace]:
         """Begin a request on the plan of this moment.
 
         Args:
             build: makes the request of what is `asked`.
+            makes: what is asked for.
 
         Raises:
             RouterClosed: the router is closed.
@@ -122,6 +129,8 @@ class Engine:
             chain = self.chain(route)
             if chain.route != route:
                 trace.asked, trace.route = route, chain.route
+            if chain.makes != makes and chain.makes is not None:
+                invalid(f"this route makes no {makes}: {one_line(route)} makes {chain.makes}")
             if request.routing is not None:
                 chain = as_asked(self.plan, chain, request.routing)
             return chain, request, trace
@@ -151,6 +160,21 @@ class Engine:
 
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""
+        needs = requirements_of(request, streaming=streaming)
+        if request.native is not None and request.native.only_there:
+            needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
+        return self.context_of(chain, request, needs, trace, acceptance=acceptance_of(chain, request, self.accept))
+
+    def context_of(
+        self,
+        chain: Chain,
+        request: AnyRequest,
+        needs: Requirements,
+        trace: Trace,
+        recorder: RequestRecorder | None = None,
+        acceptance: Acceptance | None = None,
+    ) -> RequestContext:
+        """Make what holds for a request of any kind that begins now; the recorder is its own by itself."""
         try:
             clock = self.enter_loop().time
         except WrongLoop as error:
@@ -159,9 +183,6 @@ class Engine:
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
-        needs = requirements_of(request, streaming=streaming)
-        if request.native is not None and request.native.only_there:
-            needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
         if request.routing is not None:
             needs = replace(needs, excluded={**needs.excluded, **left_out(chain, request.routing)})
         return RequestContext(  # by position: so many names would cost as much as all the rest here
@@ -169,7 +190,7 @@ class Engine:
             request,
             needs,
             trace,
-            self.telemetry.recorder(trace, request, now),
+            self.telemetry.recorder(trace, request, now) if recorder is None else recorder,
             self.states,
             self.balancers,
             self.providers,
@@ -184,7 +205,7 @@ class Engine:
             hedge_budget,
             self.spending if self.spending.accounts else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
-            acceptance_of(chain, request, self.accept),
+            acceptance,
         )
 
     def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> dict[str, tuple[str, str]]:
@@ -305,7 +326,7 @@ def _identities(plan: Plan) -> frozenset[str]:
     return frozenset(target.identity for target in plan.targets)
 
 
-def _total(chain: Chain, request: CompletionRequest) -> float:
+def _total(chain: Chain, request: AnyRequest) -> float:
     """Return the seconds that a request has: by its own word, else by its route's; infinity where there is no limit."""
     own = None if request.timeout is None else request.timeout.get("total")
     if own is None:

@@ -23,7 +23,7 @@ from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
 from router.engine.decide import decide, hedge_after, is_final
 from router.engine.eligibility import next_try
-from router.engine.paid import cost_of, with_routing_info
+from router.engine.paid import Answer, cost_of, with_routing_info
 from router.engine.steps import Call, End, Failed, Slow
 from router.engine.waiting import afford, wait
 from router.errors import RouteExhausted, give_trace
@@ -48,7 +48,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
     value: T
     at: float
 
-    def answered(self, response: CompletionResponse, now: float, first: float | None = None) -> CompletionResponse:
+    def answered(self, response: Answer, now: float, first: float | None = None) -> Answer:
         """Report that the answer is whole; returns it with what the router knows about it.
 
         Args:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec.structs import replace
 
+from providers.embeddings import EmbeddingResponse, RerankResponse
 from providers.harmless import harmless
 from providers.types import CompletionResponse, Usage
 from router.engine.context import RequestContext
 from router.plan.pricing import cost, note_prompt_cache, plausible
 from router.plan.target import Target
 
+Answer = TypeVar("Answer", CompletionResponse, EmbeddingResponse, RerankResponse)
 
-def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
+
+def with_routing_info(response: Answer, context: RequestContext, target: Target) -> Answer:
     """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
     usage = plausible(response.usage)
     if usage.cache_read_tokens or usage.cache_write_tokens:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from pydantic import TypeAdapter
 
+from providers.embeddings import InputType
 from providers.types import PromptCache, Thinking, Tool
 
 
@@ -73,3 +74,57 @@ class RequestParams(OtherParams, total=False):
     """
 
     response_format: str | Mapping[str, Any] | type | UnionType | TypeAdapter[Any] | None
+
+
+class RerankParams(TypedDict, total=False):
+    """The parameters of `Router.rerank`.
+
+    Attributes:
+        top_n: only so many, the best.
+        only: names of providers, models or targets of the route: nobody else is asked.
+        avoid: names of those that are not asked.
+        max_attempts: as the route's `retry.max_attempts`, for this call.
+        user: names the end user to the vendor.
+        affinity: requests with the same stay at one target (`balance: affinity`).
+        namespace: separates what is cached.
+        caller: names who asks, for the trace and your own records; no vendor is told.
+        timeout: seconds, texts such as "5s", or "off", for some of connect, answer and total.
+        extra_body: fields that the vendor gets as they are.
+        extra_headers: headers that the vendor gets as they are; no credentials.
+    """
+
+    top_n: int | None
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    max_attempts: int | None
+    user: str | None
+    affinity: str | None
+    namespace: str | None
+    caller: str | None
+    timeout: Mapping[str, float | str] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class EmbeddingParams(TypedDict, total=False):
+    """The parameters of `Router.embed`. Those that are not here are as in `RerankParams`.
+
+    Attributes:
+        dimensions: how many numbers each vector is to have, where the models can shorten them.
+        input_type: "query" or "document", for vendors that make a difference of it.
+        truncate: True has the vendor cut an input that is too long; otherwise that is an error.
+    """
+
+    dimensions: int | None
+    input_type: InputType | None
+    truncate: bool | None
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    max_attempts: int | None
+    user: str | None
+    affinity: str | None
+    namespace: str | None
+    caller: str | None
+    timeout: Mapping[str, float | str] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None

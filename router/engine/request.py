@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from providers.coerce import (
     invalid,
     type_wanted,
 )
+from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
 from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, ImagePart
@@ -28,6 +29,7 @@ from router.engine.routing import ROUTING, coerce_routing
 from router.plan.target import Target
 
 Messages = MessagesLike
+Ready = TypeVar("Ready", CompletionRequest, EmbeddingRequest, RerankRequest)
 
 _OF_ROUTER = {"model", "messages", "native", "answer_type", "routing"}
 _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - _OF_ROUTER
@@ -50,7 +52,7 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
     return request
 
 
-def as_it_is(request: CompletionRequest) -> CompletionRequest:
+def as_it_is(request: Ready) -> Ready:
     """Return a request that is ready: it was coerced and checked by whoever made it."""
     return request
 
@@ -77,7 +79,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     if values.get("response_format") is not None:
         values["response_format"], values["answer_type"] = _answer_wanted(values["response_format"])
     if isinstance(values.get("timeout"), Mapping):
-        values["timeout"] = {name: _limit(limit) for name, limit in values["timeout"].items()}
+        values["timeout"] = coerce_timeout(values["timeout"])
     stop = values.get("stop")
     if stop is not None:
         if not isinstance(stop, str | list | tuple):
@@ -100,6 +102,11 @@ def _answer_wanted(wanted: Any) -> tuple[str | dict[str, Any] | None, Any]:
     from providers.answer_types import type_of_format  # here: only those who ask for JSON need it
 
     return asked, type_of_format(asked)
+
+
+def coerce_timeout(timeout: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the limits of a call in seconds; what is none, validation tells."""
+    return {name: _limit(limit) for name, limit in timeout.items()}
 
 
 def _limit(value: Any) -> Any:
@@ -147,7 +154,7 @@ def _affinity(request: CompletionRequest) -> bytes:
     return (conversation(request) if request.affinity is None else request.affinity).encode()
 
 
-def _connecting(request: CompletionRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
+def connecting(request: AnyRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
     """Return how long a connection may take, where it is not as long as the provider has it."""
     own = None if request.timeout is None else request.timeout.get("connect")
     limit = target.connect if own is None else own
@@ -163,7 +170,7 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     plain = not target.params and target.connect is None and request.timeout is None
     if plain and target.prompt_cache is None:
         return replace(request, model=target.model)
-    timeout = _connecting(request, target)  # all that a provider sees to itself
+    timeout = connecting(request, target)  # all that a provider sees to itself
     changes: dict[str, Any] = {"model": target.model, "timeout": timeout}
     extra: dict[str, Any] = {}
     for key, value in target.params.items():

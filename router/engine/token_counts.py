@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from providers.base import CountsExactly, Provider
 from providers.coerce import coerce_messages, coerce_tools
+from providers.embeddings import AnyRequest
 from providers.errors import ErrorCode, ProviderError
 from providers.threads import in_thread
 from providers.tokens import COUNTED_MARGIN, Learned, tools_tokens
@@ -45,9 +46,9 @@ class TokenCounts:
         more = tools_tokens(coerce_tools(tools))
         return replace(count, tokens=count.tokens + more, exact=False, margin=max(count.margin, COUNTED_MARGIN))
 
-    def learn(self, target: Target, request: CompletionRequest, usage: Usage) -> None:
+    def learn(self, target: Target, request: AnyRequest, usage: Usage) -> None:
         """Learn from what a prompt of plain text really cost: later estimates are better."""
-        if not usage.input_tokens or request.tools:  # none at all teaches nothing
+        if not usage.input_tokens or type(request) is not CompletionRequest or request.tools:  # none teaches nothing
             return
         learned = self._learned.get(target.identity)
         if learned is None:

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from providers.embeddings import AnyResponse
 from providers.types import CompletionResponse
 from router.monitor.subject import Subject
 from router.telemetry.recorder import RequestRecorder, Telemetry
@@ -62,6 +63,9 @@ def instrument(
     return stop
 
 
+_OPERATIONS = {"answers": "chat", "embeddings": "embeddings", "ranks": "rerank"}
+
+
 class _Spans:
     """Listens to a router, and makes spans and metrics of its requests."""
 
@@ -86,13 +90,13 @@ class _Spans:
         """Remember the span that the app was in when the request began."""
         self._around[recorder] = context.get_current()
 
-    def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None:
+    def ended(self, recorder: RequestRecorder, response: AnyResponse | None) -> None:
         """Make the spans, and record the request."""
         begin, request_trace = self._nanoseconds(recorder.began), recorder.trace
         # A stream that broke is in a trace twice, when it began and when it broke: it was one call.
-        attempts = {(each.target, each.at, each.key): each for each in request_trace.attempts}
+        attempts = {(each.target, each.at, each.key, each.part): each for each in request_trace.attempts}
         attributes: dict[str, Any] = {
-            "gen_ai.operation.name": "chat",
+            "gen_ai.operation.name": self._operation(recorder),
             "gen_ai.request.model": request_trace.route,
             "signalbox.route": request_trace.route,
             "signalbox.revision": request_trace.revision,
@@ -107,7 +111,7 @@ class _Spans:
         elif attempts:
             attributes |= self._called(list(attempts.values())[-1].target)  # who failed last
         span = self._tracer.start_span(
-            f"chat {request_trace.route}",
+            f"{attributes['gen_ai.operation.name']} {request_trace.route}",
             self._around.pop(recorder, None),
             SpanKind.INTERNAL,
             attributes,
@@ -134,15 +138,19 @@ class _Spans:
         vendor = _RENAMED.get(name, name if name in _KNOWN else kind)
         return {"gen_ai.provider.name": vendor, "gen_ai.request.model": model, "signalbox.provider": name}
 
-    def _result(self, recorder: RequestRecorder, response: CompletionResponse | None) -> dict[str, Any]:
+    def _operation(self, recorder: RequestRecorder) -> str:
+        chain = self._telemetry.plan.chains.get(recorder.trace.route)
+        return "chat" if chain is None or chain.makes is None else _OPERATIONS[chain.makes]
+
+    def _result(self, recorder: RequestRecorder, response: AnyResponse | None) -> dict[str, Any]:
         attributes: dict[str, Any] = {} if recorder.outcome.code is None else {"error.type": str(recorder.outcome.code)}
         if response is None:
             return attributes
-        usage = response.usage
+        usage, chat = response.usage, response if isinstance(response, CompletionResponse) else None
         values = {
-            "gen_ai.response.id": response.id,
+            "gen_ai.response.id": response.request_id if chat is None else chat.id,
             "gen_ai.response.model": response.model or None,
-            "gen_ai.response.finish_reasons": [response.finish_reason],
+            "gen_ai.response.finish_reasons": None if chat is None else [chat.finish_reason],
             "gen_ai.usage.input_tokens": usage.input_tokens,
             "gen_ai.usage.output_tokens": usage.output_tokens,
             "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens,
@@ -156,11 +164,14 @@ class _Spans:
         return attributes | {key: value for key, value in values.items() if value is not None}
 
     def _attempt(
-        self, attempt: Attempt, recorder: RequestRecorder, response: CompletionResponse | None, inside: context.Context
+        self, attempt: Attempt, recorder: RequestRecorder, response: AnyResponse | None, inside: context.Context
     ) -> None:
         served = attempt is recorder.trace.answer  # to the end, or until it was left
         answers = served and recorder.outcome.code is None
-        attributes: dict[str, Any] = {"gen_ai.operation.name": "chat", **self._called(attempt.target)}
+        attributes: dict[str, Any] = {
+            "gen_ai.operation.name": self._operation(recorder),
+            **self._called(attempt.target),
+        }
         attributes |= {"signalbox.tier": attempt.tier, "signalbox.hedge": attempt.hedge}
         if answers:
             attributes |= self._result(recorder, response)
@@ -171,7 +182,7 @@ class _Spans:
         if attempt.status is not None:
             attributes["http.response.status_code"] = attempt.status
         span = self._tracer.start_span(
-            f"chat {attributes['gen_ai.request.model']}",
+            f"{attributes['gen_ai.operation.name']} {attributes['gen_ai.request.model']}",
             inside,
             SpanKind.CLIENT,
             attributes,
@@ -182,9 +193,7 @@ class _Spans:
         seconds = recorder.outcome.seconds - attempt.at if served else attempt.seconds
         span.end(self._nanoseconds(recorder.began + attempt.at + seconds))
 
-    def _record(
-        self, recorder: RequestRecorder, response: CompletionResponse | None, attributes: dict[str, Any]
-    ) -> None:
+    def _record(self, recorder: RequestRecorder, response: AnyResponse | None, attributes: dict[str, Any]) -> None:
         kept = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
         labels = {key: attributes[key] for key in (*kept, "error.type", "signalbox.route") if key in attributes}
         self._duration.record(recorder.outcome.seconds, labels)

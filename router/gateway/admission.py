@@ -6,9 +6,10 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from providers.embeddings import AnyRequest
 from providers.errors import ErrorCode
-from providers.types import CompletionRequest, CompletionResponse, Usage
-from router.engine.request import requirements_of
+from providers.types import CompletionResponse, Usage
+from router.engine.embedding import needs_of
 from router.errors import RouteExhausted
 from router.gateway.errors import Refused
 from router.plan.rules import Limits
@@ -64,7 +65,7 @@ class Admitted:
             self.cancelled()
 
 
-async def admit(clients: ClientStates, client: Client, request: CompletionRequest) -> Admitted:
+async def admit(clients: ClientStates, client: Client, request: AnyRequest) -> Admitted:
     """Let a request in.
 
     Raises:
@@ -73,10 +74,11 @@ async def admit(clients: ClientStates, client: Client, request: CompletionReques
     loop = asyncio.get_running_loop()
     if client.budget is None and client.limits == _FREE:
         return Admitted(None, loop, clients, client)
-    prompt = requirements_of(request, streaming=False).prompt_tokens
-    permit = clients.admit(client, prompt, request.max_tokens, loop.time())
+    needs = needs_of(request)
+    prompt, most = needs.prompt_tokens, needs.max_tokens
+    permit = clients.admit(client, prompt, most, loop.time())
     if isinstance(permit, OverLimit):
-        permit = await clients.admit_after(permit, client, prompt, request.max_tokens)
+        permit = await clients.admit_after(permit, client, prompt, most)
     if isinstance(permit, OverLimit):
         raise _refused(permit)
     return Admitted(permit, loop, clients, client)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from providers.embeddings import AnyResponse
 from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
@@ -127,7 +128,7 @@ class Call:
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
         admitted.answered(response.usage)
-        sealing, headers = self.sealing(response), {"content-type": JSON, **self._headers(response, whole=True)}
+        sealing, headers = self.sealing(response), {"content-type": JSON, **self.headers_of(response, whole=True)}
         if response.native:
             own = {**response.raw, "model": body["model"]} if self.face.keeps_name else response.raw
             return Answered(200, sealing.body(own), headers)
@@ -150,7 +151,7 @@ class Call:
             await answer.first()
         answer.when_ended(lambda: self._ended(answer, stream, admitted))
         headers = {"content-type": self.face.stream_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
-        return Answered(200, answer, {**headers, **self._headers(writing.beginning, whole=False)})
+        return Answered(200, answer, {**headers, **self.headers_of(writing.beginning, whole=False)})
 
     def _ended(self, answer: StreamBody, stream: RouterStream, admitted: Admitted) -> None:
         """Note what came of a stream."""
@@ -173,7 +174,7 @@ class Call:
         called = self.plan.called(response.target) if response.target else None
         return Sealing("/".join(called) if called else response.target or "", self.envelopes.ids)
 
-    def _headers(self, response: CompletionResponse, *, whole: bool) -> dict[str, str]:
+    def headers_of(self, response: AnyResponse, *, whole: bool) -> dict[str, str]:
         """What the answer says of its way."""
         headers = {**self.face.id_headers(self.ident), "x-signalbox-route": _in_header(response.route or "")}
         if response.target is not None:

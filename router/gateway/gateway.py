@@ -11,6 +11,7 @@ from router.errors import RouterClosed
 from router.gateway import cors, paths
 from router.gateway.completion import Call, new_ident
 from router.gateway.counting import count_tokens
+from router.gateway.embedding import answer_embeddings, answer_rerank
 from router.gateway.envelopes import Envelopes
 from router.gateway.errors import Refused, is_expected, should_retry, told
 from router.gateway.exchange import Answered, Asked, Body, json_answer
@@ -129,7 +130,7 @@ class Gateway:
             raise Refused(ErrorCode.INVALID_REQUEST, "there are no WebSockets here: ask by HTTP", status=426)
         if asked.method != method and not (method == "GET" and asked.method == "HEAD"):
             raise Refused(ErrorCode.INVALID_REQUEST, f"{asked.path} takes {method}, not {asked.method}", status=405)
-        if what in ("complete", "count") and len(self._under_way) > plan.serving.in_flight:
+        if what in ("complete", "embed", "rerank", "count") and len(self._under_way) > plan.serving.in_flight:
             text = "too many requests are under way here"
             raise Refused(ErrorCode.OVERLOADED, text, retry_after=1.0, should_retry=True)
         if self._envelopes is None:
@@ -137,6 +138,10 @@ class Gateway:
         call = Call(self.router, plan, self._envelopes, face, client, record, self._ended)
         if what == "complete":
             return await call.answer(asked)
+        if what == "embed":
+            return await answer_embeddings(call, asked)
+        if what == "rerank":
+            return await answer_rerank(call, asked)
         if what == "count":
             return await count_tokens(call, asked)
         return await answer_about_models(call, what, path, asked)

@@ -82,6 +82,14 @@ def _shown(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     name = body.get("model") or body.get("name")
     route = call.route_of(plain_name(name) if isinstance(name, str) else "")
     chain = call.router.chain(route)
+    if chain.makes == "embeddings":
+        rules = chain.targets[0].embeds
+        window, width = (None, None) if rules is None else (rules.max_tokens, rules.dimensions)
+        return ollama_lists.render_show(
+            ModelCapabilities(context_window=window), _STARTED, can=("embedding",), dimensions=width
+        )
+    if chain.makes == "ranks":
+        return ollama_lists.render_show(ModelCapabilities(), _STARTED, can=("rerank",))
     first: list[ModelCapabilities] = [target.capabilities for target in chain.tiers[0].targets]
     windows = [one.context_window for one in first if one.context_window]
     joint = ModelCapabilities(

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from router.gateway.exchange import Headers
 from router.gateway.faces.anthropic_messages import AnthropicMessages
+from router.gateway.faces.embeddings import OllamaEmbed, OllamaEmbeddings, OpenAIEmbeddings, Rerank
 from router.gateway.faces.face import Face
 from router.gateway.faces.ollama import OllamaChat, OllamaGenerate
 from router.gateway.faces.openai_chat import OpenAIChat
@@ -19,8 +20,14 @@ RESPONSES = OpenAIResponses()
 MESSAGES = AnthropicMessages()
 OLLAMA = OllamaChat()
 GENERATE = OllamaGenerate()
+EMBEDDINGS = OpenAIEmbeddings()
+EMBED = OllamaEmbed()
+OLD_EMBEDDINGS = OllamaEmbeddings()
+RERANK = Rerank()
 
-What: TypeAlias = Literal["complete", "count", "models", "tags", "show", "ps", "version", "running", "manage"]
+What: TypeAlias = Literal[
+    "complete", "embed", "rerank", "count", "models", "tags", "show", "ps", "version", "running", "manage"
+]
 
 HEALTH = frozenset({"healthz", "readyz"})
 
@@ -35,9 +42,14 @@ PATHS: Mapping[str, tuple[str, What, Face]] = {
     "responses/input_tokens": ("POST", "count", RESPONSES),
     "messages": ("POST", "complete", MESSAGES),
     "messages/count_tokens": ("POST", "count", MESSAGES),
+    "embeddings": ("POST", "embed", EMBEDDINGS),
+    "rerank": ("POST", "rerank", RERANK),
+    "v2/rerank": ("POST", "rerank", RERANK),
     "models": ("GET", "models", CHAT),
     "api/chat": ("POST", "complete", OLLAMA),
     "api/generate": ("POST", "complete", GENERATE),
+    "api/embed": ("POST", "embed", EMBED),
+    "api/embeddings": ("POST", "embed", OLD_EMBEDDINGS),
     "api/tags": ("GET", "tags", OLLAMA),
     "api/show": ("POST", "show", OLLAMA),
     "api/ps": ("GET", "ps", OLLAMA),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from providers.embeddings import AnyResponse
 from providers.errors import ErrorCode
-from providers.types import CompletionResponse
 from router.gateway.exchange import Asked
 
 CANCELLED = str(ErrorCode.CANCELLED)  # the client left
@@ -52,7 +52,7 @@ class Record:
         """Note which model is asked for."""
         self.model = model[:_NAME]
 
-    def take(self, response: CompletionResponse) -> None:
+    def take(self, response: AnyResponse) -> None:
         """Note what an answer tells."""
         self.route = response.route or self.route
         self.target = response.target

@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from providers.base import Provider
+from providers.base import KnowsEmbeddings, Provider
+from providers.embeddings import EmbeddingLimits
 from providers.header_names import authenticates
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities
@@ -73,12 +74,24 @@ class ProviderCatalogue:
 
     def capabilities(self, provider: str, model: str) -> ModelCapabilities:
         """Return what the provider knows of a model; one that fails at that, of a kind not ours, knows nothing."""
-        if provider not in self._made:
-            self._made[provider] = self._create(self.settings[provider][0])
         found: object = None
+        asked = self._provider(provider)
         with suppress(Exception):
-            found = self._made[provider].capabilities(model)
+            found = asked.capabilities(model)
         return found if isinstance(found, ModelCapabilities) else ModelCapabilities()
+
+    def embedding_limits(self, provider: str, model: str) -> EmbeddingLimits:
+        """Return what the provider knows of a model that makes embeddings."""
+        found: object = None
+        asked = self._provider(provider)
+        with suppress(Exception):
+            found = asked.embedding_limits(model) if isinstance(asked, KnowsEmbeddings) else None
+        return found if isinstance(found, EmbeddingLimits) else EmbeddingLimits()
+
+    def _provider(self, name: str) -> Provider:
+        if name not in self._made:
+            self._made[name] = self._create(self.settings[name][0])
+        return self._made[name]
 
 
 def _share_id(settings: ProviderSettings) -> str:

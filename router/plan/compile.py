@@ -20,9 +20,10 @@ from providers.settings import ClientCertificate, ProviderSettings
 from providers.spelling import did_you_mean
 from providers.types import ModelCapabilities, Price, PromptCache, Timeout
 from router.config import LoadResult, RoutesFile
+from router.config.embed_rules import embeds_of, makes_of, root_of
 from router.config.interpolate import plain
 from router.config.names import target_name
-from router.config.schema import ModelConfig, PriceConfig, SlowCall, TargetRef
+from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
@@ -31,8 +32,10 @@ from router.plan.plan import Chain, Plan, Tier
 from router.plan.route_names import RouteNames
 from router.plan.rules import (
     AcceptRules,
+    BatchRules,
     BreakerRules,
     CacheRules,
+    EmbedRules,
     ErrorRule,
     HedgeRules,
     Limits,
@@ -136,6 +139,11 @@ def _accept(file: RoutesFile, route: str | None) -> AcceptRules | None:
     return AcceptRules(**values) if any(values.values()) else None
 
 
+def _batch(config: BatchPolicy | None) -> BatchRules:
+    written = {} if config is None else {name: value for name, value in config if value is not None}
+    return BatchRules(**written)
+
+
 def _answers(tiers: list[Tier]) -> str:
     """Hash what can change the answers of a chain; another key, weights, timeouts and the order of targets change
     none.
@@ -151,6 +159,13 @@ def _answers(tiers: list[Tier]) -> str:
     return digest(sorted(shapes))
 
 
+def _space(tiers: list[Tier]) -> str:
+    """Hash whose vectors a chain makes: that of all its targets."""
+    first = tiers[0].targets[0]
+    assert first.embeds is not None, "a route of embeddings has no others"
+    return digest([first.embeds.space, sorted((name, repr(value)) for name, value in first.params.items())])
+
+
 def _variants(file: RoutesFile) -> Iterator[TargetRef]:
     """Yield the targets that a route gives params of its own."""
     for route in file.routes.values():
@@ -164,8 +179,10 @@ def _direct(
     target = _target(file, catalogue, name, route=None, params=params)
     tier = Tier((target,), "ordered")
     on_break = policy_values(file, "on_stream_break")["on_stream_break"]
-    accept = _accept(file, None)
-    return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break, accept=accept)
+    model = file.models.get(name)
+    makes = None if model is None else makes_of(model)
+    accept = _accept(file, None) if makes in (None, "answers") else None
+    return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break, makes=makes, accept=accept)
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
@@ -176,9 +193,22 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     retry = RetryRules(**policy_values(file, "retry", route=name))
     budget = budget_of("route", name, file.routes[name].budget)
     cache = _cache(file, name)
-    answers = "" if cache is None else _answers(tiers)
-    hedge, accept = _hedge(file, name), _accept(file, name)
-    return Chain(name, tuple(tiers), retry, total, on_break, hedge, budget, cache, answers, accept)
+    makes = makes_of(file.routes[name])
+    answers = "" if cache is None else _space(tiers) if makes == "embeddings" else _answers(tiers)
+    return Chain(
+        name,
+        tuple(tiers),
+        retry,
+        total,
+        on_break,
+        _hedge(file, name),
+        budget,
+        cache,
+        makes,
+        _batch(file.routes[name].batch),
+        answers,
+        _accept(file, name) if makes == "answers" else None,
+    )
 
 
 def _add_route(
@@ -246,6 +276,7 @@ def _target(
     provider, model_id, model = resolved
     file_model = name if model else None
     timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
+    embeds = _embeds(file, catalogue, name)
     return Target(
         name=target_name(name, params or {}),
         ref=name,
@@ -257,7 +288,8 @@ def _target(
         usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
         connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),
         retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
-        capabilities=_capabilities(model, catalogue.capabilities(provider, model_id)),
+        capabilities=_capabilities(model, catalogue.capabilities(provider, model_id), embeds),
+        embeds=embeds,
         disabled=file.providers[provider].disabled,
         account=catalogue.account(provider),
         keys=catalogue.keys[provider],
@@ -303,7 +335,9 @@ def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:
     return BreakerRules(**values)
 
 
-def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> ModelCapabilities:
+def _capabilities(
+    model: ModelConfig | None, catalogue: ModelCapabilities, embeds: EmbedRules | None
+) -> ModelCapabilities:
     """Join what is known of a model: the file's own word first, then the provider's."""
     if model is None:
         return catalogue
@@ -312,7 +346,25 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
         said["price"] = _price(model.price)
     if model.context_window is not None:
         said["context_window"] = model.context_window
+    if embeds is not None and embeds.max_tokens is not None:
+        said["context_window"] = embeds.max_tokens  # each input has its own
+    price = said.get("price", catalogue.price)
+    if price is not None and price.output is None and makes_of(model) != "answers":
+        said["price"] = msgspec.structs.replace(price, output=0.0)  # none is made
     return msgspec.structs.replace(catalogue, **said)
+
+
+def _embeds(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> EmbedRules | None:
+    """Return what a target can do that makes embeddings: the file's own word first, then the provider's."""
+    model = file.models.get(name)
+    if model is None or makes_of(model) != "embeddings":
+        return None
+    said, known = embeds_of(file, name), catalogue.embedding_limits(model.provider, model.id)
+    values = {
+        key: getattr(known, key) if getattr(said, key) is None else getattr(said, key)
+        for key in known.__struct_fields__
+    }
+    return EmbedRules(space=file.models[root_of(file, name)].id, **values)
 
 
 def _price(config: PriceConfig) -> Price:

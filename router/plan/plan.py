@@ -9,12 +9,13 @@ from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from router.config import LoadResult, RoutesFile
+from router.config.embed_rules import Makes
 from router.config.schema import OnStreamBreak
 from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.route_names import RouteNames
-from router.plan.rules import AcceptRules, CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
+from router.plan.rules import AcceptRules, BatchRules, CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -35,7 +36,10 @@ class Tier:
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
     """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache, and
-    every answer is taken."""
+    every answer is taken.
+
+    `makes` is what it may be asked for; None for a `provider/model-id`, of which nothing is said.
+    """
 
     route: str
     tiers: tuple[Tier, ...]
@@ -45,15 +49,25 @@ class Chain:
     hedge: HedgeRules | None = None
     budget: Budget | None = None
     cache: CacheRules | None = None
+    makes: Makes | None = "answers"
+    batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
+    input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
 
     def __post_init__(self) -> None:
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         object.__setattr__(self, "names_refusals", named)
         object.__setattr__(self, "max_attempts", self.retry.max_attempts or self._enough())
+        object.__setattr__(self, "input_tokens", self._input_tokens() if self.makes == "embeddings" else None)
+
+    def _input_tokens(self) -> int | None:
+        """Return the tokens that an input may have; None where a target has no known limit."""
+        rules = [target.embeds for target in self.targets if target.embeds is not None and not target.disabled]
+        known = [each.max_tokens for each in rules if each.max_tokens is not None]
+        return max(known) if known and len(known) == len(rules) else None
 
     def _enough(self) -> int:
         """Count the attempts that reach every target, with all further tries that its policy allows."""

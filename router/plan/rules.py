@@ -115,6 +115,31 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedRules:
+    """What a target that makes embeddings can do (`providers.embeddings.EmbeddingLimits`). `space` is whose vectors it
+    makes: those of one space can be compared, and no others.
+    """
+
+    space: str
+    dimensions: int | None = None
+    shortens: bool | None = None
+    max_inputs: int | None = None
+    max_tokens: int | None = None
+    max_request_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRules:
+    """How inputs become calls: an input waits so many seconds for others (None: not at all), of which `most` share a
+    call; `parallel` calls of one request run at a time.
+    """
+
+    wait: float | None = None
+    most: int = 64
+    parallel: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedRules:
     """What processes share, and over which server; times in seconds, the names are those of routes.yaml."""
 

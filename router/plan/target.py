@@ -12,7 +12,7 @@ from typing import Any, Literal
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, PromptCache, Timeout
 from router.plan.budget import Budget
-from router.plan.rules import BreakerRules, ErrorRule, Limits, RetryRules
+from router.plan.rules import BreakerRules, EmbedRules, ErrorRule, Limits, RetryRules
 
 NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
 
@@ -66,6 +66,7 @@ class Target:
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None
+    embeds: EmbedRules | None = None
     prompt_cache: PromptCache | None = None
     errors: tuple[ErrorRule, ...] = ()
 

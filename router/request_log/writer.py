@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from providers.embeddings import AnyResponse
 from providers.threads import in_thread
-from providers.types import CompletionResponse
 from router.plan.rules import LogRules
 from router.request_log.lines import files_of, line_of, name_at
 from router.telemetry.recorder import RequestRecorder, Telemetry
@@ -54,7 +54,7 @@ class RequestLog:
     def began(self, recorder: RequestRecorder) -> None:
         """Nothing is written of a request that has only begun."""
 
-    def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None:
+    def ended(self, recorder: RequestRecorder, response: AnyResponse | None) -> None:
         """Have a request written soon."""
         self._waiting.append(recorder)
         if len(self._waiting) > WAITING:

@@ -12,6 +12,7 @@ from itertools import count as numbers
 from random import Random
 from typing import Any, NamedTuple
 
+from providers.embeddings import EmbeddingResponse, RerankResponse
 from providers.errors import ErrorCode, ProviderError
 from router.cache.store import MEMORY_ONLY
 from router.config.schema import CacheStore
@@ -68,6 +69,17 @@ class Outcome:
     @property
     def requests(self) -> int:
         return sum(route.requests for route in self.routes.values())
+
+
+async def _made(
+    router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
+) -> EmbeddingResponse | RerankResponse:
+    """Make vectors or ranks; what the vendors go by is in the body."""
+    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"]}
+    more["extra_body"] = params["metadata"]
+    if makes == "ranks":
+        return await router.rerank(line.route, text, [text], **more)
+    return await router.embed(line.route, text, cache=params["cache"], **more)
 
 
 def simulate(
@@ -244,7 +256,8 @@ class _Simulation:
         trace: Trace | None = None
         count.requests += 1
         try:
-            if line.stream:
+            makes = router.chain(line.route).makes or "answers"
+            if line.stream and makes == "answers":
                 async with router.stream(line.route, text, **params) as stream:
                     trace = stream.trace
                     async for chunk in stream:
@@ -252,9 +265,12 @@ class _Simulation:
                             first = clock()
                         count.restarts += chunk.restarted
                 answered_by = stream.response.target
-            else:
+            elif makes == "answers":
                 response = await router.complete(line.route, text, **params)
                 trace, answered_by = response.trace, response.target
+            else:
+                made = await _made(router, line, makes, text, params)
+                trace, answered_by = made.trace, made.target
         except (RouteExhausted, ProviderError) as error:
             trace = error.trace or trace
             self._failed(count, str(error.code), began)

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from providers import made_up
 from providers.accumulate import Accumulator
 from providers.base import ChunkStream
+from providers.embeddings import FLOAT, EmbeddingRequest, EmbeddingResponse, RerankRequest, RerankResponse
 from providers.errors import CONSEQUENCES, PLAIN_WORDS, ErrorCode, ProviderError
 from providers.transport.token_bucket import TokenBucket
 from providers.types import (
@@ -218,6 +220,29 @@ class SimulatedProvider:
         return CompletionResponse(
             text=_text(call.limit), finish_reason="stop", usage=call.usage, model=request.model, provider=self.name
         )
+
+    async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
+        size = request.dimensions or request.width or made_up.DIMENSIONS
+        usage = await self._made(request)
+        data = bytes(FLOAT * size * len(request.inputs))
+        return EmbeddingResponse(data=data, dimensions=size, usage=usage, model=request.model, provider=self.name)
+
+    async def rerank(self, request: RerankRequest) -> RerankResponse:
+        usage = await self._made(request)
+        results = made_up.rank(request.query, request.documents, request.top_n)
+        return RerankResponse(results=results, usage=usage, model=request.model, provider=self.name)
+
+    async def _made(self, request: EmbeddingRequest | RerankRequest) -> Usage:
+        """What no answer of tokens was made for, once it has come."""
+        sizes = {**(request.extra_body or {}), "answer": 1}
+        call = await self._taken_on(CompletionRequest(model=request.model, messages=(), metadata=sizes))
+        try:
+            await asyncio.sleep(call.first)
+            call.limit = 0
+            await self._ends(call, request.model)
+            return call.usage
+        finally:
+            call.charge(asyncio.get_running_loop().time())
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
         gathered = Accumulator(self.name, request.model)

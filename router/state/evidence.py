@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from math import inf
 
+from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
 from providers.errors import CONSEQUENCES, ProviderError
 from providers.evidence import Concern, concern
-from providers.types import CompletionRequest
 
 Marks = frozenset[int]  # hashes of what can be the cause of a refusal, in a request
 
@@ -23,7 +23,7 @@ _OWN_ACCOUNT = re.compile(
 _OWN_MODEL = frozenset({"model", "models", "provider"})
 
 
-def concern_for(error: ProviderError, request: CompletionRequest) -> Concern | None:
+def concern_for(error: ProviderError, request: AnyRequest) -> Concern | None:
     """Say what a failure tells of: the key, the model, or this request alone; None where nobody knows.
 
     What comes to a request with a key, an account or a model of its own is no evidence about ours.
@@ -35,20 +35,27 @@ def concern_for(error: ProviderError, request: CompletionRequest) -> Concern | N
     return "request" if about == "model" and not _OWN_MODEL.isdisjoint(fields) else about
 
 
-def marks(request: CompletionRequest) -> Marks:
+def marks(request: AnyRequest) -> Marks:
     """Return what may have caused a refusal: who asks, what the conversation is, and what is sent beside it.
 
     Two requests that have none of it in common are different ones. That the system's instructions are the same says
     nothing.
     """
-    said = next((message for message in request.messages if message.role == "user"), request.messages[0])
-    found = [("said", said.content)]
+    found = [("said", _said(request))]
     found += [
         ("caller", caller) for caller in (request.user, request.affinity, request.namespace) if caller is not None
     ]
     beside = {"body": request.extra_body, "headers": request.extra_headers}
     found += [(name, repr(values)) for name, values in beside.items() if values]
     return frozenset(hash(mark) for mark in found)
+
+
+def _said(request: AnyRequest) -> object:
+    if isinstance(request, EmbeddingRequest):
+        return request.inputs[0]
+    if isinstance(request, RerankRequest):
+        return request.query
+    return next((message for message in request.messages if message.role == "user"), request.messages[0]).content
 
 
 class Doubt:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from providers.embeddings import AnyRequest, AnyResponse
 from providers.errors import CONSEQUENCES, Consequence, ErrorCode, ProviderError
 from providers.evidence import Concern
 from providers.harmless import harmless
-from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, Usage
+from providers.types import CompletionResponse, RemainingQuota, Usage
 from router.plan.pricing import plausible
 from router.plan.target import Key
 from router.state.evidence import concern_for, marks
@@ -60,13 +61,13 @@ class Lease:
         self._reserved = reserved
         self._prompt = prompt
         self._charge = charge
-        self.seen: CompletionResponse | None = None  # an answer that was had but is not to be given out
+        self.seen: AnyResponse | None = None  # an answer that was had but is not to be given out
         self.used: Usage | None = None  # once it has ended: what was counted, or else estimated
         self._ended = False
         self.key = key
         self.started = now
 
-    def succeeded(self, now: float, response: CompletionResponse | None = None, *, plain: bool = False) -> None:
+    def succeeded(self, now: float, response: AnyResponse | None = None, *, plain: bool = False) -> None:
         """Report that the answer is whole, with plausible counts; a `plain` one began with it (of a stream
         `first_token` tells that).
         """
@@ -104,9 +105,7 @@ class Lease:
             if not guard.limits.is_unlimited and guard.limits.tighten(left.requests, left.tokens, now):
                 return  # the headers are about the narrower of the two
 
-    def failed(
-        self, error: ProviderError, now: float, request: CompletionRequest, *, is_evidence: bool = True
-    ) -> Hold | None:
+    def failed(self, error: ProviderError, now: float, request: AnyRequest, *, is_evidence: bool = True) -> Hold | None:
         """Report that the call failed; the error's code, and the vendor's words, say what that means for target and
         key, unless the failure is no evidence about them.
 
@@ -174,7 +173,7 @@ class Lease:
         guard.limits.release_slot()
         return True
 
-    def _refused(self, meant: Consequence, about: Concern | None, now: float, request: CompletionRequest) -> None:
+    def _refused(self, meant: Consequence, about: Concern | None, now: float, request: AnyRequest) -> None:
         state, guard = self._guards
         seen = marks(request) if about is None else None
         if about == "key" or (about is None and meant.breaker == "open_key"):
@@ -238,7 +237,7 @@ class Lease:
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
             guard.limits.give_back(reserved, now)
 
-    def _settle(self, now: float, response: CompletionResponse | None, *, whole: bool = False) -> None:
+    def _settle(self, now: float, response: AnyResponse | None, *, whole: bool = False) -> None:
         """Settle for a prompt that was read and so much of an answer; what the vendor did not count is estimated."""
         counted = Usage() if response is None else plausible(response.usage)
         prompt, answer = counted.input_tokens, counted.output_tokens
@@ -265,8 +264,10 @@ class Lease:
                 guard.limits.learn(answer)
 
 
-def rough_tokens(response: CompletionResponse) -> int:
+def rough_tokens(response: AnyResponse) -> int:
     """Estimate the tokens of an answer, or of as much as came of it, where no vendor counted them."""
+    if not isinstance(response, CompletionResponse):
+        return 0  # vectors and ranks are none
     size = len(response.text) + sum(len(part.text) for part in response.thinking)
     size += sum(len(call.name) + len(call.raw_arguments or str(call.arguments)) for call in response.tool_calls)
     return -(-size // 4)

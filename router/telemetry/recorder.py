@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from providers.embeddings import AnyRequest, AnyResponse
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.printable import one_line
-from providers.types import CompletionRequest, CompletionResponse, Usage
+from providers.types import Usage
 from router.plan.pricing import note_prompt_cache
 from router.plan.target import Target, names_of
 from router.telemetry.ages import Ages
@@ -53,7 +54,7 @@ class Listener(Protocol):
         """Notice that a request begins."""
         ...
 
-    def ended(self, recorder: RequestRecorder, response: CompletionResponse | None) -> None:
+    def ended(self, recorder: RequestRecorder, response: AnyResponse | None) -> None:
         """Notice that a request ended; `response` is None when it failed."""
         ...
 
@@ -135,7 +136,7 @@ class Telemetry:
         if abs(drift) > 1 and not self.virtual:
             self.offset += drift
 
-    def recorder(self, trace: Trace, request: CompletionRequest, now: float) -> RequestRecorder:
+    def recorder(self, trace: Trace, request: AnyRequest, now: float) -> RequestRecorder:
         """Make the recorder of a request that begins. Nothing of the request is kept, unless the file says so."""
         try:
             route = self.routes[trace.route]
@@ -260,9 +261,9 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     `target` is the one that is answering, `number` counts the requests that ended, from 1; until then it is 0.
     """
 
-    _route: Route
+    route: Route
     trace: Trace
-    _request: CompletionRequest | None
+    _request: AnyRequest | None
     began: float
     number: int = 0
     target: Target | None = None
@@ -275,9 +276,10 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         target: Target,
         started: float,
         now: float,
-        response: CompletionResponse,
+        response: AnyResponse,
         cost: float | None,
         first: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         """Record that the answer is whole.
 
@@ -286,14 +288,15 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
             response: with its usage, and the cost of all that was paid for it.
             cost: of the attempt that gave it, in USD.
             first: of a stream, the seconds from `started` to its first content.
+            usage: of that attempt; None where it is the answer's.
         """
         if self.number:
             return
         trace = self.trace
         if len(trace.entries) > 1 or self._request is not None or response.left_out:
-            self._answered_after_retry(target, started, now, first, response, cost)
+            self._answered_after_retry(target, started, now, first, response, cost, usage or response.usage)
             return
-        route, usage = self._route, response.usage
+        route, usage = self.route, response.usage
         try:
             bucket = route.answers[target.identity].bucket
         except KeyError:
@@ -328,9 +331,9 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
     def _since_begin(self, first: float | None, started: float) -> float | None:
         return None if first is None else first + started - self.began
 
-    def _end(self, response: CompletionResponse | None) -> None:
-        telemetry = self._route.telemetry
-        self._route.in_flight -= 1
+    def _end(self, response: AnyResponse | None) -> None:
+        telemetry = self.route.telemetry
+        self.route.in_flight -= 1
         self.number = telemetry.ended = telemetry.ended + 1
         if self._request is not None:
             self.outcome = replace(self.outcome, captured=captured(telemetry.capture, self._request, response))
@@ -338,8 +341,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         telemetry.requests.append(self)
         self._notify_ended(response)
 
-    def _notify_ended(self, response: CompletionResponse | None) -> None:
-        for listener in self._route.telemetry.listeners:
+    def _notify_ended(self, response: AnyResponse | None) -> None:
+        for listener in self.route.telemetry.listeners:
             with harmless:
                 listener.ended(self, response)
 
@@ -357,7 +360,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         recorder.outcome = Outcome(now - began, usage, cost, recorder._since_begin(first, started))
         return recorder
 
-    def answered_from_cache(self, response: CompletionResponse, now: float, *, after_failure: bool = False) -> None:
+    def answered_from_cache(self, response: AnyResponse, now: float, *, after_failure: bool = False) -> None:
         """Record an answer without a call: from the cache, or by the call of another request that asked the same.
 
         Args:
@@ -365,22 +368,20 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         """
         if self.number:
             return
-        bucket = self._route.telemetry.bucket(self._route.requests, now)
+        bucket = self.route.telemetry.bucket(self.route.requests, now)
         bucket.cache_hits += 1
         if after_failure:
             bucket.failed -= 1
         bucket.plain.append(now - self.began)
-        self.target = None
-        self.outcome = Outcome(now - self.began, response.usage, response.cost, cached=True)
+        self.target, self.outcome = None, Outcome(now - self.began, response.usage, response.cost, cached=True)
         self._end(response)
 
     def failed(self, error: BaseException, now: float) -> None:
         """Record that the request ended without an answer: by an error, or because its caller went away."""
         if self.number:
             return
-        bucket = self._route.telemetry.bucket(self._route.requests, now)
-        attempts = self.trace.attempts
-        code = _code(error)
+        bucket = self.route.telemetry.bucket(self.route.requests, now)
+        attempts, code = self.trace.attempts, _code(error)
         if code == ErrorCode.CANCELLED:
             bucket.cancelled += 1
         else:
@@ -402,11 +403,11 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
             if bucket.counter.kind == "attempts":
                 bucket.failed += 1
         self.target = None
-        self._route.telemetry.note_failure(target, error.code)
+        self.route.telemetry.note_failure(target, error.code)
 
     def held(self, target: Target, seconds: float, code: str, now: float, *, of_key: bool) -> None:
         """Record that a vendor asked to wait: see `Telemetry.note_held`."""
-        self._route.telemetry.note_held(target, seconds, code, now, of_key=of_key)
+        self.route.telemetry.note_held(target, seconds, code, now, of_key=of_key)
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = 0.0) -> None:
         """Record that one attempt was given up: its caller went away, or another one was faster and this cost USD
@@ -427,8 +428,9 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         started: float,
         now: float,
         first: float | None,
-        response: CompletionResponse,
+        response: AnyResponse,
         cost: float | None,
+        usage: Usage,
     ) -> None:
         """Record an answer that did not come at the first attempt: the attempt's figures and the request's differ."""
         before = started - self.began
@@ -438,7 +440,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         fallback = answer is not None and answer.tier > 0
         for bucket in self._attempt(target, now):
             wait = before if bucket.counter.kind == "requests" else 0.0
-            bucket.add_answer(now - started + wait, None if first is None else first + wait, response.usage, cost)
+            bucket.add_answer(now - started + wait, None if first is None else first + wait, usage, cost)
             bucket.add_prompt_cache(self.trace.prompt_cache)
             bucket.fallbacks += fallback
             bucket.hedges += self.hedged
@@ -446,7 +448,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
 
     def _attempt(self, target: Target, now: float) -> tuple[Bucket, Bucket]:
         """Count one more attempt; returns the buckets of the target's and the route's part in it."""
-        route, telemetry = self._route, self._route.telemetry
+        route, telemetry = self.route, self.route.telemetry
         counter = route.attempts.get(target.identity) or route.counter(route.attempts, "attempts", target)
         buckets = telemetry.bucket(counter, now), telemetry.bucket(route.requests, now)
         again = target.identity in self._tried

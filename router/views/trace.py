@@ -18,7 +18,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     key where the provider has several. A `hedge` was called beside a slow one; who `lost` was cancelled since another
     was faster. `cost` is what a call that came to nothing costs all the same, in USD: by what the vendor counted, else
     its prompt and what came of the answer at least; None where the price is not known. `left_out` are fields without
-    meaning for the answer that were not sent, since the vendor refuses them.
+    meaning for the answer that were not sent, since the vendor refuses them. `part` numbers the calls of a request that
+    was split.
     """
 
     target: str
@@ -35,6 +36,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     lost: bool = False
     cost: float | None = None
     left_out: tuple[str, ...] = ()
+    part: int = 0
 
     def line(self) -> str:
         """One line for people: target, code, milliseconds, the vendor's message."""
@@ -42,6 +44,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         detail = f"  {' '.join(self.message.split())}" if self.message else ""
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
+        key += f" (part {self.part})" if self.part else ""
         hedge = "  (hedge)" if self.hedge else ""
         price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
