@@ -121,4 +121,6 @@ class OpenAIProvider(HttpProvider):
             return False  # the Responses API has no stop sequences
         if request.native is not None and request.native.protocol == "openai.responses":
             return True
+        if request.server_tools and "-search" not in request.model:  # chat completions have none
+            return True
         return needs_responses(request.model, request.thinking, tools=bool(request.tools))

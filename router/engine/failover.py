@@ -93,7 +93,7 @@ def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
     """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
     usage = plausible(response.usage)
-    paid = _cost(target, usage)
+    paid = _cost(target, usage) if response.cost is None else response.cost
     if paid is not None and len(context.trace.entries) > 1:
         wasted = context.trace.wasted
         paid = None if wasted is None else paid + wasted
