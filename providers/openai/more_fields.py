@@ -83,7 +83,7 @@ _MORE: Mapping[str, MoreRules] = {
     ),
     **dict.fromkeys(("gemini", "vertex"), MoreRules(audio=False)),
     **dict.fromkeys(("deepseek", "xai", "cerebras", "moonshot", "minimax", "cohere", "fireworks", "nvidia"), _SILENT),
-    "generic": MoreRules(tiers=True, server_tools=None),
+    "generic": MoreRules(server_tools=None),
 }
 _UNKNOWN = MoreRules()
 

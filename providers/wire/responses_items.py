@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from providers.envelope import packed
 from providers.lenient_json import as_json
-from providers.types import ThinkingPart, ToolCall
+from providers.types import ThinkingPart, TokenLogprob, ToolCall
+from providers.wire.answer_parts import logprobs
 from providers.wire.responses_input import OWN_REASONING, REDACTED, SIGNATURE
 from providers.wire.responses_tools import ClientTool
 from providers.wire.writing import Head, arguments_of
@@ -22,8 +24,15 @@ def reasoning_id(head: Head, place: int) -> str:
     return f"{OWN_REASONING}{head.ident}{place:02x}"
 
 
-def message_item(item_id: str, said: str, status: str) -> dict[str, Any]:
-    content = [{"type": "output_text", "text": said, "annotations": [], "logprobs": []}] if said else []
+def message_item(
+    item_id: str,
+    said: str,
+    status: str,
+    annotations: Sequence[dict[str, Any]] = (),
+    tokens: Sequence[TokenLogprob] = (),
+) -> dict[str, Any]:
+    text = {"type": "output_text", "text": said, "annotations": list(annotations), "logprobs": logprobs(tokens)}
+    content = [text] if said else []
     return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": content}
 
 

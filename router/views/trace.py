@@ -18,7 +18,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     key where the provider has several. A `hedge` was called beside a slow one; who `lost` was cancelled since another
     was faster. `cost` is what a call that came to nothing costs all the same, in USD: by what the vendor counted, else
     its prompt and what came of the answer at least; None where the price is not known. `left_out` are fields without
-    meaning for the answer that were not sent, since the vendor refuses them.
+    meaning for the answer that were not sent, since the vendor refuses them. `told_cost` is what the vendor itself says
+    that the answer costs, in USD; None where it does not, so that its price tells.
     """
 
     target: str
@@ -35,6 +36,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     lost: bool = False
     cost: float | None = None
     left_out: tuple[str, ...] = ()
+    told_cost: float | None = None
 
     def line(self) -> str:
         """One line for people: target, code, milliseconds, the vendor's message."""
@@ -44,9 +46,10 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         key = f" (key {self.key})" if self.key else ""
         hedge = "  (hedge)" if self.hedge else ""
         price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
+        told = "" if self.told_cost is None else f"  {dollars(self.told_cost, fine=True)} by the vendor's own account"
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
         took = f"{self.seconds * 1000:.0f} ms"
-        return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{without}{detail}")
+        return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{told}{without}{detail}")
 
 
 class Skip(msgspec.Struct, frozen=True, tag=True):
@@ -114,11 +117,11 @@ class Trace(msgspec.Struct):
         costs = [attempt.cost for attempt in self.attempts if attempt.code is not None or attempt.lost]
         return None if None in costs else sum(cost for cost in costs if cost)
 
-    def note_left_out(self, names: tuple[str, ...]) -> None:
-        """Write into the attempt that answered what was not sent, since its vendor refuses it."""
+    def note(self, **told: Any) -> None:
+        """Write into the attempt that answered what only its answer tells: fields of it with their values."""
         answer = self.answer
         self.entries = [
-            msgspec.structs.replace(answer, left_out=names) if answer is not None and entry is answer else entry
+            msgspec.structs.replace(answer, **told) if answer is not None and entry is answer else entry
             for entry in self.entries
         ]
 

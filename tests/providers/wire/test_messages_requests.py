@@ -187,7 +187,7 @@ def test_documents() -> None:
         {"type": "document", "source": blocks, "title": "t"},
     )
     assert found == (
-        FilePart(b"%PDF", "application/pdf", "a.pdf"),
+        FilePart(b"%PDF", "application/pdf", "a.pdf", citations=True),
         FilePart(b"abc", "text/plain"),
         FilePart(b"abc", "text/plain"),
         FilePart(b"a\nb", "text/plain", "t"),
@@ -260,7 +260,6 @@ def test_what_the_vendor_alone_knows_is_left_out() -> None:
         container="c",
         mcp_servers=[{"type": "url", "url": "u", "name": "n"}],
         context_management={"edits": []},
-        service_tier="auto",
         betas=["x"],
         cache_control={"type": "ephemeral"},
         output_config={"task_budget": {}},
