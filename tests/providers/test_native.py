@@ -76,12 +76,7 @@ async def test_the_normalised_answer_is_that_of_a_translated_request(wire: Wire)
         others, same = await there.chunks(plain)
     assert reply == same
     told = [
-        (
-            "".join(chunk.text for chunk in each),
-            each[-1].usage,
-            each[-1].done,
-            sum((chunk.others for chunk in each), ()),
-        )
+        ("".join(chunk.text for chunk in each), each[-1].usage, [part for chunk in each for part in chunk.others])
         for each in (chunks, others)  # what came together is one chunk of the client's own
     ]
     assert told[0] == told[1]

@@ -47,7 +47,7 @@ PLACE = {"type": "web_search_result_location", "url": "u", "title": "T", "cited_
 
 
 def events(*payloads: dict[str, Any]) -> list[SSEEvent]:
-    return [SSEEvent(json.dumps(one).encode(), one.get("type")) for one in payloads]
+    return [SSEEvent(one.get("type"), json.dumps(one).encode()) for one in payloads]
 
 
 def read(decoder: Any, fed: list[Any]) -> tuple[CompletionResponse, CompletionResponse]:

@@ -76,7 +76,7 @@ def test_blocks_of_the_vendors_own_tools_are_unsupported(kind: str) -> None:
     ("block", "param", "code"),
     [
         ({"type": "image", "source": {"type": "file", "file_id": "f"}}, "source.type", ErrorCode.UNSUPPORTED),
-        ({"type": "document", "source": {"type": "url", "url": "u"}}, "source.type", ErrorCode.UNSUPPORTED),
+        ({"type": "document", "source": {"type": "file", "file_id": "f"}}, "source.type", ErrorCode.UNSUPPORTED),
         ({"type": "document"}, "source.type", ErrorCode.INVALID_REQUEST),
         (
             {"type": "document", "source": {"type": "content", "content": [{"type": "image", "source": PICTURE}]}},

@@ -331,7 +331,7 @@ def test_the_line_for_billing_is_no_part_of_the_prompt() -> None:
         ({"thinking": {"type": "enabled", "budget_tokens": 3000}}, 3000),
         ({"thinking": {"type": "adaptive"}}, "high"),
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, "low"),
-        ({"output_config": {"effort": "max"}}, "high"),
+        ({"output_config": {"effort": "max"}}, "max"),
         ({}, None),
     ],
 )
