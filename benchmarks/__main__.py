@@ -14,6 +14,7 @@ import sys
 from benchmarks import balance, cache, decode, engine, loading, shared, shared_answers, telemetry
 
 RUNS = 7
+PARTS = (engine, telemetry, cache, decode, balance, loading, shared, shared_answers)
 
 
 def import_cost(module: str) -> float:
@@ -34,14 +35,9 @@ def _cpu(code: str) -> float:
 def main() -> None:
     for module in ("router", "providers", "router.router"):
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
-    engine.main()
-    telemetry.main()
-    cache.main()
-    decode.main()
-    balance.main()
-    loading.main()
-    shared.main()
-    shared_answers.main()
+    for part in PARTS:
+        part.main()
 
 
-main()
+if __name__ == "__main__":
+    main()

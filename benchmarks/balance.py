@@ -11,6 +11,7 @@ from router.plan.target import Target
 from router.state.states import States
 
 ROUNDS, PICKS = 4, 20_000
+TARGETS = (3, 100, 1000)
 STRATEGIES = ("weighted", "ordered", "least_latency", "least_busy", "cheapest", "affinity")
 
 
@@ -31,7 +32,7 @@ def cost(strategy: str, number: int) -> float:
 
 def main() -> None:
     for strategy in STRATEGIES:
-        costs = ", ".join(f"{number:>4} {cost(strategy, number) * 1e6:7.1f} µs" for number in (3, 100, 1000))
+        costs = ", ".join(f"{number:>4} {cost(strategy, number) * 1e6:7.1f} µs" for number in TARGETS)
         print(f"a pick, {strategy:<14} by targets: {costs}")
 
 

@@ -21,6 +21,7 @@ from router import Router
 
 RUNS = 9
 HITS = 500
+STORED = 50
 ANSWER = "x" * 2048
 LARGE = "x" * 1_000_000
 
@@ -90,7 +91,7 @@ async def lag(folder: str) -> tuple[float, float]:
         async with _router(folder, _AtOnce.scripted(name="a")) as router:
             await router.complete("chat", "warm up", cache=control)
             probing = asyncio.create_task(probe())
-            for number in range(50):
+            for number in range(STORED):
                 await router.complete("chat", f"prompt {number}", cache=control)
                 await asyncio.sleep(0.01)
             await router.cache.written()

@@ -18,6 +18,7 @@ from router import Router
 RUNS = 9
 CALLS = 1_000
 CHUNKS = 2_000
+TARGETS = (3, 1000)
 
 
 def file_of(targets: int, *, tier: int = 3) -> str:
@@ -85,13 +86,13 @@ async def chunks(targets: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    for targets in (3, 1000):
+    for targets in TARGETS:
         routed, bare = asyncio.run(calls(targets))
         print(
             f"one call, {targets:>4} targets:  {routed * 1e6:5.1f} µs, bare provider {bare * 1e6:4.1f}, "
             f"the router's own {(routed - bare) * 1e6:5.1f} µs"
         )
-    for targets in (3, 1000):
+    for targets in TARGETS:
         routed, bare = asyncio.run(chunks(targets))
         print(
             f"one chunk, {targets:>4} targets: {routed * 1e6:5.2f} µs, bare provider {bare * 1e6:4.2f}, "

@@ -12,6 +12,7 @@ from router.config.yaml_reader import read_yaml
 from router.plan.compile import compile_plan
 
 ROUNDS = 7
+MODELS = (10, 1000)
 
 
 def _best(work: Callable[[], object]) -> float:
@@ -35,7 +36,7 @@ def costs(models: int) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    for models in (10, 1000):
+    for models in MODELS:
         yaml, loading, plan = (each * 1e3 for each in costs(models))
         parts = f"YAML {yaml:.1f}, checks {loading - yaml:.1f}, plan {plan:.1f}"
         print(f"a file of {models:>4} models: {loading + plan:6.1f} ms CPU: {parts}")

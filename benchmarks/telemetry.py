@@ -19,6 +19,7 @@ from router.telemetry.recorder import Telemetry
 from router.views.trace import Attempt, Trace
 
 ROUNDS, CALLS, PROCESSES = 15, 2_000, 16
+TARGETS, SNAPSHOTS, LEAST = (10, 100, 1000), 8, 500
 FILE = """
 providers: {a: {kind: fake}, b: {kind: fake}}
 routes: {chat: {targets: [a/x], fallbacks: [b/y]}}
@@ -55,9 +56,8 @@ def share_of_a_request() -> tuple[float, float]:
     best = {"counted": float("inf"), "plain": float("inf")}
     for _ in range(PROCESSES):
         for mode in best:
-            run = subprocess.run(
-                [sys.executable, "-m", "benchmarks.telemetry", mode], check=True, capture_output=True, text=True
-            )
+            command = [sys.executable, "-m", "benchmarks.telemetry", mode, str(ROUNDS), str(CALLS)]
+            run = subprocess.run(command, check=True, capture_output=True, text=True)
             best[mode] = min(best[mode], float(run.stdout))
     return best["counted"], best["plain"]
 
@@ -105,8 +105,8 @@ async def snapshot(targets: int) -> tuple[float, float, float, int]:
     fakes = {"a": FakeProvider.scripted(name="a")}
     router = Router.from_text(text, env={}, providers=fakes, monitor=False)
     spent, steps, unchanged, size = [], [], [], 0
-    for _ in range(8):
-        for _ in range(max(500, targets)):
+    for _ in range(SNAPSHOTS):
+        for _ in range(max(LEAST, targets)):
             await router.complete("r", "hi")
         started = time.process_time()
         size = len(msgspec.json.encode(router.snapshot()))
@@ -114,7 +114,7 @@ async def snapshot(targets: int) -> tuple[float, float, float, int]:
         started = time.process_time()
         router.snapshot()
         unchanged.append(time.process_time() - started)
-        for _ in range(max(500, targets)):
+        for _ in range(max(LEAST, targets)):
             await router.complete("r", "hi")
         steps.append(_longest(router.report.making(asyncio.get_running_loop().time(), watching=False)))
     return statistics.median(spent), statistics.median(steps), statistics.median(unchanged), size
@@ -133,17 +133,18 @@ def main() -> None:
     print(f"telemetry per request: {more * 1e6:.2f} µs CPU, {more / plain:.1%} of {plain * 1e6:.1f} µs without")
     for what, cost in events().items():
         print(f"telemetry, {what:<26} {cost * 1e6:5.2f} µs CPU an event")
-    for targets in (10, 100, 1000):
+    for targets in TARGETS:
         cost, step, unchanged, size = asyncio.run(snapshot(targets))
         parts = f"its longest step {step * 1e3:.2f}, when nothing changed {unchanged * 1e3:.2f}, {size / 1000:.0f} kB"
         print(f"a snapshot of {targets:>4} busy targets: {cost * 1e3:6.2f} ms CPU, {parts}")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["plain"]:
+    if sys.argv[1:2] == ["plain"]:
         nobody = _Nobody()
         Telemetry.recorder = lambda *_: nobody  # type: ignore[method-assign]
     if sys.argv[1:]:
+        ROUNDS, CALLS = map(int, sys.argv[2:])
         print(asyncio.run(request()))
     else:
         main()

@@ -109,6 +109,7 @@ def newer_usage(known: Usage | None, told: Usage | None) -> Usage | None:
         _first(prompt[0].cache_read_tokens, prompt[1].cache_read_tokens),
         _first(prompt[0].cache_write_tokens, prompt[1].cache_write_tokens),
         _first(output[0].reasoning_tokens, output[1].reasoning_tokens),
+        _first(prompt[0].cache_write_1h_tokens, prompt[1].cache_write_1h_tokens),
     )
 
 

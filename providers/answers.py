@@ -13,6 +13,7 @@ from providers.types import CompletionRequest, CompletionResponse
 from providers.vendor_errors import FAILED_FINISH
 
 _BY_CHOICE = frozenset({"stop_sequence", "pause_turn"})  # raw finish reasons of answers that may be empty
+_NAMES = ("model", "id", "request_id", "raw_finish_reason")
 _TINY = 16  # tokens: an answer that may be no longer may well be empty
 
 
@@ -53,13 +54,15 @@ def accepted(answer: CompletionResponse, request: CompletionRequest, scrub: Scru
 
 def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
     """The answer, whose names are short and hold no secret that the vendor sends back."""
-    told = {field: getattr(answer, field) for field in ("model", "id", "request_id", "raw_finish_reason")}
-    better = {
-        field: scrub.own(value[:NAME_CHARS])
-        for field, value in told.items()
-        if value is not None and len(value) >= SHORTEST and value != request.model
-    }
-    return answer if better.items() <= told.items() else replace(answer, **better)
+    better = {}
+    for field in _NAMES:
+        value = getattr(answer, field)
+        if value is None or len(value) < SHORTEST or value == request.model:
+            continue
+        name = scrub.own(value[:NAME_CHARS])
+        if name != value:
+            better[field] = name
+    return replace(answer, **better) if better else answer
 
 
 def finished(error: ProviderError, request: CompletionRequest, provider: str, scrub: Scrubber) -> ProviderError:

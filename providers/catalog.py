@@ -1,7 +1,8 @@
 """Context windows and prices of known models, from a snapshot of the genai-prices data (see `catalog_build`).
 
 Look-ups follow that package: the provider by its API's URL, then the model by the provider's own rules, then by those
-of the providers whose models it also serves. What is not found is unknown.
+of the providers whose models it also serves. What is not found is unknown. What was fetched (`catalog_fetched`) stands
+before the snapshot; a process reads both when it looks something up for the first time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from providers import catalog_fetched
 from providers.types import ModelCapabilities, Price
 
 _COMPACT_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)$")
@@ -45,10 +47,38 @@ def known(base_url: str, model: str, rules: ModelCapabilities) -> ModelCapabilit
     )
 
 
+def named(vendor: str, model: str) -> Entry:
+    """What is known of a model by its vendor's name in the catalog, such as `openai`."""
+    return _lookup(vendor, model.lower()) if vendor in _providers() else NOTHING
+
+
+def vendors() -> list[str]:
+    """The names of the vendors whose models are known."""
+    return sorted(_providers())
+
+
 def source() -> str:
     """Where the data comes from, with its version."""
     found: str = _load()["source"]
     return found
+
+
+def fetched_on() -> str | None:
+    """The day on which the prices were fetched, such as 2026-11-27; None where only those that came along are known."""
+    fetched = _fetched()
+    return None if fetched is None else str(fetched["date"])
+
+
+def described() -> str:
+    """Where the data comes from and from when it is, for people."""
+    day = fetched_on()
+    return f"{source()}, as installed" if day is None else f"{source()}, fetched on {day}"
+
+
+def read_anew() -> None:
+    """Forget what was read, after it has changed."""
+    for cached in (_fetched, _providers, _provider_at, _lookup):
+        cached.cache_clear()
 
 
 @functools.cache
@@ -58,9 +88,18 @@ def _load() -> dict[str, Any]:
 
 
 @functools.cache
+def _fetched() -> dict[str, Any] | None:
+    return catalog_fetched.read()
+
+
+@functools.cache
 def _providers() -> dict[str, dict[str, Any]]:
-    """By id."""
-    return {each["id"]: each for each in _load()["providers"]}
+    """By id. Of a provider that is in both, what was fetched is looked at first."""
+    found = {each["id"]: each for each in _load()["providers"]}
+    for each in (_fetched() or {"providers": ()})["providers"]:
+        older = found.get(each["id"])
+        found[each["id"]] = each if older is None else {**each, "models": [*each["models"], *older["models"]]}
+    return found
 
 
 @functools.lru_cache(maxsize=256)
@@ -93,8 +132,8 @@ def _price(base: list[float | None], above: list[list[Any]]) -> Price | None:
 
 
 def _flat(values: list[float | None]) -> Price:
-    given, made, read, write = values
-    return Price(given, made, read, write)
+    given, made, read, write, *hour = values
+    return Price(given, made, read, write, cache_write_1h=hour[0] if hour else None)
 
 
 _TESTS: dict[str, Callable[[Any, str], bool]] = {

@@ -285,13 +285,13 @@ class HttpProvider(ABC):
             validate(request)
         native = self._native(request)
         untold = () if native is not None or request.native is None else request.native.left_out
-        if native is not None:
-            request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
-        else:
+        if native is None:
             if request.native is not None:
                 check_translatable(request.native)
             if not says_words_alone(request):
                 request = adapted(request, self.schema_rules)
+        elif native.headers:
+            request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
         refusals = self._refused.get(request.model, ())
         edited = False  # what was said before was changed
         for repeats in range(_REPEATS + 1):

@@ -31,6 +31,7 @@ from providers.ordering import ordered
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
+PromptCache: TypeAlias = Literal["auto", "1h", "off"]
 
 
 class ToolCall(Struct, frozen=True):
@@ -162,13 +163,13 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `thinking` is "off", "minimal" to "max", or a token budget; `thinking_display` whether the answer shows it.
     `modalities` are what the answer may be made of ("text", "audio", "image"), `audio` its `voice` and `format`.
     `allowed_tools` names those of `tools` that may be called now; `server_tools` are the vendor's own. `prediction` is
-    what much of the answer will be. `response_format` is None,
-    "json", or `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none",
-    "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
-    `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
-    names who asks, for an app's own records: no vendor is told. `routing` is for a router alone. `native` is the body
-    that a client sent: a vendor of the same protocol gets that in the place of all else here, which is filled in any
-    case.
+    what much of the answer will be. `response_format` is None, "json", or
+    `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none", "required" or a tool's name. `extra_body`
+    and `extra_headers` reach the vendor as they are. `timeout` is for this call alone, over what is configured: the
+    names of `Timeout` with seconds or "off". `caller` names who asks, for an app's own records: no vendor is told.
+    `routing` is for a router alone. `prompt_cache` has the vendor keep the prompt for the next turn: "auto", "1h" for
+    an hour where it can, "off". `native` is the body that a client sent: a vendor of the same protocol gets that in
+    the place of all else here, which is filled in any case.
     """
 
     model: str
@@ -202,6 +203,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
+    prompt_cache: PromptCache | None = None
     native: Native | None = None
     routing: Routing | None = None
 
@@ -209,7 +211,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
 class Usage(Struct, frozen=True):
     """Tokens as reported; None is unknown, never 0.
 
-    For every vendor `input_tokens` includes cached ones and `output_tokens` includes reasoning.
+    For every vendor `input_tokens` includes cached ones and `output_tokens` includes reasoning. Of
+    `cache_write_tokens`, `cache_write_1h_tokens` are kept for an hour, at a price of their own.
     """
 
     input_tokens: int | None = None
@@ -217,6 +220,7 @@ class Usage(Struct, frozen=True):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
 
 
 class CompletionResponse(Data, frozen=True, kw_only=True):
@@ -267,10 +271,7 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A fragment of a tool call; `id` and `name` come once, `arguments` are text fragments.
-
-    `opaque` is the call's, whole; it may come last, alone.
-    """
+    """A piece of a tool call: `id` and `name` come once, `arguments` in pieces, `opaque` whole, maybe last, alone."""
 
     index: int
     id: str | None = None
@@ -307,7 +308,7 @@ class StreamChunk(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """USD per million tokens; None is unknown.
+    """USD per million tokens; None is unknown. `cache_write_1h` is for what is written to a cache to be kept an hour.
 
     `above` has the prices of long prompts, ordered: (tokens, price), each for prompts of more than so many tokens.
     """
@@ -317,6 +318,7 @@ class Price(Struct, frozen=True):
     cache_read: float | None = None
     cache_write: float | None = None
     above: tuple[tuple[int, Price], ...] = ()
+    cache_write_1h: float | None = None
 
     def of(self, input_tokens: int) -> Price:
         """The price that holds for a prompt of this length."""

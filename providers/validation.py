@@ -31,6 +31,7 @@ from providers.types import (
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _THINKING = frozenset({"off", *EFFORTS})
 _MODALITIES = frozenset({"text", "audio", "image"})
+_PROMPT_CACHE = ("auto", "1h", "off")
 _MAPPINGS = ("extra_body", "extra_headers", "metadata")
 _MOST = 2**63 - 1  # larger numbers are none in JSON, to most servers
 _TIMEOUTS = Timeout.__struct_fields__
@@ -75,6 +76,8 @@ def validate(request: CompletionRequest) -> None:
         invalid(f"thinking: one of {', '.join(('off', *EFFORTS))}, or a number of tokens above 0, is expected")
     if asks_more(request):
         _check_asked(request)
+    if request.prompt_cache is not None and request.prompt_cache not in _PROMPT_CACHE:
+        invalid(f'prompt_cache: "auto", "1h" or "off" is expected, not {_shown(request.prompt_cache)}')
     if request.timeout is not None:
         _check_timeout(request.timeout)
     wanted = request.response_format
@@ -90,7 +93,9 @@ def _check_more(request: CompletionRequest) -> None:
     """Check what goes beside the messages."""
     for name in _MAPPINGS:
         value = getattr(request, name)
-        if value is not None and not isinstance(value, Mapping):
+        if value is None:
+            continue
+        if not isinstance(value, Mapping):
             invalid(f"{name}: a dict is expected, not {type(value).__name__}")
         if value and not all(isinstance(key, str) for key in value):
             invalid(f"{name}: its keys have to be strings")

@@ -29,6 +29,7 @@ from router.views.trace import Trace
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
+    from router.request_log.writer import RequestLog
     from router.shared.link import Exchange, Link, Party
     from router.shared.news import News
     from router.shared.sharing import Sharing
@@ -58,9 +59,12 @@ class Parts:
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
+        self._log: RequestLog | None = None
+        self._ending: set[asyncio.Task[None]] = set()  # logs that the file no longer asks for
         self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
+        self.engine.adopters.append(self._adopt_log)
 
     def in_child(self) -> Parts:
         """Return what a forked process has in its place.
@@ -78,7 +82,9 @@ class Parts:
         )
         parts.engine.closed = before.closed
         parts.engine.spending.inherit(before.spending)
-        parts.engine.telemetry.listeners = before.telemetry.listeners
+        parts.engine.telemetry.listeners = tuple(
+            listener for listener in before.telemetry.listeners if listener is not self._log
+        )
         if self.report.path is not None:
             parts.follow(self.report.path, self._env, watch=self._watch)
         if self._ledger is not None:
@@ -112,6 +118,10 @@ class Parts:
             self._sharing.start()
         else:
             self._adopt_shared(self.engine.plan)
+        if self._log is not None:
+            self._log.on_new_loop()
+        else:
+            self._adopt_log(self.engine.plan)
         if self._monitored and not self.engine.telemetry.virtual:
             from router.monitor.socket.server import start
 
@@ -128,6 +138,23 @@ class Parts:
 
             self._sharing = Sharing(self.engine, self._exchange, parties=self._parties, on_answers=self._share_answers)
             self._sharing.adopt(plan)
+
+    def _adopt_log(self, plan: Plan) -> None:
+        """Log requests where a plan says so, once there is a loop; of time that is simulated there is no log."""
+        telemetry, before = self.engine.telemetry, self._log
+        if self.engine.loop is None or telemetry.virtual or plan.log == (None if before is None else before.rules):
+            return
+        if before is not None:
+            telemetry.listeners = tuple(listener for listener in telemetry.listeners if listener is not before)
+            ending = self.engine.loop.create_task(before.aclose())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            self._log = None
+        if plan.log is not None:
+            from router.request_log.writer import RequestLog  # here: only those who log need it
+
+            self._log = RequestLog(plan.log, telemetry, self._wall_clock)
+            telemetry.listeners = (*telemetry.listeners, self._log)
 
     def _parties(self, link: Link, news: News) -> Iterator[Party]:
         """Make what the monitor shares over a link."""
@@ -172,10 +199,11 @@ class Parts:
             self._make_ledger().load()
 
     def _make_ledger(self) -> Ledger:
-        from router.state.ledger import Ledger, folder  # here: only those with a budget need it
+        from router.config.state_folder import state_folder  # here: only those with a budget need them
+        from router.state.ledger import Ledger
 
         assert self.report.path is not None
-        self._ledger = Ledger(self.report.path, folder() / "spending.sqlite3", self.engine.spending)
+        self._ledger = Ledger(self.report.path, state_folder() / "spending.sqlite3", self.engine.spending)
         self.engine.on_new_loop.append(self._ledger.on_new_loop)
         return self._ledger
 
@@ -200,5 +228,9 @@ class Parts:
             await self._cached.aclose()
         if self._ledger is not None:
             await self._ledger.aclose()
+        if self._log is not None:
+            await self._log.aclose()
+        if self._ending:
+            await asyncio.wait(self._ending)
         if self._sharing is not None:  # last: what these have stored and added up is told to others
             await self._sharing.aclose()

@@ -20,7 +20,7 @@ from tests.support.ports import held_port
 from tests.support.vendors import VENDORS, routes
 
 # How fast the machine is decides no test. `make properties` tries much more than there is time for in every run.
-for name, examples in (("usual", 40), ("long", 1000)):
+for name, examples in (("usual", 25), ("long", 1000)):
     settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
@@ -40,6 +40,7 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv(FOLDER, str(folder))
         patch.setenv("SIGNALBOX_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("SIGNALBOX_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield folder
 
 

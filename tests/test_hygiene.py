@@ -47,7 +47,6 @@ def test_the_public_face() -> None:
 
 LONG = {
     "router/telemetry/recorder.py": "the counting of a request is one table of what happens when, on the hot path",
-    "providers/anthropic/encode.py": "one request, part by part, to one wire",
 }
 
 

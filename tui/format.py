@@ -12,6 +12,7 @@ from router.views import spans
 from router.views.figures import Counts, Figures, Snapshot, Spending
 from router.views.money import UNKNOWN as UNKNOWN
 from router.views.money import dollars as dollars
+from router.views.money import gain
 
 _LEVELS = "▁▂▃▄▅▆▇"  # never a whole cell, so that lines below each other stay apart
 
@@ -76,6 +77,14 @@ def percent(share: float | None) -> str:
 def cost_of(counts: Counts) -> str:
     """Return what calls have cost in US dollars: with a + where some of it is not known, a dash where nothing is."""
     return dollars(counts.cost, at_least=counts.unpriced > 0)
+
+
+def prompt_cache(counts: Counts) -> str | None:
+    """Return what the vendors' prompt caches did, as 62 % of prompts read, $0.31 saved; None where they did nothing."""
+    if counts.cache_read_share is None:
+        return None
+    saved = gain(None if counts.cost is None else counts.prompt_cache_saved)
+    return f"{percent(counts.cache_read_share)} of prompts read, {saved}"
 
 
 def cost_per_minute(figures: Figures) -> str:

@@ -55,6 +55,7 @@ def read_usage(raw: dict[str, Any]) -> Usage:
         cache_read_tokens=read,
         cache_write_tokens=written,
         reasoning_tokens=as_count(as_dict(raw.get("output_tokens_details")).get("thinking_tokens")),
+        cache_write_1h_tokens=as_count(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")),
     )
 
 

@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 from providers.anthropic.blocks import blocks, check_more, said_blocks, server_tool, text_block, unsupported
-from providers.anthropic.models import ClaudeRule, rule_for
+from providers.anthropic.cache_marks import mark
+from providers.anthropic.models import ClaudeRule, least_cached, rule_for
 from providers.content import nearest_effort
 from providers.turns import CallIds, as_object, family, in_order, made_by, made_by_family
 from providers.types import (
@@ -31,7 +32,6 @@ PLAIN_MAX_TOKENS = 21_333
 LEAST_BUDGET = 1_024
 _BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 65_536}
 _ID = re.compile(r"[^a-zA-Z0-9_-]")
-_MOST_MARKS = 4
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -55,7 +55,8 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
     for place, text in enumerate(request.stop):
         if not rule.blank_stop and not text.strip():
             raise unsupported(request, f"takes no stop sequence of white space only (stop[{place}])")
-    system, messages = _conversation(request, rule, provider)
+    tools = _tools(request, rule)
+    system, messages = _conversation(request, rule, provider, tools)
     thinking, effort = _thinking(request, rule, limit)
     if thinking and thinking["type"] == "enabled" and rule.signed and _is_in_unthought_turn(messages):
         thinking = None
@@ -78,7 +79,7 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
         "top_p": request.top_p if top_p else None,
         "thinking": thinking,
         "output_config": output or None,
-        "tools": _tools(request, rule) or None,
+        "tools": tools or None,
         "tool_choice": _tool_choice(request, rule),
         "service_tier": _TIERS.get(request.service_tier or ""),
         "metadata": {"user_id": request.user} if request.user else None,
@@ -97,9 +98,11 @@ def _temperature(request: CompletionRequest) -> float | None:
 
 
 def _conversation(
-    request: CompletionRequest, rule: ClaudeRule, provider: str
+    request: CompletionRequest, rule: ClaudeRule, provider: str, tools: list[dict[str, Any]]
 ) -> tuple[str | list[dict[str, Any]] | None, list[dict[str, Any]]]:
-    """The leading system messages, and the turns: same roles merged, all results of a turn's calls in one message."""
+    """The leading system messages, and the turns: same roles merged, all results of a turn's calls in one message.
+    Tools too are marked for the cache, in place.
+    """
     messages = request.messages
     ids = CallIds(_call_id)
     start = 0
@@ -121,22 +124,10 @@ def _conversation(
         raise unsupported(request, "needs at least one message that is not empty beside the system's")
     _end(turns, request, rule)
     system = _system(messages[:start], request)
-    _limit_marks(
-        [*(system if isinstance(system, list) else ()), *(block for turn in turns for block in turn["content"])]
-    )
+    # An app that has the vendor set the marks has none set here.
+    wanted = None if "cache_control" in (request.extra_body or {}) else request.prompt_cache
+    system = mark(tools, system, turns, wanted, least_cached(request.model))
     return system, [_simplified(turn) for turn in turns]
-
-
-def _limit_marks(blocks: list[dict[str, Any]]) -> None:
-    """At most four blocks may be marked for the cache, and a longer time may not come after a shorter one."""
-    marked = [block for block in blocks if "cache_control" in block]
-    for block in marked[:-_MOST_MARKS]:
-        del block["cache_control"]
-    shortest = False
-    for block in marked[-_MOST_MARKS:]:
-        if shortest:
-            block["cache_control"] = {"type": "ephemeral"}
-        shortest = shortest or block["cache_control"].get("ttl", "5m") == "5m"
 
 
 def _system(messages: tuple[Message, ...], request: CompletionRequest) -> str | list[dict[str, Any]] | None:

@@ -1,6 +1,7 @@
 """What each Claude model accepts, as rows of data.
 
-Source: Anthropic's model overview, migration guides and extended thinking pages (platform.claude.com/docs, 2026).
+Source: Anthropic's model overview, migration guides, and pages on extended thinking and prompt caching
+(platform.claude.com/docs, 2026).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class ClaudeRule(msgspec.Struct, frozen=True, kw_only=True):
         json_schema: whether `output_config.format` works.
         signed: whether its thinking is signed, and refused without a signature.
         max_output, window: tokens.
+        least_cached: the shortest beginning of a prompt that the vendor keeps, in tokens; a shorter one is passed over
+            without a word.
     """
 
     thinking: tuple[ThinkingType, ...] = _ADAPTIVE
@@ -46,6 +49,7 @@ class ClaudeRule(msgspec.Struct, frozen=True, kw_only=True):
     signed: bool = True
     max_output: int = 128_000
     window: int = 1_000_000
+    least_cached: int = 512
 
 
 _OLD = ClaudeRule(
@@ -57,13 +61,14 @@ _OLD = ClaudeRule(
     json_schema=False,
     max_output=8_192,
     window=200_000,
+    least_cached=1_024,
 )
 _CLAUDE_4 = msgspec.structs.replace(_OLD, thinking=_BUDGET, max_output=64_000)
 _CLAUDE_4_5 = msgspec.structs.replace(_CLAUDE_4, json_schema=True, sampling="one")
 _CLAUDE_4_6 = msgspec.structs.replace(
     _CLAUDE_4_5, thinking=_EITHER, prefill=False, max_output=128_000, window=1_000_000
 )
-_CLAUDE_4_7 = msgspec.structs.replace(_CLAUDE_4_6, thinking=_ADAPTIVE, sampling="none")
+_CLAUDE_4_7 = msgspec.structs.replace(_CLAUDE_4_6, thinking=_ADAPTIVE, sampling="none", least_cached=2_048)
 
 # The first name that stands in the model's decides.
 _RULES: tuple[tuple[str, ClaudeRule], ...] = (
@@ -77,18 +82,20 @@ _RULES: tuple[tuple[str, ClaudeRule], ...] = (
     ("sonnet-5-5", ClaudeRule(thinking=("adaptive", "between_tools"), forced_tool=False)),
     ("haiku-5-5", ClaudeRule()),
     ("opus-5", ClaudeRule()),
-    ("sonnet-5", ClaudeRule(system_in_middle=False)),
-    ("opus-4-8", msgspec.structs.replace(_CLAUDE_4_7, system_in_middle=True)),
+    ("sonnet-5", ClaudeRule(system_in_middle=False, least_cached=1_024)),
+    ("opus-4-8", msgspec.structs.replace(_CLAUDE_4_7, system_in_middle=True, least_cached=1_024)),
     ("opus-4-7", _CLAUDE_4_7),
-    ("opus-4-6", _CLAUDE_4_6),
+    ("opus-4-6", msgspec.structs.replace(_CLAUDE_4_6, least_cached=4_096)),
     ("sonnet-4-6", _CLAUDE_4_6),
-    ("opus-4-5", _CLAUDE_4_5),
-    ("haiku-4-5", _CLAUDE_4_5),
+    ("opus-4-5", msgspec.structs.replace(_CLAUDE_4_5, least_cached=4_096)),
+    ("haiku-4-5", msgspec.structs.replace(_CLAUDE_4_5, least_cached=4_096)),
     ("sonnet-4-5", _CLAUDE_4_5),
     ("opus-4-1", msgspec.structs.replace(_CLAUDE_4, sampling="one", max_output=32_000)),
     ("opus-4", msgspec.structs.replace(_CLAUDE_4, max_output=32_000)),
     ("sonnet-4", _CLAUDE_4),
     ("claude-3-7", _CLAUDE_4),
+    ("claude-3-5-haiku", msgspec.structs.replace(_OLD, least_cached=2_048)),
+    ("claude-3-haiku", msgspec.structs.replace(_OLD, max_output=4_096, least_cached=2_048)),
     ("claude-3-5", _OLD),
     ("claude-3", msgspec.structs.replace(_OLD, max_output=4_096)),
     ("claude-2", msgspec.structs.replace(_OLD, max_output=4_096, window=100_000)),
@@ -106,7 +113,7 @@ _FOREIGN = ClaudeRule(
     signed=False,
     max_output=4_096,
 )
-_NEWEST = ClaudeRule(thinks_by_default=False)
+_NEWEST = ClaudeRule(thinks_by_default=False, least_cached=1_024)
 
 
 def rule_for(model: str) -> ClaudeRule:
@@ -116,6 +123,14 @@ def rule_for(model: str) -> ClaudeRule:
         if part in name:
             return rule
     return _NEWEST if "claude" in name else _FOREIGN
+
+
+def least_cached(model: str) -> int | None:
+    """The tokens of a prompt's beginning that are kept at least; None for other makers' models, which are not marked
+    for: those that cache at all do so by themselves.
+    """
+    rule = rule_for(model)
+    return rule.least_cached if rule.signed else None
 
 
 def capabilities(model: str) -> ModelCapabilities:

@@ -8,6 +8,7 @@ from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import OF_GOOGLE, OF_LITELLM
+from providers.openai.cache_marks import cache_fields, mark
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
 from providers.openai.models import (
     HINTS,
@@ -21,8 +22,9 @@ from providers.openai.models import (
     wants_json_said,
 )
 from providers.openai.more_fields import add_more
-from providers.openai.parts import check_said, content_of, result_of, said_beside, said_of
+from providers.openai.parts import check_said, content_of, result_of, said_beside, said_of, takes_marks
 from providers.parts import asks_more, check_kept
+from providers.prompt_cache import is_on
 from providers.surrogates import encode_json
 from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
 from providers.types import (
@@ -73,6 +75,10 @@ def encode(
         body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
+    if is_on(request.prompt_cache):
+        body.update(cache_fields(request, dialect))
+        if takes_marks(dialect):
+            mark(body["messages"], request, dialect)
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

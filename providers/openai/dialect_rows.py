@@ -35,7 +35,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     highest temperature that it takes. `named_choice` tells whether one tool may be forced by its name.
 
     `json_schema` and `json_object` are the forms of JSON that it takes; models whose names begin with one of `no_stop`
-    take no stop sequences. `openai_models` turns on the rules of `MODEL_RULES`.
+    take no stop sequences. `openai_models` turns on the rules of `MODEL_RULES`. `cache_key` tells whether a
+    `prompt_cache_key` takes a conversation to where its prompt is cached.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     no_stop: tuple[str, ...] = ()
     obfuscation: bool = False
     openai_models: bool = False
+    cache_key: bool = False
     key_header: str | None = None
 
 
@@ -85,6 +87,7 @@ _ROWS = (
         thinking_back=None,
         obfuscation=True,
         openai_models=True,
+        cache_key=True,
     ),
     Dialect(
         name="azure",
@@ -96,6 +99,7 @@ _ROWS = (
         developer=True,
         thinking_back=None,
         openai_models=True,
+        cache_key=True,
         key_header="api-key",
     ),
     Dialect(
@@ -130,6 +134,7 @@ _ROWS = (
         named=False,
         empty_turns=False,
         most_temperature=1.5,
+        cache_key=True,
         never=frozenset({"stream_options", "user", "store", "metadata"}),
     ),
     Dialect(

@@ -58,6 +58,11 @@ _RULES: Mapping[str, PartRules] = {
 }
 
 
+def takes_marks(dialect: Dialect) -> bool:
+    """Whether texts are marked for the prompt caches behind a server."""
+    return _RULES.get(dialect.name, _UNKNOWN).cache
+
+
 def content_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
     """What a message says.
 

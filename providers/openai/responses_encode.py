@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
+from providers.openai.cache_marks import cache_fields
 from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
 from providers.openai.models import JSON_WORD, left_out, wants_json_said
@@ -64,6 +65,7 @@ def encode(
         "store": False,
         # Without the server's memory, reasoning goes on only if it is handed back in its sealed form.
         "include": ["reasoning.encrypted_content"] if reasons(request.model) else None,
+        **cache_fields(request, dialect),
     }
     _add_tools(body, request)
     if asks_more(request):

@@ -8,6 +8,7 @@ from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator.dialect import Answer, Dialect, input_tokens
+from providers.simulator.prompt_cache import Cached, PromptCache
 from providers.simulator.vendor import ErrorKind
 from providers.types import CompletionRequest, CompletionResponse, ThinkingPart
 from providers.wire import anthropic_messages as wire
@@ -60,6 +61,9 @@ class AnthropicMessages(Dialect):
         if kind == "quota":
             error.code = ErrorCode.INVALID_REQUEST  # so the vendor calls it: the text alone tells
         return error
+
+    def cached(self, body: Mapping[str, Any], cache: PromptCache, key: str, now: float) -> Cached:
+        return cache.marked(body, key, now)
 
     def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error, f"req_{ident}")

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any, ClassVar, NamedTuple
 
+from msgspec.structs import replace
+
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator import text
+from providers.simulator.prompt_cache import NOTHING, Cached, PromptCache
 from providers.simulator.vendor import ErrorKind, ToolAnswer, VendorKnobs
 from providers.types import (
     CompletionRequest,
@@ -51,6 +54,7 @@ class Answer(NamedTuple):
     thinking: tuple[ThinkingPart, ...]
     finish: FinishReason
     input_tokens: int
+    cached: Cached = NOTHING
 
     @property
     def text(self) -> str:
@@ -58,7 +62,13 @@ class Answer(NamedTuple):
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.input_tokens, len(self.pieces), cache_read_tokens=0, reasoning_tokens=0)
+        read, written, hour, _ = self.cached
+        usage = Usage(self.input_tokens, len(self.pieces), cache_read_tokens=read, reasoning_tokens=0)
+        return replace(usage, cache_write_tokens=written, cache_write_1h_tokens=hour) if written else usage
+
+    def with_cached(self, cached: Cached) -> Answer:
+        """The same, with what the vendor read of the prompt from its cache and wrote to it."""
+        return self._replace(cached=cached, input_tokens=max(self.input_tokens, cached.tokens))
 
     def response(self, call_id: str) -> CompletionResponse:
         calls = tuple(
@@ -122,6 +132,10 @@ class Dialect(ABC):
     @abstractmethod
     def not_found(self, method: str, path: str) -> ProviderError:
         """What the vendor says of a path that it does not have."""
+
+    def cached(self, body: Mapping[str, Any], cache: PromptCache, key: str, now: float) -> Cached:
+        """What the vendor reads of a prompt from its cache, and writes to it; raises BadRequest."""
+        return NOTHING
 
     def fault(self, kind: ErrorKind, model: str) -> ProviderError:
         """The error that a knob asks for."""

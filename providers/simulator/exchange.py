@@ -75,6 +75,9 @@ class Exchange:
             return self._bytes(encode(other))
         thought = self.knobs.thinking
         answer = think(request, self.knobs, () if thought is None else (self.dialect.thought(thought),))
+        if self.knobs.prompt_cache:
+            now = asyncio.get_running_loop().time()
+            answer = answer.with_cached(self.dialect.cached(body, self.vendor.prompts, self.key, now))
         head = Head(self.ident, request.model, time.time(), answer.input_tokens)
         if self.dialect.wants_stream(body):
             return await self._stream(request, answer, self.dialect.writer(body, head, answer))

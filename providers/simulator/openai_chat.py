@@ -7,6 +7,7 @@ from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator.dialect import Answer, Dialect
+from providers.simulator.prompt_cache import Cached, PromptCache
 from providers.simulator.vendor import ErrorKind
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_chat as wire
@@ -48,6 +49,9 @@ class OpenAIChat(Dialect):
 
     def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
         return wire.ChatStreamWriter(head, usage=wire.wants_usage(body))
+
+    def cached(self, body: Mapping[str, Any], cache: PromptCache, key: str, now: float) -> Cached:
+        return cache.automatic(body, key, now)
 
     def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error)

@@ -8,6 +8,7 @@ from typing import Any
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator import openai_chat
 from providers.simulator.dialect import Answer, Dialect, input_tokens
+from providers.simulator.prompt_cache import Cached, PromptCache
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_responses as wire
 from providers.wire.writing import Head, StreamWriter
@@ -31,6 +32,9 @@ class OpenAIResponses(Dialect):
 
     def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
         return wire.ResponsesStreamWriter(head, lambda: answer.thinking, asked=dict(body))
+
+    def cached(self, body: Mapping[str, Any], cache: PromptCache, key: str, now: float) -> Cached:
+        return cache.automatic(body, key, now)
 
     def render_error(self, error: ProviderError, ident: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         return wire.render_error(error)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from providers.simulator.prompt_cache import PromptCache
 from providers.types import FinishReason
 
 ErrorKind = Literal[
@@ -94,6 +95,8 @@ class VendorKnobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The length of made-up answers."""
     fast: bool = False
     """No waits at all; a whole stream leaves in as few writes as possible."""
+    prompt_cache: bool = True
+    """Keep prompts as the vendor does, and tell what of a later one was read."""
 
     def __post_init__(self) -> None:
         for name in ("first_token", "tokens_per_second", "retry_after"):
@@ -150,6 +153,7 @@ class SimulatedVendor:
         cancelled: how many the client left before their answer was complete.
         last_request: None before the first one.
         keys: requests by the last four characters of the key that came with them.
+        prompts: those that it keeps.
     """
 
     def __init__(self, name: str, protocol: Protocol) -> None:
@@ -161,6 +165,7 @@ class SimulatedVendor:
         self.cancelled = 0
         self.last_request: Recorded | None = None
         self.keys: Counter[str] = Counter()
+        self.prompts = PromptCache()
 
     def __repr__(self) -> str:
         return f"<SimulatedVendor {self.name} ({self.protocol}): {self.requests} requests>"

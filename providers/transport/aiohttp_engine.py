@@ -8,29 +8,29 @@ hangs up is `ReadError`, an answer that is no HTTP is `RemoteProtocolError`.
 from __future__ import annotations
 
 import asyncio
-import io
-import ssl
 from collections.abc import AsyncGenerator, Mapping
+from typing import cast
 
 import aiohttp
 import httpx
 from aiohttp.client_exceptions import UnixClientConnectorError
-from aiohttp.http_exceptions import TransferEncodingError
+from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError, TransferEncodingError
 from yarl import URL
 
 from providers import forks
 from providers.settings import ClientCertificate
 from providers.threads import in_thread
-from providers.transport.aiohttp_sessions import Sessions
+from providers.transport.aiohttp_pools import HttpConnection, Pools
 from providers.transport.engine import RawResponse, StaleConnection, joined
 from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
 from providers.transport.tls import tls
 
-_LARGE = 1024 * 1024
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
-_KEPT = 64  # URLs, and timeouts, that are kept ready
-# What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed session.
-_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, RuntimeError, ValueError)
+_KEPT = 64  # timeouts that are kept ready
+# What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed connection.
+_FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError, ValueError)
 
 
 class AiohttpEngine:
@@ -55,13 +55,11 @@ class AiohttpEngine:
         client_cert: ClientCertificate | None = None,
         unix_socket: str | None = None,
     ) -> None:
-        self._proxy = proxy
         self._tls = verify, client_cert
-        self._unix_socket = unix_socket
+        self._way = unix_socket, proxy
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._keeper: AsyncGenerator[Sessions, None] | None = None
-        self._sessions: Sessions | None = None
-        self._urls: dict[str, URL] = {}
+        self._keeper: AsyncGenerator[Pools, None] | None = None
+        self._pools: Pools | None = None
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._answers: set[_AiohttpAnswer] = set()  # that are being read
         forks.tell(self, AiohttpEngine._in_child)
@@ -69,60 +67,52 @@ class AiohttpEngine:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
     ) -> RawResponse:
-        sessions = self._sessions
-        if sessions is None or sessions.pooled.closed or asyncio.get_running_loop() is not self._loop:
-            sessions = await self._open()
+        pools = self._pools
+        if pools is None or pools.closed or asyncio.get_running_loop() is not self._loop:
+            pools = await self._open()
+        connector = pools.current()
         try:
-            answer = await sessions.current().request(
-                method,
-                self._url(url),
-                # A large body as a file, which aiohttp sends piece by piece in place of holding up the loop.
-                data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body or None,
-                headers=headers,
-                allow_redirects=False,
-                proxy=self._proxy,
-                timeout=self._timeout(connect),
-            )
+            target = pools.target(url)
+            connection = await connector.connect(target.wanted, [], self._timeout(connect))
         except _FAILURES as error:
+            raise _as_httpx(error, url) from error
+        protocol = cast(HttpConnection, connection.protocol)
+        try:
+            head = target.head(method, headers, body, closes=connector.force_close)
+            message, content = await protocol.ask(head, body or b"")
+        except BaseException as error:
+            connection.close()
+            if not isinstance(error, _FAILURES):
+                raise
             failure = _as_httpx(error, url)
-            if isinstance(failure, httpx.ReadError) and sessions.found_stale():
+            if isinstance(failure, httpx.ReadError) and protocol.was_stale:
+                pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
-        return _AiohttpAnswer(answer, self._answers)
+        return _AiohttpAnswer(message, content, connection, self._answers)
 
     async def aclose(self) -> None:
-        keeper, self._keeper, self._sessions = self._keeper, None, None
+        keeper, self._keeper, self._pools = self._keeper, None, None
         for answer in tuple(self._answers):
-            answer.abort()  # a closed session does not wake those who read from it
+            answer.abort()  # closed connections do not wake those who read from them
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
 
     def _in_child(self) -> None:
         """Begin anew in a forked process, whose parent's connections these are."""
-        if self._sessions is not None:
-            forks.leave(self._keeper, self._sessions, *(answer.leave() for answer in self._answers))
-        self._keeper = self._sessions = self._loop = None
+        if self._pools is not None:
+            forks.leave(self._keeper, self._pools, *(answer.leave() for answer in self._answers))
+        self._keeper = self._pools = self._loop = None
         self._answers.clear()
 
-    async def _open(self) -> Sessions:
+    async def _open(self) -> Pools:
         context = await in_thread(tls, *self._tls)  # it reads hundreds of certificates
         loop = asyncio.get_running_loop()
-        if self._sessions is None or self._sessions.pooled.closed or self._loop is not loop:  # else another was first
+        if self._pools is None or self._pools.closed or self._loop is not loop:  # else another was first
             self._loop = loop
-            self._keeper = _pool(context, self._unix_socket)
-            self._sessions = await anext(self._keeper)
-        return self._sessions
-
-    def _url(self, url: str) -> URL:
-        found = self._urls.get(url)
-        if found is None:
-            if len(self._urls) >= _KEPT:
-                self._urls.clear()
-            try:
-                found = self._urls[url] = URL(url, encoded=True)
-            except ValueError as error:
-                raise _as_httpx(error) from error
-        return found
+            self._keeper = _kept(Pools(context, *self._way))
+            self._pools = await anext(self._keeper)
+        return self._pools
 
     def _timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
         found = self._timeouts.get(connect)
@@ -134,30 +124,39 @@ class AiohttpEngine:
         return found
 
 
-async def _pool(context: ssl.SSLContext | bool, path: str | None) -> AsyncGenerator[Sessions, None]:
-    sessions = Sessions(context, path)
+async def _kept(pools: Pools) -> AsyncGenerator[Pools, None]:
     try:
-        yield sessions
+        yield pools
     finally:
-        await sessions.close()
+        await pools.close()
 
 
 class _AiohttpAnswer:
     """Closing it before its end closes the connection at once."""
 
-    __slots__ = ("_answer", "_finished", "_others", "headers", "status")
+    __slots__ = ("_connection", "_content", "_finished", "_others", "headers", "status")
 
-    def __init__(self, answer: aiohttp.ClientResponse, others: set[_AiohttpAnswer]) -> None:
-        self._answer = answer
+    def __init__(
+        self,
+        message: RawResponseMessage,
+        content: aiohttp.StreamReader,
+        connection: Connection,
+        others: set[_AiohttpAnswer],
+    ) -> None:
+        self._content = content
+        self._connection: Connection | None = connection
         self._finished = False
         self._others = others
-        self.status = answer.status
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        self.headers = headers if len(headers) == len(answer.headers) else joined(list(answer.headers.items()))
+        self.status = message.code
+        headers = {name.lower(): value for name, value in message.headers.items()}
+        self.headers = headers if len(headers) == len(message.headers) else joined(list(message.headers.items()))
         others.add(self)
+        content.on_eof(self._release)
 
     async def read_some(self) -> bytes:
-        content = self._answer.content
+        content = self._content
+        if content.at_eof():
+            return b""
         try:
             return await content.readany()
         except _FAILURES as error:
@@ -168,7 +167,7 @@ class _AiohttpAnswer:
             raise _as_httpx(error) from error
 
     def finish(self) -> None:
-        if not self._answer.closed:  # it closes itself at the body's end
+        if self._connection is not None:  # it is given back at the body's end
             self._finished = True
             asyncio.get_running_loop().call_later(_LINGER, self._close)
 
@@ -176,21 +175,34 @@ class _AiohttpAnswer:
         if not self._finished:
             self._close()
 
+    def _release(self) -> None:
+        """The body is here: others may use the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
     def _close(self) -> None:
         self._others.discard(self)
-        self._answer.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._tell_reader()
+            connection.close()
 
-    def leave(self) -> aiohttp.ClientResponse:
+    def leave(self) -> Connection | None:
         """Return what is to be left alone in a forked process: closing this does nothing any more."""
         self._finished = True
-        return self._answer
+        return self._connection
 
     def abort(self) -> None:
         """Let the reader know that no more will come."""
         if self._finished:
             self._close()
-        elif not self._answer.content.is_eof():
-            self._answer.content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
+        else:
+            self._tell_reader()
+
+    def _tell_reader(self) -> None:
+        if not self._content.is_eof():
+            self._content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
 
 
 def _as_httpx(error: Exception, url: str = "") -> httpx.HTTPError:
@@ -199,7 +211,7 @@ def _as_httpx(error: Exception, url: str = "") -> httpx.HTTPError:
     Args:
         url: what was asked for, while there was no answer yet.
     """
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+    if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
         return _bad_answer(error, url)
     if isinstance(error, TimeoutError):
         # aiohttp's text holds the whole URL, whose query may hold a secret.
@@ -222,10 +234,12 @@ def _as_httpx(error: Exception, url: str = "") -> httpx.HTTPError:
     raise error
 
 
-def _bad_answer(error: aiohttp.ClientResponseError | aiohttp.ClientPayloadError, url: str) -> httpx.HTTPError:
+def _bad_answer(
+    error: HttpProcessingError | aiohttp.ClientResponseError | aiohttp.ClientPayloadError, url: str
+) -> httpx.HTTPError:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return httpx.ProxyError(f"the proxy answers {error.status} {error.message}")
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError):
         hint = f"; {SPEAKS_TLS}" if url.startswith("http:") and _TLS_ALERT in error.message else ""
         return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}{hint}")
     cause = error.__cause__

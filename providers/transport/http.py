@@ -32,6 +32,7 @@ MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
 PIECE = 16 * 1024  # bytes of a stream that are given at a time
 # So many where lines are short: the worst have 4 bytes, and cost 5 µs each.
 _SHORT_PIECE, _SHORT_LINES = 4 * 1024, 512
+_JSON = {"content-type": "application/json"}
 _RETRIED = frozenset({408, 409, 429})
 _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
 _REDIRECTS = range(300, 400)
@@ -169,11 +170,12 @@ class HttpClient:
     ) -> None:
         self._name = settings.name
         self._base, login = _base_url(settings.base_url or default_base_url, settings.name)
-        own = {"accept-encoding": "gzip, deflate", "user-agent": "signalbox"}
+        own = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "signalbox"}
         self._headers = own | login
         for more in (headers, settings.headers):
             _check(more, ErrorCode.AUTHENTICATION, self._name)
             self._headers |= _by_name(more)
+        self._with_body = self._headers | _JSON
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
@@ -231,13 +233,11 @@ class HttpClient:
                 is never followed, because the key is for this host alone. INVALID_REQUEST for a header of this
                 call that cannot be sent.
         """
-        sent = self._headers
+        sent = self._headers if body is None else self._with_body
         within = self._connect if connect is None else None if connect == "off" else connect
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
-            sent = {**sent, **_by_name(headers)}
-        if body is not None:
-            sent = {**sent, "content-type": "application/json"}
+            sent = {**self._headers, **_by_name(headers), **({} if body is None else _JSON)}
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:

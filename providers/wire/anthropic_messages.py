@@ -249,6 +249,10 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "cache_read_input_tokens": read,
         "output_tokens": usage.output_tokens or 0,
     }
+    if usage.cache_write_1h_tokens is not None:
+        hour = usage.cache_write_1h_tokens
+        short = max(0, (written or 0) - hour)
+        counts["cache_creation"] = {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": hour}
     if usage.reasoning_tokens is not None:
         counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return counts

@@ -4,7 +4,7 @@ numbers come in with a `BalanceContext`. The engine has one `Balancers`; `explai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from hashlib import blake2b
 from math import ceil, inf, log
 
@@ -13,7 +13,7 @@ from router.balance.balancer import BalanceContext, Balancer, IsEligible
 from router.balance.weighted import Weighted
 from router.plan.plan import Plan
 from router.plan.pricing import cost
-from router.plan.target import Target
+from router.plan.target import Key, Target
 
 _BOUND = 1.25  # times the mean of calls under way that one target of an affinity may have
 _USUAL_ANSWER = 500  # tokens, where a request sets no max_tokens
@@ -106,11 +106,27 @@ class Affinity:
         busy = {target.name: context.states.in_flight(target) for target in eligible}
         most = ceil(_BOUND * (sum(busy.values()) + 1) / len(eligible))
         key = context.affinity()
-        ranked = sorted(eligible, key=lambda target: _distance(key, target))
+        ranked = sorted(eligible, key=lambda target: _distance(key, target.identity) / target.weight)
         return next((target for target in ranked if busy[target.name] < most), ranked[0])
 
     def shares(self, eligible: Sequence[Target], context: BalanceContext) -> list[tuple[Target, float]]:
         return _all_to(self.pick(eligible, _any, context), eligible)
+
+
+def warm_key(target: Target, context: BalanceContext, without: Container[str] = ()) -> Key:
+    """Return the key of a target that has a conversation's prompts in its vendor's cache, which no two organisations
+    share: each conversation has its own order over the keys, and the first that may be used now is its.
+
+    Args:
+        without: the identities of keys that are not to be used.
+    """
+    conversation = context.affinity()
+
+    def order(key: Key) -> tuple[float, float]:
+        refusal = context.states.refusal_for_key(target, key, context.prompt, context.max_tokens, context.now)
+        return -inf if refusal is None else refusal.until, _distance(conversation, key.identity)
+
+    return min([key for key in target.keys if key.identity not in without] or target.keys, key=order)
 
 
 def _any(_: Target) -> bool:
@@ -137,10 +153,10 @@ def _expense(target: Target, context: BalanceContext) -> tuple[float, float]:
     return inf if expected is None else expected, _latency(target, context)
 
 
-def _distance(key: bytes, target: Target) -> float:
-    digest = blake2b(target.identity.encode(), key=blake2b(key, digest_size=16).digest(), digest_size=8).digest()
+def _distance(key: bytes, identity: str) -> float:
+    digest = blake2b(identity.encode(), key=blake2b(key, digest_size=16).digest(), digest_size=8).digest()
     unit = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
-    return -log(unit) / target.weight
+    return -log(unit)
 
 
 _STRATEGIES: dict[str, Callable[[], Balancer]] = {

@@ -15,7 +15,8 @@ import msgspec
 from providers.types import CompletionRequest, Message
 
 LEFT_OUT = frozenset(
-    {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "native", "routing"}
+    {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "prompt_cache", "native"}
+    | {"routing"}
 )
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(

@@ -36,12 +36,14 @@ _GROUPS = {
     "Run": {
         "serve": "The routes of a file over HTTP, in the protocols of OpenAI, Anthropic and Ollama.",
         "dash": "The dashboard: watch the running routers and act on them; or start one on a file.",
+        "log": "The requests in the log on disk of a file.",
         "status": "The running routers and how they are.",
         "health": "Whether a server is well: for health checks of containers.",
     },
     "Keep": {
         "cache": "The stored answers: statistics, forgetting them, and why a request is a hit or not.",
         "key": "A new key for a client of `signalbox serve`.",
+        "prices": "The prices that are known: from when they are, and fetching the newest.",
         "tokens": "Tokenizer vocabularies: what is in place, and fetching the rest.",
     },
 }

@@ -120,7 +120,7 @@ def _tier(
     offered = [
         {"target": target.name, "provider": target.provider, "model": target.model, "odds": round(share, 4)}
         | _cost_bounds(target, needs, request)
-        | {"timeout": msgspec.to_builtins(target.timeout)}
+        | {"timeout": msgspec.to_builtins(target.timeout), "prompt_cache": target.prompt_cache or "off"}
         for target, share in odds
     ]
     skipped = []
@@ -153,7 +153,8 @@ def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, A
             where = f"{offer['provider']}/{offer['model']}"
             named = "" if offer["target"] == where else f"  {where}"
             late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
-            echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}{late}")
+            kept = "" if offer["prompt_cache"] == "off" else f"  prompt_cache {offer['prompt_cache']}"
+            echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}{kept}{late}")
         for skip in tier["skipped"]:
             echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
         if not tier["offered"]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from providers import catalog
 from providers.base import ListsModels
 from providers.errors import ProviderError
 from providers.printable import one_line
@@ -51,6 +52,8 @@ def command(providers: tuple[str, ...], path: str, as_json: bool) -> int:
     else:
         for name, answer in models.items():
             _print_models(name, answer)
+        if any(answer and not isinstance(answer, ProviderError) for answer in models.values()):
+            echo(f"prices: {catalog.described()}")
         for name in disabled & set(providers or plan.providers):
             echo(f"{name}: left out, since a variable is not set", err=True)
     return 1 if any(isinstance(answer, ProviderError) for answer in models.values()) else 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from providers import catalog
 from providers.printable import one_line
 from providers.spelling import did_you_mean
 from router.cli.common import Failure, json_option, takes_file, valid_plan
@@ -45,7 +46,7 @@ def command(route: str | None, as_json: bool, path: str) -> int:
         echo_json({"file": path, "revision": plan.revision, "routes": views})
         return 0
     for index, chain in enumerate(chains):
-        echo("" if index else f"{path}  revision {plan.revision}\n")
+        echo("" if index else f"{path}  revision {plan.revision}  prices: {catalog.described()}\n")
         _show(chain, plan, loaded)
     return 0
 
@@ -96,7 +97,8 @@ def target_line(target: Target, share: str) -> str:
     named = target.name if target.name == where else f"{target.name} = {where}"
     off = "  (left out: a variable is not set)" if target.disabled else ""
     keys = f"  ({len(target.keys)} keys)" if len(target.keys) > 1 else ""
-    return f"{share}  {named}{keys}{off}"
+    kept = f"  (prompt_cache {target.prompt_cache})" if target.prompt_cache else ""
+    return f"{share}  {named}{keys}{kept}{off}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:

@@ -16,11 +16,12 @@ from router.cli.common import Failure, shared_feed, takes_file
 from router.cli.terminal import echo, echo_json, style
 from router.cli.verb import Verb
 from router.monitor.report import app_name
-from router.views.money import dollars
+from router.views.money import dollars, gain
 
 if TYPE_CHECKING:
     from router.views.figures import (
         CacheFigures,
+        Counts,
         Figures,
         Fleet,
         Health,
@@ -158,6 +159,8 @@ def render(snapshot: Snapshot) -> str:
         f"  {_figures(snapshot.figures)}  {snapshot.figures.totals.calls} requests, "
         f"{snapshot.figures.totals.failed} failed since the start",
     ]
+    if cached := _prompt_cache(snapshot.figures.totals):
+        lines.append(f"  prompt caches of the vendors: {cached}")
     if fleet is not None:
         lines += [f"  {line}" for line in _fleet(fleet)]
     reload = snapshot.last_reload
@@ -201,7 +204,9 @@ def _provider(provider: ProviderFigures, now: float) -> list[str]:
 
 def _target(target: TargetFigures, now: float) -> str:
     share = "" if target.share is None else f"  {target.share:.0%} of calls"
-    return f"    {_health(target.health, now)} {one_line(target.name):<18} {_figures(target.figures)}{share}"
+    read = target.figures.totals.cache_read_share
+    cached = "" if read is None else f"  {read:.0%} of its prompts cached"
+    return f"    {_health(target.health, now)} {one_line(target.name):<18} {_figures(target.figures)}{share}{cached}"
 
 
 def _route(route: RouteFigures) -> str:
@@ -223,6 +228,16 @@ def _cache(cache: CacheFigures) -> str:
         most = "" if cache.max_bytes is None else f" of {cache.max_bytes / 1e6:.0f} MB"
         parts.append(f"stored {cache.entries}, {cache.bytes / 1e6:.1f} MB{most}")
     return f"  cache: {', '.join(parts)}"
+
+
+def _prompt_cache(counts: Counts) -> str:
+    """What the vendors' prompt caches did; "" where they did nothing."""
+    share = counts.cache_read_share
+    if share is None:
+        return ""
+    written = f", {counts.cache_write_tokens:,} written" if counts.cache_write_tokens else ""
+    saved = gain(None if counts.cost is None else counts.prompt_cache_saved)
+    return f"{share:.0%} of {counts.input_tokens:,} prompt tokens read{written}, {saved}"
 
 
 def _health(health: Health, now: float) -> str:

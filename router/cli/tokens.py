@@ -58,14 +58,14 @@ def fetch(source: str) -> int:
             try:
                 content = _download(client, url, name)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise Failure(f"{url}: {_why(error)}; --from names a mirror") from None
+                raise Failure(f"{url}: {why_not(error)}; --from names a mirror") from None
             _put(name, path, content, url)
             echo(f"{name}: {len(content):,} bytes to {path}")
     return 0
 
 
-def _why(error: Exception) -> str:
-    """What went wrong, in our words."""
+def why_not(error: Exception) -> str:
+    """What went wrong with a download, in our words."""
     import httpx
 
     if isinstance(error, httpx.HTTPStatusError):

@@ -152,12 +152,12 @@ class Verb(_Page):
 
 
 class Verbs(_Page, click.Group):
-    """A group of verbs, which says which one may be meant; alone it prints its help."""
+    """A group of verbs, which says which one may be meant; alone it prints its help, or does what it does alone."""
 
     command_class = Verb
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args and not ctx.resilient_parsing:
+        if not (args or self.invoke_without_command or ctx.resilient_parsing):
             click.echo(ctx.get_help(), color=has_colours())
             ctx.exit(0)
         return super().parse_args(ctx, args)

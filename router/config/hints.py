@@ -16,7 +16,8 @@ from providers.types import CompletionRequest
 from router.config.schema import RoutesFile
 from router.config.yaml_reader import Node
 
-_PARAMS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "tools", "timeout", "native"}
+_NO_PARAMS = {"model", "messages", "tools", "timeout", "prompt_cache", "native"}
+_PARAMS = frozenset(CompletionRequest.__struct_fields__) - _NO_PARAMS
 
 # Where the keys of a section stand, for people; "*" is a name or a number.
 _PLACES = {
@@ -53,6 +54,10 @@ _FOREIGN: Mapping[str, str] = {
     **dict.fromkeys(
         ("strategy", "routing_strategy", "load_balancing", "load_balancer", "lb", "algorithm", "policy", "mode"),
         "balance: weighted (or least_latency, least_busy, cheapest, ordered, affinity)",
+    ),
+    **dict.fromkeys(
+        ("prompt_caching", "cache_prompt", "cache_prompts", "cache_control", "cache_control_injection_points"),
+        "prompt_cache: auto",
     ),
     "weights": "the weights beside the targets: targets: {a/model: 70, b/model: 30}",
     **dict.fromkeys(("num_retries", "retries", "max_retries", "retry_count"), "retry: {same_target: <2>}"),

@@ -70,6 +70,9 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "PriceConfig.output": [2],
     "PriceConfig.cache_read": [0.025],
     "PriceConfig.cache_write": [0.3125],
+    "PriceConfig.cache_write_1h": [0.5],
+    "PriceConfig.like": ["openai/gpt-6-luna"],
+    "ModelConfig.price": [{"input": 0.25, "output": 2}, "openai/gpt-6-luna"],
     "ProviderConfig.kind": ["openai", "anthropic", "ollama"],
     "ProviderConfig.base_url": ["https://api.groq.com/openai/v1", "http://localhost:8000/v1"],
     "ProviderConfig.api_key": ["${OPENAI_API_KEY}", "${file:/run/secrets/openai}"],
@@ -111,6 +114,9 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "TargetRef.model": ["fast", "openai/gpt-6-luna"],
     "TargetRef.params": [{"temperature": 0.2}],
     "Telemetry.monitor": ["auto", "off", "/run/my-app/signalbox.sock"],
+    "Telemetry.log": [{}, {"path": "/var/log/signalbox", "keep": "30d", "max_size": "2GB"}],
+    "LogConfig.path": ["/var/log/signalbox"],
+    "LogConfig.keep": ["7d", "30d"],
     "TlsConfig.cert": ["/etc/ssl/gateway.pem"],
     "TlsConfig.key": ["/etc/ssl/gateway.key"],
 }
@@ -144,6 +150,8 @@ _ABSENT: Mapping[str, str] = {
     "PriceConfig.output": "unknown",
     "PriceConfig.cache_read": "the price of `input`",
     "PriceConfig.cache_write": "the price of `input`",
+    "PriceConfig.cache_write_1h": "1.6 times `cache_write`",
+    "PriceConfig.like": "as no other model",
     "ProviderConfig.base_url": "the vendor's own",
     "ProviderConfig.api_key": "none is sent",
     "ProviderConfig.api_keys": "`api_key` alone",
@@ -158,11 +166,16 @@ _ABSENT: Mapping[str, str] = {
     "ProviderConfig.num_ctx": "the server's own",
     "ProviderConfig.keep_alive": "the server's own",
     "ProviderConfig.budget": "no bound",
+    "ProviderConfig.prompt_cache": _OF_FILE,
+    "ModelConfig.prompt_cache": "as its provider has it",
+    "RouteConfig.prompt_cache": "as its models have it",
     "RouteConfig.balance": _OF_FILE,
     "RouteConfig.hedge": _OF_FILE,
     "RouteConfig.cache": _OF_FILE,
     "RouteConfig.on_stream_break": _OF_FILE,
     "RouteConfig.budget": "no bound",
+    "LogConfig.path": "a folder of its own in the user's state folder",
+    "Telemetry.log": "none",
     "ServeConfig.anonymous": "all routes where there are no `keys`, else nobody is let in",
     "ServeConfig.listed": "none",
     "ServeConfig.tls": "plain HTTP",
@@ -205,7 +218,7 @@ def _add_default(section: str, place: str, node: dict[str, Any], default: Any) -
         node["default"] = _ELSEWHERE[place]
     elif section in _POLICIES and BUILT_IN[_POLICIES[section]][name] is not None:
         node["default"] = _written(BUILT_IN[_POLICIES[section]][name], node)
-    elif section == "Defaults" and name in ("balance", "on_stream_break"):
+    elif section == "Defaults" and name in ("balance", "on_stream_break", "prompt_cache"):
         node["default"] = BUILT_IN[name][name]
     elif default is not None and place not in _ABSENT:
         node["default"] = _without_none(_written(default, node))

@@ -22,7 +22,7 @@ from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
-from router.config.void_rules import check_void
+from router.config.void_rules import check_spread, check_void
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
 _SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
@@ -162,6 +162,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)
+            check_spread(file, origins, findings)
             check_shared_budgets(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,

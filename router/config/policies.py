@@ -46,6 +46,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     },
     "balance": {"balance": "weighted"},
     "on_stream_break": {"on_stream_break": "error"},
+    "prompt_cache": {"prompt_cache": "off"},
 }
 
 
@@ -74,7 +75,8 @@ def effective(
     """Every key of a policy; built in, defaults, provider, model, route: the later wins, key by key.
 
     Args:
-        policy: a key of `BUILT_IN`. The single-valued `balance` and `on_stream_break` have one key, their name.
+        policy: a key of `BUILT_IN`. Single-valued ones (`balance`, `on_stream_break`, `prompt_cache`) have their name
+            as their one key.
         provider: a provider of the file; None leaves its level out. Likewise `model` and `route`.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard, get_type_hints
 
 import msgspec
 
+from providers import catalog
 from providers.header_names import authenticates, belongs_to_connection
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings, shown_way
@@ -26,7 +27,7 @@ from router.config.yaml_reader import Node, core_scalar
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_TOLD = 9  # names of providers that a message lists
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout", "native", "routing")
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 
@@ -154,8 +155,24 @@ class _Rules:
                 text = f"there is no file {shown(file.value)} here: calls would fail"
                 self._findings.add(file.place, file.path, text, severity="warning")
 
+    def _priced(self, price: Node | None) -> None:
+        """A price "as that of" a model has to be known."""
+        like = None if price is None else price.get("like")
+        if like is None or not isinstance(like.value, str) or like.unset:
+            return
+        vendor, slash, model = like.value.partition("/")
+        if not (slash and vendor and model):
+            self._error(like, "a known model is written VENDOR/MODEL, or the price is {input: …, output: …}")
+        elif vendor not in catalog.vendors():
+            near = self._spelling.near(vendor, catalog.vendors())
+            self._error(like, f'no vendor "{shown(vendor)}" is known with prices{near}')
+        elif catalog.named(vendor, model).price is None:
+            text = f'no price of "{shown(model)}" at {vendor} is known; `signalbox prices fetch` gets the newest'
+            self._error(like, text)
+
     def _model(self, node: Node) -> None:
         self._params(node)
+        self._priced(node.get("price"))
         provider = node.get("provider")
         if provider is None or not isinstance(provider.value, str) or provider.unset:
             return

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from providers.types import PromptCache
 from router.config.sections import Budget, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
@@ -43,8 +44,11 @@ from router.config.values import (
     Weight,
 )
 
+LEAST_LOG = 1_000_000  # bytes
+
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
+_KEEPS_PROMPTS = "Has vendors keep a conversation's prompt for its next turn: auto, or 1h for an hour where they can."
 
 
 class TimeoutPolicy(Section):
@@ -145,6 +149,7 @@ class Defaults(Section):
     balance: Balance | None = key("How the targets of a tier share load.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
 
 
 class ClientCertificateConfig(Section):
@@ -200,6 +205,7 @@ class ProviderConfig(Section):
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
@@ -236,6 +242,8 @@ class PriceConfig(Section):
     output: Number | None = key("Tokens of the answer.")
     cache_read: Number | None = key("Tokens read from the vendor's prompt cache.")
     cache_write: Number | None = key("Tokens written to the vendor's prompt cache.")
+    cache_write_1h: Number | None = key("Tokens written to it to be kept for an hour.")
+    like: Text | None = key("Priced as a known model, VENDOR/MODEL; what stands beside it goes before.")
 
 
 class CapabilitiesConfig(Section):
@@ -269,6 +277,7 @@ class ModelConfig(Section):
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
 
 
 class TargetRef(Section):
@@ -310,6 +319,7 @@ class RouteConfig(Section):
     hedge: HedgePolicy | None = key("Call a second target when the first is slow.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+    prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     budget: Budget | None = key("What may be spent, such as $20/d.")
 
 
@@ -320,11 +330,26 @@ class CacheStore(Section):
     max_size: Size | None = key("The largest size on disk.")
 
 
+class LogConfig(Section):
+    """A log of requests on disk; `log: {}` takes all of it as it comes."""
+
+    path: Text | None = key("Its folder; default: one in the user's state folder, of this file.")
+    keep: Duration = key("How long a request stays in it.", 604_800.0)
+    max_size: Size = key("The largest size of all its files; the oldest go.", 500_000_000)
+
+    @model_validator(mode="after")
+    def _fits(self) -> LogConfig:
+        if self.max_size < LEAST_LOG:
+            raise ValueError("a log of less than 1MB holds nothing for long: write max_size: 1MB or more")
+        return self
+
+
 class Telemetry(Section):
     """What can be watched."""
 
     monitor: Monitor | None = key("The socket that dashboards attach to: auto, off, or a path.")
     capture: Literal["off", "preview", "full"] | None = key("Whether prompts and answers reach telemetry.")
+    log: LogConfig | None = key("A log of requests on disk.")
 
 
 class RoutesFile(Section):

@@ -17,6 +17,7 @@ ALONE = {
     ("routes", "timeout"): ("total",),
     ("providers", "timeout"): ("answer", "first_token"),  # of a call, where a route has the whole request
     ("models", "timeout"): ("answer", "first_token"),
+    ("models", "price"): ("like",),
     **{(owner, "limits"): ("requests",) for owner in ("defaults", "providers", "models")},
     **{(owner, "cache"): ("ttl",) for owner in ("defaults", "routes")},
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
@@ -62,6 +63,8 @@ def _named(root: Node, owner: str) -> list[Node]:
 def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
     """The mapping that a value alone stands for; what no value of these keys could be is left to be told as it is."""
     value = policy.value
+    if keys == ("like",) and not isinstance(value, str):
+        return policy
     if keys == ("after",) and value is True:
         value = _HEDGED
     if value is None or isinstance(value, dict | bool) or (isinstance(value, list) and keys != ("requests",)):

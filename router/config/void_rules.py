@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from providers.prompt_cache import is_on
 from router.config.diagnostics import Findings, Path_
 from router.config.policies import effective
-from router.config.schema import RoutesFile
+from router.config.schema import RoutesFile, TargetRef
 from router.config.sections import LimitsPolicy
 from router.config.units import Allowance, format_allowance, format_duration
 from router.config.yaml_reader import Place
@@ -34,6 +35,34 @@ def check_void(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
         ):
             text = "none of its routes keeps answers (cache.ttl), so that none of its requests would get one"
             _warn(("serve", "keys", name, "cache"), text, origins, findings)
+
+
+def check_spread(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
+    """Add a warning for each route that asks vendors to keep its prompts, and has the next turn go to another one."""
+    written = [file.defaults.prompt_cache, *(provider.prompt_cache for provider in file.providers.values())]
+    written += [each.prompt_cache for each in file.models.values()] + [
+        each.prompt_cache for each in file.routes.values()
+    ]
+    if not any(map(is_on, written)):
+        return
+    for name, route in file.routes.items():
+        balance = effective(file, "balance", route=name)["balance"].value
+        kept = [ref.model for ref in route.targets if ref.weight > 0 and _keeps(file, name, ref)]
+        if len(kept) > 1 and balance not in ("affinity", "ordered"):
+            text = (
+                f"prompt_cache has {kept[0]} keep a conversation's prompts, but balance: {balance} has its turns go to "
+                "several targets; balance: affinity keeps it at one"
+            )
+            _warn(("routes", name, "targets"), text, origins, findings)
+
+
+def _keeps(file: RoutesFile, route: str, ref: TargetRef) -> bool:
+    resolved = file.resolve_target(ref.model)
+    if resolved is None or file.providers[resolved[0]].disabled:
+        return False
+    model = ref.model if resolved[2] is not None else None
+    values = effective(file, "prompt_cache", provider=resolved[0], model=model, route=route)
+    return is_on(values["prompt_cache"].value)
 
 
 def _limits(file: RoutesFile) -> Iterator[tuple[Path_, LimitsPolicy]]:

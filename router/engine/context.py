@@ -34,6 +34,8 @@ class RequestContext(msgspec.Struct):
         retry_budget: shared by all requests of the route; `hedge_budget` likewise.
         spending: None where the file has no budget.
         caller_budget: of the client whose name the request's `caller` is.
+
+    `waited` are the seconds that it has waited for the server of what processes share, since its last attempt.
     """
 
     chain: Chain
@@ -55,10 +57,12 @@ class RequestContext(msgspec.Struct):
     hedge_budget: HedgeBudget
     spending: Spending | None = None
     caller_budget: Budget | None = None
+    waited: float = 0.0
 
     def begin_anew(self) -> None:
         """Give the request its whole time again, when a stream that was under way broke: that time was not waited."""
         self.deadline = self.clock() + self.total
+        self.trace.prompt_cache = None
 
     def timeout_of(self, target: Target) -> Timeout:
         """Return the timeouts of a call to this target: the request's own word first."""

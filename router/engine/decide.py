@@ -91,6 +91,7 @@ def _call(
 ) -> Generator[Step, Outcome, ProviderError | None]:
     """Make one call, and while it is slow others beside it; returns the last error, None when one delivered."""
     progress.attempts += 1
+    context.waited = 0.0
     under_way = [call.target.identity]
     outcome = yield call
     while outcome is not None:
@@ -257,11 +258,14 @@ def _in_line(
     states, needs, target, key = context.states, context.requirements, call.target, call.key
     reserved: tuple[Reserved, Reserved] | None = None
     while True:
-        if pause > 0:
-            context.trace.entries.append(Pause(target.name, context.clock() - context.began, pause))
+        began, waited = context.clock(), context.waited
         if is_limited and reserved is None:
-            reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, context.clock())
-        began = context.clock()
+            reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, began, waited)
+            if waited and (pause := states.early(target, key, reserved, began)) > longest:
+                states.give_back(target, key, reserved, began)
+                return None
+        if pause > 0:
+            context.trace.entries.append(Pause(target.name, began - context.began, pause))
         yield Wait(pause, reserved=None if reserved is None else (target, key, reserved))
         now = context.clock()
         longest -= min(pause, now - began)

@@ -11,11 +11,14 @@ from typing import NamedTuple
 import msgspec
 
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
+from providers.prompt_cache import is_on
 from router.balance.balancer import BalanceContext
+from router.balance.strategies import warm_key
 from router.engine.context import RequestContext
 from router.engine.needs import why_unfit
 from router.engine.steps import Call
 from router.errors import SKIP_CODES
+from router.plan.plan import Tier
 from router.plan.target import Key, Target
 from router.state.guard import Refusal
 from router.state.spending import why_over
@@ -129,21 +132,32 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
         balancer = context.balancers[context.chain.route, tier_index, tier.balance]
-        situation = BalanceContext(
-            states=context.states,
-            now=now,
-            rng=context.rng,
-            prompt=prompt,
-            max_tokens=max_tokens,
-            affinity=needs.affinity,
-        )
-        target = balancer.pick(tier.targets, is_eligible, situation)
+        target = balancer.pick(tier.targets, is_eligible, _situation(context, now))
     if target is None:
         return None
     if len(target.keys) == 1:
         return Call(target, tier_index, target.keys[0])
-    without = progress.keys.get(target.identity, ())
-    return Call(target, tier_index, context.states.best_key(target, prompt, max_tokens, now, without))
+    return Call(target, tier_index, _key(context, target, tier, progress.keys.get(target.identity, ()), now))
+
+
+def _key(context: RequestContext, target: Target, tier: Tier, without: Collection[str], now: float) -> Key:
+    """Return the key to call a target with: one that has the conversation's prompts, or the least busy one."""
+    if tier.balance == "affinity" or is_on(context.request.prompt_cache or target.prompt_cache):
+        return warm_key(target, _situation(context, now), without)
+    needs = context.requirements
+    return context.states.best_key(target, needs.prompt_tokens, needs.max_tokens, now, without)
+
+
+def _situation(context: RequestContext, now: float) -> BalanceContext:
+    needs = context.requirements
+    return BalanceContext(
+        states=context.states,
+        now=now,
+        rng=context.rng,
+        prompt=needs.prompt_tokens,
+        max_tokens=needs.max_tokens,
+        affinity=needs.affinity,
+    )
 
 
 def refusal(

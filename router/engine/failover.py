@@ -23,9 +23,10 @@ from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
 from router.engine.decide import decide, hedge_after, is_final
 from router.engine.eligibility import next_try
-from router.engine.steps import Call, End, Failed, Placed, Slow, Stay, Wait
+from router.engine.steps import Call, End, Failed, Slow
+from router.engine.waiting import afford, wait
 from router.errors import RouteExhausted, give_trace
-from router.plan.pricing import cost, plausible
+from router.plan.pricing import cost, note_prompt_cache, plausible
 from router.plan.target import Target
 from router.state.lease import Lease
 from router.views.trace import Attempt
@@ -94,6 +95,8 @@ def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -
 def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
     """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
     usage = plausible(response.usage)
+    if usage.cache_read_tokens or usage.cache_write_tokens:
+        _harmlessly(note_prompt_cache, context.trace, target.capabilities.price, usage)
     paid = _cost(target, usage) if response.cost is None else response.cost
     if paid is not None and len(context.trace.entries) > 1:
         wasted = context.trace.wasted
@@ -181,14 +184,12 @@ class FailOver(Generic[T]):
         self._error = broken
         if broken is not None:
             context.begin_anew()
-        if context.spending is not None and context.spending.keeper is not None:
-            own = context.chain.budget, context.caller_budget
-            await context.spending.ready((*own, *(target.budget for target in context.chain.targets)))
+        await afford(context)
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
                 if not isinstance(step, Call):
-                    step = self._walk.send(await _wait(step, context))
+                    step = self._walk.send(await wait(step, context))
                     continue
                 after = None if context.chain.hedge is None else hedge_after(context, step.target)
                 delivered = await (self._try(step) if after is None else self._race(step, after))
@@ -374,20 +375,6 @@ def _begin(call: Call, context: RequestContext) -> Lease:
     return context.states.begin(
         call.target, call.key, prompt, most, now, reserved=call.reserved, placed=call.placed, charge=charge
     )
-
-
-async def _wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed | None:
-    assert isinstance(step, Wait), "there is nothing under way to stay for"
-    if step.place is not None:
-        key = await context.states.wait_for_slot(step.place, step.seconds)
-        if key is not None:
-            return Placed(key)
-        return Failed(ProviderError(ErrorCode.OVERLOADED, "no place was freed in time"))
-    if step.reserved is None:
-        await asyncio.sleep(step.seconds)
-    else:
-        await context.states.wait_for_limits(*step.reserved, step.seconds)
-    return None
 
 
 def _retry_after(error: ProviderError | None, context: RequestContext, tiers: Collection[int]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from providers.types import ServerTool, Thinking, Tool
+from providers.types import PromptCache, ServerTool, Thinking, Tool
 
 
 class RequestParams(TypedDict, total=False):
@@ -45,6 +45,7 @@ class RequestParams(TypedDict, total=False):
         metadata: goes to the vendor with the request.
         extra_body: fields that the vendor gets as they are.
         extra_headers: headers that the vendor gets as they are; no credentials.
+        prompt_cache: "auto", "1h" or "off": whether the vendor is asked to keep the prompt, over what the file says.
     """
 
     tools: Sequence[Tool | Mapping[str, Any]]
@@ -80,3 +81,4 @@ class RequestParams(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
+    prompt_cache: PromptCache | None

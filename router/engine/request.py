@@ -19,6 +19,7 @@ from providers.coerce import (
     invalid,
 )
 from providers.parts import is_text
+from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
 from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart
 from providers.validation import validate
@@ -30,12 +31,12 @@ from router.plan.target import Target
 Messages = MessagesLike
 
 _NO_KINDS: frozenset[type] = frozenset()  # of parts
-_LEADING = 1024  # characters of a prompt that decide where it goes, so that a vendor's prompt cache stays warm
 _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native", "routing"}
 _PARAMS = _REQUEST_FIELDS | ROUTING
 
 _TUPLES = frozenset({"modalities", "server_tools", "allowed_tools"})
-_ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers"}  # what the file's params can add to a body
+# What the file's params can add to a client's own body; how its prompt is cached that says itself.
+_ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers", "prompt_cache"}
 
 
 def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> CompletionRequest:
@@ -144,10 +145,10 @@ def speaks(provider: Provider, target: Target, request: CompletionRequest, proto
 
 
 def _affinity(request: CompletionRequest) -> bytes:
-    """Return what keeps requests at one target: the caller's word, else the beginning of the prompt."""
-    if request.affinity is not None:
-        return request.affinity.encode()
-    return request.messages[0].text[:_LEADING].encode() if request.messages else b""
+    """Return what keeps requests at one target, where their prompts are in the vendor's cache: the caller's word, else
+    how their conversation begins.
+    """
+    return (conversation(request) if request.affinity is None else request.affinity).encode()
 
 
 def _connecting(request: CompletionRequest, target: Target) -> dict[str, float | Literal["off"]] | None:
@@ -163,7 +164,8 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     Raises:
         ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.
     """
-    if not target.params and target.connect is None and request.timeout is None:
+    plain = not target.params and target.connect is None and request.timeout is None
+    if plain and target.prompt_cache is None:
         return replace(request, model=target.model)
     timeout = _connecting(request, target)  # all that a provider sees to itself
     changes: dict[str, Any] = {"model": target.model, "timeout": timeout}
@@ -173,6 +175,8 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
             extra[key] = value
         elif not getattr(request, key) and getattr(request, key) != 0:
             changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+    if request.prompt_cache is None:
+        changes["prompt_cache"] = target.prompt_cache
     if request.native is not None:
         # What it holds is the client's own: the provider says in its protocol's words what has been added.
         added = tuple(name for name in changes if name in _ADDED)

@@ -131,6 +131,9 @@ def _attempts(snapshot: Snapshot, first_tokens: dict[tuple[str, str], Sketch]) -
             errors.add_metric([*key, code], failures)
         tokens.add_metric([*key, "input"], counted.input_tokens)
         tokens.add_metric([*key, "output"], counted.output_tokens)
+        if counted.cache_read_tokens or counted.cache_write_tokens:  # both of the input
+            tokens.add_metric([*key, "cache_read"], counted.cache_read_tokens)
+            tokens.add_metric([*key, "cache_write"], counted.cache_write_tokens)
         if counted.cost is not None:
             spent.add_metric([*key], counted.cost)
     yield from (errors, tokens, spent)

@@ -75,6 +75,11 @@ class Connections(web.Server):
         """How many connections there are."""
         return len(self._open)
 
+    @property
+    def room(self) -> int:
+        """How many more there may be."""
+        return max(0, self._most() - len(self._open))
+
     def close_idle(self) -> None:
         """Close the connections that no request is on; the others close with the end of theirs."""
         self.is_closing = True

@@ -24,6 +24,9 @@ _MOST_LEFT_OUT = 64  # places of a body
 # Messages and their parts, of which each takes some microseconds in which nobody else has a turn. With a sentence in
 # each they are more than any model reads.
 _PARTS = 20_000
+# What the tools and schemas of all protocols hold in all: as many times more than any model reads.
+_VALUES = 50_000
+_SCHEMAS = ("tools", "functions", "response_format", "format", "text", "output_config", "output_format")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -36,9 +39,11 @@ def read_body(
         read: reads it; by itself as a question to a model.
 
     Raises:
-        BadRequest: it is no request of this protocol, or nobody else speaks it; or it has too many parts.
+        BadRequest: it is no request of this protocol, or nobody else speaks it; or it has too many parts, or too large
+            schemas.
     """
     _check_parts(body)
+    _check_schemas(body)
     first: BadRequest | None = None
     read = read or face.read
     for _ in range(_MOST_LEFT_OUT):
@@ -67,6 +72,18 @@ def _check_parts(body: Body) -> None:
         for part in parts:
             if type(part) is dict:
                 lists += [value for value in part.values() if type(value) is list]
+
+
+def _check_schemas(body: Body) -> None:
+    count = 0
+    left = [value for name in _SCHEMAS if type(value := body.get(name)) is dict or type(value) is list]
+    while left:
+        value = left.pop()
+        count += len(value)
+        if count > _VALUES:
+            raise BadRequest(f"at most {_VALUES:,} values are taken in the tools and schemas of a request")
+        inner = value.values() if type(value) is dict else value
+        left += [each for each in inner if type(each) is dict or type(each) is list]
 
 
 def _without(value: Any, steps: list[str | int]) -> Any:

@@ -39,7 +39,7 @@ class Answer:
             lines.append(f"content-length: {len(body)}")
         if self.keep_alive is not is_new:  # else it is what this version does by itself
             lines.append("connection: keep-alive" if self.keep_alive else "connection: close")
-        if any(map(_FORBIDDEN.search, lines)):
+        if _FORBIDDEN.search("".join(lines)):
             raise ValueError("a header of this answer holds a control character")
         reason = _REASONS.get(status, "")
         first = f"HTTP/{version.major}.{version.minor} {status} {reason}\r\ndate: {rfc822_formatted_time()}\r\n"

@@ -12,9 +12,9 @@ from typing import Any
 
 from router.config.listen import Address
 from router.gateway.connection import Connections
+from router.gateway.handshakes import Handshakes
 from router.gateway.listening import BACKLOG, address_of, listen, remove
 
-_HANDSHAKE = 10.0  # seconds
 _TURNS = 4  # of the loop, until a connection that was taken is known here
 
 
@@ -44,7 +44,7 @@ class Server:
         self._tls = tls
         self._connections = connections
         self._sockets: list[socket.socket] = []
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | Handshakes] = []
         self._paths: list[str] = []  # of its own sockets
 
     @property
@@ -69,15 +69,16 @@ class Server:
         for one in self._sockets:
             self._servers.append(await self._listening(one))
 
-    async def _listening(self, one: socket.socket) -> asyncio.Server:
+    async def _listening(self, one: socket.socket) -> asyncio.Server | Handshakes:
         loop = asyncio.get_running_loop()
         more: dict[str, Any]
         if one.family == getattr(socket, "AF_UNIX", None):
             # Others may still use it.
             more = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
             return await loop.create_unix_server(self._connections, sock=one, backlog=BACKLOG, **more)
-        more = {} if self._tls is None else {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE}
-        return await loop.create_server(self._connections, sock=one, backlog=BACKLOG, **more)
+        if self._tls is not None:
+            return Handshakes(one, self._tls, self._connections, lambda: self._connections.room)
+        return await loop.create_server(self._connections, sock=one, backlog=BACKLOG)
 
     def announce_end(self) -> None:
         """Have every answer end its connection from now on."""
@@ -107,4 +108,7 @@ class Server:
 
     def abort(self) -> None:
         """Close all connections, whatever they are at."""
+        for server in self._servers:
+            if isinstance(server, Handshakes):
+                server.abort()
         self._connections.abort()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
-from router.views.figures import Snapshot
+from router.views.figures import KEPT, Snapshot
 from router.views.file import ConfigView
 from router.views.history import History
 from router.views.requests import RequestFilter, RequestRecord, TraceView
@@ -38,8 +38,8 @@ class Feed(Protocol):
         """Yield the recent events, the oldest first, and then those that happen."""
         ...
 
-    async def history(self) -> History:
-        """Return the last five minutes, second by second."""
+    async def history(self, span: int = KEPT) -> History:
+        """Return the last so many seconds (one of `RANGES`): five minutes by the second, longer ones more coarsely."""
         ...
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:

@@ -14,14 +14,14 @@ from router.monitor import requests, routes
 from router.monitor.control import run_command
 from router.monitor.prompts import run_prompt
 from router.monitor.subject import Subject
-from router.telemetry.history import Seconds, making_history
+from router.telemetry.history import Seconds, Told, making_history
 from router.telemetry.recorder import Telemetry
 from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
-from router.views.figures import Snapshot
+from router.views.figures import KEPT, Snapshot
 from router.views.file import ConfigView
-from router.views.history import History
+from router.views.history import RANGES, History
 from router.views.requests import RequestFilter, RequestRecord, TraceView
 from router.views.routes import Chains
 
@@ -34,6 +34,7 @@ class LocalFeed:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
+        self._told: dict[int, Told] = {}  # what plots are made from, by the grain
 
     @property
     def name(self) -> str:
@@ -56,14 +57,17 @@ class LocalFeed:
         """Follow the events; leaving the iterator (`aclosing`, or a task's end) ends it."""
         return _events(self._subject.telemetry, self._subject.loop)
 
-    async def history(self) -> History:
-        return await in_turns(making_history(await self.seconds_since(0)))
+    async def history(self, span: int = KEPT) -> History:
+        grain = RANGES[span]
+        told = self._told.setdefault(grain, Told(grain))
+        told.add(await self.seconds_since(told.over, grain))
+        return await in_turns(making_history(Seconds(told.end, told.rows, grain)))
 
-    async def seconds_since(self, first: int) -> Seconds:
+    async def seconds_since(self, first: int, grain: int = 1) -> Seconds:
         """Return what plots are made from, from this second since 1970 on, for those who add up several processes."""
 
         async def seconds() -> Seconds:
-            return await self._subject.report.past.since(first, asyncio.get_running_loop().time())
+            return await self._subject.report.past.since(first, asyncio.get_running_loop().time(), grain)
 
         return await self._there(seconds())
 

@@ -18,10 +18,11 @@ from router.plan.plan import Plan
 from router.plan.target import Target, names_of
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
+from router.telemetry.buckets import ALL
 from router.telemetry.events import drained, reloaded
 from router.telemetry.history import Past
 from router.telemetry.recorder import Telemetry
-from router.telemetry.windows import ALL, GroupTotals, Windows
+from router.telemetry.windows import GroupTotals, Windows
 from router.turns import at_once
 from router.views.figures import (
     CacheFigures,

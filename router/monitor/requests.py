@@ -42,7 +42,8 @@ def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
 
 def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
     record = record_of(telemetry, ended)
-    return TraceView(record, ended.trace.revision, record.seconds, _entries(ended), ended.outcome.captured)
+    trace, captured = ended.trace, ended.outcome.captured
+    return TraceView(record, trace.revision, record.seconds, _entries(ended), captured, trace.prompt_cache)
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:

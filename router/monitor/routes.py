@@ -23,7 +23,7 @@ _PERCENTAGES = frozenset({"budget", "failure_rate"})
 _RATES = frozenset({"requests", "tokens"})
 _SIZES = frozenset({"max_entry"})
 _OF_ROUTES = ("timeout", "retry", "hedge", "cache", "balance", "on_stream_break")
-_OF_TARGETS = ("timeout", "breaker", "limits")
+_OF_TARGETS = ("timeout", "breaker", "limits", "prompt_cache")
 
 
 def chains(plan: Plan) -> Chains:
@@ -69,7 +69,7 @@ def _of_target(plan: Plan, route: str | None, target: Target) -> Iterator[Policy
     model = target.ref if target.ref in plan.file.models else None
     for policy in _OF_TARGETS:
         # A connection's limits are its provider's; what else a target has may come from its route as well.
-        level = route if policy == "timeout" else None
+        level = route if policy in ("timeout", "prompt_cache") else None
         yield from _values(
             plan, policy, effective(plan.file, policy, provider=target.provider, model=model, route=level)
         )

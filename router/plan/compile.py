@@ -12,17 +12,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from providers import registry
+from providers import catalog, registry
 from providers.base import Provider
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
-from providers.types import ModelCapabilities, Price, Timeout
+from providers.types import ModelCapabilities, Price, PromptCache, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.interpolate import plain
 from router.config.names import target_name
-from router.config.schema import ModelConfig, SlowCall, TargetRef
+from router.config.schema import ModelConfig, PriceConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
+from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.route_names import RouteNames
 from router.plan.rules import BreakerRules, CacheRules, ErrorRule, HedgeRules, Limits, RetryRules, SharedRules
@@ -51,8 +52,8 @@ def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provid
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
-    serving = serving_of(file, names)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared)
+    serving, log = serving_of(file, names), log_rules(file, loaded.path)
+    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log)
 
 
 def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
@@ -215,11 +216,24 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
+        prompt_cache=_prompt_cache(file, catalogue, provider, file_model, route),
         errors=tuple(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
         ),
     )
+
+
+def _prompt_cache(
+    file: RoutesFile, catalogue: ProviderCatalogue, provider: str, model: str | None, route: str | None
+) -> PromptCache | None:
+    if model is None or file.models[model].prompt_cache is None:
+        return catalogue.rules("prompt_cache", _kept, provider=provider, route=route)
+    return _kept(**policy_values(file, "prompt_cache", provider=provider, model=model, route=route))
+
+
+def _kept(prompt_cache: PromptCache) -> PromptCache | None:
+    return None if prompt_cache == "off" else prompt_cache
 
 
 def timeout_of(**values: Any) -> Timeout:
@@ -246,10 +260,21 @@ def _capabilities(model: ModelConfig | None, catalogue: ModelCapabilities) -> Mo
         return catalogue
     said = {key: value for key, value in model.capabilities.model_dump().items() if value is not None}
     if model.price is not None:
-        said["price"] = Price(**model.price.model_dump())
+        said["price"] = _price(model.price)
     if model.context_window is not None:
         said["context_window"] = model.context_window
     return msgspec.structs.replace(catalogue, **said)
+
+
+def _price(config: PriceConfig) -> Price:
+    """Make the price that is written: that of another model where it says so, and its own words before that."""
+    own = {name: value for name, value in config.model_dump(exclude={"like"}).items() if value is not None}
+    if config.like is None:
+        return Price(**own)
+    vendor, _, model_id = config.like.partition("/")
+    known = catalog.named(vendor, model_id).price or Price()
+    steps = tuple((start, msgspec.structs.replace(price, **own)) for start, price in known.above)
+    return msgspec.structs.replace(known, above=steps, **own)
 
 
 def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:

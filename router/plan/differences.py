@@ -89,6 +89,8 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         previous = kept.get(target.name, target)
         if (previous.timeout, previous.retry, previous.params) != (target.timeout, target.retry, target.params):
             yield f"{target.name} timeouts, retries or params"
+        if previous.prompt_cache != target.prompt_cache:
+            yield f"{target.name} prompt_cache {previous.prompt_cache or 'off'}→{target.prompt_cache or 'off'}"
         if (previous.provider, previous.model) != (target.provider, target.model):
             yield f"{target.name} is {target.provider}/{target.model}"
 

@@ -13,7 +13,7 @@ from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.route_names import RouteNames
-from router.plan.rules import CacheRules, HedgeRules, RetryRules, SharedRules
+from router.plan.rules import CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -77,6 +77,7 @@ class Plan:
     names: RouteNames
     loaded: LoadResult | None = None
     shared: SharedRules | None = None
+    log: LogRules | None = None
 
     @property
     def shares_answers(self) -> bool:

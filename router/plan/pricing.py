@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from providers.types import Price, Usage
+from router.views.trace import PromptCacheUse, Trace
 
 _EXACT = 2.0**40  # parts of a dollar: sums of such parts are exact in a float up to 8,192 dollars
 
@@ -24,7 +25,29 @@ def cost(price: Price | None, usage: Usage) -> float | None:
     write_price = price.input if price.cache_write is None else price.cache_write
     plain = max(0, usage.input_tokens - read - write)
     micros = plain * price.input + read * read_price + write * write_price + usage.output_tokens * price.output
+    if usage.cache_write_1h_tokens:
+        micros += min(write, usage.cache_write_1h_tokens) * (_hour_price(price, write_price) - write_price)
     return micros / 1_000_000
+
+
+def _hour_price(price: Price, write_price: float) -> float:
+    """Return the price of what is written to be kept for an hour: where it is not known, Anthropic's twice that of
+    input, which is 1.6 times what five minutes cost there.
+    """
+    if price.cache_write_1h is not None:
+        return price.cache_write_1h
+    return write_price if price.cache_write is None else 1.6 * write_price
+
+
+def note_prompt_cache(trace: Trace, price: Price | None, usage: Usage) -> None:
+    """Write into a trace what the vendor's prompt cache did, if it did anything, and how much that spared."""
+    if not (usage.cache_read_tokens or usage.cache_write_tokens):
+        return
+    uncached = replace(usage, cache_read_tokens=None, cache_write_tokens=None, cache_write_1h_tokens=None)
+    without, paid = cost(price, uncached), cost(price, usage)
+    saved = None if without is None or paid is None else without - paid
+    read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
+    trace.prompt_cache = PromptCacheUse(usage.input_tokens, read, write, saved)
 
 
 def is_known(price: Price | None) -> bool:
@@ -51,6 +74,7 @@ def plausible(usage: Usage) -> Usage:
         and (third is None or (type(third) is int and 0 <= third <= _MOST))
         and usage.cache_write_tokens is None
         and usage.reasoning_tokens is None
+        and usage.cache_write_1h_tokens is None
     ):
         return usage
     wrong = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -25,6 +26,14 @@ class ErrorRule(msgspec.Struct, frozen=True):
         if self.status is not None and self.status != error.status:
             return False
         return self.text is None or self.text in f"{error.message}\n{error.body_excerpt or ''}".lower()
+
+
+class LogRules(msgspec.Struct, frozen=True):
+    """Where the log of requests is, for how many seconds a line stays, and how many bytes all its files may have."""
+
+    folder: Path
+    keep: float
+    max_size: int
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, Literal
 
 from providers.settings import ProviderSettings
-from providers.types import ModelCapabilities, Timeout
+from providers.types import ModelCapabilities, PromptCache, Timeout
 from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, ErrorRule, Limits, RetryRules
 
@@ -42,6 +42,7 @@ class Target:
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
     model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here, `errors` is
     what errors of its provider's own mean.
+    `prompt_cache` is how its vendor is asked to keep prompts, None where it is not.
     `usual` are the timeouts that it has on any route that says nothing of them. `connect` is in seconds, where it is
     not its provider's own. `identity` is what it is, whatever route names it: the model at its account with its params.
     Its state outlives every edit that leaves this unchanged. `model_identity` is the same without params: what all
@@ -66,6 +67,7 @@ class Target:
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None
+    prompt_cache: PromptCache | None = None
     errors: tuple[ErrorRule, ...] = ()
 
     identity: str = field(init=False)

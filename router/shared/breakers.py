@@ -89,12 +89,14 @@ class SharedBreakers:
         self._link.ask(due)
 
     def places(self, peers: Peers, name: str, now: float) -> float:
-        """Return how many probes of one breaker may be under way here; infinity while the server is away."""
+        """Return how many probes of one breaker may be under way here; infinity without the server's word."""
         probes = self._probes.get(name)
         if probes is None or self._link.away or not self._link.processes:
             return inf
         if probes.ask(now):
             self._link.ask(now)
+        if probes.is_late(now):
+            return inf
         return probes.held - sum(other.probing(now) for other in probes.breakers if other.peers is not peers)
 
     # --- what others tell

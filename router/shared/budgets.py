@@ -12,10 +12,11 @@ from router.plan.budget import Budget
 from router.plan.plan import Plan
 from router.shared.link import Link
 from router.shared.purse import SharedPurse, Told
+from router.state.any_rate import PATIENCE
 from router.state.budget_account import BudgetAccount, Period
 from router.state.spending import Spending
 
-PATIENCE = 0.3  # seconds that a request waits for dollars
+_LEAST = 0.01  # seconds that one waits who has waited for others things already
 _SOON = 0.25  # seconds after a call until its cost is told
 _EVERY = 10.0  # seconds after which a budget is told of again, though there is nothing new
 _LOOK = 2.0  # the same, while somebody looks on
@@ -77,24 +78,24 @@ class SharedBudgets:
         if self._spending.ledger is not None:
             self._spending.ledger.look()
 
-    async def grant(self, accounts: list[BudgetAccount]) -> None:
+    async def grant(self, accounts: list[BudgetAccount], waited: float) -> None:
         """Wait until none of these is short, or nothing more is to be had for them, for one reply or some."""
-        purses = [self._purse(account, account.began, account.period) for account in accounts]
-        self._busy |= dict.fromkeys(purses)
-        loop, replies = asyncio.get_running_loop(), self.link.replies
+        loop = asyncio.get_running_loop()
+        began, purses = loop.time(), self._current(accounts)
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE if self.refuses else max(_LEAST, PATIENCE - waited)):
                 while not self.link.away and (short := [purse for purse in purses if purse.account.is_short]):
                     self.link.ask(loop.time())
                     self._replied.clear()
                     await self._replied.wait()
+                    purses = self._current(accounts)
                     if any(purse.is_young for purse in short):
                         break
                     if all(purse.was_refused for purse in short if purse.account.is_short):
                         return
-        is_silent = self.link.replies == replies
-        for purse in purses:
-            if purse.account.is_short and (is_silent or self.link.away or purse.is_young):
+        for purse in self._current(accounts):
+            is_told_no = purse.was_refused and purse.answered >= began
+            if purse.account.is_short and (not is_told_no or self.link.away or purse.is_young):
                 purse.lend()
 
     def on_failed_disk(self, period: Period) -> None:
@@ -117,6 +118,11 @@ class SharedBudgets:
     def lease(self) -> float:
         """The seconds that what is not asked for stays leased."""
         return self.link.lease
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server does not answer."""
+        return self.link.away
 
     @property
     def refuses(self) -> bool:
@@ -171,6 +177,12 @@ class SharedBudgets:
                 account.turn(self.wall())
                 for began, period in account.unwritten:
                     yield self._purse(account, began, period)
+
+    def _current(self, accounts: list[BudgetAccount]) -> list[SharedPurse]:
+        """Return the purses that are spent now, which are told of in the next exchange."""
+        purses = [self._purse(account, account.began, account.period) for account in accounts]
+        self._busy |= dict.fromkeys(purses)
+        return purses
 
     def _purse(self, account: BudgetAccount, began: float, period: Period) -> SharedPurse:
         key = account.budget.owner, account.budget.per, began

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from router.state.any_rate import PATIENCE
+
 T = TypeVar("T")
 
 _LASTS, _RENEWED = 10.0, 3.0  # seconds: of the right, and between two renewals
@@ -36,7 +38,11 @@ class Flights:
         loop = asyncio.get_running_loop()
         until, pause = loop.time() + most, _FIRST_PAUSE
         while True:
-            taken = await self._take(key)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    taken = await self._take(key)
+            except TimeoutError as error:
+                taken = error
             if isinstance(taken, Exception):  # the server is away: each machine is on its own
                 return None
             found = await look()  # whoever had the right has stored its answer before it gave that up

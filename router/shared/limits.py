@@ -64,6 +64,8 @@ class SharedLimits:
         """Forget all leases: the server has lost its data."""
         for rate in list(self._rates.values()):
             rate.void(now)
+        for places in list(self._places.values()):
+            places.void(now)
 
     def look_again(self) -> None:
         """Wake those who wait for a lease."""

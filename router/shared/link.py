@@ -20,6 +20,7 @@ _OVERDUE = 1.2  # timeouts after which the server counts as away
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.7  # seconds: with a timeout, it is back within one
 _FORGOTTEN = 60.0  # seconds after which a loss of the server's data does not matter any more
 _MOST = 100  # entries of one exchange: neither this process nor the server is held up by many
+_LIVING = 5.0  # seconds in which all who live have told so
 _LATE = 0.05  # seconds that the loop is late: a reply may lie there unread
 
 
@@ -95,7 +96,7 @@ class Link:
         rng: spreads the tries of those who have lost the server.
 
     `parties` are what is shared. `processes` are those that share, as heard last, 0 before the first reply, at which
-    `heard` is set; `replies` counts them. `tick` is the seconds between two exchanges, `ahead` those that the server's
+    `heard` is set. `tick` is the seconds between two exchanges, `ahead` those that the server's
     clock (since 1970) is ahead of the loop's, None before the first reply.
     """
 
@@ -108,7 +109,7 @@ class Link:
     ) -> None:
         self.rules = rules
         self.parties: list[Party] = []
-        self.processes = self.replies = 0
+        self.processes = 0
         self.heard = asyncio.Event()
         self.tick = 0.1
         self.ahead: float | None = None
@@ -243,15 +244,14 @@ class Link:
         # After failures it may be a reply to the first try: the leases in it are as old as that.
         began = asked_at if not self._failures or silent_since is None else silent_since
         self._failures, self._unanswered, self._why = 0, None, ""
-        self.processes, self.tick, self.ahead = reply.processes, reply.tick, reply.time - now
-        self.replies += 1
-        self.heard.set()
-        self._next = now + pause
-        if self._epoch and reply.epoch != self._epoch:
+        if is_lost := self._epoch not in ("", reply.epoch):
             self._lost_at = now
-            for party in self.parties:
-                party.void(now)
-        self._epoch = reply.epoch
+        known = self.processes if now - self._lost_at < _LIVING else 0  # not all have told that they live
+        self.processes, self.tick, self.ahead = max(reply.processes, known), reply.tick, reply.time - now
+        self.heard.set()
+        self._next, self._epoch = now + pause, reply.epoch
+        for party in self.parties if is_lost else ():
+            party.void(now)
         was_away, self.away = self.away, False
         for take in takers:
             take(began, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from math import ceil, inf
 from typing import Protocol
@@ -10,6 +11,7 @@ from weakref import WeakSet
 from router.shared.place import GATHERING, PlaceEntry, Places
 from router.shared.telling import Telling
 from router.shared.told import Server
+from router.state.any_rate import PATIENCE
 
 _SPARE = 0.5  # of those in use that are had ahead, where there are enough for all
 _CALLED = 2.0  # seconds that a request which found none is remembered
@@ -54,8 +56,12 @@ class SharedPlaces:
         self._held = 0
         self._is_short = False
         self._asks = False  # for more than there were
+        self._since = inf  # when a request began to wait that no reply has answered
+        self._is_late = False  # that reply has not come in time
+        self._alarm: asyncio.TimerHandle | None = None
         self._missed = False  # a request has found none since
         self._missed_at = -inf
+        self._lost_until = -inf  # the server gathers what all hold, and gives nobody any
         self._outages = 0
         self._processes = 1
         self._gathers = False  # the server is back: all tell what they use before anybody gets more
@@ -75,8 +81,12 @@ class SharedPlaces:
         link, most, total = self._link, user.places or 0, self._held
         if link.away:
             total = self._part(most)
+        elif self._is_late:
+            total = max(total, self._part(most))
         free = min(most, total - sum(other.in_flight for other in self._users if other is not user))
         if not link.away and user.in_flight >= free - (not self._is_short):  # the last one that is had ahead
+            if user.in_flight >= free and not self._is_short:
+                self._wait_since(asyncio.get_running_loop().time())
             self._missed = self._missed or user.in_flight >= free
             if not (self._is_short and self._asks):  # else it is asked for with every tick
                 link.ask(-inf)
@@ -86,6 +96,32 @@ class SharedPlaces:
         """Return how many are this process' own while the server is away."""
         parts = {"share": most // self._processes, "local": most, "refuse": 0}
         return parts[self._link.policy]
+
+    def hurry(self, waited: float) -> None:
+        """Count what a request has waited for the server before."""
+        if not self._is_short and not self._link.away:
+            self._wait_since(asyncio.get_running_loop().time() - waited)
+
+    def _wait_since(self, since: float) -> None:
+        """Go on without the server when the reply does not come in time that somebody waits for since then."""
+        if since < self._since and not self._is_late:
+            self._since = since
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_at(since + PATIENCE, self._late)
+
+    def _late(self) -> None:
+        self._processes = max(1, self._link.processes)
+        self._is_late = not self._link.away
+        self.hand_out()
+
+    def _answered(self, asked_at: float) -> None:
+        """Take note of what was answered: those who came later wait still."""
+        if asked_at < self._since or self._alarm is None:
+            return
+        self._since, self._is_late = inf, False
+        self._alarm.cancel()
+        self._alarm = None
 
     def freed(self) -> None:
         """Notice that a place is not used any more; another process may wait for it."""
@@ -141,24 +177,38 @@ class SharedPlaces:
     def _take(self, told: int, outages: int, places: Places, asked_at: float, now: float) -> None:
         if outages != self._outages:
             return  # it is as old as the outage
-        self._held = told + places.got
+        # Where all hold too many, each keeps its part: what is known of the others may be of long ago.
+        self._held = max(told + places.got, min(told, self._least() // max(1, self._link.processes)))
         self._told = max(told, self._held)
         self._tell_at = min(self._tell_at, now + _AGAIN) if self._told else inf
-        self._is_short = places.is_short
+        if now >= self._lost_until:
+            self._is_short = places.is_short
+            self._answered(asked_at)
         if places.got > 0:
             self.hand_out()
+        if not self._is_short and any(user.waiting for user in self._users):
+            self._wait_since(asked_at)
 
     def hand_out(self) -> None:
         """Give what is free to those who wait: more is held, or the server has gone, or is back."""
         for user in self._users:
             user.hand_out()
 
+    def void(self, now: float) -> None:
+        """Wait no longer than for a reply: the server has lost its data, and gives nobody any for a while."""
+        self._is_short, self._lost_until = False, now + GATHERING
+
     def look_again(self) -> None:
         """Go on with what is used, and this process' part: the server has gone, or is back."""
         self._outages += 1
+        self._answered(inf)
         self._tell_at = -inf
         if self._link.away:
             self._processes = max(1, self._link.processes)  # of the first reply after a loss there would be one
         self._gathers = not self._link.away
-        self._held = self._part(min((user.places or 0 for user in self._users), default=0))
+        self._held = self._part(self._least())
         self.hand_out()
+
+    def _least(self) -> int:
+        """Return how many places there are, by who says the least."""
+        return min((user.places or 0 for user in self._users), default=0)

@@ -19,6 +19,7 @@ _LASTS = 40 * 86_400  # seconds after its end that a period is remembered
 _LEASED = 4.0  # seconds that a lease is spent without a reply; the server keeps it for 5
 _RENEWED = 1.0  # seconds after which a lease is told again
 _FIRST = 1 / 16  # of a budget, wanted for a first call, of which nobody knows yet what it costs
+_AMPLE = 16  # times as much as is lent where the server is slow, and not away, has to be left
 _MEMORY = 1.0  # seconds over which demand is smoothed
 _AHEAD = 1.0  # seconds for which dollars are wanted
 _REFUSED = "can't be asked for, since the shared state is away (shared.budgets_away: refuse)"
@@ -77,6 +78,11 @@ class Asking(Protocol):
         ...
 
     @property
+    def is_away(self) -> bool:
+        """Whether the server does not answer."""
+        ...
+
+    @property
     def refuses(self) -> bool:
         """Whether nothing is spent without the server but what is leased."""
         ...
@@ -97,14 +103,15 @@ class SharedPurse:
         name: of the budget and the period at the server.
         link: to the server.
 
-    `was_refused`: a call was waited for, and the last reply had nothing for it. `has_more`: what was told last left a
-    total out.
+    `was_refused`: a call was waited for, and the last reply had nothing for it. `answered` is when that was asked for
+    of which the server answered last what it grants. `has_more`: what was told last left a total out.
     """
 
     def __init__(self, name: str, account: BudgetAccount, began: float, period: Period, link: Asking) -> None:
         self.account = account
         self.period = period
         self.was_refused = False
+        self.answered = -inf
         self.is_young = False
         self._name = name
         self._link = link
@@ -116,6 +123,7 @@ class SharedPurse:
         self._told_at = self._active_at = self._measured_at = -inf
         self._begun = account.begun
         self._demand = 0.0
+        self._lent = 0.0  # to those who had waited long enough, since the last reply
         self._is_heard = self._has_lent = False
 
     @property
@@ -172,7 +180,8 @@ class SharedPurse:
             return None
         self._told_at = now
         granted = used + kept
-        period.grant = min(period.grant, granted)  # before others can have the rest
+        if granted < period.grant:  # before others can have the rest
+            period.grant, self._has_lent = granted, False
         who = self._told_last = self._next(leaving=leaving)
         rest = sum(nano for other, nano in self._untold().items() if other != who)
         self.has_more = rest > 0
@@ -209,6 +218,8 @@ class SharedPurse:
         period.most = standing.limit / NANO
         self._leased = (entry.hold + standing.got) / NANO
         self.was_refused = entry.more > 0 and not standing.got
+        if entry.more > 0:
+            self.answered = asked_at
         self.is_young = standing.young
         if not (self._has_lent and standing.young):
             self._take(standing, told, asked_at, now)
@@ -222,10 +233,12 @@ class SharedPurse:
         if not standing.young:
             period.free = standing.free / NANO
             period.is_whole = not standing.others and not standing.free
-            self._is_heard, self._has_lent = True, False
+            self._is_heard, self._has_lent, self._lent = True, False, 0.0
 
     def lend(self) -> None:
-        """Go on without the server: with a part of what nobody had when it was heard last, once; or with nothing."""
+        """Go on without the server: with a part of what nobody had when it was heard last, once; or with nothing. While
+        it is slow and not away, with as much as those who wait need.
+        """
         account, period = self.account, self.period
         used = period.pending + account.reserved
         if self._link.refuses:
@@ -234,8 +247,15 @@ class SharedPurse:
             return
         if self._has_lent:
             return
-        self._has_lent = period.is_whole = True
         left = period.free if self._is_heard else max(0.0, account.budget.usd - period.spent - account.reserved)
+        if self._is_heard and not (self._link.is_away or self.is_young):
+            one = account.expected or account.budget.usd * _FIRST
+            more = min(one * (1 + account.waiting), left / max(1, self._link.processes) / _AMPLE - self._lent)
+            if more > 0:
+                self._lent += more
+                period.grant, period.grant_ends = max(period.grant, used) + more, time.monotonic() + _LEASED
+            return
+        self._has_lent = period.is_whole = True
         base = period.grant if self._is_heard else used
         period.grant = base + left / max(1, self._link.processes)
         period.grant_ends = inf

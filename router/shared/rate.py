@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import takewhile
 from math import ceil, exp, floor, inf
 
 from router.config.units import Allowance
 from router.shared.limit import SLOTS, Grant, LimitEntry
+from router.shared.stand_in import stand_in_for
 from router.shared.told import GRAINS, Server, Told
-from router.state.any_rate import Entry
+from router.state.any_rate import PATIENCE, Entry
 from router.state.limits import BURST, SMOOTHED, Rate
 
 _OVERDRAFT = 0.1  # of a limit that all processes together may overdraw by one request each
-_FULL = 0.8  # used up so far: nobody overdraws
 _LOOK = 1.0  # seconds after which a limit that is used up is asked for again: others may give back
 _FORGOTTEN = 10.0  # seconds after which what was heard of a limit says nothing
 _MEMORY = 1.0  # seconds over which demand is smoothed
@@ -28,15 +29,15 @@ class SharedEntry(Entry):
     """An amount that a call has taken, or waits for.
 
     `counted` is when the server counted it, or before. `needed` are the units that it waited for, `lacks` those that it
-    waits for still. `stood_in` is what it took while the server was away.
+    waits for still, and `since` when. `stood_in` is what it took while the server was away, or too slow for it.
     """
 
-    __slots__ = ("counted", "lacks", "needed", "ready", "stood_in")
+    __slots__ = ("counted", "lacks", "needed", "ready", "since", "stood_in")
 
     def __init__(self, rate: SharedRate, amount: float, counted: float) -> None:
         self.rate = rate
         self.amount = amount
-        self.counted = counted
+        self.counted = self.since = counted
         self.needed = self.lacks = 0.0
         self.ready: asyncio.Future[None] | None = None
         self.stood_in: Entry | None = None
@@ -47,7 +48,7 @@ class SharedRate:
 
     Units come by leases, which the server has counted as used; what is left of a lease at its end is given back.
     Whoever finds none waits in line for the next reply, but for an overdraft of one request where that can do no harm.
-    While the server is away another rate stands in.
+    While the server is away another rate stands in, and so it does for who has waited for a reply long enough.
 
     Args:
         name: of the limit at the server.
@@ -59,7 +60,7 @@ class SharedRate:
         *("amount", "per_second", "period", "_cap", "_smooth", "_link", "_name", "_stand_in", "__weakref__"),
         *("_line", "_lacking", "_lots", "_granted", "_spent", "_until", "_used", "_charge", "_left"),
         *("_asked", "_asked_at", "_wished", "_demand", "_typical", "_low", "_told_at", "_since"),
-        *("_fill", "_flow", "_heard_at", "_next_at", "_free_at", "_is_far", "_active_at", "_is_rare"),
+        *("_fill", "_flow", "_heard_at", "_next_at", "_free_at", "_shut_until", "_is_far", "_active_at", "_is_rare"),
     )
 
     def __init__(self, name: str, allowance: Allowance, link: Server, *, smooth: bool = True) -> None:
@@ -91,7 +92,7 @@ class SharedRate:
         self.per_second = self._flow = amount / self.period
         self._cap = max(1.0, amount * BURST) if self._smooth and self.period == SMOOTHED else amount
         self._stand_in = None
-        self._free_at = self._next_at = -inf
+        self._free_at = self._next_at = self._shut_until = -inf
 
     # --- what requests ask
 
@@ -112,7 +113,7 @@ class SharedRate:
             return 0.0
         self._wished, self._asked_at = max(self._wished, need), now
         self._link.ask(self._next_at)
-        return self._estimate(self._lacking + need, now)
+        return self._estimate(self._lacking + need, PATIENCE, now)
 
     def _is_at_hand(self, need: float, now: float) -> bool:
         self._expire(now)
@@ -122,11 +123,18 @@ class SharedRate:
         processes = self._link.processes
         if self._line or self._spent > self._granted or not processes:
             return False
-        all_at_once = processes * amount <= self.amount * _OVERDRAFT
-        return all_at_once and (self._fill < _FULL or now - self._heard_at > _FORGOTTEN)
+        left = 1.0 if now - self._heard_at > _FORGOTTEN else 1.0 - self._fill
+        return processes * amount <= self.amount * min(_OVERDRAFT, left)  # all at once
 
-    def _estimate(self, units: float, now: float) -> float:
-        return max(self._link.expected(now), self._free_at - now, units / self._flow if self._fill >= 1 else 0.0)
+    def _estimate(self, units: float, most: float, now: float) -> float:
+        """Return the seconds until there may be so many units: as the limit goes, and for the server `most`."""
+        until_heard = min(self._link.expected(now), most)
+        return max(until_heard, self._free_at - now, units / self._flow if self._fill >= 1 else 0.0)
+
+    def hurry(self, entry: Entry, waited: float) -> None:
+        """Count what the request has waited for the server before."""
+        assert isinstance(entry, SharedEntry)
+        entry.since -= waited
 
     def take(self, amount: float, now: float, at: float) -> SharedEntry:
         """Take an amount now, or wait in line for it where `wait` says so, with `at` as the time that it named."""
@@ -158,15 +166,17 @@ class SharedRate:
             return entry.stood_in.rate.early(entry.stood_in, now)
         if entry.lacks <= 0:
             return 0.0
+        patience, alone = max(entry.since, self._shut_until) + PATIENCE - now, inf
         if self._link.away:
             return self._move(entry, now)
-        ahead = 0.0
-        for other in self._line:
-            ahead += other.lacks
-            if other is entry:
-                break
+        if patience <= _ROUNDING:  # it goes on alone as soon as it may, unless a reply comes before
+            stand_in, patience = self._stands_in(now), inf
+            alone = inf if stand_in is None else stand_in.wait(entry.amount, now)
+            if alone in (0, inf):
+                return self._move(entry, now)
+        ahead = sum(other.lacks for other in takewhile(lambda other: other is not entry, self._line)) + entry.lacks
         self._link.ask(self._next_at)
-        return self._estimate(ahead, now)
+        return min(alone, self._estimate(ahead, patience, now))
 
     def _move(self, entry: SharedEntry, now: float) -> float:
         """Move one who waits to the rate that stands in."""
@@ -292,9 +302,13 @@ class SharedRate:
             self._flow = min(self.per_second, max(fair, flow))
         self._fill, self._heard_at = grant.fill, now
         self._free_at = self._next_at = now
+        self._shut_until = -inf
         if grant.got < want:
             self._free_at += grant.wait
             self._next_at += max(min(grant.wait, _LOOK), self._link.tick)
+            self._shut_until = self._next_at
+        if not (self._smooth and self.period == SMOOTHED):
+            self._stand_in = None  # it knows of its own alone
         self._expire(now)
         if grant.got:
             self._granted += grant.got
@@ -319,7 +333,7 @@ class SharedRate:
 
     def look_again(self) -> None:
         """Wake those who wait: the server has gone, or is back."""
-        self._stand_in = None if not self._link.away else self._stand_in
+        self._stand_in = None
         for entry in self._line:
             _wake(entry)
 
@@ -372,21 +386,11 @@ class SharedRate:
         self._used[grain] = self._used.get(grain, 0.0) + units
 
     def _stands_in(self, now: float) -> Rate | None:
-        """Return the rate that holds while the server is away; None where nothing is let through then."""
-        if self._link.policy == "refuse":
-            return None
-        if self._stand_in is None:
-            processes = 1 if self._link.policy == "local" else max(1, self._link.processes)
-            part = self.amount / processes
-            scale = min(1.0, part)  # less than one in a period is one in a longer period
-            self._stand_in = Rate(Allowance(part / scale, self.period / scale), smooth=self._smooth)
-            if not self._stand_in.tighten(0.0, now):  # all processes at once would be a burst
-                self._stand_in.take(1.0 if part < 1 else part * self._used_before(now), now, now)
-        return self._stand_in
-
-    def _used_before(self, now: float) -> float:
-        """Return how far it was used up when the server was heard last."""
-        return self._fill if now - self._heard_at < self.period else 0.0
+        """Return the rate that holds without the server; None where nothing is let through then."""
+        if self._stand_in is None and self._link.policy != "refuse":
+            used = self._fill if now - self._heard_at < self.period else 0.0
+            self._stand_in = stand_in_for(self.amount, self.period, self._link, used, now, smooth=self._smooth)
+        return None if self._link.policy == "refuse" else self._stand_in
 
 
 def _wake(entry: SharedEntry) -> None:

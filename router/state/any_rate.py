@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from router.config.units import Allowance
 
+PATIENCE = 0.29  # seconds that a request waits for the server of what processes share; then it goes on without
+
 
 class AnyRate(Protocol):
     """A rate in use: of this process alone (`Rate`), or one that processes share (`router.shared`)."""
@@ -31,6 +33,10 @@ class AnyRate(Protocol):
         """Return the seconds that a reservation has to wait still."""
         ...
 
+    def hurry(self, entry: Entry, waited: float) -> None:
+        """Count what the request has waited for the server of what is shared before."""
+        ...
+
     def coming(self, entry: Entry) -> asyncio.Future[None] | None:
         """Return what is done when a reservation may be looked at again; None where time alone tells."""
         ...
@@ -53,6 +59,10 @@ class AnyPlaces(Protocol):
 
     def most(self, user: Any) -> int:
         """Return how many calls these limits may have under way now."""
+        ...
+
+    def hurry(self, waited: float) -> None:
+        """Count what a request has waited for the server before."""
         ...
 
     def freed(self) -> None:

@@ -27,12 +27,12 @@ from router.state.evidence import Doubt, Marks
 
 State = Literal["closed", "open", "half_open"]
 
+_AFTER_OTHERS = "it failed, and other processes have opened it"
 _BUCKETS = 10
 _LONGEST_LEASE = 120.0  # seconds; after that another probe may be sent
-_JITTER = 0.1
-_RAMP_START = 0.1
+_JITTER = _RAMP_START = 0.1
 _PACE = 1.0  # seconds between two probes that are made because nothing else is left
-_LOOK = 0.25  # seconds until one who waits for a place of all processes looks again
+_LOOK = 0.1  # seconds until one who waits for a place of all processes looks again
 
 
 class Permit(NamedTuple):
@@ -231,10 +231,8 @@ class Breaker:
     # --- what other processes have met
 
     def doubt(self, until: float, now: float, *, refused: bool) -> None:
-        """Let the next failure open it, as another process' did: until this time, or an answer.
-
-        Args:
-            refused: it was opened there by refusals.
+        """Let the next failure open it, as another process' has opened by failures, or by refusals (`refused`): until
+        this time, or an answer. Where two in a row were met already, it opens now.
         """
         if self.state != "closed" or self.manual:
             return
@@ -242,10 +240,12 @@ class Breaker:
             self._doubt = Doubt()
             self._doubt.confirmed_by(frozenset(), now, until - now)
         else:
-            self._lent_until = until
+            own, self._lent_until = self._in_row - self._lent, until
             if lent := max(0, self.rules.consecutive - 1 - self._in_row):
                 self._lent = lent
                 self._in_row += lent
+            if own >= 2:  # in a row, of this process
+                self._open(now, _AFTER_OTHERS)
 
     def open_with(self, until: float, why: str, now: float, *, refused: bool) -> None:
         """Open with those of other processes, until some time around this one; a probe under way goes on."""
@@ -381,8 +381,7 @@ class Breaker:
         calls = sum(self._calls)
         enough = calls >= rules.min_calls
         if failed and self._in_row >= rules.consecutive:
-            in_row = f"{self._in_row} failures in a row"
-            self._open(now, "it failed after other processes had opened it" if self._lent else in_row)
+            self._open(now, _AFTER_OTHERS if self._lent else f"{self._in_row} failures in a row")
         elif failed and enough and sum(self._failed) >= rules.failure_rate * calls:
             self._open(now, f"{sum(self._failed)} of {calls} calls failed")
         elif slow and enough and sum(self._slow) >= rules.slow_rate * calls:

@@ -28,8 +28,10 @@ class Keeper(Protocol):
     def soon(self) -> None:
         """Exchange what was spent within a second, beside the requests."""
 
-    async def grant(self, accounts: list[BudgetAccount]) -> None:
-        """Wait until none of these is short, or nothing more is to be had for them; not for ever."""
+    async def grant(self, accounts: list[BudgetAccount], waited: float) -> None:
+        """Wait until none of these is short, or nothing more is to be had for them; not for ever, and less where the
+        request has `waited` for so many seconds already.
+        """
 
     def look(self) -> None:
         """Learn what others spent, beside all else, for those who look on."""

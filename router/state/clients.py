@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 from providers.types import CompletionResponse, Usage
 from router.plan.plan import Plan
 from router.plan.serving import Client
-from router.state.any_rate import Sharer
+from router.state.any_rate import PATIENCE, Sharer
 from router.state.lease import rough_tokens
 from router.state.limits import RateLimits, Reserved
 from router.state.spending import Spending, why_over
 
 _FAIR_TRY = 1.0  # seconds: when a place will be free, nobody knows
-_PATIENCE = 0.3  # seconds that a request waits for what others who share a limit leave of it
+_ROUNDING = 1e-9  # seconds
 
 
 class OverLimit(NamedTuple):
@@ -141,7 +141,7 @@ class ClientStates:
             return over
         loop, limits = asyncio.get_running_loop(), self._limits[client.name]
         if over.limit == "in_flight":
-            if limits.in_flight >= (limits.places or 0) or not await limits.wait_for_slot(_PATIENCE):
+            if limits.in_flight >= (limits.places or 0) or not await limits.wait_for_slot(PATIENCE):
                 return over
             now, tokens = loop.time(), limits.expected(prompt, max_tokens)
             if limits.wait(tokens, now) == 0:
@@ -169,13 +169,13 @@ class ClientStates:
 
 async def _reserved_soon(limits: RateLimits, tokens: float, wait: float) -> Reserved | None:
     """Wait in line for what a request takes of the limits; None where that would be long."""
-    if wait > _PATIENCE:
+    if wait > PATIENCE:
         return None
     loop = asyncio.get_running_loop()
     now = loop.time()
-    reserved, end = limits.take(tokens, now, now + wait), now + _PATIENCE
+    reserved, end = limits.take(tokens, now, now + wait), now + PATIENCE
     try:
-        while 0 < wait <= end - now:
+        while 0 < wait <= end - now + _ROUNDING:
             coming = limits.coming(reserved)
             await (asyncio.wait(coming, timeout=end - now) if coming else asyncio.sleep(wait))
             now = loop.time()

@@ -71,14 +71,6 @@ where app = ? and purse = ? and per = ? and began = ? and process <> ? and until
 """
 
 
-def folder() -> Path:
-    """Return the folder of the ledger: `SIGNALBOX_STATE_DIR`, else the user's state folder of the system."""
-    from platformdirs import user_state_path  # here: only those with a budget need it
-
-    configured = os.environ.get("SIGNALBOX_STATE_DIR")
-    return Path(configured) if configured else user_state_path("signalbox")
-
-
 class Ledger:
     """Adds up a router's budgets on disk.
 
@@ -123,7 +115,7 @@ class Ledger:
         assert self._flushing is not None
         await asyncio.wait([self._flushing])
 
-    async def grant(self, accounts: list[BudgetAccount]) -> None:
+    async def grant(self, accounts: list[BudgetAccount], waited: float) -> None:
         """Wait until none of these is short, or nothing more is to be had for them."""
         for _ in range(_TRIES):
             try:

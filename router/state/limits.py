@@ -110,6 +110,9 @@ class Rate:
         entry.grain.at = max(entry.grain.at, moment)
         return moment - now
 
+    def hurry(self, entry: Entry, waited: float) -> None:
+        """No server is waited for here."""
+
     def coming(self, entry: Entry) -> asyncio.Future[None] | None:
         """Return None: time alone tells when a reservation is due."""
         return None
@@ -286,6 +289,11 @@ class RateLimits:
         """Return the seconds that a reserved call has to wait still."""
         return max((entry.rate.early(entry, now) for entry in (*reserved.requests, *reserved.tokens)), default=0.0)
 
+    def hurry(self, reserved: Reserved, waited: float) -> None:
+        """Count what the request has waited for the server of what is shared before."""
+        for entry in (*reserved.requests, *reserved.tokens):
+            entry.rate.hurry(entry, waited)
+
     def coming(self, reserved: Reserved) -> list[asyncio.Future[None]]:
         """List what is done when a reserved call may be looked at again, of rates where time alone does not tell."""
         entries = *reserved.requests, *reserved.tokens
@@ -342,10 +350,16 @@ class RateLimits:
                 waiter.set_result(None)
                 self.in_flight += 1
 
-    async def wait_for_slot(self, seconds: float) -> bool:
-        """Wait in line for a place; True when it is had, counted `in_flight`. First come, first served."""
+    async def wait_for_slot(self, seconds: float, waited: float = 0.0) -> bool:
+        """Wait in line for a place; True when it is had, counted `in_flight`. First come, first served.
+
+        Args:
+            waited: seconds that the request has waited for the server of what is shared.
+        """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
+        if waited and self._places is not None:
+            self._places.hurry(waited)
         try:
             async with asyncio.timeout(None if seconds == inf else seconds):
                 await waiter

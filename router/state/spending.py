@@ -183,10 +183,13 @@ class Spending:
                 accounts.append(account)
         return accounts
 
-    async def ready(self, budgets: Iterable[Budget | None]) -> None:
+    async def ready(self, budgets: Iterable[Budget | None], waited: float = 0.0) -> None:
         """Wait until this process has been granted something of each of these budgets, or nothing is left of it.
 
         It returns at once but for the first request after idleness, and where others spend the same budget quickly.
+
+        Args:
+            waited: seconds that the request has waited for the server of what is shared.
         """
         accounts = self._accounts_of(dict.fromkeys(budgets))
         for account in accounts:
@@ -199,7 +202,7 @@ class Spending:
         try:
             for keeper in dict.fromkeys(account.keeper for account in short):
                 if keeper is not None:
-                    await keeper.grant([account for account in short if account.keeper is keeper])
+                    await keeper.grant([account for account in short if account.keeper is keeper], waited)
         finally:
             for account in short:
                 account.waiting -= 1

@@ -232,18 +232,18 @@ class States:
         state, guard = self.guards(target, key)
         return max(state.held(key), guard.held_until)
 
-    async def wait_for_slot(self, target: Target, seconds: float) -> Key | None:
+    async def wait_for_slot(self, target: Target, seconds: float, waited: float = 0.0) -> Key | None:
         """Wait in line for a place at the target and at one of its keys; gives the key, to be handed to `begin`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         own = self.target(target).limits
         if not own.full:
             own.in_flight += 1
-        elif not await own.wait_for_slot(seconds):
+        elif not await own.wait_for_slot(seconds, waited):
             return None
         key = None
         try:
-            key = await self._place_at_key(target, max(0.0, end - loop.time()))
+            key = await self._place_at_key(target, max(0.0, end - loop.time()), waited)
         finally:
             if key is None:
                 own.release_slot()
@@ -254,7 +254,7 @@ class States:
         for guard in self.guards(target, key):
             guard.limits.release_slot()
 
-    async def _place_at_key(self, target: Target, seconds: float) -> Key | None:
+    async def _place_at_key(self, target: Target, seconds: float, waited: float) -> Key | None:
         """Wait at all keys, and take the place of whichever has one first."""
         limits_by_key = {key: self.key_guard(target, key).limits for key in target.keys}
         free = [key for key, allowance in limits_by_key.items() if not allowance.full]
@@ -263,7 +263,7 @@ class States:
             limits_by_key[key].in_flight += 1
             return key
         loop = asyncio.get_running_loop()
-        lines = {loop.create_task(allowance.wait_for_slot(seconds)): key for key, allowance in limits_by_key.items()}
+        lines = {loop.create_task(limits.wait_for_slot(seconds, waited)): key for key, limits in limits_by_key.items()}
         waiting, had = set(lines), None
         try:
             while waiting and had is None:
@@ -282,12 +282,18 @@ class States:
         return None if had is None else lines[had]
 
     def reserve(
-        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float
+        self, target: Target, key: Key, prompt: float, max_tokens: int | None, now: float, waited: float = 0.0
     ) -> tuple[Reserved, Reserved]:
-        """Take a call's worth from the limits of target and key, to be waited for; `begin` does so for a call now."""
+        """Take a call's worth from the limits of target and key, to be waited for, by who has `waited` for the server
+        of what is shared for so many seconds; `begin` does so for a call now.
+        """
         own, shared, bound = self.target(target).limits, self.key_guard(target, key).limits, target.bound(max_tokens)
         wait = max(limits.wait(limits.expected(prompt, bound), now) for limits in (own, shared))
-        return _reserve(own, shared, prompt, bound, now, now + wait)
+        reserved = _reserve(own, shared, prompt, bound, now, now + wait)
+        if waited:
+            for limits, taken in zip((own, shared), reserved, strict=True):
+                limits.hurry(taken, waited)
+        return reserved
 
     def early(self, target: Target, key: Key, reserved: tuple[Reserved, Reserved], now: float) -> float:
         """Return the seconds that a reserved call has to wait still, when those before it used more than was

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from array import array
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from providers.types import Usage
 from router.plan.pricing import exact
 from router.telemetry import sketch
 from router.telemetry.sketch import Packed, Sketch
 from router.views.figures import Counts, Quantiles
+from router.views.trace import PromptCacheUse
 
 # What adds up by itself. The names are those of `Counts`; streams flow for `stream_seconds` in all.
 NUMBERS = (
     *("succeeded", "failed", "cancelled", "attempts", "input_tokens", "output_tokens", "cost", "unpriced"),
     *("cache_hits", "retries", "fallbacks", "hedges", "stream_tokens", "stream_seconds"),
+    *("cache_read_tokens", "cache_write_tokens", "prompt_cache_saved"),
 )
 
 _OWN = ("calls", "errors", "cost")  # counts that are made of others
@@ -49,12 +51,16 @@ class Totals:
     hedges: int
     stream_tokens: int
     stream_seconds: float
+    cache_read_tokens: int
+    cache_write_tokens: int
+    prompt_cache_saved: float
 
     def __init__(self) -> None:
         self.succeeded = self.failed = self.cancelled = self.attempts = 0
         self.input_tokens = self.output_tokens = self.unpriced = 0
         self.cache_hits = self.retries = self.fallbacks = self.hedges = self.stream_tokens = 0
-        self.cost = self.stream_seconds = 0.0
+        self.cache_read_tokens = self.cache_write_tokens = 0
+        self.cost = self.stream_seconds = self.prompt_cache_saved = 0.0
         self.errors: dict[str, int] = {}
         self.first_token: Sketch = {}
         self.latency: Sketch = {}
@@ -97,6 +103,9 @@ class Totals:
         self.hedges += sign * other.hedges
         self.stream_tokens += sign * other.stream_tokens
         self.stream_seconds += sign * other.stream_seconds
+        self.cache_read_tokens += sign * other.cache_read_tokens
+        self.cache_write_tokens += sign * other.cache_write_tokens
+        self.prompt_cache_saved += sign * other.prompt_cache_saved
 
     def counts(self) -> Counts:
         """Return the counts as data."""
@@ -150,6 +159,13 @@ class Bucket(Totals):
         else:
             self.cost += cost
 
+    def add_prompt_cache(self, use: PromptCacheUse | None) -> None:
+        """Count what the vendor's prompt cache did for an answer; None is nothing."""
+        if use is not None:
+            self.cache_read_tokens += use.read
+            self.cache_write_tokens += use.written
+            self.prompt_cache_saved += use.saved or 0.0
+
     def add_stream(self, seconds: float, first: float, usage: Usage) -> None:
         """Count the durations of a stream, and how fast it flowed."""
         self.firsts.append(first)
@@ -163,6 +179,7 @@ class Bucket(Totals):
         self.closed = True
         self.ends = -inf
         self.cost = exact(self.cost)  # it is added up from here on, and taken away again
+        self.prompt_cache_saved = exact(self.prompt_cache_saved)
         self.succeeded += len(self.plain) + len(self.wholes)
         if self.counter.kind == "answers":
             self.attempts = self.succeeded
@@ -205,13 +222,44 @@ class Source(NamedTuple):
     identity: str = ""
 
 
+Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", name) or ("target", identity)
+ALL: Key = ("all", "")
+
+
+def groups_of(counter: CallCounter | Source) -> tuple[Key, ...]:
+    """Return what a counter's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
+    asked: tuple[Key, ...] = (ALL, ("route", counter.route))
+    called: tuple[Key, ...] = (("provider", counter.provider), ("target", counter.identity))
+    return {"requests": asked, "attempts": called, "answers": asked + called}[counter.kind]
+
+
+class Sums:
+    """What plots show of a while, as it is added up."""
+
+    __slots__ = ("calls", "cost", "failed", "first_token", "latency", "unpriced")
+
+    def __init__(self) -> None:
+        self.calls = self.failed = self.unpriced = 0
+        self.cost = 0.0
+        self.first_token: Sketch = {}
+        self.latency: Sketch = {}
+
+    def add(self, counted: Totals | Sums | Kept) -> None:
+        """Add what was counted."""
+        self.calls += counted.calls
+        self.failed += counted.failed
+        self.cost += counted.cost
+        self.unpriced += counted.unpriced
+        sketch.add(self.first_token, counted.first_token)
+        sketch.add(self.latency, counted.latency)
+
+
 class Kept:
-    """What plots show of a second, in little memory: five minutes of it are kept for each route and provider."""
+    """What plots show of a while that is over, in little memory."""
 
-    __slots__ = ("calls", "cost", "counter", "failed", "first_token", "latency", "unpriced")
+    __slots__ = ("calls", "cost", "failed", "first_token", "latency", "unpriced")
 
-    def __init__(self, counter: Source, sums: Totals) -> None:
-        self.counter = counter
+    def __init__(self, sums: Totals | Sums) -> None:
         self.calls = sums.calls
         self.failed = sums.failed
         self.cost = sums.cost

@@ -1,6 +1,4 @@
-"""Keeps five minutes of whole seconds, for plots. A second that is over is added up once, when it is first asked
-for.
-"""
+"""What happened lately, for plots. A second that is over is added up once, when it is first asked for."""
 
 from __future__ import annotations
 
@@ -9,13 +7,12 @@ from collections.abc import Generator, Mapping
 from typing import TypeAlias
 
 from router.telemetry import sketch
-from router.telemetry.buckets import Bucket, Kept, known_cost
+from router.telemetry.buckets import ALL, Bucket, CallCounter, Kept, Key, Source, Sums, groups_of, known_cost
 from router.telemetry.recorder import Telemetry
-from router.telemetry.sketch import Sketch
-from router.telemetry.windows import ALL, groups_of
 from router.views.figures import KEPT, Struct
-from router.views.history import History, Samples
+from router.views.history import RANGES, History, Samples
 
+SPANS = {grain: span for span, grain in RANGES.items()}  # seconds that are kept, by those of one value
 _AT_ONCE = 30  # buckets or seconds that are added up before others get a turn
 
 
@@ -33,10 +30,13 @@ Row: TypeAlias = dict[str, Point]  # by "all", "route chat", "provider groq"
 
 
 class Seconds(Struct, frozen=True):
-    """Whole seconds since 1970, up to and without `end`; those without a call are left out."""
+    """What happened up to and without the second `end` (since 1970), by when each `grain` of seconds began; those
+    without a call are left out, and the newest may not be over.
+    """
 
     end: int
     rows: dict[int, Row]
+    grain: int = 1
 
 
 class Past:
@@ -46,64 +46,78 @@ class Past:
         self._telemetry = telemetry
         self._rows: dict[int, Row] = {}
 
-    async def since(self, first: int, now: float) -> Seconds:
-        """Return the whole seconds from `first` on that are kept. Other tasks get their turn while it works."""
-        telemetry = self._telemetry
-        end = int(now + telemetry.offset)
+    async def since(self, first: int, now: float, grain: int = 1) -> Seconds:
+        """Return what is kept from the second `first` on, in rows of `grain` seconds (one of `RANGES`). Other tasks get
+        their turn while it works.
+        """
+        end = int(now + self._telemetry.offset)
+        if grain == 1:
+            return Seconds(end, await self._seconds(first, end))
+        return Seconds(end, await self._slots(first, end, grain), grain)
+
+    async def _seconds(self, first: int, end: int) -> dict[int, Row]:
         first = max(first, end - KEPT)
         for old in [second for second in self._rows if second < end - KEPT]:
             del self._rows[old]
-        for second, buckets in telemetry.seconds():
+        for second, counted in self._telemetry.ages.seconds():
             if first <= second < end and second not in self._rows:
                 adding = _Adding()
-                for start in range(0, len(buckets), _AT_ONCE):
-                    for bucket in buckets[start : start + _AT_ONCE]:
-                        if isinstance(bucket, Bucket):
-                            telemetry.close_bucket(bucket)
-                        adding.add(bucket)
+                for start in range(0, len(counted), _AT_ONCE):
+                    for counter, sums in counted[start : start + _AT_ONCE]:
+                        if isinstance(sums, Bucket):
+                            self._telemetry.close_bucket(sums)
+                        adding.add(counter, sums)
                     await asyncio.sleep(0)
                 self._rows[second] = adding.row()
-        rows = {second: row for second, row in self._rows.items() if first <= second < end}
-        return Seconds(end, rows)
+        return {second: row for second, row in self._rows.items() if first <= second < end}
+
+    async def _slots(self, first: int, end: int, grain: int) -> dict[int, Row]:
+        ages, first = self._telemetry.ages, max(first, end - SPANS[grain] - grain)
+        first -= first % grain
+        ages.age(end)
+        newest = await self._seconds(ages.passed + 1, end)  # while these are added up, more may be passed on
+        for _ in ages.rest():
+            await asyncio.sleep(0)
+        passed, rows = ages.passed, dict[int, Row]()
+        for began, kept in ages.slots(grain):
+            if began >= first:
+                add_rows(rows, coarser({began: {_name(key): _point(each) for key, each in kept.items()}}, grain))
+                await asyncio.sleep(0)
+        recent = {second: row for second, row in newest.items() if second > passed and second >= first}
+        add_rows(rows, coarser(recent, grain))
+        return rows
 
 
 class _Adding:
     """One second while it is added up."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, _Sum] = {}
+        self._sums: dict[Key, Sums] = {}
 
-    def add(self, bucket: Bucket | Kept) -> None:
-        for key in groups_of(bucket.counter):
+    def add(self, counter: CallCounter | Source, counted: Bucket | Kept) -> None:
+        for key in groups_of(counter):
             if key[0] != "target":
-                self._sums.setdefault("all" if key == ALL else " ".join(key), _Sum()).add(bucket)
+                self._sums.setdefault(key, Sums()).add(counted)
 
     def row(self) -> Row:
-        return {name: each.point() for name, each in self._sums.items()}
+        return {_name(key): _point(sums) for key, sums in self._sums.items()}
 
 
-class _Sum:
-    """A point while it is added up."""
+def _name(key: Key) -> str:
+    return "all" if key == ALL else " ".join(key)
 
-    __slots__ = ("calls", "cost", "failed", "first_token", "latency", "unpriced")
 
-    def __init__(self) -> None:
-        self.calls = self.failed = self.unpriced = 0
-        self.cost = 0.0
-        self.first_token: Sketch = {}
-        self.latency: Sketch = {}
+def _point(sums: Sums | Kept) -> Point:
+    first, latency = dict(sums.first_token.items()), dict(sums.latency.items())
+    return Point(sums.calls, sums.failed, known_cost(sums.cost, sums.unpriced), first, latency)
 
-    def add(self, bucket: Bucket | Kept) -> None:
-        self.calls += bucket.calls
-        self.failed += bucket.failed
-        self.cost += bucket.cost
-        self.unpriced += bucket.unpriced
-        sketch.add(self.first_token, bucket.first_token)
-        sketch.add(self.latency, bucket.latency)
 
-    def point(self) -> Point:
-        cost = known_cost(self.cost, self.unpriced)
-        return Point(self.calls, self.failed, cost, self.first_token, self.latency)
+def coarser(rows: Mapping[int, Row], grain: int) -> dict[int, Row]:
+    """Return the rows of slots of so many seconds, made of finer ones."""
+    slots: dict[int, Row] = {}
+    for second, row in rows.items():
+        add_rows(slots, {second - second % grain: row})
+    return slots
 
 
 def add_rows(rows: dict[int, Row], more: Mapping[int, Row]) -> None:
@@ -124,19 +138,43 @@ def _added(point: Point, other: Point) -> Point:
     return Point(point.calls + other.calls, point.failed + other.failed, cost, first, latency)
 
 
+class Told:
+    """What a router has told of a range so far: `rows` of `grain` seconds, up to `end`. Those before `over` are final,
+    and need not be told again.
+    """
+
+    def __init__(self, grain: int) -> None:
+        self._grain = grain
+        self.rows: dict[int, Row] = {}
+        self.end = self.over = 0
+
+    def add(self, seconds: Seconds) -> None:
+        """Add what is told from `over` on; by the second, where a router is of an older version."""
+        self.rows.update(seconds.rows if seconds.grain == self._grain else coarser(seconds.rows, self._grain))
+        self.end, self.over = seconds.end, seconds.end - seconds.end % self._grain
+        for old in [began for began in self.rows if began < self.over - SPANS[self._grain]]:
+            del self.rows[old]
+
+
 def making_history(seconds: Seconds) -> Generator[None, None, History]:
-    """Make the history that plots show: every second of the last 300 has its place, calls or not; by steps."""
-    names = {name for row in seconds.rows.values() for name in row}
-    order = range(seconds.end - KEPT, seconds.end)
+    """Make the history that plots show, in which every slot has its place, calls or not; by steps."""
+    grain, rows = seconds.grain, seconds.rows
+    span, over = SPANS[grain], seconds.end - seconds.end % grain
+    if grain > 1 and over in rows:  # what is not over yet goes to the one before
+        rows = {**rows, over - grain: dict(rows.get(over - grain, {}))}
+        add_rows(rows, {over - grain: rows.pop(over)})
+    names = {name for row in rows.values() for name in row}
+    order = range(over - span, over, grain)
     samples: dict[str, Samples] = {}
     for name in names | {"all"}:
-        samples[name] = yield from _samples([seconds.rows.get(second, {}).get(name) for second in order])
+        samples[name] = yield from _samples([rows.get(began, {}).get(name) for began in order])
     return History(
         end=float(seconds.end),
-        seconds=KEPT,
+        seconds=span,
         total=samples["all"],
         providers=_of("provider ", samples),
         routes=_of("route ", samples),
+        grain=grain,
     )
 
 

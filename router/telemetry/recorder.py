@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
@@ -22,12 +22,13 @@ from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.printable import one_line
 from providers.types import CompletionRequest, CompletionResponse, Usage
+from router.plan.pricing import note_prompt_cache
 from router.plan.target import Target, names_of
-from router.telemetry.buckets import Bucket, CallCounter, Kept, Source, Totals
+from router.telemetry.ages import Ages
+from router.telemetry.buckets import Bucket, CallCounter
 from router.telemetry.capture import Capture, captured
 from router.telemetry.events import Change, breaker_changed, held
 from router.views.events import Event
-from router.views.figures import KEPT, WINDOW
 from router.views.requests import Captured
 from router.views.trace import Attempt, Trace
 
@@ -43,9 +44,6 @@ NEWS = 1.0  # seconds: a shorter hold is no event
 _NAMES = 1024  # of routes that are told apart
 _TARGETS = 2048  # of one route that are told apart
 _UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
-_AT_ONCE = 30  # buckets that are merged at a step, when their second leaves the window
-
-Merged: TypeAlias = dict[Source, Totals]  # without identities
 
 
 class Listener(Protocol):
@@ -109,9 +107,8 @@ class Telemetry:
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.listeners: tuple[Listener, ...] = ()
         self.subscribers: set[Callable[[Event], None]] = set()  # by those who follow the events
-        self.recent: deque[tuple[int, list[Bucket]]] = deque()  # the buckets of each second of the window
-        self.leaving: deque[tuple[int, list[Bucket], Merged]] = deque()  # those that are being merged
-        self.older: deque[tuple[int, list[Kept]]] = deque()  # and of the rest of what is kept
+        self.ages = Ages(self.close_bucket)
+        self.recent = self.ages.recent  # the buckets of each second of the window
         self.unsummed: list[Bucket] | None = None  # closed since the totals were read; None while nobody reads them
         self.capture: Capture = "off"  # whether prompts and answers are kept with the recent requests
         self.adopt(plan)
@@ -217,13 +214,11 @@ class Telemetry:
         """Make a new bucket for a counter whose last one is over."""
         self.close_bucket(counter.bucket)
         second = int(now + self.offset)
-        if not self.recent or self.recent[-1][0] < second:
-            self.recent.append((second, []))
-            self._age(second)
-        if self.leaving:
-            self._merge()
+        buckets = self.ages.begin(second)
         bucket = counter.bucket = Bucket(counter, self.recent[-1][0], second + 1 - self.offset)
-        self.recent[-1][1].append(bucket)
+        buckets.append(bucket)
+        if self.unsummed is not None and len(self.unsummed) > _UNSUMMED:
+            self.unsummed = None
         return bucket
 
     def counters(self) -> Iterator[CallCounter]:
@@ -240,36 +235,6 @@ class Telemetry:
             bucket.counter.total.add(bucket)
             if self.unsummed is not None:
                 self.unsummed.append(bucket)
-
-    def _age(self, second: int) -> None:
-        while self.recent[0][0] <= second - WINDOW - 2:
-            self.leaving.append((*self.recent.popleft(), {}))
-        if self.unsummed is not None and len(self.unsummed) > _UNSUMMED:
-            self.unsummed = None
-        while self.older and self.older[0][0] < second - KEPT:
-            self.older.popleft()
-
-    def _merge(self) -> None:
-        """Merge some buckets of the oldest second that leaves the window: many at once would hold a request."""
-        past, buckets, merged = self.leaving[0]
-        for bucket in buckets[-_AT_ONCE:]:
-            self.close_bucket(bucket)
-            counter = bucket.counter
-            source = Source(counter.kind, counter.route, counter.provider)
-            if source not in merged:  # plots tell providers and routes apart, but no targets
-                merged[source] = Totals()
-            merged[source].add(bucket)
-        del buckets[-_AT_ONCE:]
-        if not buckets:
-            self.leaving.popleft()
-            self.older.append((past, [Kept(*each) for each in merged.items()]))
-
-    def seconds(self) -> list[tuple[int, Sequence[Bucket | Kept]]]:
-        """Return the buckets of all seconds that are kept, the oldest first; some may still be written."""
-        seconds: list[tuple[int, Sequence[Bucket | Kept]]] = [*self.older]
-        for past, buckets, merged in self.leaving:
-            seconds.append((past, [*(Kept(*each) for each in merged.items()), *buckets]))
-        return seconds + [(second, list(buckets)) for second, buckets in self.recent]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -346,6 +311,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
             bucket.unpriced += 1
         else:
             bucket.cost += cost
+        if trace.prompt_cache is not None:
+            bucket.add_prompt_cache(trace.prompt_cache)
         route.in_flight -= 1
         self.number = number = telemetry.ended = telemetry.ended + 1
         telemetry.requests.append(
@@ -382,9 +349,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if isinstance(row, RequestRecorder):
             return row
         number, revision, caller, route, target, began, started, now, first, usage, cost = row
-        trace = Trace(route.name, revision)
-        trace.caller = caller
-        trace.seconds = now - began
+        trace = Trace(route.name, revision, seconds=now - began, caller=caller)
+        note_prompt_cache(trace, target.capabilities.price, usage)
         trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
         recorder = cls(Route(route.name, telemetry), trace, None, began)
         recorder.number, recorder.target = number, target
@@ -439,9 +405,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         self._route.telemetry.note_failure(target, error.code)
 
     def held(self, target: Target, seconds: float, code: str, now: float, *, of_key: bool) -> None:
-        """Record that a vendor asked to wait, with a target or with all that a provider's key is for. Short waits
-        are no event.
-        """
+        """Record that a vendor asked to wait: see `Telemetry.note_held`."""
         self._route.telemetry.note_held(target, seconds, code, now, of_key=of_key)
 
     def attempt_cancelled(self, target: Target, now: float, cost: float | None = 0.0) -> None:
@@ -475,6 +439,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         for bucket in self._attempt(target, now):
             wait = before if bucket.counter.kind == "requests" else 0.0
             bucket.add_answer(now - started + wait, None if first is None else first + wait, response.usage, cost)
+            bucket.add_prompt_cache(self.trace.prompt_cache)
             bucket.fallbacks += fallback
             bucket.hedges += self.hedged
         self._end(response)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from router.plan.target import names_of, variant_of
 from router.telemetry import sketch
-from router.telemetry.buckets import Bucket, CallCounter, Source, Totals, known_cost, quantiles_of
+from router.telemetry.buckets import Bucket, CallCounter, Key, Totals, groups_of, known_cost, quantiles_of
 from router.telemetry.recorder import Telemetry
 from router.telemetry.sketch import Sketch
 from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
@@ -21,16 +20,6 @@ from router.views.figures import WINDOW, Counts, Figures, Flow, Quantiles
 RATE = 10  # seconds that rates look back
 _MANY = 4096  # windows, beyond which those that are empty are dropped
 AT_ONCE = 30  # buckets that are added up at a step: some tenths of a millisecond
-
-Key: TypeAlias = tuple[str, str]  # ("all", ""), ("route", name), ("provider", name) or ("target", identity)
-ALL: Key = ("all", "")
-
-
-def groups_of(counter: CallCounter | Source) -> tuple[Key, ...]:
-    """Return what a counter's numbers belong to: requests to routes, attempts to targets, a plain answer to both."""
-    asked: tuple[Key, ...] = (ALL, ("route", counter.route))
-    called: tuple[Key, ...] = (("provider", counter.provider), ("target", counter.identity))
-    return {"requests": asked, "attempts": called, "answers": asked + called}[counter.kind]
 
 
 class Window:

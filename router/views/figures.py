@@ -61,7 +61,9 @@ class Counts(Struct, frozen=True):
     `calls` = `succeeded` + `failed` + `cancelled`. `attempts` are those that the calls took. `errors` counts failed
     attempts by code, those that another target made good included. `retries` asked a target again, `fallbacks` were
     answered by a later tier than the first, `hedges` asked a second target while the first was slow. `cost` leaves out
-    calls of unknown cost, which `unpriced` counts; it is None where nothing else was called.
+    calls of unknown cost, which `unpriced` counts; it is None where nothing else was called. Of `input_tokens`,
+    `cache_read_tokens` were read from the vendors' prompt caches and `cache_write_tokens` written to them;
+    `prompt_cache_saved` is what that spared in USD, below 0 where writing cost more than reading spared.
     """
 
     calls: int = 0
@@ -78,6 +80,15 @@ class Counts(Struct, frozen=True):
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    prompt_cache_saved: float = 0.0
+
+    @property
+    def cache_read_share(self) -> float | None:
+        """What share of the prompts' tokens was read from the vendors' prompt caches; None where there were none."""
+        cached = self.cache_read_tokens or self.cache_write_tokens
+        return self.cache_read_tokens / self.input_tokens if cached and self.input_tokens else None
 
 
 class Figures(Struct, frozen=True):

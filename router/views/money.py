@@ -32,6 +32,13 @@ def dollars(usd: float | None, *, at_least: bool = False, fine: bool = False) ->
     return f"${usd:.{3 if usd >= 0.00995 else 4}f}{more}"
 
 
+def gain(usd: float | None) -> str:
+    """Return what something has spared, or has cost beyond it: "$0.02 saved", "$0.0004 lost"."""
+    if usd is None:
+        return f"{UNKNOWN} saved"
+    return f"{dollars(-usd, fine=True)} lost" if usd < -_NOTHING else f"{dollars(max(usd, 0.0), fine=True)} saved"
+
+
 def exact_dollars(usd: float) -> str:
     """Return an amount that somebody wrote, as it was written: $20, $0.03, $1.5."""
     text = f"{round(usd, 10) + 0.0:,.10f}".rstrip("0").rstrip(".")

@@ -5,7 +5,7 @@ conventions are those of `router.views.figures`.
 from __future__ import annotations
 
 from router.views.figures import Struct
-from router.views.trace import Entry
+from router.views.trace import Entry, PromptCacheUse
 
 
 class RequestRecord(Struct, frozen=True):
@@ -44,13 +44,14 @@ class Captured(Struct, frozen=True):
 
 
 class TraceView(Struct, frozen=True):
-    """A request step by step; `entries` as in `router.trace`."""
+    """A request step by step; `entries` and `prompt_cache` as in `router.trace`."""
 
     record: RequestRecord
     revision: str
     seconds: float
     entries: tuple[Entry, ...]
     captured: Captured | None = None
+    prompt_cache: PromptCacheUse | None = None
 
 
 class RequestFilter(Struct, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from providers.errors import ErrorCode
 from providers.printable import one_line
-from router.views.money import dollars
+from router.views.money import dollars, gain
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
@@ -81,13 +81,32 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
 Entry: TypeAlias = Attempt | Skip | Pause
 
 
+class PromptCacheUse(msgspec.Struct, frozen=True):
+    """What the vendor's prompt cache did for an answer: tokens of the prompt, of those how many it read from what was
+    kept and how many it wrote to be kept, and the USD that this spared; below 0 where writing cost more than reading
+    spared, None where a price is not known.
+    """
+
+    tokens: int | None
+    read: int
+    written: int
+    saved: float | None = None
+
+    def line(self) -> str:
+        """One line for people."""
+        of = "" if self.tokens is None else f" of {self.tokens:,}"
+        written = f", {self.written:,} written" if self.written else ""
+        return f"{self.read:,}{of} tokens read{written}, {gain(self.saved)}"
+
+
 class Trace(msgspec.Struct):
     """The entries of one request in order, and which revision of the file it ran on.
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
     machines); "" where nothing was. `caller` is who asked, by the request's own word. `asked` is the name that was
-    asked for where it is not the route's own.
+    asked for where it is not the route's own. `prompt_cache` is what the vendor that answered read from its cache of
+    prompts, and wrote to it; None where it told nothing of one.
     """
 
     route: str
@@ -98,6 +117,7 @@ class Trace(msgspec.Struct):
     caller: str | None = None
     cache_level: str = ""
     asked: str = ""
+    prompt_cache: PromptCacheUse | None = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -139,6 +159,8 @@ class Trace(msgspec.Struct):
         who = f"route {one_line(self.route)}{asked}{caller}"
         lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
+        if self.prompt_cache is not None:
+            lines.append(f"  prompt cache: {self.prompt_cache.line()}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -151,6 +173,7 @@ class Trace(msgspec.Struct):
             "seconds": self.seconds,
             "cache": self.cache,
             "cache_level": self.cache_level,
+            "prompt_cache": None if self.prompt_cache is None else msgspec.to_builtins(self.prompt_cache),
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }
 

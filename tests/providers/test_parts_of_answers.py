@@ -178,7 +178,7 @@ def test_claudes_streams_tell_the_same() -> None:
         deltas: list[dict[str, Any]] = []
         if block["type"] in ("server_tool_use", "tool_use"):
             start["input"] = {}
-            deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
+            deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"], separators=(",", ":"))}]
         deltas += [{"type": "citations_delta", "citation": one} for one in block.get("citations", ())]
         fed.append({"type": "content_block_start", "index": index, "content_block": start})
         fed += [{"type": "content_block_delta", "index": index, "delta": one} for one in deltas]

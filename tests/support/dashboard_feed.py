@@ -19,6 +19,7 @@ from router.plan.compile import compile_plan
 from router.views.commands import Command, Done, Prompt, PromptChunk, PromptEnd, PromptEvent
 from router.views.events import Event
 from router.views.figures import (
+    KEPT,
     CacheFigures,
     Counts,
     Figures,
@@ -36,7 +37,7 @@ from router.views.figures import (
     TargetFigures,
 )
 from router.views.file import ConfigView, Revision
-from router.views.history import History, Samples
+from router.views.history import RANGES, History, Samples
 from router.views.requests import Captured, RequestFilter, RequestRecord, TraceView
 from router.views.routes import Chains
 from router.views.trace import Attempt, Entry, Pause, Skip
@@ -317,11 +318,13 @@ _DIFF = ("--- running", "+++ saved", "@@ -16,3 +16,3 @@", " routes:", "   chat:"
 _BAD = ("--- running", "+++ saved", "@@ -16,3 +16,3 @@", " routes:", "   chat:", f"-{_NEW}", f"+{_WRONG}")
 
 
-def history() -> History:
-    """Five minutes, with a dip at the third."""
+def history(span: int = KEPT) -> History:
+    """Values of a second or more, with a dip at the third fifth."""
+    grain = RANGES[span]
 
     def samples(seed: str, level: float) -> Samples:
-        calls = tuple(0 if 170 < at < 185 else value for at, value in enumerate(_series(seed, level, 300)))
+        series = _series(seed, level * grain, span // grain)
+        calls = tuple(0 if 170 < at < 185 else value for at, value in enumerate(series))
         errors = tuple(value // 2 if 160 < at < 190 else value // 40 for at, value in enumerate(calls))
         chance = random.Random(seed)
         p50 = tuple(None if not each else 0.15 + chance.random() * 0.08 for each in calls)
@@ -335,8 +338,8 @@ def history() -> History:
     providers = {"anthropic": 11.3, "groq": 0.4, "ollama": 1.2, "openai": 32.7}
     routes = {"chat": 35.9, "local": 1.2, "summarize": 8.5}
     return History(
-        NOW, 300, samples("all", 45.6), {name: samples(name, level) for name, level in providers.items()},
-        {name: samples(name, level) for name, level in routes.items()},
+        NOW, span, samples("all", 45.6), {name: samples(name, level) for name, level in providers.items()},
+        {name: samples(name, level) for name, level in routes.items()}, grain,
     )  # fmt: skip
 
 
@@ -409,9 +412,9 @@ class FixedFeed:
         if self.gone:
             raise FeedLost("no process of shop answers")
 
-    async def history(self) -> History:
+    async def history(self, span: int = KEPT) -> History:
         self._alive()
-        return History(NOW, 300, Samples()) if self.bare else history()
+        return History(NOW, span, Samples(), grain=RANGES[span]) if self.bare else history(span)
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         self._alive()

@@ -22,7 +22,7 @@ class Server:
     """The allocator behind a network: every message takes a round trip, and may find nobody.
 
     `is_frozen`: messages wait until it thaws; `is_gone`: they are refused; `is_mute`: they are read, and the
-    replies get lost.
+    replies get lost. A round trip takes longer or shorter by a part of it, `jitter` at most.
     """
 
     def __init__(self) -> None:
@@ -33,6 +33,8 @@ class Server:
         self.exchanges = 0
         self.sizes: list[int] = []  # how much was told in each
         self.round_trip = ROUND_TRIP
+        self.jitter = 0.0
+        self._rng = random.Random(7)
 
     def allocator_time(self) -> float:
         """The time of day at the server."""
@@ -43,7 +45,10 @@ class Server:
 
     async def send(self, message: Message) -> Reply:
         """Answer, after a round trip."""
-        await asyncio.sleep(self.round_trip / 2)
+        there = back = self.round_trip / 2
+        if self.jitter:
+            there, back = (way * (1 + self.jitter * self._rng.uniform(-1, 1)) for way in (there, back))
+        await asyncio.sleep(there)
         if self.is_gone:
             raise ConnectionRefusedError("nobody listens")
         if not self.thawed.is_set():
@@ -52,7 +57,7 @@ class Server:
         self.exchanges += 1
         self.sizes.append(len(message.entries))
         reply = self.allocator.exchange(message, self.allocator_time())
-        await asyncio.sleep(self.round_trip / 2)
+        await asyncio.sleep(back)
         if self.is_mute:
             raise ConnectionResetError("the reply got lost")
         return reply
@@ -123,7 +128,7 @@ class Fleet:
         """Have all processes ask for so long, for so many requests a second altogether."""
         loop, calls = asyncio.get_running_loop(), set()
         end = loop.time() + seconds
-        while (now := loop.time()) < end:
+        while (now := loop.time()) < end - 1e-6:
             await asyncio.sleep(min(self.rng.expovariate(per_second), end - now))
             calls.add(loop.create_task(self._call(self.rng.choice(self.workers), longest)))
         await asyncio.gather(*calls)

@@ -64,7 +64,7 @@ class Ledger:
     def look(self) -> None:
         """Nobody looks on."""
 
-    async def grant(self, accounts: list[BudgetAccount]) -> None:
+    async def grant(self, accounts: list[BudgetAccount], waited: float) -> None:
         raise AssertionError("another one grants")
 
     def flush(self) -> None:
@@ -194,7 +194,7 @@ class Shop:
         """Have all processes call for so long, so many times a second altogether."""
         loop, calls = asyncio.get_running_loop(), set()
         end = loop.time() + seconds
-        while (now := loop.time()) < end:
+        while (now := loop.time()) < end - 1e-6:
             await asyncio.sleep(min(self.rng.expovariate(per_second), end - now))
             calls.add(loop.create_task(self._call(self.rng.choice(self.processes), cost, length)))
         await asyncio.gather(*calls)

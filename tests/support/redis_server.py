@@ -17,6 +17,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tests.support.certificates import Certificates
+
 PROGRAM = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or shutil.which("valkey-server")
 
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="there is no redis-server (apt-get install redis-server)")
@@ -37,6 +39,15 @@ def has_tls() -> bool:
     return "tls-cert-file" in subprocess.run([PROGRAM, *words], capture_output=True, text=True).stdout  # it lacks that
 
 
+def with_tls(certificates: Certificates) -> tuple[str, ...]:
+    """Return the words of a command line by which a server has TLS, at the port that is the second of them."""
+    if not has_tls():
+        pytest.skip("this server has been built without TLS")
+    files = (certificates.server, certificates.server_key, certificates.ca)
+    words = zip(("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"), files, strict=True)
+    return ("--tls-port", str(free_port()), "--tls-auth-clients", "no", *(word for pair in words for word in pair))
+
+
 class RedisServer:
     """A server, and what may happen to one.
 
@@ -50,7 +61,7 @@ class RedisServer:
     def __init__(self, folder: Path, *more: str, keeps: bool = False, password: str | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
+        self.folder = folder
         self._keeping = ["--appendonly", "yes", "--appendfsync", "always"] if keeps else ["--save", ""]
         self._keeping += ["--repl-diskless-sync-delay", "0"]  # a replica needs not wait for others
         if "--sentinel" in more:
@@ -67,7 +78,7 @@ class RedisServer:
     def begin(self) -> None:
         """Start it."""
         assert PROGRAM is not None
-        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         self._process = subprocess.Popen([PROGRAM, *self._more, *where, *self._keeping], stdout=subprocess.DEVNULL)
 
     def until_ready(self) -> None:

@@ -211,7 +211,7 @@ def _written(value: object) -> str:
 def _default(section: str, key: str, value: dict[str, Any]) -> str:
     default = value.get("default")
     if default is None and section in _POLICIES:
-        policy = key if key in ("balance", "on_stream_break") else _POLICIES[section]
+        policy = key if key in ("balance", "on_stream_break", "prompt_cache") else _POLICIES[section]
         default = BUILT_IN[policy].get(key)
     if default is None or default == [] or isinstance(default, dict):
         return ""

@@ -27,11 +27,20 @@ _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self' {websocket}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-# textual-serve's page loads its font from elsewhere.
-_OTHER_HOSTS = re.compile(r"<link\b[^<>]{0,500}?https?://[^<>]{0,500}>\s{0,9}")
+_LINK = re.compile(r"""<link\b[^<>]{0,500}?href=["']([^"'<>]{0,500})["'][^<>]{0,500}>\s{0,9}""")
 _HEAD = """<head>
     <meta charset="utf-8" />
     <title>signalbox</title>
+    <link rel="icon" href="data:," />
+    <script>
+      // Keys go to the dashboard as soon as it shows something, without a click on it.
+      addEventListener("load", () => {
+        const body = document.body
+        const focus = () =>
+          body.classList.contains("-first-byte") && document.querySelector(".xterm-helper-textarea")?.focus()
+        new MutationObserver(focus).observe(body, { attributeFilter: ["class"] })
+      })
+    </script>
     <style>
       @font-face {
         font-family: "Roboto Mono";
@@ -109,10 +118,11 @@ class Guarded(Server):
         return await handler(request)
 
     async def handle_index(self, request: web.Request) -> web.Response:
-        """Serve textual-serve's page with a title, its font from here, and nothing from other hosts."""
+        """Serve textual-serve's page with a title, and nothing from other hosts: it loads its font from elsewhere."""
         page = await super().handle_index(request)
         assert isinstance(page, web.Response)  # of a template
-        page.text = _OTHER_HOSTS.sub("", page.text or "").replace("<head>", _HEAD, 1)
+        own = _LINK.sub(lambda link: link[0] if link[1].startswith(f"{self.public_url}/") else "", page.text or "")
+        page.text = own.replace("<head>", _HEAD, 1)
         websocket = f"ws://{HOST}:{self.port}"
         page.headers["Content-Security-Policy"] = _POLICY.format(websocket=websocket)
         page.headers["Referrer-Policy"] = "no-referrer"

@@ -79,7 +79,7 @@ def as_json(trace: TraceView) -> str:
 
 
 def _head(trace: TraceView) -> list[Content]:
-    record = trace.record
+    record, cached = trace.record, trace.prompt_cache
     outcome = (f"✗ {record.code}", f"bold {BAD}") if record.code else ("✓ answered", f"bold {GOOD}")
     by = f" by {record.target}" if record.target and not record.code else ""
     figures = [
@@ -96,6 +96,7 @@ def _head(trace: TraceView) -> list[Content]:
         Content.assemble((record.route, STRONG), ("  ", ""), outcome, (by, TEXT)),
         Content.styled(" · ".join(figures), MUTED),
         Content.styled(where, FAINT),
+        *([] if cached is None else [Content.styled(f"prompt cache: {cached.line()}", MUTED)]),
         Content(""),
     ]
 

@@ -22,23 +22,25 @@ from tui.session import Session
 from tui.theme import BAD, FAINT, GOOD, MUTED, STRONG, TEXT
 from tui.view import DashboardScreen, why_gone
 from tui.widgets.config_rows import difference_rows, file_rows, log_rows, marked
+from tui.widgets.diagnostic_list import DiagnosticList
 from tui.widgets.row_list import RowList
 
-Part = Literal["file", "difference", "log"]
-_MARGIN: dict[Part, int] = {"file": 8, "difference": 4, "log": 0}  # characters before the text of a line
-_PART = "the next one of: the file as saved, its difference from what runs, the log of revisions"
-_PARTS = Binding.Group("parts")
+Part = Literal["file", "difference", "findings", "log"]
+_PARTS: tuple[Part, ...] = ("file", "difference", "findings", "log")
+_MARGIN = {"file": 8, "difference": 4}  # characters before the text of a line, where it is searched
+_PART = "the next one of: the file as saved, its difference from what runs, what is wrong with it, the log of revisions"
+_TURN = Binding.Group("parts")
 
 
 class ConfigScreen(DashboardScreen):
-    """Shows one part at a time: the file, the difference, or the log."""
+    """Shows one part at a time: the file or the difference, which are searched, or a list: the findings or the log."""
 
     CSS_PATH = "config.tcss"
     name_of_mode: ClassVar[str] = "config"
     AUTO_FOCUS = "#source"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket", "part(-1)", "part", key_display="[", tooltip=_PART, group=_PARTS),
-        Binding("right_square_bracket", "part(1)", "part", key_display="]", tooltip=_PART, group=_PARTS),
+        Binding("left_square_bracket", "part(-1)", "part", key_display="[", tooltip=_PART, group=_TURN),
+        Binding("right_square_bracket", "part(1)", "part", key_display="]", tooltip=_PART, group=_TURN),
         Binding("slash", "search", "search", key_display="/", tooltip="find a text in what is shown"),
         Binding("n", "next(1)", "next", tooltip="the next error or warning, or the next place that was searched for"),
         Binding("N", "next(-1)", "previous", show=False),
@@ -59,8 +61,11 @@ class ConfigScreen(DashboardScreen):
         yield Static(id="verdict")
         source = RowList(empty="loading…", id="source")
         source.add_class("box")
-        source.findable = False  # it is searched, line by line
         yield source
+        findings = DiagnosticList(id="findings")
+        findings.add_class("box")
+        findings.border_title = "what is wrong"
+        yield findings
         search = Input(placeholder="a text; enter goes on reading, escape ends it", id="search", select_on_focus=False)
         search.border_title = "search"
         search.add_class("box")
@@ -102,33 +107,52 @@ class ConfigScreen(DashboardScreen):
         view = self._view
         if view is None:
             return
+        self._list.border_subtitle = self._choice()
+        self.query_one("#verdict", Static).update(_verdict(view))
+        self.query_one(DiagnosticList).draw(view.diagnostics)
+        if self._part != "findings":
+            self._draw_source(view, self._part)
+
+    def _choice(self) -> Content:
+        """Say which parts there are, and which one is shown."""
+        parts = [(f" {part} ", f"bold {TEXT}" if part == self._part else MUTED) for part in _PARTS]
+        return Content.assemble(("[", FAINT), *parts, ("]", FAINT))
+
+    @property
+    def _list(self) -> RowList:
+        """What shows the part."""
+        return self.query_one("#findings" if self._part == "findings" else "#source", RowList)
+
+    def _draw_source(self, view: ConfigView, part: Part) -> None:
         source = self.query_one("#source", RowList)
+        source.findable = part == "log"  # the others are searched, line by line
         width = source.scrollable_content_region.width
         rows = {
             "file": lambda: file_rows(view, width),
             "difference": lambda: difference_rows(view.difference),
             "log": lambda: log_rows(view.log, view.revision, width),
-        }[self._part]()
-        rows, self._hits = marked(rows, self._search, margin=_MARGIN[self._part])
+        }[part]()
+        rows, self._hits = marked(rows, self._search, margin=_MARGIN.get(part, 0))
         self._show_hits()
-        source.say_when_empty("there is no difference: what is saved runs" if self._part == "difference" else "")
+        source.say_when_empty("there is no difference: what is saved runs" if part == "difference" else "")
         source.show(rows)
         titles = {"file": view.path or "made from text", "difference": "running → saved", "log": "revisions"}
-        source.border_title = Content(as_text.home(titles[self._part]))
-        parts = [(f" {part} ", f"bold {TEXT}" if part == self._part else MUTED) for part in _MARGIN]
-        source.border_subtitle = Content.assemble(("[", FAINT), *parts, ("]", FAINT))
-        self.query_one("#verdict", Static).update(_verdict(view))
+        source.border_title = Content(as_text.home(titles[part]))
 
     # --- keys
 
     def action_part(self, by: int) -> None:
-        order = list(_MARGIN)
-        self._open(order[(order.index(self._part) + by) % len(order)])
+        self._open(_PARTS[(_PARTS.index(self._part) + by) % len(_PARTS)])
 
     def _open(self, part: Part) -> None:
+        self._list.look_for("")
         self._part = part
+        if part not in _MARGIN:
+            self.action_end_search()
+        self.set_class(part == "findings", "-findings")
         self._draw()
-        self.query_one("#source", RowList).action_first()
+        self._list.focus()
+        self._list.action_first()
 
     def action_next(self, by: int) -> None:
         """Go round the places that were searched for, else the findings, from where the cursor is."""
@@ -156,7 +180,7 @@ class ConfigScreen(DashboardScreen):
         """Let only those keys act that make sense now."""
         if action == "end_search":
             return self.has_class("-searching")
-        return action != "search" or not isinstance(self.focused, Input)
+        return action != "search" or (self._part in _MARGIN and not isinstance(self.focused, Input))
 
     def action_search(self) -> None:
         self.add_class("-searching")
@@ -165,7 +189,7 @@ class ConfigScreen(DashboardScreen):
     def action_end_search(self) -> None:
         self.remove_class("-searching")
         self.query_one("#search", Input).value = ""
-        self.query_one("#source", RowList).focus()
+        self._list.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Go to the first place from the cursor on, at each letter."""
@@ -190,6 +214,9 @@ class ConfigScreen(DashboardScreen):
         kind, _, number = event.key.partition(" ")
         if kind == "revision" and self._view is not None:
             self.app.push_screen(RevisionDialog(self._view.log[int(number)]))
+        elif kind == "finding" and self._part == "findings":
+            self._open("file")
+            self.query_one("#source", RowList).seek(event.key)
 
     def action_copy_path(self) -> None:
         if self._view is not None and self._view.path:

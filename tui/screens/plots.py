@@ -1,4 +1,4 @@
-"""The Plots screen: five minutes of rate, first token, errors and cost, of all, of a provider, or of a route."""
+"""The Plots screen: rate, latency, errors and cost of five minutes, an hour or a day; of all, a provider or a route."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from textual.containers import Grid, Horizontal
 from textual.content import Content
 
 from router.views.events import Event
-from router.views.figures import Snapshot
-from router.views.history import History, Samples
+from router.views.figures import KEPT, Snapshot
+from router.views.history import RANGES, History, Samples
 from tui import format as as_text
 from tui.session import Session
 from tui.theme import BAD, GOOD, INFO, LEVELS, MONEY, WARN
@@ -22,6 +22,8 @@ from tui.widgets.row_list import RowList
 from tui.widgets.subject_list import ALL, SubjectList
 
 _CURSOR = Binding.Group("cursor")
+_RANGE = "the last five minutes, hour or day"
+_RANGES = Binding.Group("range")
 _CHARTS = ("rate", "latency", "errors", "cost")
 
 
@@ -38,7 +40,7 @@ class PlotsScreen(DashboardScreen):
 
     CSS_PATH = "plots.tcss"
     name_of_mode: ClassVar[str] = "plots"
-    refresh_every: ClassVar[int] = 8  # two seconds are less than a column, and five minutes cost something to add up
+    refresh_every: ClassVar[int] = 8  # two seconds are less than a column, and a range costs something to add up
     AUTO_FOCUS = "SubjectList"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -47,6 +49,8 @@ class PlotsScreen(DashboardScreen):
         Binding(
             "right", "cursor(1)", "later", key_display="→", tooltip="read the values a little later", group=_CURSOR
         ),
+        Binding("left_square_bracket", "range(-1)", "range", key_display="[", tooltip=_RANGE, group=_RANGES),
+        Binding("right_square_bracket", "range(1)", "range", key_display="]", tooltip=_RANGE, group=_RANGES),
         Binding("escape", "no_cursor", "newest", tooltip="back to the newest values", show=False),
         Binding("a", "latency", "whole answer", tooltip="time to the first token, or to the end of the answer"),
         Binding("z", "zoom", "one chart", tooltip="one chart at a time, the next one, then all four"),
@@ -55,6 +59,7 @@ class PlotsScreen(DashboardScreen):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._history: History | None = None
+        self._span = KEPT  # seconds that are plotted, one of `RANGES`
         self._whole = False  # latency to the end of the answer, in place of the first token
         self._zoomed: int | None = None
         self._ago: int | None = None  # seconds before the newest value, where the cursor is
@@ -77,9 +82,17 @@ class PlotsScreen(DashboardScreen):
         self._zoom_class()
 
     async def refresh_data(self) -> None:
-        if self.session.feed is not None:
-            self._history = await self.session.feed.history()
-            self._draw()
+        if self.session.feed is not None and self._is_old:
+            self._history = await self.session.feed.history(self._span)
+        self._draw()
+
+    @property
+    def _is_old(self) -> bool:
+        """Whether what is plotted is of another range, or some of a value's time has gone by since."""
+        history, snapshot = self._history, self.session.snapshot
+        if history is None or history.seconds != self._span or snapshot is None:
+            return True
+        return not 0 <= snapshot.time - history.end < history.grain / 5
 
     @property
     def subject(self) -> str:
@@ -94,21 +107,23 @@ class PlotsScreen(DashboardScreen):
         of = {"provider": history.providers, "route": history.routes}.get(kind, {})
         samples = history.total if kind == ALL else of.get(name, Samples())
         marks = [*_marks(self.session.events)]
-        for id_, series in _plots(samples, whole=self._whole):
-            self.query_one(f"#{id_}", Chart).draw(series, history.end, marks)
+        for id_, series in _plots(history, samples, whole=self._whole):
+            self.query_one(f"#{id_}", Chart).draw(series, history.end, marks, seconds=history.seconds)
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
-        """Plot something else, on scales of its own."""
-        for chart in self.query(Chart):
-            chart.rescale()
-        for id_, title in zip(_CHARTS, ("requests", self._latency_title, "failed", "cost"), strict=True):
-            whose = "" if self.subject == ALL else f" · {self.subject}"
-            self.query_one(f"#{id_}", Chart).border_title = Content(f"{title}{whose}")
-        self._draw()
+        """Plot something else."""
+        self._begin_anew()
 
-    @property
-    def _latency_title(self) -> str:
-        return "whole answer" if self._whole else "first token"
+    def _begin_anew(self) -> None:
+        """Plot something else from now on, on scales of its own."""
+        latency = "whole answer" if self._whole else "first token"
+        whose = "" if self.subject == ALL else f" · {self.subject}"
+        of = "" if self._span == KEPT else f" · {as_text.span(self._span)}"
+        for id_, title in zip(_CHARTS, ("requests", latency, "failed", "cost"), strict=True):
+            chart = self.query_one(f"#{id_}", Chart)
+            chart.rescale()
+            chart.border_title = Content(f"{title}{whose}{of}")
+        self._draw()
 
     def _zoom_class(self) -> None:
         zoomed = self._zoomed
@@ -142,11 +157,16 @@ class PlotsScreen(DashboardScreen):
 
     def action_latency(self) -> None:
         self._whole = not self._whole
-        chart = self.query_one("#latency", Chart)
-        whose = "" if self.subject == ALL else f" · {self.subject}"
-        chart.border_title = Content(f"{self._latency_title}{whose}")
-        chart.rescale()
-        self._draw()
+        self._begin_anew()
+
+    def action_range(self, by: int) -> None:
+        """Look further back, or less far."""
+        spans = list(RANGES)
+        self._span = spans[(spans.index(self._span) + by) % len(spans)]
+        self._history = None
+        self._put_cursor(None)
+        self._begin_anew()
+        self.refresh_now()
 
     def action_zoom(self) -> None:
         after = 0 if self._zoomed is None else self._zoomed + 1
@@ -165,18 +185,22 @@ def _marks(events: Iterable[Event]) -> Iterator[Mark]:
             yield Mark(event.time, "○" if event.kind == "breaker" else "◷", event.sentence, LEVELS[event.level])
 
 
-def _plots(samples: Samples, *, whole: bool) -> Iterator[tuple[str, list[Series]]]:
+def _plots(history: History, samples: Samples, *, whole: bool) -> Iterator[tuple[str, list[Series]]]:
     """Yield each chart's id and what is in it."""
-    yield "rate", [Series("now", _smooth(samples.calls), GOOD, filled=True)]
+
+    def rate(values: Sequence[float | None]) -> list[float | None]:
+        """Return what it was a second."""
+        return _smooth(values) if history.grain == 1 else history.per_second(values)
+
+    newest = "now" if history.grain == 1 else "newest"
+    yield "rate", [Series(newest, rate(samples.calls), GOOD, filled=True)]
     p50, p95 = (
         (samples.latency_p50, samples.latency_p95) if whole else (samples.first_token_p50, samples.first_token_p95)
     )
     yield "latency", [Series("p50", p50, INFO, filled=True), Series("p95", p95, WARN, hatched=True)]
-    yield "errors", [Series("now", _smooth(samples.errors), BAD, filled=True)]
-    yield (
-        "cost",
-        [Series("now", [None if usd is None else usd * 60 for usd in _smooth(samples.cost)], MONEY, filled=True)],
-    )
+    yield "errors", [Series(newest, rate(samples.errors), BAD, filled=True)]
+    per_minute = [None if usd is None else usd * 60 for usd in rate(samples.cost)]
+    yield "cost", [Series(newest, per_minute, MONEY, filled=True)]
 
 
 def _smooth(values: Sequence[float | None], over: int = 3) -> list[float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from textual.style import Style
 from textual.theme import Theme
 from textual.widget import Widget
 
+from router.views.figures import KEPT
 from tui import format as as_text
 from tui.theme import FAINT, MUTED, TITLE
 
@@ -23,13 +25,16 @@ Values: TypeAlias = Sequence[float | None]
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of U+2800, from the top, left and right
 _LEFT = 10  # cells for the scale at the side
+_LATELY = 9  # seconds back to a value that the legend still tells
+_TIMES = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600)  # seconds between two times of day
+_APART = 8  # cells between them, at least
 _PATIENCE = 20  # drawings that a scale stays too large
 _STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # so that most of the height is used
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart, a value a second; None is a gap.
+    """One line of a chart, whose values are as long apart as each other; None is a gap.
 
     `filled` paints what is below, `hatched` paints it thinly under a line: told apart without colours.
     """
@@ -120,6 +125,7 @@ class Chart(Widget):
         self._marks: tuple[Mark, ...] = ()
         self._ago: int | None = None  # seconds before the end, where a person reads
         self._end = 0.0
+        self._seconds = 0
         self._top = least
         self._too_large = 0
         self._cells: list[list[list[int]]] = []
@@ -133,13 +139,11 @@ class Chart(Widget):
         self._styles.clear()
         self.refresh()
 
-    def draw(self, series: Sequence[Series], end: float, marks: Sequence[Mark] = ()) -> None:
-        """Show these series, whose newest values are of the second before `end` (seconds since 1970), and these
-        marks.
-        """
+    def draw(self, series: Sequence[Series], end: float, marks: Sequence[Mark] = (), *, seconds: int = KEPT) -> None:
+        """Show these series and marks, which are of so many seconds before `end` (since 1970)."""
         if (shown := tuple(series)) == self._series and end == self._end and tuple(marks) == self._marks:
             return
-        self._series, self._end, self._marks = shown, end, tuple(marks)
+        self._series, self._end, self._marks, self._seconds = shown, end, tuple(marks), seconds
         self._scale()
         self._say()
         self.refresh()
@@ -189,10 +193,6 @@ class Chart(Widget):
             self._cells = [dots(series, self._width, self._height, self._top) for series in self._series]
             self._plotted = made_of
 
-    @property
-    def _seconds(self) -> int:
-        return max((len(series.values) for series in self._series), default=0)
-
     def _column_of(self, moment: float) -> int | None:
         """Return the column of a time; None where it is not shown."""
         seconds = self._seconds
@@ -207,7 +207,7 @@ class Chart(Widget):
             self._say_at(column)
 
     def _say_newest(self) -> None:
-        labels = [f"{series.name} {self._unit(_newest(series.values))}" for series in self._series]
+        labels = [f"{series.name} {self._unit(_newest(series.values, self._seconds))}" for series in self._series]
         if len(labels) > 1:
             labels = [f"{_sign(series)} {label}" for series, label in zip(self._series, labels, strict=True)]
         self.border_subtitle = Content("   ".join(labels))
@@ -239,7 +239,7 @@ class Chart(Widget):
     def render_line(self, y: int) -> Strip:
         width, height = self._width, self._height
         if y == height:
-            return self._strip(self._axis(width))
+            return self._strip([(self._times(width), FAINT)])
         if y > height:
             return self._strip([])
         self._plot()
@@ -249,6 +249,7 @@ class Chart(Widget):
         label = labels.get(y, "")
         pieces = [(f"{label:>{_LEFT - 2}} {'┤' if label else '│'}", FAINT if not label else MUTED)]
         cursor = None if self._ago is None else self._column_of(self._end - self._ago - 0.5)
+        marked = self._marked() if y == height - 1 else {}
         for x in range(width):
             painted = [(series.ink, cells[y][x]) for series, cells in zip(self._series, self._cells, strict=True)]
             ink = next((ink for ink, cell in painted if cell), FAINT)
@@ -258,29 +259,27 @@ class Chart(Widget):
             sign = chr(0x2800 + pattern) if pattern else " "
             if x == cursor:
                 sign, ink = ("│", TITLE) if not pattern else (sign, TITLE)
+            if x in marked:
+                sign, ink = marked[x].sign, marked[x].ink
             if pieces[-1][1] == ink:
                 pieces[-1] = (pieces[-1][0] + sign, ink)
             else:
                 pieces.append((sign, ink))
         return self._strip(pieces)
 
-    def _axis(self, width: int) -> list[tuple[str, str]]:
-        """Return the times of day, with the signs of what happened over them."""
-        pieces = [(sign, FAINT) for sign in self._times(width)]
-        for mark in self._marks:
-            column = self._column_of(mark.time)
-            if column is not None:
-                pieces[_LEFT + column] = (mark.sign, mark.ink)
-        return pieces
+    def _marked(self) -> dict[int, Mark]:
+        """Return what happened, by its column; of several the newest."""
+        found = ((self._column_of(mark.time), mark) for mark in self._marks)
+        return {column: mark for column, mark in found if column is not None}
 
     def _times(self, width: int) -> str:
-        """Return the axis: a time of day at every whole minute that has room."""
+        """Return the axis: a time of day wherever there is room."""
         seconds = self._seconds
         line = [" "] * (_LEFT + width)
         if not seconds:
             return "".join(line)
-        step = 60 if width >= 50 else 120
-        moment = self._end - self._end % step
+        step = next((step for step in _TIMES if step * width >= _APART * seconds), _TIMES[-1])
+        moment = self._end - (self._end + time.localtime(self._end).tm_gmtoff) % step
         while moment > self._end - seconds:
             text = as_text.clock(moment)[:5]
             start = _LEFT + round((1 - (self._end - moment) / seconds) * width) - len(text) // 2
@@ -306,5 +305,7 @@ def _sign(series: Series) -> str:
     return "⡡⡡" if series.hatched else "⣿⣿" if series.filled else "⠤⠤"
 
 
-def _newest(values: Values) -> float | None:
-    return next((value for value in reversed(values[-10:]) if value is not None), None)
+def _newest(values: Values, seconds: int) -> float | None:
+    """Return the newest value that is known, of so many seconds of values; None where it is too old."""
+    lately = 1 + _LATELY * len(values) // max(1, seconds)
+    return next((value for value in reversed(values[-lately:]) if value is not None), None)

@@ -76,19 +76,22 @@ def _painted(line: Line, text: str, margin: int) -> Line:
 
 def file_rows(view: ConfigView, width: int) -> list[Row]:
     """Return the file as saved, with line numbers, and findings below their lines, which have keys `finding N`."""
-    by_line: dict[int, list[Diagnostic]] = {}
-    for finding in view.diagnostics:
-        by_line.setdefault(finding.line, []).append(finding)
+    by_line: dict[int, list[tuple[int, Diagnostic]]] = {}
+    for number, finding in numbered(view.diagnostics):
+        by_line.setdefault(finding.line, []).append((number, finding))
     rows: list[Row] = []
-    number = 0
     for line, text in enumerate(view.text.splitlines(), 1):
-        wrong = any(finding.severity == "error" for finding in by_line.get(line, ()))
+        wrong = any(finding.severity == "error" for _, finding in by_line.get(line, ()))
         mark = ("✗" if wrong else "!" if line in by_line else " ", BAD if wrong else WARN)
         rows.append(Row(f"line {line}", ((f"{line:>5} ", FAINT), mark, (" ", ""), *yaml_line(text))))
-        for finding in by_line.get(line, ()):
+        for number, finding in by_line.get(line, ()):
             rows += _finding(finding, number, width)
-            number += 1
     return rows
+
+
+def numbered(findings: Sequence[Diagnostic]) -> list[tuple[int, Diagnostic]]:
+    """Return findings as they stand in the file, with their numbers from 0."""
+    return list(enumerate(sorted(findings, key=lambda finding: finding.line)))
 
 
 def _finding(finding: Diagnostic, number: int, width: int) -> Iterator[Row]:

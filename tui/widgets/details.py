@@ -52,6 +52,8 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     totals = shown.figures.totals
     yield _pair("so far", f"{as_text.count(totals.calls)} calls, {as_text.count(totals.failed)} failed")
     yield _pair("", f"{as_text.number(totals.output_tokens)} tokens out, {as_text.cost_of(totals)}")
+    if cached := as_text.prompt_cache(totals):
+        yield _pair("prompt cache", cached)
     if spent := as_text.spent(snapshot, "provider", shown.name):
         yield _pair("budget", spent)
     if outlook := as_text.outlook(snapshot, "provider", shown.name):

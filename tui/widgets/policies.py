@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -90,7 +91,7 @@ def _balance(tier: TierView, branch: BranchView) -> str:
 
 def _fact_rows(fact: Fact, longest: int, width: int) -> Iterator[Row]:
     """Yield a fact in as many rows as it needs."""
-    for index, text in enumerate(textwrap.wrap(fact.text, max(8, width - longest - 3)) or [""]):
+    for index, text in enumerate(_wrapped(fact.text, max(8, width - longest - 3))):
         name = as_text.fit("" if index else fact.name, longest)
         yield Row(f"{fact.name} {index}", ((f" {name} ", MUTED), (text, TEXT)))
 
@@ -107,3 +108,9 @@ def _pieces(value: PolicyValue, longest: int, width: int) -> list[tuple[str, str
         (f"{shown}  ", style),
         (where, FAINT),
     ]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a text; a number and its unit stay on one."""
+    joined = re.sub(r"(?<=\d) (?=[%a-z])", "\u00a0", text)
+    return [line.replace("\u00a0", " ") for line in textwrap.wrap(joined, width)] or [""]

@@ -9,6 +9,8 @@ from tui import format as as_text
 from tui.theme import BAD, FAINT, GOOD, INFO, MUTED, STRONG, TEXT, WARN
 from tui.widgets.row_list import By, Piece, Row, RowList
 
+_WITH_COST, _WITH_PROCESS = 104, 118  # cells from which on there is room for more columns
+
 
 class RequestList(RowList):
     """Lists requests; the keys of its rows are their ids. A cursor on the newest stays on the newest."""
@@ -43,17 +45,17 @@ class RequestList(RowList):
         self.show(rows, tuple(self._titles(width, several=several)))
 
     def _titles(self, width: int, *, several: bool) -> Iterator[Piece]:
-        name, outcome, bar = _shape(width)
+        name, outcome, bar = _shape(width, several=several)
         yield self.titled(" time", 10), ""
         yield self.titled("route", name), ""
         yield self.titled("outcome", outcome), ""
         yield self.titled("first token", 12, left=False), ""
         yield self.titled("took", 9, left=False), ""
         yield " " * (bar + 2), ""
-        if width >= 104:
+        if width >= _WITH_COST:
             yield self.titled("tokens", 14, left=False), ""
             yield self.titled("cost", 10, left=False), ""
-        if several and width >= 118:
+        if several and width >= _WITH_PROCESS:
             yield f"{'process':>9}", ""
 
     @property
@@ -62,14 +64,18 @@ class RequestList(RowList):
         return next((record for record in self._records if record.id == self.key), None)
 
 
-def _shape(width: int) -> tuple[int, int, int]:
+def _shape(width: int, *, several: bool) -> tuple[int, int, int]:
     """Return the cells for the route with its target, for the outcome, and for the bar of the duration."""
-    spare = max(0, width - 80)
-    return 24 + min(14, spare // 3), 15 + min(8, spare // 4), min(30, max(0, spare - spare // 3 - spare // 4 - 24))
+    fixed = 33 + (25 if width >= _WITH_COST else 0) + (9 if several and width >= _WITH_PROCESS else 0)
+    spare = width - fixed - 24 - 15
+    outcome = min(8, max(0, spare))
+    name = min(14, spare - outcome)  # less than nothing where it is very narrow
+    bar = spare - outcome - name
+    return max(10, 24 + name), 15 + outcome, min(30, bar) if bar >= 6 else 0
 
 
 def _cells(record: RequestRecord, width: int, slowest: float, *, several: bool) -> Iterator[Piece]:
-    name, outcome, bar = _shape(width)
+    name, outcome, bar = _shape(width, several=several)
     yield f" {as_text.clock(record.time + record.seconds)} ", MUTED
     target = f" → {record.target}" if record.target else ""
     route = as_text.fit(record.route, min(len(record.route), name - 1))
@@ -79,11 +85,11 @@ def _cells(record: RequestRecord, width: int, slowest: float, *, several: bool) 
     yield f"{as_text.seconds(record.first_token):>12}", MUTED
     yield f"{as_text.seconds(record.seconds):>9}  ", TEXT
     yield as_text.bar(record.seconds / slowest, bar) if bar else "", BAD if record.code else INFO
-    if width >= 104:
+    if width >= _WITH_COST:
         tokens = f"{as_text.number(record.input_tokens)}→{as_text.number(record.output_tokens)}"
         yield f"{tokens if record.output_tokens is not None else as_text.UNKNOWN:>14}", MUTED
         yield f"{as_text.dollars(0.0 if record.cached else record.cost):>10}", MUTED
-    if several and width >= 118:
+    if several and width >= _WITH_PROCESS:
         yield f"{record.pid or '':>9}", FAINT
 
 

@@ -55,7 +55,7 @@ class Tiles(Horizontal):
 def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Content]]:
     whole = snapshot.figures
     window, totals, cache = whole.window, whole.totals, snapshot.cache
-    roomy = width >= 26
+    roomy, read = width >= 26, totals.cache_read_share
     yield (
         "requests",
         _value(f"{as_text.rate(whole.rate)}", "/s", f"  {whole.in_flight} {'in flight' if roomy else 'now'}"),
@@ -85,7 +85,7 @@ def _tiles(snapshot: Snapshot, width: int) -> Iterator[tuple[str, Content, Conte
         _value(as_text.number(round(whole.tokens_per_second)), "/s", ""),
         _small(
             f"{as_text.number(totals.input_tokens)} → {as_text.number(totals.output_tokens)}"
-            + (" so far" if roomy else "")
+            + (f" · {as_text.percent(read)} cached" if read is not None else " so far" if roomy else "")
         ),
     )
     yield (

@@ -51,6 +51,7 @@ def import_litellm(text: str, path: Path) -> Imported:
     settings = SettingsReader(config, variables, notes).read()
     _make_room(settings, deployments)
     plan = Planner(deployments, settings, config, notes).make()
+    _share_budgets(settings, plan)
     _tell_what_differs(settings, plan, Place(path.name, 1), notes)
     told = notes.sorted(config.files)
     if not plan.routes:
@@ -67,6 +68,13 @@ def _make_room(settings: Settings, deployments: list[Deployment]) -> None:
     if longest > _LONGEST_REQUEST:
         settings.defaults.setdefault("timeout", {})["total"] = units.format_duration(2 * longest)
         settings.origins.setdefault("timeout", "total: so that the longest timeout of a model has its time")
+
+
+def _share_budgets(settings: Settings, plan: Plan) -> None:
+    """Where the router has a Redis, LiteLLM's processes spend together."""
+    has_budget = settings.client_budget is not None or any("budget" in said for said, _ in plan.providers.values())
+    if has_budget and "limits" in settings.shared.get("share", ()):
+        settings.shared["share"].append("budgets")
 
 
 def _tell_what_differs(settings: Settings, plan: Plan, place: Place, notes: Notes) -> None:
@@ -90,6 +98,11 @@ def _tell_what_differs(settings: Settings, plan: Plan, place: Place, notes: Note
             "timeout" in settings.defaults,
             "the seconds are those of one answer, or until a stream's first content; what goes on after that is "
             "bounded by timeout.idle, the whole request by timeout.total",
+        ),
+        "budgets": (
+            settings.client_budget is not None or any("budget" in said for said, _ in plan.providers.values()),
+            "a period begins by the calendar, in UTC, and not with the first call; what a model of unknown price costs "
+            "is not counted",
         ),
         "fallbacks": (
             any(route.fallbacks for route in plan.routes.values()),

@@ -52,6 +52,7 @@ class Connection:
     dialect: str | None = None
     keys: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
+    alone: str = ""  # of whom it is, where nobody else may use it: it has a budget of its own
 
     @property
     def is_usual(self) -> bool:

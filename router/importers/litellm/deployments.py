@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router.config.yaml_reader import Node
+from router.importers.litellm.budgets import take as take_budget
 from router.importers.litellm.connections import Connection, Tell, connect
 from router.importers.litellm.reading import Config, Fields, as_number, entries, items
 from router.importers.litellm.settings_of_models import settings
@@ -16,6 +17,7 @@ from router.importers.litellm.without import why
 from router.importers.notes import Notes, Place, Sort, shown_name
 from router.importers.variables import Variables, named
 
+_OF_ITS_OWN = "a budget is a provider's here: this entry has a provider of its own"
 _CHAT = ("chat", "completion", "responses")
 _NO_CHAT = re.compile(
     r"(text-)?embed|text-embedding|whisper|tts-|dall-e|gpt-image|imagen|rerank|omni-moderation|text-moderation|voyage"
@@ -150,6 +152,11 @@ class ModelList:
             if connection.kind == "openai":
                 connection.more["api"] = "responses"
         place = self._config.place(node)
+        budget = take_budget(params, ("max_budget",), ("budget_duration",))
+        if budget is not None:
+            more = {**connection.more, "budget": budget.text()}
+            connection = replace(connection, more=more, alone=str(place))
+            tell("differs", "max_budget", "; ".join(filter(None, (_OF_ITS_OWN, budget.told))))
         wishes = {name: found for name in ("weight", "rpm", "tpm") if (found := _number(params, name)) is not None}
         params.take("weight")
         order = params.take("order")

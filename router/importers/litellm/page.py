@@ -128,7 +128,13 @@ def _serve(page: Page, plan: Plan, settings: Settings) -> None:
     page.add(0, "serve:")
     if settings.client:
         page.add(1, "keys:")
-        page.entry(2, "litellm", settings.client, "general_settings.master_key; further clients: `signalbox key NAME`")
+        said, origin = settings.client, "general_settings.master_key; further clients: `signalbox key NAME`"
+        if settings.client_budget is None:
+            page.entry(2, "litellm", said, origin)
+        else:
+            page.add(2, "litellm:", origin)
+            page.entry(3, "key", said)
+            page.entry(3, "budget", *settings.client_budget)
     if plan.names:
         page.comment(1, "Names as clients know them, and the route of each.")
         page.add(1, "names:")

@@ -14,7 +14,7 @@ from router.importers.litellm.deployments import Deployment, pooled, share
 from router.importers.litellm.names import free, is_valid, valid
 from router.importers.litellm.reading import Config
 from router.importers.litellm.settings import Rule, Settings
-from router.importers.litellm.vendors import VENDORS
+from router.importers.litellm.vendors import VENDORS, split_model
 from router.importers.notes import Notes, Place, shown_name
 
 
@@ -71,6 +71,7 @@ class Planner:
             if not each.is_wildcard:
                 self._groups.setdefault(each.group, []).append(each)
         self._provider_names: dict[str, str] = {}  # by what each is
+        self._vendors: dict[str, str] = {}  # LiteLLM's, of the providers that many may use
         self._model_names: dict[str, str] = {}
         self._by_asked: dict[str, str] = {}  # routes by the name that clients know
         self._names_of_wildcards: dict[str, str] = {}  # providers by the prefix before /*
@@ -91,12 +92,13 @@ class Planner:
         if not self.plan.routes and self._wildcards:
             self._example()
         self._names()
+        self._budgets()
         return self.plan
 
     # --- providers and models
 
     def _provider(self, connection: Connection, comment: str, wished: str = "") -> str:
-        what = json.dumps(connection.as_dict(), sort_keys=True)
+        what = json.dumps([connection.as_dict(), connection.alone], sort_keys=True)
         if what not in self._provider_names:
             vendor, place = valid(connection.vendor), connection.place
             its_own = (
@@ -108,6 +110,8 @@ class Planner:
                 (wished, its_own, f"{its_own}-{place}" if place not in ("", its_own) else ""), self.plan.providers
             )
             self._provider_names[what] = name
+            if not connection.alone:
+                self._vendors[name] = connection.vendor
             self.plan.providers[name] = (connection.as_dict(), comment)
         return self._provider_names[what]
 
@@ -126,6 +130,21 @@ class Planner:
             self._model_names[what] = name
             self.plan.models[name] = (model, f"{shown_name(each.group)}, {_lines(each)}")
         return self._model_names[what]
+
+    def _budgets(self) -> None:
+        for vendor, budget, node in self._settings.budgets:
+            place, what = self._config.place(node), f"router_settings.provider_budget_config.{shown_name(vendor)}"
+            names = [name for name, of in self._vendors.items() if of == vendor]
+            if not names:
+                text = "no model of this vendor that could be taken over has a provider without a budget of its own"
+                self._notes.add("left out", place, what, text)
+            for name in names:
+                self.plan.providers[name][0]["budget"] = budget.text(1 / len(names))
+            if len(names) > 1:
+                text = f"{', '.join(names)} are of this vendor: each has an equal part of it"
+                self._notes.add("check", place, what, text)
+            if names and budget.told:
+                self._notes.add("differs", place, what, budget.told)
 
     # --- routes
 
@@ -157,11 +176,13 @@ class Planner:
             self._notes.add("check", place, f"{shown_name(asked)}.litellm_params.{by}", text)
 
     def _aliases(self) -> None:
-        for alias, node in self._settings.aliases.items():
+        for alias, (node, key) in self._settings.aliases.items():
             said = node.get("model") or node
-            what = f"router_settings.model_group_alias.{shown_name(alias)}"
+            what = f"{key}.{shown_name(alias)}"
             target = self._by_asked.get(str(said.value))
             direct = None if target else self._direct(str(said.value))
+            if target is None and direct is None and key.endswith("model_alias_map"):  # which needs no list
+                direct = self._vendors_own(str(said.value))
             if alias in self._by_asked:
                 self._notes.add("left out", self._config.place(node), what, "a model of model_list has that name")
                 continue
@@ -179,7 +200,7 @@ class Planner:
             name = free((valid(alias),), {*self.plan.routes, *self.plan.models})
             self._by_asked[alias] = name
             tiers = [Tier({direct: 1})] if direct else []
-            comment = f"model_group_alias, {self._config.place(node)}"
+            comment = f"{key.rpartition('.')[2]}, {self._config.place(node)}"
             self.plan.routes[name] = Route(name, alias, comment, tiers, alias_of=target)
 
     # --- wildcards
@@ -217,6 +238,12 @@ class Planner:
                 model = name.removeprefix(before).replace("$", "$$")
                 return f"{self._provider(each.connection, '')}/{model}"
         return None
+
+    def _vendors_own(self, name: str) -> str | None:
+        """provider/model-id for a name of LiteLLM's whose vendor has a provider here."""
+        vendor, model = split_model(name, None)
+        found = next((provider for provider, of in self._vendors.items() if of == vendor), None)
+        return None if found is None else f"{found}/{model.replace('$', '$$')}"
 
     def _example(self) -> None:
         each = self._wildcards[0]
@@ -298,7 +325,7 @@ class Planner:
     def _place_of(self, asked: str) -> Place:
         if asked in self._groups:
             return self._groups[asked][0].place
-        return self._config.place(self._settings.aliases[asked])
+        return self._config.place(self._settings.aliases[asked][0])
 
 
 def _reaches(start: str, goal: str, after: Mapping[str, set[str]]) -> bool:

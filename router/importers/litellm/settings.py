@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from router.config.diagnostics import has_credential
 from router.config.serve_rules import LEAST_KEY
 from router.config.yaml_reader import Node
+from router.importers.litellm.budgets import Amount
+from router.importers.litellm.budgets import take as take_budget
 from router.importers.litellm.reading import SECTIONS, Config, Fields, as_number, entries, items
 from router.importers.litellm.settings_of_models import breaker, duration, retries, timeouts
 from router.importers.litellm.without import why
@@ -45,8 +47,10 @@ class Settings:
     defaults: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)  # where a key of the defaults is from
     rules: list[Rule] = field(default_factory=list)
-    aliases: dict[str, Node] = field(default_factory=dict)
+    aliases: dict[str, tuple[Node, str]] = field(default_factory=dict)  # what each is for, and the key that says so
+    budgets: list[tuple[str, Amount, Node]] = field(default_factory=list)  # of vendors
     client: str | None = None  # the key of the one client
+    client_budget: tuple[str, str] | None = None  # what it may spend, and where that is from
     in_flight: int | None = None
     shared: dict[str, Any] = field(default_factory=dict)
     strategy: str = "simple-shuffle"
@@ -77,10 +81,14 @@ class SettingsReader:
         for name, section in (("router_settings", router), ("litellm_settings", library)):
             self._fallbacks(name, section)
             self._policies(name, section)
+            self._aliases(name, section)
         self._routing(router)
+        self._budgets(router)
         self._redis(router)
         self._cache(library)
         self._general(general)
+        for name, section in (("litellm_settings", library), ("general_settings", general)):
+            self._budget_of_all(name, section)
         self._environment(root)
         for name, section in sections.items():
             for key, node in section.left.items():
@@ -163,8 +171,34 @@ class SettingsReader:
                 if self.made.strategy.startswith("usage"):
                     text = "LiteLLM counts the tokens of this minute, least_busy the calls under way"
                     self._tell("differs", node, "router_settings.routing_strategy", text)
-        aliases = router.take("model_group_alias")
-        self.made.aliases = entries(aliases)
+
+    def _aliases(self, section: str, fields: Fields) -> None:
+        for key in ("model_group_alias", "model_alias_map"):
+            for alias, node in entries(fields.take(key)).items():
+                self.made.aliases.setdefault(alias, (node, f"{section}.{key}"))
+
+    # --- budgets
+
+    def _budgets(self, router: Fields) -> None:
+        key = "provider_budget_config"
+        for vendor, node in entries(router.take(key)).items():
+            fields = Fields(node)
+            budget = take_budget(fields, ("budget_limit", "max_budget"), ("time_period", "budget_duration"))
+            if budget is not None:
+                self.made.budgets.append((vendor, budget, node))
+            for name, left in fields.left.items():
+                self._left(f"router_settings.{key}.{shown_name(vendor)}.{shown_name(name)}", name, left)
+
+    def _budget_of_all(self, section: str, fields: Fields) -> None:
+        """What all requests may cost: those of the one client that there is, where there is one."""
+        node = fields.left.get("max_budget")
+        if node is None or self.made.client is None or self.made.client_budget is not None:
+            return
+        budget = take_budget(fields, ("max_budget",), ("budget_duration",))
+        if budget is not None:
+            self.made.client_budget = budget.text(), f"{section}.max_budget ({self._config.place(node)})"
+            text = "it is what the one client may spend: a further one has a budget of its own"
+            self._tell("differs", node, f"{section}.max_budget", "; ".join(filter(None, (text, budget.told))))
 
     # --- the cache, and what is shared
 

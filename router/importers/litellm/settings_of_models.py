@@ -18,6 +18,7 @@ _PRICES = {
     "output_cost_per_token": "output",
     "cache_read_input_token_cost": "cache_read",
     "cache_creation_input_token_cost": "cache_write",
+    "cache_creation_input_token_cost_above_1hr": "cache_write_1h",
 }
 _FLAGS = {
     "supports_function_calling": "tools",
@@ -50,6 +51,8 @@ def settings(params: Fields, info: Fields, variables: Variables, tell: Tell) -> 
         "retry": _retry(params),
         "breaker": _breaker(params),
         "limits": _limits(params),
+        # Where the marks stand is no longer said: they move with the conversation.
+        "prompt_cache": None if params.take("cache_control_injection_points") is None else "auto",
     }
     return {name: value for name, value in made.items() if value}
 

@@ -40,6 +40,9 @@ WITHOUT: Mapping[str, str] = {
         ("default_internal_user_params", "upperbound_key_generate_params", "max_internal_user_budget"), _KEYS
     ),
     **dict.fromkeys(
+        ("internal_user_budget_duration", "max_user_budget", "max_end_user_budget", "max_end_user_budget_id"), _KEYS
+    ),
+    **dict.fromkeys(
         ("ui_access_mode", "ui_username", "ui_password"), "the dashboard is `signalbox dash`, without a login"
     ),
     **dict.fromkeys(("retry_policy", "model_group_retry_policy", "allowed_fails_policy"), _EACH_CODE),
@@ -63,7 +66,15 @@ WITHOUT: Mapping[str, str] = {
         f"{_ITSELF}: a prompt that is longer than a target's window goes to the next one",
     ),
     **dict.fromkeys(
-        ("tags", "enable_tag_filtering", "tag_filtering_match_any", "access_groups", "model_access_group", "team_id"),
+        (
+            "tags",
+            "tag_budget_config",
+            "enable_tag_filtering",
+            "tag_filtering_match_any",
+            "access_groups",
+            "model_access_group",
+            "team_id",
+        ),
         "no tags: a client's `routes` under serve.keys say what it may ask for",
     ),
     **dict.fromkeys(
@@ -71,8 +82,8 @@ WITHOUT: Mapping[str, str] = {
         "no such bound here: a chain is tried to its end, within timeout.total and retry.max_attempts",
     ),
     **dict.fromkeys(
-        ("max_budget", "budget_duration", "provider_budget_config"),
-        "write it as budget: $20/d under a provider or a route",
+        ("max_budget", "budget_limit", "budget_duration", "time_period", "provider_budget_config"),
+        "a budget here has a period, and is a provider's, a route's or a client's: budget: $20/d under one of them",
     ),
     **dict.fromkeys(("supported_call_types", "type", "max_connections", "redis_flush_size"), "of no effect here"),
     **dict.fromkeys(
@@ -96,7 +107,7 @@ WITHOUT: Mapping[str, str] = {
     "enforce_user_param": "no such rule here",
     "disable_end_user_cost_tracking": "of no effect here",
     "redact_user_api_key_info": f"{_ITSELF}: a key never shows",
-    "cache_control_injection_points": "cache marks come with the messages",
+    "cache_control_injection_points": "prompt_cache: auto sets the marks",
     "logit_bias": "params: {extra_body: {…}}",
     "tool_choice": "it comes with each call, or under params",
     "credential_list": "of no effect here: no model uses it",
@@ -130,7 +141,14 @@ _MAPPED = frozenset(
         *("max_output_tokens", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
         *("cache_creation_input_token_cost", "supports_function_calling", "supports_parallel_function_calling"),
         *("supports_vision", "supports_response_schema", "supports_native_streaming", "supports_reasoning"),
-        *("supports_prompt_caching", "redis_ssl", "ssl", "api_key", "api_base"),
+        *(
+            "cache_creation_input_token_cost_above_1hr",
+            "supports_prompt_caching",
+            "redis_ssl",
+            "ssl",
+            "api_key",
+            "api_base",
+        ),
     )
 )
 

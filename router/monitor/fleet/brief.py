@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
+from typing import get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -19,11 +20,25 @@ from router.plan.plan import Plan
 from router.plan.target import Key, Target
 from router.state.states import States
 from router.telemetry.buckets import known_cost
+from router.views.events import Event, Level
 from router.views.figures import WINDOW, HealthState
 
 _WORDS = ("host", "version", "revision", "state", "worst")
 _LONGEST_WORD = 255  # characters
+_EVENTS, _NEWS = 8, 10.0  # events that are told, and for how many seconds
+_KINDS = ("breaker", "hold", "budget")
 _LOOKED_AT = 100  # targets and keys whose lamps are looked at for one brief
+
+
+class Told(msgspec.Struct, array_like=True, frozen=True):
+    """An event of a process, as in `router.views.events`."""
+
+    time: Number
+    kind: str
+    level: str
+    sentence: str
+    provider: str = ""
+    target: str = ""
 
 
 class Brief(msgspec.Struct, array_like=True, frozen=True):
@@ -34,6 +49,7 @@ class Brief(msgspec.Struct, array_like=True, frozen=True):
         obeys: whether it takes commands.
         done: the last commands of the fleet that came here, by their numbers, each with whether it was done and a
             sentence.
+        events: what happened last to its breakers, and of holds and budgets, the oldest first.
     """
 
     time: Number
@@ -53,6 +69,7 @@ class Brief(msgspec.Struct, array_like=True, frozen=True):
     watching: bool = False
     obeys: bool = False
     done: tuple[tuple[str, bool, str], ...] = ()
+    events: tuple[Told, ...] = ()
 
 
 def read_brief(told: bytes) -> Brief:
@@ -63,7 +80,17 @@ def read_brief(told: bytes) -> Brief:
     brief = _decode(told)
     words = {name: one_line(getattr(brief, name)[:_LONGEST_WORD]) for name in _WORDS}
     done = tuple((number, ok, one_line(message[:SHOWN])) for number, ok, message in brief.done[-REMEMBERED:])
-    return replace(brief, done=done, **words)
+    return replace(brief, done=done, events=tuple(map(_harmless, brief.events[-_EVENTS:])), **words)
+
+
+def _harmless(told: Told) -> Told:
+    parts = {name: one_line(getattr(told, name)[:_LONGEST_WORD]) for name in ("sentence", "provider", "target")}
+    return replace(
+        told,
+        kind=told.kind if told.kind in _KINDS else "shared",
+        level=told.level if told.level in get_args(Level) else "info",
+        **parts,
+    )
 
 
 _decode = msgspec.json.Decoder(Brief).decode
@@ -114,7 +141,25 @@ class Briefing:
             watching=subject.watching,
             obeys=orders is not None,
             done=() if orders is None else orders.done,
+            events=_last(telemetry.events, now + telemetry.offset, skew),
         )
+
+
+def _last(events: Sequence[Event], time: float, skew: float) -> tuple[Told, ...]:
+    """Return what happened within some seconds before this time of day, the last of it."""
+    recent = takewhile(lambda event: event.time > time - _NEWS, reversed(events))
+    found = [event for event in recent if event.kind in _KINDS][:_EVENTS]
+    return tuple(
+        Told(
+            round(event.time + skew, 3),
+            event.kind,
+            event.level,
+            event.sentence[:_LONGEST_WORD],
+            event.provider or "",
+            event.target or "",
+        )
+        for event in reversed(found)
+    )
 
 
 class Lamps:

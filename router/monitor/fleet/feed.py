@@ -15,7 +15,7 @@ from providers.threads import in_thread
 from router.monitor import routes
 from router.monitor.feed import FeedLost
 from router.monitor.fleet.brief import Brief
-from router.monitor.fleet.looking import PATIENCE, Look, Looking, changed_lamps
+from router.monitor.fleet.looking import PATIENCE, Look, Looking, changed_lamps, new_events
 from router.monitor.fleet.orders import ALL
 from router.monitor.fleet.outcome import outcome_of
 from router.monitor.fleet.seen import Seen
@@ -26,7 +26,7 @@ from router.telemetry.events import fleet_lamp, fleet_unseen, process_changed, p
 from router.telemetry.recorder import EVENTS
 from router.views.commands import Command, Done, Prompt, PromptEnd, PromptEvent
 from router.views.events import Event
-from router.views.figures import Fleet, Snapshot
+from router.views.figures import KEPT, Fleet, Snapshot
 from router.views.file import ConfigView
 from router.views.history import History
 from router.views.requests import RequestFilter, RequestRecord, TraceView
@@ -37,6 +37,7 @@ _PROCESSES = 2000  # that are looked at in a second
 _FIRST = 3.0  # seconds in which those who are asked for snapshots should have told them
 _OUTCOME = 4.0  # seconds in which processes should have said what became of a command
 _NAMED = 5  # processes that come or go at once, and are told one by one
+_EVENTS = 20  # of single processes that are told after one look
 
 NO_PROMPTS = "no prompt goes to a fleet, and none comes from it: `signalbox dash FILE` runs them in a router of its own"
 
@@ -135,7 +136,7 @@ class SharedFeed:
         self._told += 1
 
     def _compare(self, look: Look, labels: frozenset[str] | None, before: Mapping[str, Brief]) -> None:
-        """Tell who has come or gone since the last look, and which lamps are new."""
+        """Tell who has come or gone since the last look, what happened in processes, and which lamps are new."""
         now, after = time.time(), self._looking.briefs
         if labels is not None:
             for who, known, gone in (
@@ -148,6 +149,8 @@ class SharedFeed:
                         self._tell(process_changed(brief.pid, gone=gone, time=now, host=brief.host))
                 else:
                     self._tell(processes_changed(len(named), gone=gone, time=now))
+        for event in new_events(before, after)[-_EVENTS:]:
+            self._tell(event)
         for (name, state), count in changed_lamps(before, after.values()).items():
             self._tell(fleet_lamp(name, state, count, len(look.labels), now))
 
@@ -166,7 +169,9 @@ class SharedFeed:
                 yield self._newest
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Yield what was seen from outside: processes that came and went, their worst lamps, the server's outages."""
+        """Yield what was seen: processes that came and went, their worst lamps and what they told, the server's
+        outages.
+        """
         self._start()
         passed = 0
         while True:
@@ -178,8 +183,8 @@ class SharedFeed:
             for event in list(self._events)[-new:]:
                 yield event
 
-    async def history(self) -> History:
-        return self._seen.history()
+    async def history(self, span: int = KEPT) -> History:
+        return self._seen.history(span)
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         """Return none: what was asked stays in its process."""

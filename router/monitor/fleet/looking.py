@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -20,11 +20,13 @@ from router.shared.fleet import NOTHING, ReadEntry, WatchEntry, brief_key, snaps
 from router.shared.link import Exchange
 from router.shared.sealing import Sealer
 from router.views.commands import Command
+from router.views.events import Event, EventKind, Level
 from router.views.figures import Snapshot
 
 SAMPLED = 50  # processes that are asked for snapshots
 PATIENCE = 2.0  # seconds that the server may take for a reply
 _BRIEFS, _SNAPSHOTS = 500, 10  # that are read in one exchange
+_SAME = 0.5  # seconds: by so much a time may change that is told again, as clocks are compared anew
 _LONGEST = 64 * 1024 * 1024  # bytes of a snapshot
 
 T = TypeVar("T")
@@ -161,3 +163,25 @@ def changed_lamps(before: Mapping[str, Brief], after: Iterable[Brief]) -> dict[t
         if brief.worst and lamp not in known:
             found[lamp] = found.get(lamp, 0) + 1
     return found
+
+
+def new_events(before: Mapping[str, Brief], after: Mapping[str, Brief]) -> list[Event]:
+    """Return what processes have told since, the oldest first."""
+    found: list[Event] = []
+    for label, brief in after.items():
+        known = before[label].events if label in before else ()
+        found += [
+            Event(
+                told.time,
+                cast(EventKind, told.kind),
+                f"{told.sentence} (process {brief.pid} on {brief.host})",
+                cast(Level, told.level),
+                told.provider or None,
+                told.target or None,
+                pid=brief.pid,
+                fields={"host": brief.host},
+            )
+            for told in brief.events
+            if not any(old.sentence == told.sentence and abs(old.time - told.time) < _SAME for old in known)
+        ]
+    return sorted(found, key=lambda event: event.time)

@@ -17,6 +17,7 @@ RATE = 10  # seconds that rates look back
 # What others may tell: nothing less than nothing (but for what rounding leaves), and nothing that can't be added up.
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-0.001, le=1e12)]
+Gain: TypeAlias = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]  # or loss
 
 
 class Tally(msgspec.Struct, array_like=True):
@@ -30,6 +31,9 @@ class Tally(msgspec.Struct, array_like=True):
     cost: Number = 0.0
     unpriced: Count = 0
     cache_hits: Count = 0
+    cache_read_tokens: Count = 0
+    cache_write_tokens: Count = 0
+    prompt_cache_saved: Gain = 0.0
 
     @property
     def calls(self) -> int:
@@ -45,6 +49,9 @@ class Tally(msgspec.Struct, array_like=True):
         self.cost += sign * counted.cost
         self.unpriced += sign * counted.unpriced
         self.cache_hits += sign * counted.cache_hits
+        self.cache_read_tokens += sign * counted.cache_read_tokens
+        self.cache_write_tokens += sign * counted.cache_write_tokens
+        self.prompt_cache_saved += sign * counted.prompt_cache_saved
         written = len(counted.plain) + len(counted.wholes) if isinstance(counted, Bucket) else 0
         self.succeeded += sign * (counted.succeeded + written)
 

@@ -18,13 +18,13 @@ from router.monitor.socket import protocol
 from router.monitor.socket.connection import Connection, connect
 from router.monitor.socket.paths import folder, remove_if_dead, sockets
 from router.telemetry.events import process_changed
-from router.telemetry.history import Row, Seconds, add_rows, making_history
+from router.telemetry.history import Row, Seconds, Told, add_rows, making_history
 from router.turns import in_turns
 from router.views.commands import Command, Done, Prompt, PromptEvent
 from router.views.events import Event
 from router.views.figures import KEPT, Snapshot
 from router.views.file import ConfigView
-from router.views.history import History
+from router.views.history import RANGES, History
 from router.views.requests import RequestFilter, RequestRecord, TraceView
 from router.views.routes import Chains
 from router.views.running import Running
@@ -100,8 +100,7 @@ class SocketFeed:
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Condition()
         self._strangers: set[Path] = set()
-        self._past: dict[Path, dict[int, Row]] = {}  # the seconds of each process, and up to where
-        self._ends: dict[Path, int] = {}
+        self._past: dict[tuple[Path, int], Told] = {}  # of each process, by the grain
         self._closed = False
 
     @property
@@ -129,8 +128,8 @@ class SocketFeed:
         before = set(self._connections)
         for path in [path for path, connection in self._connections.items() if connection.gone]:
             await self._connections.pop(path).aclose()
-            self._past.pop(path, None)
-            self._ends.pop(path, None)
+            for grain in RANGES.values():
+                self._past.pop((path, grain), None)
         there = _paths(self._where)
         self._strangers &= set(there)
         new = [path for path in there if path not in self._connections and path not in self._strangers]
@@ -228,20 +227,16 @@ class SocketFeed:
 
     # --- what is asked for
 
-    async def history(self) -> History:
+    async def history(self, span: int = KEPT) -> History:
         rows: dict[int, Row] = {}
-        end = 0
+        end, grain = 0, RANGES[span]
         for connection in await self._living():
-            kept = self._past.setdefault(connection.path, {})
-            ask = partial(protocol.SecondsSince, since=self._ends.get(connection.path, 0))
-            seconds: Seconds = await connection.once(ask, Seconds)
-            kept.update(seconds.rows)
-            self._ends[connection.path] = seconds.end
-            for old in [second for second in kept if second < seconds.end - KEPT]:
-                del kept[old]
-            end = max(end, seconds.end)
-            add_rows(rows, kept)
-        return await in_turns(making_history(Seconds(end, rows)))
+            past = self._past.setdefault((connection.path, grain), Told(grain))
+            ask = partial(protocol.SecondsSince, since=past.over, grain=grain)
+            past.add(await connection.once(ask, Seconds))
+            end = max(end, past.end)
+            add_rows(rows, past.rows)
+        return await in_turns(making_history(Seconds(end, rows, grain)))
 
     async def requests(self, only: RequestFilter | None = None, limit: int = 100) -> tuple[RequestRecord, ...]:
         records: list[RequestRecord] = []

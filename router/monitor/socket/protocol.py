@@ -57,9 +57,10 @@ class TraceOf(Ask, frozen=True, tag="trace"):
 
 
 class SecondsSince(Ask, frozen=True, tag="seconds"):
-    """The `Seconds` from this one (since 1970) on."""
+    """The `Seconds` from this one (since 1970) on, in rows of `grain` seconds; 1 where a server does not know it."""
 
     since: int = 0
+    grain: int = 1
 
 
 class ChainsNow(Ask, frozen=True, tag="chains"):

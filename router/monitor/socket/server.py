@@ -28,6 +28,7 @@ from router.monitor.socket.paths import SocketUnavailable, is_same_user, listen
 from router.monitor.subject import Subject
 from router.telemetry.history import Seconds
 from router.turns import in_turns
+from router.views.history import RANGES
 
 log = logging.getLogger("signalbox.monitor")
 
@@ -35,7 +36,7 @@ CLIENTS = 32  # at the same time
 QUESTIONS = 64  # of one client that are answered at the same time; a dashboard has about ten
 UNSENT = 1024 * 1024  # bytes that may wait for a client to read
 PATIENCE = 30.0  # seconds in which a client has to read something
-_ROWS = 10  # seconds of a plot that are written at once
+_ROWS = 3  # rows of a plot that are written at once
 _SHOWN = 200  # characters of what is wrong with a line, which quotes it
 _OFTEN = 0.1  # seconds between two snapshots, at least
 
@@ -258,7 +259,8 @@ class _Connection:
             case protocol.TraceOf():
                 value = await feed.trace(ask.request)
             case protocol.SecondsSince():
-                value = await _written(await feed.seconds_since(ask.since))
+                grain = ask.grain if ask.grain in RANGES.values() else 1
+                value = await _written(await feed.seconds_since(ask.since, grain))
             case protocol.ChainsNow():
                 value = await feed.chains()
             case protocol.ConfigNow():

@@ -40,14 +40,16 @@ simulate -s . | simulate no.yaml -s x | simulate -s x --seed -1 | status --share
 status a b | serve --listen foo | serve --listen :99999 | serve --workers 0 | serve --workers x | serve no.yaml
 serve a b | key | key 'A b' | key '' | health | health foo | health http://127.0.0.1:9 --timeout 0
 health http://127.0.0.1:9 --timeout x | schema x | schema --nope | init a b | cache nope | cache stats no.yaml
-cache why | cache why chat | cache why chat no.json | tokens nope | completion install tcsh | completion nope
+prices nope | cache why | cache why chat | cache why chat no.json | tokens nope | completion install tcsh
+completion nope
 dash nope | dash --port x | demo x | demo --nope | models --nope | models -f"""
 FAILURES = """\
 ask nope hi | ask chat hi | ask chat hi bad.yaml | ask chat hi --temperature 9 | check bad.yaml
 check empty.yaml | show nope | show bad.yaml | explain nope | explain chat request.json | models nope | models
 serve bad.yaml | health http://127.0.0.1:9/ | health https://127.0.0.1:9/ | init routes.yaml
 cache clear --route nope | cache why nope -p x | cache clear --shared | status --shared
-tokens fetch --from http://127.0.0.1:9 | tokens fetch --from nope"""
+tokens fetch --from http://127.0.0.1:9 | tokens fetch --from nope
+prices fetch --from http://127.0.0.1:9 | prices fetch --from nope"""
 
 
 def _lines(text: str) -> list[str]:

@@ -22,7 +22,7 @@ def test_anchors_have_a_place_of_their_own() -> None:
     loaded = load_text(TEXT, env={})
     assert loaded.diagnostics == ()
     assert [route.timeout.total for route in loaded.require().routes.values()] == [300.0, 300.0]
-    jsonschema.validate(yaml.safe_load(TEXT), json_schema())
+    jsonschema.Draft202012Validator(json_schema()).validate(yaml.safe_load(TEXT))
 
 
 def test_only_at_the_top() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Certificates, make_certificates
 from tests.support.redis_server import RedisServer
 
 
@@ -21,3 +22,9 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No lookup of an answer is late, however busy this machine is."""
     monkeypatch.setattr("router.shared.answers.PATIENCE", 30.0)
+    monkeypatch.setattr("router.shared.flights.PATIENCE", 30.0)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))

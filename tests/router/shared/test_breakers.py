@@ -82,7 +82,7 @@ def test_once_one_has_opened_it_each_other_fails_once_at_most(count: int, each: 
         answers = await fleet.demand(count * each, 8, rng)
         assert vendor.failed() - before <= count - 1
         assert not any(isinstance(answer, Exception) for _, _, answer in answers)
-        assert vendor.failed() <= 3.5 * count + 2
+        assert vendor.failed() <= 3 * count + 4, "two failures in a row are enough by then"
         await fleet.end()
 
     run(story())

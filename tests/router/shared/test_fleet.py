@@ -16,7 +16,9 @@ from providers.threads import in_thread
 from router import Router
 from router.cli import group
 from router.monitor.fleet.feed import SharedFeed
+from router.state.breaker import Breaker
 from router.views.commands import Drain
+from router.views.events import Event
 from router.views.figures import Snapshot
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.waiting import until
@@ -229,3 +231,54 @@ def test_commands_without_a_fleet_are_told_to_have_no_effect(tmp_path: Path) -> 
     path = tmp_path / "routes.yaml"
     write(path, FILE.format(url="redis://localhost").replace("share: [fleet]", "share: [holds]"))
     assert "commands come by way of the fleet" in signalbox("check", str(path)).output
+
+
+def breaker_of(router: Router) -> Breaker:
+    return router.report.states.target(router.plan.targets[0]).breaker
+
+
+class Watched:
+    """Three routers, and what is told of single ones of them."""
+
+    def __init__(self, feed: SharedFeed) -> None:
+        self.feed = feed
+        self.events: list[Event] = []
+
+    async def listen(self) -> None:
+        async with aclosing(self.feed.events()) as events:
+            async for event in events:
+                if event.kind == "breaker" and event.pid is not None:
+                    self.events.append(event)
+
+
+async def test_a_breaker_that_opens_and_closes_in_one_process_is_told_once_with_whose_it_is(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "routes.yaml"
+    async with routers(path, server) as three:
+        watched = Watched(SharedFeed(three[0].plan, path))
+        listening = asyncio.ensure_future(watched.listen())
+        try:
+            await seen(watched.feed, lambda snapshot: len(snapshot.by_process) == 3)
+            breaker_of(three[1]).force("open")
+            await until(lambda: len(watched.events) == 1)
+            breaker_of(three[1]).reset()
+            await until(lambda: len(watched.events) == 2)
+            for _ in range(300):
+                breaker_of(three[2]).force("open")
+                breaker_of(three[2]).reset()
+            await seen(watched.feed, lambda snapshot: len(watched.events) > 2)
+            await seen(watched.feed, lambda snapshot: True)
+            assert len(watched.events) <= 2 + 16, "a storm is told in part"
+            first, second = watched.events[:2]
+            assert (first.level, second.level) == ("warning", "info")
+            assert first.sentence.startswith("planted-model was opened by hand (process ")
+            assert first.sentence.endswith(" on planted-host)")
+            assert first.target == "planted-model"
+            with server.client() as client:
+                briefs = [client.strlen(name) for name in client.scan_iter("*:br:*")]
+            assert max(briefs) < 4000
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+            await watched.feed.aclose()

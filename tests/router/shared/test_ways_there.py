@@ -12,11 +12,11 @@ import pytest
 from redis.crc import key_slot
 
 from router import Router
-from tests.support.certificates import Certificates, make_certificates
+from tests.support.certificates import Certificates
 from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
 from tests.support.redis_groups import NAME, Cluster, Sentinels, wait_for
-from tests.support.redis_server import RedisServer, free_port, has_tls, needs_redis
+from tests.support.redis_server import RedisServer, free_port, needs_redis, with_tls
 from tests.support.shared_routers import events_of, file, routers, served, states_of
 from tests.support.waiting import until
 
@@ -36,11 +36,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), SLOT)
     yield cluster
     cluster.kill()
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @asynccontextmanager
@@ -247,14 +242,6 @@ async def test_a_plain_server_is_no_cluster_and_a_node_is_no_plain_server(
 
 
 # --- TLS, and a socket
-
-
-def with_tls(certificates: Certificates) -> tuple[str, ...]:
-    if not has_tls():
-        pytest.skip("this server has been built without TLS")
-    files = (certificates.server, certificates.server_key, certificates.ca)
-    words = zip(("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"), files, strict=True)
-    return ("--tls-port", str(free_port()), "--tls-auth-clients", "no", *(word for pair in words for word in pair))
 
 
 async def test_by_tls(tmp_path: Path, certificates: Certificates) -> None:

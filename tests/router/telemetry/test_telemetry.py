@@ -246,8 +246,8 @@ async def test_an_hour_of_many_targets_stays_small() -> None:
         await asyncio.sleep(1)
     telemetry = world.router.telemetry
     assert sum(len(slots) for _, slots in telemetry.recent) <= 60 * 63
-    assert all(len(slots) == 1 for _, slots in telemetry.older)
-    assert len(telemetry.older) <= 300
+    assert all(len(slots) == 1 for _, slots in telemetry.ages.older)
+    assert len(telemetry.ages.older) <= 300
     history = await world.router.feed().history()
     assert set(history.total.calls) == {60}
     assert world.router.snapshot().figures.totals.calls == 400 * 60

@@ -1,0 +1,227 @@
+"""aiohttp's pools of connections, and its parser, without its sessions: a request is written by one call.
+
+A session makes a request, a response, a writer, several dictionaries of headers and (before Python 3.12) a task for
+each request. Connections know whether they are old, and are kept alive while nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from math import inf
+from typing import Any, cast
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from yarl import URL
+
+from providers.transport.engine import KEEP_ALIVE
+
+_READ_BUFFER = 256 * 1024
+_AT_ONCE = 64 * 1024  # bytes that are read, or written, at once
+_MAX_HEADER = 64 * 1024
+_IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
+_DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
+_KEPT = 64  # URLs that are kept ready
+_SENT = re.compile(r"[\x21-\x7e]+")  # what a URL is sent with: all else would end the line, or its part
+
+
+class Target:
+    """A URL, ready to be asked.
+
+    Args:
+        url: of http or https.
+        proxy: an HTTP proxy on the way to it.
+
+    Raises:
+        ValueError: it is no such URL.
+    """
+
+    def __init__(self, url: str, proxy: str | None) -> None:
+        parsed = URL(url, encoded=True)
+        if parsed.scheme not in ("http", "https") or not parsed.raw_host or not _SENT.fullmatch(url):
+            raise aiohttp.InvalidUrlClientError(url)
+        # It is never sent, but says to aiohttp which connection is wanted.
+        self.wanted = aiohttp.ClientRequest("GET", parsed, proxy=None if proxy is None else URL(proxy))
+        is_forwarded = proxy is not None and parsed.scheme == "http"
+        where = str(self.wanted.url) if is_forwarded else parsed.raw_path_qs
+        self._line = f" {where} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\n"
+
+    def head(self, method: str, headers: Mapping[str, str], body: bytes | None, *, closes: bool) -> bytes:
+        """The bytes of a request before its body.
+
+        Args:
+            headers: printable ASCII.
+            closes: no other request follows on this connection.
+        """
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if body is not None or method == "POST":
+            lines += f"Content-Length: {len(body or b'')}\r\n"
+        if closes:
+            lines += "Connection: close\r\n"
+        login = self.wanted.headers.get("proxy-authorization")  # aiohttp leaves it there when it connects
+        if login is not None:
+            lines += f"Proxy-Authorization: {login}\r\n"
+        return f"{method}{self._line}{lines}\r\n".encode("ascii")
+
+
+class Pools:
+    """Connections to be used again, and those that are used once. They belong to the running event loop.
+
+    Connections of a pool die together, when a server restarts: after the first has, new ones are made for a moment.
+
+    Args:
+        context: for TLS; False checks no certificates.
+        path: of a Unix socket that is connected to, whatever the URLs' host.
+        proxy: an HTTP proxy's URL.
+    """
+
+    def __init__(self, context: ssl.SSLContext | bool, path: str | None, proxy: str | None) -> None:
+        self._context = context
+        self._path = path
+        self._proxy = proxy
+        self._targets: dict[str, Target] = {}
+        self._pooled = self._connector(keepalive_timeout=_IDLE_CONNECTION)
+        self._fresh: aiohttp.BaseConnector | None = None
+        self._distrusted_until = -inf
+
+    @property
+    def closed(self) -> bool:
+        return self._pooled.closed
+
+    def target(self, url: str) -> Target:
+        """The URL, ready to be asked. Raises ValueError when it is none."""
+        found = self._targets.get(url)
+        if found is None:
+            if len(self._targets) >= _KEPT:
+                self._targets.clear()
+            found = self._targets[url] = Target(url, self._proxy)
+        return found
+
+    def current(self) -> aiohttp.BaseConnector:
+        """Where a request that begins now has its connection from."""
+        if self._distrusted_until == -inf or asyncio.get_running_loop().time() >= self._distrusted_until:
+            return self._pooled
+        if self._fresh is None:
+            self._fresh = self._connector(force_close=True)
+        return self._fresh
+
+    def distrust(self) -> None:
+        """A connection of the pool was dead: make new ones for a moment."""
+        self._distrusted_until = asyncio.get_running_loop().time() + _DISTRUST
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pooled.close()
+        if self._fresh is not None:
+            await self._fresh.close()
+
+    def _connector(self, **more: Any) -> aiohttp.BaseConnector:
+        if self._path is None:
+            return _TcpConnector(limit=0, ssl=self._context, socket_factory=_socket, **more)
+        return _UnixConnector(self._path, limit=0, **more)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket of the kind that was looked up, which notices when the other side is gone."""
+    made = socket.socket(*address[:3])
+    for option in KEEP_ALIVE:
+        made.setsockopt(*option)
+    return made
+
+
+class HttpConnection(ResponseHandler):
+    """A connection that knows whether it came out of the pool, and whether any of the answer has come."""
+
+    _requests = 0
+    _heard = False
+    _writing: asyncio.Task[None] | None = None
+
+    @property
+    def was_stale(self) -> bool:
+        """Whether an earlier request used it as well, and this one got not a byte."""
+        return self._requests > 1 and not self._heard
+
+    def is_connected(self) -> bool:
+        return super().is_connected() and not self._buffer  # an answer that came between two requests is to neither
+
+    @property
+    def should_close(self) -> bool:
+        return self._is_writing or super().should_close
+
+    @property
+    def _is_writing(self) -> bool:
+        return self._writing is not None and not self._writing.done()
+
+    async def ask(self, head: bytes, body: bytes) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+        """Send a request; gives the answer's head, when it is here, and its body, which is still to be read."""
+        self._requests += 1
+        self._heard = False
+        self.set_response_params(
+            read_until_eof=True,
+            auto_decompress=False,  # it would unpack all of what came at once
+            read_bufsize=_READ_BUFFER,
+            max_line_size=_MAX_HEADER,
+            max_field_size=_MAX_HEADER,
+        )
+        if len(body) > _AT_ONCE:
+            self._writing = asyncio.get_running_loop().create_task(self._write(head, body))
+        elif self.transport is not None:  # else `read` says why
+            self.transport.write(head + body)
+        while True:
+            message, content = await self.read()
+            if message.code >= 200 or message.code == 101:  # others come before the answer
+                return message, content
+
+    async def _write(self, head: bytes, body: bytes) -> None:
+        """Send a large body piece by piece, as fast as it is taken."""
+        with suppress(OSError):  # whoever reads the answer is told
+            data = head
+            for start in range(0, len(body), _AT_ONCE):
+                if self.transport is None:
+                    return
+                self.transport.write(data + body[start : start + _AT_ONCE])
+                data = b""
+                await self._drain_helper()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # asyncio makes room for 256 KiB at each read, though what comes has some hundred bytes. So large a piece fits
+        # into no gap of a heap, which grows for it.
+        if hasattr(transport, "max_size"):
+            transport.max_size = _AT_ONCE
+
+    def close(self) -> None:
+        if self._is_writing:  # half a request is of no use to anybody
+            self.abort()  # which ends the writing as well
+        super().close()
+
+    def resume_reading(self, *told: Any, **named: Any) -> None:
+        if self._reading_paused:  # aiohttp asks at each read of a body, and parses nothing once more then
+            super().resume_reading(*told, **named)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        super().data_received(data)
+
+
+def _made(loop: asyncio.AbstractEventLoop) -> partial[ResponseHandler]:
+    return partial(cast(type[ResponseHandler], HttpConnection), loop=loop)
+
+
+class _TcpConnector(aiohttp.TCPConnector):
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self._factory = _made(self._loop)
+
+
+class _UnixConnector(aiohttp.UnixConnector):
+    def __init__(self, path: str, **more: Any) -> None:
+        super().__init__(path, **more)
+        self._factory = _made(self._loop)
