@@ -7,6 +7,8 @@ from providers.fake import FakeProvider
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.tokens import count_tokens
 from providers.types import (
+    AudioPart,
+    Citation,
     CompletionRequest,
     CompletionResponse,
     FilePart,
@@ -14,14 +16,18 @@ from providers.types import (
     Message,
     ModelCapabilities,
     Native,
+    Placed,
     Price,
     RemainingQuota,
     Routing,
+    ServerTool,
+    ServerToolPart,
     StreamChunk,
     TextPart,
     ThinkingPart,
     Timeout,
     TokenCount,
+    TokenLogprob,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -30,7 +36,9 @@ from providers.types import (
 )
 
 __all__ = [
+    "AudioPart",
     "ChunkStream",
+    "Citation",
     "ClientCertificate",
     "CompletionRequest",
     "CompletionResponse",
@@ -43,6 +51,7 @@ __all__ = [
     "Message",
     "ModelCapabilities",
     "Native",
+    "Placed",
     "Price",
     "Provider",
     "ProviderError",
@@ -50,6 +59,8 @@ __all__ = [
     "RemainingQuota",
     "ReportsQuota",
     "Routing",
+    "ServerTool",
+    "ServerToolPart",
     "SignalboxError",
     "StreamChunk",
     "SupportsPrefill",
@@ -57,6 +68,7 @@ __all__ = [
     "ThinkingPart",
     "Timeout",
     "TokenCount",
+    "TokenLogprob",
     "Tool",
     "ToolCall",
     "ToolCallDelta",
