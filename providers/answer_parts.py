@@ -53,6 +53,14 @@ def read_annotations(raw: object) -> list[Citation]:
     return found
 
 
+def read_location(told: dict[str, Any]) -> Citation:
+    """A citation of any of Anthropic's kinds: of the web, of a document's characters, pages or blocks."""
+    url, source = as_str(told.get("url")), as_str(told.get("source"))
+    title = as_str(told.get("title")) or as_str(told.get("document_title"))
+    named = source or title or as_str(told.get("file_id"))
+    return Citation(url, title, as_str(told.get("cited_text")), None if url else named, opaque=told)
+
+
 def read_sources(body: dict[str, Any]) -> list[Citation]:
     """The sources of a whole answer, as Perplexity and xAI tell them beside it."""
     results = [one for one in map(as_dict, as_list(body.get("search_results"))) if as_str(one.get("url"))]

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from providers.accumulate import parse_arguments
-from providers.answer_parts import Other, Others, read_cost
+from providers.answer_parts import Other, Others, read_cost, read_location
 from providers.classify import classify_payload, error_in
 from providers.errors import ErrorCode, ProviderError
 from providers.events import read_event
@@ -57,14 +57,6 @@ def read_usage(raw: dict[str, Any]) -> Usage:
         reasoning_tokens=as_count(as_dict(raw.get("output_tokens_details")).get("thinking_tokens")),
         cache_write_1h_tokens=as_count(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")),
     )
-
-
-def citation(told: dict[str, Any]) -> Citation:
-    """A citation of any of the vendor's kinds: of the web, of a document's characters, pages or blocks."""
-    url, source = as_str(told.get("url")), as_str(told.get("source"))
-    title = as_str(told.get("title")) or as_str(told.get("document_title"))
-    named = source or title or as_str(told.get("file_id"))
-    return Citation(url, title, as_str(told.get("cited_text")), None if url else named, opaque=told)
 
 
 def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> CompletionResponse:
@@ -141,7 +133,7 @@ class _Answer:
         self.blocks.append(block)
         if kind == "text":
             block.parts.append(as_str(source.get("text")) or "")
-            block.citations += [citation(told) for told in map(as_dict, as_list(source.get("citations"))) if told]
+            block.citations += [read_location(told) for told in map(as_dict, as_list(source.get("citations"))) if told]
         elif kind == "thinking":
             block.parts.append(as_str(source.get("thinking")) or "")
             block.signature = as_str(source.get("signature"))
@@ -319,7 +311,7 @@ class MessagesStreamDecoder:
     def _cite(self, index: object, told: dict[str, Any]) -> None:
         block = self._answer.block_for(index, "text") if told else None
         if block is not None:
-            block.citations.append(citation(told))
+            block.citations.append(read_location(told))
 
     def _start(self, payload: dict[str, Any]) -> StreamChunk | None:
         index = payload.get("index")

@@ -102,3 +102,10 @@ def image_item(item_id: str, image: ImagePart) -> dict[str, Any]:
     """An image as the outcome of Responses' own tool."""
     result = base64.b64encode(image.data or b"").decode("ascii")
     return {"type": "image_generation_call", "id": item_id, "status": "completed", "result": result}
+
+
+def whole_item(part: object, image_id: str) -> dict[str, Any] | None:
+    """An image, or a use of a tool in this protocol, as an item; None for what cannot be told."""
+    if isinstance(part, ImagePart) and part.data:
+        return image_item(part.id or image_id, part)
+    return part.data if isinstance(part, ServerToolPart) and is_item(part) else None

@@ -27,7 +27,7 @@ from providers.types import (
     Usage,
 )
 from providers.wire.answer_parts import chat_annotation, chat_audio, chat_fields, chat_image, logprobs
-from providers.wire.chat_tools import as_function_call, read_tools
+from providers.wire.chat_tools import as_function_call, modalities, prediction, read_tools
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -100,7 +100,7 @@ def read_request(body: Body) -> CompletionRequest:
         response_format=_response_format(body),
         max_tokens=limit if newer_limit is None else newer_limit,
         thinking=effort(body.get("reasoning_effort"), "reasoning_effort"),
-        modalities=_modalities(body),
+        modalities=modalities(body),
         **fields,
     )
 
@@ -125,21 +125,6 @@ def _metadata(body: Body, name: str) -> dict[str, Any] | None:
     return mapping(body, name) or None
 
 
-def _prediction(body: Body, name: str) -> str | None:
-    """The text that is foreseen, in one piece or in parts."""
-    content = mapping(body, name).get("content")
-    if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict)) or None
-    return content if isinstance(content, str) else None
-
-
-def _modalities(body: Body) -> tuple[str, ...]:
-    wanted = strings(body, "modalities")
-    if set(wanted) - {"text", "audio", "image"}:
-        raise unsupported("answers are text, audio and images", "modalities")
-    return wanted if set(wanted) - {"text"} else ()
-
-
 # Most requests have a few of these fields, so only those that are there are read.
 _SAME: dict[str, Callable[[Body, str], Any]] = {
     **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), number),
@@ -151,7 +136,7 @@ _SAME: dict[str, Callable[[Body, str], Any]] = {
     "top_logprobs": count,
     "service_tier": text,
     "audio": _metadata,
-    "prediction": _prediction,
+    "prediction": prediction,
 }
 _TOOLS = frozenset({"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"})
 

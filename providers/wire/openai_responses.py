@@ -20,15 +20,13 @@ from providers.types import (
     CompletionRequest,
     CompletionResponse,
     FinishReason,
-    ImagePart,
-    ServerToolPart,
     TextPart,
     ThinkingPart,
     ToolCall,
     Usage,
 )
 from providers.wire import openai_chat
-from providers.wire.answer_parts import annotation, image_item, is_item
+from providers.wire.answer_parts import annotation, whole_item
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -51,6 +49,7 @@ from providers.wire.responses_items import (
     reasoning_item,
     seal_of,
     sealed_item,
+    told_usage,
 )
 from providers.wire.responses_tools import ClientTool, chosen_tools, client_tools, offered_tools
 from providers.wire.writing import Block, BlockWriter, Head, encode, event, filled, template
@@ -165,18 +164,11 @@ def render_response(
             )
         elif isinstance(piece, AudioPart) and piece.transcript:
             items.append(message_item(own_id("msg", head, place), piece.transcript, "completed"))
-        elif (item := _whole_item(piece, own_id("ig", head, place))) is not None:
+        elif (item := whole_item(piece, own_id("ig", head, place))) is not None:
             items.append(item)
     if items and response.finish_reason in _INCOMPLETE and "status" in items[-1]:
         items[-1]["status"] = "incomplete"
     return _response(_begun(head, asked), items, response.finish_reason, response.usage)
-
-
-def _whole_item(part: object, image_id: str) -> dict[str, Any] | None:
-    """An image, or a use of a tool in this protocol, as an item; None for what cannot be told."""
-    if isinstance(part, ImagePart) and part.data:
-        return image_item(part.id or image_id, part)
-    return part.data if isinstance(part, ServerToolPart) and is_item(part) else None
 
 
 def _is_told(part: ThinkingPart) -> bool:
@@ -197,7 +189,7 @@ def _response(begun: Mapping[str, Any], items: Sequence[Any], reason: FinishReas
         "error": failed,
         "incomplete_details": {"reason": incomplete} if incomplete else None,
         "output": list(items),
-        "usage": _usage(usage),
+        "usage": told_usage(usage),
     }
 
 
@@ -221,21 +213,6 @@ def _begun(head: Head, asked: Body | None) -> dict[str, Any]:
         **echo,
         "reasoning": {"effort": None, "summary": None, **mapping(said, "reasoning")},
         "text": {"format": {"type": "text"}, **mapping(said, "text")},
-    }
-
-
-def _usage(usage: Usage) -> dict[str, Any] | None:
-    """None where nothing is known; clients take all fields for given, so that an unknown one is told as 0."""
-    if usage.input_tokens is None and usage.output_tokens is None:
-        return None
-    given, made = usage.input_tokens or 0, usage.output_tokens or 0
-    details = {"cached_tokens": usage.cache_read_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0}
-    return {
-        "input_tokens": given,
-        "input_tokens_details": details,
-        "output_tokens": made,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
-        "total_tokens": given + made,
     }
 
 
@@ -358,7 +335,7 @@ class ResponsesStreamWriter(BlockWriter):
             return self._event(
                 "response.output_text.annotation.added", **where, annotation_index=number, annotation=told
             )
-        item = _whole_item(part, own_id("ig", self.head, self._places))
+        item = whole_item(part, own_id("ig", self.head, self._places))
         if item is None:
             return super()._other(part)
         out, place = self._close(), self._places
