@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
 from providers.content import EFFORTS
@@ -26,6 +26,9 @@ from providers.types import (
     Tool,
     ToolCall,
 )
+
+if TYPE_CHECKING:
+    from providers.answer_types import AnswerType
 
 MessagesLike: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
 
@@ -74,8 +77,9 @@ def _sound(message: Message, where: str) -> Message:
     return message
 
 
-def coerce_tools(tools: Sequence[Tool | Mapping[str, Any]]) -> tuple[Tool, ...]:
-    """Tools from tools, or from dicts: OpenAI's (nested or flat), or Anthropic's with `input_schema`.
+def coerce_tools(tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]]) -> tuple[Tool, ...]:
+    """Tools from tools, from Python's functions, or from dicts: OpenAI's (nested or flat), or Anthropic's with
+    `input_schema`.
 
     Raises:
         ProviderError: INVALID_REQUEST, or UNSUPPORTED for a vendor's own tool type.
@@ -110,13 +114,16 @@ def coerce_tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:
 
 
 def coerce_response_format(wanted: Any) -> str | dict[str, Any] | None:
-    """A response format: "json", a dict with `schema`, OpenAI's dict, or a pydantic model class."""
-    if wanted is None or wanted == "json":
-        return wanted  # type: ignore[no-any-return]  # None or "json", as just compared
-    if wanted in ("text", "json_object"):
+    """A response format: "json", a dict with `schema`, OpenAI's dict, or a type that pydantic knows."""
+    if wanted is None:
+        return None
+    if isinstance(wanted, str) and wanted == "json":
+        return wanted
+    if not isinstance(wanted, str | Mapping):
+        made = type_wanted(wanted)
+        return {"name": made.name, "schema": made.schema}
+    if isinstance(wanted, str) and wanted in ("text", "json_object"):
         return None if wanted == "text" else "json"
-    if isinstance(wanted, type) and hasattr(wanted, "model_json_schema"):
-        return {"name": wanted.__name__, "schema": wanted.model_json_schema()}
     if isinstance(wanted, Mapping):
         kind = wanted.get("type")
         if kind == "text":
@@ -130,8 +137,27 @@ def coerce_response_format(wanted: Any) -> str | dict[str, Any] | None:
             raise ProviderError(
                 ErrorCode.UNSUPPORTED, f'response_format: the type "{kind}" has no meaning across vendors'
             )
+    return _no_format()
+
+
+def type_wanted(wanted: Any) -> AnswerType:
+    """What an answer has to be by a type of Python.
+
+    Raises:
+        ProviderError: INVALID_REQUEST, it is none.
+    """
+    from providers.answer_types import answer_type  # here: only those who ask for a type need it
+
+    try:
+        return answer_type(wanted)
+    except TypeError as error:
+        _no_format(f": {error}")
+
+
+def _no_format(why: str = "") -> NoReturn:
     invalid(
-        'response_format: "json", or a dict with "name" and "schema" (a JSON Schema), or a pydantic model is expected'
+        'response_format: "json", or a dict with "name" and "schema" (a JSON Schema), or a type (a pydantic model, a '
+        f"dataclass, a TypedDict) is expected{why}"
     )
 
 
@@ -370,8 +396,15 @@ def _tool_call(call: Any, where: str) -> ToolCall:
 
 
 def _tool(tool: Any, where: str) -> Tool:
+    if callable(tool) and not isinstance(tool, Mapping):
+        from providers.function_tools import tool_of  # here: only those who have functions for tools need it
+
+        try:
+            return tool_of(tool)
+        except TypeError as error:
+            invalid(f"{where}: {error}")
     if not isinstance(tool, Mapping):
-        invalid(f"{where}: a Tool or a dict is expected, not {_kind(tool)}")
+        invalid(f"{where}: a function, a Tool or a dict is expected, not {_kind(tool)}")
     kind = tool.get("type", "function")
     if kind not in ("function", "custom") or (kind == "custom" and "input_schema" not in tool):
         raise ProviderError(ErrorCode.UNSUPPORTED, f'{where}: a tool of type "{kind}" has no meaning across vendors')

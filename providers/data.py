@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+_LEFT_OUT = frozenset({"raw", "parsed", "trace"})
+
 
 @cache
 def _serializer(kind: type[Data]) -> Any:
@@ -20,8 +22,10 @@ class Data(msgspec.Struct, frozen=True):
     """An answer that other programs get to read."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as data that is ready for JSON, its trace included; `raw`, the vendor's own body, is left out."""
-        values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("raw", "trace")}
+        """Return it as data that is ready for JSON, its trace included. Left out are `raw`, the vendor's own
+        body, and `parsed`, which `text` says.
+        """
+        values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _LEFT_OUT}
         built: dict[str, Any] = msgspec.to_builtins(values)
         trace = getattr(self, "trace", None)
         built["trace"] = None if trace is None else trace.as_dict()

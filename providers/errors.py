@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     TIMEOUT = "timeout"
     CONNECTION_FAILED = "connection_failed"
     PROTOCOL_ERROR = "protocol_error"
+    INVALID_OUTPUT = "invalid_output"
     STREAM_INTERRUPTED = "stream_interrupted"
     CANCELLED = "cancelled"
 
@@ -48,8 +49,8 @@ class Consequence(msgspec.Struct, frozen=True):
 
     `http_status`: what a server answers with that tells this failure to its client (RFC 9110; 499 is nginx's). The
     vendors differ in two of them: `providers.wire` says where.
-    `retry`: the same target again — "no", "backoff" or "if_short" (only a Retry-After within
-    `retry.max_wait`, when nothing else is eligible).
+    `retry`: the same target again — "no", "backoff", "at_once" (before all others, told what was wrong) or "if_short"
+    (only a Retry-After within `retry.max_wait`, when nothing else is eligible).
     `fallback`: the next target — "no", "yes", "larger_window", "if_named" (only where `on` names it),
     or "stream_policy" (`on_stream_break` decides).
     `breaker`: "none", "failure", "open_target" or "open_key": both open at once where the vendor's words are about the
@@ -61,7 +62,7 @@ class Consequence(msgspec.Struct, frozen=True):
     """
 
     http_status: int
-    retry: Literal["no", "backoff", "if_short"] = "no"
+    retry: Literal["no", "backoff", "at_once", "if_short"] = "no"
     fallback: Literal["no", "yes", "larger_window", "if_named", "stream_policy"] = "yes"
     breaker: Literal["none", "failure", "open_target", "open_key"] = "none"
     hold: Literal["none", "retry_after", "quota", "rate"] = "none"
@@ -86,6 +87,7 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.TIMEOUT: Consequence(504, breaker="failure", read=True),
         ErrorCode.CONNECTION_FAILED: Consequence(502, retry="backoff", breaker="failure"),
         ErrorCode.PROTOCOL_ERROR: Consequence(502, breaker="failure", read=True),
+        ErrorCode.INVALID_OUTPUT: Consequence(502, retry="at_once", read=True),
         ErrorCode.STREAM_INTERRUPTED: Consequence(502, fallback="stream_policy", breaker="failure", read=True),
         ErrorCode.CANCELLED: Consequence(499, fallback="no", read=True),
     }
@@ -101,6 +103,7 @@ USEFULNESS: tuple[ErrorCode, ...] = (
     ErrorCode.PERMISSION_DENIED,
     ErrorCode.MODEL_NOT_FOUND,
     ErrorCode.UNSUPPORTED,
+    ErrorCode.INVALID_OUTPUT,
     ErrorCode.QUOTA_EXHAUSTED,
     ErrorCode.RATE_LIMITED,
     ErrorCode.OVERLOADED,
@@ -155,8 +158,8 @@ class ProviderError(SignalboxError):
 
     `retry_after` is in seconds. `context_window` and `prompt_tokens` are filled when a context-length
     error names them. `body_excerpt` is cut and scrubbed of the key. `partial` is the answer so far
-    when a committed stream broke. `phase` tells what a timeout or connection failure hit
-    ("connect", "first_token", "idle", "answer", "total", "read"). `stale_connection`
+    when a committed stream broke, and the whole one that was not valid. `phase` tells what a timeout or connection
+    failure hit ("connect", "first_token", "idle", "answer", "total", "read"). `stale_connection`
     says that an old connection was closed before any byte of the answer came, so that the request may be sent again.
     """
 

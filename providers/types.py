@@ -7,7 +7,9 @@ input from outside is checked once, at the edge (`providers.validation`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from types import GenericAlias
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -31,6 +33,7 @@ from providers.ordering import ordered
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
+_FUNCTIONS = "providers.function_tools"  # built on these types, and needed by few
 PromptCache: TypeAlias = Literal["auto", "1h", "off"]
 
 
@@ -51,6 +54,23 @@ class ToolCall(Struct, frozen=True):
     def result(self, result: str, *, is_error: bool = False) -> ToolInvocation:
         """This call with its result, ready to be sent back by `.message()`."""
         return ToolInvocation(self, result, is_error)
+
+    def run(self, functions: Mapping[str, Callable[..., Any]] | Iterable[Any]) -> ToolInvocation:
+        """Call the function of this name, out of a list or mapping, with arguments that its signature admits.
+
+        What a model can mend is its result, as an error: arguments that are not valid, a name that is not there, and
+        what the function raises (see the logger `signalbox.tools`). A result that is no text becomes JSON.
+
+        Raises:
+            TypeError: the function is async, or can't be a tool.
+        """
+        found: ToolInvocation = import_module(_FUNCTIONS).run(self, functions)
+        return found
+
+    async def run_async(self, functions: Mapping[str, Callable[..., Any]] | Iterable[Any]) -> ToolInvocation:
+        """Do what `run` does, and wait where the function is async."""
+        found: ToolInvocation = await import_module(_FUNCTIONS).run_async(self, functions)
+        return found
 
 
 class ToolInvocation(Struct, frozen=True):
@@ -164,12 +184,12 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `modalities` are what the answer may be made of ("text", "audio", "image"), `audio` its `voice` and `format`.
     `allowed_tools` names those of `tools` that may be called now; `server_tools` are the vendor's own. `prediction` is
     what much of the answer will be. `response_format` is None, "json", or
-    `{"name": …, "schema": …, "strict": …}`. `tool_choice` is "auto", "none", "required" or a tool's name. `extra_body`
-    and `extra_headers` reach the vendor as they are. `timeout` is for this call alone, over what is configured: the
-    names of `Timeout` with seconds or "off". `caller` names who asks, for an app's own records: no vendor is told.
-    `routing` is for a router alone. `prompt_cache` has the vendor keep the prompt for the next turn: "auto", "1h" for
-    an hour where it can, "off". `native` is the body that a client sent: a vendor of the same protocol gets that in
-    the place of all else here, which is filled in any case.
+    `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice` is
+    "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
+    `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
+    names who asks, for an app's own records: no vendor is told. `routing` is for a router alone. `prompt_cache` has the
+    vendor keep the prompt for the next turn: "auto", "1h" for an hour where it can, "off". `native` is the body that a
+    client sent: a vendor of the same protocol gets that in the place of all else here, which is filled in any case.
     """
 
     model: str
@@ -178,6 +198,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     tool_choice: str | None = None
     parallel_tool_calls: bool | None = None
     response_format: str | dict[str, Any] | None = None
+    answer_type: Any = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
@@ -230,7 +251,7 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
     audio and uses of the vendor's own tools. `raw` is the decoded body of a plain answer, None for a stream. `cost` is
     in USD: as the vendor tells it, else by the price. `left_out` names the fields that
     the vendor refused, for this model, and that were not sent because the answer does not depend on them. `native`
-    says that `raw` answers the request's own native body, in its protocol.
+    says that `raw` answers the request's own native body, in its protocol. `parsed` is what a checked answer says.
     """
 
     text: str = ""
@@ -255,6 +276,10 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
     cached: bool = False
     stale: bool = False
     trace: Any = None
+    parsed: Any = None
+
+    def __class_getitem__(cls, item: object) -> GenericAlias:  # a router's `Reply[Invoice]`, in annotations
+        return GenericAlias(cls, item)
 
     @property
     def message(self) -> Message:

@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from types import MappingProxyType
 
 from providers.errors import CONSEQUENCES, USEFULNESS, ErrorCode, SignalboxError
+from providers.types import CompletionResponse
 from router.views.trace import Attempt, Skip, Trace
 
 
 class RouteExhausted(SignalboxError):
     """Nothing is left to try. `code` is the most useful of the attempts' codes, unless something else is the cause.
 
-    `retry_after` is in seconds: when the next try makes sense, None where nobody said.
+    `retry_after` is in seconds: when the next try makes sense, None where nobody said. `partial` is the last
+    answer that was not valid (`invalid_output`).
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class RouteExhausted(SignalboxError):
         self.trace = trace
         self.attempts = trace.attempts
         self.retry_after = retry_after
+        self.partial: CompletionResponse | None = None
         codes = [attempt.code for attempt in self.attempts if attempt.code is not None]
         of_trace = min(codes, key=USEFULNESS.index) if codes else _code_of_skips(trace.skips)
         self.code: ErrorCode = of_trace if code is None else code

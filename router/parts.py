@@ -10,25 +10,29 @@ import asyncio
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from providers import forks
 from providers.base import Provider
 from providers.threads import in_thread
+from providers.types import CompletionRequest
 from router.engine.engine import Engine
+from router.engine.stream import LiveStream, RouterStream
 from router.monitor.report import Report
 from router.monitor.subject import Subject
 from router.plan.plan import Chain, Plan
 from router.preload import preload
 from router.reload import FileFollower
 from router.views.file import ReloadResult
+from router.views.reply import Reply
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
+    from router.engine.acceptance import Accept
     from router.request_log.writer import RequestLog
     from router.shared.link import Exchange, Link, Party
     from router.shared.news import News
@@ -48,9 +52,10 @@ class Parts:
         wall_clock: Callable[[], float] = time.time,
         monitored: bool = True,
         exchange: Exchange | None = None,
+        accept: Accept | None = None,
     ) -> None:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
-        self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock)
+        self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock, accept=accept)
         self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
         self.follower: FileFollower | None = None
         self._env: Mapping[str, str] | None = None
@@ -79,6 +84,7 @@ class Parts:
             self._given,
             wall_clock=self._wall_clock,
             monitored=self._monitored,
+            accept=before.accept,
         )
         parts.engine.closed = before.closed
         parts.engine.spending.inherit(before.spending)
@@ -174,6 +180,20 @@ class Parts:
         self.engine.enter_loop()
         if self._sharing is not None:
             await self._sharing.joined()
+
+    def answer(
+        self, chain: Chain, request: CompletionRequest, trace: Trace, cache: CacheControl
+    ) -> Coroutine[Any, Any, Reply]:
+        """Get one whole answer, out of the cache or by a call."""
+        cached = self.cached(chain, cache, trace)
+        if cached is None:
+            return cast("Coroutine[Any, Any, Reply]", self.engine.complete(chain, request, trace))
+        return cast("Coroutine[Any, Any, Reply]", cached.complete(chain, request, trace, cache))
+
+    def open(self, live: LiveStream, cache: CacheControl) -> RouterStream:
+        """Return a stream, out of the cache or of a call."""
+        cached = self.cached(live.chain, cache, live.trace)
+        return RouterStream(live if cached is None else cached.stream(live, cache))
 
     def cached(self, chain: Chain, control: CacheControl, trace: Trace) -> CachedRequests | None:
         """Return what answers a request out of the cache; None for one that goes past it."""

@@ -201,12 +201,17 @@ class Reloadable(Protocol):
         ...
 
 
-def reload_on_hangup(router: Reloadable, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+def reload_on_hangup(router: Reloadable, loop: asyncio.AbstractEventLoop | None) -> Callable[[], None]:
     """Reload at SIGHUP, as daemons do; for the main thread of a command. Gives the function that ends it.
 
     Args:
         loop: on which the router runs, perhaps in another thread.
+
+    Raises:
+        RuntimeError: it runs on none yet.
     """
+    if loop is None:
+        raise RuntimeError("a router reloads on its event loop: use it once before reload_on_hangup()")
     number = getattr(signal, "SIGHUP", None)
     if number is None:  # Windows has none
         return lambda: None

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from providers import forks
 from providers.base import Provider
 from providers.types import CompletionRequest, ModelCapabilities, TokenCount
-from router.engine.params import RequestParams
+from router.engine.params import OtherParams, RequestParams
 from router.engine.request import Messages, as_it_is, build_request, route_of
 from router.engine.stream import LiveStream, RouterStream
-from router.engine.token_counts import count_exact
 from router.errors import ONE_A_PROCESS
 from router.monitor.control import set_breaker, set_draining
 from router.monitor.report import Report
@@ -31,14 +31,18 @@ from router.telemetry.recorder import Telemetry
 from router.views.figures import Snapshot
 from router.views.file import ReloadResult
 from router.views.reply import Reply
-from router.views.trace import Trace
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from router.cache.cached import CacheControl
     from router.cache.store import ResponseCache
+    from router.engine.acceptance import Accept
     from router.exporters.prometheus import RouterCollector
     from router.monitor.local_feed import LocalFeed
     from router.shared.link import Exchange
+
+T = TypeVar("T")
 
 
 class Router:
@@ -58,6 +62,7 @@ class Router:
         wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
         exchange: carries what is shared in place of a connection to the file's server, also in virtual time.
+        accept: is shown every answer and may be async: False, or a text that says why, refuses it (docs/structured.md).
     """
 
     def __init__(
@@ -69,19 +74,22 @@ class Router:
         wall_clock: Callable[[], float] = time.time,
         monitor: bool = True,
         exchange: Exchange | None = None,
+        accept: Accept | None = None,
     ) -> None:
         if not isinstance(plan, Plan):
             path = str(plan) if isinstance(plan, str | PathLike) else "routes.yaml"
             raise TypeError(f"Router() takes a compiled Plan: for a file use Router.from_yaml({path!r})")
-        self._parts = Parts(plan, seed, providers, wall_clock=wall_clock, monitored=monitor, exchange=exchange)
+        self._parts = Parts(
+            plan, seed, providers, wall_clock=wall_clock, monitored=monitor, exchange=exchange, accept=accept
+        )
         self._engine = self._parts.engine
-        self._engine.on_new_loop.append(self._start)
+        self._engine.on_new_loop.append(partial(self._parts.start, self))
         forks.tell(self, Router._in_child)
 
     def _in_child(self) -> None:
         self._parts = self._parts.in_child()
         self._engine = self._parts.engine
-        self._engine.on_new_loop.append(self._start)
+        self._engine.on_new_loop.append(partial(self._parts.start, self))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(ONE_A_PROCESS)
@@ -134,9 +142,25 @@ class Router:
 
     # --- requests
 
+    @overload
+    async def complete(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        response_format: type[T] | TypeAdapter[T],
+        cache: CacheControl = "use",
+        **params: Unpack[OtherParams],
+    ) -> Reply[T]: ...
+
+    @overload
     async def complete(
         self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Unpack[RequestParams]
-    ) -> Reply:
+    ) -> Reply: ...
+
+    async def complete(
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Unpack[RequestParams]
+    ) -> Reply[Any]:
         """Get one whole answer.
 
         Args:
@@ -148,7 +172,7 @@ class Router:
         Raises:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
-        return await self._answer(*self._engine.begin(route, build_request, route, messages, params), cache)
+        return await self._parts.answer(*self._engine.begin(route, build_request, route, messages, params), cache)
 
     async def ask(self, request: CompletionRequest, *, route: str | None = None, cache: CacheControl = "use") -> Reply:
         """Get one whole answer to a request that is ready: `complete` for who has a `CompletionRequest` already.
@@ -156,13 +180,12 @@ class Router:
         Nothing of it is coerced or checked: it has to be one that `providers.validation` lets through.
 
         Args:
-            route: as in `complete`; None takes the request's `model` for its name.
-            cache: as in `complete`.
+            route, cache: as in `complete`; without a route the request's `model` is its name.
 
         Raises:
             What `complete` raises; TypeError: it is no `CompletionRequest`.
         """
-        return await self._answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
+        return await self._parts.answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
 
     def stream(
         self,
@@ -183,7 +206,7 @@ class Router:
                 anew is raised then; where it can go on from the text, it does.
         """
         begun = self._engine.begin(route, build_request, route, messages, params)
-        return self._open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
+        return self._parts.open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     def ask_stream(
         self,
@@ -195,19 +218,7 @@ class Router:
     ) -> RouterStream:
         """Stream the answer to a request that is ready: to `stream` what `ask` is to `complete`."""
         begun = self._engine.begin(route_of(request, route), as_it_is, request)
-        return self._open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
-
-    def _answer(
-        self, chain: Chain, request: CompletionRequest, trace: Trace, cache: CacheControl
-    ) -> Coroutine[Any, Any, Reply]:
-        cached = self._parts.cached(chain, cache, trace)
-        if cached is None:
-            return cast("Coroutine[Any, Any, Reply]", self._engine.complete(chain, request, trace))
-        return cast("Coroutine[Any, Any, Reply]", cached.complete(chain, request, trace, cache))
-
-    def _open(self, live: LiveStream, cache: CacheControl) -> RouterStream:
-        cached = self._parts.cached(live.chain, cache, live.trace)
-        return RouterStream(live if cached is None else cached.stream(live, cache))
+        return self._parts.open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     @property
     def cache(self) -> ResponseCache:
@@ -229,13 +240,7 @@ class Router:
         Raises:
             UnknownRoute; ProviderError: with `exact`, UNSUPPORTED where the vendor counts nothing, or what failed.
         """
-        self._engine.enter_loop()
-        targets = self.chain(route).targets
-        target = next((target for target in targets if not target.disabled), targets[0])
-        provider = self.provider_of(target)
-        if exact:
-            return await count_exact(provider, target, build_request(route, messages, {"tools": tools}))
-        return await self._engine.token_counts.of(provider, target, messages, tools)
+        return await self._engine.count_tokens(route, messages, tools, exact=exact)
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """Return what the first target of the route can do: the file's word first, then the provider's."""
@@ -305,8 +310,6 @@ class Router:
         Raises:
             RuntimeError: the router is not in use yet, so that it has no event loop.
         """
-        if self._engine.loop is None:
-            raise RuntimeError("a router reloads on its event loop: use it once before reload_on_hangup()")
         return reload_on_hangup(self, self._engine.loop)
 
     @property
@@ -346,7 +349,7 @@ class Router:
         return self._parts.report.snapshot(now, watching=self.watching, with_sketches=with_sketches)
 
     def feed(self) -> LocalFeed:
-        """Return a feed of all that can be watched or asked: snapshots, events, requests, plots, the file, commands."""
+        """Return a feed of all that can be watched or asked: snapshots, events, requests, plots, file, commands."""
         from router.monitor.local_feed import LocalFeed
 
         return LocalFeed(self)
@@ -381,9 +384,6 @@ class Router:
         self._parts.report.drained(name, back=True)
 
     # --- its life
-
-    def _start(self) -> None:
-        self._parts.start(self)
 
     async def aclose(self) -> None:
         """Close all connections; the router may not be used afterwards."""

@@ -8,12 +8,12 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from providers import forks
 from providers.types import CompletionRequest, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.stats import CacheStats
-from router.engine.params import RequestParams
+from router.engine.params import OtherParams, RequestParams
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
 from router.errors import ONE_A_PROCESS, RouterClosed
@@ -28,6 +28,8 @@ from router.views.reply import Reply
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from router.cache.cached import CacheControl
     from router.exporters.prometheus import RouterCollector
 
@@ -82,9 +84,25 @@ class SyncRouter:
 
     # --- requests
 
+    @overload
+    def complete(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        response_format: type[T] | TypeAdapter[T],
+        cache: CacheControl = "use",
+        **params: Unpack[OtherParams],
+    ) -> Reply[T]: ...
+
+    @overload
     def complete(
         self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Unpack[RequestParams]
-    ) -> Reply:
+    ) -> Reply: ...
+
+    def complete(
+        self, route: str, messages: Messages, *, cache: CacheControl = "use", **params: Unpack[RequestParams]
+    ) -> Reply[Any]:
         """Get one whole answer, blocking; see `Router.complete`."""
         return self._run(self._router.complete(route, messages, cache=cache, **params))
 

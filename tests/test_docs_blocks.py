@@ -102,7 +102,7 @@ async def test_python_runs(place: str, source: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     context = next(found for word, found in CONTEXTS.items() if word in source)
     async with context(source, tmp_path) as (text, space):
-        code = compile(text, place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(text, place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()):
             if code.co_flags & 0x80:  # it awaits
                 await eval(code, space)

@@ -68,7 +68,7 @@ class WayBack:
         schema = self._strict.get(call.name)
         if schema is None or call.arguments is None:
             return call
-        arguments = _without_nulls(call.arguments, schema, schema)
+        arguments = without_nulls(call.arguments, schema, schema)
         if arguments == call.arguments:
             return call
         return replace(call, arguments=arguments, raw_arguments=msgspec.json.encode(arguments).decode())
@@ -111,16 +111,16 @@ def way_back(request: CompletionRequest, rules: VendorSchemas) -> WayBack | None
     return WayBack(names, strict) if names or strict else None
 
 
-def _without_nulls(value: Any, schema: Any, document: dict[str, Any]) -> Any:
+def without_nulls(value: Any, schema: Any, document: dict[str, Any]) -> Any:
     """The value without the nulls of properties that may be left out and may not be null."""
     schema = _resolved(schema, document)
     if isinstance(value, list):
-        return [_without_nulls(each, schema.get("items"), document) for each in value]
+        return [without_nulls(each, schema.get("items"), document) for each in value]
     properties, required = schema.get("properties"), schema.get("required") or ()
     if not isinstance(value, dict) or not isinstance(properties, dict):
         return value
     return {
-        name: _without_nulls(each, properties.get(name), document)
+        name: without_nulls(each, properties.get(name), document)
         for name, each in value.items()
         if each is not None or name not in properties or name in required or _takes_null(properties[name], document)
     }

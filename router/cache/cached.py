@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias, get_args
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
-from providers.errors import ErrorCode
+from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
@@ -28,6 +28,7 @@ from router.cache.single_flight import SharedCall
 from router.cache.store import ResponseCache, served
 from router.cache.turns import Turns
 from router.config.serve_schema import CacheControl as CacheControl
+from router.engine.acceptance import acceptance_of
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream
 from router.errors import RouteExhausted, give_trace, tracing
@@ -39,8 +40,8 @@ from router.views.trace import Trace
 _LARGE = 128 * 1024  # characters of a prompt from which its key is made in a thread
 
 
-# What is asked, the request's own timeouts, and whether its answer may begin anew.
-Flight: TypeAlias = tuple[str, frozenset[tuple[str, object]], bool]
+# What is asked, the request's own timeouts, whether its answer may begin anew, and what it is read as.
+Flight: TypeAlias = tuple[str, frozenset[tuple[str, object]], bool, tuple[bool, object]]
 
 
 class Found(NamedTuple):
@@ -114,9 +115,32 @@ class CachedRequests:
             await shared.leave()
         if recorder is None and not trace.cache_level:
             return response
+        read = await self.read(response, chain, request)
+        if read is None:
+            return await self._engine.complete(chain, request, trace)
         recorder = recorder or self.recorder(trace, request, began)  # another machine made the call
-        recorder.answered_from_cache(response, clock())
-        return replace(response, trace=trace, native=False)  # its `raw` tells of the first one's own request
+        recorder.answered_from_cache(read, clock())
+        return replace(read, trace=trace, native=False)  # its `raw` tells of the first one's own request
+
+    async def read(
+        self, response: CompletionResponse, chain: Chain, request: CompletionRequest
+    ) -> CompletionResponse | None:
+        """Return an answer that another request's call has given, with a value of its own; None where this request
+        would not take it.
+        """
+        acceptance = acceptance_of(chain, request, None)  # the app's own function has seen it
+        if acceptance is None:
+            return response if response.parsed is None else replace(response, parsed=None)
+        targets = chain.targets
+        target = next((target for target in targets if target.name == response.target), targets[0])
+        try:
+            return await acceptance.read(response, request, target, chain.route)
+        except ProviderError:
+            return None
+
+    async def _entry(self, entry: Entry | None, chain: Chain, request: CompletionRequest) -> Entry | None:
+        response = None if entry is None else await self.read(entry.response, chain, request)
+        return None if entry is None or response is None else replace(entry, response=response)
 
     def stream(self, live: LiveStream, control: CacheControl) -> CachedStream:
         """Answer a stream from the cache, from an identical request under way, or by `live`, which asks the vendors."""
@@ -147,6 +171,9 @@ class CachedRequests:
             trace.cache = f"not cacheable: {error}"
             return self._none(chain, trace, control)
         fresh, spare, level = await self.cache.find(key, rules)
+        if fresh is not None or spare is not None:
+            same, fresh = spare is fresh, await self._entry(fresh, chain, request)
+            spare = fresh if same else await self._entry(spare, chain, request)
         if control == "refresh":
             fresh = None
         if fresh is None:
@@ -173,7 +200,7 @@ class CachedRequests:
         """Join the call that all identical requests wait for; says whether this request has begun it. It has to be
         left. Who has timeouts of their own, or can't begin anew, waits with their like: that is not for others.
         """
-        flight = key, _own_timeouts(request), may_restart
+        flight = key, _own_timeouts(request), may_restart, _read_as(request)
         under_way = self._calls.get(flight)
         if under_way is not None:
             self.cache.stats.joined += 1
@@ -186,7 +213,7 @@ class CachedRequests:
             if trace.cache_level:  # another machine has made the call, and kept it
                 return
             try:
-                trace.cache = self.cache.keep(key, response, chain.cache)
+                trace.cache = self.cache.keep(key, replace(response, parsed=None), chain.cache)
             except Exception as error:
                 harmless.note(error)
 
@@ -252,6 +279,12 @@ def _not_cached(chain: Chain, trace: Trace, why: str) -> RouteExhausted:
     return RouteExhausted(chain.route, trace, note=f'{why} (cache="only")', code=ErrorCode.UNSUPPORTED)
 
 
+def _read_as(request: CompletionRequest) -> tuple[bool, object]:
+    """Return what tells apart requests that ask for the same and read it differently: types may have one schema."""
+    kind = request.answer_type
+    return kind is not None, None if kind is None else kind.parse_json
+
+
 def _own_timeouts(request: CompletionRequest) -> frozenset[tuple[str, object]]:
     return frozenset(request.timeout.items()) if request.timeout else frozenset()
 
@@ -268,12 +301,13 @@ class CachedStream:
         self._live = live
         self._control = control
         self._stored: CompletionResponse | None = None
+        self._read: CompletionResponse | None = None  # another request's answer, once it is whole
         self._shared: SharedCall | None = None
 
     @property
     def response(self) -> CompletionResponse:
         """The answer so far."""
-        response = self._stored
+        response = self._stored or self._read
         if response is None and self._shared is not None:
             response = self._shared.response
         return self._live.response if response is None else replace(response, trace=self.trace, raw=None, native=False)
@@ -333,6 +367,7 @@ class CachedStream:
                 async for chunk in chunks:
                     yield chunk if is_first or not chunk.raw else replace(chunk, raw=b"")
             if recorder is not None:
+                self._read = await self._requests.read(self.response, chain, self._live.request)
                 recorder.answered_from_cache(self.response, clock())
         except BaseException as error:
             if spare is None or not isinstance(error, RouteExhausted):

@@ -32,7 +32,7 @@ class BadEntry(ValueError):
 
 def encode(entry: Entry) -> bytes:
     """Encode a stored answer; raises ValueError or TypeError when JSON can't say it."""
-    return _HEAD + _encoder.encode(replace(entry, response=replace(entry.response, trace=None)))
+    return _HEAD + _encoder.encode(replace(entry, response=replace(entry.response, trace=None, parsed=None)))
 
 
 def decode(data: bytes) -> Entry:

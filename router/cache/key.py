@@ -16,7 +16,7 @@ from providers.types import CompletionRequest, Message
 
 LEFT_OUT = frozenset(
     {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "prompt_cache", "native"}
-    | {"routing"}
+    | {"answer_type", "routing"}
 )
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(

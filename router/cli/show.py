@@ -75,7 +75,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
             echo(f"    {target_line(target, share)}")
             _show_own(target, chain, plan, loaded)
-    for policy in _ROUTE_POLICIES if chain.hedge is None else (*_ROUTE_POLICIES, "hedge"):
+    more = [name for name, rules in (("hedge", chain.hedge), ("accept", chain.accept)) if rules is not None]
+    for policy in (*_ROUTE_POLICIES, *more):
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")

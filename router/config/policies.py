@@ -44,6 +44,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
         "max_entry": 1_000_000,
         "namespace": None,
     },
+    "accept": {"not_empty": False, "not_refused": False, "valid_json": False},
     "balance": {"balance": "weighted"},
     "on_stream_break": {"on_stream_break": "error"},
     "prompt_cache": {"prompt_cache": "off"},

@@ -138,6 +138,16 @@ class CachePolicy(Section):
     namespace: Text | None = key("Answers of different namespaces are never shared.")
 
 
+class AcceptPolicy(Section):
+    """Which answers are not taken: they are `invalid_output`, and asked for again."""
+
+    not_empty: Flag | None = key("Whether an answer has to have text or tool calls.")
+    not_refused: Flag | None = key("Whether an answer that the vendor's policy refused is not taken.")
+    valid_json: Flag | None = key(
+        "Whether an answer has to be the JSON that was asked for, by its schema where there is one."
+    )
+
+
 class Defaults(Section):
     """Policies for everything; each level below overrides them key by key."""
 
@@ -149,6 +159,7 @@ class Defaults(Section):
     balance: Balance | None = key("How the targets of a tier share load.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+    accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
 
 
@@ -319,6 +330,7 @@ class RouteConfig(Section):
     hedge: HedgePolicy | None = key("Call a second target when the first is slow.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
+    accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     budget: Budget | None = key("What may be spent, such as $20/d.")
 

@@ -14,6 +14,7 @@ from providers.foreign import failure_of
 from providers.harmless import harmless
 from providers.timeouts import bounded, timed
 from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, StreamChunk
+from router.engine.acceptance import Acceptance, within
 from router.engine.context import RequestContext
 from router.engine.request import for_target
 from router.plan.target import Target
@@ -26,7 +27,7 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
     try:
         provider = context.providers.of(target, lease.key)
         response = await bounded(
-            provider.complete(for_target(context.request, target)),
+            provider.complete(for_target(context.asked_of(target), target)),
             target.timeout if context.request.timeout is None else context.timeout_of(target),
             provider=target.provider,
             model=target.model,
@@ -43,7 +44,20 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
         lease.seen = response
         raise _refusal(response, target)
     lease.seen = response  # paid for, also where another was as fast and is given out
+    if context.acceptance is not None:
+        return await accepted(context, context.acceptance, target, response, context.deadline)
     return response
+
+
+async def accepted(
+    context: RequestContext, acceptance: Acceptance, target: Target, response: CompletionResponse, deadline: float
+) -> CompletionResponse:
+    """Return a whole answer with its value, where it is one that is taken.
+
+    Raises:
+        ProviderError: INVALID_OUTPUT; TIMEOUT, it was not checked until the deadline.
+    """
+    return await within(deadline, acceptance.read(response, context.request, target, context.chain.route), target)
 
 
 class OpenedStream:

@@ -7,9 +7,11 @@ from collections.abc import Callable, MutableMapping
 
 import msgspec
 
+from providers.errors import ProviderError
 from providers.timeouts import for_call
 from providers.types import CompletionRequest, Timeout
 from router.balance.strategies import Balancers
+from router.engine.acceptance import Acceptance, with_correction
 from router.engine.connections import ProviderPool
 from router.engine.needs import Requirements
 from router.engine.token_counts import TokenCounts
@@ -34,6 +36,8 @@ class RequestContext(msgspec.Struct):
         retry_budget: shared by all requests of the route; `hedge_budget` likewise.
         spending: None where the file has no budget.
         caller_budget: of the client whose name the request's `caller` is.
+        acceptance: what an answer has to be; None takes all.
+        corrections: the request as a target is asked again whose answer was not taken, by the target's identity.
 
     `waited` are the seconds that it has waited for the server of what processes share, since its last attempt.
     """
@@ -57,12 +61,22 @@ class RequestContext(msgspec.Struct):
     hedge_budget: HedgeBudget
     spending: Spending | None = None
     caller_budget: Budget | None = None
+    acceptance: Acceptance | None = None
+    corrections: dict[str, CompletionRequest] | None = None
     waited: float = 0.0
 
     def begin_anew(self) -> None:
         """Give the request its whole time again, when a stream that was under way broke: that time was not waited."""
         self.deadline = self.clock() + self.total
         self.trace.prompt_cache = None
+
+    def asked_of(self, target: Target) -> CompletionRequest:
+        """Return the request as this target is asked: told what was wrong with its answer, where it gave one."""
+        return self.request if self.corrections is None else self.corrections.get(target.identity, self.request)
+
+    def correct(self, target: Target, error: ProviderError) -> None:
+        """Have a target told what was wrong with its answer, should it be asked again."""
+        self.corrections = {**(self.corrections or {}), target.identity: with_correction(self.request, error)}
 
     def timeout_of(self, target: Target) -> Timeout:
         """Return the timeouts of a call to this target: the request's own word first."""

@@ -61,7 +61,7 @@ def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Ou
             if note := _no_more_attempts(context, progress):
                 return End(note)
             error = yield from _call(call, context, progress, may_hedge=True)
-            if error is not None and call.target.retry.first == "same_target":
+            if error is not None and _goes_first(call.target, error):
                 error = yield from _call_again(call, context, progress, error)
             if error is None:
                 return End()
@@ -305,15 +305,28 @@ def _probe_in_turn(context: RequestContext, target: Target, key: Key, longest: f
 # --- the same targets again
 
 
+def _goes_first(target: Target, error: ProviderError) -> bool:
+    """Say whether the target that failed is called again before anybody else: by its policy, or since it is told what
+    was wrong with its answer.
+    """
+    is_told = CONSEQUENCES[error.code].retry == "at_once"
+    return not is_final(error) and (is_told or target.retry.first == "same_target")
+
+
 def _call_again(
     call: Call, context: RequestContext, progress: Progress, error: ProviderError | None
 ) -> Generator[Step, Outcome, ProviderError | None]:
     """Call the target that failed again, as far as its policy goes, before anybody else; returns the last error, None
     when it delivered.
     """
-    while error is not None and not is_final(error) and not _no_more_attempts(context, progress):
+    while error is not None and _goes_first(call.target, error) and not _no_more_attempts(context, progress):
         options = [later for later in _retries(context, progress) if later.target is call.target]
-        if not options or _no_retry(context, later := min(options, key=lambda option: option[:2])):
+        if not options:
+            return error
+        later = min(options, key=lambda option: option[:2])
+        if call.target.retry.first != "same_target" and refusal(context, later.target, later.key) is not None:
+            return error  # others need not wait for it
+        if _no_retry(context, later):
             return error
         again = yield from _wait_for(context, progress, later, context.clock())
         if again is None:
@@ -363,5 +376,7 @@ def _pause(context: RequestContext, target: Target, key: Key, last: Failure, ret
         return held  # a Retry-After, or what stands for one
     if last.error.retry_after is not None:
         return max(0.0, last.at + last.error.retry_after - now)
+    if CONSEQUENCES[last.error.code].retry == "at_once":
+        return 0.0
     rules = target.retry
     return full_jitter(retry, rules.backoff, rules.max_backoff, context.rng)

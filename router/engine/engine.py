@@ -7,10 +7,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import islice
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -18,14 +18,15 @@ from providers.base import Provider
 from providers.coerce import invalid
 from providers.spelling import did_you_mean
 from providers.surrogates import is_whole
-from providers.types import CompletionRequest, CompletionResponse
+from providers.types import CompletionRequest, CompletionResponse, TokenCount
 from router.balance.strategies import Balancers
+from router.engine.acceptance import acceptance_of
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
-from router.engine.request import requirements_of, speaks
+from router.engine.request import Messages, build_request, requirements_of, speaks
 from router.engine.routing import as_asked, left_out
-from router.engine.token_counts import TokenCounts
+from router.engine.token_counts import TokenCounts, count_exact
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
 from router.state.clients import ClientStates
@@ -35,6 +36,9 @@ from router.state.states import States
 from router.telemetry.budgets import BudgetNews
 from router.telemetry.recorder import Telemetry
 from router.views.trace import Trace
+
+if TYPE_CHECKING:
+    from router.engine.acceptance import Accept
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
 _AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
@@ -47,6 +51,7 @@ class Engine:
         rng: the only source of chance.
         providers: ready ones by name or by the identity of a key, see `ProviderPool`.
         wall_clock: seconds since 1970, for the periods of budgets.
+        accept: the app's own look at every answer.
 
     `adopters` are called with every new plan, in this order, and may return what people should know of it;
     `on_new_loop` are called when the engine starts on an event loop, since tasks and locks belong to one. Whoever keeps
@@ -60,8 +65,10 @@ class Engine:
         rng: random.Random,
         providers: Mapping[str, Provider] | None = None,
         wall_clock: Callable[[], float] = time.time,
+        accept: Accept | None = None,
     ) -> None:
         self.plan = plan
+        self.accept = accept
         self.rng = rng
         self.wall_clock = wall_clock
         self.telemetry = Telemetry(plan)
@@ -132,6 +139,16 @@ class Engine:
         """
         return complete(self.context(chain, request, trace, streaming=False))
 
+    async def count_tokens(self, route: str, messages: Messages, tools: Sequence[Any], *, exact: bool) -> TokenCount:
+        """Count the tokens of a prompt; see `Router.count_tokens`."""
+        self.enter_loop()
+        targets = self.chain(route).targets
+        target = next((target for target in targets if not target.disabled), targets[0])
+        provider = self.providers.of(target)
+        if exact:
+            return await count_exact(provider, target, build_request(route, messages, {"tools": tools}))
+        return await self.token_counts.of(provider, target, messages, tools)
+
     def context(self, chain: Chain, request: CompletionRequest, trace: Trace, *, streaming: bool) -> RequestContext:
         """Make what holds for a request that begins now."""
         try:
@@ -167,6 +184,7 @@ class Engine:
             hedge_budget,
             self.spending if self.spending.accounts else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
+            acceptance_of(chain, request, self.accept),
         )
 
     def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> dict[str, tuple[str, str]]:

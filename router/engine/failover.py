@@ -17,16 +17,16 @@ from msgspec.structs import replace
 from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.harmless import harmless
 from providers.timeouts import NAMES, is_shorter
-from providers.types import CompletionResponse, Usage
+from providers.types import CompletionResponse
 from router.cleanup import to_the_end
 from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
 from router.engine.decide import decide, hedge_after, is_final
 from router.engine.eligibility import next_try
+from router.engine.paid import cost_of, with_routing_info
 from router.engine.steps import Call, End, Failed, Slow
 from router.engine.waiting import afford, wait
 from router.errors import RouteExhausted, give_trace
-from router.plan.pricing import cost, note_prompt_cache, plausible
 from router.plan.target import Target
 from router.state.lease import Lease
 from router.views.trace import Attempt
@@ -66,7 +66,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
             harmless.note(error)
         if response.left_out or told is not None:
             context.trace.note(left_out=response.left_out, told_cost=told)
-        own = response.cost if len(context.trace.entries) == 1 else _cost(target, response.usage)
+        own = response.cost if len(context.trace.entries) == 1 else cost_of(target, response.usage)
         own = own if told is None else told
         try:
             context.recorder.answered(target, lease.started, now, response, own, first)
@@ -90,39 +90,6 @@ def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -
         report(*args, **named)
     except Exception as error:
         harmless.note(error)
-
-
-def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
-    """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
-    usage = plausible(response.usage)
-    if usage.cache_read_tokens or usage.cache_write_tokens:
-        _harmlessly(note_prompt_cache, context.trace, target.capabilities.price, usage)
-    paid = _cost(target, usage) if response.cost is None else response.cost
-    if paid is not None and len(context.trace.entries) > 1:
-        wasted = context.trace.wasted
-        paid = None if wasted is None else paid + wasted
-    return replace(
-        response,
-        route=context.chain.route,
-        target=target.name,
-        usage=usage,
-        cost=paid,
-        trace=context.trace,
-        provider=response.provider or target.provider,
-    )
-
-
-def _cost(target: Target, usage: Usage | None) -> float | None:
-    """Return the USD for so many tokens; None where that is not known."""
-    if usage is None:
-        return None
-    if not usage.input_tokens and not usage.output_tokens and usage.input_tokens is usage.output_tokens is not None:
-        return 0.0  # at any price
-    try:
-        return cost(target.capabilities.price, usage)
-    except Exception as error:
-        harmless.note(error)
-        return None
 
 
 async def complete(context: RequestContext) -> CompletionResponse:
@@ -153,6 +120,7 @@ class FailOver(Generic[T]):
         self._discard = discard
         self._walk = decide(context)
         self._error: ProviderError | None = None
+        self._refused: CompletionResponse | None = None  # the last answer that was not taken
         self._delivered: Call | None = None
 
     def __enter__(self) -> Self:
@@ -208,11 +176,14 @@ class FailOver(Generic[T]):
         except ProviderError as failure:
             return self._failed(call, lease, failure)
         except BaseException:
-            now = self._context.clock()
-            _harmlessly(lease.cancelled, now)
-            _harmlessly(self._context.recorder.attempt_cancelled, call.target, now)
+            self._given_up(call, lease)
             raise
         return self._won(call, lease, delivered)
+
+    def _given_up(self, call: Call, lease: Lease) -> None:
+        now = self._context.clock()
+        _harmlessly(lease.cancelled, now)
+        _harmlessly(self._context.recorder.attempt_cancelled, call.target, now)
 
     async def _race(self, first: Call, after: float) -> Delivery[T] | Failed:
         """Make one attempt, and others beside it when it is slow; the first to deliver wins, the others are cancelled.
@@ -255,6 +226,9 @@ class FailOver(Generic[T]):
                     return failed
                 self._walk.send(replace(failed, others=True))
                 patience = after  # those that are left may be slow, too
+            except Exception:  # of an app's own function that looks at answers
+                self._given_up(call, lease)
+                raise
 
     async def _drop(self, delivery: Delivery[T]) -> None:
         delivery.abandoned()
@@ -278,7 +252,7 @@ class FailOver(Generic[T]):
         for task, (call, lease) in racing.items():
             task.cancel()
             _harmlessly(lease.lost, now, streaming=needs.streaming)
-            wasted = _cost(call.target, lease.used)
+            wasted = cost_of(call.target, lease.used)
             _harmlessly(context.recorder.attempt_cancelled, call.target, now, wasted)
             context.trace.entries.append(
                 Attempt(
@@ -310,6 +284,7 @@ class FailOver(Generic[T]):
 
     def _failed(self, call: Call, lease: Lease, failure: ProviderError) -> Failed:
         self._error = failure
+        self._refused = failure.partial or self._refused
         _report_failure(self._context, call, lease, failure)
         return Failed(failure, call)
 
@@ -318,9 +293,11 @@ class FailOver(Generic[T]):
         context.trace.seconds = context.clock() - context.began
         if end.is_callers_fault and self._error is not None:
             return self._error
-        return RouteExhausted(
+        exhausted = RouteExhausted(
             context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context, end.tiers)
         )
+        exhausted.partial = self._refused
+        return exhausted
 
 
 def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: ProviderError) -> None:
@@ -331,7 +308,7 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
         hold = lease.failed(failure, now, context.request, is_evidence=is_evidence)
         if hold is not None:
             context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
-    paid = _cost(call.target, lease.used)
+    paid = cost_of(call.target, lease.used)
     context.trace.entries.append(
         Attempt(
             call.target.name,
@@ -350,6 +327,8 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
     _harmlessly(context.recorder.attempt_failed, call.target, failure, now, paid)
     if failure.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED and failure.context_window:
         context.windows[call.target.model_identity] = failure.context_window
+    elif failure.code is ErrorCode.INVALID_OUTPUT:
+        context.correct(call.target, failure)
 
 
 def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderError) -> bool:

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
 from typing import Any, Literal, TypedDict
+
+from pydantic import TypeAdapter
 
 from providers.types import PromptCache, ServerTool, Thinking, Tool
 
 
-class RequestParams(TypedDict, total=False):
+class OtherParams(TypedDict, total=False):
+    """What `RequestParams` has besides `response_format`; it is explained there."""
+
+    tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]]
+    tool_choice: str | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    thinking: Thinking | None
+    thinking_display: Literal["summarized", "omitted"] | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    service_tier: str | None
+    prediction: str | None
+    modalities: Sequence[str]
+    audio: Mapping[str, Any] | None
+    server_tools: Sequence[ServerTool | str]
+    allowed_tools: Sequence[str] | None
+    user: str | None
+    affinity: str | None
+    namespace: str | None
+    caller: str | None
+    timeout: Mapping[str, float | str] | None
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    max_attempts: int | None
+    on_stream_break: Literal["error", "restart", "continue"] | None
+    metadata: Mapping[str, Any] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+    prompt_cache: PromptCache | None
+
+
+class RequestParams(OtherParams, total=False):
     """The parameters of `Router.complete` and `Router.stream`. What is left out the file decides, or the vendor.
 
     Attributes:
-        tools: functions that the model may call: `Tool`s, or dicts as OpenAI or Anthropic have them.
+        response_format: a type (a pydantic model, a dataclass, a TypedDict, `list[Item]`), a dict with `name` and
+            `schema` (a JSON Schema), or "json". The answer is checked against it: `reply.parsed`.
+        tools: functions that the model may call: Python functions, `Tool`s, or dicts as OpenAI or Anthropic have them.
         tool_choice: "auto", "none", "required" or a tool's name, or a dict as the vendors have it.
         parallel_tool_calls: False has the model call one tool at a time.
-        response_format: "json", a dict with `name` and `schema` (a JSON Schema), or a pydantic model.
         temperature: from 0 to 2.
         top_p: from 0 to 1.
         max_tokens: the longest answer, in tokens, reasoning included.
@@ -48,37 +90,4 @@ class RequestParams(TypedDict, total=False):
         prompt_cache: "auto", "1h" or "off": whether the vendor is asked to keep the prompt, over what the file says.
     """
 
-    tools: Sequence[Tool | Mapping[str, Any]]
-    tool_choice: str | Mapping[str, Any] | None
-    parallel_tool_calls: bool | None
-    response_format: str | Mapping[str, Any] | type | None
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int | None
-    stop: str | Sequence[str] | None
-    seed: int | None
-    presence_penalty: float | None
-    frequency_penalty: float | None
-    thinking: Thinking | None
-    thinking_display: Literal["summarized", "omitted"] | None
-    logprobs: bool | None
-    top_logprobs: int | None
-    service_tier: str | None
-    prediction: str | None
-    modalities: Sequence[str]
-    audio: Mapping[str, Any] | None
-    server_tools: Sequence[ServerTool | str]
-    allowed_tools: Sequence[str] | None
-    user: str | None
-    affinity: str | None
-    namespace: str | None
-    caller: str | None
-    timeout: Mapping[str, float | str] | None
-    only: str | Sequence[str] | None
-    avoid: str | Sequence[str] | None
-    max_attempts: int | None
-    on_stream_break: Literal["error", "restart", "continue"] | None
-    metadata: Mapping[str, Any] | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
-    prompt_cache: PromptCache | None
+    response_format: str | Mapping[str, Any] | type | UnionType | TypeAdapter[Any] | None

@@ -17,6 +17,7 @@ from providers.coerce import (
     coerce_tool_choice,
     coerce_tools,
     invalid,
+    type_wanted,
 )
 from providers.parts import is_text
 from providers.prompt_cache import conversation
@@ -31,7 +32,8 @@ from router.plan.target import Target
 Messages = MessagesLike
 
 _NO_KINDS: frozenset[type] = frozenset()  # of parts
-_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - {"model", "messages", "native", "routing"}
+_OF_ROUTER = {"model", "messages", "native", "answer_type", "routing"}
+_REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - _OF_ROUTER
 _PARAMS = _REQUEST_FIELDS | ROUTING
 
 _TUPLES = frozenset({"modalities", "server_tools", "allowed_tools"})
@@ -77,7 +79,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     if values.get("tool_choice") is not None:
         values["tool_choice"] = coerce_tool_choice(values["tool_choice"])
     if values.get("response_format") is not None:
-        values["response_format"] = coerce_response_format(values["response_format"])
+        values["response_format"], values["answer_type"] = _answer_wanted(values["response_format"])
     if isinstance(values.get("timeout"), Mapping):
         values["timeout"] = {name: _limit(limit) for name, limit in values["timeout"].items()}
     if values.get("stop") is not None:
@@ -94,6 +96,19 @@ def _stops(stop: Any) -> tuple[str, ...]:
     if not isinstance(stop, str | list | tuple):
         invalid("stop: a string or a list of strings is expected")
     return (stop,) if isinstance(stop, str) else tuple(stop)
+
+
+def _answer_wanted(wanted: Any) -> tuple[str | dict[str, Any] | None, Any]:
+    """Return what vendors are asked for, and what the answer has to be."""
+    if not isinstance(wanted, str | Mapping):
+        made = type_wanted(wanted)
+        return made.response_format, made
+    asked = coerce_response_format(wanted)
+    if asked is None:
+        return None, None
+    from providers.answer_types import type_of_format  # here: only those who ask for JSON need it
+
+    return asked, type_of_format(asked)
 
 
 def _limit(value: Any) -> Any:

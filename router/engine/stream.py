@@ -13,10 +13,11 @@ from providers import forks
 from providers.base import SupportsPrefill
 from providers.errors import ErrorCode, ProviderError
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
-from router.engine.attempt import OpenedStream, open_once
+from router.engine.attempt import OpenedStream, accepted, open_once
 from router.engine.context import RequestContext
 from router.engine.engine import Engine
-from router.engine.failover import Delivery, FailOver, with_routing_info
+from router.engine.failover import Delivery, FailOver
+from router.engine.paid import with_routing_info
 from router.errors import RouteExhausted, RouterClosed
 from router.plan.plan import Chain
 from router.plan.target import Target
@@ -145,7 +146,6 @@ class LiveStream:
         """Yield the chunks as they come; raises what the request fails with."""
         context = self._context = self._engine.context(self.chain, self.request, self.trace, streaming=True)
         recorder = self.recorder = context.recorder
-        clock = context.clock
         with FailOver(context, self._attempt, OpenedStream.aclose) as failover:
             delivery = await failover.deliver()
             while True:
@@ -154,11 +154,11 @@ class LiveStream:
                 try:
                     if opened.first is not None:
                         if opened.first.done:
-                            self._whole = delivery.answered(self._so_far(opened), clock(), opened.first_token)
+                            await self._ended(context, delivery)
                         yield opened.first
                     async for chunk in opened.rest:
                         if chunk.done:
-                            self._whole = delivery.answered(self._so_far(opened), clock(), opened.first_token)
+                            await self._ended(context, delivery)
                         yield chunk
                     return
                 except ProviderError as error:
@@ -171,8 +171,17 @@ class LiveStream:
                 if not self._before:
                     yield StreamChunk(restarted=True)
 
+    async def _ended(self, context: RequestContext, delivery: Delivery[OpenedStream]) -> None:
+        """Take the whole answer over, once it is checked."""
+        opened, whole = delivery.value, self._so_far(delivery.value)
+        if context.acceptance is not None:
+            delivery.lease.seen = whole
+            deadline = context.clock() + context.total  # what came before was no time of the check
+            whole = await accepted(context, context.acceptance, opened.target, whole, deadline)
+        self._whole = delivery.answered(whole, context.clock(), opened.first_token)
+
     async def _attempt(self, context: RequestContext, target: Target, lease: Lease) -> OpenedStream:
-        provider, request = context.providers.of(target, lease.key), self.request
+        provider, request = context.providers.of(target, lease.key), context.asked_of(target)
         if self._before:
             prefill = isinstance(provider, SupportsPrefill) and provider.supports_prefill(target.model)
             request = _going_on(request, self._before, prefill=prefill)
@@ -186,14 +195,14 @@ class LiveStream:
         if policy == "error":
             raise interrupted
         partial = self.response
-        before = partial.text if policy == "continue" and self._is_plain(partial) else ""
+        is_whole = interrupted.code is ErrorCode.INVALID_OUTPUT
+        before = partial.text if policy == "continue" and not is_whole and self._is_plain(partial) else ""
         if not before and not self.may_restart:
             raise interrupted
         self._before = before
         # For the order of targets a broken stream is a truncated answer: the next one is tried.
-        truncated = ProviderError(
-            ErrorCode.PROTOCOL_ERROR, interrupted.message, provider=interrupted.provider, model=interrupted.model
-        )
+        code = interrupted.code if is_whole else ErrorCode.PROTOCOL_ERROR
+        truncated = ProviderError(code, interrupted.message, provider=interrupted.provider, model=interrupted.model)
         try:
             return await failover.deliver(truncated)
         except (RouteExhausted, ProviderError) as nothing_left:  # a request to go on may be one that no vendor takes
@@ -207,7 +216,7 @@ class LiveStream:
 
     def _interrupted(self, error: ProviderError) -> ProviderError:
         """Make `stream_interrupted` of whatever broke a committed stream; the partial answer goes along."""
-        if error.code is not ErrorCode.STREAM_INTERRUPTED:
+        if error.code not in (ErrorCode.STREAM_INTERRUPTED, ErrorCode.INVALID_OUTPUT):
             error.message = f"{error.message} ({error.code})"
             error.code = ErrorCode.STREAM_INTERRUPTED
         error.partial = self.response

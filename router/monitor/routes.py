@@ -34,9 +34,8 @@ def chains(plan: Plan) -> Chains:
 def chain_view(plan: Plan, chain: Chain) -> ChainView:
     """Return one chain, of a route or of a target that is called by its name, as people read it."""
     route = chain.route if chain.route in plan.file.routes else None
-    policies = tuple(
-        value for policy in _OF_ROUTES for value in _values(plan, policy, route_values(plan, chain, policy))
-    )
+    names = _OF_ROUTES if chain.accept is None else (*_OF_ROUTES, "accept")
+    policies = tuple(value for policy in names for value in _values(plan, policy, route_values(plan, chain, policy)))
     return ChainView(
         chain.route,
         tuple(_tier(plan, route, tier) for tier in chain.tiers),

@@ -26,7 +26,16 @@ from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.route_names import RouteNames
-from router.plan.rules import BreakerRules, CacheRules, ErrorRule, HedgeRules, Limits, RetryRules, SharedRules
+from router.plan.rules import (
+    AcceptRules,
+    BreakerRules,
+    CacheRules,
+    ErrorRule,
+    HedgeRules,
+    Limits,
+    RetryRules,
+    SharedRules,
+)
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 
@@ -89,6 +98,11 @@ def _cache(file: RoutesFile, route: str) -> CacheRules | None:
     return CacheRules(stale_for=inf if stale is True else float(stale or 0.0), **values)
 
 
+def _accept(file: RoutesFile, route: str | None) -> AcceptRules | None:
+    values = policy_values(file, "accept", route=route)
+    return AcceptRules(**values) if any(values.values()) else None
+
+
 def _answers(tiers: list[Tier]) -> str:
     """Hash what can change the answers of a chain; another key, weights, timeouts and the order of targets change
     none.
@@ -117,7 +131,8 @@ def _direct(
     target = _target(file, catalogue, name, route=None, params=params)
     tier = Tier((target,), "ordered")
     on_break = policy_values(file, "on_stream_break")["on_stream_break"]
-    return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break)
+    accept = _accept(file, None)
+    return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break, accept=accept)
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
@@ -129,7 +144,8 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     budget = budget_of("route", name, file.routes[name].budget)
     cache = _cache(file, name)
     answers = "" if cache is None else _answers(tiers)
-    return Chain(name, tuple(tiers), retry, total, on_break, _hedge(file, name), budget, cache, answers)
+    hedge, accept = _hedge(file, name), _accept(file, name)
+    return Chain(name, tuple(tiers), retry, total, on_break, hedge, budget, cache, answers, accept)
 
 
 def _add_route(

@@ -82,6 +82,8 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield "retry changed"
     if old.hedge != new.hedge:
         yield "hedge changed"
+    if old.accept != new.accept:
+        yield "accept changed"
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     kept = {target.name: target for target in old.targets}

@@ -13,7 +13,7 @@ from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.route_names import RouteNames
-from router.plan.rules import CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
+from router.plan.rules import AcceptRules, CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -33,7 +33,8 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache."""
+    """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache, and
+    every answer is taken."""
 
     route: str
     tiers: tuple[Tier, ...]
@@ -44,6 +45,7 @@ class Chain:
     budget: Budget | None = None
     cache: CacheRules | None = None
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
+    accept: AcceptRules | None = None
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
 

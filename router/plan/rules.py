@@ -54,6 +54,14 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.ttl, self.fallback_ttl) if by_fallback else self.ttl
 
 
+class AcceptRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Which answers are not taken; the names are those of routes.yaml."""
+
+    not_empty: bool = False
+    not_refused: bool = False
+    valid_json: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRules:
     """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests.

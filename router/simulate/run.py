@@ -35,6 +35,12 @@ _FROM_CACHE = frozenset({"hit", "joined", "stale"})
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
 
 
+def _is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
+    """Say whether an entry tells how a stream ended that an earlier one has delivered."""
+    checked = entry.code is ErrorCode.INVALID_OUTPUT and last is not None and last.at == entry.at
+    return checked or entry.code is ErrorCode.STREAM_INTERRUPTED
+
+
 class _Question(NamedTuple):
     """What somebody asks: tokens of prompt and answer. Those with the same `name` ask the same."""
 
@@ -280,7 +286,7 @@ class _Simulation:
                 self._same[entry.target].skips[entry.reason] += 1
             elif isinstance(entry, Attempt):
                 target = self._same[entry.target]
-                if entry.code is ErrorCode.STREAM_INTERRUPTED:  # of a call that is an entry already: it broke
+                if entry.code is not None and _is_of_the_same(entry, last):  # its call is an entry already
                     target.errors[entry.code] += 1
                     last = None
                     continue

@@ -23,6 +23,7 @@ from providers.types import (
     Usage,
 )
 from router.config.units import Allowance
+from router.engine.stream import GO_ON
 from router.plan.plan import Plan
 from router.plan.pricing import cost, is_known
 from router.plan.target import Target
@@ -39,6 +40,7 @@ _SLOWEST_GAP = 0.5  # of the idle timeout, between two pieces of a healthy strea
 # Failures that no HTTP answer tells.
 _UNANSWERED = frozenset(
     {ErrorCode.CONNECTION_FAILED, ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR}
+    | {ErrorCode.INVALID_OUTPUT}
 )
 
 
@@ -185,7 +187,7 @@ class _Call:
         bill.input_tokens += self.prompt
         bill.output_tokens += made
         bill.usd += usd
-        if not self.whole:
+        if not self.whole or self.fault is not None:
             bill.wasted += usd
 
     def _made_after(self, seconds: float) -> int:
@@ -253,7 +255,9 @@ class SimulatedProvider:
         model = self._vendors.model(self.name, request.model)
         rng = model.rng
         sizes = request.metadata or {}
+        goes_on = request.messages[-1].text == GO_ON  # else what there is of an answer was not accepted
         given = sum(len(message.text) for message in request.messages if message.role == "assistant") // CHARACTERS
+        given = given if goes_on else 0
         prompt, answer = int(sizes.get("prompt", 1)) + given, max(1, int(sizes.get("answer", 1)) - given)
         slow, event = _fate(model, asyncio.get_running_loop().time())
         fault = None if event is None else event.fault
@@ -261,14 +265,17 @@ class SimulatedProvider:
             await asyncio.get_running_loop().create_future()
         elif fault == "refused":
             raise self._error(ErrorCode.CONNECTION_FAILED, request.model, phase="connect")
-        elif event is not None and fault not in MANNERS:
+        elif event is not None and fault not in MANNERS and fault != ErrorCode.INVALID_OUTPUT:
             await self._fail(ErrorCode(event.fault), model, request.model, slow, event.retry_after)
         wait = self._vendors.allowed(model, self._key, prompt + answer, asyncio.get_running_loop().time())
         if wait > 0:
             await self._fail(ErrorCode.RATE_LIMITED, model, request.model, slow, float(math.ceil(wait)))
         if model.errors and rng.random() < model.errors:
-            await self._fail(model.error, model, request.model, slow, None)
-        limit = answer if fault is None else rng.randint(1, max(1, answer - 1))
+            if model.error is not ErrorCode.INVALID_OUTPUT:
+                await self._fail(model.error, model, request.model, slow, None)
+            fault = fault or str(model.error)
+        is_whole = fault is None or fault == ErrorCode.INVALID_OUTPUT
+        limit = answer if is_whole else rng.randint(1, max(1, answer - 1))
         first = model.first_token.draw(rng) * slow
         now = asyncio.get_running_loop().time()
         return _Call(model, str(sizes.get("route", "")), prompt, limit, now, first, model.speed / slow, fault)
@@ -281,6 +288,11 @@ class SimulatedProvider:
         """How the answer ends, after all content that comes."""
         if call.fault == "stall":
             await asyncio.get_running_loop().create_future()
+        elif call.fault == ErrorCode.INVALID_OUTPUT:
+            call.whole = True  # for nothing
+            error = self._error(ErrorCode.INVALID_OUTPUT, model)
+            error.partial = CompletionResponse(usage=call.usage)
+            raise error
         elif call.fault is not None:
             raise self._error(ErrorCode.STREAM_INTERRUPTED, model)
         call.whole = True

@@ -41,6 +41,7 @@ _POLICIES = {  # the sections whose keys have values that are built in
     "LimitsPolicy": "limits",
     "HedgePolicy": "hedge",
     "CachePolicy": "cache",
+    "AcceptPolicy": "accept",
     "Defaults": "balance",
     "RouteConfig": "balance",
 }

@@ -33,6 +33,7 @@ SEEN = {
     ErrorCode.TIMEOUT: ErrorCode.SERVER_ERROR,
     ErrorCode.CONNECTION_FAILED: ErrorCode.SERVER_ERROR,
     ErrorCode.PROTOCOL_ERROR: ErrorCode.SERVER_ERROR,
+    ErrorCode.INVALID_OUTPUT: ErrorCode.SERVER_ERROR,
     ErrorCode.STREAM_INTERRUPTED: ErrorCode.SERVER_ERROR,
 }
 # Only a text tells these in some protocols.

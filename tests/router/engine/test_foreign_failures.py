@@ -12,6 +12,7 @@ import pytest
 from providers import ProviderError, ProviderSettings, registry
 from providers.base import ChunkStream
 from providers.errors import ErrorCode
+from providers.fake import FakeProvider, Reply
 from providers.types import CompletionResponse, StreamChunk
 from router import Router
 
@@ -179,7 +180,7 @@ async def test_a_wrong_value_is_the_callers_mistake(wrong: str) -> None:
 ], ids=lambda fields: next(iter(fields)))  # fmt: skip
 async def test_half_a_character_breaks_nothing(fields: dict[str, Any]) -> None:
     """It is sent as U+FFFD, or refused, but never a UnicodeEncodeError; counting takes it too."""
-    async with router(registry.create(ProviderSettings(name="a", kind="fake"))) as made:
+    async with router(FakeProvider.scripted(Reply('"x"'), name="a")) as made:
         asked = {"messages": "x"} | fields
         await made.complete("r", **asked)
         await made.count_tokens("r", asked["messages"], tools=asked.get("tools", ()))

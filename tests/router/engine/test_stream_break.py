@@ -112,12 +112,12 @@ TOOL = {"name": "f", "parameters": {}}
 )
 def test_continue_restarts_where_text_is_not_all(cut: int, fields: dict[str, Any], params: dict[str, Any]) -> None:
     """An answer with tool calls, a fixed form or thinking in play is begun anew, never patched together."""
-    world = World("continue", [broken(cut, **fields)], [Reply("Another answer.")])
+    world = World("continue", [broken(cut, **fields)], [Reply('["Another answer."]')])
     if cut > CHUNKS and not fields.get("tool_calls"):
         return  # it has no such chunk
     reply = world.ask(**params)
     assert [chunk.restarted for chunk in world.chunks].count(True) == 1
-    assert world.kept == reply.text == "Another answer."
+    assert world.kept == reply.text == '["Another answer."]'
     assert GO_ON not in [message.text for message in world.b.requests[0].messages]
 
 

@@ -1,0 +1,45 @@
+"""What the router knows of an answer: whose it is, and what was paid for it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from providers.harmless import harmless
+from providers.types import CompletionResponse, Usage
+from router.engine.context import RequestContext
+from router.plan.pricing import cost, note_prompt_cache, plausible
+from router.plan.target import Target
+
+
+def with_routing_info(response: CompletionResponse, context: RequestContext, target: Target) -> CompletionResponse:
+    """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
+    usage = plausible(response.usage)
+    if usage.cache_read_tokens or usage.cache_write_tokens:
+        with harmless:
+            note_prompt_cache(context.trace, target.capabilities.price, usage)
+    paid = cost_of(target, usage) if response.cost is None else response.cost
+    if paid is not None and len(context.trace.entries) > 1:
+        wasted = context.trace.wasted
+        paid = None if wasted is None else paid + wasted
+    return replace(
+        response,
+        route=context.chain.route,
+        target=target.name,
+        usage=usage,
+        cost=paid,
+        trace=context.trace,
+        provider=response.provider or target.provider,
+    )
+
+
+def cost_of(target: Target, usage: Usage | None) -> float | None:
+    """Return the USD for so many tokens; None where that is not known."""
+    if usage is None:
+        return None
+    if not usage.input_tokens and not usage.output_tokens and usage.input_tokens is usage.output_tokens is not None:
+        return 0.0  # at any price
+    try:
+        return cost(target.capabilities.price, usage)
+    except Exception as error:
+        harmless.note(error)
+        return None
