@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from providers.bounds import RemainingQuota as RemainingQuota
+from providers.bounds import Timeout as Timeout
 from providers.content import AudioPart as AudioPart
 from providers.content import Citation as Citation
 from providers.content import FilePart as FilePart
@@ -384,30 +386,3 @@ class TokenCount(Struct, frozen=True):
     exact: bool
     by: str
     margin: float = 0.0
-
-
-class Timeout(Struct, frozen=True, kw_only=True):
-    """Seconds; None is no limit.
-
-    `connect` bounds the connection. A stream has `first_token` for its first content and `idle` between contents, a
-    plain call `answer`, from the request to the whole answer. `total` bounds the whole request, tries and waits
-    included; of a stream what comes before its first content: a stream that goes on is never cut.
-    """
-
-    connect: float | None = 3.0
-    first_token: float | None = 60.0
-    idle: float | None = 60.0
-    answer: float | None = 600.0
-    total: float | None = 1800.0
-
-
-class RemainingQuota(Struct, frozen=True):
-    """What an answer says is left of the vendor's limits.
-
-    `requests` and `tokens` are what is left of them, None where it is not told. `wait` is in seconds: how long nothing
-    will be left, None where something is.
-    """
-
-    requests: float | None = None
-    tokens: float | None = None
-    wait: float | None = None
