@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.types import (
+from providers.types import ServerTool, (
     CompletionRequest,
     CompletionResponse,
     ImagePart,
@@ -49,6 +49,15 @@ OTHERS: dict[str, Any] = {
     "presence_penalty": 0.1,
     "frequency_penalty": 0.1,
     "thinking": "low",
+    "thinking_display": "omitted",
+    "logprobs": True,
+    "top_logprobs": 2,
+    "service_tier": "flex",
+    "prediction": "x",
+    "modalities": ("text", "audio"),
+    "audio": {"voice": "alloy"},
+    "server_tools": (ServerTool("web_search"),),
+    "allowed_tools": ("look",),
     "user": "someone",
     "extra_body": {"x": 1, "y": {"z": [2, 1]}},
     "extra_headers": {"x-beta": "1"},
