@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.types import ServerTool, (
+from providers.types import (
     CompletionRequest,
     CompletionResponse,
     ImagePart,
     Message,
+    ServerTool,
     TextPart,
     ThinkingPart,
     Tool,
