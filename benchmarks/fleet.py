@@ -30,7 +30,7 @@ RUNS, ROUNDS = 20, 100  # of which the least counts, since others may use the ma
 FEW, MANY = 1, 33  # limits in an exchange
 SECONDS = 90.0
 DENSE, SPARSE = (40, 6000, 0.5), (2000, 6000, 0.5)  # processes, limit a minute, demand as a part of it
-FLEETS = ((40, 600, 0.5), (40, 600, 1.5), DENSE, (400, 6000, 0.5), (400, 6000, 1.5), SPARSE)
+FLEETS = ((40, 600, 0.5), (40, 600, 0.9), (40, 600, 1.5), DENSE, (400, 6000, 0.5), (400, 6000, 1.5), SPARSE)
 BEGIN, END = "<!-- fleet -->\n", "<!-- end of fleet -->\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from providers.error_body import NAME_CHARS
@@ -63,6 +65,16 @@ def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubbe
         if name != value:
             better[field] = name
     return replace(answer, **better) if better else answer
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """What the vendor calls the request, shortened; None where it does not say.
+
+    Args:
+        headers: of the answer, with lower-case names.
+    """
+    found = headers.get("x-request-id") or headers.get("request-id")
+    return found[:NAME_CHARS] if found else None
 
 
 def finished(error: ProviderError, request: CompletionRequest, provider: str, scrub: Scrubber) -> ProviderError:

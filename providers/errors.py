@@ -160,7 +160,9 @@ class ProviderError(SignalboxError):
     error names them. `body_excerpt` is cut and scrubbed of the key. `partial` is the answer so far
     when a committed stream broke, and the whole one that was not valid. `phase` tells what a timeout or connection
     failure hit ("connect", "first_token", "idle", "answer", "total", "read"). `stale_connection`
-    says that an old connection was closed before any byte of the answer came, so that the request may be sent again.
+    says that an old connection was closed before any byte of the answer came, so that the request may be sent again;
+    `stale_credential` that a new credential is on the way in place of the one that the vendor refused, with the same
+    consequence. With phase "credential" there was none to be had, and nothing was sent.
     """
 
     def __init__(
@@ -196,6 +198,7 @@ class ProviderError(SignalboxError):
         self.prompt_tokens = prompt_tokens
         self.phase = phase
         self.stale_connection = stale_connection
+        self.stale_credential = False
         self.partial: CompletionResponse | None = None
         self.trace: Any = None  # a router's trace of the request, where one raised this
 

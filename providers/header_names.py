@@ -34,3 +34,10 @@ def belongs_to_connection(name: str) -> bool:
 def authenticates(name: str) -> bool:
     """Say whether a header is a credential, such as Authorization: it is for one provider alone."""
     return _AUTHENTICATES.search(_plain(name)) is not None
+
+
+def is_token(key: str) -> bool:
+    """Whether a key has the form of a token (JWT, RFC 7519), which is sent as a bearer token everywhere: Azure's keys,
+    whose header is another one, are plain letters and digits.
+    """
+    return key.startswith("eyJ") and key.count(".") == 2

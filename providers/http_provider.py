@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
-from providers.answers import accepted, clean, finished
+from providers.answers import accepted, clean, finished, request_id_of
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
-from providers.error_body import NAME_CHARS
+from providers.credentials.keeper import Credential
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
-from providers.model_list import names_of, next_page
+from providers.model_list import all_names
 from providers.native import NativeDecoder, as_unsupported, check_translatable, native_body, ours, quotes, with_headers
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 _ERROR_BYTES = 256 * 1024  # of an error's body that are read
-_PAGES = 100  # of a vendor's models that are asked for; a server could go on for ever
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
 
@@ -81,13 +80,18 @@ class HttpProvider(ABC):
         self._validates = settings.options.get("validate", True) is True
         self._quotas: dict[str, RemainingQuota] = {}  # by model
         self._refused = RefusedFields()
-        self._scrub = Scrubber(settings)
+        self._credential = None if settings.credential is None else Credential(settings.credential, settings.name)
+        self._scrub = Scrubber(settings, self._credential)
 
     # --- what a subclass says
 
     @abstractmethod
+    def key_headers(self, key: str, *, bearer: bool = False) -> dict[str, str]:
+        """The headers that carry a key, or with `bearer` a token that is no key of the vendor's."""
+
     def auth_headers(self) -> dict[str, str]:
-        """The headers that carry the key; none without one."""
+        """The headers of every request, with those that carry the settings' key."""
+        return self.key_headers(self.settings.secret) if self.settings.secret else {}
 
     @abstractmethod
     def encode(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
@@ -195,16 +199,8 @@ class HttpProvider(ABC):
             ProviderError: whatever failed.
         """
         request = CompletionRequest(model="", messages=())
-        found: set[str] = set()
-        path = self.models_path
-        for _ in range(_PAGES):
-            body = await self._ask("GET", path, None, request)
-            found.update(map(self._scrub.own, names_of(body)))
-            more = next_page(body)
-            if more is None:
-                break
-            path = f"{self.models_path}?{more}"
-        return tuple(sorted(found))
+        found = await all_names(self.models_path, lambda path: self._ask("GET", path, None, request))
+        return tuple(sorted(set(map(self._scrub.own, found))))
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest) -> Any:
         """One small question beside the chat; gives the decoded answer."""
@@ -223,6 +219,8 @@ class HttpProvider(ABC):
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if self._credential is not None:
+            self._credential.close()
         if self._http is not None:
             await self._http.aclose()
 
@@ -252,7 +250,7 @@ class HttpProvider(ABC):
             try:
                 start = await beginning(response, state)
                 if is_stream(response, start, type(self).line_decoder, self.whole_types):
-                    state.decoder = self._stream_decoder(request, _request_id(response))
+                    state.decoder = self._stream_decoder(request, request_id_of(response.headers))
                     lines = type(self).line_decoder()
                     async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
                         async for chunk in chunks:
@@ -271,7 +269,7 @@ class HttpProvider(ABC):
         decoder = self.stream_decoder(request, request_id)
         native = self._native(request)
         if native is not None:
-            return NativeDecoder(decoder, native, self.settings.secret)
+            return NativeDecoder(decoder, native, self._sent_key)
         back = None if says_words_alone(request) else way_back(request, self.schema_rules)
         return decoder if back is None else DecoderBack(decoder, back)
 
@@ -329,35 +327,40 @@ class HttpProvider(ABC):
         return self.placed(body, request, stream=stream)
 
     async def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest
+        self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest, *, again: bool = False
     ) -> HttpResponse:
+        call = None if self._credential is None else self._credential.call(self.key_headers)
         response = await self._client().open(
             method,
             path,
             None if body is None else encode_json(body),
             headers=dict(request.extra_headers or {}),
             connect=request.timeout.get("connect") if request.timeout else None,
+            authorize=call,
         )
         if 200 <= response.status < 300:
             if not TELLING.isdisjoint(response.headers):
-                try:
+                with harmless:
                     told = remaining_quota(response.headers, time.time())
                     if told is not None:
                         self._quotas[request.model] = told
-                except Exception as error:
-                    harmless.note(error)
             return response
         try:
-            raise classify(
-                response.status,
-                await response.beginning(_ERROR_BYTES),  # none is enough: the status tells
-                response.headers,
-                provider=self.name,
-                model=request.model,
-                now=time.time(),
+            said = await response.beginning(_ERROR_BYTES)  # none is enough: the status tells
+            error = classify(
+                response.status, said, response.headers, provider=self.name, model=request.model, now=time.time()
             )
         finally:
             await response.aclose()
+        if call is not None and call.was_refused(error, response.headers):
+            if not again and self.settings.options.get("max_retries", 2):  # a router tries again itself
+                return await self._send(method, path, body, request, again=True)
+            error.stale_credential = True
+        raise error
+
+    @property
+    def _sent_key(self) -> str | None:
+        return self.settings.secret if self._credential is None else self._credential.sent
 
     def _client(self) -> HttpClient:
         if self._http is None:
@@ -369,7 +372,7 @@ class HttpProvider(ABC):
 
     def _whole(self, data: bytes, response: HttpResponse, request: CompletionRequest) -> CompletionResponse:
         """Read a plain answer with status 200."""
-        request_id = _request_id(response)
+        request_id = request_id_of(response.headers)
         try:
             body = parse_json(data)
         except ValueError:
@@ -384,7 +387,7 @@ class HttpProvider(ABC):
             ) from None
         answer = accepted(answer, request, self._scrub)
         if self._native(request) is not None:
-            return replace(answer, native=not quotes(data, self.settings.secret))
+            return replace(answer, native=not quotes(data, self._sent_key))
         back = way_back(request, self.schema_rules) if answer.tool_calls else None  # it is the way of calls alone
         return answer if back is None else back.answer(answer)
 
@@ -393,8 +396,3 @@ class HttpProvider(ABC):
         if self._native(request) is not None:
             as_unsupported(error)
         return finished(error, request, self.name, self._scrub)
-
-
-def _request_id(response: HttpResponse) -> str | None:
-    found = response.headers.get("x-request-id") or response.headers.get("request-id")
-    return found[:NAME_CHARS] if found else None

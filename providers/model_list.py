@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 from providers.error_body import NAME_CHARS
 from providers.lenient_json import as_dict, as_list, as_str
+
+_PAGES = 100  # of a vendor's models that are asked for; a server could go on for ever
 
 
 def names_of(body: Any) -> set[str]:
@@ -22,3 +25,22 @@ def next_page(body: Any) -> str | None:
     """
     last = as_dict(body).get("has_more") is True and as_str(as_dict(body).get("last_id"))
     return f"limit=1000&after_id={quote(last[:NAME_CHARS], safe='')}" if last else None
+
+
+async def all_names(path: str, ask: Callable[[str], Awaitable[Any]]) -> list[str]:
+    """The names of all pages.
+
+    Args:
+        path: of the first one.
+        ask: gets a page, as it was decoded.
+    """
+    found: list[str] = []
+    page = path
+    for _ in range(_PAGES):
+        body = await ask(page)
+        found += names_of(body)
+        more = next_page(body)
+        if more is None:
+            break
+        page = f"{path}?{more}"
+    return found

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from providers.settings import ProviderSettings
@@ -18,6 +19,7 @@ from providers.transport.environment import proxies_of
 
 HIDDEN = "[key]"
 SHORTEST = 8  # characters: a shorter secret, such as "ollama", would be blanked out of common words
+_LONG = 200  # characters: a longer one, such as a token, is found by its beginning alone, with what follows it
 _BEGINNING = 12  # characters of a secret that give it away where the rest is cut off
 # Headers that say what is sent, not who sends it.
 _OPEN_HEADERS = frozenset(
@@ -39,13 +41,31 @@ def scrub(text: str, secret: str | None = None) -> str:
     return _KEYS.sub(HIDDEN, _without(text, _pattern([secret] if secret else [])))
 
 
+class Renewed(Protocol):
+    """What is issued anew from time to time."""
+
+    changes: int
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """What must not be shown now."""
+        ...
+
+
 class Scrubber:
-    """Takes the secrets of one provider out of texts; they are looked for when the first text comes."""
+    """Takes the secrets of one provider out of texts; they are looked for when the first text comes.
 
-    __slots__ = ("_pattern", "_settings")
+    Args:
+        settings: the provider's.
+        renewed: what it is issued besides.
+    """
 
-    def __init__(self, settings: ProviderSettings) -> None:
+    __slots__ = ("_changes", "_pattern", "_renewed", "_settings")
+
+    def __init__(self, settings: ProviderSettings, renewed: Renewed | None = None) -> None:
         self._settings = settings
+        self._renewed = renewed
+        self._changes = 0
         self._pattern: re.Pattern[str] | None = None
 
     def __call__(self, text: str, headers: Mapping[str, str] | None = None) -> str:
@@ -60,8 +80,11 @@ class Scrubber:
 
     def own(self, text: str) -> str:
         """The text without this provider's secrets, which is cheaper and leaves what only looks like a key."""
-        if self._pattern is None:
-            self._pattern = _pattern(secrets_of(self._settings))
+        renewed = self._renewed
+        if self._pattern is None or (renewed is not None and renewed.changes != self._changes):
+            more = () if renewed is None else renewed.secrets
+            self._changes = 0 if renewed is None else renewed.changes
+            self._pattern = _pattern((*secrets_of(self._settings), *more))
         return _without(text, self._pattern)
 
 
@@ -109,7 +132,7 @@ def _pattern(secrets: Iterable[str]) -> re.Pattern[str]:
     """What finds these secrets, however they are written; it looks for nothing where all are too short."""
     found = {secret for secret in secrets if len(secret) >= SHORTEST}
     found |= {form for secret in found for form in _in_base64(secret)}
-    ways = [_written(secret) for secret in sorted(found, key=len, reverse=True)]
+    ways = [_written(secret) for secret in sorted(found, key=len, reverse=True) if len(secret) <= _LONG]
     ways += [_written(secret[:_BEGINNING]) + r"[\w%+/=.~*-]*" for secret in sorted(found) if len(secret) > _BEGINNING]
     return re.compile("|".join(ways), re.IGNORECASE)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from providers.sources import Source
 from providers.types import Timeout
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class ProviderSettings:
         kind: a registered kind: `openai`, `anthropic`, `ollama`, `fake`, or one of an installed package.
         base_url: the API's root; None takes the kind's default.
         api_key: a plain string is wrapped at once, so that no repr shows it.
+        credential: who issues what is sent in the place of a key (`providers.credentials`).
         headers: sent with every request.
         timeout: seconds, see `Timeout`.
         proxy: an HTTP proxy's URL; None takes what HTTPS_PROXY and the like say, False none at all.
@@ -64,8 +66,11 @@ class ProviderSettings:
     client_cert: ClientCertificate | None = None
     unix_socket: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    credential: Source | None = None
 
     def __post_init__(self) -> None:
+        if self.api_key is not None and self.credential is not None:
+            raise ValueError("a provider has either an api_key or a credential")
         if isinstance(self.api_key, str):
             from pydantic import SecretStr  # here, so that importing providers stays light
 

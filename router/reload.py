@@ -27,6 +27,7 @@ from router.preload import preload
 from router.views.file import ReloadResult
 
 if TYPE_CHECKING:
+    from providers.credentials.function import CredentialFunction
     from router.config import LoadResult
 
 DEBOUNCE = 0.05  # seconds between two looks that find the same before it counts as saved
@@ -129,7 +130,8 @@ class FileFollower:
 
         old = self._engine.plan
         try:
-            loaded = await in_thread(load, self.path, env=self._env, contents=contents, replaced=self._replaced)
+            own = {"replaced": self._replaced, "keyed": tuple(old.credentials)}
+            loaded = await in_thread(load, self.path, env=self._env, contents=contents, **own)
         except UnreadableFile as error:
             return ReloadResult(False, old.revision, problem=str(error))
         if loaded.file is None:
@@ -138,7 +140,7 @@ class FileFollower:
             was_rejected = self.last is not None and not self.last.accepted
             return ReloadResult(True, old.revision) if was_rejected else None
         try:
-            plan = await in_thread(_compiled, loaded)
+            plan = await in_thread(_compiled, loaded, old.credentials)
         except Exception as error:  # a kind of provider that refuses its settings; an app's own may raise anything
             return ReloadResult(False, old.revision, problem=str(error) or type(error).__name__, loaded=loaded)
         under_way = self._engine.providers.under_way(old)
@@ -163,8 +165,8 @@ class FileFollower:
             await asyncio.wait([watcher])
 
 
-def _compiled(loaded: LoadResult) -> Plan:
-    plan = compile_plan(loaded)
+def _compiled(loaded: LoadResult, credentials: Mapping[str, CredentialFunction]) -> Plan:
+    plan = compile_plan(loaded, credentials=credentials)
     preload(plan, watched=False, monitored=False)  # a kind that is new
     return plan
 

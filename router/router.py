@@ -20,7 +20,7 @@ from router.errors import ONE_A_PROCESS
 from router.monitor.control import set_breaker, set_draining
 from router.monitor.report import Report
 from router.parts import Parts
-from router.plan.compile import compile_plan
+from router.plan.compile import plan_of
 from router.plan.plan import Chain, Plan
 from router.plan.target import Key, Target
 from router.reload import reload_on_hangup
@@ -35,6 +35,7 @@ from router.views.reply import Reply
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+    from providers.credentials.function import CredentialFunction
     from router.cache.cached import CacheControl
     from router.cache.store import ResponseCache
     from router.engine.acceptance import Accept
@@ -102,6 +103,7 @@ class Router:
         env: Mapping[str, str] | None = None,
         watch: bool = True,
         providers: Mapping[str, Provider] | None = None,
+        credentials: Mapping[str, CredentialFunction] | None = None,
         **more: Any,
     ) -> Self:
         """Make a router on a file, whose edits it follows while it runs.
@@ -110,13 +112,14 @@ class Router:
             env: variables for `${…}`; None takes the process's environment.
             watch: False leaves edits to `reload()`.
             providers: as in `Router`, like `more`; what the file says of them may have variables that are not set.
+            credentials: functions that give keys or tokens, by provider, in place of the file's (docs/credentials.md).
 
         Raises:
             ConfigError: the file has errors (all are listed, with line and column). UnreadableFile: it can't be read.
         """
         from router.config import load
 
-        plan = compile_plan(load(str(path), env=env, replaced=tuple(providers or ())))
+        plan = plan_of(partial(load, str(path), env=env), providers, credentials)
         router = cls(plan, providers=providers, **more)
         router._parts.follow(Path(path).absolute(), env, watch=watch)
         router._parts.open_ledger()
@@ -130,12 +133,13 @@ class Router:
         *,
         env: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
+        credentials: Mapping[str, CredentialFunction] | None = None,
         **more: Any,
     ) -> Self:
         """Make a router on the text of a routes.yaml; raises `ConfigError` like `from_yaml`."""
         from router.config import load_text
 
-        plan = compile_plan(load_text(text, env=env, replaced=tuple(providers or ())))
+        plan = plan_of(partial(load_text, text, env=env), providers, credentials)
         router = cls(plan, providers=providers, **more)
         router._parts.preload()
         return router
@@ -290,8 +294,6 @@ class Router:
         """The file's budgets, and what is spent of each in its current period."""
         return self._engine.spending.report()
 
-    # --- following the file
-
     async def reload(self) -> ReloadResult:
         """Read the file again, once nobody writes it. A file with errors changes nothing; the result says why.
 
@@ -359,8 +361,6 @@ class Router:
         from router.exporters.prometheus import RouterCollector
 
         return RouterCollector(self)
-
-    # --- by hand
 
     def breaker(self, name: str, action: Literal["open", "close", "reset"]) -> None:
         """Open, close or reset a circuit breaker by hand; opened or closed it stays until reset, or until a reload.

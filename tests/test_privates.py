@@ -17,6 +17,7 @@ from tests.support.privates import imported, reaches
 KNOWN = {
     "providers/transport/aiohttp_engine.py: content._read_nowait": "what came before a break; aiohttp's public "
     "methods give it no more",
+    "providers/credentials/aws.py: _expiry_time": "when the credentials of a role end; botocore tells it nowhere else",
     "providers/transport/unpack.py: zlib._Decompress": "the type of what zlib.decompressobj makes has no other name",
     "tests/providers/test_registry.py: _registered": "what a test registers must not stay for those that follow",
     "tests/providers/test_sdks.py: self.ollama._client": "Ollama's SDK has no other way to close its connections",

@@ -39,7 +39,10 @@ ENDPOINTS = (
         hosts=("bedrock-*.amazonaws.com", "bedrock-*.api.aws"),
         also=("aws", "aws_bedrock", "amazon_bedrock", "amazon"),
         bearer=True,
-        note="the key is a Bedrock API key; models are named anthropic.…",
+        note=(
+            "the key is a Bedrock API key, or signs: `{aws: default}`; models are named anthropic.…; "
+            "also https://bedrock-mantle.{region}.api.aws/anthropic"
+        ),
     ),
     Endpoint(
         name="vertex",
@@ -51,7 +54,14 @@ ENDPOINTS = (
         also=("vertexai", "vertex_ai", "google_vertex"),
         bearer=True,
         model_in_path=True,
-        note="the key is an access token of Google Cloud; the model goes into the path",
+        note="the key is an access token of Google Cloud: `{google: default}`; the model goes into the path",
+    ),
+    Endpoint(
+        name="foundry",
+        base_url="https://{resource}.services.ai.azure.com/anthropic",
+        hosts=("services.ai.azure.com",),
+        also=("azure", "azure_ai", "azure_foundry", "microsoft_foundry"),
+        note="a token of Entra ID goes as bearer: `{entra: default}`; `model` is the deployment",
     ),
     Endpoint(name="deepseek", base_url="https://api.deepseek.com/anthropic", hosts=("deepseek.com",), note=_NEEDED),
     Endpoint(

@@ -48,12 +48,12 @@ class AnthropicProvider(HttpProvider):
         betas = self.settings.options.get("betas")
         if betas:
             headers["anthropic-beta"] = betas if isinstance(betas, str) else ",".join(betas)
-        key = self.settings.secret
-        if key and self._bearer:
-            headers["authorization"] = f"Bearer {key}"
-        elif key:
-            headers["x-api-key"] = key
-        return headers
+        return headers | super().auth_headers()
+
+    def key_headers(self, key: str, *, bearer: bool = False) -> dict[str, str]:
+        if bearer or self._bearer:
+            return {"authorization": f"Bearer {key}"}
+        return {"x-api-key": key}
 
     @property
     def schema_rules(self) -> VendorSchemas:

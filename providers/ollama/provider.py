@@ -27,9 +27,8 @@ class OllamaProvider(HttpProvider):
     def _think_tags(self) -> bool:
         return bool(self.settings.options.get("think_tags"))
 
-    def auth_headers(self) -> dict[str, str]:
-        key = self.settings.secret
-        return {"authorization": f"Bearer {key}"} if key else {}
+    def key_headers(self, key: str, *, bearer: bool = False) -> dict[str, str]:
+        return {"authorization": f"Bearer {key}"}
 
     @property
     def schema_rules(self) -> VendorSchemas:

@@ -94,7 +94,7 @@ _ROWS = (
         base_url="https://{resource}.openai.azure.com/openai/v1",
         hosts=("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"),
         also=("azure_openai", "azureopenai", "azure_ai", "foundry"),
-        note="key in the header `api-key`; `model` is the deployment",
+        note="key in the header `api-key`, a token of Entra ID as bearer; `model` is the deployment",
         max_tokens=_NEW,
         developer=True,
         thinking_back=None,
@@ -175,7 +175,7 @@ _ROWS = (
         ),
         hosts=("*aiplatform.googleapis.com",),
         also=("vertexai", "vertex_ai", "google_vertex"),
-        note="as gemini; models are named google/…; the key is an access token of Google Cloud",
+        note="as gemini; models are named google/…; the key is an access token of Google Cloud: `{google: default}`",
         thinking_back=None,
         call_signatures=True,
         never=frozenset({"seed", "user", "metadata", "parallel_tool_calls"}),
@@ -185,7 +185,10 @@ _ROWS = (
         base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
         hosts=("bedrock-*.amazonaws.com", "bedrock-*.api.aws"),
         also=("aws", "aws_bedrock", "amazon_bedrock", "amazon"),
-        note="the key is a Bedrock API key; what only bedrock-mantle has: https://bedrock-mantle.{region}.api.aws/v1",
+        note=(
+            "the key is a Bedrock API key, or signs: `{aws: default}`; "
+            "what only bedrock-mantle has: https://bedrock-mantle.{region}.api.aws/v1 (GPT models: …/openai/v1)"
+        ),
         max_tokens=_NEW,
     ),
     Dialect(

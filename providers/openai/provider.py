@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from providers import catalog
 from providers.errors import ProviderError
+from providers.header_names import is_token
 from providers.http_provider import HttpProvider
 from providers.lenient_json import as_dict
 from providers.native import without_thinking
@@ -55,11 +56,8 @@ class OpenAIProvider(HttpProvider):
         if self._api is None and (not self.dialect.openai_models or "/deployments/" in self.base_url):
             self._api = "chat"  # Azure's classic deployments have no Responses API below them
 
-    def auth_headers(self) -> dict[str, str]:
-        key = self.settings.secret
-        if not key:
-            return {}
-        if self.dialect.key_header is not None:
+    def key_headers(self, key: str, *, bearer: bool = False) -> dict[str, str]:
+        if self.dialect.key_header is not None and not bearer and not is_token(key):
             return {self.dialect.key_header: key}
         return {"authorization": f"Bearer {key}"}
 

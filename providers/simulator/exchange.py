@@ -6,12 +6,14 @@ import asyncio
 import socket
 import struct
 import time
+from email.utils import formatdate
 from random import Random
 from typing import Any
 
 from aiohttp import web
 
-from providers.errors import ProviderError
+from providers.errors import ErrorCode, ProviderError
+from providers.simulator.callers import Callers
 from providers.simulator.dialect import Answer, Dialect, think
 from providers.simulator.vendor import ErrorKind, SimulatedVendor
 from providers.types import CompletionRequest
@@ -49,11 +51,23 @@ class Exchange:
             return web.Response()
         if self.knobs.hang:
             await _for_ever()
+        if self.vendor.callers is not None and (refused := self._refused(self.vendor.callers, raw)) is not None:
+            return refused
         try:
             body = decode_body(raw) if self.request.method == "POST" else {}
             return await self._respond(body)
         except BadRequest as error:
             return self._failed(error)
+
+    def _refused(self, callers: Callers, raw: bytes) -> web.Response | None:
+        headers = {name.lower(): value for name, value in self.request.headers.items()}
+        found = callers.refusal(self.request.method, self.request.raw_path, headers, raw)
+        if found is None:
+            return None
+        status, why = found
+        response = self._failed(ProviderError(ErrorCode.AUTHENTICATION, why), status=status)
+        response.headers["date"] = formatdate(callers.date, usegmt=True)
+        return response
 
     async def _respond(self, body: dict[str, Any]) -> web.StreamResponse:
         other: dict[str, Any] | None = None

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from providers.simulator.callers import Callers
 from providers.simulator.prompt_cache import PromptCache
 from providers.types import FinishReason
 
@@ -153,6 +154,7 @@ class SimulatedVendor:
         cancelled: how many the client left before their answer was complete.
         last_request: None before the first one.
         keys: requests by the last four characters of the key that came with them.
+        callers: who is let in; None is everybody.
         prompts: those that it keeps.
     """
 
@@ -165,6 +167,7 @@ class SimulatedVendor:
         self.cancelled = 0
         self.last_request: Recorded | None = None
         self.keys: Counter[str] = Counter()
+        self.callers: Callers | None = None
         self.prompts = PromptCache()
 
     def __repr__(self) -> str:

@@ -49,11 +49,12 @@ def _seconds(text: str, now: float) -> float | None:
         return number
     if _GO_DURATION.fullmatch(text):
         return sum(float(value) * _SECONDS[unit] for value, unit in _GO_PART.findall(text))
-    moment = _moment(text)
-    return None if moment is None else moment - now
+    when = moment(text)
+    return None if when is None else when - now
 
 
-def _moment(text: str) -> float | None:
+def moment(text: str) -> float | None:
+    """Epoch seconds of RFC 3339 or an HTTP date; None for other text."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -74,7 +75,7 @@ def vendors_time(headers: Mapping[str, str], now: float) -> float:
         headers: with lower-case names.
         now: by the machine's clock, in epoch seconds.
     """
-    told = _moment(headers.get("date", ""))
+    told = moment(headers.get("date", ""))
     return now if told is None or abs(told - now) <= _ON_THE_WAY else told
 
 

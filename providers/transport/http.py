@@ -11,8 +11,8 @@ import os
 import random
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
-from typing import Literal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import httpx
@@ -38,6 +38,10 @@ _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for h
 _REDIRECTS = range(300, 400)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+Authorize: TypeAlias = Callable[[str, str, bytes | None], Awaitable[dict[str, str]]]
+"""Of a method, a URL and a body: the headers, with lower-case names, by which the vendor knows who asks."""
 
 
 class HttpResponse:
@@ -171,7 +175,7 @@ class HttpClient:
         self._name = settings.name
         self._base, login = _base_url(settings.base_url or default_base_url, settings.name)
         own = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "signalbox"}
-        self._headers = own | login
+        self._headers = own | ({} if settings.credential is not None else login)
         for more in (headers, settings.headers):
             _check(more, ErrorCode.AUTHENTICATION, self._name)
             self._headers |= _by_name(more)
@@ -220,6 +224,7 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         connect: float | Literal["off"] | None = None,
+        authorize: Authorize | None = None,
     ) -> HttpResponse:
         """Send a request and return when the answer's headers are here.
 
@@ -227,6 +232,8 @@ class HttpClient:
             path: under the base URL, with a query or none.
             body: JSON.
             connect: seconds that a new connection may take, or "off"; None takes the settings' own.
+            authorize: gives the headers that say who asks, anew for each try, in the place of a key that every request
+                has; those of the settings and of this call come before them.
 
         Raises:
             ProviderError: CONNECTION_FAILED, TIMEOUT (phase "connect") or PROTOCOL_ERROR; also for a redirect, which
@@ -241,7 +248,12 @@ class HttpClient:
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
-                answer = await self._send(method, path, body, sent, within)
+                if authorize is None:
+                    answer = await self._send(method, path, body, sent, within)
+                else:
+                    who = await authorize(method, self._url(path), body)
+                    _check(who, ErrorCode.AUTHENTICATION, self._name)
+                    answer = await self._send(method, path, body, {**who, **sent}, within)
             except ProviderError as error:
                 if last or error.code is not ErrorCode.CONNECTION_FAILED:
                     raise

@@ -11,9 +11,11 @@ from router.cli.common import INVALID, as_data, json_option, load_file, print_fi
 from router.cli.terminal import echo, echo_json, style
 from router.cli.verb import Verb
 from router.config.diagnostics import MAX_TOLD
+from router.config.units import format_duration
 from router.plan.compile import compile_plan
 
 if TYPE_CHECKING:
+    from router.cli.credentials import Fetched
     from router.config import LoadResult
 
 
@@ -22,25 +24,45 @@ if TYPE_CHECKING:
     cls=Verb,
     examples=[
         "signalbox check                         # routes.yaml of this folder",
-        "signalbox check conf/prod.yaml --online # and try the server of `shared`",
+        "signalbox check conf/prod.yaml --online # and try the server of `shared`, and the sources of credentials",
         "signalbox check --json | jq -r '.diagnostics[].message'",
     ],
     exits={0: "valid, perhaps with warnings", 1: "invalid", 2: "unreadable, or wrong usage"},
 )
 @takes_file()
 @json_option
-@click.option("--online", is_flag=True, help="Try the server of `shared` as well.")
+@click.option("--online", is_flag=True, help="Try the server of `shared`, and fetch credentials, as well.")
 def command(path: str, as_json: bool, online: bool) -> int:
     """Validate FILE (default: routes.yaml): every error and warning with its line, column and what to do."""
     loaded = load_file(path)
     shared = _try_shared(loaded) if online else None
+    fetched = _try_credentials(loaded) if online else []
     if as_json:
-        echo_json(_as_dict(loaded) | ({} if shared is None else {"shared": shared}))
+        told = {} if shared is None else {"shared": shared}
+        echo_json(_as_dict(loaded) | told | ({"credentials": fetched} if fetched else {}))
     else:
         _print_findings(loaded, path)
         if shared is not None:
             echo(f"shared: {shared['problem'] or 'the server answers'}", err=not shared["answers"])
-    return 0 if loaded.file is not None and (shared is None or shared["answers"]) else INVALID
+        for each in fetched:
+            echo(f"{each['provider']}: {each['problem'] or _held(each)}", err=bool(each["problem"]))
+    works = (shared is None or shared["answers"]) and not any(each["problem"] for each in fetched)
+    return 0 if loaded.file is not None and works else INVALID
+
+
+def _try_credentials(loaded: LoadResult) -> list[Fetched]:
+    if loaded.file is None:
+        return []
+    from router.cli.credentials import try_all
+
+    return try_all(compile_plan(loaded))
+
+
+def _held(fetched: Fetched) -> str:
+    """What came of a source that gave something, which is not shown."""
+    seconds = fetched["seconds"]
+    how_long = "until it is refused" if seconds is None else f"for {format_duration(round(seconds))}"
+    return f"{fetched['source']} gave a credential that holds {how_long}"
 
 
 def _try_shared(loaded: LoadResult) -> dict[str, Any] | None:

@@ -98,8 +98,10 @@ def target_line(target: Target, share: str) -> str:
     named = target.name if target.name == where else f"{target.name} = {where}"
     off = "  (left out: a variable is not set)" if target.disabled else ""
     keys = f"  ({len(target.keys)} keys)" if len(target.keys) > 1 else ""
+    sources = [key.settings.credential.name for key in target.keys if key.settings and key.settings.credential]
+    by = f"  (key by {', '.join(dict.fromkeys(sources))})" if sources else ""
     kept = f"  (prompt_cache {target.prompt_cache})" if target.prompt_cache else ""
-    return f"{share}  {named}{keys}{kept}{off}"
+    return f"{share}  {named}{keys}{by}{kept}{off}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from router.config.key_notes import annotate
 from router.config.schema import RoutesFile
-from router.config.shorthand import ALONE
+from router.config.shorthand import ALONE, WITHOUT_SETTINGS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -71,11 +71,7 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
     models["additionalProperties"] = {
         "anyOf": [{"type": "string", "pattern": "/", "description": "PROVIDER/MODEL."}, models["additionalProperties"]]
     }
-    pool = definitions["ProviderConfig"]["properties"]["api_keys"]
-    definitions["ProviderConfig"]["properties"]["api_keys"] = {
-        "description": pool["description"],
-        "anyOf": [pool, pool["items"]],
-    }
+    _add_keys(definitions["ProviderConfig"]["properties"], definitions["KeyConfig"]["properties"])
     certificate = definitions["ProviderConfig"]["properties"]["client_cert"]
     path = definitions["ClientCertificateConfig"]["properties"]["cert"]
     definitions["ProviderConfig"]["properties"]["client_cert"] = {
@@ -85,6 +81,18 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
     _add_values_alone(definitions)
     written = schema["properties"]["routes"]["additionalProperties"]
     schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_ROUTE, many, written]}
+
+
+def _add_keys(provider: dict[str, Any], key: dict[str, Any]) -> None:
+    """A key alone, a pool of one, and sources without settings."""
+    one = [{"type": "string", "description": key["key"]["description"]}, {"$ref": "#/$defs/KeyConfig"}]
+    many = {"type": "array", "items": {"anyOf": one}}
+    provider["api_key"] = {"description": provider["api_key"]["description"], "anyOf": one}
+    provider["api_keys"] = {"description": provider["api_keys"]["description"], "anyOf": [many, *one]}
+    for name in WITHOUT_SETTINGS:
+        plain = {"const": "default", "description": "As it is found, without settings."}
+        whole = clean(key[name])
+        key[name] = {"description": whole["description"], "anyOf": [plain, {"$ref": whole["$ref"]}]}
 
 
 _SECTIONS = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
+from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
 from router.config.reach import warn_of_unreached
 from router.config.route_names import take_aliases, write_routes
 from router.config.rules import check_names
@@ -30,6 +31,13 @@ _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
 }
+_KEYS = ("api_key",), ("api_keys",)  # the last part of their paths
+_NAMES_OF_SOURCES = {
+    field.alias or name
+    for section in (KeyConfig, EntraConfig, GoogleConfig, AwsConfig)
+    for name, field in section.model_fields.items()
+}
+_NO_SECRETS_OF_SOURCES = frozenset({"entra", "google", "aws", "ttl"})
 _NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key", "sha256"}  # the key, by mistake
 _OF_SHARED = SharedConfig.model_fields.keys() - {"url", "secret"}
 _OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
@@ -75,6 +83,7 @@ def load(
     env: Mapping[str, str] | None = None,
     contents: Contents | None = None,
     replaced: Collection[str] = (),
+    keyed: Collection[str] = (),
 ) -> LoadResult:
     """Read and check a file; its errors are in the result's `diagnostics`.
 
@@ -84,6 +93,7 @@ def load(
         contents: what the file and its secret files hold; None reads them now.
         replaced: providers of which the file need not say all, since the app has its own in their place: a variable of
             theirs that is not set is none the worse.
+        keyed: providers to whose key the app has its own; that of the file is not needed.
 
     Raises:
         UnreadableFile: missing, no regular file, over 1 MiB, or not text.
@@ -91,7 +101,9 @@ def load(
     where = Path(path)
     contents = contents or Contents()
     variables = Interpolator(os.environ if env is None else env, where.parent, contents)
-    return _load(_text(where, contents), name=str(path), variables=variables, path=where, replaced=replaced)
+    return _load(
+        _text(where, contents), name=str(path), variables=variables, path=where, replaced=replaced, keyed=keyed
+    )
 
 
 def load_text(
@@ -102,6 +114,7 @@ def load_text(
     folder: Path | None = None,
     files: Mapping[str, str] | None = None,
     replaced: Collection[str] = (),
+    keyed: Collection[str] = (),
 ) -> LoadResult:
     """As `load`, for text that is at hand; relative `${file:…}` paths start in `folder`. What stands in `files`, as it
     is written, is not read.
@@ -115,7 +128,7 @@ def load_text(
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UnreadableFile(name, f"{TOO_LARGE}; {_HINT}")
     variables = Interpolator(os.environ if env is None else env, folder or Path(), Contents(), files)
-    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None, replaced=replaced)
+    return _load(text.removeprefix("\ufeff"), name=name, variables=variables, path=None, replaced=replaced, keyed=keyed)
 
 
 def read_text(path: Path) -> str:
@@ -138,7 +151,15 @@ def _text(path: Path, contents: Contents) -> str:
     return text
 
 
-def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, replaced: Collection[str]) -> LoadResult:
+def _load(
+    text: str,
+    *,
+    name: str,
+    variables: Interpolator,
+    path: Path | None,
+    replaced: Collection[str],
+    keyed: Collection[str],
+) -> LoadResult:
     findings = Findings(name, text)
     _hide_pasted(text, findings)
     root = read_yaml(text, findings)
@@ -150,7 +171,7 @@ def _load(text: str, *, name: str, variables: Interpolator, path: Path | None, r
         origins = {node.path: node.key_at for node in _all(root)}
         _hide_keys(root, findings)
         _drop_asides(root)
-        disabled = _fill_in(root, variables, findings, replaced)
+        disabled = _fill_in(root, variables, findings, replaced, keyed)
         aliases = take_aliases(root, findings)
         expand_shorthand(root)
         write_routes(root, aliases)
@@ -204,7 +225,10 @@ def _hide_keys(root: Node, findings: Findings) -> None:
     """Literal keys never reach a message, not even in the source line, and not below a mistyped name either."""
     for node in _secrets(root):
         for leaf in _all(node):
-            if isinstance(leaf.value, str) and not is_variable(leaf.value):
+            for name in leaf.path[3:] if leaf.path[2:3] in _KEYS else ():
+                if isinstance(name, str) and name not in _NAMES_OF_SOURCES:  # a key in place of a name
+                    findings.hide(name)
+            if isinstance(leaf.value, str) and not is_variable(leaf.value) and not _is_setting(leaf):
                 findings.hide(leaf.value)
     serve = root.get("serve")
     for client in _children(serve and serve.get("keys")):
@@ -212,6 +236,14 @@ def _hide_keys(root: Node, findings: Findings) -> None:
             findings.hide(str(client.path[-1]))
         else:
             _show_client(client, findings)
+
+
+def _is_setting(leaf: Node) -> bool:
+    """Whether this says who issues a key, and is none itself; an argument of a program may be one."""
+    way = leaf.path[3:]
+    return leaf.path[2:3] in _KEYS and (
+        (not _NO_SECRETS_OF_SOURCES.isdisjoint(way) and way[-1] != "client_secret") or way[-2:] == ("command", 0)
+    )
 
 
 def _show_client(client: Node, findings: Findings) -> None:
@@ -259,7 +291,9 @@ def _children(node: Node | None) -> list[Node]:
     return list(node.value.values()) if node is not None and isinstance(node.value, dict) else []
 
 
-def _fill_in(root: Node, variables: Interpolator, findings: Findings, replaced: Collection[str]) -> dict[str, str]:
+def _fill_in(
+    root: Node, variables: Interpolator, findings: Findings, replaced: Collection[str], keyed: Collection[str]
+) -> dict[str, str]:
     """Expand every text in place; gives the providers that an unset variable disables, with its name. A client that
     one disables has no key then.
     """
@@ -277,7 +311,8 @@ def _fill_in(root: Node, variables: Interpolator, findings: Findings, replaced: 
         try:
             text = variables.expand(written)
         except Unset as error:
-            if node.path[0] == "providers" and node.path[1] in replaced:
+            owner = node.path[1] if len(node.path) > 1 else ""
+            if node.path[0] == "providers" and (owner in replaced or (owner in keyed and node.path[2:3] in _KEYS)):
                 pass
             elif node.path[:2] in may_disable:
                 disabled.setdefault(str(node.path[1]), error.name)

@@ -16,7 +16,7 @@ from providers.header_names import authenticates, belongs_to_connection
 from providers.types import CompletionRequest
 from router.config.diagnostics import Findings, shown_way
 from router.config.interpolate import Expanded, shown
-from router.config.key_forms import remedy
+from router.config.key_rules import check_keys
 from router.config.param_forms import expected
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
@@ -112,15 +112,8 @@ class _Rules:
             if "{" in url and dialect.value != "generic":
                 self._error(dialect, f'dialect "{dialect.value}" needs a base_url, such as {url}')
         self._connection(node)
-        if node.get("api_key") is not None and (pool := node.get("api_keys")) is not None:
-            self._error(pool, "api_key and api_keys exclude each other", at=pool.key_at)
         self._one_login(node)
-        self._no_keys(node)
-        keys: set[str] = set()
-        for item in _items(node.get("api_keys")):
-            if str(item.value) in keys:
-                self._error(item, "the same key is in the pool twice")
-            keys.add(str(item.value))
+        check_keys(node, self._findings, is_left_out=str(node.path[-1]) in self._disabled)
 
     def _headers(self, provider: Node) -> None:
         for name, header in _entries(provider.get("headers")).items():
@@ -135,13 +128,6 @@ class _Rules:
         if has_key and url is not None and isinstance(url.value, str) and "@" in url.value.partition("?")[0]:
             text = "its user and password are not sent, since the key takes their place in Authorization: take one out"
             self._findings.add(url.place, url.path, text, severity="warning")
-
-    def _no_keys(self, node: Node) -> None:
-        for item in (node.get("api_key"), *_items(node.get("api_keys"))):
-            if item is not None and type(item.value) is str and not item.unset:  # as it is written, without a variable
-                told = remedy(item.value, str(node.path[-1]))
-                if told is not None:
-                    self._error(item, told)
 
     def _connection(self, node: Node) -> None:
         base_url, unix_socket = node.get("base_url"), node.get("unix_socket")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
+from router.config.key_schema import KeyConfig
 from router.config.sections import Budget, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
@@ -191,8 +192,8 @@ class ProviderConfig(Section):
 
     kind: Text = Field(description="Which protocol it speaks: openai, anthropic, ollama, fake, or an installed kind.")
     base_url: Url | None = key("The API's root, for another server than the vendor's own.", repr=False)
-    api_key: Secret | None = key("The key, best as ${NAME} or ${file:/path}.")
-    api_keys: tuple[Secret, ...] = key("A pool of keys, in place of api_key.", ())
+    api_key: KeyConfig | None = key("The key, best as ${NAME} or ${file:/path}; or who issues what is sent.")
+    api_keys: tuple[KeyConfig, ...] = key("A pool of keys, in place of api_key.", ())
     headers: Headers = key("Sent with every request.", {}, repr=False)
     proxy: ProxyUrl | None = key(
         "An HTTP proxy, or off. Else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide.", repr=False

@@ -150,6 +150,7 @@ class ServeRules:
         vendors: dict[str, str] = {}
         for provider, config in self._providers.items():
             for key in (config.get("api_key"), *_items(config.get("api_keys"), alone=False)):
+                key = None if key is None else key.get("key")
                 if key is not None and isinstance(key.value, str) and not key.unset:
                     vendors[sha256(key.value.encode(errors="backslashreplace")).hexdigest()] = provider
         for name, client in clients.items():

@@ -9,6 +9,7 @@ from router.config.yaml_reader import Node
 
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _OF_TARGETS = ("model", "weight", "params")
+WITHOUT_SETTINGS = ("entra", "google", "aws")  # sources of keys that may be `default`
 _OWNERS = ("providers", "models", "routes")
 
 # What a value alone stands for, where a policy is a mapping: the keys that get it.
@@ -35,12 +36,32 @@ def expand_shorthand(root: Node) -> None:
         certificate = provider.get("client_cert")
         if certificate is not None and isinstance(certificate.value, str):
             provider.value["client_cert"] = _mapping(certificate, cert=certificate)
-        pool = provider.get("api_keys")
-        if pool is not None and isinstance(pool.value, str):
-            provider.value["api_keys"] = _like(pool, [pool])
+        _keys(provider)
     _models(root)
     _clients(root)
     _routes(root)
+
+
+def _keys(provider: Node) -> None:
+    """A key alone, and a source that is taken as it is."""
+    if (alone := provider.get("api_key")) is not None:
+        provider.value["api_key"] = _key(alone)
+    pool = provider.get("api_keys")
+    if pool is not None and not pool.unset and isinstance(pool.value, str | dict | list):
+        items = pool.value if isinstance(pool.value, list) else [pool]
+        provider.value["api_keys"] = _like(pool, [_key(item) for item in items])
+
+
+def _key(node: Node) -> Node:
+    if node.unset or node.value is None:
+        return node
+    if not isinstance(node.value, dict):
+        return _mapping(node, key=node)
+    sources = {
+        name: _like(child, {}) if name in WITHOUT_SETTINGS and child.value in ("default", True) else child
+        for name, child in node.value.items()
+    }
+    return _like(node, sources)
 
 
 def _sections(root: Node) -> Iterator[tuple[str, Node]]:

@@ -79,17 +79,7 @@ def _report(
             like = example((*node.path, missing), Node(None, (), (1, 1), (1, 1))).replace(", such as", ": write")
             findings.add(node.key_at, node.path, f'"{missing}" is missing{like}')
     elif kind == "extra_forbidden":
-        name = str(loc[-1])
-        if name == "include" and len(loc) == 1:
-            findings.add(node.key_at, node.path, _UNSUPPORTED)
-        else:
-            keys = _keys_at(model, loc[:-1])
-            near = (
-                hint(node.path[:-1], name, node)
-                or spelling.near(name, keys)
-                or (f"; its keys: {', '.join(keys)}" if 0 < len(keys) <= _FEW else "")
-            )
-            findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
+        _unknown(model, node, loc, findings, spelling)
     elif kind == "no_limit":
         findings.add(node.place, node.path, str(found["msg"]))
     elif _is_null(node):
@@ -111,6 +101,23 @@ def _report(
     else:
         like = example(node.path, node) if kind in ("model_type", "dict_type") else ""
         findings.add(node.place, node.path, _MESSAGES.get(kind, str(found["msg"]).lower()) + like)
+
+
+def _unknown(
+    model: type[BaseModel], node: Node, loc: tuple[str | int, ...], findings: Findings, spelling: Spelling
+) -> None:
+    name, keys = str(loc[-1]), _keys_at(model, loc[:-1])
+    if name == "include" and len(loc) == 1:
+        findings.add(node.key_at, node.path, _UNSUPPORTED)
+        return
+    known = f"; its keys: {', '.join(keys)}" if 0 < len(keys) <= _FEW else ""
+    close = spelling.near(name, keys)
+    below_key = node.path[0] == "providers" and len(node.path) > 3 and node.path[2] in ("api_key", "api_keys")
+    if below_key and not close:  # it may be a key, and is not repeated
+        findings.add(node.key_at, node.path[:-1], f"no key has this name here{known}")
+        return
+    near = hint(node.path[:-1], name, node) or close or known
+    findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
 
 
 def _is_null(node: Node) -> bool:

@@ -28,6 +28,7 @@ from router.engine.needs import serves
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
 from router.plan.plan import Tier
 from router.plan.target import Key, Target
+from router.state.any_rate import PATIENCE
 from router.state.limits import Reserved
 from router.state.retries import full_jitter
 from router.views.trace import Pause
@@ -118,13 +119,15 @@ def _call(
 
 
 def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Progress) -> bool:
-    """Say whether a call is made again at once, on a new connection, since an old one was closed just as it was used.
+    """Say whether a call is made again at once: on a new connection, since an old one was closed just as it was used,
+    or with a new credential, since the vendor refused the old one.
 
     Once for a target. It is no further attempt: nothing of the first has reached the model, as far as one can tell.
     """
     call = failed.call or call
-    target = call.target
-    if not failed.error.stale_connection or failed.others or target.identity in progress.renewed:
+    target, error = call.target, failed.error
+    is_stale = error.stale_connection or error.stale_credential
+    if not is_stale or failed.others or target.identity in progress.renewed:
         return False
     progress.renewed.add(target.identity)
     return refusal(context, target, call.key) is None
@@ -261,9 +264,9 @@ def _in_line(
         began, waited = context.clock(), context.waited
         if is_limited and reserved is None:
             reserved = states.reserve(target, key, needs.prompt_tokens, needs.max_tokens, began, waited)
-            if waited and (pause := states.early(target, key, reserved, began)) > longest:
-                states.give_back(target, key, reserved, began)
-                return None
+            pairs = zip(states.guards(target, key), reserved, strict=True)
+            if waited and pause <= PATIENCE and any(guard.limits.coming(taken) for guard, taken in pairs):
+                pause = max(0.0, PATIENCE - waited)  # it has waited for the server before
         if pause > 0:
             context.trace.entries.append(Pause(target.name, began - context.began, pause))
         yield Wait(pause, reserved=None if reserved is None else (target, key, reserved))

@@ -335,10 +335,11 @@ def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderEr
     """Say whether a failure tells nothing about the target: the caller did not wait as long as is usual with it.
 
     Its own timeouts are usual, those of its model and provider; a route's or a call's may be shorter. `total` is always
-    the caller's: what was left of it when this call began is chance. An old connection that was closed tells of itself.
+    the caller's: what was left of it when this call began is chance. An old connection that was closed tells of itself,
+    and a credential of who issues it.
     """
     phase = failure.phase
-    if phase == "total" or failure.stale_connection:
+    if phase in ("total", "credential") or failure.stale_connection or failure.stale_credential:
         return True
     if failure.code not in (ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED) or phase not in NAMES:
         return False

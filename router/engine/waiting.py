@@ -26,7 +26,7 @@ async def wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed | 
     assert isinstance(step, Wait), "there is nothing under way to stay for"
     began, had = context.clock(), await _wait(step, context)
     seconds = context.clock() - began
-    if (step.place or step.reserved) and seconds <= PATIENCE + _ROUNDING:
+    if (step.place or step.reserved) and min(seconds, step.seconds) <= PATIENCE + _ROUNDING:
         context.waited += seconds  # it may have been for the server; a longer one was for the limit itself
     try:
         await afford(context)

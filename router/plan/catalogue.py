@@ -88,14 +88,15 @@ def _share_id(settings: ProviderSettings) -> str:
     url = urlsplit(settings.base_url or "")
     host = (url.hostname or "").rstrip(".")
     callers = sorted((name.lower(), text) for name, text in settings.headers.items() if _names_caller(name))
-    is_known = settings.secret is not None or url.username is not None or bool(callers)
+    secret = settings.secret if settings.credential is None else settings.credential.shape
+    is_known = secret is not None or url.username is not None or bool(callers)
     is_here = settings.unix_socket is not None or host == "localhost" or _is_loopback(host)
     is_here = is_here or not (host or is_known)  # a kind's own default, which may be this machine
     shape: list[Any] = [
         settings.kind,
         str(settings.options.get("dialect")),
         (url.username, url.password, host, url.port, url.path.rstrip("/")),
-        settings.secret,
+        secret,
         callers,
         settings.unix_socket,
         platform.node() if is_here else "",
@@ -123,7 +124,7 @@ def _keys(provider: str, settings: tuple[ProviderSettings, ...], *, shared: bool
         shape = [
             key_settings.kind,
             key_settings.base_url,
-            key_settings.secret,
+            key_settings.secret if key_settings.credential is None else key_settings.credential.shape,
             sorted(key_settings.headers.items()),
             key_settings.proxy,
             key_settings.verify,

@@ -14,8 +14,10 @@ import msgspec
 
 from providers import catalog, registry
 from providers.base import Provider
+from providers.credentials.function import CredentialFunction, FunctionSource
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
+from providers.spelling import did_you_mean
 from providers.types import ModelCapabilities, Price, PromptCache, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.interpolate import plain
@@ -23,6 +25,7 @@ from router.config.names import target_name
 from router.config.schema import ModelConfig, PriceConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
+from router.plan.credentials import who
 from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.route_names import RouteNames
@@ -40,17 +43,23 @@ from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 
 
-def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provider] = registry.create) -> Plan:
+def compile_plan(
+    loaded: LoadResult,
+    create: Callable[[ProviderSettings], Provider] = registry.create,
+    credentials: Mapping[str, CredentialFunction] | None = None,
+) -> Plan:
     """Compile a file into a plan.
 
     Args:
         create: makes the providers that are asked for what they know of their models.
+        credentials: the app's own functions that give keys, by provider, in the place of what the file says.
 
     Raises:
         ConfigError: the file has errors.
     """
     file = loaded.require()
-    catalogue = ProviderCatalogue(file, {name: _settings(file, name) for name in file.providers}, create)
+    own = credentials or {}
+    catalogue = ProviderCatalogue(file, {name: _settings(file, name, own) for name in file.providers}, create)
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
@@ -62,7 +71,31 @@ def compile_plan(loaded: LoadResult, create: Callable[[ProviderSettings], Provid
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
     serving, log = serving_of(file, names), log_rules(file, loaded.path)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log)
+    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own)
+
+
+def plan_of(
+    load: Callable[..., LoadResult],
+    providers: Mapping[str, Provider] | None,
+    credentials: Mapping[str, CredentialFunction] | None,
+) -> Plan:
+    """Load and compile what an app makes a router from.
+
+    Args:
+        load: loads it, told what of the file the app has in its own hands.
+        providers: ready ones, by name.
+        credentials: as in `compile_plan`.
+
+    Raises:
+        ConfigError: the file has errors.
+        ValueError: no provider of the file has the name of a function.
+    """
+    loaded = load(replaced=tuple(providers or ()), keyed=tuple(credentials or ()))
+    for name in credentials or ():
+        if name not in loaded.require().providers:
+            known = loaded.require().providers
+            raise ValueError(f'credentials: no provider is named "{name}"{did_you_mean(name, known)}')
+    return compile_plan(loaded, credentials=credentials)
 
 
 def _shared(loaded: LoadResult, file: RoutesFile) -> SharedRules | None:
@@ -293,16 +326,21 @@ def _price(config: PriceConfig) -> Price:
     return msgspec.structs.replace(known, above=steps, **own)
 
 
-def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
+def _settings(
+    file: RoutesFile, name: str, credentials: Mapping[str, CredentialFunction]
+) -> tuple[ProviderSettings, ...]:
     """Make the connection settings of a provider, once for each of its keys."""
     config = file.providers[name]
+    keys = [who(key, config.base_url) for key in config.api_keys or (config.api_key,)]
+    if name in credentials:
+        keys = [{"api_key": None, "credential": FunctionSource(name, credentials[name])}]
     connect = timeout_of(**policy_values(file, "timeout", provider=name)).connect
     return tuple(
         ProviderSettings(
             name=name,
             kind=config.kind,
             base_url=config.base_url,
-            api_key=key,
+            **key,
             headers=dict(config.headers or {}),
             timeout=Timeout(connect=connect, first_token=None, idle=None, answer=None, total=None),
             proxy=config.proxy,
@@ -311,5 +349,5 @@ def _settings(file: RoutesFile, name: str) -> tuple[ProviderSettings, ...]:
             unix_socket=config.unix_socket,
             options={**plain(config.options or {}), "max_retries": 0, "validate": False},
         )
-        for key in config.api_keys or (config.api_key,)
+        for key in keys
     )

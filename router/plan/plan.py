@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
 from router.config import LoadResult, RoutesFile
@@ -67,7 +68,10 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """All chains of one accepted revision, and the settings of the providers they need (of a pool's first key)."""
+    """All chains of one accepted revision, and the settings of the providers they need (of a pool's first key).
+
+    `credentials` are the app's own functions that give keys, by provider.
+    """
 
     revision: str
     file: RoutesFile
@@ -80,6 +84,7 @@ class Plan:
     loaded: LoadResult | None = None
     shared: SharedRules | None = None
     log: LogRules | None = None
+    credentials: Mapping[str, CredentialFunction] = field(default_factory=dict, repr=False)
 
     @property
     def shares_answers(self) -> bool:

@@ -83,11 +83,12 @@ class World:
     async def _read(self, process: asyncio.subprocess.Process, heard: list[tuple[float, str]]) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            at, word, *rest = line.decode().split() or ("", "")
-            if word in self.calls and len(rest) == 3:
-                self.calls[word].append(Call(float(at), rest[0], float(rest[1]), float(rest[2])))
-            elif word in ("away", "back"):
-                heard.append((float(at), word))
+            words = line.decode().split()  # who is killed says half of its last line
+            if len(words) == 5:
+                at, route, outcome, waited, stalled = words
+                self.calls[route].append(Call(float(at), outcome, float(waited), float(stalled)))
+            elif len(words) == 2 and words[1] in ("away", "back"):
+                heard.append((float(words[0]), words[1]))
 
     def client(self) -> Redis:
         """Return a client of the server."""

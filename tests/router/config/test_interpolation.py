@@ -95,7 +95,8 @@ def test_a_value_never_becomes_yaml(value: str) -> None:
     assert loaded.file is not None
     key = loaded.file.providers["a"].api_key
     assert key is not None
-    assert key.get_secret_value() == value
+    assert key.key_ is not None
+    assert key.key_.get_secret_value() == value
 
 
 def test_an_unquoted_variable_may_be_a_number() -> None:

@@ -141,7 +141,8 @@ def test_a_secret_is_its_text(tmp_path: Path) -> None:
     file = load(write(tmp_path, "key"), env={}).require()
     key = file.providers["a"].api_key
     assert key is not None
-    assert key.get_secret_value() == "hush"
+    assert key.key_ is not None
+    assert key.key_.get_secret_value() == "hush"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ LONGEST = 0.3 + 1e-5  # seconds, and rounding
 LATE = 0.15  # seconds that the loop is held up now and then
 NETWORKS = [  # seconds of a round trip, the part of it that it varies by, whether the loop is late
     (round_trip, jitter, late)
-    for round_trip in (0.0, 0.05, 0.1, 0.149, 0.2, 0.24, 0.249, 0.26, 0.3, 0.4)
+    for round_trip in (0.0, 0.1, 0.2, 0.249, 0.3, 0.4)
     for jitter in (0.0, 0.5)
     for late in (False, True)
 ]
@@ -255,6 +255,21 @@ def test_at_a_slow_server_no_more_places_are_used_than_each_has_got_and_its_part
         fleet.server.round_trip = 0.22
         await fleet.demand(30, 20, random.Random(3))
         assert max(sum(began <= at < ended for began, ended in spans) for at, _ in spans) <= 12 + 12
+        await fleet.end()
+
+    run(story())
+
+
+def test_who_has_waited_for_a_limit_is_granted_dollars_anew() -> None:
+    """What it was granted at first went back meanwhile: nobody had asked for it for longer than a lease lasts."""
+
+    async def story() -> None:
+        text = FILE.replace("limits, budgets, breakers, holds", "budgets").replace("60000/min, in_flight: 60", "12/min")
+        fleet = EngineFleet(2, text, a=lambda number, now: Reply("fine"))
+        await asyncio.sleep(1)
+        answers = await asyncio.gather(*(fleet[0].asks() for _ in range(3)))
+        assert [answer.provider for answer in answers] == ["a", "a", "a"]
+        assert asyncio.get_running_loop().time() > 10, "the third has waited for two before it"
         await fleet.end()
 
     run(story())
