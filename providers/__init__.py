@@ -17,6 +17,8 @@ from providers.fake import FakeProvider
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.tokens import count_tokens
 from providers.types import (
+    AudioPart,
+    Citation,
     CompletionRequest,
     CompletionResponse,
     FilePart,
@@ -24,14 +26,18 @@ from providers.types import (
     Message,
     ModelCapabilities,
     Native,
+    Placed,
     Price,
     RemainingQuota,
     Routing,
+    ServerTool,
+    ServerToolPart,
     StreamChunk,
     TextPart,
     ThinkingPart,
     Timeout,
     TokenCount,
+    TokenLogprob,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -40,7 +46,9 @@ from providers.types import (
 )
 
 __all__ = [
+    "AudioPart",
     "ChunkStream",
+    "Citation",
     "ClientCertificate",
     "CompletionRequest",
     "CompletionResponse",
@@ -56,6 +64,7 @@ __all__ = [
     "Message",
     "ModelCapabilities",
     "Native",
+    "Placed",
     "Price",
     "Provider",
     "ProviderError",
@@ -67,6 +76,8 @@ __all__ = [
     "RerankResponse",
     "Reranks",
     "Routing",
+    "ServerTool",
+    "ServerToolPart",
     "SignalboxError",
     "StreamChunk",
     "SupportsPrefill",
@@ -74,6 +85,7 @@ __all__ = [
     "ThinkingPart",
     "Timeout",
     "TokenCount",
+    "TokenLogprob",
     "Tool",
     "ToolCall",
     "ToolCallDelta",

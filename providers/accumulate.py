@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from providers.answer_parts import Others
 from providers.lenient_json import meant_arguments
 from providers.types import (
     CompletionResponse,
@@ -21,7 +22,7 @@ from providers.types import (
 class Accumulator:
     """Collects the chunks of one stream; `response()` is the answer so far."""
 
-    __slots__ = ("_calls", "_finish", "_model", "_opaque", "_provider", "_text", "_thinking", "_usage")
+    __slots__ = ("_calls", "_finish", "_model", "_opaque", "_others", "_provider", "_text", "_thinking", "_usage")
 
     def __init__(self, provider: str, model: str) -> None:
         self._provider = provider
@@ -32,16 +33,22 @@ class Accumulator:
         self._opaque: dict[int, dict[str, Any]] = {}  # of calls
         self._finish: FinishReason = "unknown"
         self._usage = Usage()
+        self._others = Others()
 
     def add(self, chunk: StreamChunk) -> None:
         if chunk.restarted:
             self._text, self._thinking, self._calls, self._opaque = [], [], {}, {}
+            self._others = Others()
         if chunk.text:
             self._text.append(chunk.text)
         if chunk.thinking:
             self._thinking.append(chunk.thinking)
         for delta in chunk.tool_calls:
             self._add_call(delta)
+        for part in chunk.others:
+            self._others.add(part, sum(map(len, self._text)), len(self._calls), 1 if self._thinking else 0)
+        if chunk.logprobs:
+            self._others.logprobs += chunk.logprobs
         if chunk.finish_reason is not None:
             self._finish = chunk.finish_reason
         if chunk.usage is not None:
@@ -66,6 +73,7 @@ class Accumulator:
             usage=self._usage,
             model=self._model,
             provider=self._provider,
+            **self._others.fields(),
         )
 
     def _call(self, index: int, origin: str) -> ToolCall:
@@ -109,11 +117,26 @@ def _first(one: int | None, other: int | None) -> int | None:
     return other if one is None else one
 
 
+def _texts(response: CompletionResponse, step: int) -> list[StreamChunk]:
+    """The text in pieces, what stands between them, and the logprobs with the first."""
+    chunks: list[StreamChunk] = []
+    text, said, logprobs = response.text, 0, response.logprobs or ()
+    for end, part in [*((other.after[0], other.part) for other in response.others), (len(text), None)]:
+        for start in range(said, end, step):
+            chunks.append(StreamChunk(text=text[start : min(start + step, end)], logprobs=logprobs))
+            logprobs = ()
+        said = max(said, end)
+        if part is not None:
+            chunks.append(StreamChunk(others=(part,)))
+    return [*chunks, StreamChunk(logprobs=logprobs)] if logprobs else chunks
+
+
 def as_chunks(response: CompletionResponse, *, size: int = 0) -> list[StreamChunk]:
     """The chunks that a whole answer would have come in; `size` characters of text each, 0 = all at once."""
     chunks = [StreamChunk(thinking=part.text) for part in response.thinking if part.text]
-    step = size or len(response.text) or 1
-    chunks += [StreamChunk(text=response.text[i : i + step]) for i in range(0, len(response.text), step)]
+    chunks += _texts(response, size or len(response.text) or 1)
+    if response.citations:
+        chunks.append(StreamChunk(others=response.citations))
     for index, call in enumerate(response.tool_calls):
         delta = ToolCallDelta(index, call.id, call.name, call.raw_arguments, call.opaque)
         chunks.append(StreamChunk(tool_calls=(delta,)))

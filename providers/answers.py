@@ -33,7 +33,7 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
         return answer
     raw = (answer.raw_finish_reason or "")[:100].lower()
     failed = next((FAILED_FINISH[word] for word in words(raw) if word in FAILED_FINISH), None)
-    is_empty = not (answer.text or answer.thinking or answer.tool_calls)
+    is_empty = not (answer.text or answer.thinking or answer.tool_calls or answer.others)
     if answer.finish_reason == "error" or (is_empty and failed is not None):
         code = failed or ErrorCode.SERVER_ERROR
         raise ProviderError(

@@ -8,17 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
+from providers.content import EFFORTS
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import opaque_of_call
 from providers.surrogates import without_halves
 from providers.types import (
+    AudioPart,
     CompletionRequest,
     FilePart,
     ImagePart,
     Message,
     Part,
+    ServerTool,
+    ServerToolPart,
     TextPart,
-    Thinking,
     ThinkingPart,
     Tool,
     ToolCall,
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 MessagesLike: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
 
-_PARTS = (TextPart, ImagePart, FilePart, ThinkingPart)
+_PARTS = (TextPart, ImagePart, FilePart, AudioPart, ServerToolPart, ThinkingPart)
 
 
 def invalid(message: str) -> NoReturn:
@@ -84,6 +87,15 @@ def coerce_tools(tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]])
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Sequence):
         invalid(f"tools: a list is expected, not {_kind(tools)}")
     return tuple(tool if isinstance(tool, Tool) else _tool(tool, f"tools[{place}]") for place, tool in enumerate(tools))
+
+
+def coerce_more(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`server_tools` (also names of them), `modalities` and `allowed_tools` as tuples; validation judges the rest."""
+    found = {name: tuple(value) if isinstance(value, list | tuple) else value for name, value in values.items()}
+    tools = found.get("server_tools")
+    if isinstance(tools, tuple):
+        found["server_tools"] = tuple(ServerTool(tool) if isinstance(tool, str) else tool for tool in tools)
+    return found
 
 
 def coerce_tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:
@@ -149,7 +161,7 @@ def _no_format(why: str = "") -> NoReturn:
     )
 
 
-_EFFORTS: Mapping[str, Thinking] = {"none": "off", "minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+_EFFORTS: Mapping[str, Any] = {"none": "off", **{effort: effort for effort in EFFORTS}}
 _SAME_NAME = (
     *("parallel_tool_calls", "temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "user"),
     "metadata",
@@ -275,12 +287,16 @@ def _part(part: Any, where: str) -> Part:
         return TextPart(text, cache=cache_mark(part.get("cache_control")))
     if kind in ("image_url", "input_image"):
         image = part.get("image_url")
+        if image is None and isinstance(part.get("file_id"), str):
+            return ImagePart(id=part["file_id"], detail=_detail(part.get("detail"), where))
         detail = image.get("detail") if isinstance(image, Mapping) else part.get("detail")
         return _image(image, detail, where)
     if kind == "thinking":
         return ThinkingPart(_thought(part.get("thinking")))
     if kind in ("file", "input_file"):
         return _file(part.get("file", part), where)
+    if kind == "input_audio":
+        return _audio(part.get("input_audio"), where)
     raise ProviderError(ErrorCode.UNSUPPORTED, f'{where}: a part of type "{kind}" has no meaning across vendors')
 
 
@@ -302,24 +318,52 @@ def _image(source: Any, detail: Any, where: str) -> ImagePart:
     url = source.get("url") if isinstance(source, Mapping) else source
     if not isinstance(url, str) or not url:
         invalid(f'{where}: "image_url" needs a "url"')
-    if detail not in (None, "auto", "low", "high", "original"):
-        invalid(f'{where}: the "detail" of an image is auto, low, high or original, not {detail!r}')
+    _detail(detail, where)
     if not url.startswith("data:"):
         return ImagePart(url=url, detail=detail)
     media_type, data = _data_url(url, where)
     return ImagePart(data=data, media_type=media_type, detail=detail)
 
 
+def _detail(detail: Any, where: str) -> Any:
+    if detail not in (None, "auto", "low", "high", "original"):
+        invalid(f'{where}: the "detail" of an image is auto, low, high or original, not {detail!r}')
+    return detail
+
+
 def _file(source: Any, where: str) -> FilePart:
-    data = source.get("file_data") if isinstance(source, Mapping) else None
+    """A document as data, by URL (Responses; OpenRouter has it in the place of the data), or by the id of a file."""
+    held = source if isinstance(source, Mapping) else {}
+    data, url, name = (held.get(field) for field in ("file_data", "file_url", "filename"))
+    filename = name if isinstance(name, str) else None
+    if isinstance(data, str) and data.startswith(("https://", "http://")):
+        url = data
+    if isinstance(url, str) and url:
+        return FilePart(filename=filename, url=url)
+    if isinstance(data, str):
+        media_type, content = _data_url(data, where)
+        return FilePart(content, media_type, filename)
+    if isinstance(held.get("file_id"), str) and held["file_id"]:
+        return FilePart(filename=filename, id=held["file_id"])
+    invalid(f'{where}: a file needs "file_data", "file_url" or "file_id"')
+
+
+_AUDIO = {"mp3": "audio/mpeg", "m4a": "audio/mp4"}
+
+
+def _audio(source: Any, where: str) -> AudioPart:
+    """OpenAI's audio, with its format; Mistral's is the data alone."""
+    data = source.get("data") if isinstance(source, Mapping) else source
+    form = source.get("format") if isinstance(source, Mapping) else None
     if not isinstance(data, str):
-        raise ProviderError(
-            ErrorCode.UNSUPPORTED,
-            f'{where}: a file needs "file_data"; ids of files kept at a vendor mean nothing elsewhere',
-        )
-    media_type, content = _data_url(data, where)
-    filename = source.get("filename")
-    return FilePart(content, media_type, filename if isinstance(filename, str) else None)
+        invalid(f'{where}: "input_audio" needs "data"')
+    if data.startswith("data:"):
+        data = data.partition(",")[2]
+    form = form if isinstance(form, str) else "wav"
+    try:
+        return AudioPart(base64.b64decode(data, validate=True), _AUDIO.get(form, f"audio/{form}"))
+    except (binascii.Error, ValueError):
+        invalid(f"{where}: the audio is no valid base64")
 
 
 def _data_url(url: str, where: str) -> tuple[str, bytes]:

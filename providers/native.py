@@ -219,12 +219,21 @@ class NativeDecoder:
             return replace(last, raw=raw)
         told = StreamChunk()  # beside text
         for chunk in chunks:
-            if chunk.thinking or chunk.tool_calls or chunk.usage or chunk.finish_reason:
+            if (
+                chunk.thinking
+                or chunk.tool_calls
+                or chunk.usage
+                or chunk.finish_reason
+                or chunk.others
+                or chunk.logprobs
+            ):
                 told = StreamChunk(
                     thinking=told.thinking + chunk.thinking,
                     tool_calls=told.tool_calls + chunk.tool_calls,
                     usage=chunk.usage or told.usage,
                     finish_reason=chunk.finish_reason or told.finish_reason,
+                    others=told.others + chunk.others,
+                    logprobs=told.logprobs + chunk.logprobs,
                 )
         return replace(told, text="".join([chunk.text for chunk in chunks]), done=last.done, raw=raw)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from providers.types import FilePart, TextPart
+from providers.errors import ErrorCode, ProviderError
+from providers.types import CompletionRequest, FilePart, ImagePart, Part, TextPart
 
 _TEXTS = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml"}
@@ -13,16 +14,45 @@ _TEXTS = frozenset(
 )
 
 
+def asks_more(request: CompletionRequest) -> bool:
+    """Whether a request has any of the fields that few have: one question for all, since every call asks it."""
+    return bool(
+        request.server_tools
+        or request.modalities
+        or request.logprobs is not None
+        or request.top_logprobs is not None
+        or request.service_tier is not None
+        or request.prediction is not None
+        or request.audio is not None
+        or request.allowed_tools is not None
+        or request.thinking_display is not None
+    )
+
+
 def is_text(part: FilePart) -> bool:
-    """Whether a document is text by its media type."""
-    kind = part.media_type.partition(";")[0].strip().lower()
+    """Whether a document is at hand and text, by its media type."""
+    if part.data is None:
+        return False
+    kind = (part.media_type or "").partition(";")[0].strip().lower()
     return kind.startswith("text/") or kind in _TEXTS or kind.endswith(("+json", "+xml"))
 
 
 def as_text(part: FilePart) -> str:
     """A text document within a prompt, with its name: for vendors that read no such file."""
-    text = part.data.decode("utf-8", "replace")
+    text = (part.data or b"").decode("utf-8", "replace")
     return f'<document name="{part.filename or "document"}">\n{text}\n</document>'
+
+
+def check_kept(content: str | tuple[Part, ...], model: str, provider: str | None) -> None:
+    """Whether files that are named by their ids are kept at this provider, where it is told who keeps them.
+
+    Raises:
+        ProviderError: UNSUPPORTED for one that another keeps: ids mean nothing elsewhere.
+    """
+    for part in content if not isinstance(content, str) else ():
+        if isinstance(part, ImagePart | FilePart) and part.id is not None and part.origin not in (None, provider):
+            message = f'{model}: the file "{part.id}" is kept at "{part.origin}"; its id means nothing elsewhere'
+            raise ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
 
 
 def data_url(data: bytes, media_type: str) -> str:

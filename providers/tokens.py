@@ -212,5 +212,5 @@ def _media(part: object) -> int:
     if isinstance(part, ImagePart):
         return IMAGE_TOKENS
     if isinstance(part, FilePart):
-        return _TOKENS_PER_PAGE * max(1, len(part.data) // _BYTES_PER_PAGE)
+        return _TOKENS_PER_PAGE * max(1, len(part.data or b"") // _BYTES_PER_PAGE)
     return 0

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from providers.types import FilePart, ImagePart, Message, TextPart, ThinkingPart, ToolCall
+from providers.types import Message, Part, TextPart, ThinkingPart, ToolCall
 
-Piece: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart | ToolCall
+Piece: TypeAlias = Part | ToolCall
 
 # What names of models begin with, whoever serves them; names of one row are of one maker.
 _FAMILIES: tuple[tuple[str, ...], ...] = (
@@ -48,6 +48,11 @@ def made_by_family(origin: str | None, provider: str | None, model: str) -> bool
         return origin is not None
     known = family(model)
     return known is not None and known == family(origin.partition("/")[2])
+
+
+def made_at(origin: str | None, provider: str | None) -> bool:
+    """Whether what is of this origin (`provider`, or `provider/model`) is of this provider."""
+    return origin is not None and provider is not None and origin.partition("/")[0] == provider
 
 
 def thoughts_of(message: Message) -> Sequence[ThinkingPart]:

@@ -14,72 +14,29 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from providers.bounds import RemainingQuota as RemainingQuota
+from providers.bounds import Timeout as Timeout
+from providers.content import AudioPart as AudioPart
+from providers.content import Citation as Citation
+from providers.content import FilePart as FilePart
+from providers.content import ImagePart as ImagePart
+from providers.content import Part as Part
+from providers.content import Placed as Placed
+from providers.content import ServerTool as ServerTool
+from providers.content import ServerToolPart as ServerToolPart
+from providers.content import Struct as Struct
+from providers.content import TextPart as TextPart
+from providers.content import Thinking as Thinking
+from providers.content import ThinkingPart as ThinkingPart
+from providers.content import TokenLogprob as TokenLogprob
+from providers.content import effort_of as effort_of
 from providers.data import Data
+from providers.ordering import ordered
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
 _FUNCTIONS = "providers.function_tools"  # built on these types, and needed by few
-
-Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | int
 PromptCache: TypeAlias = Literal["auto", "1h", "off"]
-
-
-def effort_of(thinking: Thinking) -> str:
-    """The nearest of none, low, medium and high for a level or for a budget in tokens."""
-    if thinking == "off":
-        return "none"
-    if isinstance(thinking, str):
-        return thinking
-    return "low" if thinking <= 2048 else "medium" if thinking <= 10_000 else "high"
-
-
-class Struct(msgspec.Struct, frozen=True):
-    """Base of all types here: immutable, slotted, comparable, printable."""
-
-
-class TextPart(Struct, frozen=True):
-    """A run of text. `cache=True` asks the vendor to cache the prompt up to here; "5m" or "1h" says for how long."""
-
-    text: str
-    cache: bool | Literal["5m", "1h"] = False
-
-
-class ImagePart(Struct, frozen=True):
-    """An image, by `url` or as `data` (bytes) with its `media_type`, such as `image/png`.
-
-    `detail` is how closely vendors that ask for it look at it.
-    """
-
-    url: str | None = None
-    data: bytes | None = None
-    media_type: str | None = None
-    detail: Literal["auto", "low", "high", "original"] | None = None
-
-
-class FilePart(Struct, frozen=True):
-    """A document, such as a PDF."""
-
-    data: bytes
-    media_type: str
-    filename: str | None = None
-
-
-class ThinkingPart(Struct, frozen=True):
-    """Reasoning that a model made.
-
-    `origin` is `provider/model`: it is sent back only there, because signatures and encrypted
-    reasoning are bound to the model that made them. `after` is its place in the turn: how many characters
-    of the text and how many tool calls came before it.
-    """
-
-    text: str
-    signature: str | None = None
-    opaque: dict[str, Any] | None = None
-    origin: str | None = None
-    after: tuple[int, int] = (0, 0)
-
-
-Part: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart
 
 
 class ToolCall(Struct, frozen=True):
@@ -178,7 +135,7 @@ def _content(content: str | Sequence[Part]) -> str | tuple[Part, ...]:
     return content if isinstance(content, str) else tuple(content)
 
 
-class Tool(Struct, frozen=True):
+class Tool(msgspec.Struct, frozen=True):
     """A function that the model may call; `parameters` is a JSON Schema."""
 
     name: str
@@ -190,7 +147,7 @@ class Tool(Struct, frozen=True):
 WireProtocol: TypeAlias = Literal["openai.chat", "openai.responses", "anthropic.messages", "ollama.chat"]
 
 
-class Native(Struct, frozen=True):
+class Native(msgspec.Struct, frozen=True):
     """A request as its client wrote it, for a vendor that speaks the client's own protocol.
 
     `body` is the decoded JSON, which is not changed; `headers` are those of the client that such a vendor may see, such
@@ -225,7 +182,10 @@ class Routing(Struct, frozen=True):
 class CompletionRequest(Struct, frozen=True, kw_only=True):
     """Everything one call may ask for. None means: not sent, the vendor's default holds.
 
-    `thinking` is "off", "low", "medium", "high" or a token budget. `response_format` is None, "json", or
+    `thinking` is "off", "minimal" to "max", or a token budget; `thinking_display` whether the answer shows it.
+    `modalities` are what the answer may be made of ("text", "audio", "image"), `audio` its `voice` and `format`.
+    `allowed_tools` names those of `tools` that may be called now; `server_tools` are the vendor's own. `prediction` is
+    what much of the answer will be. `response_format` is None, "json", or
     `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice` is
     "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
@@ -249,6 +209,15 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     thinking: Thinking | None = None
+    thinking_display: Literal["summarized", "omitted"] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    service_tier: str | None = None
+    prediction: str | None = None
+    modalities: tuple[str, ...] = ()
+    audio: dict[str, Any] | None = None
+    server_tools: tuple[ServerTool, ...] = ()
+    allowed_tools: tuple[str, ...] | None = None
     user: str | None = None
     affinity: str | None = None
     namespace: str | None = None
@@ -280,7 +249,9 @@ class Usage(Struct, frozen=True):
 class CompletionResponse(Data, frozen=True, kw_only=True):
     """A whole answer. The fields from `route` on are filled by a router.
 
-    `raw` is the decoded body of a plain answer, None for a stream. `cost` is in USD. `left_out` names the fields that
+    `parts` has all that it holds in order; of these `citations` are the sources of its text and `others` its images,
+    audio and uses of the vendor's own tools. `raw` is the decoded body of a plain answer, None for a stream. `cost` is
+    in USD: as the vendor tells it, else by the price. `left_out` names the fields that
     the vendor refused, for this model, and that were not sent because the answer does not depend on them. `native`
     says that `raw` answers the request's own native body, in its protocol. `parsed` is what a checked answer says.
     """
@@ -288,6 +259,9 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
     text: str = ""
     thinking: tuple[ThinkingPart, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    others: tuple[Placed, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] | None = None
     finish_reason: FinishReason = "unknown"
     raw_finish_reason: str | None = None
     usage: Usage = Usage()
@@ -312,7 +286,15 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
     @property
     def message(self) -> Message:
         """The assistant message to append to the conversation."""
+        if self.others or self.citations:
+            said = tuple(part for part in self.parts if not isinstance(part, ToolCall))
+            return Message("assistant", said, self.tool_calls, origin=self.provider or None)
         return Message("assistant", self.text, self.tool_calls, self.thinking, origin=self.provider or None)
+
+    @property
+    def parts(self) -> tuple[Part | ToolCall, ...]:
+        """Thinking, texts with their citations, images, audio, tool calls and uses of the vendor's tools, in order."""
+        return ordered(self.text, self.tool_calls, self.thinking, self.others, self.citations)
 
 
 class ToolCallDelta(Struct, frozen=True):
@@ -331,7 +313,8 @@ class StreamChunk(Struct, frozen=True):
     `usage` is cumulative. `restarted` says: drop what you have, the answer begins anew.
     `done` marks the last chunk. `raw` are the bytes of all events of the vendor since the last chunk, where the request
     is native to it: in such a stream the first chunk has some, and all of them together are the vendor's stream. After
-    its first content, what came together is one chunk there.
+    its first content, what came together is one chunk there. `others` are parts beside text, thinking and calls: audio
+    in pieces, all else whole; a citation counts its place in the whole text.
     """
 
     text: str = ""
@@ -342,11 +325,13 @@ class StreamChunk(Struct, frozen=True):
     restarted: bool = False
     done: bool = False
     raw: bytes = b""
+    others: tuple[ImagePart | AudioPart | ServerToolPart | Citation, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def has_content(self) -> bool:
-        """Whether it carries text, thinking or a tool call; such a chunk commits a stream."""
-        return bool(self.text or self.thinking or self.tool_calls)
+        """Whether it carries text, thinking, a tool call or another part; such a chunk commits a stream."""
+        return bool(self.text or self.thinking or self.tool_calls or self.others)
 
 
 class Price(Struct, frozen=True):
@@ -384,6 +369,10 @@ class ModelCapabilities(Struct, frozen=True, kw_only=True):
     streaming: bool | None = None
     thinking: bool | None = None
     prompt_cache: bool | None = None
+    audio: bool | None = None
+    files: bool | None = None
+    server_tools: bool | None = None
+    logprobs: bool | None = None
     price: Price | None = None
 
 
@@ -397,30 +386,3 @@ class TokenCount(Struct, frozen=True):
     exact: bool
     by: str
     margin: float = 0.0
-
-
-class Timeout(Struct, frozen=True, kw_only=True):
-    """Seconds; None is no limit.
-
-    `connect` bounds the connection. A stream has `first_token` for its first content and `idle` between contents, a
-    plain call `answer`, from the request to the whole answer. `total` bounds the whole request, tries and waits
-    included; of a stream what comes before its first content: a stream that goes on is never cut.
-    """
-
-    connect: float | None = 3.0
-    first_token: float | None = 60.0
-    idle: float | None = 60.0
-    answer: float | None = 600.0
-    total: float | None = 1800.0
-
-
-class RemainingQuota(Struct, frozen=True):
-    """What an answer says is left of the vendor's limits.
-
-    `requests` and `tokens` are what is left of them, None where it is not told. `wait` is in seconds: how long nothing
-    will be left, None where something is.
-    """
-
-    requests: float | None = None
-    tokens: float | None = None
-    wait: float | None = None

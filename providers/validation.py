@@ -6,16 +6,32 @@ turn that made it) and the ranges that all vendors share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from providers.coerce import invalid
+from providers.content import EFFORTS
 from providers.embeddings import AnyRequest
 from providers.header_names import authenticates, belongs_to_connection
+from providers.parts import asks_more
 from providers.surrogates import is_whole
-from providers.types import CompletionRequest, FilePart, ImagePart, Message, TextPart, ThinkingPart, Timeout, Tool
+from providers.types import (
+    AudioPart,
+    CompletionRequest,
+    FilePart,
+    ImagePart,
+    Message,
+    ServerTool,
+    ServerToolPart,
+    TextPart,
+    ThinkingPart,
+    Timeout,
+    Tool,
+)
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
-_THINKING = frozenset({"off", "low", "medium", "high"})
+_THINKING = frozenset({"off", *EFFORTS})
+_MODALITIES = frozenset({"text", "audio", "image"})
 _PROMPT_CACHE = ("auto", "1h", "off")
 _MAPPINGS = ("extra_body", "extra_headers", "metadata")
 _MOST = 2**63 - 1  # larger numbers are none in JSON, to most servers
@@ -58,7 +74,9 @@ def validate(request: CompletionRequest) -> None:
     thinking = request.thinking
     named = isinstance(thinking, str) and thinking in _THINKING
     if thinking is not None and not named and not (type(thinking) is int and thinking > 0):
-        invalid('thinking: "off", "low", "medium", "high" or a number of tokens above 0 is expected')
+        invalid(f"thinking: one of {', '.join(('off', *EFFORTS))}, or a number of tokens above 0, is expected")
+    if asks_more(request):
+        _check_asked(request)
     if request.prompt_cache is not None and request.prompt_cache not in _PROMPT_CACHE:
         invalid(f'prompt_cache: "auto", "1h" or "off" is expected, not {_shown(request.prompt_cache)}')
     if request.timeout is not None:
@@ -95,6 +113,47 @@ def _check_more(request: AnyRequest) -> None:
         value = getattr(request, name)
         if value is not None and not (isinstance(value, str) and is_whole(value)):
             invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")
+
+
+# What few requests ask for: the field, what it may be (null as well), and how that is said.
+_MORE: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("logprobs", lambda value: isinstance(value, bool), "true or false is"),
+    ("top_logprobs", lambda value: type(value) is int and 0 <= value <= 20, "a whole number from 0 to 20 is"),
+    ("service_tier", lambda value: isinstance(value, str), "a string is"),
+    ("prediction", lambda value: isinstance(value, str), "a string is"),
+    ("thinking_display", lambda value: value in ("summarized", "omitted"), '"summarized" or "omitted" is'),
+    ("audio", lambda value: isinstance(value, dict), 'a dict such as {"voice": "alloy", "format": "wav"} is'),
+    (
+        "modalities",
+        lambda value: isinstance(value, tuple) and all(isinstance(one, str) and one in _MODALITIES for one in value),
+        "some of text, audio and image are",
+    ),
+    (
+        "server_tools",
+        lambda value: isinstance(value, tuple) and all(isinstance(one, ServerTool) and one.name for one in value),
+        "ServerTools with names are",
+    ),
+    (
+        "allowed_tools",
+        lambda value: isinstance(value, tuple) and all(isinstance(one, str) for one in value),
+        "names of tools are",
+    ),
+)
+
+
+def _check_asked(request: CompletionRequest) -> None:
+    for name, admits, expected in _MORE:
+        value = getattr(request, name)
+        if value is not None and not admits(value):
+            invalid(f"{name}: {expected} expected, not {_shown(value)}")
+    if request.allowed_tools is None:
+        return
+    known = {tool.name for tool in request.tools}
+    for name in request.allowed_tools:
+        if name not in known:
+            invalid(f'allowed_tools: no tool is named "{name}"')
+    if request.tool_choice not in (None, "auto", "none", "required", *request.allowed_tools):
+        invalid(f'tool_choice: the tool "{request.tool_choice}" is none of allowed_tools')
 
 
 def _check_timeout(timeout: object) -> None:
@@ -147,7 +206,7 @@ def _check_messages(messages: tuple[Message, ...]) -> None:
         if role not in _ROLES:
             invalid(f'messages[{place}].role: "{role}" is none of {", ".join(sorted(_ROLES))}')
         if type(message.content) is not str:
-            _check_parts(message.content, place)  # type: ignore[arg-type]  # no string, as just asked
+            _check_parts(message.content, place, role)  # type: ignore[arg-type]  # no string, as just asked
         if role == "tool":
             _check_result(message, place, open_calls, known)
             continue
@@ -189,20 +248,28 @@ def _check_calls(message: Message, place: int) -> set[str]:
     return ids
 
 
-def _check_parts(parts: tuple[object, ...], place: int) -> None:
+def _check_parts(parts: tuple[object, ...], place: int, role: str) -> None:
     where = f"messages[{place}].content"
     if not isinstance(parts, tuple):
         invalid(f"{where}: a string or a tuple of parts is expected")
     for number, part in enumerate(parts):
-        if isinstance(part, TextPart | ThinkingPart):
+        if isinstance(part, TextPart | ThinkingPart | ServerToolPart):
             continue
-        if isinstance(part, ImagePart):
-            if (part.url is None) == (part.data is None):
-                invalid(f"{where}[{number}]: an image has either a url or data")
-            if part.data is not None and not part.media_type:
-                invalid(f"{where}[{number}]: an image given as data needs its media_type, such as image/png")
-        elif not isinstance(part, FilePart):
+        if isinstance(part, ImagePart | FilePart):
+            _check_held(part, f"{where}[{number}]")
+        elif not isinstance(part, AudioPart):
             invalid(f"{where}[{number}]: no part of a message, but a {type(part).__name__}")
+        elif role != "assistant" and not (part.data and part.media_type):
+            invalid(f"{where}[{number}]: audio needs data and its media_type, such as audio/wav")
+
+
+def _check_held(part: ImagePart | FilePart, where: str) -> None:
+    """Whether it is told in one way where an image or a document is; an image that a model made has data and an id."""
+    what, kind = ("an image", "image/png") if isinstance(part, ImagePart) else ("a document", "application/pdf")
+    if part.origin is None and [part.url, part.data, part.id].count(None) != 2:
+        invalid(f"{where}: {what} has either a url or data, or the id of a file")
+    if part.data is not None and not part.media_type:
+        invalid(f"{where}: {what} given as data needs its media_type, such as {kind}")
 
 
 def _check_tools(tools: tuple[Tool, ...], choice: str | None) -> None:

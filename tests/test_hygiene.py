@@ -47,7 +47,7 @@ def test_the_public_face() -> None:
 
 LONG = {
     "router/telemetry/recorder.py": "the counting of a request is one table of what happens when, on the hot path",
-    "providers/types.py": "the words that all share, of which each is looked up in one place",
+    "providers/coerce.py": "all shapes in which apps hand their messages over",
 }
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
+from providers.accumulate import parse_arguments
+from providers.answer_parts import Other, Others, read_cost, read_location
 from providers.classify import classify_payload, error_in
 from providers.errors import ErrorCode, ProviderError
 from providers.events import read_event
@@ -16,8 +20,10 @@ from providers.lenient_json import arguments_text, as_count, as_dict, as_list, a
 from providers.tool_calls import ToolCallAssembler
 from providers.transport.lines import SSEEvent
 from providers.types import (
+    Citation,
     CompletionResponse,
     FinishReason,
+    ServerToolPart,
     StreamChunk,
     ThinkingPart,
     ToolCallDelta,
@@ -25,6 +31,7 @@ from providers.types import (
 )
 
 _TOOL_BLOCKS = frozenset({"tool_use"})
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 _PROMPT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 # The kind of block that each kind of delta belongs to, and the delta's field.
 _DELTAS = {
@@ -85,13 +92,15 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
         id=as_str(body.get("id")),
         request_id=request_id or as_str(body.get("request_id")),
         raw=body,
+        cost=read_cost(body.get("usage")),
+        **answer.others().fields(),
     )
 
 
 class _Block:
     """One content block that is being put together."""
 
-    __slots__ = ("data", "given", "kind", "parts", "place", "signature")
+    __slots__ = ("citations", "data", "given", "kind", "parts", "place", "signature", "told")
 
     def __init__(self, kind: str, place: int) -> None:
         self.kind = kind
@@ -100,6 +109,8 @@ class _Block:
         self.signature: str | None = None
         self.data: dict[str, Any] | None = None
         self.given = ""  # a call's input that came whole at the start, in place of deltas
+        self.citations: list[Citation] = []
+        self.told = False  # whether a chunk has told what the block holds beside text, thinking and calls
 
 
 class _Answer:
@@ -122,6 +133,7 @@ class _Answer:
         self.blocks.append(block)
         if kind == "text":
             block.parts.append(as_str(source.get("text")) or "")
+            block.citations += [read_location(told) for told in map(as_dict, as_list(source.get("citations"))) if told]
         elif kind == "thinking":
             block.parts.append(as_str(source.get("thinking")) or "")
             block.signature = as_str(source.get("signature"))
@@ -132,7 +144,47 @@ class _Answer:
             name = as_word(source.get("name"))
             self.calls.begin(block.place)
             return block, self.calls.add(block.place, as_word(source.get("id")), name, "")
+        elif kind:
+            block.data = dict(source)
         return block, None
+
+    def tell(self, block: _Block) -> tuple[Other, ...]:
+        """What a finished block holds beside text, thinking and calls; once."""
+        if block.told or not (block.citations or (block.data is not None and block.kind not in _THOUGHTS)):
+            return ()
+        block.told = True
+        if block.citations:
+            return self._cited(block)
+        return (self._server_tool(block),)
+
+    def _server_tool(self, block: _Block) -> ServerToolPart:
+        """A block of the vendor's own; its input may have come in pieces."""
+        data = block.data or {}
+        if block.parts and "input" in data:
+            data = {**data, "input": parse_arguments("".join(block.parts)) or {}}
+        return ServerToolPart(block.kind, data, self._origin)
+
+    def _cited(self, block: _Block) -> tuple[Citation, ...]:
+        """The citations of a block, which are all for its whole text."""
+        start = sum(len(piece) for other in self.blocks[: block.place] if other.kind == "text" for piece in other.parts)
+        end = start + sum(map(len, block.parts))
+        return tuple(replace(one, start=start, end=end) for one in block.citations)
+
+    def others(self) -> Others:
+        found = Others()
+        said = called = thought = 0
+        for block in self.blocks:
+            if block.kind == "text":
+                for one in self._cited(block):
+                    found.add(one)
+                said += sum(map(len, block.parts))
+            elif block.kind in _TOOL_BLOCKS:
+                called += 1
+            elif block.kind in _THOUGHTS:
+                thought += 1
+            elif block.data is not None:
+                found.add(self._server_tool(block), said, called, thought)
+        return found
 
     def close(self, block: _Block) -> ToolCallDelta | None:
         """The arguments of a call that came whole at its start."""
@@ -231,7 +283,9 @@ class MessagesStreamDecoder:
         delta = as_dict(payload.get("delta"))
         kind = as_str(delta.get("type")) or ""
         if kind not in _DELTAS:
-            return None  # citations, and what the vendor may add
+            if kind == "citations_delta":
+                self._cite(payload.get("index"), as_dict(delta.get("citation")))
+            return None  # and what the vendor may add
         wanted, field = _DELTAS[kind]
         text = as_str(delta.get(field))
         if text is None:
@@ -239,6 +293,9 @@ class MessagesStreamDecoder:
         answer, index = self._answer, payload.get("index")
         block = answer.by_index.get(index) if type(index) is int else None
         if block is None or block.kind != wanted:
+            own = block is not None and block.kind not in _MIXED_UP
+            if block is not None and own and kind == "input_json_delta":
+                block.parts.append(text)  # what a tool of the vendor is called with
             block = answer.block_for(index, wanted)
             if block is None:
                 return None
@@ -250,6 +307,11 @@ class MessagesStreamDecoder:
             return None
         block.parts.append(text)
         return StreamChunk(text) if wanted == "text" else StreamChunk("", text)
+
+    def _cite(self, index: object, told: dict[str, Any]) -> None:
+        block = self._answer.block_for(index, "text") if told else None
+        if block is not None:
+            block.citations.append(read_location(told))
 
     def _start(self, payload: dict[str, Any]) -> StreamChunk | None:
         index = payload.get("index")
@@ -267,7 +329,10 @@ class MessagesStreamDecoder:
         index, answer = payload.get("index"), self._answer
         last = answer.blocks[-1] if answer.blocks else None
         block = answer.by_index.get(index, last) if type(index) is int else last
-        return None if block is None else _call_chunk(answer.close(block))
+        if block is None:
+            return None
+        others = answer.tell(block)
+        return StreamChunk(others=others) if others else _call_chunk(answer.close(block))
 
     def _take_message(self, message: dict[str, Any], holder: dict[str, Any]) -> None:
         self._stop_reason = as_word(message.get("stop_reason")) or self._stop_reason
@@ -296,7 +361,9 @@ class MessagesStreamDecoder:
         answer = self._answer
         given = [call for block in answer.blocks if (call := answer.close(block)) is not None]
         calls = (*given, *answer.calls.finish())
-        return StreamChunk(tool_calls=calls, finish_reason=self._unified(), usage=read_usage(self._counts), done=True)
+        others = tuple(part for block in answer.blocks for part in answer.tell(block))
+        usage = read_usage(self._counts)
+        return StreamChunk(tool_calls=calls, finish_reason=self._unified(), usage=usage, done=True, others=others)
 
     def response(self) -> CompletionResponse:
         """The answer so far."""
@@ -311,6 +378,8 @@ class MessagesStreamDecoder:
             provider=self._provider,
             id=self._id,
             request_id=self._request_id,
+            cost=read_cost(self._counts),
+            **self._answer.others().fields(),
         )
 
     def _unified(self) -> FinishReason:

@@ -5,16 +5,16 @@ Protocol: Anthropic's Messages API reference, and its pages on tool use, extende
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any
 
+from providers.anthropic.blocks import blocks, check_more, said_blocks, server_tool, text_block, unsupported
 from providers.anthropic.cache_marks import mark
 from providers.anthropic.models import ClaudeRule, least_cached, rule_for
-from providers.errors import ErrorCode, ProviderError
-from providers.parts import cache_control, is_text
+from providers.content import nearest_effort
 from providers.turns import CallIds, as_object, family, in_order, made_by, made_by_family
 from providers.types import (
+    AudioPart,
     CompletionRequest,
     FilePart,
     ImagePart,
@@ -30,8 +30,9 @@ from providers.types import (
 # package refuses it), so it is the limit where the caller gives none.
 PLAIN_MAX_TOKENS = 21_333
 LEAST_BUDGET = 1_024
-_BUDGETS = {"low": 2_048, "medium": 10_000, "high": 16_384}
+_BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 65_536}
 _ID = re.compile(r"[^a-zA-Z0-9_-]")
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_sampling: bool = True) -> dict[str, Any]:
@@ -47,13 +48,14 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
         ProviderError: UNSUPPORTED when this model cannot carry the request.
     """
     rule = rule_for(request.model)
+    check_more(request)
     limit = request.max_tokens
     if limit is None:
         limit = rule.max_output if stream else min(rule.max_output, PLAIN_MAX_TOKENS)
     for place, text in enumerate(request.stop):
         if not rule.blank_stop and not text.strip():
             raise unsupported(request, f"takes no stop sequence of white space only (stop[{place}])")
-    tools = [_tool(tool, rule) for tool in request.tools]
+    tools = _tools(request, rule)
     system, messages = _conversation(request, rule, provider, tools)
     thinking, effort = _thinking(request, rule, limit)
     if thinking and thinking["type"] == "enabled" and rule.signed and _is_in_unthought_turn(messages):
@@ -79,15 +81,12 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, keep_samp
         "output_config": output or None,
         "tools": tools or None,
         "tool_choice": _tool_choice(request, rule),
+        "service_tier": _TIERS.get(request.service_tier or ""),
         "metadata": {"user_id": request.user} if request.user else None,
         "stream": stream or None,
     }
     kept = {key: value for key, value in body.items() if value is not None}
     return {**kept, **(request.extra_body or {})}
-
-
-def unsupported(request: CompletionRequest, what: str) -> ProviderError:
-    return ProviderError(ErrorCode.UNSUPPORTED, f"{request.model} {what}", model=request.model)
 
 
 def _temperature(request: CompletionRequest) -> float | None:
@@ -118,9 +117,9 @@ def _conversation(
         elif message.role == "assistant":
             _add(turns, "assistant", _assistant_blocks(message, request, rule, provider, ids))
         elif message.role == "tool":
-            _add(turns, "user", [_tool_result(message, request, ids)])
+            _add(turns, "user", [_tool_result(message, request, ids, provider)])
         else:
-            _add(turns, "user", _blocks(message.content, request))
+            _add(turns, "user", blocks(message.content, request, provider))
     if not turns:
         raise unsupported(request, "needs at least one message that is not empty beside the system's")
     _end(turns, request, rule)
@@ -136,15 +135,18 @@ def _system(messages: tuple[Message, ...], request: CompletionRequest) -> str | 
         _check_system(message, request)
     if all(isinstance(message.content, str) for message in messages):
         return "\n\n".join(message.text for message in messages if message.text.strip()) or None
-    blocks: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for message in messages:
         parts = (TextPart(message.content),) if isinstance(message.content, str) else message.content
-        blocks += [_text(part) for part in parts if isinstance(part, TextPart) and part.text.strip()]
-    return blocks or None
+        found += [text_block(part) for part in parts if isinstance(part, TextPart) and part.text.strip()]
+    return found or None
+
+
+_MEDIA = ImagePart | FilePart | AudioPart
 
 
 def _check_system(message: Message, request: CompletionRequest) -> None:
-    if not isinstance(message.content, str) and any(isinstance(p, ImagePart | FilePart) for p in message.content):
+    if any(isinstance(p, _MEDIA) for p in message.content):
         raise unsupported(request, "takes text only in system messages")
 
 
@@ -188,55 +190,6 @@ def _simplified(turn: dict[str, Any]) -> dict[str, Any]:
     return turn
 
 
-def _blocks(content: str | tuple[object, ...], request: CompletionRequest) -> list[dict[str, Any]]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content.strip() else []
-    blocks = []
-    for part in content:
-        if isinstance(part, TextPart):
-            if part.text.strip():  # an empty text block is refused
-                blocks.append(_text(part))
-        elif isinstance(part, ImagePart):
-            blocks.append({"type": "image", "source": _image_source(part, request)})
-        elif isinstance(part, FilePart):
-            blocks.append(_document(part, request))
-    return blocks
-
-
-def _text(part: TextPart) -> dict[str, Any]:
-    block: dict[str, Any] = {"type": "text", "text": part.text}
-    if part.cache:
-        block["cache_control"] = cache_control(part)
-    return block
-
-
-_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-
-
-def _image_source(part: ImagePart, request: CompletionRequest) -> dict[str, Any]:
-    if part.url is not None:
-        return {"type": "url", "url": part.url}
-    if part.media_type not in _IMAGES:
-        raise unsupported(request, f"takes images as JPEG, PNG, GIF and WebP, not as {part.media_type}")
-    data = base64.b64encode(part.data or b"").decode("ascii")
-    return {"type": "base64", "media_type": part.media_type or "image/png", "data": data}
-
-
-def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
-    if is_text(part):
-        text = part.data.decode("utf-8", "replace")
-        source = {"type": "text", "media_type": "text/plain", "data": text}
-    elif part.media_type == "application/pdf":
-        data = base64.b64encode(part.data).decode("ascii")
-        source = {"type": "base64", "media_type": part.media_type, "data": data}
-    else:
-        raise unsupported(request, f"reads PDF and text documents, not {part.media_type}")
-    block: dict[str, Any] = {"type": "document", "source": source}
-    if part.filename:
-        block["title"] = part.filename
-    return block
-
-
 def _assistant_blocks(
     message: Message, request: CompletionRequest, rule: ClaudeRule, provider: str, ids: CallIds
 ) -> list[dict[str, Any]]:
@@ -252,18 +205,18 @@ def _assistant_blocks(
 
     # Other servers than Claude's own get their ids back as they are.
     sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider and not rule.signed))
-    blocks: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for piece in in_order(message, own):
         if isinstance(piece, ThinkingPart):
-            blocks.append(_thought(piece))
+            found.append(_thought(piece))
         elif isinstance(piece, ToolCall):
-            blocks.append(_tool_use(piece, next(sent_ids)))
+            found.append(_tool_use(piece, next(sent_ids)))
         else:
-            blocks += _blocks((piece,), request)
+            found += said_blocks(piece, message, provider)
     needs_thought = message.tool_calls and request.thinking != "off" and family(request.model) in _NEEDING
-    if needs_thought and not any(block["type"] in _THOUGHTS for block in blocks):
-        blocks.insert(0, {"type": "thinking", "thinking": " "})
-    return blocks
+    if needs_thought and not any(block["type"] in _THOUGHTS for block in found):
+        found.insert(0, {"type": "thinking", "thinking": " "})
+    return found
 
 
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
@@ -298,10 +251,10 @@ def _tool_use(call: ToolCall, call_id: str) -> dict[str, Any]:
     return {"type": "tool_use", "id": call_id, "name": call.name, "input": as_object(call)}
 
 
-def _tool_result(message: Message, request: CompletionRequest, ids: CallIds) -> dict[str, Any]:
+def _tool_result(message: Message, request: CompletionRequest, ids: CallIds, provider: str) -> dict[str, Any]:
     block: dict[str, Any] = {"type": "tool_result", "tool_use_id": ids.of_result(message.tool_call_id or "")}
     content = message.content
-    block["content"] = content if isinstance(content, str) else _blocks(content, request)
+    block["content"] = content if isinstance(content, str) else blocks(content, request, provider)
     if not block["content"]:
         del block["content"]
     if message.is_error:
@@ -317,6 +270,23 @@ def _call_id(call_id: str) -> str:
 # --- tools, format, thinking
 
 
+# The words of other vendors for what is asked here: more is not paid for than asked.
+_TIERS = {
+    "auto": "auto",
+    "priority": "auto",
+    "fast": "auto",
+    "standard_only": "standard_only",
+    "default": "standard_only",
+}
+
+
+def _tools(request: CompletionRequest, rule: ClaudeRule) -> list[dict[str, Any]]:
+    """The tools that may be called now, and the vendor's own."""
+    may = request.allowed_tools
+    offered = [_tool(tool, rule) for tool in request.tools if may is None or tool.name in may]
+    return [*offered, *map(server_tool, request.server_tools)]
+
+
 def _tool(tool: Tool, rule: ClaudeRule) -> dict[str, Any]:
     body: dict[str, Any] = {"name": tool.name}
     if tool.description:
@@ -328,7 +298,7 @@ def _tool(tool: Tool, rule: ClaudeRule) -> dict[str, Any]:
 
 
 def _tool_choice(request: CompletionRequest, rule: ClaudeRule) -> dict[str, Any] | None:
-    if not request.tools:
+    if not request.tools or request.allowed_tools == ():
         return None
     choice = request.tool_choice
     single = request.parallel_tool_calls is False
@@ -374,13 +344,14 @@ def _thinking(request: CompletionRequest, rule: ClaudeRule, limit: int) -> tuple
         raise unsupported(request, "does not think")
     if _is_forced(request) and "adaptive" not in rule.thinking:
         return None, None  # a forced tool and a thinking budget exclude each other: that turn is not thought about
+    shown = {} if request.thinking_display is None else {"display": request.thinking_display}
     if "adaptive" in rule.thinking:
-        return {"type": "adaptive"}, effort_of(asked)
+        return {"type": "adaptive", **shown}, nearest_effort(effort_of(asked), _EFFORTS)
     budget = asked if isinstance(asked, int) else min(_BUDGETS[asked], max(LEAST_BUDGET, limit // 2))
     budget = max(budget, LEAST_BUDGET)
     if budget >= limit:
         raise unsupported(request, f"needs max_tokens above the thinking budget of {budget} (max_tokens is {limit})")
-    return {"type": "enabled", "budget_tokens": budget}, None
+    return {"type": "enabled", "budget_tokens": budget, **shown}, None
 
 
 def _off(request: CompletionRequest, rule: ClaudeRule) -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from providers.accumulate import newer_usage
+from providers.answer_parts import Others, as_bytes, read_logprobs
 from providers.classify import classify_payload, error_in, parse_json
+from providers.content import nearest_effort
 from providers.errors import ErrorCode, ProviderError
 from providers.events import is_keep_alive
 from providers.finish_reasons import finish_reason
@@ -22,6 +24,7 @@ from providers.think_tags import ThinkSplitter
 from providers.tool_calls import ToolCallAssembler
 from providers.turns import as_object, made_by_family, thoughts_of
 from providers.types import (
+    AudioPart,
     CompletionRequest,
     CompletionResponse,
     FilePart,
@@ -30,6 +33,7 @@ from providers.types import (
     Message,
     StreamChunk,
     ThinkingPart,
+    TokenLogprob,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -65,7 +69,13 @@ def encode(request: CompletionRequest, *, stream: bool, provider: str, options: 
         "think": _think(request),
         "options": _options(request, options) or None,
         "keep_alive": options.get("keep_alive"),
+        "logprobs": request.logprobs or (True if request.top_logprobs else None),
+        "top_logprobs": request.top_logprobs,
     }
+    if request.server_tools:
+        raise _unsupported(request, f'runs no tools itself (server_tools "{request.server_tools[0].name}")')
+    if request.audio is not None or set(request.modalities) - {"text"}:
+        raise _unsupported(request, "answers with text only (modalities)")
     kept = {key: value for key, value in body.items() if value is not None}
     return {**kept, **(request.extra_body or {})}
 
@@ -91,9 +101,16 @@ def _message(message: Message, request: CompletionRequest, provider: str, names:
         if images:
             out["images"] = images
         for part in message.content:
+            if isinstance(part, AudioPart):
+                if message.role != "assistant":
+                    raise _unsupported(request, "takes no audio")
+                out["content"] += part.transcript or ""
             if isinstance(part, FilePart):
                 if not is_text(part):
-                    raise _unsupported(request, f"takes no documents of {part.media_type}")
+                    what = (
+                        f"documents of {part.media_type}" if part.data else "documents by URL or id, only text as data"
+                    )
+                    raise _unsupported(request, f"takes no {what}")
                 out["content"] += ("\n" if out["content"] else "") + as_text(part)
     if message.role == "tool":
         call_id = message.tool_call_id or ""
@@ -111,7 +128,7 @@ def _message(message: Message, request: CompletionRequest, provider: str, names:
 
 def _image(part: ImagePart, request: CompletionRequest) -> str:
     if part.data is None:
-        raise _unsupported(request, "takes images as data only, not by URL")
+        raise _unsupported(request, f"takes images as data only, not by {'id' if part.id else 'URL'}")
     return base64.b64encode(part.data).decode("ascii")
 
 
@@ -126,7 +143,8 @@ def _tools(request: CompletionRequest) -> list[dict[str, Any]] | None:
         return None
     if choice not in (None, "auto"):
         raise _unsupported(request, f'cannot force a tool (tool_choice "{choice}")')
-    return [_tool(tool) for tool in request.tools]
+    may = request.allowed_tools
+    return [_tool(tool) for tool in request.tools if may is None or tool.name in may] or None
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -144,7 +162,7 @@ def _think(request: CompletionRequest) -> bool | str | None:
     if request.thinking is None:
         return None
     if request.thinking != "off":
-        return effort_of(request.thinking)
+        return nearest_effort(effort_of(request.thinking), ("low", "medium", "high"))
     if "gpt-oss" in request.model:
         raise _unsupported(request, "cannot stop gpt-oss from thinking")
     return False
@@ -216,6 +234,7 @@ class ChatStreamDecoder:
         self.ended = False  # `done: true` came: what follows is no part of the answer
         self._done_reason: str | None = None
         self._usage = Usage()
+        self._others = Others()
 
     def feed(self, line: bytes) -> StreamChunk | None:
         """Take one line; None when it brings nothing to show.
@@ -257,7 +276,22 @@ class ChatStreamDecoder:
             self._done_reason = as_word(payload.get("done_reason"))
             self._usage = newer_usage(self._usage, read_usage(payload)) or self._usage
         self._reported = self._reported or as_str(payload.get("model"))
-        return self._kept(text, thinking, deltas)
+        chunk = self._kept(text, thinking, deltas)
+        if "logprobs" in payload or "images" in message:
+            return self._with_others(chunk, message, read_logprobs(payload.get("logprobs")))
+        return chunk
+
+    def _with_others(
+        self, chunk: StreamChunk | None, message: dict[str, Any], logprobs: tuple[TokenLogprob, ...]
+    ) -> StreamChunk | None:
+        data = [read for image in as_list(message.get("images")) if (read := as_bytes(image))]
+        images = tuple(ImagePart(data=read, media_type="image/png") for read in data)
+        for image in images:
+            self._others.add(image, sum(map(len, self._text)), 0, 1 if self._thinking else 0)
+        self._others.logprobs += logprobs
+        if not (images or logprobs):
+            return chunk
+        return msgspec.structs.replace(chunk or StreamChunk(), others=images, logprobs=logprobs)
 
     def _kept(self, text: str, thinking: str, deltas: tuple[ToolCallDelta, ...]) -> StreamChunk | None:
         if self._splitter is not None and self._splitter.text_was_thinking:
@@ -323,6 +357,7 @@ class ChatStreamDecoder:
             model=self._reported or self._model,
             provider=self._provider,
             request_id=self._request_id,
+            **self._others.fields(),
         )
 
     def _unified(self) -> FinishReason:

@@ -21,7 +21,9 @@ from providers.openai.models import (
     system_role,
     wants_json_said,
 )
-from providers.openai.parts import check_said, content_of, result_of, said_of, takes_marks
+from providers.openai.more_fields import add_more
+from providers.openai.parts import check_said, content_of, result_of, said_beside, said_of, takes_marks
+from providers.parts import asks_more, check_kept
 from providers.prompt_cache import is_on
 from providers.surrogates import encode_json
 from providers.turns import CallIds, family, made_by, made_by_family, thoughts_of
@@ -67,6 +69,8 @@ def encode(
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
+    if asks_more(request):
+        add_more(body, request, dialect)
     if dialect.thinking == "enable_thinking":
         body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
@@ -195,9 +199,12 @@ def _message(message: Message, model: str, dialect: Dialect, provider: str | Non
         out["name"] = _NOT_IN_NAMES.sub("_", message.name)
     if isinstance(message.content, str):
         out["content"] = message.content
+    elif message.role == "assistant":
+        out["content"] = said_of(message, model, dialect, provider)
+        out.update(said_beside(message, provider, dialect))
     else:
-        write = said_of if message.role == "assistant" else content_of
-        out["content"] = write(message, model, dialect)
+        check_kept(message.content, model, provider)
+        out["content"] = content_of(message, model, dialect)
     if message.role != "assistant":
         return out
     if message.tool_calls:

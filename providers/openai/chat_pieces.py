@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.answer_parts import Other, image_of, read_annotations, read_audio, read_images
 from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word, opaque_of_call
 from providers.tool_calls import ToolCallAssembler
-from providers.types import ToolCallDelta, Usage
+from providers.types import ServerToolPart, ToolCallDelta, Usage
 
 # Where reasoning comes, the usual first; the last two are Copilot's and small servers'.
 _THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
@@ -38,6 +39,26 @@ def text_and_thinking(message: dict[str, Any]) -> tuple[str, str]:
 
 def _joined(parts: object) -> str:
     return "".join(as_str(as_dict(part).get("text")) or "" for part in as_list(parts))
+
+
+_OTHERS = frozenset({"annotations", "images", "audio", "executed_tools"})
+
+
+def others_in(message: dict[str, Any], origin: str) -> list[Other]:
+    """What a message or a delta holds beside text, thinking and calls."""
+    content = message.get("content")
+    found: list[Other] = []
+    if isinstance(content, list):
+        found += [image for image in map(image_of, content) if image is not None]
+    if _OTHERS.isdisjoint(message):
+        return found
+    ran = [as_dict(tool) for tool in as_list(message.get("executed_tools"))]  # Groq's own
+    found += [ServerToolPart(as_str(tool.get("type")) or "tool", tool, origin) for tool in ran if tool]
+    found += read_images(message.get("images"))
+    audio = read_audio(message.get("audio"), origin.partition("/")[0])
+    if audio is not None:
+        found.append(audio)
+    return found + read_annotations(message.get("annotations"))
 
 
 def read_usage(raw: object) -> Usage | None:

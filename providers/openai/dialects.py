@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from providers.content import nearest_effort
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialect_rows import DIALECTS, Dialect
 from providers.turns import family
@@ -144,6 +145,7 @@ def effort_for(model: str, effort: str) -> str | None:
         ProviderError: UNSUPPORTED when the model does not take this effort.
     """
     rule = rule_for(model)
+    effort = effort if rule is None else nearest_effort(effort, rule.efforts)
     if rule is None or effort in rule.efforts:
         return effort
     if effort == "none" and not rule.efforts:
@@ -177,6 +179,10 @@ def _unsupported(model: str, message: str) -> ProviderError:
     return ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
 
 
+_DEEPSEEK = {"minimal": "low", "low": "low", "xhigh": "max", "max": "max"}
+_HANDED_ON = ("minimal", "low", "medium", "high", "xhigh")  # to whoever makes the model
+
+
 def thinking_fields(dialect: Dialect, thinking: Thinking, model: str = "") -> dict[str, Any]:
     """The body fields that ask for this much reasoning (OpenAI's models' own rules not applied)."""
     effort = effort_of(thinking)
@@ -185,13 +191,14 @@ def thinking_fields(dialect: Dialect, thinking: Thinking, model: str = "") -> di
     if form == "reasoning":
         if not on:
             return {"reasoning": {"enabled": False}}
-        return {"reasoning": {"max_tokens": thinking} if isinstance(thinking, int) else {"effort": effort}}
+        asked = {"effort": nearest_effort(effort, _HANDED_ON)}
+        return {"reasoning": {"max_tokens": thinking} if isinstance(thinking, int) else asked}
     if form in ("type", "adaptive"):
         return {"thinking": {"type": ("adaptive" if form == "adaptive" else "enabled") if on else "disabled"}}
     if form == "type_and_effort":
         if not on:
             return {"thinking": {"type": "disabled"}}
-        return {"thinking": {"type": "enabled"}, "reasoning_effort": "low" if effort == "low" else "high"}
+        return {"thinking": {"type": "enabled"}, "reasoning_effort": _DEEPSEEK.get(effort, "high")}
     if form == "enable_thinking":
         budget = {"thinking_budget": thinking} if isinstance(thinking, int) else {}
         return {"enable_thinking": on, **budget}

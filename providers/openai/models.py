@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from providers.anthropic.models import rule_for as claude_rule
+from providers.content import nearest_effort
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialect_rows import Dialect
 from providers.openai.dialects import ModelRule, effort_for, rule_for
@@ -43,6 +44,8 @@ _STOPS = {"openai": 4, "azure": 4, "groq": 4, "gemini": 5, "vertex": 5, "deepsee
 # Dialect, beginning of the model's name (with * for any text), and what each effort is called there: None is not sent,
 # because nothing else is possible; an effort that is missing is UNSUPPORTED. The first row that matches decides.
 _LEVELS = {"low": "low", "medium": "medium", "high": "high"}
+_MINIMAL_UP = ("minimal", *_LEVELS)
+_ALL = (*_MINIMAL_UP, "xhigh", "max")
 _ALWAYS = dict.fromkeys(_LEVELS)
 _NEVER = {"none": None}
 _EFFORTS: tuple[tuple[str, str, Mapping[str, str | None]], ...] = (
@@ -227,10 +230,13 @@ def effort_word(model: str, dialect: Dialect, effort: str) -> str | None:
     name, spoken = _name(model), _dialect(dialect)
     for maker, prefix, words in _EFFORTS:
         if spoken == maker and fnmatchcase(name, f"{prefix}*"):
+            effort = nearest_effort(effort, words)
             if effort not in words:
                 what = "it always thinks" if effort == "none" else "it does not think"
                 raise _unsupported(model, f"thinking: {what}")
             return words[effort]
+    if rule_for(name) is None and dialect.thinking != "type_and_effort":
+        effort = nearest_effort(effort, _ALL if spoken in _HAND_ON else _MINIMAL_UP if spoken == "gemini" else _LEVELS)
     return effort_for(name, effort)  # for OpenAI's models behind other hosts
 
 

@@ -9,44 +9,51 @@ import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, model_capabilities
+from providers.openai.more_fields import input_audio
 from providers.parts import as_text, cache_control, data_url, is_text
-from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart
+from providers.turns import made_at
+from providers.types import AudioPart, FilePart, ImagePart, Message, Part, ServerToolPart, TextPart, ThinkingPart
 
 
 class PartRules(msgspec.Struct, frozen=True, kw_only=True):
     """One row; the defaults are those of a server of which nothing is known.
 
     `lists` tells whether a list of texts is surely taken (else it goes as one string); `pdf` is the type of part that
-    carries a PDF, None where there is none; `images` tells whether it takes any. `tool_media` is where the images of
+    carries a PDF, None where there is none, `file_urls` whether that may be a URL, `file_ids` whether the vendor keeps
+    files; `audio` and `images` tell whether it takes any. `tool_media` is where the images of
     a tool's result go: "after" it in a message of the user, or "inside" it. `cache` tells whether texts are marked
     for the vendor's prompt cache.
     """
 
     lists: bool = False
     pdf: Literal["file", "document_url"] | None = "file"
+    file_urls: bool = False
+    file_ids: bool = False
     images: bool = True
+    audio: bool = True
     tool_media: Literal["after", "inside"] = "after"
     cache: bool = False
 
 
 _NO_PDF = PartRules(pdf=None)
-_TEXT_ONLY = PartRules(pdf=None, images=False)
-_UNKNOWN = PartRules()
+_SILENT = PartRules(pdf=None, audio=False)
+_TEXT_ONLY = PartRules(pdf=None, images=False, audio=False)
+_UNKNOWN = PartRules(file_urls=True, file_ids=True)
 
 _RULES: Mapping[str, PartRules] = {
-    "openai": PartRules(lists=True),
-    "azure": PartRules(lists=True),
-    "openrouter": PartRules(lists=True, cache=True),
-    "litellm": PartRules(lists=True, cache=True),
+    "openai": PartRules(lists=True, file_ids=True),
+    "azure": PartRules(lists=True, file_ids=True),
+    "openrouter": PartRules(lists=True, cache=True, file_urls=True),
+    "litellm": PartRules(lists=True, cache=True, file_urls=True, file_ids=True),
     "vercel": PartRules(lists=True),
     "gemini": PartRules(lists=True),
     "vertex": PartRules(lists=True),
     # Mistral refuses a user's message directly after a tool's, and takes images within it.
-    "mistral": PartRules(lists=True, pdf="document_url", tool_media="inside"),
+    "mistral": PartRules(lists=True, pdf="document_url", tool_media="inside", file_urls=True, file_ids=True),
     "dashscope": PartRules(pdf=None, cache=True),
     "deepseek": _TEXT_ONLY,
     "cerebras": _TEXT_ONLY,
-    **dict.fromkeys(("groq", "xai", "together", "moonshot", "nvidia", "cohere"), _NO_PDF),
+    **dict.fromkeys(("groq", "xai", "together", "moonshot", "nvidia", "cohere"), _SILENT),
     **dict.fromkeys(("vllm", "sglang", "llamacpp", "lmstudio", "ollama"), _NO_PDF),
 }
 
@@ -74,12 +81,12 @@ def content_of(message: Message, model: str, dialect: Dialect) -> str | list[dic
     return [_part(part, rules, model, dialect) for part in parts]
 
 
-def _plain(content: tuple[Part, ...]) -> list[TextPart | ImagePart | FilePart]:
-    """What is sent of a message: no reasoning, and documents of text as texts."""
+def _plain(content: tuple[Part, ...]) -> list[TextPart | ImagePart | FilePart | AudioPart]:
+    """What is sent of a message: no reasoning, no use of a vendor's tool, and documents of text as texts."""
     return [
         TextPart(as_text(part)) if isinstance(part, FilePart) and is_text(part) else part
         for part in content
-        if not isinstance(part, ThinkingPart)
+        if not isinstance(part, ThinkingPart | ServerToolPart)
     ]
 
 
@@ -101,21 +108,41 @@ def result_of(message: Message, model: str, dialect: Dialect) -> tuple[str | lis
     return text or "(see below)", [told, *(_part(part, rules, model, dialect) for part in media)]
 
 
-def said_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
+def said_of(message: Message, model: str, dialect: Dialect, provider: str | None = None) -> str | list[dict[str, Any]]:
     """What an assistant's turn says: text alone; raises as `check_said`."""
-    check_said(message, model)
+    check_said(message, model, dialect, provider)
     if _is_marked(message, _RULES.get(dialect.name, _UNKNOWN)):
         return content_of(message, model, dialect)
     return message.text
 
 
-def check_said(message: Message, model: str) -> None:
-    """Whether an assistant's turn, or a system's message, is text alone.
+def said_beside(message: Message, provider: str | None, dialect: Dialect) -> dict[str, Any]:
+    """The fields of an assistant's turn for its own audio and images, and the words of audio that another made."""
+    if isinstance(message.content, str):
+        return {}
+    spoken = [part for part in message.content if isinstance(part, AudioPart)]
+    own = [part.id for part in spoken if part.id and made_at(part.origin, provider)]
+    if own:
+        return {"audio": {"id": own[-1]}}
+    words = "".join(part.transcript or "" for part in spoken)
+    drawn = [part for part in message.content if isinstance(part, ImagePart)] if dialect.details else []
+    images = [{"type": "image_url", "image_url": {"url": _image_url(part)}} for part in drawn]
+    said = {"content": message.text + words} if words else {}
+    return {**said, **({"images": images} if images else {})}
+
+
+def check_said(message: Message, model: str, dialect: Dialect | None = None, provider: str | None = None) -> None:
+    """Whether an assistant's turn, or a system's message, is text alone, or its server's own images beside it.
 
     Raises:
         ProviderError: UNSUPPORTED for an image or a document in it.
     """
-    if not isinstance(message.content, str) and any(isinstance(p, ImagePart | FilePart) for p in message.content):
+    own = dialect is not None and dialect.details and message.origin is not None and message.origin == provider
+    refused = FilePart if own else ImagePart | FilePart
+    spoken = message.role != "assistant" and AudioPart
+    if not isinstance(message.content, str) and any(
+        isinstance(p, refused) or (spoken and isinstance(p, spoken)) for p in message.content
+    ):
         raise _unsupported(model, "images and documents are taken in the user's messages only")
 
 
@@ -127,7 +154,7 @@ def _is_marked(message: Message, rules: PartRules) -> bool:
 
 
 def _part(
-    part: TextPart | ImagePart | FilePart | ThinkingPart, rules: PartRules, model: str, dialect: Dialect
+    part: TextPart | ImagePart | FilePart | AudioPart | ThinkingPart, rules: PartRules, model: str, dialect: Dialect
 ) -> dict[str, Any]:
     if isinstance(part, TextPart):
         marked = rules.cache and part.cache
@@ -136,12 +163,33 @@ def _part(
         blind = dialect.openai_models and model_capabilities(model).vision is False
         if blind or not rules.images:
             raise _unsupported(model, "it takes no images")
-        url = part.url or data_url(part.data or b"", part.media_type or "image/png")
-        return {"type": "image_url", "image_url": {"url": url, **({"detail": part.detail} if part.detail else {})}}
+        if part.id is not None:
+            raise _unsupported(model, "it takes images by URL or as data, not by the id of a file")
+        detail = {"detail": part.detail} if part.detail else {}
+        return {"type": "image_url", "image_url": {"url": _image_url(part), **detail}}
+    if isinstance(part, AudioPart):
+        if not rules.audio:
+            raise _unsupported(model, "it takes no audio")
+        return input_audio(part, dialect)
     assert isinstance(part, FilePart)
-    url = data_url(part.data, part.media_type)
+    return _file(part, rules, model)
+
+
+def _image_url(part: ImagePart) -> str:
+    return part.url or data_url(part.data or b"", part.media_type or "image/png")
+
+
+def _file(part: FilePart, rules: PartRules, model: str) -> dict[str, Any]:
     if rules.pdf is None:
-        raise _unsupported(model, f"it takes no documents of {part.media_type}")
+        raise _unsupported(model, f"it takes no documents of {part.media_type or 'any kind'}")
+    if part.id is not None:
+        if not rules.file_ids:
+            raise _unsupported(model, "it keeps no files that could be named by their ids")
+        held = {"file_id": part.id}
+        return {"type": "file", **(held if rules.pdf == "document_url" else {"file": held})}
+    if part.url is not None and not rules.file_urls:
+        raise _unsupported(model, "it takes documents as data, not by URL")
+    url = part.url or data_url(part.data or b"", part.media_type or "application/pdf")
     if rules.pdf == "document_url":
         named = {"document_name": part.filename} if part.filename else {}
         return {"type": "document_url", "document_url": url, **named}

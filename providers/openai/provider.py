@@ -149,4 +149,6 @@ class OpenAIProvider(HttpEmbeddings):
             return False  # the Responses API has no stop sequences
         if request.native is not None and request.native.protocol == "openai.responses":
             return True
+        if request.server_tools and "-search" not in request.model:  # chat completions have none
+            return True
         return needs_responses(request.model, request.thinking, tools=bool(request.tools))

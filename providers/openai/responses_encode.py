@@ -5,23 +5,29 @@ Protocol: the types of the openai package 3.54 (`openai.types.responses`).
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
+
+from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.cache_marks import cache_fields
 from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
 from providers.openai.models import JSON_WORD, left_out, wants_json_said
+from providers.openai.more_fields import wants_logprobs
 from providers.openai.parts import check_said
-from providers.parts import as_text, data_url, is_text
+from providers.parts import as_text, asks_more, check_kept, data_url, is_text
 from providers.surrogates import encode_json
-from providers.turns import CallIds, in_order, made_by
+from providers.turns import CallIds, in_order, made_at, made_by
 from providers.types import (
+    AudioPart,
     CompletionRequest,
     FilePart,
     ImagePart,
     Message,
+    ServerToolPart,
     TextPart,
     ThinkingPart,
     Tool,
@@ -62,6 +68,8 @@ def encode(
         **cache_fields(request, dialect),
     }
     _add_tools(body, request)
+    if asks_more(request):
+        _add_more(body, request, dialect, reasoning)
     if stream:
         body["stream"] = True
         if dialect.obfuscation:
@@ -92,6 +100,7 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
             role = "user" if message.role == "user" else system
             if role != "user":
                 check_said(message, request.model)
+            check_kept(message.content, request.model, provider)
             content = message.content if isinstance(message.content, str) else _parts(message.content)
             items.append({"role": role, "content": content})
     return items
@@ -108,7 +117,7 @@ def _assistant(
         whole = item.get("encrypted_content") or (item.get("content") and not dialect.openai_models)
         return bool(whole) and made_by(part.origin, provider, request.model)
 
-    check_said(message, request.model)
+    check_said(_without_own(message, provider), request.model)
     sent_ids = iter(ids.of_calls(message.tool_calls, keep=message.origin == provider))
     items: list[dict[str, Any]] = []
     for piece in in_order(message, wanted):
@@ -118,9 +127,37 @@ def _assistant(
         elif isinstance(piece, ToolCall):
             raw = piece.raw_arguments or encode_json(piece.arguments or {}).decode()
             items.append({"type": "function_call", "call_id": next(sent_ids), "name": piece.name, "arguments": raw})
-        elif isinstance(piece, TextPart) and piece.text:
-            _say(items, piece.text)
+        elif isinstance(piece, ServerToolPart):
+            if made_at(piece.origin, provider):
+                items.append({key: value for key, value in piece.data.items() if value is not None})
+        elif isinstance(piece, ImagePart):
+            items.append(_made_image(piece))
+        elif (said := _words(piece)) is not None:
+            _say(items, said)
     return items
+
+
+def _words(piece: object) -> str | None:
+    """The text of a part, or of audio that another vendor made; None for what has none."""
+    if isinstance(piece, AudioPart):
+        return piece.transcript
+    return piece.text or None if isinstance(piece, TextPart) else None
+
+
+def _is_own_image(part: object, provider: str) -> bool:
+    return isinstance(part, ImagePart) and part.id is not None and made_at(part.origin, provider)
+
+
+def _without_own(message: Message, provider: str) -> Message:
+    if isinstance(message.content, str):
+        return message
+    return replace(message, content=tuple(part for part in message.content if not _is_own_image(part, provider)))
+
+
+def _made_image(part: ImagePart) -> dict[str, Any]:
+    """An image that the vendor's own tool made, as its item."""
+    result = base64.b64encode(part.data or b"").decode("ascii")
+    return {"type": "image_generation_call", "id": part.id, "status": "completed", "result": result}
 
 
 def _say(items: list[dict[str, Any]], text: str) -> None:
@@ -132,10 +169,12 @@ def _say(items: list[dict[str, Any]], text: str) -> None:
 
 
 def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return [_WRITERS[type(part)](part) for part in parts if not isinstance(part, ThinkingPart)]
+    return [_WRITERS[type(part)](part) for part in parts if not isinstance(part, ThinkingPart | ServerToolPart)]
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
+    if part.id is not None:
+        return {"type": "input_image", "file_id": part.id, "detail": part.detail or "auto"}
     url = part.url or data_url(part.data or b"", part.media_type or "image/png")
     return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
 
@@ -143,17 +182,21 @@ def _image(part: ImagePart) -> dict[str, Any]:
 def _file(part: FilePart) -> dict[str, Any]:
     if is_text(part):
         return {"type": "input_text", "text": as_text(part)}
-    return {
-        "type": "input_file",
-        "filename": part.filename or "document",
-        "file_data": data_url(part.data, part.media_type),
-    }
+    if part.id is not None or part.url is not None:
+        return {"type": "input_file", **({"file_id": part.id} if part.id else {"file_url": part.url})}
+    data = data_url(part.data or b"", part.media_type or "application/pdf")
+    return {"type": "input_file", "filename": part.filename or "document", "file_data": data}
+
+
+def _audio(part: AudioPart) -> dict[str, Any]:
+    raise ProviderError(ErrorCode.UNSUPPORTED, "the Responses API takes no audio")
 
 
 _WRITERS: dict[type, Callable[[Any], dict[str, Any]]] = {
     TextPart: lambda part: {"type": "input_text", "text": part.text},
     ImagePart: _image,
     FilePart: _file,
+    AudioPart: _audio,
 }
 
 
@@ -165,6 +208,38 @@ def _add_tools(body: dict[str, Any], request: CompletionRequest) -> None:
     choice = request.tool_choice
     plain = choice in (None, "auto", "none", "required")
     body["tool_choice"] = choice if plain else {"type": "function", "name": choice}
+
+
+_SERVER_TOOLS: dict[str, dict[str, Any]] = {
+    "code_execution": {"type": "code_interpreter", "container": {"type": "auto"}},
+}
+
+
+def _add_more(body: dict[str, Any], request: CompletionRequest, dialect: Dialect, reasoning: dict[str, Any]) -> None:
+    """What few requests ask for. A tool of the vendor goes by its type, where the protocol has no other word for it.
+
+    Raises:
+        ProviderError: UNSUPPORTED for audio and images in the answer's text.
+    """
+    body["service_tier"] = request.service_tier
+    if request.audio is not None or set(request.modalities) - {"text"}:
+        raise _unsupported(request, "answers with text; images come by the server tool image_generation (modalities)")
+    if wants_logprobs(request):
+        if reasons(request.model) and dialect.openai_models and request.thinking != "off":
+            raise _unsupported(request, "gives no logprobs of a model that thinks")
+        body["include"] = [*(body["include"] or ()), "message.output_text.logprobs"]
+        body["top_logprobs"] = request.top_logprobs
+    if request.thinking_display == "summarized":
+        body["reasoning"] = {"summary": "auto", **reasoning}
+    elif request.thinking_display == "omitted":
+        body["reasoning"] = {key: value for key, value in reasoning.items() if key != "summary"} or None
+    if request.server_tools:
+        own = [{"type": tool.name, **_SERVER_TOOLS.get(tool.name, {}), **tool.options} for tool in request.server_tools]
+        body["tools"] = [*body.get("tools", ()), *own]
+    allowed, choice = request.allowed_tools, body.get("tool_choice")
+    if allowed is not None and body.get("tools") and choice in (None, "auto", "required"):
+        tools = [{"type": "function", "name": name} for name in allowed]
+        body["tool_choice"] = {"type": "allowed_tools", "mode": choice or "auto", "tools": tools}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

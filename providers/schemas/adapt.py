@@ -39,6 +39,8 @@ def adapted(request: CompletionRequest, rules: VendorSchemas) -> CompletionReque
         choice = request.tool_choice
         if choice is not None and choice not in ("auto", "none", "required"):
             changes["tool_choice"] = safe(choice)
+        if request.allowed_tools is not None:
+            changes["allowed_tools"] = tuple(map(safe, request.allowed_tools))
         changes["messages"] = tuple(map(_with_safe_names, request.messages))
     return replace(request, **changes) if changes else request
 

@@ -108,12 +108,17 @@ def _image(block: Body) -> ImagePart:
 def _document(block: Body) -> FilePart:
     source = mapping(block, "source")
     title = text(block, "title")
+    cites = mapping(block, "citations").get("enabled") is True
     with within("source"):
         if source.get("type") == "text":
-            return FilePart(required_text(source, "data").encode(errors="replace"), "text/plain", title)
+            return FilePart(
+                required_text(source, "data").encode(errors="replace"), "text/plain", title, citations=cites
+            )
         if source.get("type") == "content":
             return FilePart(_texts(source).encode(errors="replace"), "text/plain", title)
-        return FilePart(_data(source), required_text(source, "media_type"), title)
+        if source.get("type") == "url":
+            return FilePart(filename=title, url=required_text(source, "url"), citations=cites)
+        return FilePart(_data(source), required_text(source, "media_type"), title, citations=cites)
 
 
 def _search_result(block: Body) -> TextPart:

@@ -8,13 +8,17 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from providers.answer_parts import Other
 from providers.envelope import packed
 from providers.errors import ErrorCode, ProviderError
-from providers.turns import Piece, as_object, in_order
+from providers.turns import Piece, as_object
 from providers.types import (
+    AudioPart,
+    Citation,
     CompletionRequest,
     CompletionResponse,
     FinishReason,
+    ServerToolPart,
     TextPart,
     Thinking,
     ThinkingPart,
@@ -22,6 +26,7 @@ from providers.types import (
     ToolCall,
     Usage,
 )
+from providers.wire.answer_parts import claude_citation, claude_citations, is_block
 from providers.wire.anthropic_input import read_system, read_turn
 from providers.wire.reading import (
     BadRequest,
@@ -90,11 +95,18 @@ def read_request(body: Body, *, count_only: bool = False) -> CompletionRequest:
         stop=strings(body, "stop_sequences"),
         thinking=_thinking(body),
         user=_user(body),
+        service_tier=text(body, "service_tier"),
+        thinking_display=_display(body),
     )
 
 
 def wants_stream(body: Body) -> bool:
     return flag(body, "stream") is True
+
+
+def _display(body: Body) -> Any:
+    shown = mapping(body, "thinking").get("display")
+    return shown if shown in ("summarized", "omitted") else None
 
 
 def _user(body: Body) -> str | None:
@@ -177,7 +189,7 @@ def _format(body: Body) -> dict[str, Any] | None:
 
 def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
     """A plain answer."""
-    blocks = [block for piece in in_order(response.message, lambda _: True) if (block := _written(piece)) is not None]
+    blocks = [block for piece in response.parts if (block := _written(piece)) is not None]
     stop = _stop(response.finish_reason, response.raw_finish_reason)
     content = blocks or [{"type": "text", "text": ""}]
     return {**_message(head, _usage(response.usage)), "content": content, "stop_reason": stop}
@@ -186,7 +198,12 @@ def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
 def _written(piece: Piece) -> dict[str, Any] | None:
     """The block of a piece of the answer; None for what cannot be told."""
     if isinstance(piece, TextPart):
-        return {"type": "text", "text": piece.text}
+        told = claude_citations(piece.citations)
+        return {"type": "text", "text": piece.text, **({"citations": told} if told else {})}
+    if isinstance(piece, AudioPart) and piece.transcript:
+        return {"type": "text", "text": piece.transcript}
+    if isinstance(piece, ServerToolPart) and is_block(piece):
+        return piece.data
     if isinstance(piece, ToolCall):
         return {"type": "tool_use", "id": piece.id, "name": piece.name, "input": as_object(piece)}
     return _thinking_block(piece) if isinstance(piece, ThinkingPart) else None
@@ -271,6 +288,20 @@ class MessagesStreamWriter(BlockWriter):
         elif block.key != "text" and not block.pieces:
             out = self._piece_of("{}")
         return out + _event("content_block_stop", index=block.place)
+
+    def _other(self, part: Other) -> bytes:
+        if isinstance(part, Citation):
+            told = claude_citation(part)
+            block = self._open
+            if told is None or block is None or block.key != "text":
+                return b""
+            return _event("content_block_delta", index=block.place, delta={"type": "citations_delta", "citation": told})
+        if isinstance(part, ServerToolPart) and is_block(part):
+            out, place = self._close(), self._places
+            self._places += 1
+            start = _event("content_block_start", index=place, content_block=part.data)
+            return out + start + _event("content_block_stop", index=place)
+        return super()._other(part)
 
     def _sealed_block(self, part: ThinkingPart) -> bytes:
         content = _thinking_block(part)

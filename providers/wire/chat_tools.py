@@ -18,6 +18,7 @@ from providers.wire.reading import (
     objects,
     read_each,
     required_text,
+    strings,
     text,
     unsupported,
     within,
@@ -125,3 +126,19 @@ def _function(function: dict[str, Any]) -> dict[str, Any]:
     mapping(function, "parameters")
     flag(function, "strict")
     return function
+
+
+def prediction(body: Body, name: str) -> str | None:
+    """The text that is foreseen, in one piece or in parts."""
+    content = mapping(body, name).get("content")
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict)) or None
+    return content if isinstance(content, str) else None
+
+
+def modalities(body: Body) -> tuple[str, ...]:
+    """What the answer may be made of, where that is more than text."""
+    wanted = strings(body, "modalities")
+    if set(wanted) - {"text", "audio", "image"}:
+        raise unsupported("answers are text, audio and images", "modalities")
+    return wanted if set(wanted) - {"text"} else ()

@@ -7,14 +7,27 @@ DeepSeek's field for thinking, which most clients read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from providers import coerce
 from providers.accumulate import parse_arguments
+from providers.answer_parts import Other
 from providers.errors import ErrorCode, ProviderError
-from providers.types import CompletionRequest, CompletionResponse, FinishReason, ToolCall, ToolCallDelta, Usage
-from providers.wire.chat_tools import as_function_call, read_tools
+from providers.types import (
+    AudioPart,
+    Citation,
+    CompletionRequest,
+    CompletionResponse,
+    FinishReason,
+    ImagePart,
+    TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from providers.wire.answer_parts import chat_annotation, chat_audio, chat_fields, chat_image, logprobs
+from providers.wire.chat_tools import as_function_call, modalities, prediction, read_tools
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -32,6 +45,7 @@ from providers.wire.reading import (
     text,
     unsupported,
     within,
+    without_ids,
 )
 from providers.wire.responses_items import custom_input
 from providers.wire.writing import (
@@ -76,10 +90,6 @@ def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only OpenAI could answer."""
     if (count(body, "n") or 1) != 1:
         raise unsupported("one answer a request is given; ask several times", "n")
-    if body.get("audio") is not None:
-        raise unsupported("only text is answered", "audio")
-    if set(strings(body, "modalities")) - {"text"}:
-        raise unsupported("only text is answered", "modalities")
     fields: dict[str, Any] = {name: read(body, name) for name, read in _SAME.items() if name in body}
     if not _TOOLS.isdisjoint(body):
         fields.update(read_tools(body))
@@ -90,6 +100,7 @@ def read_request(body: Body) -> CompletionRequest:
         response_format=_response_format(body),
         max_tokens=limit if newer_limit is None else newer_limit,
         thinking=effort(body.get("reasoning_effort"), "reasoning_effort"),
+        modalities=modalities(body),
         **fields,
     )
 
@@ -121,6 +132,11 @@ _SAME: dict[str, Callable[[Body, str], Any]] = {
     "seed": integer,
     "user": text,
     "metadata": _metadata,
+    "logprobs": flag,
+    "top_logprobs": count,
+    "service_tier": text,
+    "audio": _metadata,
+    "prediction": prediction,
 }
 _TOOLS = frozenset({"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"})
 
@@ -130,7 +146,7 @@ def _messages(body: Body) -> Any:
     if not found:
         raise missing("messages")
     with about("messages"):
-        return coerce.coerce_messages(_with_tools(found))
+        return without_ids(coerce.coerce_messages(_with_tools(found)))
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +236,10 @@ def render_response(
             for call in response.tool_calls
         ]
     finish = _finish(response.finish_reason, function_call)
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    if response.citations or response.others:
+        message.update(chat_fields(response))
+    likely = None if response.logprobs is None else {"content": logprobs(response.logprobs), "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": likely, "finish_reason": finish}
     usage = told_usage(response.usage)
     return {**_head(head, "chat.completion"), "choices": [choice], **({"usage": usage} if usage else {})}
 
@@ -309,6 +328,18 @@ class ChatStreamWriter(StreamWriter):
         self._arguments[delta.index] = template(lambda mark: self._delta(self._called(place, {"arguments": mark})))
         function = {"name": delta.name or "", "arguments": delta.arguments}
         return self._delta(self._called(place, function, id=delta.id or "", type="function"))
+
+    def _other(self, part: Other) -> bytes:
+        if isinstance(part, Citation):
+            return self._delta({"annotations": [chat_annotation(part)]}) if part.url is not None else b""
+        if isinstance(part, ImagePart):
+            return self._delta({"images": [chat_image(part)]})
+        return self._delta({"audio": chat_audio(part)}) if isinstance(part, AudioPart) else b""
+
+    def _likely(self, tokens: Sequence[TokenLogprob]) -> bytes:
+        likely = {"content": logprobs(tokens), "refusal": None}
+        choice = {"index": 0, "delta": {"content": ""}, "logprobs": likely, "finish_reason": None}
+        return event({**self._same, "choices": [choice], **({"usage": None} if self._wants_usage else {})})
 
     def _called(self, place: int, function: dict[str, Any], **beside: str) -> dict[str, Any]:
         if self._function_call:

@@ -12,9 +12,11 @@ import msgspec
 
 from providers import coerce
 from providers.accumulate import parse_arguments
+from providers.answer_parts import Other
 from providers.errors import ErrorCode, ProviderError
-from providers.turns import in_order
 from providers.types import (
+    AudioPart,
+    Citation,
     CompletionRequest,
     CompletionResponse,
     FinishReason,
@@ -24,6 +26,7 @@ from providers.types import (
     Usage,
 )
 from providers.wire import openai_chat
+from providers.wire.answer_parts import annotation, whole_item
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -46,6 +49,7 @@ from providers.wire.responses_items import (
     reasoning_item,
     seal_of,
     sealed_item,
+    told_usage,
 )
 from providers.wire.responses_tools import ClientTool, chosen_tools, client_tools, offered_tools
 from providers.wire.writing import Block, BlockWriter, Head, encode, event, filled, template
@@ -145,14 +149,23 @@ def render_response(
     """
     known = _known_tools(asked, tools)
     items: list[dict[str, Any]] = []
-    for piece in in_order(response.message, _is_told):
+    for piece in response.parts:
         place = len(items)
+        if isinstance(piece, ThinkingPart) and not _is_told(piece):
+            continue
         if isinstance(piece, ThinkingPart):
             items.append(sealed_item(reasoning_id(head, place), piece))
         elif isinstance(piece, ToolCall):
             items.append(call_item(head, place, piece, known.get(piece.name)))
         elif isinstance(piece, TextPart):
-            items.append(message_item(own_id("msg", head, place), piece.text, "completed"))
+            told = [annotation(one) for one in piece.citations]
+            items.append(
+                message_item(own_id("msg", head, place), piece.text, "completed", told, response.logprobs or ())
+            )
+        elif isinstance(piece, AudioPart) and piece.transcript:
+            items.append(message_item(own_id("msg", head, place), piece.transcript, "completed"))
+        elif (item := whole_item(piece, own_id("ig", head, place))) is not None:
+            items.append(item)
     if items and response.finish_reason in _INCOMPLETE and "status" in items[-1]:
         items[-1]["status"] = "incomplete"
     return _response(_begun(head, asked), items, response.finish_reason, response.usage)
@@ -176,7 +189,7 @@ def _response(begun: Mapping[str, Any], items: Sequence[Any], reason: FinishReas
         "error": failed,
         "incomplete_details": {"reason": incomplete} if incomplete else None,
         "output": list(items),
-        "usage": _usage(usage),
+        "usage": told_usage(usage),
     }
 
 
@@ -200,21 +213,6 @@ def _begun(head: Head, asked: Body | None) -> dict[str, Any]:
         **echo,
         "reasoning": {"effort": None, "summary": None, **mapping(said, "reasoning")},
         "text": {"format": {"type": "text"}, **mapping(said, "text")},
-    }
-
-
-def _usage(usage: Usage) -> dict[str, Any] | None:
-    """None where nothing is known; clients take all fields for given, so that an unknown one is told as 0."""
-    if usage.input_tokens is None and usage.output_tokens is None:
-        return None
-    given, made = usage.input_tokens or 0, usage.output_tokens or 0
-    details = {"cached_tokens": usage.cache_read_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0}
-    return {
-        "input_tokens": given,
-        "input_tokens_details": details,
-        "output_tokens": made,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
-        "total_tokens": given + made,
     }
 
 
@@ -253,6 +251,7 @@ class ResponsesStreamWriter(BlockWriter):
         self._items: list[dict[str, Any]] = []
         self._ids: dict[int, str] = {}  # of reasoning, by place
         self._number = 0
+        self._told: dict[int, list[dict[str, Any]]] = {}  # annotations of texts, by place
         self._start: bytes | None = None  # of a piece's event, up to its number; None where pieces are not sent
 
     def _event(self, kind: str, **fields: Any) -> bytes:
@@ -324,6 +323,26 @@ class ResponsesStreamWriter(BlockWriter):
             out += self._event("response.custom_tool_call_input.done", **where, input=item["input"])
         return out + self._item_done(block.place, item)
 
+    def _other(self, part: Other) -> bytes:
+        if isinstance(part, Citation):
+            block = self._open
+            if block is None or block.key != "text":
+                return b""
+            told = annotation(part)
+            self._told.setdefault(block.place, []).append(told)
+            where = {"item_id": own_id("msg", self.head, block.place), "output_index": block.place, "content_index": 0}
+            number = len(self._told[block.place]) - 1
+            return self._event(
+                "response.output_text.annotation.added", **where, annotation_index=number, annotation=told
+            )
+        item = whole_item(part, own_id("ig", self.head, self._places))
+        if item is None:
+            return super()._other(part)
+        out, place = self._close(), self._places
+        self._places += 1
+        out += self._event("response.output_item.added", output_index=place, item={**item, "status": "in_progress"})
+        return out + self._item_done(place, item)
+
     def _sealed_block(self, part: ThinkingPart) -> bytes:
         if not seal_of(part):
             return b""
@@ -335,7 +354,7 @@ class ResponsesStreamWriter(BlockWriter):
 
     def _item(self, block: Block, said: str, status: str) -> dict[str, Any]:
         if block.key == "text":
-            return message_item(own_id("msg", self.head, block.place), said, status)
+            return message_item(own_id("msg", self.head, block.place), said, status, self._told.get(block.place, ()))
         return reasoning_item(self._ids[block.place], said)
 
     def _next_id(self, place: int) -> str:

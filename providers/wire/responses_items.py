@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from providers.envelope import packed
 from providers.lenient_json import as_json
-from providers.types import ThinkingPart, ToolCall
+from providers.types import ThinkingPart, TokenLogprob, ToolCall, Usage
+from providers.wire.answer_parts import logprobs
 from providers.wire.responses_input import OWN_REASONING, REDACTED, SIGNATURE
 from providers.wire.responses_tools import ClientTool
 from providers.wire.writing import Head, arguments_of
@@ -22,8 +24,15 @@ def reasoning_id(head: Head, place: int) -> str:
     return f"{OWN_REASONING}{head.ident}{place:02x}"
 
 
-def message_item(item_id: str, said: str, status: str) -> dict[str, Any]:
-    content = [{"type": "output_text", "text": said, "annotations": [], "logprobs": []}] if said else []
+def message_item(
+    item_id: str,
+    said: str,
+    status: str,
+    annotations: Sequence[dict[str, Any]] = (),
+    tokens: Sequence[TokenLogprob] = (),
+) -> dict[str, Any]:
+    text = {"type": "output_text", "text": said, "annotations": list(annotations), "logprobs": logprobs(tokens)}
+    content = [text] if said else []
     return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": content}
 
 
@@ -83,3 +92,18 @@ def _shell_action(call: ToolCall) -> dict[str, Any]:
     command = given.get("command") or []
     words = command if isinstance(command, list) else ["bash", "-lc", str(command)]
     return {**given, "type": "exec", "command": words, "env": given.get("env") or {}}
+
+
+def told_usage(usage: Usage) -> dict[str, Any] | None:
+    """None where nothing is known; clients take all fields for given, so that an unknown one is told as 0."""
+    if usage.input_tokens is None and usage.output_tokens is None:
+        return None
+    given, made = usage.input_tokens or 0, usage.output_tokens or 0
+    details = {"cached_tokens": usage.cache_read_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0}
+    return {
+        "input_tokens": given,
+        "input_tokens_details": details,
+        "output_tokens": made,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+        "total_tokens": given + made,
+    }

@@ -10,9 +10,19 @@ from typing import Any
 import msgspec
 
 from providers.accumulate import parse_arguments
+from providers.answer_parts import Other
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.surrogates import encode_json
-from providers.types import FinishReason, StreamChunk, ThinkingPart, ToolCall, ToolCallDelta, Usage
+from providers.types import (
+    AudioPart,
+    FinishReason,
+    StreamChunk,
+    ThinkingPart,
+    TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 
 encode = encode_json  # halves of characters, which vendors may send, are replaced
 _MARK = "\0"
@@ -110,6 +120,10 @@ class StreamWriter(ABC):
         out = self._think(thinking) if thinking else b""
         if text:
             out += self._say(text)
+        for part in chunk.others:
+            out += self._other(part)
+        if chunk.logprobs:
+            out += self._likely(chunk.logprobs)
         for delta in chunk.tool_calls:
             if delta.id or delta.name or delta.arguments or delta.opaque is None:
                 out += self._call(delta)
@@ -157,6 +171,14 @@ class StreamWriter(ABC):
 
     @abstractmethod
     def _call(self, delta: ToolCallDelta) -> bytes: ...
+
+    def _other(self, part: Other) -> bytes:
+        """A source, an image, audio or a use of a vendor's tool; of audio every protocol can tell the words."""
+        return self._say(part.transcript) if isinstance(part, AudioPart) and part.transcript else b""
+
+    def _likely(self, logprobs: Sequence[TokenLogprob]) -> bytes:
+        """How likely the tokens of the last piece were."""
+        return b""
 
     def _opaque(self, index: int, opaque: dict[str, Any]) -> bytes:
         """What goes back with a call; a protocol without a place for it tells nothing."""

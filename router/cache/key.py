@@ -79,7 +79,7 @@ def _message(message: Message) -> dict[str, Any]:
     content = message.content
     fields = msgspec.to_builtins(message)
     if isinstance(content, str):
-        fields["content"] = [{"text": content, "cache": False}]
+        fields["content"] = [{"text": content, "cache": False, "citations": ()}]
     return {name: value for name, value in fields.items() if value not in (None, [], False)}
 
 

@@ -270,6 +270,10 @@ class CapabilitiesConfig(Section):
     streaming: Flag | None = key("Streams.")
     thinking: Flag | None = key("Thinks before it answers.")
     prompt_cache: Flag | None = key("Caches prompts.")
+    audio: Flag | None = key("Hears audio, or speaks.")
+    files: Flag | None = key("Reads documents that are no text, such as PDFs.")
+    server_tools: Flag | None = key("Has tools that its vendor runs, such as web search.")
+    logprobs: Flag | None = key("Tells how likely its tokens were.")
 
 
 class EmbedsConfig(Section):

@@ -55,7 +55,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
             first: of a stream, the seconds from the call to its first content.
         """
         context, lease, target = self._context, self.lease, self.call.target
-        response = with_routing_info(response, context, target)
+        told, response = response.cost, with_routing_info(response, context, target)
         try:  # as `_harmlessly` does, without its calls: every answer comes here
             lease.succeeded(now, response, plain=first is None)
         except Exception as error:
@@ -64,9 +64,10 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
             context.token_counts.learn(target, context.request, response.usage)
         except Exception as error:
             harmless.note(error)
-        if response.left_out:
-            context.trace.note_left_out(response.left_out)
+        if response.left_out or told is not None:
+            context.trace.note(left_out=response.left_out, told_cost=told)
         own = response.cost if len(context.trace.entries) == 1 else cost_of(target, response.usage)
+        own = own if told is None else told
         try:
             context.recorder.answered(target, lease.started, now, response, own, first)
         except Exception as error:

@@ -26,6 +26,10 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     vision: bool = False
     json_schema: bool = False
     streaming: bool = False
+    audio: bool = False
+    files: bool = False
+    server_tools: bool = False
+    logprobs: bool = False
     least_tokens: int = 0
     prompt_tokens: int = 0
     max_tokens: int | None = None

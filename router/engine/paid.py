@@ -22,7 +22,7 @@ def with_routing_info(response: Answer, context: RequestContext, target: Target)
     if usage.cache_read_tokens or usage.cache_write_tokens:
         with harmless:
             note_prompt_cache(context.trace, target.capabilities.price, usage)
-    paid = cost_of(target, usage)
+    paid = cost_of(target, usage) if response.cost is None else response.cost
     if paid is not None and len(context.trace.entries) > 1:
         wasted = context.trace.wasted
         paid = None if wasted is None else paid + wasted

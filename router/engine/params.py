@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 from pydantic import TypeAdapter
 
 from providers.embeddings import InputType
-from providers.types import PromptCache, Thinking, Tool
+from providers.types import PromptCache, ServerTool, Thinking, Tool
 
 
 class OtherParams(TypedDict, total=False):
@@ -26,6 +26,15 @@ class OtherParams(TypedDict, total=False):
     presence_penalty: float | None
     frequency_penalty: float | None
     thinking: Thinking | None
+    thinking_display: Literal["summarized", "omitted"] | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    service_tier: str | None
+    prediction: str | None
+    modalities: Sequence[str]
+    audio: Mapping[str, Any] | None
+    server_tools: Sequence[ServerTool | str]
+    allowed_tools: Sequence[str] | None
     user: str | None
     affinity: str | None
     namespace: str | None
@@ -57,7 +66,16 @@ class RequestParams(OtherParams, total=False):
         seed: for vendors that try to answer the same again.
         presence_penalty: from -2 to 2.
         frequency_penalty: from -2 to 2.
-        thinking: "off", "low", "medium", "high" or a number of tokens.
+        thinking: "off", "minimal", "low", "medium", "high", "xhigh", "max" or a number of tokens.
+        thinking_display: "summarized" or "omitted": whether the answer shows the thinking.
+        logprobs: True has the answer tell how likely its tokens were.
+        top_logprobs: how many of the likeliest tokens are told at each place, from 0 to 20.
+        service_tier: the vendor's word for how fast and dear the answer is to be, such as "flex" or "priority".
+        prediction: text that much of the answer will be, which makes it come faster.
+        modalities: what the answer may be made of: some of "text", "audio" and "image".
+        audio: the `voice` and `format` of an answer's audio.
+        server_tools: tools that the vendor runs itself: `ServerTool`s, or their names.
+        allowed_tools: names of those of `tools` that may be called now.
         user: names the end user to the vendor.
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates answers in the cache.

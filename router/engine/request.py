@@ -12,6 +12,7 @@ from providers.base import Provider, SpeaksProtocol
 from providers.coerce import (
     MessagesLike,
     coerce_messages,
+    coerce_more,
     coerce_response_format,
     coerce_tool_choice,
     coerce_tools,
@@ -19,9 +20,10 @@ from providers.coerce import (
     type_wanted,
 )
 from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
+from providers.parts import is_text
 from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
-from providers.types import CompletionRequest, ImagePart
+from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart
 from providers.validation import validate
 from router.config.units import duration
 from router.engine.needs import Requirements
@@ -31,10 +33,12 @@ from router.plan.target import Target
 Messages = MessagesLike
 Ready = TypeVar("Ready", CompletionRequest, EmbeddingRequest, RerankRequest)
 
+_NO_KINDS: frozenset[type] = frozenset()  # of parts
 _OF_ROUTER = {"model", "messages", "native", "answer_type", "routing"}
 _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - _OF_ROUTER
 _PARAMS = _REQUEST_FIELDS | ROUTING
 
+_TUPLES = frozenset({"modalities", "server_tools", "allowed_tools"})
 # What the file's params can add to a client's own body; how its prompt is cached that says itself.
 _ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers", "prompt_cache"}
 
@@ -80,15 +84,20 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         values["response_format"], values["answer_type"] = _answer_wanted(values["response_format"])
     if isinstance(values.get("timeout"), Mapping):
         values["timeout"] = coerce_timeout(values["timeout"])
-    stop = values.get("stop")
-    if stop is not None:
-        if not isinstance(stop, str | list | tuple):
-            invalid("stop: a string or a list of strings is expected")
-        values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-    for name in ("tools", "stop"):
+    if values.get("stop") is not None:
+        values["stop"] = _stops(values["stop"])
+    for name in ("tools", "stop", *_TUPLES):
         if name in values and not values[name]:
             values[name] = ()
+    if not _TUPLES.isdisjoint(values):
+        values.update(coerce_more({name: values[name] for name in _TUPLES if name in values}))
     return values
+
+
+def _stops(stop: Any) -> tuple[str, ...]:
+    if not isinstance(stop, str | list | tuple):
+        invalid("stop: a string or a list of strings is expected")
+    return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def _answer_wanted(wanted: Any) -> tuple[str | dict[str, Any] | None, Any]:
@@ -121,17 +130,21 @@ def _limit(value: Any) -> Any:
 
 def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requirements:
     """Say what the request asks of a target."""
-    size, vision = 0, False
+    size, kinds = 0, _NO_KINDS
     for message in request.messages:
         content = message.content
         if isinstance(content, str):
             size += len(content) if content.isascii() else len(content.encode())
         else:
             size += len(message.text.encode())
-            vision = vision or any(isinstance(part, ImagePart) for part in content)
+            kinds = kinds.union(map(type, content))
     return Requirements(
         tools=bool(request.tools),
-        vision=vision,
+        vision=ImagePart in kinds,
+        files=FilePart in kinds and _reads_files(request),
+        audio=AudioPart in kinds or request.audio is not None or "audio" in request.modalities,
+        server_tools=bool(request.server_tools),
+        logprobs=bool(request.logprobs or request.top_logprobs),
         json_schema=isinstance(request.response_format, dict),
         streaming=streaming,
         # No tokeniser in use makes tokens of more than some 6 bytes on average in running text.
@@ -140,6 +153,12 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         max_tokens=request.max_tokens,
         affinity=partial(_affinity, request),
     )
+
+
+def _reads_files(request: CompletionRequest) -> bool:
+    """Say whether a document is no text, which any model can read."""
+    parts = (part for message in request.messages if not isinstance(message.content, str) for part in message.content)
+    return any(isinstance(part, FilePart) and not is_text(part) for part in parts)
 
 
 def speaks(provider: Provider, target: Target, request: CompletionRequest, protocol: str) -> bool:

@@ -14,7 +14,8 @@ from providers.types import ModelCapabilities, PromptCache, Timeout
 from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, EmbedRules, ErrorRule, Limits, RetryRules
 
-NEEDS = ("tools", "vision", "json_schema", "streaming")  # that a request may have and a model may lack
+# That a request may have and a model may lack.
+NEEDS = ("tools", "vision", "json_schema", "streaming", "audio", "files", "server_tools", "logprobs")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

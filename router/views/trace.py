@@ -19,7 +19,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     was faster. `cost` is what a call that came to nothing costs all the same, in USD: by what the vendor counted, else
     its prompt and what came of the answer at least; None where the price is not known. `left_out` are fields without
     meaning for the answer that were not sent, since the vendor refuses them. `part` numbers the calls of a request that
-    was split.
+    was split. `told_cost` is what the vendor itself says that the answer costs, in USD; None where it does not, so that
+    its price tells.
     """
 
     target: str
@@ -37,6 +38,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     cost: float | None = None
     left_out: tuple[str, ...] = ()
     part: int = 0
+    told_cost: float | None = None
 
     def line(self) -> str:
         """One line for people: target, code, milliseconds, the vendor's message."""
@@ -47,9 +49,10 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         key += f" (part {self.part})" if self.part else ""
         hedge = "  (hedge)" if self.hedge else ""
         price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
+        told = "" if self.told_cost is None else f"  {dollars(self.told_cost, fine=True)} by the vendor's own account"
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
         took = f"{self.seconds * 1000:.0f} ms"
-        return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{without}{detail}")
+        return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{told}{without}{detail}")
 
 
 class Skip(msgspec.Struct, frozen=True, tag=True):
@@ -137,11 +140,11 @@ class Trace(msgspec.Struct):
         costs = [attempt.cost for attempt in self.attempts if attempt.code is not None or attempt.lost]
         return None if None in costs else sum(cost for cost in costs if cost)
 
-    def note_left_out(self, names: tuple[str, ...]) -> None:
-        """Write into the attempt that answered what was not sent, since its vendor refuses it."""
+    def note(self, **told: Any) -> None:
+        """Write into the attempt that answered what only its answer tells: fields of it with their values."""
         answer = self.answer
         self.entries = [
-            msgspec.structs.replace(answer, left_out=names) if answer is not None and entry is answer else entry
+            msgspec.structs.replace(answer, **told) if answer is not None and entry is answer else entry
             for entry in self.entries
         ]
 

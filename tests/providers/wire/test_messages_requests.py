@@ -76,7 +76,7 @@ def test_blocks_of_the_vendors_own_tools_are_unsupported(kind: str) -> None:
     ("block", "param", "code"),
     [
         ({"type": "image", "source": {"type": "file", "file_id": "f"}}, "source.type", ErrorCode.UNSUPPORTED),
-        ({"type": "document", "source": {"type": "url", "url": "u"}}, "source.type", ErrorCode.UNSUPPORTED),
+        ({"type": "document", "source": {"type": "file", "file_id": "f"}}, "source.type", ErrorCode.UNSUPPORTED),
         ({"type": "document"}, "source.type", ErrorCode.INVALID_REQUEST),
         (
             {"type": "document", "source": {"type": "content", "content": [{"type": "image", "source": PICTURE}]}},
@@ -187,7 +187,7 @@ def test_documents() -> None:
         {"type": "document", "source": blocks, "title": "t"},
     )
     assert found == (
-        FilePart(b"%PDF", "application/pdf", "a.pdf"),
+        FilePart(b"%PDF", "application/pdf", "a.pdf", citations=True),
         FilePart(b"abc", "text/plain"),
         FilePart(b"abc", "text/plain"),
         FilePart(b"a\nb", "text/plain", "t"),
@@ -260,7 +260,6 @@ def test_what_the_vendor_alone_knows_is_left_out() -> None:
         container="c",
         mcp_servers=[{"type": "url", "url": "u", "name": "n"}],
         context_management={"edits": []},
-        service_tier="auto",
         betas=["x"],
         cache_control={"type": "ephemeral"},
         output_config={"task_budget": {}},
