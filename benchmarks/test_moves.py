@@ -10,7 +10,9 @@ import pytest
 
 from tests.support.paths import ROOT
 
-MOST = {"a plain call": 60, "a cache miss": 80}  # moves from one file to another
+# Moves from one file to another. Some of them are what carries HTTP: without aiohttp's sessions a call costs half of
+# what it did, and goes five times more between the two files that do their work.
+MOST = {"a plain call": 68, "a cache miss": 90}
 
 
 @pytest.mark.slow

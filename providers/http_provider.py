@@ -341,10 +341,12 @@ class HttpProvider(ABC):
         )
         if 200 <= response.status < 300:
             if not TELLING.isdisjoint(response.headers):
-                with harmless:
+                try:  # as `with harmless` does, without its calls
                     told = remaining_quota(response.headers, time.time())
                     if told is not None:
                         self._quotas[request.model] = told
+                except Exception as trouble:
+                    harmless.note(trouble)
             return response
         try:
             said = await response.beginning(_ERROR_BYTES)  # none is enough: the status tells

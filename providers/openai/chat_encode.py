@@ -75,7 +75,7 @@ def encode(
         body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
-    if is_on(request.prompt_cache):
+    if request.prompt_cache is not None and is_on(request.prompt_cache):
         body.update(cache_fields(request, dialect))
         if takes_marks(dialect):
             mark(body["messages"], request, dialect)

@@ -24,13 +24,13 @@ from router.state.lease import Lease
 async def complete_once(context: RequestContext, target: Target, lease: Lease) -> CompletionResponse:
     """Make a plain call to one target, within its timeouts and the request's deadline; raises ProviderError."""
     failed: ProviderError | None = None
-    request = context.request
+    request = context.request if context.corrections is None else context.asked_of(target)
     assert isinstance(request, CompletionRequest), "only those are answered so"
     try:
         provider = context.providers.of(target, lease.key)
         response = await bounded(
-            provider.complete(for_target(context.asked_of(target), target)),
-            target.timeout if context.request.timeout is None else context.timeout_of(target),
+            provider.complete(for_target(request, target)),
+            target.timeout if request.timeout is None else context.timeout_of(target),
             provider=target.provider,
             model=target.model,
             deadline=context.deadline,

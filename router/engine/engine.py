@@ -163,7 +163,9 @@ class Engine:
         needs = requirements_of(request, streaming=streaming)
         if request.native is not None and request.native.only_there:
             needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
-        return self.context_of(chain, request, needs, trace, acceptance=acceptance_of(chain, request, self.accept))
+        accepts_all = request.answer_type is None and chain.accept is None and self.accept is None
+        acceptance = None if accepts_all else acceptance_of(chain, request, self.accept)
+        return self.context_of(chain, request, needs, trace, acceptance=acceptance)
 
     def context_of(
         self,

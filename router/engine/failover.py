@@ -152,7 +152,8 @@ class FailOver(Generic[T]):
         self._error = broken
         if broken is not None:
             context.begin_anew()
-        await afford(context)
+        if context.spending is not None:
+            await afford(context)
         try:
             step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
             while True:
