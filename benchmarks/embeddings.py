@@ -129,6 +129,7 @@ def main() -> None:
         found = asyncio.run(measured(f"http://127.0.0.1:{int(upstream.stdout.readline())}/v1"))
     finally:
         upstream.stdin.close()
+        upstream.stdout.close()
         upstream.wait()
     chat = found["chat"]
     for count in CALLS:

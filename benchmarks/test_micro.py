@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import balance, cache, decode, engine, loading, shared, shared_answers, telemetry
+from benchmarks import balance, cache, decode, embeddings, engine, loading, shared, shared_answers, telemetry
 from tests.support.redis_server import PROGRAM
 
 LEAST: dict[ModuleType, dict[str, object]] = {
@@ -15,6 +15,7 @@ LEAST: dict[ModuleType, dict[str, object]] = {
     telemetry: {"ROUNDS": 1, "CALLS": 3, "PROCESSES": 1, "TARGETS": (10,), "SNAPSHOTS": 1, "LEAST": 3},
     cache: {"RUNS": 1, "HITS": 3, "STORED": 1},
     decode: {"ROUNDS": 1, "CHUNKS": 10},
+    embeddings: {"RUNS": 1, "CALLS": {1: 2, 100: 1}},
     balance: {"ROUNDS": 1, "PICKS": 10, "TARGETS": (3,)},
     loading: {"ROUNDS": 1, "MODELS": (3,)},
     shared: {"RUNS": 1, "CALLS": 3},

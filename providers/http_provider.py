@@ -342,8 +342,7 @@ class HttpProvider(ABC):
         if 200 <= response.status < 300:
             if not TELLING.isdisjoint(response.headers):
                 try:  # as `with harmless` does, without its calls
-                    told = remaining_quota(response.headers, time.time())
-                    if told is not None:
+                    if (told := remaining_quota(response.headers, time.time())) is not None:
                         self._quotas[request.model] = told
                 except Exception as trouble:
                     harmless.note(trouble)

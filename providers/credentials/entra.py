@@ -15,7 +15,7 @@ from providers.credentials.blocking import OneThread
 from providers.sources import Issued, NoCredential, lifetime_of
 
 MODULES = ("azure.identity",)
-_ADVICE = re.compile(r"(?:Visit|See|To mitigate)\b[^\n]*?https://\S*[^\n]*")  # long, and no part of what is wrong
+_ADVICE = re.compile(r"(?:Visit|See|To mitigate)\b[^\n]{0,200}?https://[^\n]*")  # long, and no part of what is wrong
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
 

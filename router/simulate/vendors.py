@@ -280,7 +280,8 @@ class SimulatedProvider:
         model = self._vendors.model(self.name, request.model)
         rng = model.rng
         sizes = request.metadata or {}
-        goes_on = request.messages[-1].text == GO_ON  # else what there is of an answer was not accepted
+        # Where it does not, what there is of an answer was not accepted.
+        goes_on = bool(request.messages) and request.messages[-1].text == GO_ON
         given = sum(len(message.text) for message in request.messages if message.role == "assistant") // CHARACTERS
         given = given if goes_on else 0
         prompt, answer = int(sizes.get("prompt", 1)) + given, max(1, int(sizes.get("answer", 1)) - given)

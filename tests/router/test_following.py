@@ -235,9 +235,9 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     compiled: list[str] = []
     real = following.compile_plan
 
-    def compile_plan(loaded: Any) -> Any:
+    def compile_plan(loaded: Any, **more: Any) -> Any:
         compiled.append(",".join(loaded.file.routes))
-        return real(loaded)
+        return real(loaded, **more)
 
     monkeypatch.setattr(following, "compile_plan", compile_plan)
     return compiled

@@ -80,6 +80,10 @@ async def accepting(
     try:
         yield listener.sockets[0].getsockname()[1]
     finally:
+        # Nobody else is let in, and whoever was just let in is handed over: a server that has closed drops them.
+        asyncio.get_running_loop().remove_reader(own.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
         listener.close()
         for task in tasks:
             task.cancel()

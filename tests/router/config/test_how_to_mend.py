@@ -52,7 +52,7 @@ def test_a_wrong_key_of_a_provider(provider: str, words: str) -> None:
     ("params", "words"),
     [
         ("temperature: hot", "this must be a number"),
-        ("thinking: much", 'this must be "off", "low", "medium", "high" or a whole number'),
+        ("thinking: much", 'this must be "off", "minimal", "low", "medium", "high", "xhigh", "max" or a whole number'),
         ("stop: 3", "this must be a list of texts"),
         ("extra_headers: {a: 1}", "this must be a mapping of texts"),
         ("response_format: 1", "this must be text or a mapping"),

@@ -25,7 +25,7 @@ async def test_anthropics_sdk_may_be_given_the_base_url_of_openais(base: str) ->
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/v1/embeddings", "there is no POST /v1/embeddings here; there are /v1/chat/completions, /v1/responses"),
+        ("/v1/moderations", "there is no POST /v1/moderations here; there are /v1/chat/completions, /v1/responses"),
         ("/v1/chat/completions", "The model 'nix' does not exist or you have no access to it. GET /v1/models lists"),
     ],
 )
