@@ -47,8 +47,14 @@ class LoopThread:
         """
         try:
             future = self._begin(work)
-        except BaseException:
+        except Exception:
             work.close()
+            raise
+        except BaseException:  # Ctrl-C, perhaps when the loop has it already
+            try:
+                self._loop.call_soon_threadsafe(_give_up, work)
+            except RuntimeError:  # it has ended
+                work.close()
             raise
         try:
             return future.result()
@@ -107,6 +113,15 @@ class LoopThread:
             self._loop.run_until_complete(_cancel_others())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+
+def _give_up(work: Coroutine[Any, Any, Any]) -> None:
+    """End a coroutine on its loop, where it has begun, or will never."""
+    task = next((task for task in asyncio.all_tasks() if task.get_coro() is work), None)
+    if task is None:
+        work.close()
+    else:
+        task.cancel()
 
 
 async def _cancel_others() -> None:

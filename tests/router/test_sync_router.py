@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import pickle
@@ -9,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -197,6 +199,29 @@ async def test_ctrl_c_in_a_thread_that_waits_cancels_its_call() -> None:
     """The call ends upstream, and the router goes on."""
     async with prompted() as (_, routes):
         assert (await run(INTERRUPTED.format(routes=routes))).startswith("interrupted\n1\nconnection ")
+
+
+def test_ctrl_c_as_a_call_begins_cancels_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come when the loop has the call, and its caller does not know so yet."""
+    hanging = FakeProvider.scripted(Hang(), Reply("fine"), name="a")
+    text = "providers: {a: {kind: fake}}\nroutes: {chat: a/m}\n"
+    begin = asyncio.run_coroutine_threadsafe
+    with SyncRouter.from_text(text, env={}, providers={"a": hanging}, monitor=False) as router:
+
+        def interrupted(*work: Any) -> Any:
+            monkeypatch.undo()
+            begin(*work)
+            while not router.snapshot().figures.in_flight:
+                pass
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            router.complete("chat", "hi")
+        while router.snapshot().figures.in_flight:
+            pass
+        assert router.snapshot().figures.totals.cancelled == 1
+        assert router.complete("chat", "hi").text == "fine"
 
 
 DYING = """
