@@ -91,9 +91,7 @@ class Parts:
         )
         parts.engine.closed = before.closed
         parts.engine.spending.inherit(before.spending)
-        parts.engine.telemetry.listeners = tuple(
-            listener for listener in before.telemetry.listeners if listener is not self._log
-        )
+        parts.engine.telemetry.listeners = before.telemetry.without(self._log)
         if self.report.path is not None:
             parts.follow(self.report.path, self._env, watch=self._watch)
         if self._ledger is not None:
@@ -154,7 +152,7 @@ class Parts:
         if self.engine.loop is None or telemetry.virtual or plan.log == (None if before is None else before.rules):
             return
         if before is not None:
-            telemetry.listeners = tuple(listener for listener in telemetry.listeners if listener is not before)
+            telemetry.listeners = telemetry.without(before)
             ending = self.engine.loop.create_task(before.aclose())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)

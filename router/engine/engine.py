@@ -163,9 +163,7 @@ class Engine:
         needs = requirements_of(request, streaming=streaming)
         if request.native is not None and request.native.only_there:
             needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
-        accepts_all = request.answer_type is None and chain.accept is None and self.accept is None
-        acceptance = None if accepts_all else acceptance_of(chain, request, self.accept)
-        return self.context_of(chain, request, needs, trace, acceptance=acceptance)
+        return self.context_of(chain, request, needs, trace, acceptance=acceptance_of(chain, request, self.accept))
 
     def context_of(
         self,

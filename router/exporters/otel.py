@@ -58,7 +58,7 @@ def instrument(
     telemetry.listeners = (*telemetry.listeners, listener)
 
     def stop() -> None:
-        telemetry.listeners = tuple(other for other in telemetry.listeners if other is not listener)
+        telemetry.listeners = telemetry.without(listener)
 
     return stop
 

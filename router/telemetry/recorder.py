@@ -151,6 +151,10 @@ class Telemetry:
                     listener.began(recorder)
         return recorder
 
+    def without(self, listener: Listener | None) -> tuple[Listener, ...]:
+        """Return the listeners but this one."""
+        return tuple(other for other in self.listeners if other is not listener)
+
     def changed(self, identity: str, breaker: Breaker) -> None:
         """Publish that a breaker took another state, a little later, when the failure that did it is known."""
         change = Change(breaker.state, breaker.manual, breaker.why, breaker.until)
