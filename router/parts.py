@@ -236,7 +236,7 @@ class Parts:
 
     def open_ledger(self) -> None:
         """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
-        if self._ledger is None and self.follower is not None and self.engine.spending.accounts:
+        if self._ledger is None and self.follower is not None and self.engine.spending.is_used:
             self._make_ledger().load()
 
     def _make_ledger(self) -> Ledger:

@@ -15,7 +15,6 @@ from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
 from router.monitor.routes import chain_view, route_values, written
 from router.plan.plan import Chain, Plan, Tier
-from router.views.money import exact_dollars
 
 if TYPE_CHECKING:
     from router.config import LoadResult
@@ -84,7 +83,7 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         echo("  cache: answers are shared over the server of `shared`")
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
         whose = ", of all machines" if plan.is_shared(budget) else ""
-        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}{whose}")
+        echo(f"  budget of {budget.owner}: {budget.terms}{whose}")
 
 
 def tier_line(tier: Tier) -> str:

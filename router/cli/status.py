@@ -218,7 +218,7 @@ def _budget(budget: Spending, now: float) -> str:
     used = f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     used += ", of all machines" if budget.of_all_machines else ""
     left = "" if budget.resets_at is None else f", begins anew in {_duration(max(0.0, budget.resets_at - now))}"
-    return f"  $ budget of {one_line(f'{budget.scope} {budget.name}')}: {used}{left}"
+    return f"  $ budget of {one_line(budget.owner)}: {used}{left}"
 
 
 def _cache(cache: CacheFigures) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
 from router.config.key_schema import KeyConfig
-from router.config.sections import Budget, LimitsPolicy, Section, key
+from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
 from router.config.values import (
@@ -216,7 +216,7 @@ class ProviderConfig(Section):
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
-    budget: Budget | None = key("What may be spent, such as $20/d.")
+    budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
@@ -354,7 +354,7 @@ class RouteConfig(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
     accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
-    budget: Budget | None = key("What may be spent, such as $20/d.")
+    budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
     batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")

@@ -203,7 +203,7 @@ class Engine:
             self._windows,
             retry_budget,
             hedge_budget,
-            self.spending if self.spending.accounts else None,
+            self.spending if self.spending.is_used else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
             acceptance,
         )

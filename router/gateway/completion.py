@@ -89,6 +89,7 @@ class Call:
             namespace=self.client.namespace,
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
+            end_user=request.user,
         )
         if is_sealed:
             request = self.envelopes.opened(request, self.plan, self.router.chain(route))

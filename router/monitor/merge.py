@@ -278,7 +278,7 @@ def merge_spending(lists: Iterable[Sequence[Spending]], *, common: bool) -> tupl
     Args:
         common: whether each knows what all of them spent.
     """
-    return _by_name(lists, lambda spent: f"{spent.scope} {spent.name}", _shared_spending if common else _spending)
+    return _by_name(lists, lambda spent: spent.owner, _shared_spending if common else _spending)
 
 
 def _spending(group: list[Spending]) -> Spending:

@@ -164,8 +164,9 @@ class Report:
                     spent.resets_at,
                     spent.at_least,
                     spent.of_all_machines,
+                    spent.of,
                 )
-                for spent in self._spending.report()
+                for spent in self._spending.report(top=True)
             ),
             by_process=(self._process(plan, figures, watching),),
         )

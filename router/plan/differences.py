@@ -9,7 +9,6 @@ from router.config.units import format_duration
 from router.plan.budget import Budget
 from router.plan.plan import Chain, Plan, Tier
 from router.plan.serving import Serving
-from router.views.money import exact_dollars
 
 _OF_CLIENTS = ("routes", "limits", "namespace", "cache")
 _AT_THE_START = {  # what a server does but once, by the key of the file
@@ -170,7 +169,7 @@ def _serving(old: Serving, new: Serving) -> Iterator[str]:
 
 
 def _dollars(budget: Budget | None) -> str:
-    return "none" if budget is None else f"{exact_dollars(budget.usd)} {budget.period}"
+    return "none" if budget is None else budget.terms
 
 
 def _seconds(value: float | None) -> str:

@@ -131,7 +131,7 @@ class Plan:
         """Say whether machines spend a budget together."""
         if self.shared is None or not self.shared.shares("budgets") or self.shared.is_local:
             return False
-        scope, _, name = budget.owner.partition(" ")
+        scope, name = budget.whose
         provider = self.file.providers.get(name) if scope == "provider" else None
         return provider is None or provider.shared
 

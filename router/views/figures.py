@@ -212,7 +212,8 @@ class CacheFigures(Struct, frozen=True):
 class Spending(Struct, frozen=True):
     """A budget of the file in use. `limit` and `used` are in US dollars; `period` in seconds. `used` is None where
     nothing of it is known, and with `at_least` it leaves out calls of unknown cost. One `of_all_machines` is what all
-    of them spend together.
+    of them spend together. `of` says which value's it is, such as "user alice", where each has a budget: those that
+    have spent the most are here.
     """
 
     scope: str  # provider, route, or key of a client
@@ -223,6 +224,12 @@ class Spending(Struct, frozen=True):
     resets_at: float | None = None
     at_least: bool = False
     of_all_machines: bool = False
+    of: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, such as "route chat" or "route chat, user alice"."""
+        return f"{self.scope} {self.name}{', ' if self.of else ''}{self.of}"
 
 
 class ReloadNote(Struct, frozen=True):

@@ -60,8 +60,10 @@ def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
         yield Fact("budget", f"{spent} spent")
     if outlook := as_text.outlook(snapshot, "route", chain.route):
         yield Fact("spending", outlook)
+    for budget in as_text.fullest_values(snapshot, "route", chain.route, _CLIENTS):
+        yield Fact(budget.of, f"{as_text.used(budget)} spent")
     for budget in as_text.fullest_clients(snapshot, _CLIENTS):
-        yield Fact(f"key {budget.name}", f"{as_text.used(budget)} spent, on all routes")
+        yield Fact(budget.owner, f"{as_text.used(budget)} spent, on all routes")
     if chain.on_stream_break != "error":
         yield Fact("a broken stream", chain.on_stream_break)
 
