@@ -66,7 +66,7 @@ def validate(request: CompletionRequest) -> None:
         _check_numbers(request)
     if not (
         request.extra_body is request.extra_headers is request.metadata is None
-        and request.affinity is request.namespace is request.caller is None
+        and request.affinity is request.namespace is request.caller is request.end_user is None
     ):
         _check_more(request)
     if request.stop and not all(isinstance(text, str) and text for text in request.stop):
@@ -109,7 +109,7 @@ def _check_more(request: AnyRequest) -> None:
             invalid(f"{name}: its keys have to be strings")
     if request.extra_headers:
         _check_headers(request.extra_headers)
-    for name in ("affinity", "namespace", "caller"):
+    for name in ("affinity", "namespace", "caller", "end_user"):
         value = getattr(request, name)
         if value is not None and not (isinstance(value, str) and is_whole(value)):
             invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")

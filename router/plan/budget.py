@@ -105,7 +105,7 @@ class Budget:
 def value_of(by: str, request: AnyRequest) -> str | None:
     """Return what a request says of that by which a budget is split; None where it says nothing."""
     if by == "user":
-        return request.user or getattr(request, "end_user", None)
+        return request.user or request.end_user
     if by == "namespace":
         return request.namespace
     if by == "key":
