@@ -9,8 +9,8 @@ from typing import Any
 
 from router.config.yaml_reader import Node
 from router.importers.litellm.budgets import take as take_budget
-from router.importers.litellm.connections import Connection, Tell, connect
-from router.importers.litellm.reading import Config, Fields, as_number, entries, items
+from router.importers.litellm.connections import Connection, connect
+from router.importers.litellm.reading import Config, Fields, Tell, as_number, entries, items
 from router.importers.litellm.settings_of_models import settings
 from router.importers.litellm.vendors import UNSUPPORTED, VENDORS, split_model
 from router.importers.litellm.without import why

@@ -11,7 +11,7 @@ from typing import Any
 from router.config.yaml_reader import Node
 from router.importers.litellm.connections import Connection
 from router.importers.litellm.deployments import Deployment, pooled, share
-from router.importers.litellm.names import free, is_valid, valid
+from router.importers.litellm.names import free, of_route, valid
 from router.importers.litellm.reading import Config
 from router.importers.litellm.settings import Rule, Settings
 from router.importers.litellm.vendors import VENDORS, split_model
@@ -80,8 +80,8 @@ class Planner:
     def make(self) -> Plan:
         for each in self._wildcards:
             self._wildcard(each)
-        for name in sorted(self._groups, key=lambda name: not is_valid(name)):  # who has a valid name keeps it
-            self._by_asked[name] = free((valid(name),), self._by_asked.values())
+        for name in sorted(self._groups, key=lambda name: of_route(name) != name):  # who can keep its name, does
+            self._by_asked[name] = free((of_route(name),), self._by_asked.values())
         for name in self._groups:
             route = self._by_asked[name]
             self.plan.routes[route] = Route(route, name, "")
@@ -125,7 +125,7 @@ class Planner:
         if what not in self._model_names:
             last = each.model.rpartition("/")[2]
             wished = (each.name and valid(each.name), valid(last), f"{provider}-{valid(last)}")
-            taken = {*self.plan.models, *self.plan.routes, *map(valid, self._settings.aliases)}
+            taken = {*self.plan.models, *self.plan.routes, *map(of_route, self._settings.aliases)}
             name = free((word for word in wished if word), taken)
             self._model_names[what] = name
             self.plan.models[name] = (model, f"{shown_name(each.group)}, {_lines(each)}")
@@ -197,7 +197,7 @@ class Planner:
             if (hidden := node.get("hidden")) is not None and hidden.value is True:
                 text = "it is listed as all routes are; under serve.names in its place it is not"
                 self._notes.add("differs", self._config.place(node), what, text)
-            name = free((valid(alias),), {*self.plan.routes, *self.plan.models})
+            name = free((of_route(alias),), {*self.plan.routes, *self.plan.models})
             self._by_asked[alias] = name
             tiers = [Tier({direct: 1})] if direct else []
             comment = f"{key.rpartition('.')[2]}, {self._config.place(node)}"
@@ -305,20 +305,11 @@ class Planner:
     # --- the names that clients know
 
     def _names(self) -> None:
-        """A name that is none here leads to its route all the same; the exact ones come first."""
-        exact = {asked: name for asked, name in self._by_asked.items() if asked != name and "*" not in asked}
-        patterns = {asked: name for asked, name in self._by_asked.items() if asked != name and "*" in asked}
-        for route in self.plan.routes:
-            if any(fnmatchcase(route, pattern) and name != route for pattern, name in patterns.items()):
-                exact.setdefault(route, route)
-        self.plan.names = exact | dict(sorted(patterns.items(), key=lambda entry: -len(entry[0])))
-        for asked, name in exact.items():
-            if asked != name:
-                place = self._place_of(asked)
-                text = (
-                    f"the route is {name}: clients of `signalbox serve` may go on asking for the old name (serve.names)"
-                )
-                self._notes.add("check", place, shown_name(asked), text)
+        """A name that can be none here leads to its route all the same."""
+        self.plan.names = {asked: name for asked, name in self._by_asked.items() if asked != name}
+        for asked, name in self.plan.names.items():
+            text = f"the route is {name}: clients of `signalbox serve` may go on asking for the old name (serve.names)"
+            self._notes.add("check", self._place_of(asked), shown_name(asked), text)
         if any(each.group == "*" for each in self._wildcards):
             self.plan.direct = True
 

@@ -8,8 +8,7 @@ from typing import Any
 from router.config.diagnostics import has_credential
 from router.config.units import format_count, format_duration
 from router.config.yaml_reader import Node
-from router.importers.litellm.connections import Tell
-from router.importers.litellm.reading import Fields, as_number
+from router.importers.litellm.reading import Fields, Tell, as_number
 from router.importers.variables import Variables
 
 _MILLION = 1_000_000
