@@ -83,10 +83,12 @@ def _route(page: Page, route: Route) -> None:
         page.add(1, f"{scalar(route.name)}: {scalar(route.alias_of)}", route.comment)
         return
     first, *later = route.tiers
-    if not later and not route.fallbacks and len(first.targets) == 1:
+    if not later and not route.fallbacks and not route.makes and len(first.targets) == 1:
         page.add(1, f"{scalar(route.name)}: {scalar(next(iter(first.targets)))}", route.comment)
         return
     page.add(1, f"{scalar(route.name)}:", route.comment)
+    if route.makes:
+        page.entry(2, route.makes, True)
     page.entry(2, "targets", _targets(first))
     if later or route.fallbacks:
         page.add(2, "fallbacks:")

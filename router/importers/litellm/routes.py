@@ -45,6 +45,8 @@ class Route:
     tiers: list[Tier] = field(default_factory=list)
     fallbacks: list[Fallback] = field(default_factory=list)
     alias_of: str | None = None
+    makes: str = ""  # the key that says so, where it makes no answers
+    vectors_of: str = ""  # the model whose vectors it makes
 
 
 @dataclass
@@ -155,6 +157,7 @@ class Planner:
         if by is not None and len(group) > 1:
             route.comment += f"; shares by {by}"
             self._tell_shares(route.asked, group, by)
+        group = self._of_one_kind(route, group)
         for order in sorted({each.order for each in group}):
             tier = Tier({})
             for each in pooled([each for each in group if each.order == order]):
@@ -163,6 +166,26 @@ class Planner:
             if not any(tier.targets.values()):
                 tier.targets = dict.fromkeys(tier.targets, 1)
             route.tiers.append(tier)
+
+    def _of_one_kind(self, route: Route, group: list[Deployment]) -> list[Deployment]:
+        """Those that make the same as the first: vectors of two models would be no use together."""
+        first = group[0]
+        route.makes = first.makes
+        what = shown_name(route.asked)
+        kept = [each for each in group if each.makes == first.makes]
+        for each in group:
+            if each not in kept:
+                self._notes.add(
+                    "left out", each.place, what, "the whole entry: the others of this name make something else"
+                )
+        if first.makes == "embeds":
+            route.vectors_of = first.model
+            for each in kept:
+                if each.model != first.model:
+                    each.settings["embeds"] = {"same_as": self._target(first)}
+                    text = f"taken for another name of {first.model}: an index must not have vectors of two models"
+                    self._notes.add("check", each.place, what, text)
+        return kept
 
     def _tell_shares(self, asked: str, group: list[Deployment], by: str) -> None:
         place = group[0].place
@@ -287,13 +310,16 @@ class Planner:
         comment = f"{rule.key}, {place}"
         if to is None:
             direct = self._direct(name)
-            if direct is None:
+            if direct is None or route.makes:
                 text = f"no model that could be taken over is named {shown_name(name)}"
                 self._notes.add("left out", place, f"{rule.key}.{shown_name(rule.source)}", text)
             else:
                 route.fallbacks.append(Fallback(direct, rule.on, comment))
         elif to == route.name:
             pass  # `*` takes the model itself too
+        elif (route.makes, route.vectors_of) != (self.plan.routes[to].makes, self.plan.routes[to].vectors_of):
+            text = f"{shown_name(name)} makes something else: an index must not have vectors of two models"
+            self._notes.add("left out", place, f"{rule.key}.{shown_name(route.asked)}", text)
         elif _reaches(to, route.name, after):
             for tier in self.plan.routes[to].tiers:
                 comment = f"{comment}; {to} in place, which falls back to this route itself"

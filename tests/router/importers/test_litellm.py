@@ -410,6 +410,22 @@ def test_the_vendors_own_key_goes_to_no_other_address() -> None:
     [
         ("max_completion_tokens: 5", {"params": {"max_tokens": 5}}),
         ("reasoning_effort: high", {"params": {"thinking": "high"}}),
+        ("reasoning_effort: minimal", {"params": {"thinking": "minimal"}}),
+        (
+            "logprobs: true, top_logprobs: 2, service_tier: flex",
+            {"params": {"logprobs": True, "top_logprobs": 2, "service_tier": "flex"}},
+        ),
+        (
+            "response_format: {type: json_schema, json_schema: {name: n, schema: {type: object}}}",
+            {
+                "params": {
+                    "response_format": {
+                        "type": "json_schema",
+                        "json_schema": {"name": "n", "schema": {"type": "object"}},
+                    }
+                }
+            },
+        ),
         ("top_k: 4, user: a$b", {"params": {"user": "a$$b", "extra_body": {"top_k": 4}}}),
         ("tpm: 1_000, rpm: '60'", {"limits": {"requests": "60/min", "tokens": "1000/min"}}),
         ("timeout: 86400", {"timeout": {"answer": "1d", "first_token": "1d"}}),
@@ -484,7 +500,7 @@ def test_clients_of_a_gateway_go_on_asking_as_they_did() -> None:
     asked = ("gpt-4o", "Claude-Sonnet", "gpt-4", "anthropic/claude-x", "openai/gpt-5", "text-embedding-3-small")
     assert [serving.route_of(name, client) for name in asked] == [
         *("gpt-4o", "Claude-Sonnet", "gpt-4o", "anthropic/claude-x"),
-        *(None, None),
+        *(None, "text-embedding-3-small"),
     ]
 
 
