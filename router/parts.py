@@ -59,6 +59,7 @@ class Parts:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock, accept=accept)
         self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
+        self.report.shadows = self.engine.shadows
         self.follower: FileFollower | None = None
         self._env: Mapping[str, str] | None = None
         self._watch = False

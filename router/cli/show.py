@@ -81,6 +81,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
+    if chain.shadow is not None:
+        echo(f"  shadow: {chain.shadow.terms}")
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
         whose = ", of all machines" if plan.is_shared(budget) else ""
         echo(f"  budget of {budget.owner}: {budget.terms}{whose}")

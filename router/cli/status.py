@@ -17,6 +17,7 @@ from router.cli.terminal import echo, echo_json, style
 from router.cli.verb import Verb
 from router.monitor.report import app_name
 from router.views.money import dollars, gain
+from router.views.shadows import compared
 
 if TYPE_CHECKING:
     from router.views.figures import (
@@ -171,6 +172,10 @@ def render(snapshot: Snapshot) -> str:
         lines += _provider(provider, snapshot.time)
     lines += [_route(route) for route in snapshot.routes]
     lines += [_budget(budget, snapshot.time) for budget in snapshot.spending]
+    lines += [
+        f"  ~ {one_line(shadow.route)} copied to {one_line(shadow.to)}: {', '.join(compared(shadow))}"
+        for shadow in snapshot.shadows
+    ]
     if snapshot.cache.enabled:
         lines.append(_cache(snapshot.cache))
     return "\n".join(lines)

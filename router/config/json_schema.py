@@ -106,6 +106,7 @@ _SECTIONS = {
     "models": "ModelConfig",
     "routes": "RouteConfig",
     "clients": "ClientKeyConfig",
+    "shadows": "ShadowPolicy",
 }
 
 

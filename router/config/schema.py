@@ -341,6 +341,15 @@ class BatchPolicy(Section):
     parallel: Count | None = key("Of a request that is split, the most calls at a time.")
 
 
+class ShadowPolicy(Section):
+    """Copies some requests for somebody else, to compare; callers never see an answer to a copy."""
+
+    to: Text = Field(description="Who gets the copies: a model, a route, or provider/model-id.")
+    share: Percent = key("The share of requests that are copied.", 0.05)
+    budget: BudgetPolicy | None = key("What the copies may cost; they count in no other budget.")
+    in_flight: Count = key("Copies at the same time; those beyond are left out.", 8)
+
+
 class RouteConfig(Section):
     """What an app calls."""
 
@@ -357,6 +366,7 @@ class RouteConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
+    shadow: ShadowPolicy | None = key("Copies of some requests go to somebody else, to compare.")
     batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")
 
 

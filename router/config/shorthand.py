@@ -22,7 +22,8 @@ ALONE = {
     **{(owner, "limits"): ("requests",) for owner in ("defaults", "providers", "models", "clients")},
     **{(owner, "cache"): ("ttl",) for owner in ("defaults", "routes")},
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
-    **{(owner, "budget"): ("usd",) for owner in ("providers", "routes", "clients")},
+    **{(owner, "budget"): ("usd",) for owner in ("providers", "routes", "clients", "shadows")},
+    ("routes", "shadow"): ("to",),
 }
 _HEDGED = "p95"  # what `hedge: true` waits for
 
@@ -130,6 +131,9 @@ def _routes(root: Node) -> None:
         if isinstance(route.value, str | list):
             routes.value[name] = _mapping(route, targets=route)
         _targets(routes.value[name])
+        shadow = routes.value[name].get("shadow")
+        if shadow is not None and (budget := shadow.get("budget")) is not None:
+            shadow.value["budget"] = _policy(budget, ALONE["shadows", "budget"])
         fallbacks = routes.value[name].get("fallbacks")
         if fallbacks is None:
             continue

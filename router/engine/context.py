@@ -87,7 +87,10 @@ class RequestContext(msgspec.Struct):
 
     def budgets(self, *targets: Target) -> tuple[Budget | None, ...]:
         """Return the budgets that calls to these targets count for."""
-        budgets = (self.chain.budget, *(target.budget for target in targets), self.caller_budget)
+        chain = self.chain
+        budgets = (chain.budget, *(target.budget for target in targets), self.caller_budget)
+        if chain.is_copy:
+            budgets = (chain.budget,)
         if self.spending is None or not self.spending.values:
             return budgets
         return self.spending.of(budgets, self.request)

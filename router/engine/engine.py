@@ -30,6 +30,7 @@ from router.engine.failover import complete
 from router.engine.needs import Requirements
 from router.engine.request import Messages, build_request, requirements_of, speaks
 from router.engine.routing import as_asked, left_out
+from router.engine.shadows import Shadows
 from router.engine.token_counts import TokenCounts, count_exact
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -85,6 +86,7 @@ class Engine:
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.clients = ClientStates(self.spending)
+        self.shadows = Shadows(self)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}
@@ -99,8 +101,9 @@ class Engine:
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
+            self.shadows.adopt,
         ]
-        self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
+        self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop, self.shadows.on_new_loop]
         self.providers.adopt(plan)
         self.spending.adopt(plan)
         self.clients.adopt(plan)
@@ -146,7 +149,8 @@ class Engine:
         Raises:
             RouteExhausted, ProviderError.
         """
-        return complete(self.context(chain, request, trace, streaming=False))
+        answering = complete(self.context(chain, request, trace, streaming=False))
+        return answering if chain.shadow is None else self.shadows.beside(answering, chain, request, trace)
 
     async def count_tokens(self, route: str, messages: Messages, tools: Sequence[Any], *, exact: bool) -> TokenCount:
         """Count the tokens of a prompt; see `Router.count_tokens`."""
@@ -319,6 +323,7 @@ class Engine:
     async def aclose(self) -> None:
         """Close all connections; calls under way fail at once."""
         self.closed = True
+        await self.shadows.aclose()
         await self.providers.aclose()
 
 

@@ -77,14 +77,14 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    if old.retry != new.retry:
-        yield "retry changed"
-    if old.hedge != new.hedge:
-        yield "hedge changed"
-    if old.accept != new.accept:
-        yield "accept changed"
+    changed = ((old.retry, new.retry), (old.hedge, new.hedge), (old.accept, new.accept))
+    names = ("retry", "hedge", "accept")
+    yield from (f"{name} changed" for name, (was, now) in zip(names, changed, strict=True) if was != now)
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
+    if old.shadow != new.shadow:
+        terms = ["none" if shadow is None else shadow.terms for shadow in (old.shadow, new.shadow)]
+        yield f"shadow {terms[0]}→{terms[1]}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
         previous = kept.get(target.name, target)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
 from typing import Any, NamedTuple
@@ -194,7 +194,7 @@ class _Simulation:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
             by_owner: dict[str, list[Spent]] = {}
-            for spent in chain.from_iterable(router.spending for router in self._routers):
+            for spent in joined.from_iterable(router.spending for router in self._routers):
                 by_owner.setdefault(spent.owner, []).append(spent)
             for name, alike in by_owner.items():
                 spent = replace(alike[0], usd=_sum(each.usd for each in alike))
@@ -379,5 +379,8 @@ def _sum(amounts: Iterable[float | None]) -> float | None:
 
 
 def _without_disk(plan: Plan) -> Plan:
-    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it."""
-    return replace(plan, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))
+    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it. What is
+    counted is what callers get: nothing is copied for a shadow.
+    """
+    chains = {name: replace(chain, shadow=None) if chain.shadow else chain for name, chain in plan.chains.items()}
+    return replace(plan, chains=chains, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))
