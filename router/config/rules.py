@@ -27,7 +27,7 @@ from router.config.yaml_reader import Node, core_scalar
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_TOLD = 9  # names of providers that a message lists
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing")
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing", "tags")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 

@@ -11,7 +11,7 @@ from router.plan.plan import Chain, Plan, Tier
 from router.plan.serving import Serving
 from router.views.money import exact_dollars
 
-_OF_CLIENTS = ("routes", "limits", "namespace", "cache")
+_OF_CLIENTS = ("routes", "limits", "namespace", "cache", "tags")
 _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.listen": "listen",
     "serve.tls": "tls",
@@ -19,7 +19,17 @@ _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.metrics.listen": "metrics",
     "serve.audit": "audit",
 }
-_FOLLOWED = ("names", "listed", "direct", "max_body", "in_flight", "origins", "forward_headers", "expose_errors")
+_FOLLOWED = (
+    "names",
+    "listed",
+    "direct",
+    "max_body",
+    "in_flight",
+    "origins",
+    "forward_headers",
+    "tags",
+    "expose_errors",
+)
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:

@@ -107,9 +107,9 @@ class Trace(msgspec.Struct):
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
-    machines); "" where nothing was. `caller` is who asked, by the request's own word. `asked` is the name that was
-    asked for where it is not the route's own. `prompt_cache` is what the vendor that answered read from its cache of
-    prompts, and wrote to it; None where it told nothing of one.
+    machines); "" where nothing was. `caller` is who asked, by the request's own word, and `tags` what it
+    says of itself. `asked` is the name that was asked for where it is not the route's own. `prompt_cache` is what the
+    vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one.
     """
 
     route: str
@@ -121,6 +121,7 @@ class Trace(msgspec.Struct):
     cache_level: str = ""
     asked: str = ""
     prompt_cache: PromptCacheUse | None = None
+    tags: dict[str, str] | None = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -159,7 +160,8 @@ class Trace(msgspec.Struct):
         cache = f"  cache: {self.cache}{level}" if self.cache else ""
         caller = f"  caller {one_line(self.caller)}" if self.caller else ""
         asked = f" (asked for {one_line(self.asked)})" if self.asked else ""
-        who = f"route {one_line(self.route)}{asked}{caller}"
+        tags = "".join(f"  {name}={one_line(value)}" for name, value in (self.tags or {}).items())
+        who = f"route {one_line(self.route)}{asked}{caller}{tags}"
         lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         if self.prompt_cache is not None:
@@ -172,6 +174,7 @@ class Trace(msgspec.Struct):
             "route": self.route,
             "asked": self.asked,
             "caller": self.caller,
+            "tags": dict(self.tags or {}),
             "revision": self.revision,
             "seconds": self.seconds,
             "cache": self.cache,
