@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
@@ -25,12 +26,56 @@ _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
 @dataclass(frozen=True, slots=True, eq=False)
 class Tier:
     """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
-    table that fall back). `gate` is the index of the tier that must have been entered before."""
+    table that fall back). `gate` is the index of the tier that must have been entered before, or the mark of a draw.
+
+    `level` says how many tiers have to fail before it, those of other branches of a draw not counted. `chain` names the
+    routes among the targets that lead to it, such as "candidate" or "eu > candidate"; "" for the route's own.
+    """
 
     targets: tuple[Target, ...]
     balance: str
     on: frozenset[ErrorCode] | None = None
     gate: int | None = None
+    level: int = 0
+    chain: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    """One of those that share load in a draw: a route's whole chain, or one model.
+
+    `steps` are what of the chain serves in its place, in order; `targets` all that it has. `weighed` stands for it
+    where a balancer picks.
+    """
+
+    name: str
+    weight: float
+    steps: tuple[Step, ...]
+    targets: tuple[Target, ...]
+    weighed: Target = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weighed", Target(name=self.name, provider="", model=self.name, weight=self.weight))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """Whole chains that share load; `on` and `gate` are as in `Tier`. `mark` is its number, below 0, so that it is no
+    tier's.
+    """
+
+    branches: tuple[Branch, ...]
+    balance: str
+    on: frozenset[ErrorCode] | None
+    gate: int | None
+    mark: int
+    weighed: tuple[Target, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weighed", tuple(branch.weighed for branch in self.branches))
+
+
+Step: TypeAlias = int | Draw  # the index of a tier, or a draw
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +98,8 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand
+    draws: tuple[Draw, ...] = ()
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
