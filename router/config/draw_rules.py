@@ -17,12 +17,9 @@ def check_draws(file: RoutesFile, origins: Mapping[Path_, Place], findings: Find
     """Add an error for each strategy that compares targets where one is a route, and a warning for each name that is
     a route's and a model's.
     """
-    for name, config in file.routes.items():
-        balance = effective(file, "balance", route=name)["balance"].value
-        _check_tier(file, ("routes", name), config.targets, balance, origins, findings)
-        for index, fallback in enumerate(config.fallbacks):
-            path = ("routes", name, "fallbacks", index)
-            _check_tier(file, path, fallback.tier, fallback.balance or balance, origins, findings)
+    for name in file.routes:
+        for owner, refs, balance in _tiers(file, name):
+            _check_tier(file, owner, refs, balance, origins, findings)
     for name, path in _models_named_as_routes(file):
         text = (
             f'"{name}" is the model here, as provider/model-id is in targets: the route of that name can share no load '
@@ -51,13 +48,19 @@ def _check_tier(
 
 
 def _models_named_as_routes(file: RoutesFile) -> Iterator[tuple[str, Path_]]:
-    for name, config in file.routes.items():
-        tiers = [(("routes", name), config.targets)]
-        tiers += [(("routes", name, "fallbacks", index), each.tier) for index, each in enumerate(config.fallbacks)]
-        for owner, refs in tiers:
+    for name in file.routes:
+        for owner, refs, _ in _tiers(file, name):
             for index, ref in enumerate(refs):
                 if ref.model in file.routes and ref.model != name and not file.is_route(ref.model):
                     yield ref.model, (*owner, "targets", index)
+
+
+def _tiers(file: RoutesFile, name: str) -> Iterator[tuple[Path_, tuple[TargetRef, ...], str]]:
+    """The tiers of a route, with what they stand in and how they share load."""
+    config, balance = file.routes[name], effective(file, "balance", route=name)["balance"].value
+    yield ("routes", name), config.targets, balance
+    for index, fallback in enumerate(config.fallbacks):
+        yield ("routes", name, "fallbacks", index), fallback.tier, fallback.balance or balance
 
 
 def _place(path: Path_, origins: Mapping[Path_, Place]) -> Place:

@@ -55,7 +55,7 @@ def _places(file: RoutesFile, route: str, seen: set[str]) -> Iterator[tuple[str,
     seen.add(route)
     config = file.routes[route]
     names = [target.model for target in config.targets]
-    routes = []
+    routes: list[str] = []
     for fallback in config.fallbacks:
         names += [target.model for target in fallback.tier]
         if fallback.to is not None:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from math import inf
 
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from router.engine.eligibility import (
     refusal,
 )
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
+from router.plan.plan import Draw, Tier
 from router.plan.target import Key, Target
 from router.state.any_rate import PATIENCE
 from router.state.limits import Reserved
@@ -159,8 +160,10 @@ def _hedge(context: RequestContext, progress: Progress, tier_index: int, under_w
 
 def _is_named_later(context: RequestContext, tier_index: int, error: ProviderError) -> bool:
     chain = context.chain  # where chains are drawn, any may come later: those that do not are not entered then
-    later = chain.tiers[tier_index + 1 :] if chain.steps is None else chain.tiers
-    return any(tier.on is not None and error.code in tier.on for tier in later)
+    later: Sequence[Tier | Draw] = chain.tiers[tier_index + 1 :]
+    if chain.steps is not None:
+        later = *chain.tiers, *chain.draws
+    return any(step.on is not None and error.code in step.on for step in later)
 
 
 def _no_more_attempts(context: RequestContext, progress: Progress) -> str:

@@ -188,8 +188,8 @@ def _direct(
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     def make(ref: TargetRef, chains: tuple[str, ...]) -> Target:
-        named = {"route": name, "chains": chains, "weight": ref.weight, "params": ref.params}
-        return _target(file, catalogue, ref.model, **named)
+        weight, params = ref.weight, ref.params
+        return _target(file, catalogue, ref.model, route=name, chains=chains, weight=weight, params=params)
 
     maker = TierMaker(file, make)
     steps, tiers = maker.whole(name), maker.tiers

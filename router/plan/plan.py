@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -28,8 +28,8 @@ class Tier:
     """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
     table that fall back). `gate` is the index of the tier that must have been entered before, or the mark of a draw.
 
-    `level` says how many tiers have to fail before it, those of other branches of a draw not counted. `chain` names the
-    routes among the targets that lead to it, such as "candidate" or "eu > candidate"; "" for the route's own.
+    `level` says how many tiers have to fail before it, those of other branches of a draw not counted. `chains` are the
+    routes among the targets that lead to it, the outermost first; `chain` is that in words, such as "eu > candidate".
     """
 
     targets: tuple[Target, ...]
@@ -37,7 +37,11 @@ class Tier:
     on: frozenset[ErrorCode] | None = None
     gate: int | None = None
     level: int = 0
-    chain: str = ""
+    chains: tuple[str, ...] = ()
+    chain: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chain", " > ".join(self.chains))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +56,7 @@ class Branch:
     weight: float
     steps: tuple[Step, ...]
     targets: tuple[Target, ...]
+    is_route: bool
     weighed: Target = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,9 +127,39 @@ class Chain:
         return max(_LEAST_ATTEMPTS, sum(tries.values()))
 
     @property
+    def shares(self) -> dict[int, float]:
+        """The share of the load that each tier's chain has by weight, by the tier's index."""
+        return shares_of(range(len(self.tiers)) if self.steps is None else self.steps, by_weight)
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         """All targets of its tiers, in their order."""
         return tuple(target for tier in self.tiers for target in tier.targets)
+
+
+def shares_of(
+    steps: Sequence[Step], odds: Callable[[Draw], Mapping[Branch, float]], whole: float = 1.0
+) -> dict[int, float]:
+    """Return the share of the load that each tier's chain has, by the tier's index.
+
+    Args:
+        odds: the share of each branch of a draw, 0 to 1.
+        whole: the share of these steps.
+    """
+    shares: dict[int, float] = {}
+    for step in steps:
+        if isinstance(step, int):
+            shares[step] = whole
+            continue
+        for branch, part in odds(step).items():
+            shares |= shares_of(branch.steps, odds, whole * part)
+    return shares
+
+
+def by_weight(draw: Draw) -> dict[Branch, float]:
+    """Return the share that its weight gives each branch of a draw."""
+    total = sum(branch.weight for branch in draw.branches)
+    return {branch: branch.weight / total for branch in draw.branches}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -66,7 +66,7 @@ class TierMaker:
         """Add targets that share load: a tier, or a draw where one of them is a route."""
         if not any(self._file.is_route(ref.model) for ref in refs):
             targets = tuple(self._make(ref, place.chains) for ref in refs)
-            self.tiers.append(Tier(targets, balance, place.on, place.gate, place.level, " > ".join(place.chains)))
+            self.tiers.append(Tier(targets, balance, place.on, place.gate, place.level, place.chains))
             return len(self.tiers) - 1, place.level + 1
         self._marks -= 1
         mark, highest, branches = self._marks, place.level, []
@@ -78,7 +78,7 @@ class TierMaker:
                 step, after = self._tier((ref,), "ordered", _Place(chains=place.chains, level=level))
                 steps = (step,)
             targets = tuple(target for tier in self.tiers[before:] for target in tier.targets)
-            branches.append(Branch(ref.model, ref.weight, steps, targets))
+            branches.append(Branch(ref.model, ref.weight, steps, targets, self._file.is_route(ref.model)))
             highest = max(highest, after)
         draw = Draw(tuple(branches), balance, place.on, place.gate, mark)
         self.draws.append(draw)
