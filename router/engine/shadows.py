@@ -177,7 +177,7 @@ class Shadows:
     def _context(self, original: _Original) -> RequestContext:
         engine, request = self._engine, of_copy(original.request)
         chain = self._chain(original)
-        trace = Trace(chain.route, engine.plan.revision, caller=original.request.caller)
+        trace = Trace(chain.route, engine.plan.revision, caller=original.request.caller, tags=request.tags)
         needs = requirements_of(request, streaming=False)
         context = engine.context_of(
             chain, request, needs, trace, self._recorder(trace, request), acceptance_of(chain, request, None)

@@ -81,6 +81,7 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
         pid=os.getpid(),
         caller=ended.trace.caller,
         shadow=ended.route.telemetry.is_of_copies,
+        tags=ended.trace.tags,
     )
 
 
@@ -98,7 +99,8 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
         if wanted is not None and getattr(record, name) != wanted:
             return False
     if only.text is not None:
-        has = (record.route, record.target, record.provider, record.caller, record.code, record.id)
+        tags = [f"{name}={value}" for name, value in (record.tags or {}).items()]
+        has = (record.route, record.target, record.provider, record.caller, record.code, record.id, *tags)
         text = " ".join(each for each in has if each).lower()
         if not all(word in text for word in only.text.lower().split()):
             return False

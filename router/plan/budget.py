@@ -110,9 +110,7 @@ def value_of(by: str, request: AnyRequest) -> str | None:
         return request.namespace
     if by == "key":
         return request.caller
-    tags = getattr(request, "tags", None) or {}
-    value = tags.get(by.removeprefix("tag."))
-    return None if value is None else str(value)
+    return None if request.tags is None else request.tags.get(by.removeprefix("tag."))
 
 
 def _short(value: str) -> str:

@@ -86,6 +86,8 @@ def test_those_without_a_value_have_one_together() -> None:
     [
         ("namespace", {"namespace": "red"}, {"namespace": "blue"}),
         ("key", {"caller": "alice"}, {"caller": "bob"}),
+        ("user", {"end_user": "ann"}, {"user": "bob"}),
+        ("tag.team", {"tags": {"team": "red", "tier": "free"}}, {"tags": {"team": "blue"}}),
     ],
 )
 def test_what_a_budget_may_be_by(by: str, first: dict[str, str], second: dict[str, str]) -> None:
