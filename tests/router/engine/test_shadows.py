@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from router.config import load_text
 from router.plan.compile import compile_plan
 from router.testing import run
 from router.views.figures import ShadowFigures
+from router.views.shadows import compared
 
 FILE = """
 providers: {a: {kind: fake}, b: {kind: fake, limits: LIMITS, budget: $9/d}}
@@ -256,3 +259,39 @@ def test_an_edit_takes_it_out() -> None:
         assert len(shop.b.requests) == 1
 
     run(main())
+
+
+def test_the_log_marks_copies(tmp_path: Path) -> None:
+    text = FILE.replace("SHADOW", "{to: other, share: 100%}").replace("LIMITS", "{}").replace(", MORE", "")
+    text += f"telemetry: {{log: {{path: {tmp_path}}}}}\n"
+    quick = Reply("hi", usage=Usage(input_tokens=10, output_tokens=10))
+
+    async def main() -> None:
+        fakes = {name: provider(name, lambda _: quick) for name in "ab"}
+        async with Router.from_text(text, env={}, providers=fakes, monitor=False) as router:
+            await router.complete("chat", "hi", tags={"team": "red"})
+            async with asyncio.timeout(60):
+                while not (shadows := router.snapshot().shadows) or not shadows[0].answered:
+                    await asyncio.sleep(0)
+
+    asyncio.run(main())
+    (log,) = tmp_path.glob("*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["route"], line["target"], line.get("shadow", False)) for line in lines] == [
+        ("chat", "stable", False),
+        ("chat", "other", True),
+    ]
+    assert len({line["id"] for line in lines}) == 2
+    assert lines[1]["tags"] == {"team": "red"}
+
+
+def test_what_is_shown_says_both_sides() -> None:
+    figures = ShadowFigures(
+        "chat", "other", answered=4, failed=2, dropped=3, refused=1, seconds=12.0, of_callers=4.0,
+        cost=0.004, cost_of_callers=0.04, tokens=400, tokens_of_callers=800, codes={"timeout": 2},
+    )  # fmt: skip
+    assert ", ".join(compared(figures)) == (
+        "4 of 6 answered (timeout 2), refused 1 (callers 0), 3 s (callers 1 s), $0.001 (callers $0.01), "
+        "100 tokens (callers 200 tokens), 3 left out"
+    )
+    assert compared(ShadowFigures("chat", "other")) == ["0 of 0 answered"]
