@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -73,6 +75,26 @@ def compiled_once() -> Iterator[None]:
     """Programs that tests start find what others of them have compiled: it is a third of their start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def authorities_are_read_once() -> Iterator[None]:
+    """httpx, and so each official SDK, reads all certificates of this world for each client, also for plain HTTP."""
+    made = httpx.create_ssl_context
+    usual: dict[tuple[str | None, ...], ssl.SSLContext] = {}
+
+    def create(verify: ssl.SSLContext | str | bool = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is not True or cert is not None:
+            return made(verify, cert, trust_env)
+        named = tuple(os.environ.get(name) if trust_env else None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+        if named not in usual:
+            usual[named] = made(trust_env=trust_env)
+        return usual[named]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("httpx", "httpx2"):
+            patch.setattr(f"{name}._transports.default.create_ssl_context", create)
         yield
 
 
