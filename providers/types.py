@@ -166,10 +166,18 @@ class Native(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...] = ()
 
 
+class Requirement(Struct, frozen=True):
+    """Labels that a target must have, by name, of each one of these texts; `origin` is who says so, for people."""
+
+    origin: str
+    labels: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class Routing(Struct, frozen=True):
     """What one call says over its route. None: as the route has it.
 
-    `only` and `avoid` name providers, models of the file or targets: whom alone to ask, and whom not to.
+    `only` and `avoid` name providers, models of the file or targets: whom alone to ask, and whom not to. `require` is
+    what all who are asked must meet, besides what the route and the client's key require.
     `max_attempts` and `on_stream_break` are those of the file.
     """
 
@@ -177,6 +185,7 @@ class Routing(Struct, frozen=True):
     avoid: tuple[str, ...] = ()
     max_attempts: int | None = None
     on_stream_break: Literal["error", "restart", "continue"] | None = None
+    require: tuple[Requirement, ...] = ()
 
 
 class CompletionRequest(Struct, frozen=True, kw_only=True):

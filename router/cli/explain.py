@@ -11,8 +11,10 @@ import msgspec
 
 from providers.coerce import coerce_request
 from providers.embeddings import AnyRequest
+from providers.errors import ProviderError
 from providers.printable import one_line
-from providers.types import CompletionRequest, Usage
+from providers.spelling import did_you_mean
+from providers.types import CompletionRequest, Routing, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
 from router.cli.cached import cache_of, print_cache, stored_line
@@ -24,8 +26,10 @@ from router.config.units import format_duration
 from router.engine.embedding import build_embedding, build_rerank, needs_of
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
-from router.plan.plan import Chain
+from router.engine.routing import check_labels_known, coerce_require, required_by
+from router.plan.plan import Chain, Plan
 from router.plan.pricing import cost
+from router.plan.requirements import restricted
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
@@ -39,15 +43,26 @@ from router.views.money import UNKNOWN, dollars
         "signalbox explain chat                            # who answers",
         'signalbox explain chat -p "Hello" conf/prod.yaml  # of another file',
         "signalbox explain chat request.json               # a request in the shape of OpenAI's",
+        "signalbox explain chat --require region=eu        # who is left, and who not and why",
         "signalbox explain chat --json | jq '.cache.stored'",
     ],
 )
 @click.argument("route", shell_complete=completing("routes", "models"))
 @click.argument("request_file", metavar="[REQUEST]", required=False, type=click.Path())
 @click.option("-p", "--prompt", help="The prompt, in place of a REQUEST.")
+@click.option("--require", multiple=True, metavar="LABEL=TEXT", help="As `require` of a call; may be repeated.")
+@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: what that requires holds.")
 @json_option
 @takes_file(texts=True)
-def command(route: str, request_file: str | None, prompt: str | None, as_json: bool, path: str) -> int:
+def command(
+    route: str,
+    request_file: str | None,
+    prompt: str | None,
+    require: tuple[str, ...],
+    client: str | None,
+    as_json: bool,
+    path: str,
+) -> int:
     """Say who would answer a request to ROUTE, in which order and with what odds, and who not and why.
 
     REQUEST (a file, or - for standard input) holds a prompt as plain text, or JSON in the shape of OpenAI's chat
@@ -58,6 +73,8 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     asked, route = route, chain.route
     request = asked_of(chain, route, request_file, prompt)
     needs = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
+    chain = _as_required(router.plan, chain, require, client)
+    needs = msgspec.structs.replace(needs, excluded=chain.excluded)
     balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
@@ -84,6 +101,26 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
             print_cache(cached)
             echo(f"    {stored_line(cached)}")
     return 0
+
+
+def _as_required(plan: Plan, chain: Chain, require: tuple[str, ...], client: str | None) -> Chain:
+    """The chain of whom meets what the call and the client's key require."""
+    if client is not None and client not in plan.serving.by_name:
+        near = did_you_mean(client, plan.serving.by_name)
+        raise Failure(f'serve.keys has no client "{client}"{near}')
+    labels: dict[str, list[str]] = {}
+    for text in require:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Failure(f"--require {text}: write LABEL=TEXT, such as region=eu")
+        labels.setdefault(name, []).append(value)
+    try:
+        of_call = Routing(require=coerce_require(labels or None))
+        check_labels_known(plan, of_call.require)
+    except ProviderError as error:
+        raise Failure(error.message) from None
+    required = required_by(plan, of_call, client)
+    return restricted(chain, required) if required else chain
 
 
 def asked_of(chain: Chain, route: str, request_file: str | None, prompt: str | None) -> AnyRequest:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from router.config.values import Allowances, Count, read_budget
 
+REQUIRES = "Labels that whoever is asked must have; of a list of texts, one of them. What is required adds up."
+
 
 class Section(BaseModel):
     """Base of all models: immutable, and an unknown key is an error."""

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 
 from router.config.interpolate import Expanded
 from router.config.listen import Address, read_address
-from router.config.sections import Budget, LimitsPolicy, Section, key
-from router.config.values import Count, Duration, DurationOrZero, Flag, Secret, Size, Text
+from router.config.sections import REQUIRES, Budget, LimitsPolicy, Section, key
+from router.config.values import Count, Duration, DurationOrZero, Flag, Labels, Secret, Size, Text
 from router.config.yaml_reader import core_scalar
 
 CacheControl: TypeAlias = Literal["use", "skip", "refresh", "only"]
@@ -140,6 +140,7 @@ class ClientKeyConfig(Section):
     budget: Budget | None = key("What its requests may cost, such as $20/d.")
     limits: LimitsPolicy = key("How much it may ask for.", LimitsPolicy())
     namespace: Text | None = key("Whose cached answers it shares; default: its own alone.")
+    require: Labels = key(REQUIRES, {})
     cache: CacheControl = key("How its requests use the cache, where their route has one.", "use")
     when_unset: Literal["error", "disable"] = key(
         "What an unset variable does: reject the file, or leave this client out.", "error"

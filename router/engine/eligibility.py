@@ -198,9 +198,10 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
         for target in context.chain.tiers[tier_index].targets:
             if target.weight <= 0 or target.identity in seen:
                 continue
+            if why_unfit(target, needs, context.windows, progress.window_floor) is not None:
+                continue
             seen.add(target.identity)
-            unfit = why_unfit(target, needs, context.windows, progress.window_floor) is not None
-            if unfit or not progress.may_try(target):
+            if not progress.may_try(target):
                 continue
             over = over_budget(context, target, now)
             refused = progress.keys.get(target.identity, ())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from pydantic import TypeAdapter
 
 from providers.embeddings import InputType
-from providers.types import PromptCache, ServerTool, Thinking, Tool
+from providers.types import PromptCache, Requirement, ServerTool, Thinking, Tool
+
+# Labels with their texts; what a gateway has of a client's key is ready.
+Require: TypeAlias = Mapping[str, str | Sequence[str]] | tuple[Requirement, ...] | None
 
 
 class OtherParams(TypedDict, total=False):
@@ -42,6 +45,7 @@ class OtherParams(TypedDict, total=False):
     timeout: Mapping[str, float | str] | None
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
+    require: Require
     max_attempts: int | None
     on_stream_break: Literal["error", "restart", "continue"] | None
     metadata: Mapping[str, Any] | None
@@ -83,6 +87,7 @@ class RequestParams(OtherParams, total=False):
         timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
         only: names of providers, models or targets of the route: nobody else is asked.
         avoid: names of those that are not asked.
+        require: labels that whoever is asked must have, such as {"region": "eu"}; of a list of texts, one of them.
         max_attempts: attempts of this call over the whole chain.
         on_stream_break: "error", "restart" or "continue": what happens when the stream breaks after its first content.
         metadata: goes to the vendor with the request.
@@ -101,6 +106,7 @@ class RerankParams(TypedDict, total=False):
         top_n: only so many, the best.
         only: names of providers, models or targets of the route: nobody else is asked.
         avoid: names of those that are not asked.
+        require: labels that whoever is asked must have, such as {"region": "eu"}; of a list of texts, one of them.
         max_attempts: as the route's `retry.max_attempts`, for this call.
         user: names the end user to the vendor.
         affinity: requests with the same stay at one target (`balance: affinity`).
@@ -114,6 +120,7 @@ class RerankParams(TypedDict, total=False):
     top_n: int | None
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
+    require: Require
     max_attempts: int | None
     user: str | None
     affinity: str | None
@@ -138,6 +145,7 @@ class EmbeddingParams(TypedDict, total=False):
     truncate: bool | None
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
+    require: Require
     max_attempts: int | None
     user: str | None
     affinity: str | None

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from providers.embeddings import AnyResponse
 from providers.errors import ProviderError
-from providers.types import CompletionRequest, CompletionResponse, Native
+from providers.types import CompletionRequest, CompletionResponse, Native, Routing
 from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
@@ -62,6 +62,11 @@ class Call:
     def serving(self) -> Serving:
         return self.plan.serving
 
+    @property
+    def routing(self) -> Routing | None:
+        """What the client's key says of whom its request may be sent to, also where a reload has changed it since."""
+        return Routing(require=self.client.require) if self.client.require else None
+
     async def answer(self, asked: Asked) -> Answered:
         """Answer what a body asks.
 
@@ -89,6 +94,7 @@ class Call:
             namespace=self.client.namespace,
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
+            routing=self.routing,
         )
         if is_sealed:
             request = self.envelopes.opened(request, self.plan, self.router.chain(route))

@@ -28,7 +28,9 @@ async def count_tokens(call: Call, asked: Asked) -> Answered:
         request = call.envelopes.opened(request, call.plan, call.router.chain(route))
     count: TokenCount
     try:
-        count = await call.router.count_tokens(route, request.messages, tools=request.tools, exact=True)
+        count = await call.router.count_tokens(
+            route, request.messages, tools=request.tools, exact=True, require=call.client.require
+        )
     except ProviderError:
         count = await call.router.count_tokens(route, request.messages, tools=request.tools)
     kind = {} if call.face is MESSAGES else {"object": "response.input_tokens"}

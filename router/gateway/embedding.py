@@ -74,6 +74,7 @@ def _of_client(call: Call, request: EmbeddingRequest) -> EmbeddingRequest:
         caller=call.client.name,
         namespace=call.client.namespace,
         user=request.user if call.serving.forward_user else None,
+        routing=call.routing,
     )
 
 
@@ -88,7 +89,7 @@ async def answer_rerank(call: Call, asked: Asked) -> Answered:
     body, request = await in_thread(_read_rerank, raw) if len(raw) > _MANY else _read_rerank(raw)
     call.record.asks(request.model)
     route = call.record.route = call.route_of(request.model)
-    request = replace(request, caller=call.client.name, namespace=call.client.namespace)
+    request = replace(request, caller=call.client.name, namespace=call.client.namespace, routing=call.routing)
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:
         response = await call.router.ask_rerank(request, route=route)

@@ -50,6 +50,7 @@ _SENTENCES: Mapping[ErrorCode, str] = MappingProxyType(
         ErrorCode.TIMEOUT: "the vendor did not answer in time",
         ErrorCode.CONNECTION_FAILED: "the vendor can't be reached",
         ErrorCode.PROTOCOL_ERROR: "the vendor's answer can't be read",
+        ErrorCode.REQUIREMENT_NOT_MET: "no model of this route has the labels that are required of it",
         ErrorCode.INVALID_OUTPUT: "no model gave an answer that can be accepted",
         ErrorCode.STREAM_INTERRUPTED: "the vendor's stream broke off",
         ErrorCode.CANCELLED: "the call was cancelled",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from providers.threads import in_thread
+from router.config.labels import shown_labels
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
 from router.plan.target import Target, names_of
@@ -264,6 +265,7 @@ class _Making:
             keys=keys,
             targets=tuple(targets),
             figures=figures,
+            labels=shown_labels(self._plan.file.providers[name].labels),
         )
 
     def _target(self, target: Target) -> TargetFigures:
@@ -279,6 +281,7 @@ class _Making:
             pressure(limits),
             limits,
             figures,
+            shown_labels(target.labels),
         )
         return self._same(("target", target.identity), made)
 

@@ -13,7 +13,7 @@ from providers.base import KnowsEmbeddings, Provider
 from providers.embeddings import EmbeddingLimits
 from providers.header_names import authenticates
 from providers.settings import ProviderSettings
-from providers.types import ModelCapabilities
+from providers.types import ModelCapabilities, Requirement
 from router.config import RoutesFile, effective
 from router.plan.target import Key, digest
 
@@ -28,6 +28,7 @@ class ProviderCatalogue:
     Args:
         settings: of each provider by name, once for each of its keys.
         create: makes a provider.
+        required: what routes require of their targets, by the route's name.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class ProviderCatalogue:
         file: RoutesFile,
         settings: Mapping[str, tuple[ProviderSettings, ...]],
         create: Callable[[ProviderSettings], Provider],
+        required: Mapping[str, Requirement],
     ) -> None:
+        self.required = required
         self._file = file
         self._create = create
         self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}

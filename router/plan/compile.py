@@ -18,10 +18,11 @@ from providers.credentials.function import CredentialFunction, FunctionSource
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.spelling import did_you_mean
-from providers.types import ModelCapabilities, Price, PromptCache, Timeout
+from providers.types import ModelCapabilities, Price, PromptCache, Requirement, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import embeds_of, makes_of, root_of
 from router.config.interpolate import plain
+from router.config.labels import why_not_met
 from router.config.names import target_name
 from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
@@ -29,6 +30,7 @@ from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
 from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
+from router.plan.requirements import answers_within, required_by_routes, required_of_clients
 from router.plan.route_names import RouteNames
 from router.plan.rules import (
     AcceptRules,
@@ -62,7 +64,8 @@ def compile_plan(
     """
     file = loaded.require()
     own = credentials or {}
-    catalogue = ProviderCatalogue(file, {name: _settings(file, name, own) for name in file.providers}, create)
+    settings_by_name = {name: _settings(file, name, own) for name in file.providers}
+    catalogue = ProviderCatalogue(file, settings_by_name, create, required_by_routes(loaded, file))
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
@@ -73,7 +76,7 @@ def compile_plan(
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
-    serving, log = serving_of(file, names), log_rules(file, loaded.path)
+    serving, log = serving_of(file, names, required_of_clients(loaded, file)), log_rules(file, loaded.path)
     return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own)
 
 
@@ -195,6 +198,8 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     cache = _cache(file, name)
     makes = makes_of(file.routes[name])
     answers = "" if cache is None else _space(tiers) if makes == "embeddings" else _answers(tiers)
+    if answers and any(tier.required for tier in tiers):
+        answers = answers_within(answers, [target for tier in tiers for target in tier.targets if not target.barred])
     return Chain(
         name,
         tuple(tiers),
@@ -220,23 +225,32 @@ def _add_route(
     *,
     on: frozenset[ErrorCode] | None,
     gate: int | None,
+    required: tuple[Requirement, ...] = (),
 ) -> None:
-    """Add the tiers of route `name`, with the policies of the route that the app called."""
+    """Add the tiers of route `name`, with the policies of the route that the app called.
+
+    Args:
+        required: by the routes on the way to this one.
+    """
     config = file.routes[name]
+    if name in catalogue.required:
+        required = (*required, catalogue.required[name])
     first = len(tiers)
     balance = config.balance or file.defaults.balance or "weighted"
-    tiers.append(_tier(file, catalogue, config.targets, balance, route, on=on, gate=gate))
+    tiers.append(_tier(file, catalogue, config.targets, balance, route, on=on, gate=gate, required=required))
     inner = first if gate is not None or first else None
     for fallback in config.fallbacks:
         codes = _codes(fallback.on)
         if fallback.to is not None and fallback.to in file.routes:
-            _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
+            gate_of_it = inner if inner is not None else 0
+            _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=gate_of_it, required=required)
         elif fallback.to is not None:
-            target = _target(file, catalogue, fallback.to, route=route)
-            tiers.append(Tier((target,), "ordered", codes, inner))
+            target = _target(file, catalogue, fallback.to, route=route, required=required)
+            tiers.append(Tier((target,), "ordered", codes, inner, required))
         else:
             strategy = fallback.balance or balance
-            tiers.append(_tier(file, catalogue, fallback.tier, strategy, route, on=codes, gate=inner))
+            tier = _tier(file, catalogue, fallback.tier, strategy, route, on=codes, gate=inner, required=required)
+            tiers.append(tier)
 
 
 def _tier(
@@ -248,11 +262,13 @@ def _tier(
     *,
     on: frozenset[ErrorCode] | None,
     gate: int | None,
+    required: tuple[Requirement, ...],
 ) -> Tier:
     targets = tuple(
-        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs
+        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params, required=required)
+        for ref in refs
     )
-    return Tier(targets, balance, on, gate)
+    return Tier(targets, balance, on, gate, required)
 
 
 def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
@@ -269,6 +285,7 @@ def _target(
     route: str | None,
     weight: float = 1.0,
     params: Mapping[str, Any] | None = None,
+    required: tuple[Requirement, ...] = (),
 ) -> Target:
     resolved = file.resolve_target(name)
     if resolved is None:
@@ -277,6 +294,7 @@ def _target(
     file_model = name if model else None
     timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
     embeds = _embeds(file, catalogue, name)
+    labels = file.labels_of(name)
     return Target(
         name=target_name(name, params or {}),
         ref=name,
@@ -302,6 +320,8 @@ def _target(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
         ),
+        labels=labels,
+        barred=why_not_met(labels, required),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
+from providers.types import Requirement
 from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import Makes
 from router.config.schema import OnStreamBreak
@@ -25,12 +26,14 @@ _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
 @dataclass(frozen=True, slots=True, eq=False)
 class Tier:
     """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
-    table that fall back). `gate` is the index of the tier that must have been entered before."""
+    table that fall back). `gate` is the index of the tier that must have been entered before. `required` is what the
+    routes on the way to it require of its targets."""
 
     targets: tuple[Target, ...]
     balance: str
     on: frozenset[ErrorCode] | None = None
     gate: int | None = None
+    required: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +41,8 @@ class Chain:
     """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache, and
     every answer is taken.
 
-    `makes` is what it may be asked for; None for a `provider/model-id`, of which nothing is said.
+    `makes` is what it may be asked for; None for a `provider/model-id`, of which nothing is said. `excluded` are the
+    targets that one call may not ask, by name, each with the reason and the message of its skip.
     """
 
     route: str
@@ -53,6 +57,7 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    excluded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
@@ -65,7 +70,8 @@ class Chain:
 
     def _input_tokens(self) -> int | None:
         """Return the tokens that an input may have; None where a target has no known limit."""
-        rules = [target.embeds for target in self.targets if target.embeds is not None and not target.disabled]
+        usable = [target for target in self.targets if not target.disabled and not target.barred]
+        rules = [target.embeds for target in usable if target.embeds is not None]
         known = [each.max_tokens for each in rules if each.max_tokens is not None]
         return max(known) if known and len(known) == len(rules) else None
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from providers.types import Requirement
 from router.config.globs import compiled, is_glob
 from router.config.listen import Address, read_address
 from router.config.schema import RoutesFile
@@ -33,6 +34,7 @@ class Client:
     limits: Limits = field(default_factory=Limits)
     namespace: str = ANONYMOUS
     cache: CacheControl = "use"
+    require: tuple[Requirement, ...] = ()
 
     def may_use(self, route: str) -> bool:
         """Say whether a route, model or provider/model-id is one of those that it may ask for."""
@@ -76,6 +78,7 @@ class Serving:
     routes_by_name: RouteNames = field(default_factory=RouteNames)
     by_name: Mapping[str, Client] = field(init=False, repr=False)
     budgets: Mapping[str, Budget] = field(init=False, repr=False)  # by the client's name
+    required: Mapping[str, tuple[Requirement, ...]] = field(init=False, repr=False)  # likewise
     _places: Mapping[str, int] = field(init=False, repr=False)  # of the routes, in the file
     _named: frozenset[str] = field(init=False, repr=False)  # what `names` lead to
     _exact: Mapping[str, int] = field(init=False, repr=False)  # the places of those names that are no patterns
@@ -86,6 +89,8 @@ class Serving:
         object.__setattr__(self, "by_name", {client.name: client for client in everybody})
         budgets = {client.name: client.budget for client in everybody if client.budget is not None}
         object.__setattr__(self, "budgets", budgets)
+        required = {client.name: client.require for client in everybody if client.require}
+        object.__setattr__(self, "required", required)
         object.__setattr__(self, "_places", {route: place for place, route in enumerate(self.routes)})
         object.__setattr__(self, "_named", frozenset(route for _, route in self.names))
         places = {glob: place for place, (glob, _) in enumerate(self.names)}
@@ -172,11 +177,12 @@ class Serving:
         return replace(self, listen=made)
 
 
-def serving_of(file: RoutesFile, routes_by_name: RouteNames) -> Serving:
+def serving_of(file: RoutesFile, routes_by_name: RouteNames, required: Mapping[str, Requirement]) -> Serving:
     """Compile the `serve` section of a file; one without the section serves all routes on this machine's loopback.
 
     Args:
         routes_by_name: the further names of the file's routes.
+        required: what clients' keys require, by the client's name.
     """
     config = file.serve or ServeConfig()
     shares_limits = file.shared is not None and "limits" in file.shared.share
@@ -184,7 +190,8 @@ def serving_of(file: RoutesFile, routes_by_name: RouteNames) -> Serving:
     for name, written in config.keys.items():
         digest = _digest(written)
         if digest is not None:
-            clients[digest] = _client(name, written, config.workers, shares_limits=shares_limits)
+            client = _client(name, written, config.workers, shares_limits=shares_limits)
+            clients[digest] = replace(client, require=(required[name],)) if name in required else client
     anonymous = None
     if config.anonymous is not None or not config.keys:
         routes = None if config.anonymous is None else config.anonymous.routes

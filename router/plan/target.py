@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, PromptCache, Timeout
+from router.config.labels import Labels
 from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, EmbedRules, ErrorRule, Limits, RetryRules
 
@@ -41,7 +42,8 @@ class Target:
     its own: `mini (thinking=low)`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
     model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here, `errors` is
-    what errors of its provider's own mean.
+    what errors of its provider's own mean. `labels` are its model's over its provider's; `barred` says what its route
+    requires and it does not have, "" where it may be asked.
     `prompt_cache` is how its vendor is asked to keep prompts, None where it is not.
     `usual` are the timeouts that it has on any route that says nothing of them. `connect` is in seconds, where it is
     not its provider's own. `identity` is what it is, whatever route names it: the model at its account with its params.
@@ -70,6 +72,8 @@ class Target:
     embeds: EmbedRules | None = None
     prompt_cache: PromptCache | None = None
     errors: tuple[ErrorRule, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    barred: str = ""
 
     identity: str = field(init=False)
     model_identity: str = field(init=False)
@@ -87,7 +91,7 @@ class Target:
         lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
         object.__setattr__(self, "lacks", lacks)
         window = self.capabilities.context_window
-        most = -1 if self.disabled or lacks else inf if window is None else window
+        most = -1 if self.disabled or lacks or self.barred else inf if window is None else window
         object.__setattr__(self, "serves_up_to", most)
         shared = sorted(key.share_id for key in self.keys)
         object.__setattr__(self, "share_id", digest([*shared, self.model]) if shared and all(shared) else "")

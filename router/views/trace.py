@@ -109,7 +109,8 @@ class Trace(msgspec.Struct):
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
     machines); "" where nothing was. `caller` is who asked, by the request's own word. `asked` is the name that was
     asked for where it is not the route's own. `prompt_cache` is what the vendor that answered read from its cache of
-    prompts, and wrote to it; None where it told nothing of one.
+    prompts, and wrote to it; None where it told nothing of one. `of_call` is what the call itself has set over its
+    route, by the names of its parameters.
     """
 
     route: str
@@ -121,6 +122,7 @@ class Trace(msgspec.Struct):
     cache_level: str = ""
     asked: str = ""
     prompt_cache: PromptCacheUse | None = None
+    of_call: dict[str, str] = {}
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -161,6 +163,9 @@ class Trace(msgspec.Struct):
         asked = f" (asked for {one_line(self.asked)})" if self.asked else ""
         who = f"route {one_line(self.route)}{asked}{caller}"
         lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        if self.of_call:
+            said = "; ".join(f"{name}: {text}" for name, text in self.of_call.items())
+            lines.append(one_line(f"  set by the call: {said}"))
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         if self.prompt_cache is not None:
             lines.append(f"  prompt cache: {self.prompt_cache.line()}")
@@ -176,6 +181,7 @@ class Trace(msgspec.Struct):
             "seconds": self.seconds,
             "cache": self.cache,
             "cache_level": self.cache_level,
+            "of_call": self.of_call,
             "prompt_cache": None if self.prompt_cache is None else msgspec.to_builtins(self.prompt_cache),
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }
