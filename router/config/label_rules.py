@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple
 
 from providers.types import Requirement
 from router.config.diagnostics import Findings, Path_
-from router.config.labels import Labels, requirement, shown_texts, why_not_met
+from router.config.labels import Labels, requirement, why_not_met
 from router.config.schema import RoutesFile
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Place
 
 _SHOWN = 3  # targets, or routes, in a message
+_KNOWN = 9  # texts of a label in a message
 _MAX_LOOKS = 200_000  # at targets, for the keys of clients: some tenths of a second
 
 
@@ -47,8 +48,8 @@ def check_labels(file: RoutesFile, origins: Mapping[Path_, Place], findings: Fin
             if not lacking:
                 continue
             near = spelling.near(lacking[0], found)
-            few = shown_texts(tuple(sorted(found)[:9]), "and")
-            text = f'no provider or model has {name} "{lacking[0]}"{near}; there are {few}'
+            few = ", ".join(sorted(found)[:_KNOWN])
+            text = f'no provider or model has {name} "{lacking[0]}"{near}; what they have: {few}'
             _add(findings, origins, place, text, "error" if len(lacking) == len(texts) else "warning")
 
 
@@ -98,7 +99,8 @@ def _check_key(file: RoutesFile, client: str, origins: Mapping[Path_, Place], fi
     for name in names:
         places = list(_places(file, name, origins, own)) if name in file.routes else [_Place(name, name, own)]
         looks += len(places)
-        if all(_why(file, place) for place in places):
+        is_empty = all(_why(file, place._replace(required=place.required[1:])) for place in places)
+        if not is_empty and all(_why(file, place) for place in places):
             empty[name] = _told(file, places)
         if looks > _MAX_LOOKS:
             break

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from providers.errors import CONSEQUENCES, ErrorCode
+from providers.types import Requirement
 from router.config.diagnostics import Findings
+from router.config.labels import requirement, why_not_met
 from router.config.names import target_name
 from router.config.policies import effective
 from router.config.schema import RoutesFile, TargetRef
@@ -68,19 +70,29 @@ def _node(root: Node, path: tuple[str | int, ...]) -> Node:
     return node
 
 
-def _tiers(file: RoutesFile, route: str, on: tuple[str, ...] | None = None) -> Iterator[_Tier]:
-    """Yield the tiers of a route's whole chain, in the order in which `router.plan.compile` makes them."""
+def _tiers(
+    file: RoutesFile, route: str, on: tuple[str, ...] | None = None, required: tuple[Requirement, ...] = ()
+) -> Iterator[_Tier]:
+    """Yield the tiers of a route's whole chain, in the order in which `router.plan.compile` makes them, with those
+    targets that meet what their routes require.
+    """
     config = file.routes[route]
     balance = config.balance or file.defaults.balance or "weighted"
-    yield _Tier(config.targets, balance == "ordered", on)
+    if config.require:
+        required = (*required, requirement(f"route {route}", config.require))
+
+    def allowed(refs: Iterable[TargetRef]) -> tuple[TargetRef, ...]:
+        return tuple(ref for ref in refs if not why_not_met(file.labels_of(ref.model), required))
+
+    yield _Tier(allowed(config.targets), balance == "ordered", on)
     for fallback in config.fallbacks:
         codes = None if fallback.on is None or "any" in fallback.on else fallback.on
         if fallback.to in file.routes:
-            yield from _tiers(file, str(fallback.to), codes)
+            yield from _tiers(file, str(fallback.to), codes, required)
         elif fallback.to is not None:
-            yield _Tier((TargetRef(model=fallback.to),), True, codes)
+            yield _Tier(allowed([TargetRef(model=fallback.to)]), True, codes)
         else:
-            yield _Tier(fallback.tier, (fallback.balance or balance) == "ordered", codes)
+            yield _Tier(allowed(fallback.tier), (fallback.balance or balance) == "ordered", codes)
 
 
 def _is_usable(file: RoutesFile, ref: TargetRef) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from providers.addresses import check_url
@@ -227,7 +227,7 @@ LabelTexts = Annotated[
     PlainValidator(label_texts),
     WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL, "minItems": 1, "examples": [["eu", "uk"]]}]}),
 ]
-Labels = Annotated[dict[Annotated[str, PlainValidator(label_name)], LabelTexts], Field(min_length=1)]
+Labels = dict[Annotated[str, PlainValidator(label_name), WithJsonSchema({"type": "string"})], LabelTexts]
 Monitor = Annotated[str, BeforeValidator(_monitor)]
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
 # A URL may hold a password or a key, a header or an option of an installed kind may be one: no dump has them.
