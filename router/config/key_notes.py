@@ -45,6 +45,7 @@ _EXAMPLES: Mapping[str, list[Any]] = {
     "ModelConfig.labels": [{"region": "eu"}],
     "RouteConfig.require": [{"region": "eu"}, {"region": ["eu", "uk"], "retention": "none"}],
     "ClientKeyConfig.require": [{"region": "eu"}],
+    "ClientKeyConfig.own_keys": [["openai"], True],
     "RouteConfig.batch": [{"wait": "5ms", "most": 64}],
     "BreakerPolicy": [{"consecutive": 3, "open_for": "30s"}],
     "BreakerPolicy.min_calls": [10, 20],

@@ -139,6 +139,9 @@ class CachePolicy(Section):
     store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
     max_entry: Size | None = key("The largest answer that is stored.")
     namespace: Text | None = key("Answers of different namespaces are never shared.")
+    own_keys: Literal["apart", "shared"] | None = key(
+        "Whether an answer got with a caller's own key is given to that key's calls alone, or to all."
+    )
 
 
 class AcceptPolicy(Section):

@@ -141,6 +141,7 @@ class ClientKeyConfig(Section):
     limits: LimitsPolicy = key("How much it may ask for.", LimitsPolicy())
     namespace: Text | None = key("Whose cached answers it shares; default: its own alone.")
     require: Labels = key(REQUIRES, {})
+    own_keys: Direct = key("Whether it may bring vendors' keys of its own along; or for which providers.", False)
     cache: CacheControl = key("How its requests use the cache, where their route has one.", "use")
     when_unset: Literal["error", "disable"] = key(
         "What an unset variable does: reject the file, or leave this client out.", "error"

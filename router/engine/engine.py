@@ -30,6 +30,7 @@ from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
 from router.engine.needs import Requirements
+from router.engine.own_keys import OwnKeys
 from router.engine.request import Messages, build_request, requirements_of, speaks
 from router.engine.routing import as_asked, check_labels_known, coerce_require, required_by, said_by_call
 from router.engine.token_counts import TokenCounts, count_exact
@@ -85,6 +86,7 @@ class Engine:
         self.states = States(rng, self.telemetry.changed)
         self.balancers = Balancers()
         self.providers = ProviderPool(providers or {}, self.states.find_key)
+        self.own_keys = OwnKeys(self.states, self.providers)
         self.token_counts = TokenCounts()
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
@@ -101,6 +103,7 @@ class Engine:
             self._adopt_routes,
             self.balancers.adopt,
             self.providers.adopt,
+            self.own_keys.adopt,
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
@@ -227,7 +230,10 @@ class Engine:
         required = required_by(self.plan, routing, caller)
         if required:
             chain = self._restricted(chain, required)
-        return chain if routing is None else as_asked(self.plan, chain, routing)
+        if routing is None:
+            return chain
+        chain = as_asked(self.plan, chain, routing)
+        return self.own_keys.chain(self.plan, chain, routing.credentials) if routing.credentials else chain
 
     def _restricted(self, chain: Chain, required: tuple[Requirement, ...]) -> Chain:
         """Return the chain of whom meets this; it is the same for all who require it, so that they can share calls."""
@@ -326,7 +332,7 @@ class Engine:
 
     def _adopt_states(self, plan: Plan) -> Iterable[str]:
         direct = [target for chain in self._direct.values() for target in chain.targets]
-        ended = self.states.adopt([*plan.targets, *direct], plan.keys)
+        ended = self.states.adopt([*plan.targets, *direct], plan.keys | self.own_keys.kept)
         return (f"{', '.join(ended)}: no longer",) if ended else ()
 
     def enter_loop(self) -> asyncio.AbstractEventLoop:

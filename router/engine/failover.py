@@ -262,6 +262,7 @@ class FailOver(Generic[T]):
                     lease.started - context.began,
                     now - lease.started,
                     key=call.key.number,
+                    own_key=call.target.is_own,
                     hedge=call.hedge,
                     lost=True,
                     cost=wasted,
@@ -278,7 +279,13 @@ class FailOver(Generic[T]):
         context.trace.seconds = now - context.began
         context.trace.entries.append(
             Attempt(
-                call.target.name, call.tier, began - context.began, now - began, key=call.key.number, hedge=call.hedge
+                call.target.name,
+                call.tier,
+                began - context.began,
+                now - began,
+                key=call.key.number,
+                own_key=call.target.is_own,
+                hedge=call.hedge,
             )
         )
         return Delivery(context, call, lease, delivered, now)
@@ -321,6 +328,7 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
             status=failure.status,
             request_id=failure.request_id,
             key=call.key.number,
+            own_key=call.target.is_own,
             hedge=call.hedge,
             cost=paid,
         )
@@ -350,7 +358,7 @@ def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderEr
 def _begin(call: Call, context: RequestContext) -> Lease:
     now, charge = context.clock(), None
     prompt, most = context.requirements.prompt_tokens, context.requirements.max_tokens
-    if context.spending is not None:
+    if context.spending is not None and not call.target.is_own:
         budgets = (context.chain.budget, call.target.budget, context.caller_budget)
         charge = context.spending.begin_charge(budgets, call.target, prompt, most)
     return context.states.begin(

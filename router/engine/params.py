@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Any, Literal, TypeAlias, TypedDict
 
-from pydantic import TypeAdapter
+from pydantic import SecretStr, TypeAdapter
 
 from providers.embeddings import InputType
 from providers.types import PromptCache, Requirement, ServerTool, Thinking, Tool
@@ -42,10 +42,11 @@ class OtherParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
-    timeout: Mapping[str, float | str] | None
+    timeout: Mapping[str, float | str] | float | str | None
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
     require: Require
+    credentials: Mapping[str, str | SecretStr] | None
     max_attempts: int | None
     on_stream_break: Literal["error", "restart", "continue"] | None
     metadata: Mapping[str, Any] | None
@@ -84,10 +85,12 @@ class RequestParams(OtherParams, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates answers in the cache.
         caller: names who asks, for the trace and your own records; no vendor is told.
-        timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
+        timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect,
+            first_token, idle, answer and total.
         only: names of providers, models or targets of the route: nobody else is asked.
         avoid: names of those that are not asked.
         require: labels that whoever is asked must have, such as {"region": "eu"}; of a list of texts, one of them.
+        credentials: the caller's own keys by provider, in place of the file's there and of nobody else's.
         max_attempts: attempts of this call over the whole chain.
         on_stream_break: "error", "restart" or "continue": what happens when the stream breaks after its first content.
         metadata: goes to the vendor with the request.
@@ -107,12 +110,14 @@ class RerankParams(TypedDict, total=False):
         only: names of providers, models or targets of the route: nobody else is asked.
         avoid: names of those that are not asked.
         require: labels that whoever is asked must have, such as {"region": "eu"}; of a list of texts, one of them.
+        credentials: the caller's own keys by provider, in place of the file's there and of nobody else's.
         max_attempts: as the route's `retry.max_attempts`, for this call.
         user: names the end user to the vendor.
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates what is cached.
         caller: names who asks, for the trace and your own records; no vendor is told.
-        timeout: seconds, texts such as "5s", or "off", for some of connect, answer and total.
+        timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect, answer
+            and total.
         extra_body: fields that the vendor gets as they are.
         extra_headers: headers that the vendor gets as they are; no credentials.
     """
@@ -121,12 +126,13 @@ class RerankParams(TypedDict, total=False):
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
     require: Require
+    credentials: Mapping[str, str | SecretStr] | None
     max_attempts: int | None
     user: str | None
     affinity: str | None
     namespace: str | None
     caller: str | None
-    timeout: Mapping[str, float | str] | None
+    timeout: Mapping[str, float | str] | float | str | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
 
@@ -146,11 +152,12 @@ class EmbeddingParams(TypedDict, total=False):
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
     require: Require
+    credentials: Mapping[str, str | SecretStr] | None
     max_attempts: int | None
     user: str | None
     affinity: str | None
     namespace: str | None
     caller: str | None
-    timeout: Mapping[str, float | str] | None
+    timeout: Mapping[str, float | str] | float | str | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None

@@ -12,6 +12,7 @@ from providers.spelling import did_you_mean
 from providers.types import Requirement, Routing
 from router.config.labels import label_name, label_texts, requirement, shown_labels
 from router.config.schema import OnStreamBreak
+from router.engine.own_keys import coerce_credentials
 from router.plan.plan import Chain, Plan
 from router.plan.target import Target
 
@@ -33,7 +34,7 @@ def coerce_routing(params: Mapping[str, Any]) -> Routing | None:
         invalid(f"on_stream_break: one of {', '.join(_BREAKS)} is expected")
     required = coerce_require(params.get("require"))
     only, avoid = _names("only", params.get("only")), _names("avoid", params.get("avoid"))
-    routing = Routing(only, avoid, most, on_break, required)
+    routing = Routing(only, avoid, most, on_break, required, coerce_credentials(params.get("credentials")))
     return None if routing == Routing() else routing
 
 
@@ -104,6 +105,7 @@ def said_by_call(request: AnyRequest) -> dict[str, str]:
         said["max_attempts"] = str(routing.max_attempts or "")
         said["on_stream_break"] = routing.on_stream_break or ""
         own = (each for each in routing.require if each.origin == _CALL)
+        said["credentials"] = ", ".join(own.provider for own in routing.credentials)
         said["require"] = ", ".join(shown_labels(dict(each.labels), "or") for each in own)
     return {name: text for name, text in said.items() if text}
 
@@ -119,7 +121,7 @@ def as_asked(plan: Plan, chain: Chain, routing: Routing) -> Chain:
             if not any(_is_meant(target, name) for target in chain.targets) and not _is_known(plan, name):
                 near = did_you_mean(name, {*plan.file.providers, *plan.file.models, *(t.name for t in chain.targets)})
                 invalid(f'{param}: no provider, model or target is named "{name}"{near}')
-    if routing == Routing(require=routing.require):
+    if routing == Routing(require=routing.require, credentials=routing.credentials):
         return chain  # the same for all such calls
     retry = chain.retry if routing.max_attempts is None else replace(chain.retry, max_attempts=routing.max_attempts)
     on_break = routing.on_stream_break or chain.on_stream_break

@@ -76,7 +76,9 @@ async def admit(clients: ClientStates, client: Client, request: AnyRequest) -> A
         return Admitted(None, loop, clients, client)
     needs = needs_of(request)
     prompt, most = needs.prompt_tokens, needs.max_tokens
-    permit = clients.admit(client, prompt, most, loop.time())
+    # Who brings a key pays: what else its request might cost, each target is asked for.
+    pays = request.routing is not None and bool(request.routing.credentials)
+    permit = clients.admit(client, prompt, most, loop.time(), pays=pays)
     if isinstance(permit, OverLimit):
         permit = await clients.admit_after(permit, client, prompt, most)
     if isinstance(permit, OverLimit):

@@ -24,6 +24,7 @@ from router.gateway.errors import UnknownModel
 from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
+from router.gateway.own_keys import own_keys_of
 from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.gateway.writing import StreamWriting
@@ -62,10 +63,15 @@ class Call:
     def serving(self) -> Serving:
         return self.plan.serving
 
-    @property
-    def routing(self) -> Routing | None:
-        """What the client's key says of whom its request may be sent to, also where a reload has changed it since."""
-        return Routing(require=self.client.require) if self.client.require else None
+    def routing(self, headers: Headers) -> Routing | None:
+        """What the client's key says of whom its request may be sent to, also where a reload has changed it since, and
+        the keys that the client brings along.
+
+        Raises:
+            Refused: it may bring none.
+        """
+        brought, require = own_keys_of(headers, self.client), self.client.require
+        return Routing(require=require, credentials=brought) if require or brought else None
 
     async def answer(self, asked: Asked) -> Answered:
         """Answer what a body asks.
@@ -94,7 +100,7 @@ class Call:
             namespace=self.client.namespace,
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
-            routing=self.routing,
+            routing=self.routing(asked.headers),
         )
         if is_sealed:
             request = self.envelopes.opened(request, self.plan, self.router.chain(route))

@@ -103,7 +103,7 @@ def _share_id(settings: ProviderSettings) -> str:
     """
     url = urlsplit(settings.base_url or "")
     host = (url.hostname or "").rstrip(".")
-    callers = sorted((name.lower(), text) for name, text in settings.headers.items() if _names_caller(name))
+    callers = sorted((name.lower(), text) for name, text in settings.headers.items() if names_caller(name))
     secret = settings.secret if settings.credential is None else settings.credential.shape
     is_known = secret is not None or url.username is not None or bool(callers)
     is_here = settings.unix_socket is not None or host == "localhost" or _is_loopback(host)
@@ -129,7 +129,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _names_caller(header: str) -> bool:
+def names_caller(header: str) -> bool:
+    """Say whether a header tells a vendor whose call it is: a key, an organisation or a project."""
     return authenticates(header) or header.lower() in _WHOSE
 
 

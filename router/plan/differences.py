@@ -13,7 +13,7 @@ from router.plan.serving import Serving
 from router.plan.target import Target
 from router.views.money import exact_dollars
 
-_OF_CLIENTS = ("routes", "limits", "namespace", "cache")
+_OF_CLIENTS = ("routes", "limits", "namespace", "cache", "own_keys")
 _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.listen": "listen",
     "serve.tls": "tls",

@@ -25,7 +25,8 @@ _LONGEST_NAME = 512  # characters of a model's name that a client asks for
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who may ask, and for what. `routes` of None are all routes, and what `names` lead to. `limits` are those of one
-    process. Answers in the cache are shared by those of one `namespace`.
+    process. Answers in the cache are shared by those of one `namespace`. `own_keys` says for which providers it may
+    bring keys of its own.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Client:
     namespace: str = ANONYMOUS
     cache: CacheControl = "use"
     require: tuple[Requirement, ...] = ()
+    own_keys: bool | frozenset[str] = False
 
     def may_use(self, route: str) -> bool:
         """Say whether a route, model or provider/model-id is one of those that it may ask for."""
@@ -236,6 +238,7 @@ def _client(name: str, written: ClientKeyConfig, workers: int, *, shares_limits:
         limits if workers == 1 else _part_of(limits, workers, of_rates=not shares_limits),
         written.namespace or name,
         written.cache,
+        own_keys=written.own_keys if isinstance(written.own_keys, bool) else frozenset(map(str, written.own_keys)),
     )
 
 

@@ -100,16 +100,19 @@ class ClientStates:
             if limits.rules != self._known[name].limits:
                 limits.change(self._known[name].limits)
 
-    def admit(self, client: Client, prompt: float, max_tokens: int | None, now: float) -> Permit | OverLimit:
+    def admit(
+        self, client: Client, prompt: float, max_tokens: int | None, now: float, *, pays: bool = False
+    ) -> Permit | OverLimit:
         """Let a request in, or say which limit is against it.
 
         Args:
             prompt: its tokens, as far as can be told.
             max_tokens: the most that it wants for an answer; None where it does not say.
             now: the loop's time in seconds.
+            pays: it has vendors' keys of its own, so that its budget does not keep it out.
         """
         client = self._known.get(client.name, client)
-        if client.budget is not None and (over := self._spending.used_up(client.budget)) is not None:
+        if client.budget is not None and not pays and (over := self._spending.used_up(client.budget)) is not None:
             return OverLimit("budget", over[1], why_over(*over))
         limits = self._limits.get(client.name)
         if limits is None:

@@ -177,7 +177,9 @@ class Telemetry:
         )
 
     def note_failure(self, target: Target, code: str) -> None:
-        """Remember the code of the last failure of this target and its provider's key."""
+        """Remember the code of the last failure of this target and its provider's key; callers' own are theirs."""
+        if target.is_own:
+            return
         if len(self._codes) >= _TARGETS:
             del self._codes[next(iter(self._codes))]
         self._codes[target.identity] = code
@@ -193,7 +195,7 @@ class Telemetry:
         Args:
             told: it was said to another process.
         """
-        if seconds >= NEWS:
+        if seconds >= NEWS and not target.is_own:
             name = target.provider if of_key else target.name
             whose = None if of_key else name
             wall = now + self.offset
@@ -297,7 +299,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if self.number:
             return
         trace = self.trace
-        if len(trace.entries) > 1 or self._request is not None or response.left_out or _tells_cost(trace):
+        says_more = trace.of_call or trace.asked or response.left_out
+        if len(trace.entries) > 1 or self._request is not None or says_more or _tells_cost(trace):
             self._answered_after_retry(target, started, now, first, response, cost, usage or response.usage)
             return
         route, usage = self.route, response.usage
@@ -358,7 +361,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         number, revision, caller, route, target, began, started, now, first, usage, cost = row
         trace = Trace(route.name, revision, seconds=now - began, caller=caller)
         note_prompt_cache(trace, target.capabilities.price, usage)
-        trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
+        took = now - started if first is None else first
+        trace.entries.append(Attempt(target.name, 0, started - began, took, own_key=target.is_own))
         recorder = cls(Route(route.name, telemetry), trace, None, began)
         recorder.number, recorder.target = number, target
         recorder.outcome = Outcome(now - began, usage, cost, recorder._since_begin(first, started))

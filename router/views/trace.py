@@ -20,7 +20,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     its prompt and what came of the answer at least; None where the price is not known. `left_out` are fields without
     meaning for the answer that were not sent, since the vendor refuses them. `part` numbers the calls of a request that
     was split. `told_cost` is what the vendor itself says that the answer costs, in USD; None where it does not, so that
-    its price tells.
+    its price tells. `own_key` says that the call brought its key along.
     """
 
     target: str
@@ -39,6 +39,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     left_out: tuple[str, ...] = ()
     part: int = 0
     told_cost: float | None = None
+    own_key: bool = False
 
     def line(self) -> str:
         """One line for people: target, code, milliseconds, the vendor's message."""
@@ -46,6 +47,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         detail = f"  {' '.join(self.message.split())}" if self.message else ""
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
+        key += " (the call's own key)" if self.own_key else ""
         key += f" (part {self.part})" if self.part else ""
         hedge = "  (hedge)" if self.hedge else ""
         price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
