@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from providers.types import Requirement
 from router.config.diagnostics import Findings, Path_
 from router.config.labels import Labels, requirement, why_not_met
-from router.config.schema import RoutesFile
+from router.config.schema import RoutesFile, TargetRef
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Place
 
@@ -129,17 +129,27 @@ def _places(
     if route.require:
         line = origins.get(("routes", name, "require"), (0, 0))[0]
         required = (*required, requirement(f"route {name} (line {line})", route.require))
-    for ref in route.targets:
-        if ref.weight > 0:
-            yield _Place(ref.model, name, required)
+    yield from _of_tier(file, name, route.targets, origins, required)
     for fallback in route.fallbacks:
         if fallback.to in file.routes:
             yield from _places(file, str(fallback.to), origins, required)
         elif fallback.to is not None:
             yield _Place(fallback.to, name, required)
-        for ref in fallback.tier:
-            if ref.weight > 0:
-                yield _Place(ref.model, name, required)
+        yield from _of_tier(file, name, fallback.tier, origins, required)
+
+
+def _of_tier(
+    file: RoutesFile,
+    name: str,
+    refs: tuple[TargetRef, ...],
+    origins: Mapping[Path_, Place],
+    required: tuple[Requirement, ...],
+) -> Iterator[_Place]:
+    for ref in (ref for ref in refs if ref.weight > 0):
+        if file.is_route(ref.model):
+            yield from _places(file, ref.model, origins, required)
+        else:
+            yield _Place(ref.model, name, required)
 
 
 def _why(file: RoutesFile, place: _Place) -> str:

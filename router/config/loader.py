@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
+from router.config.draw_rules import check_draws
 from router.config.embed_rules import check_embeddings
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
@@ -184,6 +185,7 @@ def _load(
         if file is not None:
             check_embeddings(file, origins, findings)
             check_labels(file, origins, findings)
+            check_draws(file, origins, findings)
         if file is not None and not findings.failed:
             check_requirements(file, origins, findings)
             warn_of_unreached(file, root, findings)

@@ -315,7 +315,7 @@ class ModelConfig(Section):
 class TargetRef(Section):
     """One target of a tier."""
 
-    model: Text = Field(description="A model of this file, or provider/model-id.")
+    model: Text = Field(description="A model of this file, a route with its whole chain, or provider/model-id.")
     weight: Weight = key("Its share of the load; in percent where all targets of its tier are.", 1.0)
     params: Params = key("Defaults for the call, over those of the model.", {})
 
@@ -351,7 +351,7 @@ class BatchPolicy(Section):
 class RouteConfig(Section):
     """What an app calls."""
 
-    targets: Targets = Field(description="The models that share the load.")
+    targets: Targets = Field(description="The models, or routes with their whole chains, that share the load.")
     balance: Balance | None = key("How the targets share load.")
     fallbacks: tuple[Fallback, ...] = key("What is tried next, in order.", ())
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
@@ -427,3 +427,7 @@ class RoutesFile(Section):
         provider, _, model = self.resolve_target(name) or ("", "", None)
         own = {} if model is None else model.labels
         return {**self.providers[provider].labels, **own} if provider else {}
+
+    def is_route(self, target: str) -> bool:
+        """Whether a target is a route with its whole chain: what is provider/model-id as well is the model."""
+        return target in self.routes and self.resolve_target(target) is None

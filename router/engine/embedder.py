@@ -153,7 +153,7 @@ class Embedder:
             return Share(response, [answered])
         turns = asyncio.Semaphore(chain.batch.parallel)
         clock = self._engine.enter_loop().time
-        traces = [Trace(trace.route, trace.revision, caller=trace.caller) for _ in parts]
+        traces = [Trace(trace.route, trace.revision, caller=trace.caller, tags=trace.tags) for _ in parts]
         starts = [0.0] * len(parts)
 
         async def part(number: int) -> tuple[EmbeddingResponse, Answered]:

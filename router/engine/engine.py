@@ -134,6 +134,8 @@ class Engine:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
             trace.caller = request.caller
+            if request.tags:
+                trace.tags = dict(request.tags)
             chain = self.chain(route)
             if chain.route != route:
                 trace.asked, trace.route = route, chain.route

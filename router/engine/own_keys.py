@@ -20,7 +20,7 @@ from providers.spelling import did_you_mean
 from router.config.key_forms import remedy
 from router.engine.connections import ProviderPool
 from router.plan.catalogue import names_caller
-from router.plan.plan import Chain, Plan, Tier
+from router.plan.plan import Chain, Plan, Step
 from router.plan.target import Key, Target, digest, own_account
 from router.state.states import States
 
@@ -60,11 +60,15 @@ class OwnKeys:
         used = {target.provider for target in chain.targets} & own.keys()
         if not used:
             return chain
-        tiers = tuple(self._tier(tier, own) for tier in chain.tiers)
+        made = {target: self._target(target, own) for target in chain.targets if target.provider in used}
+        tiers = tuple(
+            replace(tier, targets=tuple(made.get(each, each) for each in tier.targets)) for tier in chain.tiers
+        )
+        steps = None if chain.steps is None else tuple(_step(step, made) for step in chain.steps)
         is_apart = chain.answers and (chain.cache is None or chain.cache.own_keys == "apart")
         answers = digest([chain.answers, sorted(own[name] for name in used)]) if is_apart else chain.answers
-        out = dict.fromkeys(self._out_by_hand(chain.targets), ("draining", "it was taken out by hand"))
-        return replace(chain, tiers=tiers, answers=answers, excluded={**chain.excluded, **out})
+        out = dict.fromkeys(self._out_by_hand(made), ("draining", "it was taken out by hand"))
+        return replace(chain, tiers=tiers, steps=steps, answers=answers, excluded={**chain.excluded, **out})
 
     def adopt(self, plan: Plan) -> None:
         """Forget the keys of providers that are not as they were."""
@@ -109,15 +113,8 @@ class OwnKeys:
         self._known[holder] = known
         return holder
 
-    def _tier(self, tier: Tier, own: Mapping[str, str]) -> Tier:
-        if not any(target.provider in own for target in tier.targets):
-            return tier
-        return replace(tier, targets=tuple(self._target(target, own) for target in tier.targets))
-
     def _target(self, target: Target, own: Mapping[str, str]) -> Target:
-        holder = own.get(target.provider)
-        if holder is None:
-            return target
+        holder = own[target.provider]
         known = self._known[holder]
         made = replace(target, account=own_account(target.provider), keys=(known.key,), budget=None, holder=holder)
         known.state_ids.add(made.state_id)
@@ -145,6 +142,21 @@ class OwnKeys:
         if self._states.forget_own(known.key, known.state_ids):
             del self._known[holder]
             self._providers.drop(known.key)
+
+
+def _step(step: Step, made: Mapping[Target, Target]) -> Step:
+    """Return a step of a chain with other targets in its draws."""
+    if isinstance(step, int):
+        return step
+    branches = tuple(
+        replace(
+            branch,
+            steps=tuple(_step(inner, made) for inner in branch.steps),
+            targets=tuple(made.get(each, each) for each in branch.targets),
+        )
+        for branch in step.branches
+    )
+    return replace(step, branches=branches)
 
 
 def _ids(target: Target) -> list[str]:

@@ -42,6 +42,7 @@ class OtherParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | float | str | None
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
@@ -85,6 +86,7 @@ class RequestParams(OtherParams, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates answers in the cache.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect,
             first_token, idle, answer and total.
         only: names of providers, models or targets of the route: nobody else is asked.
@@ -116,6 +118,7 @@ class RerankParams(TypedDict, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates what is cached.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect, answer
             and total.
         extra_body: fields that the vendor gets as they are.
@@ -132,6 +135,7 @@ class RerankParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | float | str | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
@@ -158,6 +162,7 @@ class EmbeddingParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | float | str | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None

@@ -43,6 +43,7 @@ async def answer_embeddings(call: Call, asked: Asked) -> Answered:
     if len(request.inputs) > _INPUTS:
         raise BadRequest(f"input: at most {_INPUTS:,} are taken in a request", "input")
     request = _of_client(call, request, call.routing(asked.headers))
+    request = replace(request, tags=call.tags_of(asked.headers, body))
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:
         response = await call.router.ask_embed(request, route=route, cache=call.client.cache)
@@ -92,6 +93,7 @@ async def answer_rerank(call: Call, asked: Asked) -> Answered:
     route = call.record.route = call.route_of(request.model)
     routing = call.routing(asked.headers)
     request = replace(request, caller=call.client.name, namespace=call.client.namespace, routing=routing)
+    request = replace(request, tags=call.tags_of(asked.headers, body))
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:
         response = await call.router.ask_rerank(request, route=route)

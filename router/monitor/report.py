@@ -115,7 +115,7 @@ class Report:
             revision=plan.revision,
             text=running if saved is None else saved.shown,
             running=running,
-            diagnostics=() if rejected is None else rejected.diagnostics,
+            diagnostics=rejected.diagnostics if rejected else plan.loaded.diagnostics if plan.loaded else (),
             problem="" if rejected is None else rejected.problem,
             difference=unified(plan.loaded, saved),
             log=tuple(reversed(self.revisions)),

@@ -80,6 +80,7 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
         hedged=ended.hedged,
         pid=os.getpid(),
         caller=ended.trace.caller,
+        tags=ended.trace.tags,
     )
 
 
@@ -97,7 +98,8 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
         if wanted is not None and getattr(record, name) != wanted:
             return False
     if only.text is not None:
-        has = (record.route, record.target, record.provider, record.caller, record.code, record.id)
+        tags = [f"{name}={value}" for name, value in (record.tags or {}).items()]
+        has = (record.route, record.target, record.provider, record.caller, record.code, record.id, *tags)
         text = " ".join(each for each in has if each).lower()
         if not all(word in text for word in only.text.lower().split()):
             return False

@@ -46,6 +46,7 @@ from router.plan.rules import (
 )
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
+from router.plan.tiers import TierMaker
 
 
 def compile_plan(
@@ -189,8 +190,12 @@ def _direct(
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
-    tiers: list[Tier] = []
-    _add_route(file, catalogue, name, name, tiers, on=None, gate=None)
+    def make(ref: TargetRef, chains: tuple[str, ...], required: tuple[Requirement, ...]) -> Target:
+        where: dict[str, Any] = {"route": name, "chains": chains, "required": required}
+        return _target(file, catalogue, ref.model, weight=ref.weight, params=ref.params, **where)
+
+    maker = TierMaker(file, make, catalogue.required)
+    steps, tiers = maker.whole(name), maker.tiers
     total = timeout_of(**policy_values(file, "timeout", route=name)).total
     on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**policy_values(file, "retry", route=name))
@@ -213,68 +218,9 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         _batch(file.routes[name].batch),
         answers,
         _accept(file, name) if makes == "answers" else None,
+        steps if maker.draws else None,
+        tuple(maker.draws),
     )
-
-
-def _add_route(
-    file: RoutesFile,
-    catalogue: ProviderCatalogue,
-    name: str,
-    route: str,
-    tiers: list[Tier],
-    *,
-    on: frozenset[ErrorCode] | None,
-    gate: int | None,
-    required: tuple[Requirement, ...] = (),
-) -> None:
-    """Add the tiers of route `name`, with the policies of the route that the app called.
-
-    Args:
-        required: by the routes on the way to this one.
-    """
-    config = file.routes[name]
-    if name in catalogue.required:
-        required = (*required, catalogue.required[name])
-    first = len(tiers)
-    balance = config.balance or file.defaults.balance or "weighted"
-    tiers.append(_tier(file, catalogue, config.targets, balance, route, on=on, gate=gate, required=required))
-    inner = first if gate is not None or first else None
-    for fallback in config.fallbacks:
-        codes = _codes(fallback.on)
-        if fallback.to is not None and fallback.to in file.routes:
-            gate_of_it = inner if inner is not None else 0
-            _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=gate_of_it, required=required)
-        elif fallback.to is not None:
-            target = _target(file, catalogue, fallback.to, route=route, required=required)
-            tiers.append(Tier((target,), "ordered", codes, inner, required))
-        else:
-            strategy = fallback.balance or balance
-            tier = _tier(file, catalogue, fallback.tier, strategy, route, on=codes, gate=inner, required=required)
-            tiers.append(tier)
-
-
-def _tier(
-    file: RoutesFile,
-    catalogue: ProviderCatalogue,
-    refs: Any,
-    balance: str,
-    route: str,
-    *,
-    on: frozenset[ErrorCode] | None,
-    gate: int | None,
-    required: tuple[Requirement, ...],
-) -> Tier:
-    targets = tuple(
-        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params, required=required)
-        for ref in refs
-    )
-    return Tier(targets, balance, on, gate, required)
-
-
-def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
-    if on is None or "any" in on:
-        return None
-    return frozenset(ErrorCode(code) for code in on)
 
 
 def _target(
@@ -283,6 +229,7 @@ def _target(
     name: str,
     *,
     route: str | None,
+    chains: tuple[str, ...] = (),
     weight: float = 1.0,
     params: Mapping[str, Any] | None = None,
     required: tuple[Requirement, ...] = (),
@@ -292,7 +239,8 @@ def _target(
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
     provider, model_id, model = resolved
     file_model = name if model else None
-    timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
+    where: dict[str, Any] = {"provider": provider, "model": file_model, "route": route, "chains": chains}
+    timeout = catalogue.rules("timeout", timeout_of, **where)
     embeds = _embeds(file, catalogue, name)
     labels = file.labels_of(name)
     return Target(
@@ -305,7 +253,7 @@ def _target(
         timeout=timeout,
         usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
         connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),
-        retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
+        retry=catalogue.rules("retry", RetryRules, **where),
         capabilities=_capabilities(model, catalogue.capabilities(provider, model_id), embeds),
         embeds=embeds,
         disabled=file.providers[provider].disabled,
@@ -315,7 +263,7 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
-        prompt_cache=_prompt_cache(file, catalogue, provider, file_model, route),
+        prompt_cache=_prompt_cache(file, catalogue, where),
         errors=tuple(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
@@ -325,12 +273,11 @@ def _target(
     )
 
 
-def _prompt_cache(
-    file: RoutesFile, catalogue: ProviderCatalogue, provider: str, model: str | None, route: str | None
-) -> PromptCache | None:
+def _prompt_cache(file: RoutesFile, catalogue: ProviderCatalogue, where: dict[str, Any]) -> PromptCache | None:
+    model = where["model"]
     if model is None or file.models[model].prompt_cache is None:
-        return catalogue.rules("prompt_cache", _kept, provider=provider, route=route)
-    return _kept(**policy_values(file, "prompt_cache", provider=provider, model=model, route=route))
+        return catalogue.rules("prompt_cache", _kept, **{**where, "model": None})
+    return _kept(**policy_values(file, "prompt_cache", **where))
 
 
 def _kept(prompt_cache: PromptCache) -> PromptCache | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
@@ -26,14 +27,63 @@ _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
 @dataclass(frozen=True, slots=True, eq=False)
 class Tier:
     """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
-    table that fall back). `gate` is the index of the tier that must have been entered before. `required` is what the
-    routes on the way to it require of its targets."""
+    table that fall back). `gate` is the index of the tier that must have been entered before, or the mark of a draw.
+
+    `level` says how many tiers have to fail before it, those of other branches of a draw not counted. `chains` are the
+    routes among the targets that lead to it, the outermost first; `chain` is that in words, such as "eu > candidate".
+    `required` is what all routes on the way to it require of its targets.
+    """
 
     targets: tuple[Target, ...]
     balance: str
     on: frozenset[ErrorCode] | None = None
     gate: int | None = None
+    level: int = 0
+    chains: tuple[str, ...] = ()
     required: tuple[Requirement, ...] = ()
+    chain: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chain", " > ".join(self.chains))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    """One of those that share load in a draw: a route's whole chain, or one model.
+
+    `steps` are what of the chain serves in its place, in order; `targets` all that it has. `weighed` stands for it
+    where a balancer picks.
+    """
+
+    name: str
+    weight: float
+    steps: tuple[Step, ...]
+    targets: tuple[Target, ...]
+    is_route: bool
+    weighed: Target = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weighed", Target(name=self.name, provider="", model=self.name, weight=self.weight))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """Whole chains that share load; `on` and `gate` are as in `Tier`. `mark` is its number, below 0, so that it is no
+    tier's.
+    """
+
+    branches: tuple[Branch, ...]
+    balance: str
+    on: frozenset[ErrorCode] | None
+    gate: int | None
+    mark: int
+    weighed: tuple[Target, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weighed", tuple(branch.weighed for branch in self.branches))
+
+
+Step: TypeAlias = int | Draw  # the index of a tier, or a draw
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +107,8 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand
+    draws: tuple[Draw, ...] = ()
     excluded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
@@ -81,9 +133,39 @@ class Chain:
         return max(_LEAST_ATTEMPTS, sum(tries.values()))
 
     @property
+    def shares(self) -> dict[int, float]:
+        """The share of the load that each tier's chain has by weight, by the tier's index."""
+        return shares_of(range(len(self.tiers)) if self.steps is None else self.steps, by_weight)
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         """All targets of its tiers, in their order."""
         return tuple(target for tier in self.tiers for target in tier.targets)
+
+
+def shares_of(
+    steps: Sequence[Step], odds: Callable[[Draw], Mapping[Branch, float]], whole: float = 1.0
+) -> dict[int, float]:
+    """Return the share of the load that each tier's chain has, by the tier's index.
+
+    Args:
+        odds: the share of each branch of a draw, 0 to 1.
+        whole: the share of these steps.
+    """
+    shares: dict[int, float] = {}
+    for step in steps:
+        if isinstance(step, int):
+            shares[step] = whole
+            continue
+        for branch, part in odds(step).items():
+            shares |= shares_of(branch.steps, odds, whole * part)
+    return shares
+
+
+def by_weight(draw: Draw) -> dict[Branch, float]:
+    """Return the share that its weight gives each branch of a draw."""
+    total = sum(branch.weight for branch in draw.branches)
+    return {branch: branch.weight / total for branch in draw.branches}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

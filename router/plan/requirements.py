@@ -61,8 +61,8 @@ def restricted(chain: Chain, required: tuple[Requirement, ...]) -> Chain:
             excluded[target.name] = "requirement", why
         if not why and not target.barred:
             allowed.append(target)
-    tiers = chain.tiers
-    if not allowed:
-        tiers = tuple(replace(tier, on=None, gate=None) for tier in tiers)
     answers = chain.answers and answers_within(chain.answers, allowed)
-    return replace(chain, tiers=tiers, excluded=excluded, answers=answers)
+    if allowed:
+        return replace(chain, excluded=excluded, answers=answers)
+    tiers = tuple(replace(tier, on=None, gate=None) for tier in chain.tiers)
+    return replace(chain, tiers=tiers, steps=None, draws=(), excluded=excluded, answers=answers)

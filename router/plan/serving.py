@@ -37,6 +37,7 @@ class Client:
     cache: CacheControl = "use"
     require: tuple[Requirement, ...] = ()
     own_keys: bool | frozenset[str] = False
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def may_use(self, route: str) -> bool:
         """Say whether a route, model or provider/model-id is one of those that it may ask for."""
@@ -68,6 +69,7 @@ class Serving:
     origins: tuple[str, ...] = ()
     forward_headers: frozenset[str] = frozenset()
     forward_user: bool = False
+    tags: tuple[str, ...] = ()  # that requests may give themselves
     expose_errors: bool = False
     tls: TlsConfig | None = None
     workers: int = 1
@@ -216,6 +218,7 @@ def serving_of(file: RoutesFile, routes_by_name: RouteNames, required: Mapping[s
         origins=config.origins,
         forward_headers=frozenset(config.forward.headers),
         forward_user=config.forward.user,
+        tags=config.tags,
         expose_errors=config.expose_errors,
         tls=config.tls,
         workers=config.workers,
@@ -238,6 +241,7 @@ def _client(name: str, written: ClientKeyConfig, workers: int, *, shares_limits:
         limits if workers == 1 else _part_of(limits, workers, of_rates=not shares_limits),
         written.namespace or name,
         written.cache,
+        tags=written.tags,
         own_keys=written.own_keys if isinstance(written.own_keys, bool) else frozenset(map(str, written.own_keys)),
     )
 

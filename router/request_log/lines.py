@@ -49,6 +49,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     cache: str = ""
     entries: tuple[Entry, ...] | None = None
     captured: Captured | None = None
+    tags: dict[str, str] | None = None
 
     @property
     def record(self) -> RequestRecord:
@@ -98,6 +99,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
             "",
             None,
             outcome.captured,
+            trace.tags,
         )
     record = record_of(telemetry, ended)
     kept = {name: getattr(record, name) for name in RequestRecord.__struct_fields__ if name not in ("time", "streamed")}

@@ -73,6 +73,9 @@ def _routes(outcome: Outcome, style: Style) -> Iterator[str]:
 
 def _of_route(count: RouteCount) -> list[str]:
     notes = [f"failed: {_codes(count.errors)}"] if count.errors else []
+    if count.chains:
+        parts = (f"{name} {each:,} ({_part(each, count.called)})" for name, each in count.chains.most_common())
+        notes.append(f"answers by chain: {', '.join(parts)}")
     if count.hits:
         notes.append(f"{count.hits:,} answers from the cache ({_part(count.hits, count.requests)})")
     if count.fallbacks:
@@ -310,6 +313,7 @@ def _route_dict(count: RouteCount) -> dict[str, Any]:
         "hedges": count.hedges,
         "hits": count.hits,
         "restarts": count.restarts,
+        "chains": dict(count.chains),
         "first_token": _quantiles(count.first_token),
         "seconds": _quantiles(count.whole),
         "cost": count.usd,

@@ -324,7 +324,9 @@ class _Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
-        count.fallbacks += last is not None and last.tier > 0
+        if last is not None:
+            count.fallbacks += last.tier > 0
+            count.chains.update([last.chain] if last.chain else [])
         if len(trace.entries) > 1:
             self._watch.look(self._clock())
         trace.entries.clear()  # all who joined a call that failed have its trace, which counts once

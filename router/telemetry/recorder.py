@@ -299,8 +299,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if self.number:
             return
         trace = self.trace
-        says_more = trace.of_call or trace.asked or response.left_out
-        if len(trace.entries) > 1 or self._request is not None or says_more or _tells_cost(trace):
+        if len(trace.entries) > 1 or self._request is not None or response.left_out or _tells_more(trace):
             self._answered_after_retry(target, started, now, first, response, cost, usage or response.usage)
             return
         route, usage = self.route, response.usage
@@ -473,7 +472,9 @@ def _code(error: BaseException) -> str:
     return str(getattr(error, "code", type(error).__name__))
 
 
-def _tells_cost(trace: Trace) -> bool:
-    """Say whether the one attempt has the vendor's own cost."""
+def _tells_more(trace: Trace) -> bool:
+    """Say whether the trace of one attempt has more than a plain one: what the call said, its chain, its told cost."""
+    if trace.tags is not None or trace.of_call or trace.asked:
+        return True
     entry = trace.entries[0] if trace.entries else None
-    return type(entry) is Attempt and entry.told_cost is not None
+    return type(entry) is Attempt and (entry.told_cost is not None or entry.chain != "")

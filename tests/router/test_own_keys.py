@@ -375,3 +375,19 @@ async def test_a_time_that_is_none_says_how_it_is_written(world: World, timeout:
         with pytest.raises(ProviderError) as caught:
             await call
         assert told in caught.value.message
+
+
+async def test_whole_chains_that_share_load_are_called_with_it(world: World) -> None:
+    text = written(world.simulator).replace(
+        "routes:\n", "routes:\n  split: {targets: {alone: 1, talk: 1}}\n  talk: haiku\n"
+    )
+    async with Router.from_text(text, env={}, seed=1, monitor=False) as router:
+        for _ in range(6):
+            await router.complete("split", "hi", credentials=MINE)
+    assert world.keys == {"ALIC": 3, "FIL2": 3}
+    world.openai.set(key_errors={"ALIC": "authentication"})
+    async with Router.from_text(text, env={}, seed=1, monitor=False) as router:
+        for _ in range(6):
+            assert (await router.complete("split", "hi", credentials=MINE)).target == "haiku"
+        await router.complete("split", "hi")
+        assert (await router.complete("split", "hi")).trace.skips == ()

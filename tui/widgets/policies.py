@@ -76,8 +76,8 @@ def of_target(chain: ChainView, number: int, branch: BranchView) -> Iterator[Fac
         yield Fact("required", required)
     if branch.barred:
         yield Fact("never asked", branch.barred)
-    if number == 0:
-        yield Fact("asked", "first")
+    if tier.level == 0:
+        yield Fact("asked", f"first, of {tier.chain}" if tier.chain else "first")
     else:
         after = "any failure that falls back" if tier.on is None else ", ".join(tier.on)
         gate = f", once tier {(tier.gate or 0) + 1} was asked" if depth(chain, tier) else ""

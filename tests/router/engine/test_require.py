@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -328,3 +329,52 @@ def test_a_file_without_labels_pays_nothing_for_them() -> None:
     target = router.chain("chat").targets[0]
     assert (target.labels, target.barred, dict(router.chain("chat").excluded)) == ({}, "", {})
     assert router.plan.serving.required == {}
+
+
+DRAWN = """
+providers:
+  eu: {kind: fake, labels: {region: eu}}
+  us: {kind: fake, labels: {region: us}}
+  bare: {kind: fake}
+routes:
+  chat: {targets: {stable: 50, candidate: 50}, fallbacks: [{targets: [stable, eu/z]}]}
+  stable: {targets: [us/a], fallbacks: [eu/a]}
+  candidate: {targets: [us/b, bare/b], fallbacks: [eu/b]}
+  home: {targets: [stable, candidate], require: {region: eu}, balance: ordered}
+  strict: {targets: [eu/a, us/a], require: {region: eu}}
+  outer: {targets: {strict: 1, candidate: 1}}
+"""
+
+
+@pytest.mark.parametrize(("route", "require"), [("chat", EU), ("home", None), ("outer", EU)])
+def test_whole_chains_that_share_load_keep_it(route: str, require: Any) -> None:
+    """Whichever chain is drawn: its own requirement, that of the route above it, and the call's."""
+    for eu in (Reply("fine"), BUSY):
+        shop = Shop(DRAWN, eu=eu)
+
+        async def main(shop: Shop = shop) -> None:
+            async with shop.router as router:
+                for _ in range(8):
+                    with suppress(RouteExhausted):
+                        await router.complete(route, "hi", require=require)
+
+        run(main())
+        assert shop.asked == ["eu"]
+
+
+def test_a_chain_among_the_targets_is_bound_by_its_own_requirement_alone() -> None:
+    shop = Shop(DRAWN, eu=BUSY)
+
+    async def main() -> None:
+        async with shop.router as router:
+            assert (await router.complete("outer", "hi")).target in ("us/b", "bare/b")
+
+    run(main())
+    assert {request.model for request in shop.fakes["us"].requests} <= {"b"}
+
+
+def test_nothing_left_of_many_chains_tells_all() -> None:
+    with pytest.raises(RouteExhausted) as caught:
+        ask(Shop(DRAWN), "chat", require={"region": "mars"})
+    assert caught.value.code is ErrorCode.REQUIREMENT_NOT_MET
+    assert {skip.target for skip in caught.value.trace.skips} == {"us/a", "eu/a", "us/b", "bare/b", "eu/b", "eu/z"}
