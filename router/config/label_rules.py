@@ -79,6 +79,14 @@ def _check_route(file: RoutesFile, name: str, origins: Mapping[Path_, Place], fi
         if why and place.route == name:
             text = f'"{place.target}" is never asked here: {why}'
             _add(findings, origins, (*path, "require"), text, "warning")
+    shadow, own = file.routes[name].shadow, file.routes[name].require
+    if shadow is not None and own:
+        required = (requirement(f"route {name}", own),)
+        copied = list(_places(file, shadow.to, origins, required)) if shadow.to in file.routes else []
+        copied = copied or [_Place(shadow.to, name, required)]
+        if all(_why(file, place) for place in copied):
+            text = f"it would get no copies, since what the route requires holds for them too: {_told(file, copied)}"
+            _add(findings, origins, (*path, "shadow", "to"), text)
     for index, fallback in enumerate(file.routes[name].fallbacks):
         if fallback.to in file.routes:
             inner = list(_places(file, fallback.to, origins, places[0].required))

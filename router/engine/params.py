@@ -42,6 +42,7 @@ class OtherParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    end_user: str | None
     tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | float | str | None
     only: str | Sequence[str] | None
@@ -86,6 +87,7 @@ class RequestParams(OtherParams, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates answers in the cache.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        end_user: whose budget counts, where no vendor is to be told of a `user`.
         tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect,
             first_token, idle, answer and total.
@@ -118,6 +120,7 @@ class RerankParams(TypedDict, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates what is cached.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        end_user: whose budget counts, where no vendor is to be told of a `user`.
         tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect, answer
             and total.
@@ -135,6 +138,7 @@ class RerankParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    end_user: str | None
     tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | float | str | None
     extra_body: Mapping[str, Any] | None
@@ -162,6 +166,7 @@ class EmbeddingParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    end_user: str | None
     tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | float | str | None
     extra_body: Mapping[str, Any] | None

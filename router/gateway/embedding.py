@@ -77,6 +77,7 @@ def _of_client(call: Call, request: EmbeddingRequest, routing: Routing | None) -
         namespace=call.client.namespace,
         user=request.user if call.serving.forward_user else None,
         routing=routing,
+        end_user=request.user,
     )
 
 

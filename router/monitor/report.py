@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from providers.threads import in_thread
 from router.config.labels import shown_labels
+from router.engine.shadows import Shadows
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
 from router.plan.target import Target, names_of, own_account
@@ -67,6 +68,7 @@ class Report:
         self.past = Past(telemetry)
         self.path: Path | None = None
         self.cache: ResponseCache | None = None  # where a route keeps answers, from the first such request on
+        self.shadows: Shadows | None = None
         self.last_reload: ReloadNote | None = None
         self.revisions: deque[Revision] = deque(
             [Revision(telemetry.started_at, plan.revision, True)], maxlen=_REVISIONS
@@ -165,10 +167,12 @@ class Report:
                     spent.resets_at,
                     spent.at_least,
                     spent.of_all_machines,
+                    spent.of,
                 )
-                for spent in self._spending.report()
+                for spent in self._spending.report(top=True)
             ),
             by_process=(self._process(plan, figures, watching),),
+            shadows=() if self.shadows is None else tuple(self.shadows.figures.values()),
         )
 
     def targets_of(self, plan: Plan) -> dict[str, Target]:

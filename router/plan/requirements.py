@@ -62,7 +62,8 @@ def restricted(chain: Chain, required: tuple[Requirement, ...]) -> Chain:
         if not why and not target.barred:
             allowed.append(target)
     answers = chain.answers and answers_within(chain.answers, allowed)
+    chain = replace(chain, excluded=excluded, answers=answers, required=(*chain.required, *required))
     if allowed:
-        return replace(chain, excluded=excluded, answers=answers)
+        return chain
     tiers = tuple(replace(tier, on=None, gate=None) for tier in chain.tiers)
-    return replace(chain, tiers=tiers, steps=None, draws=(), excluded=excluded, answers=answers)
+    return replace(chain, tiers=tiers, steps=None, draws=())

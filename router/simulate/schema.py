@@ -113,6 +113,7 @@ class Traffic(Section):
     )
     sessions: Count | None = key("So many sessions, for `balance: affinity`; each request is of one of them.")
     require: Labels = key("What each request requires of whom it is sent to, besides its route: {region: eu}.", {})
+    users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
 

@@ -391,3 +391,12 @@ async def test_whole_chains_that_share_load_are_called_with_it(world: World) -> 
             assert (await router.complete("split", "hi", credentials=MINE)).target == "haiku"
         await router.complete("split", "hi")
         assert (await router.complete("split", "hi")).trace.skips == ()
+
+
+async def test_a_request_with_an_own_key_is_not_copied(world: World) -> None:
+    shadow = "alone: {targets: [mini], shadow: {to: haiku, share: 100%}}"
+    text = written(world.simulator).replace("alone: {targets: [mini]}", shadow)
+    async with Router.from_text(text, env={}, seed=1, monitor=False) as router:
+        await router.complete("alone", "hi", credentials=MINE)
+        await asyncio.sleep(0.05)
+        assert world.keys == {"ALIC": 1}

@@ -378,3 +378,36 @@ def test_nothing_left_of_many_chains_tells_all() -> None:
         ask(Shop(DRAWN), "chat", require={"region": "mars"})
     assert caught.value.code is ErrorCode.REQUIREMENT_NOT_MET
     assert {skip.target for skip in caught.value.trace.skips} == {"us/a", "eu/a", "us/b", "bare/b", "eu/b", "eu/z"}
+
+
+SHADOWED = """
+providers:
+  eu: {kind: fake, labels: {region: eu}}
+  us: {kind: fake, labels: {region: us}}
+  bare: {kind: fake}
+routes:
+  chat: {targets: [eu/a], shadow: {to: trial, share: 100%}}
+  home: {targets: [eu/a], require: {region: eu}, shadow: {to: mixed, share: 100%}}
+  trial: {targets: [us/t], fallbacks: [bare/t]}
+  mixed: {targets: [us/m], fallbacks: [eu/m]}
+"""
+
+
+def test_a_copy_goes_to_nobody_who_may_not_have_the_request() -> None:
+    shop = Shop(SHADOWED)
+
+    async def main() -> None:
+        async with shop.router as router:
+            await router.complete("chat", "hi", require=EU)
+            await router.complete("home", "hi")
+            async with router.stream("chat", "hi", require=EU) as stream:
+                async for _ in stream:
+                    pass
+            await asyncio.sleep(5)
+            assert shop.asked == ["eu"]
+            assert sorted(request.model for request in shop.fakes["eu"].requests) == ["a", "a", "a", "m"]
+            await router.complete("chat", "hi")
+            await asyncio.sleep(5)
+            assert "us" in shop.asked  # where nothing is required, it is copied
+
+    run(main())
