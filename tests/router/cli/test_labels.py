@@ -93,3 +93,28 @@ def test_show_tells_labels_and_requirements_with_their_lines(tmp_path: Path) -> 
         "region us",
     ]
     assert tiers[1]["required"] == ["region eu or us: route home (DIR/routes.yaml:8)"]
+
+
+def test_explain_takes_what_else_a_call_says_and_names_it(tmp_path: Path) -> None:
+    asked = ("--timeout", "5s", "--avoid", "m", "--max-attempts", "2", *CALL)
+    text = said(tmp_path, explain.command, "chat", *asked)
+    assert "set by the call: timeout: total 5 s; avoid: m; max_attempts: 2; require: region us" in text
+    assert "m  skipped: excluded  the call avoids it (avoid)" in text
+    assert "at most 2 attempts within 5 s" in text
+    told = as_json(said(tmp_path, explain.command, "chat", *asked, "--json"))
+    assert told["of_call"]["timeout"] == "total 5 s"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--timeout", "5"), 'timeout: "5" is not a duration, such as 250ms, 5s'),
+        (("--only", "su"), 'only: no provider, model or target is named "su"'),
+        (("--max-attempts", "0"), "max_attempts: a whole number of at least 1 is expected"),
+    ],
+)
+def test_explain_says_what_is_wrong_with_it(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    file = tmp_path / "routes.yaml"
+    file.write_text(FILE)
+    failed = CliRunner().invoke(explain.command, ["chat", *arguments, "-f", str(file)])
+    assert told in str(failed.exception) + failed.output
