@@ -76,7 +76,7 @@ async def _made(
     router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
 ) -> EmbeddingResponse | RerankResponse:
     """Make vectors or ranks; what the vendors go by is in the body."""
-    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"]}
+    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"], "require": line.require}
     more["extra_body"] = params["metadata"]
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)
@@ -254,6 +254,7 @@ class _Simulation:
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name if line.repeats else None,
             "user": user,
+            "require": line.require,
         }
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
