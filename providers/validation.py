@@ -67,7 +67,7 @@ def validate(request: CompletionRequest) -> None:
         _check_numbers(request)
     if not (
         request.extra_body is request.extra_headers is request.metadata is None
-        and request.affinity is request.namespace is request.caller is None
+        and request.affinity is request.namespace is request.caller is request.end_user is None
         and request.tags is None
     ):
         _check_more(request)
@@ -113,7 +113,7 @@ def _check_more(request: AnyRequest) -> None:
         _check_headers(request.extra_headers)
     if request.tags is not None and (why := why_no_tags(request.tags)):
         invalid(f"tags: {why}")
-    for name in ("affinity", "namespace", "caller"):
+    for name in ("affinity", "namespace", "caller", "end_user"):
         value = getattr(request, name)
         if value is not None and not (isinstance(value, str) and is_whole(value)):
             invalid(f"{name}: a string of whole characters is expected (it may hold no lone surrogate)")

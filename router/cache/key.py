@@ -18,7 +18,7 @@ from router.plan.plan import Chain
 
 LEFT_OUT = frozenset(
     {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "prompt_cache", "native"}
-    | {"answer_type", "routing", "tags"}
+    | {"answer_type", "routing", "tags", "end_user"}
 )
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(

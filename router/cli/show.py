@@ -15,7 +15,6 @@ from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
 from router.monitor.routes import chain_view, route_values, written
 from router.plan.plan import Chain, Plan, Tier
-from router.views.money import exact_dollars
 
 if TYPE_CHECKING:
     from router.config import LoadResult
@@ -85,9 +84,11 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
+    if chain.shadow is not None:
+        echo(f"  shadow: {chain.shadow.terms}")
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
         whose = ", of all machines" if plan.is_shared(budget) else ""
-        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}{whose}")
+        echo(f"  budget of {budget.owner}: {budget.terms}{whose}")
 
 
 def tier_line(tier: Tier) -> str:

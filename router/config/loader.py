@@ -20,6 +20,7 @@ from router.config.route_names import take_aliases, write_routes
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.serve_schema import ClientKeyConfig, ServeConfig
+from router.config.shadow_rules import check_shadows
 from router.config.shared_budget_rules import check_shared_budgets
 from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
@@ -190,6 +191,7 @@ def _load(
             check_void(file, origins, findings)
             check_spread(file, origins, findings)
             check_shared_budgets(file, origins, findings)
+            check_shadows(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),

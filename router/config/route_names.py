@@ -98,6 +98,9 @@ def _users(root: Node) -> Iterator[Node]:
             to = fallback.get("to")
             if to is not None:
                 yield to
+        shadow = route.get("shadow")
+        if shadow is not None and (to := shadow.get("to")) is not None:
+            yield to
     serve = root.get("serve")
     if serve is not None:
         yield from _children(serve.get("names"))

@@ -6,12 +6,12 @@ import re
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 
 from providers.tags import NAME_FORM, VALUE_FORM, is_name, is_value
 from router.config.interpolate import Expanded
 from router.config.listen import Address, read_address
-from router.config.sections import Budget, LimitsPolicy, Section, key
+from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
 from router.config.values import Count, Duration, DurationOrZero, Flag, Secret, Size, Text
 from router.config.yaml_reader import core_scalar
 
@@ -156,7 +156,7 @@ class ClientKeyConfig(Section):
     routes: Names | None = key(
         "What it may ask for: routes, models and provider/model-id; default: all routes, and what `names` lead to."
     )
-    budget: Budget | None = key("What its requests may cost, such as $20/d.")
+    budget: BudgetPolicy | None = key("What its requests may cost, such as $20/d.")
     limits: LimitsPolicy = key("How much it may ask for.", LimitsPolicy())
     namespace: Text | None = key("Whose cached answers it shares; default: its own alone.")
     cache: CacheControl = key("How its requests use the cache, where their route has one.", "use")
@@ -166,6 +166,14 @@ class ClientKeyConfig(Section):
     when_unset: Literal["error", "disable"] = key(
         "What an unset variable does: reject the file, or leave this client out.", "error"
     )
+
+    @field_validator("budget")
+    @classmethod
+    def _is_its_own(cls, budget: BudgetPolicy | None) -> BudgetPolicy | None:
+        if budget is not None and budget.by == "key":
+            raise ValueError("this budget is one key's already: take `by: key` out, or write it at a route or provider")
+        return budget
+
     # The last, since it hides the function of this name.
     key: Secret | None = key("Its key, at least 20 characters, best as ${NAME} or ${file:/path}.")
 

@@ -222,7 +222,7 @@ def over_budget(context: RequestContext, target: Target, now: float) -> Refusal 
     """Say why a budget keeps the target from being called; None when none does."""
     if context.spending is None:
         return None
-    over = context.spending.over((context.chain.budget, target.budget, context.caller_budget), target)
+    over = context.spending.over(context.budgets(target), target)
     return None if over is None else Refusal("over_budget", why_over(*over), now + over[1])
 
 

@@ -359,8 +359,7 @@ def _begin(call: Call, context: RequestContext) -> Lease:
     now, charge = context.clock(), None
     prompt, most = context.requirements.prompt_tokens, context.requirements.max_tokens
     if context.spending is not None:
-        budgets = (context.chain.budget, call.target.budget, context.caller_budget)
-        charge = context.spending.begin_charge(budgets, call.target, prompt, most)
+        charge = context.spending.begin_charge(context.budgets(call.target), call.target, prompt, most)
     return context.states.begin(
         call.target, call.key, prompt, most, now, reserved=call.reserved, placed=call.placed, charge=charge
     )

@@ -39,6 +39,7 @@ class OtherParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    end_user: str | None
     tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | None
     only: str | Sequence[str] | None
@@ -81,6 +82,7 @@ class RequestParams(OtherParams, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates answers in the cache.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        end_user: whose budget counts, where no vendor is to be told of a `user`.
         tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
         only: names of providers, models or targets of the route: nobody else is asked.
@@ -108,6 +110,7 @@ class RerankParams(TypedDict, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates what is cached.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        end_user: whose budget counts, where no vendor is to be told of a `user`.
         tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, texts such as "5s", or "off", for some of connect, answer and total.
         extra_body: fields that the vendor gets as they are.
@@ -122,6 +125,7 @@ class RerankParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    end_user: str | None
     tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | None
     extra_body: Mapping[str, Any] | None
@@ -147,6 +151,7 @@ class EmbeddingParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    end_user: str | None
     tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | None
     extra_body: Mapping[str, Any] | None

@@ -74,6 +74,7 @@ def _of_client(call: Call, request: EmbeddingRequest) -> EmbeddingRequest:
         caller=call.client.name,
         namespace=call.client.namespace,
         user=request.user if call.serving.forward_user else None,
+        end_user=request.user,
     )
 
 

@@ -51,7 +51,7 @@ def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:
 
 
 def _id(telemetry: Telemetry, ended: RequestRecorder) -> str:
-    return f"{telemetry.label}-{ended.number}"
+    return f"{telemetry.label}-{'s' if ended.route.telemetry.is_of_copies else ''}{ended.number}"
 
 
 def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
@@ -80,6 +80,7 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
         hedged=ended.hedged,
         pid=os.getpid(),
         caller=ended.trace.caller,
+        shadow=ended.route.telemetry.is_of_copies,
         tags=ended.trace.tags,
     )
 

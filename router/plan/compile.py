@@ -40,6 +40,7 @@ from router.plan.rules import (
     HedgeRules,
     Limits,
     RetryRules,
+    ShadowRules,
     SharedRules,
 )
 from router.plan.serving import serving_of
@@ -213,9 +214,18 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         _batch(file.routes[name].batch),
         answers,
         _accept(file, name) if makes == "answers" else None,
-        steps if maker.draws else None,
-        tuple(maker.draws),
+        _shadow(file, name),
+        steps=steps if maker.draws else None,
+        draws=tuple(maker.draws),
     )
+
+
+def _shadow(file: RoutesFile, name: str) -> ShadowRules | None:
+    written = file.routes[name].shadow
+    if written is None:
+        return None
+    budget = budget_of("shadow", name, written.budget)
+    return ShadowRules(to=written.to, share=written.share, in_flight=written.in_flight, budget=budget)
 
 
 def _target(

@@ -10,7 +10,6 @@ from router.plan.budget import Budget
 from router.plan.plan import Branch, Chain, Plan, Tier
 from router.plan.serving import Serving
 from router.plan.target import Target
-from router.views.money import exact_dollars
 
 _OF_CLIENTS = ("routes", "limits", "namespace", "cache", "tags")
 _AT_THE_START = {  # what a server does but once, by the key of the file
@@ -98,14 +97,14 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
     yield from _tiers(old, new)
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    if old.retry != new.retry:
-        yield "retry changed"
-    if old.hedge != new.hedge:
-        yield "hedge changed"
-    if old.accept != new.accept:
-        yield "accept changed"
+    changed = ((old.retry, new.retry), (old.hedge, new.hedge), (old.accept, new.accept))
+    names = ("retry", "hedge", "accept")
+    yield from (f"{name} changed" for name, (was, now) in zip(names, changed, strict=True) if was != now)
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
+    if old.shadow != new.shadow:
+        terms = ["none" if shadow is None else shadow.terms for shadow in (old.shadow, new.shadow)]
+        yield f"shadow {terms[0]}→{terms[1]}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
         previous = kept.get(target.name, target)
@@ -194,7 +193,7 @@ def _serving(old: Serving, new: Serving) -> Iterator[str]:
 
 
 def _dollars(budget: Budget | None) -> str:
-    return "none" if budget is None else f"{exact_dollars(budget.usd)} {budget.period}"
+    return "none" if budget is None else budget.terms
 
 
 def _seconds(value: float | None) -> str:

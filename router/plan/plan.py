@@ -16,7 +16,16 @@ from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.route_names import RouteNames
-from router.plan.rules import AcceptRules, BatchRules, CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
+from router.plan.rules import (
+    AcceptRules,
+    BatchRules,
+    CacheRules,
+    HedgeRules,
+    LogRules,
+    RetryRules,
+    ShadowRules,
+    SharedRules,
+)
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -103,6 +112,8 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    shadow: ShadowRules | None = None
+    is_copy: bool = False  # of a request, which counts in its own budget alone
     steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand
     draws: tuple[Draw, ...] = ()
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
@@ -202,6 +213,7 @@ class Plan:
         """All budgets of the file."""
         budgets = [self.budget_of(name) for name in self.file.providers]
         budgets += [chain.budget for chain in self.chains.values()]
+        budgets += [chain.shadow.budget for chain in self.chains.values() if chain.shadow is not None]
         budgets += self.serving.budgets.values()
         return tuple(budget for budget in budgets if budget is not None)
 
@@ -213,7 +225,7 @@ class Plan:
         """Say whether machines spend a budget together."""
         if self.shared is None or not self.shared.shares("budgets") or self.shared.is_local:
             return False
-        scope, _, name = budget.owner.partition(" ")
+        scope, name = budget.whose
         provider = self.file.providers.get(name) if scope == "provider" else None
         return provider is None or provider.shared
 
@@ -250,6 +262,12 @@ class Plan:
                     unknown.setdefault(name, set()).add(target.name)
                     for budget in filter(None, (chain.budget, target.budget)):
                         lacking.setdefault(budget.owner, set()).add(target.name)
+        for chain in self.chains.values():
+            if chain.shadow is not None and chain.shadow.budget is not None:
+                copied = self.chain(chain.shadow.to)
+                targets = [] if copied is None else copied.targets
+                names = {t.name for t in targets if not is_known(t.capabilities.price) and not t.disabled}
+                lacking.update({chain.shadow.budget.owner: names} if names else {})
         for budget, routes in self.serving.budgets_with_routes(unknown):
             if names := {name for route in routes for name in unknown.get(route, ())}:
                 lacking[budget.owner] = names

@@ -97,6 +97,8 @@ class Route:
 class Telemetry:
     """All that a router remembers of what it did. `offset` turns the loop's time into the time of day."""
 
+    is_of_copies = False  # of requests, which nobody waits for (`router.engine.shadows`)
+
     def __init__(self, plan: Plan) -> None:
         self.started_at = time.time()
         self.loaded_at = self.started_at

@@ -12,7 +12,8 @@ class RequestRecord(Struct, frozen=True):
     """A request that ended. `time` is when it began; `code` is None for a success.
 
     `id` is unique over all processes. `tier` counts from 0. `first_token` and `seconds` count from its begin.
-    `caller` is who asked, by the request's own word, and `tags` are what it says of itself.
+    `caller` is who asked, by the request's own word, and `tags` are what it says of itself. A `shadow` is a copy, whose
+    answer nobody saw.
     """
 
     id: str
@@ -33,6 +34,7 @@ class RequestRecord(Struct, frozen=True):
     hedged: bool = False
     pid: int | None = None
     caller: str | None = None
+    shadow: bool = False
     tags: dict[str, str] | None = None
 
 
