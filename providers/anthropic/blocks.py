@@ -131,12 +131,23 @@ def names_files(request: CompletionRequest) -> bool:
     )
 
 
+def _cites(request: CompletionRequest) -> bool:
+    return any(
+        isinstance(part, FilePart) and part.citations
+        for message in request.messages
+        if not isinstance(message.content, str)
+        for part in message.content
+    )
+
+
 def check_more(request: CompletionRequest) -> None:
     """Whether the protocol can say what few requests ask for.
 
     Raises:
-        ProviderError: UNSUPPORTED for logprobs, and for audio or images in the answer.
+        ProviderError: UNSUPPORTED for logprobs, for audio or images in the answer, and for citations beside a schema.
     """
+    if request.response_format is not None and _cites(request):
+        raise unsupported(request, "cites documents in free text only, not in answers of a schema (citations)")
     if request.logprobs or request.top_logprobs:
         raise unsupported(request, "gives no logprobs")
     if request.audio is not None or set(request.modalities) - {"text"}:

@@ -89,7 +89,7 @@ class Answer(NamedTuple):
             thinking=self.thinking,
             tool_calls=calls,
             citations=more.citations,
-            others=more.placed(said),
+            others=more.placed(said, len(self.thinking)),
             logprobs=more.logprobs or None,
             finish_reason=self.finish,
             usage=self.usage,
