@@ -187,7 +187,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice` is
     "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
-    names who asks, for an app's own records: no vendor is told. `routing` is for a router alone. `prompt_cache` has the
+    names who asks, for an app's own records, and `tags` say more of the call: no vendor is told; nor of the `end_user`,
+    who is meant where there is no `user`. `routing` is for a router alone. `prompt_cache` has the
     vendor keep the prompt for the next turn: "auto", "1h" for an hour where it can, "off". `native` is the body that a
     client sent: a vendor of the same protocol gets that in the place of all else here, which is filled in any case.
     """
@@ -220,6 +221,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     affinity: str | None = None
     namespace: str | None = None
     caller: str | None = None
+    end_user: str | None = None
+    tags: dict[str, str] | None = None
     timeout: dict[str, float | Literal["off"]] | None = None
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None

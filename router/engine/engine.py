@@ -31,6 +31,7 @@ from router.engine.kept_files import kept_elsewhere
 from router.engine.needs import Requirements
 from router.engine.request import Messages, build_request, requirements_of, speaks
 from router.engine.routing import as_asked, left_out
+from router.engine.shadows import Shadows
 from router.engine.token_counts import TokenCounts, count_exact
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -86,6 +87,7 @@ class Engine:
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.clients = ClientStates(self.spending)
+        self.shadows = Shadows(self)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}
@@ -100,8 +102,9 @@ class Engine:
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
+            self.shadows.adopt,
         ]
-        self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
+        self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop, self.shadows.on_new_loop]
         self.providers.adopt(plan)
         self.spending.adopt(plan)
         self.clients.adopt(plan)
@@ -127,6 +130,8 @@ class Engine:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
             trace.caller = request.caller
+            if request.tags:
+                trace.tags = dict(request.tags)
             chain = self.chain(route)
             if chain.route != route:
                 trace.asked, trace.route = route, chain.route
@@ -147,7 +152,8 @@ class Engine:
         Raises:
             RouteExhausted, ProviderError.
         """
-        return complete(self.context(chain, request, trace, streaming=False))
+        answering = complete(self.context(chain, request, trace, streaming=False))
+        return answering if chain.shadow is None else self.shadows.beside(answering, chain, request, trace)
 
     async def count_tokens(self, route: str, messages: Messages, tools: Sequence[Any], *, exact: bool) -> TokenCount:
         """Count the tokens of a prompt; see `Router.count_tokens`."""
@@ -208,7 +214,7 @@ class Engine:
             self._windows,
             retry_budget,
             hedge_budget,
-            self.spending if self.spending.accounts else None,
+            self.spending if self.spending.is_used else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
             acceptance,
         )
@@ -324,6 +330,7 @@ class Engine:
     async def aclose(self) -> None:
         """Close all connections; calls under way fail at once."""
         self.closed = True
+        await self.shadows.aclose()
         await self.providers.aclose()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.types import CompletionRequest
@@ -263,7 +263,6 @@ READERS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_json_is_read_or_refused(name: str, data: st.DataObject) -> None:
     """Put into any place of a sound body, as bytes come: with halves of characters, and numbers of any size."""
