@@ -246,3 +246,16 @@ async def test_where_its_vendor_is_not_the_client_is_told(run: Served, asked: st
     assert answer.status_code == 400, answer.text
     assert "file-1" in answer.text
     assert sum(vendor.requests for vendor in run.simulator.vendors.values()) == 0
+
+
+async def test_what_another_vendor_cited_does_not_go_to_claude(run: Served) -> None:
+    """Whose clients send all blocks of an answer back: its own sources are, others are left away."""
+    path, body = ASKED["messages"]
+    for first in ("responses", "claude"):
+        said = (await post(run, path, {**body, "model": first})).json()["content"]
+        talk = [USER, {"role": "assistant", "content": said}, {"role": "user", "content": "And now?"}]
+        answer = await post(run, path, {**body, "model": "claude", "messages": talk})
+        assert answer.status_code == 200, answer.text
+        arrived = last(run, "anthropic")["messages"][1]["content"]
+        assert arrived[-1]["text"] == SAID
+        assert ("citations" in arrived[-1]) is (first == "claude")
