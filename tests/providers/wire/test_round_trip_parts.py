@@ -30,7 +30,7 @@ from providers.types import (
     ToolCall,
     Usage,
 )
-from tests.providers.wire.test_round_trip_answers import PAIRS, WAYS, streamed
+from tests.support.answer_ways import PAIRS, WAYS, streamed
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

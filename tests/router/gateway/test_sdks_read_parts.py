@@ -188,7 +188,6 @@ async def test_ollama_reads_likelihoods(sim: Simulator, route: str, stream: bool
         asked: dict[str, Any] = {"model": model, "messages": USER, "logprobs": True, "top_logprobs": 2}
         lines = [line async for line in await client.chat(**asked, stream=True)] if stream else []
         lines = lines or [await client.chat(**asked)]
-        await client._client.aclose()
     likely = [one for line in lines for one in line.logprobs or ()]
     assert "".join(one.token for one in likely) == SAID
     assert {len(one.top_logprobs) for one in likely} == {2}
