@@ -8,7 +8,7 @@ from typing import NamedTuple
 from router.config.alert_schema import On
 from router.plan.alerts import AlertRule
 from router.views.figures import Figures, Health, Snapshot
-from router.views.money import dollars
+from router.views.money import exact_dollars
 from router.views.spans import span
 
 LEAST = 10  # requests of the last minute, below which their error rate and times say nothing
@@ -83,7 +83,7 @@ def _budgets(rule: AlertRule, snapshot: Snapshot) -> Iterator[Trouble]:
         else:
             part = (budget.used or 0.0) / budget.limit if budget.limit else 1.0
             if part > rule.above or part >= 1:
-                used = f"{dollars(budget.used)} of {dollars(budget.limit)}"
+                used = f"{exact_dollars(float(f'{budget.used or 0.0:.3g}'))} of {exact_dollars(budget.limit)}"
                 left = "" if budget.resets_at is None else span(max(0.0, budget.resets_at - snapshot.time))
                 anew = f", it begins anew in {left}" if left else ""
                 who = f"the budget of {budget.owner}"

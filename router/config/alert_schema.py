@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema, model_validator
 
 from providers.addresses import check_url
 from router.config import units
@@ -27,6 +27,11 @@ class Threshold(NamedTuple):
     value: float
     is_share: bool
 
+    @property
+    def written(self) -> str:
+        """As it stands in the file."""
+        return units.format_percent(self.value) if self.is_share else units.format_duration(self.value)
+
 
 def _above(value: Any) -> Threshold:
     if isinstance(value, str) and value.rstrip().endswith("%"):
@@ -34,21 +39,22 @@ def _above(value: Any) -> Threshold:
     return Threshold(units.duration(value), False)
 
 
-def _address(value: Any) -> SecretStr:
+def _address(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("this must be an http:// or https:// address, best as ${ALERT_URL}")
     check_url(value)
-    return SecretStr(value)
+    return str(value)
 
 
 Above = Annotated[
     Threshold,
     PlainValidator(_above),
+    PlainSerializer(lambda above: Threshold(*above).written),
     WithJsonSchema({"type": "string", "examples": ["80%", "8s"]}),
 ]
 Address = Annotated[
     SecretStr,
-    PlainValidator(_address),
+    BeforeValidator(_address),
     WithJsonSchema({"type": "string", "examples": ["${ALERT_URL}", "${file:/run/secrets/alert_url}"]}),
 ]
 
