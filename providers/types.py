@@ -153,8 +153,7 @@ class Native(msgspec.Struct, frozen=True):
     `body` is the decoded JSON, which is not changed; `headers` are those of the client that such a vendor may see, such
     as `anthropic-beta`. `sealed` says that reasoning in it is in our envelope (`providers.envelope`). `added` names the
     request's fields that the client has not set and a router has: they are defaults beside the body. `only_there`
-    says what in the body no other protocol can say: a vendor of another one is not asked then. `left_out` names what a
-    vendor of another protocol answers without.
+    says what in the body no other protocol can say: a vendor of another one is not asked then.
     """
 
     protocol: WireProtocol
@@ -163,7 +162,6 @@ class Native(msgspec.Struct, frozen=True):
     sealed: bool = False
     added: tuple[str, ...] = ()
     only_there: str = ""
-    left_out: tuple[str, ...] = ()
 
 
 class Routing(Struct, frozen=True):

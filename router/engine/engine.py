@@ -27,6 +27,7 @@ from router.engine.acceptance import acceptance_of
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
+from router.engine.kept_files import kept_elsewhere
 from router.engine.needs import Requirements
 from router.engine.request import Messages, build_request, requirements_of, speaks
 from router.engine.routing import as_asked, left_out
@@ -169,6 +170,10 @@ class Engine:
         needs = requirements_of(request, streaming=streaming)
         if request.native is not None and request.native.only_there:
             needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
+        if needs.vision or needs.files:
+            elsewhere = kept_elsewhere(chain, request, lambda target: self.providers.of(target, None))
+            if elsewhere:
+                needs = replace(needs, excluded={**needs.excluded, **elsewhere})
         return self.context_of(chain, request, needs, trace, acceptance=acceptance_of(chain, request, self.accept))
 
     def context_of(

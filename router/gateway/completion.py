@@ -104,8 +104,8 @@ class Call:
             raise untranslatable
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
-            headers, left_out = self._forwarded(asked.headers), self.face.left_out(readable)
-            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed, left_out=left_out)
+            headers = self._forwarded(asked.headers)
+            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed)
             request = replace(request, native=native)
         admitted = await admit(self.router.clients, self.client, request)
         if self.face.wants_stream(readable):

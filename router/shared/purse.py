@@ -1,11 +1,10 @@
 """One period of a budget that machines share, as a process sees it: what it tells of it, and the dollars it has leased.
 
-Pure but for the clock of the machine, by which leases end: time comes in.
+Pure: time comes in, by the clock of the event loop.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from math import exp, inf
@@ -226,27 +225,27 @@ class SharedPurse:
             self.answered = asked_at
         self.is_young = standing.young
         if not (self._has_lent and standing.young):
-            self._take(standing, told, asked_at, now)
+            self._take(standing, told, asked_at)
         self._link.heard(now)
 
-    def _take(self, standing: Standing, told: Told, asked_at: float, now: float) -> None:
+    def _take(self, standing: Standing, told: Told, asked_at: float) -> None:
         period = self.period
         period.grant = told.granted + standing.got / NANO - (period.moved - told.moved)
-        period.grant_ends = time.monotonic() - (now - asked_at) + _LEASED
+        period.grant_ends = asked_at + _LEASED
         period.why = GRANTED
         if not standing.young:
             period.free = standing.free / NANO
             period.is_whole = not standing.others and not standing.free
             self._is_heard, self._has_lent, self._lent = True, False, 0.0
 
-    def lend(self) -> None:
+    def lend(self, now: float) -> None:
         """Go on without the server: with a part of what nobody had when it was heard last, once; or with nothing. While
         it is slow and not away, with as much as those who wait need.
         """
         account, period = self.account, self.period
         used = period.pending + account.reserved
         if self._link.refuses:
-            if time.monotonic() > period.grant_ends or period.grant <= used:
+            if now > period.grant_ends or period.grant <= used:
                 period.grant, period.why = min(period.grant, used), _REFUSED
             return
         if self._has_lent:
@@ -257,7 +256,7 @@ class SharedPurse:
             more = min(one * (1 + account.waiting), left / max(1, self._link.processes) / _AMPLE - self._lent)
             if more > 0:
                 self._lent += more
-                period.grant, period.grant_ends = max(period.grant, used) + more, time.monotonic() + _LEASED
+                period.grant, period.grant_ends = max(period.grant, used) + more, now + _LEASED
             return
         self._has_lent = period.is_whole = True
         base = period.grant if self._is_heard else used

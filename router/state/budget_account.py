@@ -25,6 +25,10 @@ class Keeper(Protocol):
 
     of_all_machines: bool
 
+    def now(self) -> float:
+        """Return the seconds on the clock by which what it grants ends."""
+        ...
+
     def soon(self) -> None:
         """Exchange what was spent within a second, beside the requests."""
 
@@ -69,7 +73,7 @@ class Period:
         self.moved = 0.0  # of both, by this process
         self.estimated = 0.0  # of what is spent, what no vendor told, by this process
         self.grant = grant  # what this process may have pending and reserved until it asks the others again
-        self.grant_ends = inf  # on the clock of the machine, which its processes share
+        self.grant_ends = inf  # on the clock of who grants it
         self.free = 0.0  # what nobody had been granted
         self.is_whole = True  # whether a call may begin with less than it is expected to cost
         self.unknown = False  # whether there were calls whose cost is not known
@@ -197,9 +201,9 @@ class BudgetAccount:
     def is_short(self) -> bool:
         """Whether this process has used up what it was granted, while something may be left."""
         period = self.period
-        if period.grant == inf or self.is_used_up:
+        if self.keeper is None or period.grant == inf or self.is_used_up:
             return False
-        return self._lacks(period) or time.monotonic() > period.grant_ends
+        return self._lacks(period) or self.keeper.now() > period.grant_ends
 
     def _lacks(self, period: Period) -> bool:
         used = period.pending + self.reserved + _ROUNDING

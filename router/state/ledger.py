@@ -104,6 +104,10 @@ class Ledger:
         spending.ledger = self
         spending.keep()
 
+    def now(self) -> float:
+        """Return the seconds on the clock of the machine, which its processes share."""
+        return time.monotonic()
+
     def load(self) -> None:
         """Learn what was spent before. It blocks: it is for the start, when no loop runs yet."""
         self._spending.open(self._top())
