@@ -17,9 +17,9 @@ log = logging.getLogger("signalbox.alerts")
 TIMEOUT = 10.0  # seconds of one try
 TRIES = 5
 WAITING = 50  # messages for one address; of more, the oldest goes
-_BACKOFF = 1.0  # seconds before the second try; each further wait is twice as long
+BACKOFF = 1.0  # seconds before the second try; each further wait is twice as long
 _LONGEST = 60.0  # seconds that a Retry-After is waited for
-_ENDING = 2.0  # seconds that the end waits for what is under way
+ENDING = 2.0  # seconds that the end waits for what is under way
 _SHOWN = 200  # characters of an answer that is told
 
 
@@ -111,7 +111,7 @@ class Outbox:
         """Wait a little for what is under way, and give up the rest."""
         tasks = list(self._tasks.values())
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_ENDING)
+            _, late = await asyncio.wait(tasks, timeout=ENDING)
             for task in late:
                 task.cancel()
             if late:
@@ -127,7 +127,7 @@ async def _delivered(session: aiohttp.ClientSession, address: str, body: dict[st
             await post(session, address, body)
         except Refused as error:
             if error.again and number + 1 < TRIES:
-                await asyncio.sleep(min(_LONGEST, max(error.after, _BACKOFF * 2.0**number)))
+                await asyncio.sleep(min(_LONGEST, max(error.after, BACKOFF * 2.0**number)))
                 continue
             log.warning("an alert could not be sent to %s: %s", shown, error)
             return False

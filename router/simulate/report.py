@@ -228,7 +228,7 @@ def _alerts(outcome: Outcome, style: Style) -> Iterator[str]:
     for sent in outcome.alerts[:_MESSAGES]:
         mark = style("✗", fg="red", bold=True) if sent.state == "firing" else style("✓", fg="green")
         says = "; ".join(sent.says)
-        yield f"{mark} {format_duration(round(sent.at)):<9}{_cut(f'{sent.rule.terms}: {says}', 68)}"
+        yield f"{mark} {_clock(sent.at)}  {_cut(f'{sent.rule.terms}: {says}', 69)}"
     if len(outcome.alerts) > _MESSAGES:
         yield f"… and {len(outcome.alerts) - _MESSAGES:,} more"
 

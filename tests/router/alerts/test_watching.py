@@ -31,7 +31,7 @@ CENT = Reply("x", usage=Usage(input_tokens=1000, output_tokens=1000))
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(watcher, "EVERY", 0.02)
-    monkeypatch.setattr(outbox, "_BACKOFF", 0.01)
+    monkeypatch.setattr(outbox, "BACKOFF", 0.01)
     monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / "state"))
 
 
@@ -197,7 +197,7 @@ async def test_one_that_is_down_is_given_up(caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_a_slow_one_holds_up_no_other_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "_ENDING", 0.05)
+    monkeypatch.setattr(outbox, "ENDING", 0.05)
     async with webhook() as hook, webhook() as other:
         hook.slow = True
         box = outbox.Outbox()
