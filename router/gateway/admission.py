@@ -26,28 +26,25 @@ class Admitted:
         permit: None where the client has no limits.
     """
 
-    def __init__(
-        self, permit: Permit | None, loop: asyncio.AbstractEventLoop, clients: ClientStates, client: Client
-    ) -> None:
+    def __init__(self, permit: Permit | None, clients: ClientStates, client: Client) -> None:
         self._permit = permit
-        self._loop = loop
         self._clients = clients
         self._client = client
 
     def answered(self, usage: Usage) -> None:
         """It has its whole answer."""
         if self._permit is not None:
-            self._permit.answered(usage, self._loop.time())
+            self._permit.answered(usage, asyncio.get_running_loop().time())
 
     def failed(self, partial: CompletionResponse | None = None) -> None:
         """It failed, after so much of an answer."""
         if self._permit is not None:
-            self._permit.failed(self._loop.time(), partial)
+            self._permit.failed(asyncio.get_running_loop().time(), partial)
 
     def cancelled(self, partial: CompletionResponse | None = None) -> None:
         """Its client left, after so much of an answer."""
         if self._permit is not None:
-            self._permit.cancelled(self._loop.time(), partial)
+            self._permit.cancelled(asyncio.get_running_loop().time(), partial)
 
     def __enter__(self) -> Self:
         return self
@@ -71,17 +68,16 @@ async def admit(clients: ClientStates, client: Client, request: AnyRequest) -> A
     Raises:
         Refused: a limit of the client's is against it, or its budget is used up.
     """
-    loop = asyncio.get_running_loop()
     if client.budget is None and client.limits == _FREE:
-        return Admitted(None, loop, clients, client)
+        return Admitted(None, clients, client)
     needs = needs_of(request)
     prompt, most = needs.prompt_tokens, needs.max_tokens
-    permit = clients.admit(client, prompt, most, loop.time())
+    permit = clients.admit(client, prompt, most, asyncio.get_running_loop().time())
     if isinstance(permit, OverLimit):
         permit = await clients.admit_after(permit, client, prompt, most)
     if isinstance(permit, OverLimit):
         raise _refused(permit)
-    return Admitted(permit, loop, clients, client)
+    return Admitted(permit, clients, client)
 
 
 def _refused(over: OverLimit) -> Refused:

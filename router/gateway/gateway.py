@@ -121,7 +121,7 @@ class Gateway:
 
     async def _answer(self, asked: Asked, path: str, plan: Plan, record: Record) -> Answered:
         # Before anything of the request decides what is done: no path goes beside it.
-        client = self._doorkeeper.client(asked, plan.serving, asyncio.get_running_loop().time())
+        client = self._doorkeeper.client(asked, plan.serving, record.began)
         record.client = client.name
         found = paths.find(path)
         if found is None:
