@@ -53,7 +53,9 @@ def coerce_require(value: Any) -> tuple[Requirement, ...]:
     labels = {}
     for name, texts in value.items():
         try:
-            labels[label_name(name)] = label_texts(texts)
+            labels[label_name(name)] = label_texts(
+                sorted(texts, key=str) if isinstance(texts, set | frozenset) else texts
+            )
         except ValueError as error:
             invalid(f"require[{name!r}]: {error}" if isinstance(name, str) else f"require: {error}")
     return (requirement(_CALL, labels),) if labels else ()

@@ -24,6 +24,7 @@ from router.config import load_text
 from router.engine.engine import Engine
 from router.engine.request import build_request
 from router.plan.compile import compile_plan
+from tests.support.raw_server import serving
 
 FILE = """
 providers:
@@ -268,6 +269,22 @@ async def test_it_shows_nowhere(world: World, caplog: pytest.LogCaptureFixture, 
     assert not any(b"4711" in data for data in files)
     assert "4711" not in "\n".join(shown)
     assert "4711" not in repr(OwnKey("openai", ALICE))
+
+
+async def test_a_vendor_that_repeats_it_does_not_make_it_show() -> None:
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {ALICE}.", "type": "invalid_request_error"}})
+    head = f"HTTP/1.1 401 no\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    async with serving(f"{head}{body}".encode()) as server:
+        text = f"providers: {{a: {{kind: openai, base_url: '{server.url}', api_key: sk-of-the-file}}}}\n"
+        text += "routes: {r: a/m}\n"
+        async with Router.from_text(text, env={}, monitor=False) as router:
+            with pytest.raises(RouteExhausted) as caught:
+                await router.complete("r", "hi", credentials={"a": ALICE})
+            error = caught.value
+            assert ALICE.encode() in server.requests[0]
+            shown = [str(error), error.trace.render(), repr(error.__cause__), str(vars(error.__cause__ or error))]
+            assert "Incorrect API key" in shown[0]
+            assert "4711" not in "\n".join(shown)
 
 
 async def test_many_callers_keys_take_a_bounded_room() -> None:

@@ -68,6 +68,7 @@ def ask(shop: Shop, route: str = "chat", **params: Any) -> Any:
     [
         ("chat", EU, "eu/a"),
         ("chat", {"region": ["eu", "mars"]}, "eu/a"),
+        ("chat", {"region": {"eu", "mars"}}, "eu/a"),
         ("chat", {"region": "us"}, "us/a"),
         ("chat", {"region": ["ch"]}, "strict"),  # one of the label's texts
         ("chat", {"retention": "none"}, "eu/a"),

@@ -128,6 +128,17 @@ async def test_what_its_key_is_refused_for_is_told_as_that(gateway: Served, faul
     assert (await ask(gateway, "bob", None)).status_code == 200
 
 
+async def test_a_clients_own_body_goes_with_its_own_key(gateway: Served) -> None:
+    """Native: the vendor gets the body unread, and of the headers nothing but what the file names."""
+    for stream in (False, True):
+        answer = await ask(gateway, "carol", "claude=sk-own-CARO", "messages", "talk", stream=stream)
+        assert answer.status_code == 200
+    assert keys(gateway) == {"CARO": 2}
+    recorded = gateway.simulator.vendor("anthropic").last_request
+    assert recorded is not None
+    assert not any("sk-own" in value for value in recorded.headers.values())
+
+
 async def test_embeddings_and_counts_go_the_same_way(gateway: Served) -> None:
     headers = {"authorization": f"Bearer {CLIENTS['carol']}", "x-signalbox-credentials": "claude=sk-own-CARO"}
     body = {"model": "talk", "messages": [{"role": "user", "content": "hi"}]}
