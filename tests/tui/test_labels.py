@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from router import Router
 from router.monitor.routes import chain_view
+from router.testing import run
+from tui.dialogs.trace import as_json
 from tui.widgets.policies import of_target
 
 FILE = """
@@ -32,3 +34,18 @@ def test_providers_and_targets_have_them_in_every_snapshot() -> None:
     eu, us = Router.from_text(FILE, env={}, monitor=False).snapshot().providers
     assert (eu.labels, us.labels) == ("region eu, retention none", "region us")
     assert [target.labels for target in eu.targets] == ["region eu, retention none"]
+
+
+def test_a_trace_tells_what_the_call_has_set() -> None:
+    async def main() -> None:
+        text = FILE.replace("[us/a, eu/a], require: {region: eu}", "[us/a, eu/a]")
+        async with Router.from_text(text, env={}, monitor=False) as router:
+            await router.complete("home", "hi", require={"region": "eu"}, timeout="5s")
+            feed = router.feed()
+            (record,) = await feed.requests()
+            view = await feed.trace(record.id)
+            assert view is not None
+            assert view.of_call == {"timeout": "total 5 s", "require": "region eu"}
+            assert '"require": "region eu"' in as_json(view)
+
+    run(main())
