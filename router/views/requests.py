@@ -4,6 +4,8 @@ conventions are those of `router.views.figures`.
 
 from __future__ import annotations
 
+import msgspec
+
 from router.views.figures import Struct
 from router.views.trace import Entry, PromptCacheUse
 
@@ -55,7 +57,7 @@ class TraceView(Struct, frozen=True):
     entries: tuple[Entry, ...]
     captured: Captured | None = None
     prompt_cache: PromptCacheUse | None = None
-    of_call: dict[str, str] = {}
+    of_call: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RequestFilter(Struct, frozen=True):
