@@ -143,11 +143,12 @@ async def test_what_becomes_of_it_is_its_own(world: World, fault: Any) -> None:
     assert (await world.router.complete("alone", "hi", credentials={"openai": BOB})).target == "mini"
 
 
-async def test_nobody_hears_of_its_troubles_and_it_is_counted_apart(world: World) -> None:
+@pytest.mark.parametrize("fault", ["authentication", "overloaded"])
+async def test_nobody_hears_of_its_troubles_and_it_is_counted_apart(world: World, fault: Any) -> None:
     heard: list[Any] = []
     world.router.telemetry.subscribers.add(heard.append)
-    world.openai.set(key_errors={"ALIC": "authentication"})
-    for _ in range(3):
+    world.openai.set(key_errors={"ALIC": fault}, retry_after=60.0)
+    for _ in range(5):
         with pytest.raises(RouteExhausted):
             await world.router.complete("alone", "hi", credentials=MINE)
     await world.router.complete("alone", "hi", credentials={"openai": BOB})
@@ -417,3 +418,14 @@ async def test_a_request_with_an_own_key_is_not_copied(world: World) -> None:
         await router.complete("alone", "hi", credentials=MINE)
         await asyncio.sleep(0.05)
         assert world.keys == {"ALIC": 1}
+
+
+async def test_a_chain_is_drawn_by_how_its_own_key_fares(world: World) -> None:
+    more = "routes:\n  split: {targets: {alone: 1, talk: 1}}\n  talk: haiku\n"
+    text = written(world.simulator).replace("routes:\n", more)
+    world.openai.set(key_errors={"FILE": "authentication"})
+    async with Router.from_text(text, env={}, seed=1, monitor=False) as router:
+        with pytest.raises(RouteExhausted):
+            await router.complete("alone", "hi")
+        replies = [await router.complete("split", "hi", credentials=MINE) for _ in range(6)]
+    assert sorted(reply.target or "" for reply in replies) == ["haiku"] * 3 + ["mini"] * 3
