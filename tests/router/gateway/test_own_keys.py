@@ -69,7 +69,7 @@ async def test_a_client_that_may_pays_with_its_own(gateway: Served, face: str) -
     recorded = gateway.simulator.vendor("openai").last_request
     assert recorded is not None
     assert "x-signalbox-credentials" not in recorded.headers
-    assert b"4711" not in recorded.raw
+    assert b"of-alice" not in recorded.raw
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -90,7 +90,7 @@ async def test_else_it_is_told_and_nobody_is_asked(gateway: Served, face: str, w
     answer = await ask(gateway, who, own, face)
     assert answer.status_code == 400
     assert told in answer.text
-    assert "4711" not in answer.text
+    assert "of-alice" not in answer.text
     assert keys(gateway) == {}
 
 
@@ -124,7 +124,7 @@ async def test_what_its_key_is_refused_for_is_told_as_that(gateway: Served, faul
     answer = await ask(gateway, "alice", OWN)
     assert answer.status_code == status
     assert told in answer.text
-    assert "4711" not in answer.text
+    assert "of-alice" not in answer.text
     assert (await ask(gateway, "bob", None)).status_code == 200
 
 
