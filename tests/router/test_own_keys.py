@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 
 from providers import ErrorCode, FakeProvider, ProviderError
@@ -157,7 +158,7 @@ async def test_nobody_hears_of_its_troubles_and_it_is_counted_apart(world: World
     (openai, _) = world.router.snapshot().providers
     figures = {target.name: target.figures.totals for target in openai.targets}
     assert figures["mini"].calls == 0
-    assert (figures["openai/gpt-5-mini (callers' keys)"].succeeded, openai.health.state) == (1, "closed")
+    assert (figures["mini (callers' keys)"].succeeded, openai.health.state) == (1, "closed")
 
 
 async def test_it_is_the_callers_money(world: World) -> None:
@@ -429,3 +430,27 @@ async def test_a_chain_is_drawn_by_how_its_own_key_fares(world: World) -> None:
             await router.complete("alone", "hi")
         replies = [await router.complete("split", "hi", credentials=MINE) for _ in range(6)]
     assert sorted(reply.target or "" for reply in replies) == ["haiku"] * 3 + ["mini"] * 3
+
+
+async def test_figures_of_callers_keys_are_a_series_of_their_own(world: World) -> None:
+    seeded = "alone: {targets: [{model: mini, params: {seed: 7}}]}"
+    text = written(world.simulator).replace("alone: {targets: [mini]}", seeded)
+    async with Router.from_text(text, env={}, seed=1, monitor=False) as router:
+        await router.complete("alone", "hi", credentials=MINE)
+        await router.complete("chat", "hi", credentials=MINE)
+        for _ in range(3):
+            await router.complete("chat", "hi")
+        registry = CollectorRegistry()
+        registry.register(router.prometheus())
+        lines = generate_latest(registry).decode().splitlines()
+    told = [line for line in lines if "first_token_seconds_count" in line and 'provider="openai"' in line]
+    counts = dict(line.rsplit(" ", 1) for line in told)
+    assert {name.partition('target="')[2].rstrip('"}'): float(count) for name, count in counts.items()} == {
+        "mini": 3.0,
+        "mini (callers' keys)": 1.0,
+        "mini (seed=7)": 0.0,
+        "mini (seed=7) (callers' keys)": 1.0,
+        "vectors": 0.0,
+    }
+    series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+    assert len(series) == len(set(series))
