@@ -20,11 +20,12 @@ from providers.threads import in_thread
 from providers.types import CompletionRequest
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream, RouterStream
+from router.errors import RouterClosed
 from router.monitor.report import Report
 from router.monitor.subject import Subject
 from router.plan.plan import Chain, Plan
 from router.preload import preload
-from router.reload import FileFollower
+from router.reload import FileFollower, compiled, take_over
 from router.views.file import ReloadResult
 from router.views.reply import Reply
 from router.views.trace import Trace
@@ -60,7 +61,7 @@ class Parts:
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock, accept=accept)
         self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
         self.follower: FileFollower | None = None
-        self._env: Mapping[str, str] | None = None
+        self.env: Mapping[str, str] | None = None  # variables for `${…}`; None: those of the process
         self._watch = False
         self._cached: CachedRequests | None = None
         self._embedder: Embedder | None = None
@@ -68,6 +69,7 @@ class Parts:
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
         self._log: RequestLog | None = None
+        self._applying = asyncio.Lock()  # where there is no follower with one
         self._ending: set[asyncio.Task[None]] = set()  # logs that the file no longer asks for
         self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self._exchange = exchange
@@ -92,8 +94,9 @@ class Parts:
         parts.engine.closed = before.closed
         parts.engine.spending.inherit(before.spending)
         parts.engine.telemetry.listeners = before.telemetry.without(self._log)
+        parts.env = self.env
         if self.report.path is not None:
-            parts.follow(self.report.path, self._env, watch=self._watch)
+            parts.follow(self.report.path, self.env, watch=self._watch)
         if self._ledger is not None:
             parts._make_ledger()
         forks.leave(self)
@@ -101,7 +104,7 @@ class Parts:
 
     def follow(self, path: Path, env: Mapping[str, str] | None, *, watch: bool) -> None:
         """Follow the file that the plan was made from."""
-        self.report.path, self._env, self._watch = path, env, watch
+        self.report.path, self.env, self._watch = path, env, watch
         self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending, tuple(self._given or ()))
 
     async def reload(self) -> ReloadResult:
@@ -109,6 +112,24 @@ class Parts:
         if self.follower is None:
             raise ValueError("this router was made from text, not from a file; there is nothing to read again")
         return await self.follower.reload()
+
+    async def apply(self, source: str | Mapping[str, Any]) -> ReloadResult:
+        """Take over another text or dict in one step; for what is raised see `Router.apply`."""
+        from router.applying import load_in_place  # here: only those who do so need it
+
+        self.engine.enter_loop()
+        if self.engine.closed:
+            raise RouterClosed("this router is closed")
+        lock = self._applying if self.follower is None else self.follower.one_at_a_time
+        async with lock:
+            old = self.engine.plan
+            loaded = await in_thread(load_in_place, old, source, self.env, tuple(self._given or ()))
+            if loaded.revision == old.revision:
+                return ReloadResult(True, old.revision, loaded=loaded)
+            plan = await in_thread(compiled, loaded, old.credentials)
+            result = await take_over(self.engine, plan, loaded, self._keep_spending)
+            await self.report.reloaded(result)
+            return result
 
     def preload(self) -> None:
         """Import what the first request would have to."""
@@ -119,6 +140,7 @@ class Parts:
         if self.engine.closed:
             return
         self._subject = weakref.ref(subject)
+        self._applying = asyncio.Lock()
         if self._watch and self.follower is not None:
             self.follower.follow()
         if self._sharing is not None:

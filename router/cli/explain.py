@@ -77,8 +77,8 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     else:
         if (found := router.plan.names.found_by(asked)) is not None and asked != route:
             by = "" if found == asked else f" by {one_line(found)}"
-            line = router.plan.loaded.origins[("routes", found)][0] if router.plan.loaded else "?"
-            echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({path}:{line})\n")
+            at = router.plan.loaded.where(("routes", found)) if router.plan.loaded else None
+            echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({':'.join(map(str, at or (path, '?')))})\n")
         _print_plan(route, router.revision, chain, tiers)
         if cached is not None:
             print_cache(cached)

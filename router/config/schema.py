@@ -354,6 +354,9 @@ class RouteConfig(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
     accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
+    params: Params = key("Defaults for its calls, over those of its models and under those of a target.", {})
+    breaker: BreakerPolicy = key("When the targets that it names are left alone.", BreakerPolicy())
+    limits: LimitsPolicy = key("What this route may take, of all its targets together.", LimitsPolicy())
     budget: Budget | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
@@ -401,6 +404,7 @@ class RoutesFile(Section):
     routes: Annotated[dict[str, RouteConfig], Field(min_length=1)] = Field(
         description="What apps call, by name: one target, a list of targets, or a mapping."
     )
+    include: tuple[Text, ...] = key("Further files with providers, models and routes, such as [teams/*.yaml].", ())
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
     shared: SharedConfig | None = key("What processes share over a Redis or Valkey.")

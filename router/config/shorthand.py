@@ -19,7 +19,7 @@ ALONE = {
     ("providers", "timeout"): ("answer", "first_token"),  # of a call, where a route has the whole request
     ("models", "timeout"): ("answer", "first_token"),
     ("models", "price"): ("like",),
-    **{(owner, "limits"): ("requests",) for owner in ("defaults", "providers", "models")},
+    **{(owner, "limits"): ("requests",) for owner in ("defaults", *_OWNERS)},
     **{(owner, "cache"): ("ttl",) for owner in ("defaults", "routes")},
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
 }

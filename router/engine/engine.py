@@ -35,6 +35,7 @@ from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
 from router.state.clients import ClientStates
 from router.state.retries import HedgeBudget, RetryBudget
+from router.state.route_limits import RouteLimits
 from router.state.spending import Spending
 from router.state.states import States
 from router.telemetry.budgets import BudgetNews
@@ -85,6 +86,7 @@ class Engine:
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.clients = ClientStates(self.spending)
+        self.route_limits = RouteLimits()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}
@@ -99,6 +101,7 @@ class Engine:
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
+            self.route_limits.adopt,
         ]
         self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
         self.providers.adopt(plan)
@@ -206,6 +209,7 @@ class Engine:
             self.spending if self.spending.accounts else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
             acceptance,
+            limits=None if chain.limits is None else self.route_limits.of(chain),
         )
 
     def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> dict[str, tuple[str, str]]:

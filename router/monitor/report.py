@@ -113,6 +113,7 @@ class Report:
             path=None if self.path is None else str(self.path),
             revision=plan.revision,
             text=running if saved is None else saved.shown,
+            files=() if plan.loaded is None else (saved or plan.loaded).files,
             running=running,
             diagnostics=() if rejected is None else rejected.diagnostics,
             problem="" if rejected is None else rejected.problem,

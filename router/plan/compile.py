@@ -4,7 +4,7 @@ one reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from pathlib import PurePath
@@ -23,7 +23,7 @@ from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import embeds_of, makes_of, root_of
 from router.config.interpolate import plain
 from router.config.names import target_name
-from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
+from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
@@ -66,9 +66,7 @@ def compile_plan(
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
-    chains |= {
-        target_name(ref.model, ref.params): _direct(file, catalogue, ref.model, ref.params) for ref in _variants(file)
-    }
+    chains |= {name: _direct(file, catalogue, *variant) for name, variant in [*catalogue.variants.items()]}
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
@@ -166,13 +164,6 @@ def _space(tiers: list[Tier]) -> str:
     return digest([first.embeds.space, sorted((name, repr(value)) for name, value in first.params.items())])
 
 
-def _variants(file: RoutesFile) -> Iterator[TargetRef]:
-    """Yield the targets that a route gives params of its own."""
-    for route in file.routes.values():
-        for refs in (route.targets, *(fallback.tier for fallback in route.fallbacks)):
-            yield from (ref for ref in refs if ref.params)
-
-
 def _direct(
     file: RoutesFile, catalogue: ProviderCatalogue, name: str, params: Mapping[str, Any] | None = None
 ) -> Chain:
@@ -208,6 +199,7 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         _batch(file.routes[name].batch),
         answers,
         _accept(file, name) if makes == "answers" else None,
+        Limits(**dict(limits)) if (limits := file.routes[name].limits).model_fields_set else None,
     )
 
 
@@ -232,7 +224,7 @@ def _add_route(
         if fallback.to is not None and fallback.to in file.routes:
             _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
         elif fallback.to is not None:
-            target = _target(file, catalogue, fallback.to, route=route)
+            target = _target(file, catalogue, fallback.to, route=route, params=file.routes[route].params)
             tiers.append(Tier((target,), "ordered", codes, inner))
         else:
             strategy = fallback.balance or balance
@@ -249,8 +241,10 @@ def _tier(
     on: frozenset[ErrorCode] | None,
     gate: int | None,
 ) -> Tier:
+    own = file.routes[route].params
     targets = tuple(
-        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs
+        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params={**own, **ref.params})
+        for ref in refs
     )
     return Tier(targets, balance, on, gate)
 
@@ -277,8 +271,13 @@ def _target(
     file_model = name if model else None
     timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
     embeds = _embeds(file, catalogue, name)
+    shown = target_name(name, params or {})
+    if params:
+        catalogue.variants[shown] = name, params
+    breaks = catalogue.breaker_routes.get(shown)
+    usual = catalogue.rules("breaker", _breaker, provider=provider, model=file_model)
     return Target(
-        name=target_name(name, params or {}),
+        name=shown,
         ref=name,
         provider=provider,
         model=model_id,
@@ -293,7 +292,8 @@ def _target(
         disabled=file.providers[provider].disabled,
         account=catalogue.account(provider),
         keys=catalogue.keys[provider],
-        breaker=catalogue.rules("breaker", _breaker, provider=provider, model=file_model),
+        breaker=usual if breaks is None else _breaker_of(file, breaks[0], provider=provider, model=file_model),
+        key_breaker=None if breaks is None else usual,
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
@@ -327,6 +327,10 @@ def _connect(limit: float | None, providers: float | None) -> float | Literal["o
     if limit == providers:
         return None
     return "off" if limit is None else limit
+
+
+def _breaker_of(file: RoutesFile, route: str, **where: str | None) -> BreakerRules:
+    return _breaker(**policy_values(file, "breaker", route=route, **where))
 
 
 def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:

@@ -64,6 +64,8 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
             yield f"route {name} added"
             continue
         changed = list(_chain(old.chains[name], new.chains[name]))
+        if old.file.routes[name].breaker != new.file.routes[name].breaker:
+            changed.append("breaker changed")
         if changed:
             yield f"{name}: {', '.join(changed)}"
     before, after = old.names.aliases, new.names.aliases
@@ -78,12 +80,9 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    if old.retry != new.retry:
-        yield "retry changed"
-    if old.hedge != new.hedge:
-        yield "hedge changed"
-    if old.accept != new.accept:
-        yield "accept changed"
+    for policy in ("retry", "hedge", "accept", "limits"):
+        if getattr(old, policy) != getattr(new, policy):
+            yield f"{policy} changed"
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     kept = {target.name: target for target in old.targets}

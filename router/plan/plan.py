@@ -15,7 +15,7 @@ from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.route_names import RouteNames
-from router.plan.rules import AcceptRules, BatchRules, CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
+from router.plan.rules import AcceptRules, BatchRules, CacheRules, HedgeRules, Limits, LogRules, RetryRules, SharedRules
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -53,6 +53,7 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    limits: Limits | None = None  # of the route's own, across its targets
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most

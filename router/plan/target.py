@@ -64,6 +64,7 @@ class Target:
     account: str = ""
     keys: tuple[Key, ...] = ()
     breaker: BreakerRules = field(default_factory=BreakerRules)
+    key_breaker: BreakerRules | None = None  # of its keys, where a route says something else of the target
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None

@@ -28,7 +28,8 @@ class ConfigView(Struct, frozen=True):
     """The file as it is now, keys blanked out, and what became of it.
 
     `text` is what is saved, `running` what runs; they differ after a rejected save, whose `diagnostics` these are.
-    `difference` are the lines of a unified diff from `running` to `text`. `log` has the newest first.
+    `difference` are the lines of a unified diff from `running` to `text`. `log` has the newest first. `files` are the
+    names of all files that `text` has, each with the number of its lines before it.
     """
 
     path: str | None
@@ -39,6 +40,7 @@ class ConfigView(Struct, frozen=True):
     problem: str = ""
     difference: tuple[str, ...] = ()
     log: tuple[Revision, ...] = ()
+    files: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
