@@ -95,6 +95,11 @@ class Target:
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
 
+    @property
+    def breaker_of_keys(self) -> BreakerRules:
+        """The rules of its keys' breakers, which no route decides."""
+        return self.key_breaker or self.breaker
+
     def bound(self, max_tokens: int | None) -> int | None:
         """Return the most tokens of an answer: what the request says, else the model's `params`; None for no bound."""
         bound = self.params.get("max_tokens") if max_tokens is None else max_tokens
