@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         "signalbox simulate -s outage.yaml",
         "signalbox simulate conf/prod.yaml -s outage.yaml --seed 7",
         "signalbox simulate -s outage.yaml --json | jq .expectations   # in CI: exit 1 when one does not hold",
+        "signalbox simulate --traffic logs --since 1d                 # yesterday's requests on the edited file",
+        "signalbox simulate new.yaml --traffic logs --against routes.yaml",
         "signalbox schema --scenario                                  # what a scenario may say",
     ],
     exits={0: "what the scenario expects holds, or it expects nothing", 1: "it does not", 2: "a file is wrong"},
@@ -36,18 +38,46 @@ if TYPE_CHECKING:
     "-s",
     "--scenario",
     "scenario_path",
-    required=True,
     metavar="SCENARIO",
     help="A file with traffic, vendors and faults.",
     shell_complete=lambda ctx, param, incomplete: items(files_of(incomplete), incomplete),
 )
+@click.option(
+    "--traffic",
+    "log_path",
+    metavar="LOG",
+    type=click.Path(exists=True, path_type=Path),
+    help="A log of requests, which are run again: its folder, one file of it, or the routes.yaml that has it.",
+)
+@click.option("--since", metavar="WHEN", help="Of LOG those that began since: 1d (ago), or a time.")
+@click.option("--until", metavar="WHEN", help="Of LOG those that began until then.")
+@click.option("--against", metavar="FILE", help="Run LOG on this file too, as it was before.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of all chance, in place of the scenario's own.")
 @json_option
-def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> int:
-    """Run FILE (default: routes.yaml) under a scenario: hours in seconds, no key, no network.
+def command(
+    path: str,
+    scenario_path: str | None,
+    log_path: Path | None,
+    since: str | None,
+    until: str | None,
+    against: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> int:
+    """Run FILE (default: routes.yaml) under a scenario, or on the requests of a log: hours in seconds, no key, no
+    network.
 
     The engine is the real one, on a clock that jumps; the vendors are simulated.
     """
+    if (scenario_path is None) == (log_path is None):
+        raise Failure("give a scenario (-s) or a log of requests (--traffic)", UNREADABLE)
+    if log_path is not None:
+        from router.cli.traffic import run_traffic
+
+        return run_traffic(path, log_path, (since, until), against, 1 if seed is None else seed, as_json=as_json)
+    if since or until or against:
+        raise Failure("--since, --until and --against go with --traffic", UNREADABLE)
+    assert scenario_path is not None
     from router.simulate import judge, simulate
     from router.simulate.report import as_dict, plain, render
 
@@ -90,6 +120,20 @@ _HINTS = {
     True: "; a scenario says traffic and faults: `signalbox schema --scenario` prints what it may say",
     False: "; name another, or write one: `signalbox init`",
 }
+
+
+def routes_of(path: str) -> Plan:
+    """A file for a simulation, free of errors."""
+    from router.config import UnreadableFile
+    from router.simulate.scenario import compile_simulated, load_routes
+
+    try:
+        loaded = load_routes(path)
+    except UnreadableFile as error:
+        hint = "" if Path(error.path).exists() else _HINTS[False]
+        raise Failure(f"{error}{hint}", UNREADABLE, name="unreadable_file", file=error.path) from None
+    _refuse(path, loaded.diagnostics if loaded.file is None else ())
+    return compile_simulated(loaded)
 
 
 def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:

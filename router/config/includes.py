@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.diagnostics import Findings, shown_way
-from router.config.files import MAX_BYTES, NoContent, text_of
+from router.config.files import MAX_BYTES, Contents, NoContent, text_of
 from router.config.yaml_reader import MAX_NODES, Node, read_yaml
 from router.patterns import Pattern, is_pattern
 
@@ -170,6 +170,13 @@ class Includes:
             if first is not node:
                 text = f'"{name}" is defined in {self.findings.line(first.key_at)} already; a name is defined once'
                 self.findings.add(node.key_at, node.path, text)
+
+
+def with_included(root: Node, path: Path, text: str, findings: Findings) -> None:
+    """Take what other files say into the tree of a file, as it is written."""
+    contents = Contents()
+    includes = Includes(findings, contents.of, contents.matched, lambda _tree, _source: None)
+    includes.into(root, Source(path, str(path)), text)
 
 
 def _move(tree: Node, lines: int) -> int:
