@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from router.cli.common import UNREADABLE, Failure, InvalidFile, json_option, takes_file
+from router.cli.common import UNREADABLE, Failure, json_option, takes_file
 from router.cli.names import files_of
+from router.cli.simulated import refuse, routes_of, unreadable
 from router.cli.terminal import echo, echo_json, has_colours, style
 from router.cli.verb import Verb, items
 from router.plan.plan import Plan
 
 if TYPE_CHECKING:
-    from router.config import Diagnostic
     from router.simulate.schema import Scenario
 
 
@@ -100,45 +100,18 @@ def command(
 def _load(path: str, scenario_path: str) -> tuple[Plan, Scenario]:
     """Both files, free of errors."""
     from router.config import UnreadableFile
-    from router.simulate.scenario import compile_simulated, load_routes, load_scenario
+    from router.simulate.scenario import load_scenario
 
+    plan = routes_of(path)
     try:
-        loaded = load_routes(path)
-        _refuse(path, loaded.diagnostics if loaded.file is None else ())
-        plan = compile_simulated(loaded)
         scenario = load_scenario(scenario_path, plan)
     except UnreadableFile as error:
-        hint = "" if Path(error.path).exists() else _HINTS[error.path == scenario_path]
-        raise Failure(f"{error}{hint}", UNREADABLE, name="unreadable_file", file=error.path) from None
+        hint = "a scenario says traffic and faults: `signalbox schema --scenario` prints what it may say"
+        raise unreadable(error, hint) from None
     if scenario.scenario is None:
-        _refuse(scenario_path, scenario.diagnostics)
+        refuse(scenario_path, scenario.diagnostics)
     assert scenario.scenario is not None
     return plan, scenario.scenario
-
-
-_HINTS = {
-    True: "; a scenario says traffic and faults: `signalbox schema --scenario` prints what it may say",
-    False: "; name another, or write one: `signalbox init`",
-}
-
-
-def routes_of(path: str) -> Plan:
-    """A file for a simulation, free of errors."""
-    from router.config import UnreadableFile
-    from router.simulate.scenario import compile_simulated, load_routes
-
-    try:
-        loaded = load_routes(path)
-    except UnreadableFile as error:
-        hint = "" if Path(error.path).exists() else _HINTS[False]
-        raise Failure(f"{error}{hint}", UNREADABLE, name="unreadable_file", file=error.path) from None
-    _refuse(path, loaded.diagnostics if loaded.file is None else ())
-    return compile_simulated(loaded)
-
-
-def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:
-    if diagnostics:
-        raise InvalidFile(path, diagnostics, "simulated", UNREADABLE)
 
 
 def _progress(duration: float) -> Callable[[float, int], None]:

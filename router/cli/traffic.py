@@ -12,7 +12,7 @@ import click
 from router.cli.common import UNREADABLE, Failure
 from router.cli.log import moment
 from router.cli.names import ENDINGS
-from router.cli.simulate import routes_of
+from router.cli.simulated import routes_of
 from router.cli.terminal import echo, echo_json, has_colours, style
 from router.plan.log import default_folder, log_rules
 from router.simulate.comparison import as_dict, render, side_of, side_of_log

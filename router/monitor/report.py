@@ -113,6 +113,7 @@ class Report:
             path=None if self.path is None else str(self.path),
             revision=plan.revision,
             text=running if saved is None else saved.shown,
+            requests=None if plan.log is None else str(plan.log.folder),
             files=() if plan.loaded is None else (saved or plan.loaded).files,
             running=running,
             diagnostics=() if rejected is None else rejected.diagnostics,

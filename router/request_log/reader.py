@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
 
@@ -95,13 +95,19 @@ class LogReader:
             return None
 
     def newest(
-        self, before: float, only: RequestFilter = _ALL, limit: int = 100, known: frozenset[str] = frozenset()
+        self,
+        before: float,
+        only: RequestFilter = _ALL,
+        limit: int = 100,
+        known: frozenset[str] = frozenset(),
+        stop: Callable[[], bool] = bool,
     ) -> list[Line]:
         """Return the last requests that ended before a time (seconds since 1970) and pass the filter, the newest
         first; the files are read from their end, and no further than needed.
 
         Args:
             known: the ids of those that are not wanted again.
+            stop: asked now and then whether nobody wants them any more.
 
         Raises:
             OSError: a file of it can't be read.
@@ -111,7 +117,7 @@ class LogReader:
         for ends, path in reversed(self._files()):
             if ends != inf and ends - HOUR > before:
                 continue
-            for raw in _backwards(path):
+            for raw in _backwards(path, stop):
                 if not all(needle in raw for needle in needles):
                     continue
                 line = self._line(raw, path, 0)
@@ -127,13 +133,13 @@ class LogReader:
         return found
 
 
-def _backwards(path: Path) -> Iterator[bytes]:
-    """Yield the whole lines of a file, the last one first."""
+def _backwards(path: Path, stop: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the whole lines of a file, the last one first, until it is to stop."""
     with path.open("rb") as file:
         at = file.seek(0, 2)
         rest = b""
         is_end = True
-        while at > 0:
+        while at > 0 and not stop():
             step = min(_BACK, at)
             at -= step
             file.seek(at)
@@ -142,7 +148,7 @@ def _backwards(path: Path) -> Iterator[bytes]:
                 lines, is_end = lines[:-1], False  # behind the last line end is nothing, or what is being written
             yield from (line for line in reversed(lines) if line)
             rest = first
-        if rest and not is_end:
+        if rest and not is_end and at == 0:
             yield rest
 
 

@@ -29,7 +29,8 @@ class ConfigView(Struct, frozen=True):
 
     `text` is what is saved, `running` what runs; they differ after a rejected save, whose `diagnostics` these are.
     `difference` are the lines of a unified diff from `running` to `text`. `log` has the newest first. `files` are the
-    names of all files that `text` has, each with the number of its lines before it.
+    names of all files that `text` has, each with the number of its lines before it. `requests` is the folder of its log
+    of requests, where it has one.
     """
 
     path: str | None
@@ -41,6 +42,7 @@ class ConfigView(Struct, frozen=True):
     difference: tuple[str, ...] = ()
     log: tuple[Revision, ...] = ()
     files: tuple[tuple[str, int], ...] = ()
+    requests: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
