@@ -13,11 +13,11 @@ from router.config.yaml_reader import Place
 
 def own_targets(file: RoutesFile, route: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the targets that a route names itself, with the params that they get there; not those of routes that it
-    falls back to.
+    leads or falls back to.
     """
     config = file.routes[route]
     refs = [*config.targets, *(ref for fallback in config.fallbacks for ref in fallback.tier)]
-    yield from ((ref.model, {**config.params, **ref.params}) for ref in refs)
+    yield from ((ref.model, {**config.params, **ref.params}) for ref in refs if not file.is_route(ref.model))
     for fallback in config.fallbacks:
         if fallback.to is not None and fallback.to not in file.routes:
             yield fallback.to, config.params

@@ -9,7 +9,7 @@ from providers.embeddings import EmbeddingResponse, RerankResponse
 from router.router import Router
 from router.simulate.schema import Traffic
 
-NO_MORE: Mapping[str, int] = {}
+NO_MORE: Mapping[str, Any] = {}
 
 
 class Question(NamedTuple):
@@ -24,7 +24,7 @@ async def made(
     router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
 ) -> EmbeddingResponse | RerankResponse:
     """Make vectors or ranks; what the vendors go by is in the body."""
-    more: dict[str, Any] = {name: params[name] for name in ("namespace", "affinity", "caller")}
+    more: dict[str, Any] = {name: params.get(name) for name in ("namespace", "affinity", "caller")}
     more["extra_body"] = params["metadata"]
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)

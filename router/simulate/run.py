@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
 from typing import Any
@@ -195,9 +196,11 @@ class Simulation:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
-            for alike in zip(*(router.spending for router in self._routers), strict=True):
+            by_owner: dict[str, list[Spent]] = {}
+            for spent in joined.from_iterable(router.spending for router in self._routers):
+                by_owner.setdefault(spent.owner, []).append(spent)
+            for name, alike in by_owner.items():
                 spent = replace(alike[0], usd=_sum(each.usd for each in alike))
-                name = f"{spent.scope} {spent.name}"
                 had = self._budgets.get(name)
                 if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
                     self._budgets[name] = spent
@@ -228,7 +231,8 @@ class Simulation:
                     question = asked[rng.randrange(len(asked))]
                 else:
                     asked.append(question)
-            self._start(self._request(line, question, session))
+            user = None if line.users is None else str(1 + rng.randrange(line.users))
+            self._start(self._request(line, question, session, user))
 
     def _start(self, request: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(request)
@@ -245,8 +249,9 @@ class Simulation:
         line: Traffic,
         question: Question,
         session: str | None,
+        user: str | None = None,
         more: Mapping[str, int] = NO_MORE,
-        caller: str | None = None,
+        said: Mapping[str, Any] = NO_MORE,
     ) -> None:
         """One request of somebody, from its beginning to its end."""
         _, prompt, answer = question
@@ -255,11 +260,12 @@ class Simulation:
         text = self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
             "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **more},
-            "caller": caller,
             "affinity": session,
             # The prompts are all of the same words: who asks something else does so in another namespace.
             "cache": "use" if line.repeats else "skip",
-            "namespace": question.name,
+            "namespace": question.name if line.repeats else None,
+            "user": user,
+            **said,
         }
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
@@ -334,7 +340,9 @@ class Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
-        count.fallbacks += last is not None and last.tier > 0
+        if last is not None:
+            count.fallbacks += last.tier > 0
+            count.chains.update([last.chain] if last.chain else [])
         if len(trace.entries) > 1:
             self._watch.look(self._clock())
         trace.entries.clear()  # all who joined a call that failed have its trace, which counts once
@@ -385,5 +393,8 @@ def _sum(amounts: Iterable[float | None]) -> float | None:
 
 
 def _without_disk(plan: Plan) -> Plan:
-    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it."""
-    return replace(plan, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))
+    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it. What is
+    counted is what callers get: nothing is copied for a shadow.
+    """
+    chains = {name: replace(chain, shadow=None) if chain.shadow else chain for name, chain in plan.chains.items()}
+    return replace(plan, chains=chains, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))

@@ -112,6 +112,7 @@ class Traffic(Section):
         "The share of requests that ask what one of the line's last 1,000 asked; without it caches are off.", 0.0
     )
     sessions: Count | None = key("So many sessions, for `balance: affinity`; each request is of one of them.")
+    users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
 

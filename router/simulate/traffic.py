@@ -60,6 +60,8 @@ class LoggedTraffic:
         size = max(1, reader.size)
         ahead: list[tuple[float, int, Line]] = []
         for number, line in enumerate(reader.lines(self.since, self.until)):
+            if line.shadow:
+                continue  # the file makes copies of its own
             heapq.heappush(ahead, (line.time, number, line))
             if progress is not None and number % _OFTEN == 0:
                 progress(reader.read / size)
@@ -86,7 +88,8 @@ def read_traffic(
     reader = LogReader(source)
     size = max(1, reader.size)
     for number, line in enumerate(reader.lines(since, until)):
-        _count(made, line)
+        if not line.shadow:
+            _count(made, line)
         if progress is not None and number % _OFTEN == 0:
             progress(reader.read / size)
     made.unreadable, made.places = reader.unreadable, reader.places

@@ -26,7 +26,7 @@ routes: {chat: fast, chores: fast}
 """
 # Asks the function that the script defines, as bash does when Tab is pressed.
 ASK = """
-eval "$(signalbox completion install bash --print)"
+eval "$2"
 COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=($1) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 _signalbox_completion signalbox 2>/dev/null
 printf '%s\\n' "${COMPREPLY[@]}"
@@ -35,6 +35,16 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
+    return home_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What bash reads to complete."""
+    return bash(home_in(tmp_path_factory.mktemp("home")), "signalbox completion install bash --print")
+
+
+def home_in(tmp_path: Path) -> Path:
     """A home with `signalbox` on the path, and a folder `work` with files in it."""
     program = tmp_path / "bin" / "signalbox"
     program.parent.mkdir()
@@ -89,9 +99,9 @@ def bash(home: Path, script: str, *args: str) -> str:
         ("signalbox show -f missing.yaml x", {""}),
     ],
 )
-def test_what_bash_completes(home: Path, line: str, found: set[str]) -> None:
+def test_what_bash_completes(home: Path, script: str, line: str, found: set[str]) -> None:
     """Verbs, options, files; and the names of the file, of that which the line names, whatever errors it has."""
-    assert set(bash(home, ASK, line).rstrip("\n").split("\n")) == found
+    assert set(bash(home, ASK, line, script).rstrip("\n").split("\n")) == found
 
 
 @pytest.mark.parametrize(
