@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     "simulate",
     cls=Verb,
     examples=[
-        "signalbox simulate -s outage.yaml",
-        "signalbox simulate conf/prod.yaml -s outage.yaml --seed 7",
+        "signalbox simulate -s outage.yaml --seed 7",
         "signalbox simulate -s outage.yaml --json | jq .expectations   # in CI: exit 1 when one does not hold",
-        "signalbox simulate --traffic logs --since 1d                 # yesterday's requests on the edited file",
+        "signalbox simulate --traffic logs --since 1d                  # yesterday's requests on the edited file",
         "signalbox simulate new.yaml --traffic logs --against routes.yaml",
-        "signalbox schema --scenario                                  # what a scenario may say",
     ],
     exits={0: "what the scenario expects holds, or it expects nothing", 1: "it does not", 2: "a file is wrong"},
 )
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
     "--traffic",
     "log_path",
     metavar="LOG",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     help="A log of requests, which are run again: its folder, one file of it, or the routes.yaml that has it.",
 )
 @click.option("--since", metavar="WHEN", help="Of LOG those that began since: 1d (ago), or a time.")

@@ -36,6 +36,8 @@ def run_traffic(
     plan = routes_of(path)
     before = None if against is None else routes_of(against)
     source = _folder_of(log_path) if log_path.name.endswith(ENDINGS) else log_path
+    if not source.exists():
+        raise Failure(f"there is no log at {source}", UNREADABLE, name="no_log")
     shows = sys.stderr.isatty()
     try:
         traffic = read_traffic(source, since, until, _progress("reading the log") if shows else None)

@@ -182,6 +182,7 @@ def test_it_is_told_side_by_side_and_quiet_in_a_pipe(tmp_path: Path) -> None:
         ([], 2, "give a scenario (-s) or a log of requests (--traffic)"),
         (["-s", "x.yaml", "--traffic", "."], 2, "give a scenario (-s) or a log of requests (--traffic)"),
         (["-s", "x.yaml", "--since", "1d"], 2, "--since, --until and --against go with --traffic"),
+        (["--traffic", "missing"], 2, "there is no log at missing"),
         (["--traffic", "empty"], 1, "empty has no request of that time"),
         (["--traffic", "empty", "--since", "soon"], 2, "--since takes 30m, 1h, 2d"),
     ],
