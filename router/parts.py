@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from router.cache.shared_level import SharedAnswers
     from router.engine.acceptance import Accept
     from router.engine.embedder import Embedder
+    from router.health_checks import HealthChecks
     from router.request_log.writer import RequestLog
     from router.shared.link import Exchange, Link, Party
     from router.shared.news import News
@@ -70,12 +71,14 @@ class Parts:
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
         self._log: RequestLog | None = None
+        self._health: HealthChecks | None = None
         self._applying = asyncio.Lock()  # where there is no follower with one
         self._ending: set[asyncio.Task[None]] = set()  # logs that the file no longer asks for
         self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
         self.engine.adopters.append(self._adopt_log)
+        self.engine.adopters.append(self._adopt_health)
 
     def in_child(self) -> Parts:
         """Return what a forked process has in its place.
@@ -152,6 +155,10 @@ class Parts:
             self._log.on_new_loop()
         else:
             self._adopt_log(self.engine.plan)
+        if self._health is not None:
+            self._health.on_new_loop()
+        else:
+            self._adopt_health(self.engine.plan)
         if self._monitored and not self.engine.telemetry.virtual:
             from router.monitor.socket.server import start
 
@@ -185,6 +192,16 @@ class Parts:
 
             self._log = RequestLog(plan.log, telemetry, self._wall_clock)
             telemetry.listeners = (*telemetry.listeners, self._log)
+
+    def _adopt_health(self, plan: Plan) -> None:
+        """Check the providers that a plan says, once there is a loop."""
+        is_wanted = any(provider.health is not None for provider in plan.file.providers.values())
+        if self._health is None and is_wanted and self.engine.loop is not None and not self.engine.closed:
+            from router.health_checks import HealthChecks  # here: only those who check need it
+
+            self._health = HealthChecks(self.engine, self.report.checks)
+        if self._health is not None:
+            self._health.adopt(plan)
 
     def _parties(self, link: Link, news: News) -> Iterator[Party]:
         """Make what the monitor shares over a link."""
@@ -287,6 +304,8 @@ class Parts:
         if monitor is not None and monitor.get_loop() is asyncio.get_running_loop():
             monitor.cancel()
             await asyncio.wait([monitor])
+        if self._health is not None:
+            await self._health.aclose()
         await self.engine.aclose()
         if self._cached is not None:
             await self._cached.aclose()

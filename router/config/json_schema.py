@@ -137,7 +137,7 @@ def _add_values_alone(definitions: dict[str, Any]) -> None:
         alone = dict(definitions[whole["$ref"].rpartition("/")[2]]["properties"][first])
         if first == "usd":  # alone it has its sign
             alone["pattern"] = alone["pattern"].replace(r"\$?", r"\$", 1)
-        choices = [whole, alone, *([{"const": True}] if policy == "hedge" else [])]
+        choices = [whole, alone, *([{"const": True}] if policy in ("hedge", "health") else [])]
         properties[policy] = {"description": whole["description"], "anyOf": choices}
 
 

@@ -46,6 +46,7 @@ from router.config.values import (
 )
 
 LEAST_LOG = 1_000_000  # bytes
+LEAST_BETWEEN_CHECKS = 1.0  # seconds
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
@@ -173,6 +174,18 @@ class ClientCertificateConfig(Section):
     key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
 
 
+class HealthPolicy(Section):
+    """Asks a provider for its list of models now and then, which is free, to know that it is there."""
+
+    every: Duration = key("How often it is asked.", 30.0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> HealthPolicy:
+        if self.every < LEAST_BETWEEN_CHECKS:
+            raise ValueError("no server has to be asked more often than once a second: write 1s or more")
+        return self
+
+
 class ErrorRule(Section):
     """What an error of one's own server means."""
 
@@ -219,6 +232,7 @@ class ProviderConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
+    health: HealthPolicy | None = key("Asks it for its list of models now and then, to know that it is there.")
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 

@@ -28,6 +28,7 @@ from router.turns import at_once
 from router.views.figures import (
     CacheFigures,
     Figures,
+    HealthCheck,
     LimitUse,
     Process,
     ProviderFigures,
@@ -75,6 +76,7 @@ class Report:
         self.rejected: ReloadResult | None = None  # the file as saved, where it is not what runs
         self._running = plan.loaded
         self.states = states
+        self.checks: dict[str, HealthCheck] = {}  # of providers, the newest of each
         self._spent = (time.monotonic(), time.process_time())
 
     @property
@@ -213,6 +215,7 @@ class _Making:
         self._plan = plan
         self._now = now
         self._states = states
+        self._checks = report.checks
         self._with_sketches = with_sketches
         self._attempts = sum(self._windows.calls(key) for key in self._windows.groups if key[0] == "provider")
         self._targets = report.targets_of(plan)
@@ -270,6 +273,7 @@ class _Making:
             keys=keys,
             targets=tuple(targets),
             figures=figures,
+            check=self._checks.get(name),
         )
 
     def _target(self, target: Target) -> TargetFigures:
