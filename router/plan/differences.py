@@ -59,8 +59,9 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
         budgets = [plan.budget_of(name) for plan in (old, new)]
         if budgets[0] != budgets[1]:
             yield f"provider {name} budget {_dollars(budgets[0])}→{_dollars(budgets[1])}"
-        if config.errors != old.file.providers[name].errors:
-            yield f"provider {name} errors"
+        for what in ("errors", "health"):
+            if getattr(config, what) != getattr(old.file.providers[name], what):
+                yield f"provider {name} {what}"
         if config.disabled != old.file.providers[name].disabled:
             yield f"provider {name} {'left out' if config.disabled else 'is back'}"
 
