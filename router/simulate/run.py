@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
@@ -19,9 +19,10 @@ from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
+from router.simulate.alerts import Sent, SimulatedAlerts
 from router.simulate.asking import NO_MORE, Question, made
 from router.simulate.breakers import BreakerHistory, Watch
-from router.simulate.counters import BINS, RouteCount, TargetCount
+from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same, total
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
 from router.simulate.schema import Scenario, Traffic
 from router.simulate.vendors import CHARACTERS, LoggedCalls, SimulatedVendors
@@ -35,12 +36,6 @@ _TICK = 1.0  # seconds, simulated, between two looks at the breakers
 _REMEMBERED = 1000  # questions of one line of traffic that may come again
 _FROM_CACHE = frozenset({"hit", "joined", "stale"})
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
-
-
-def _is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
-    """Say whether an entry tells how a stream ended that an earlier one has delivered."""
-    checked = entry.code is ErrorCode.INVALID_OUTPUT and last is not None and last.at == entry.at
-    return checked or entry.code is ErrorCode.STREAM_INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +53,7 @@ class Outcome:
     breakers: list[BreakerHistory]
     budgets: dict[str, Spent]  # each as it was when most of it was spent in one period, by all processes together
     fleet: FleetOutcome | None = None  # None for one process that shares nothing
+    alerts: list[Sent] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -133,6 +129,7 @@ class Simulation:
         for name in names:
             self._know(name)
         self._budgets: dict[str, Spent] = {}
+        self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
         self._running: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
@@ -196,11 +193,12 @@ class Simulation:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
+            self._alerts.look(self._clock())
             by_owner: dict[str, list[Spent]] = {}
             for spent in joined.from_iterable(router.spending for router in self._routers):
                 by_owner.setdefault(spent.owner, []).append(spent)
             for name, alike in by_owner.items():
-                spent = replace(alike[0], usd=_sum(each.usd for each in alike))
+                spent = replace(alike[0], usd=total(each.usd for each in alike))
                 had = self._budgets.get(name)
                 if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
                     self._budgets[name] = spent
@@ -265,6 +263,7 @@ class Simulation:
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name if line.repeats else None,
             "user": user,
+            "require": line.require,
             **said,
         }
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
@@ -319,7 +318,7 @@ class Simulation:
                 self._same[entry.target].skips[entry.reason] += 1
             elif isinstance(entry, Attempt):
                 target = self._same[entry.target]
-                if entry.code is not None and _is_of_the_same(entry, last):  # its call is an entry already
+                if entry.code is not None and is_of_the_same(entry, last):  # its call is an entry already
                     target.errors[entry.code] += 1
                     last = None
                     continue
@@ -379,17 +378,13 @@ class Simulation:
             names={name: self._names(name) for name in self._places},
             breakers=self._watch.histories,
             budgets=self._budgets,
+            alerts=self._alerts.sent,
             fleet=self._fleet() if self._is_fleet else None,
         )
 
     def _fleet(self) -> FleetOutcome:
         exchanges = None if self._server is None else self._server.exchanges
         return FleetOutcome(len(self._routers), exchanges, self._admitted)
-
-
-def _sum(amounts: Iterable[float | None]) -> float | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None
 
 
 def _without_disk(plan: Plan) -> Plan:
