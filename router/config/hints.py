@@ -248,7 +248,7 @@ def hint(path: tuple[str | int, ...], name: str, value: Node) -> str:
     if words:
         return f": write {_filled(words, value)}"
     if name in _PARAMS:
-        where = "" if here in ("models.*", "routes.*.targets.*") else "it at a model or target, as "
+        where = "" if here in ("models.*", "routes.*", "routes.*.targets.*") else "it at a model or route, as "
         return f": write {where}params: {{{name}: {_number(value) or '…'}}}"
     for key in known.get(here, ()):  # in a section of this one
         if name in known.get(f"{here}.{key}".lstrip("."), ()):

@@ -29,6 +29,7 @@ from router.turns import at_once
 from router.views.figures import (
     CacheFigures,
     Figures,
+    HealthCheck,
     LimitUse,
     Process,
     ProviderFigures,
@@ -76,6 +77,7 @@ class Report:
         self.rejected: ReloadResult | None = None  # the file as saved, where it is not what runs
         self._running = plan.loaded
         self.states = states
+        self.checks: dict[str, HealthCheck] = {}  # of providers, the newest of each
         self._spent = (time.monotonic(), time.process_time())
 
     @property
@@ -116,6 +118,8 @@ class Report:
             path=None if self.path is None else str(self.path),
             revision=plan.revision,
             text=running if saved is None else saved.shown,
+            requests=None if plan.log is None else str(plan.log.folder),
+            files=() if plan.loaded is None else (saved or plan.loaded).files,
             running=running,
             diagnostics=rejected.diagnostics if rejected else plan.loaded.diagnostics if plan.loaded else (),
             problem="" if rejected is None else rejected.problem,
@@ -212,6 +216,7 @@ class _Making:
         self._plan = plan
         self._now = now
         self._states = states
+        self._checks = report.checks
         self._with_sketches = with_sketches
         self._attempts = sum(self._windows.calls(key) for key in self._windows.groups if key[0] == "provider")
         self._targets = report.targets_of(plan)
@@ -280,6 +285,7 @@ class _Making:
             keys=keys,
             targets=tuple(targets),
             figures=figures,
+            check=self._checks.get(name),
             labels=shown_labels(self._plan.file.providers[name].labels),
         )
 

@@ -70,6 +70,7 @@ class Target:
     account: str = ""
     keys: tuple[Key, ...] = ()
     breaker: BreakerRules = field(default_factory=BreakerRules)
+    key_breaker: BreakerRules | None = None  # of its keys, where a route says something else of the target
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None
@@ -107,6 +108,11 @@ class Target:
         object.__setattr__(self, "share_id", digest([*shared, self.model]) if shared and all(shared) else "")
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
+
+    @property
+    def breaker_of_keys(self) -> BreakerRules:
+        """The rules of its keys' breakers, which no route decides."""
+        return self.key_breaker or self.breaker
 
     @property
     def is_own(self) -> bool:

@@ -15,6 +15,7 @@ from providers.settings import ProviderSettings
 from providers.spelling import did_you_mean
 from router.config import Diagnostic, LoadResult, load_text
 from router.config.diagnostics import Findings, dotted
+from router.config.includes import with_included
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
@@ -62,7 +63,10 @@ def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> Lo
     """
     where = Path(path)
     text = read_text(where)
-    root = read_yaml(text, Findings(str(path), text))
+    findings = Findings(str(path), text)
+    root = read_yaml(text, findings)
+    if root is not None:
+        with_included(root, where, text, findings)
     wanted, unread = _references(root) if root is not None else ({}, set())
     given = {name: value for name, value in (os.environ if env is None else env).items() if name not in unread}
     numbers = {name: number for number, name in enumerate(dict.fromkeys(chain.from_iterable(wanted.values())), 1)}
