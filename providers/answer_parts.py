@@ -16,6 +16,7 @@ from providers.content import placed
 from providers.lenient_json import as_count, as_dict, as_list, as_str
 from providers.types import AudioPart, Citation, ImagePart, Placed, ServerToolPart, TokenLogprob
 
+_MOST_PAID = 1e6  # USD: no answer has cost more
 Other = ImagePart | AudioPart | ServerToolPart | Citation
 
 
@@ -156,7 +157,7 @@ def read_cost(usage: object) -> float | None:
 
 def _paid(value: object) -> float | None:
     number = None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-    return number if number is not None and math.isfinite(number) and number >= 0 else None
+    return number if number is not None and 0 <= number <= _MOST_PAID else None
 
 
 class Others:
