@@ -118,14 +118,15 @@ def read_logprobs(raw: object) -> tuple[TokenLogprob, ...]:
 
 
 def _logprob(entry: object) -> TokenLogprob | None:
+    """A token, which may be the empty one: so some servers show the end."""
     told = as_dict(entry)
-    token, number = as_str(told.get("token")), _number(told.get("logprob"))
-    if token is None or number is None:
+    token, number = told.get("token"), _number(told.get("logprob"))
+    if not isinstance(token, str) or number is None:
         return None
     top = (
         (word, likely)
         for other in map(as_dict, as_list(told.get("top_logprobs")))
-        if (word := as_str(other.get("token"))) is not None and (likely := _number(other.get("logprob"))) is not None
+        if isinstance(word := other.get("token"), str) and (likely := _number(other.get("logprob"))) is not None
     )
     return TokenLogprob(token, number, tuple(top))
 
@@ -151,8 +152,9 @@ def read_cost(usage: object) -> float | None:
     if paid is not None:
         upstream = as_dict(told.get("cost_details")).get("upstream_inference_cost")
         return paid + (_paid(upstream) or 0.0) if told.get("is_byok") is True else paid
-    ticks = _paid(told.get("cost_in_usd_ticks"))
-    return _paid(told.get("estimated_cost")) if ticks is None else ticks / 1e10
+    ticks = told.get("cost_in_usd_ticks")
+    is_told = isinstance(ticks, int | float) and not isinstance(ticks, bool)
+    return _paid(ticks / 1e10 if is_told else told.get("estimated_cost"))
 
 
 def _paid(value: object) -> float | None:
