@@ -152,14 +152,15 @@ def read_cost(usage: object) -> float | None:
     if paid is not None:
         upstream = as_dict(told.get("cost_details")).get("upstream_inference_cost")
         return paid + (_paid(upstream) or 0.0) if told.get("is_byok") is True else paid
-    ticks = told.get("cost_in_usd_ticks")
-    is_told = isinstance(ticks, int | float) and not isinstance(ticks, bool)
-    return _paid(ticks / 1e10 if is_told else told.get("estimated_cost"))
+    ticks = _paid(told.get("cost_in_usd_ticks"), 1e10)
+    return _paid(told.get("estimated_cost")) if ticks is None else ticks
 
 
-def _paid(value: object) -> float | None:
-    number = None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-    return number if number is not None and 0 <= number <= _MOST_PAID else None
+def _paid(value: object, a_dollar: float = 1.0) -> float | None:
+    """USD, of which so many of the value are one; None for what can be no cost of an answer."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_PAID * a_dollar:
+        return None
+    return value / a_dollar
 
 
 class Others:
