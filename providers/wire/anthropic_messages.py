@@ -55,6 +55,7 @@ _ERRORS: dict[ErrorCode, str] = {
     ErrorCode.REQUEST_TOO_LARGE: "request_too_large",
     ErrorCode.CONTENT_FILTERED: "invalid_request_error",
     ErrorCode.UNSUPPORTED: "invalid_request_error",
+    ErrorCode.REQUIREMENT_NOT_MET: "invalid_request_error",
     ErrorCode.AUTHENTICATION: "authentication_error",
     ErrorCode.PERMISSION_DENIED: "permission_error",
     ErrorCode.MODEL_NOT_FOUND: "not_found_error",

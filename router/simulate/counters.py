@@ -58,7 +58,7 @@ class RouteCount:
     usd: float | None = 0.0  # of all its calls; None when the price of one is unknown
     chains: Counter[str] = field(
         default_factory=Counter
-    )  # answers by the route among the targets whose chain gave them
+    )  # answers by the chain of a draw
     errors: Counter[str] = field(default_factory=Counter)
     first_token: Quantiles = field(default_factory=Quantiles)
     whole: Quantiles = field(default_factory=Quantiles)
