@@ -171,7 +171,7 @@ class SharedBudgets:
 
     def _next(self, *, all_of_them: bool) -> Iterator[SharedPurse]:
         """Yield the purses of some accounts, in turn: a gateway may have thousands of clients, most of them idle."""
-        accounts = list(self._spending.accounts.values())
+        accounts = list(self._spending.active)
         if not all_of_them and len(accounts) > _AT_ONCE:
             begin = self._turn if self._turn < len(accounts) else 0
             self._turn = begin + _AT_ONCE

@@ -15,6 +15,7 @@ from router.shared.budget import NANO, BudgetEntry, Standing, at_least, at_most
 from router.state.budget_account import GRANTED, BudgetAccount, Period
 
 _LASTS = 40 * 86_400  # seconds after its end that a period is remembered
+_VALUE_LASTS = 2 * 86_400  # the same, of one of many users and the like
 _LEASED = 4.0  # seconds that a lease is spent without a reply; the server keeps it for 5
 _RENEWED = 1.0  # seconds after which a lease is told again
 _FIRST = 1 / 16  # of a budget, wanted for a first call, of which nobody knows yet what it costs
@@ -114,7 +115,10 @@ class SharedPurse:
         self.is_young = False
         self._name = name
         self._link = link
-        self._lasts = _LASTS + round(account.budget.ends(began) - began)
+        lasts = _VALUE_LASTS if account.budget.of else _LASTS
+        self._lasts = lasts + round(account.budget.ends(began) - began)
+        # What counts alone only grows: an account that was forgotten and begins anew has another name.
+        self._alone = f"{link.process} {account.serial}" if account.serial else link.process
         self.has_more = False
         self._known: dict[str, int] = {}  # what the server knows, by who counts it
         self._told_last = ""  # who counts it
@@ -143,7 +147,7 @@ class SharedPurse:
     def _totals(self) -> dict[str, int]:
         """Return what is counted, by who does: the machine, on its disk, and this process what no disk took."""
         period = self.period
-        totals = {period.machine: at_most(period.counted), self._link.process: at_most(period.alone)}
+        totals = {period.machine: at_most(period.counted), self._alone: at_most(period.alone)}
         return {who: total for who, total in totals.items() if total}
 
     def _untold(self) -> dict[str, int]:
@@ -154,10 +158,10 @@ class SharedPurse:
     def _next(self, *, leaving: bool) -> str:
         """Return whose total is told next: an exchange has room for one. The last is one that no disk has."""
         news = self._untold()
-        if leaving and self._link.process in news:
-            return self._link.process
+        if leaving and self._alone in news:
+            return self._alone
         others = [who for who in news if who != self._told_last]
-        return next(iter(others or news), self.period.machine or self._link.process)
+        return next(iter(others or news), self.period.machine or self._alone)
 
     def tell(self, now: float, every: float, *, leaving: bool) -> Told | None:
         """Return what is to be told and asked in an exchange now; None for nothing.
