@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
+from router.config.alert_schema import AlertConfig
 from router.config.key_schema import KeyConfig
 from router.config.sections import REQUIRES, BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
@@ -422,6 +423,7 @@ class RoutesFile(Section):
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
     shared: SharedConfig | None = key("What processes share over a Redis or Valkey.")
+    alerts: tuple[AlertConfig, ...] = key("Who is told of what, by webhooks.", ())
     serve: ServeConfig | None = key("How `signalbox serve` offers the routes over HTTP.")
 
     def resolve_target(self, name: str) -> tuple[str, str, ModelConfig | None] | None:

@@ -25,6 +25,7 @@ from router.config.interpolate import plain
 from router.config.labels import why_not_met
 from router.config.names import target_name
 from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
+from router.plan.alerts import alert_rules
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
@@ -79,7 +80,10 @@ def compile_plan(
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
     serving, log = serving_of(file, names, required_of_clients(loaded, file)), log_rules(file, loaded.path)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own)
+    alerts = alert_rules(file)
+    return Plan(
+        loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own, alerts
+    )
 
 
 def plan_of(

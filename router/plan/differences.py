@@ -39,8 +39,13 @@ def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str
     Args:
         under_way: calls in flight by the name of the provider.
     """
-    served = (*_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
+    served = (*_alerts(old, new), *_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
     return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new), *_shared(old, new), *served)
+
+
+def _alerts(old: Plan, new: Plan) -> Iterator[str]:
+    yield from (f"alert {rule.terms} removed" for rule in old.alerts if rule not in new.alerts)
+    yield from (f"alert {rule.terms} added" for rule in new.alerts if rule not in old.alerts)
 
 
 def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[str]:

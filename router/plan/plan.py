@@ -13,6 +13,7 @@ from providers.types import Requirement
 from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import Makes
 from router.config.schema import OnStreamBreak
+from router.plan.alerts import AlertRule
 from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
@@ -200,6 +201,7 @@ class Plan:
     shared: SharedRules | None = None
     log: LogRules | None = None
     credentials: Mapping[str, CredentialFunction] = field(default_factory=dict, repr=False)
+    alerts: tuple[AlertRule, ...] = ()
 
     @property
     def shares_answers(self) -> bool:

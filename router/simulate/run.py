@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
@@ -20,6 +20,7 @@ from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
+from router.simulate.alerts import Sent, SimulatedAlerts
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
@@ -66,6 +67,7 @@ class Outcome:
     breakers: list[BreakerHistory]
     budgets: dict[str, Spent]  # each as it was when most of it was spent in one period, by all processes together
     fleet: FleetOutcome | None = None  # None for one process that shares nothing
+    alerts: list[Sent] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -136,6 +138,7 @@ class _Simulation:
         for name in names:
             self._know(name)
         self._budgets: dict[str, Spent] = {}
+        self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
         self._running: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
@@ -193,6 +196,7 @@ class _Simulation:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
+            self._alerts.look(self._clock())
             by_owner: dict[str, list[Spent]] = {}
             for spent in joined.from_iterable(router.spending for router in self._routers):
                 by_owner.setdefault(spent.owner, []).append(spent)
@@ -368,6 +372,7 @@ class _Simulation:
             names={name: self._names(name) for name in self._places},
             breakers=self._watch.histories,
             budgets=self._budgets,
+            alerts=self._alerts.sent,
             fleet=self._fleet() if self._is_fleet else None,
         )
 
