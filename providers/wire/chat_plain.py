@@ -9,7 +9,7 @@ import msgspec
 from providers.types import CompletionRequest, Message
 from providers.wire.reading import Body
 
-# What can be read in one go, in a sixth of the time that the fields take one by one: a body that has any other field, or
+# What can be read in one go, in a sixth of the time that the fields take one by one: a body with any other field, or of
 # another form, is read by `openai_chat.read_request`.
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Limit = Annotated[int, msgspec.Meta(ge=1)]
