@@ -7,9 +7,7 @@ OpenRouter, LiteLLM, and of vLLM, SGLang, TGI, llama.cpp, LM Studio and Ollama.
 
 from __future__ import annotations
 
-import re
-
-from providers.error_body import TEXT_CHARS, Fault, any_of, sub
+from providers.error_body import TEXT_CHARS, Fault, Words, sub
 
 _STATUSES = frozenset({400, 403, 413, 422, 500})
 _CODES = frozenset(
@@ -28,13 +26,13 @@ _CODES = frozenset(
     }
 )
 # What speaks of tokens or lengths, but not of the model's window: rates, one string, and the answer's own limit.
-_NOT = any_of(
+_NOT = Words(
     r"rate.?limit|too many requests|throttl|tokens per (?:min|hour|day)|\bper (?:minute|hour|day)\b",
     r"expected a string with maximum length|maximum allowed number of output tokens",
     r"supports at most [\d,]{1,15} (?:completion|output)",
     r"maximum value for `max_tokens`|range of `?max_tokens|tokens to sample",
 )
-_TEXT = any_of(
+_TEXT = Words(
     # a window that is named
     r"max(?:imum)? context (?:length|size|window)|max(?:imum)? (?:prompt|sequence|model) length",
     r"max(?:imum)? (?:allowed )?input (?:length|tokens?)\b|max_(?:model|seq)_len",
@@ -64,7 +62,7 @@ _TEXT = any_of(
     r"must be at least 1, got -\d|more than max tokens allowed|max message tokens|prompt has [\d,]{1,15} tokens, but",
 )
 # A rate that one request alone goes over: waiting does not help ("Limit 6000, Requested 9000").
-_ALONE = re.compile(
+_ALONE = Words(
     r"limit:?\s{0,3}([\d,]{1,15})[,;. ]{1,3}(?:used:?\s{0,3}[\d,]{1,15}[,;. ]{1,3})?requested:?\s{0,3}([\d,]{1,15})"
 )
 _N = r"[\d,]{1,15}(?!\.\d)"
@@ -75,8 +73,8 @@ _IS_WINDOW = (
     r"(?:context|prompt|input|sequence|model)[ _](?:length|size|window)"
 )
 # Each number has patterns of its own, the most exact first: the prompt's length without the answer's before any total.
-_WINDOWS: tuple[re.Pattern[str], ...] = tuple(
-    re.compile(pattern)
+_WINDOWS: tuple[Words, ...] = tuple(
+    Words(pattern)
     for pattern in (
         rf"{_IS_WINDOW}(?: limit)?(?: is| of|:| was)?(?: only)?:? \(?{_WINDOW}",
         rf"context (?:length|window|size)(?: limit)? ?\(?(?:is |of |:)?(?: ?only)? ?\(?{_WINDOW}",
@@ -101,8 +99,8 @@ _WINDOWS: tuple[re.Pattern[str], ...] = tuple(
         rf"max_(?:seq|model)_len ?\(?(?:is |of |: ?|= ?)?{_WINDOW}",
     )
 )
-_PROMPTS: tuple[re.Pattern[str], ...] = tuple(
-    re.compile(pattern)
+_PROMPTS: tuple[Words, ...] = tuple(
+    Words(pattern)
     for pattern in (
         rf"{_PROMPT} (?:tokens )?(?:in|from|of) (?:the |your )?(?:input |text )?(?:messages|input|prompt|text)",
         rf"(?:prompt|messages|request)[^.\d]{{0,30}}(?:contains|has|have|resulted in|contained)"
@@ -169,7 +167,7 @@ def _alone(text: str) -> tuple[int, int] | None:
     return (limit, requested) if limit and requested and requested > limit else None
 
 
-def _first(patterns: tuple[re.Pattern[str], ...], text: str, group: str) -> int | None:
+def _first(patterns: tuple[Words, ...], text: str, group: str) -> int | None:
     for pattern in patterns:
         match = pattern.search(text)
         number = _number(match[group]) if match else None

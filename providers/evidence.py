@@ -8,10 +8,9 @@ second, different request has to confirm it (`router.state.evidence`).
 
 from __future__ import annotations
 
-import re
 from typing import Literal, NamedTuple, TypeAlias
 
-from providers.error_body import TEXT_CHARS, any_of
+from providers.error_body import TEXT_CHARS, Words
 from providers.errors import ErrorCode as E
 from providers.errors import ProviderError
 from providers.vendor_errors import NO_MODEL
@@ -31,7 +30,7 @@ class Row(NamedTuple):
     """
 
     codes: frozenset[E]
-    words: re.Pattern[str]
+    words: Words
     concern: Concern
     means: str
     where: Literal["said", "body"] = "said"
@@ -74,7 +73,7 @@ ROWS: tuple[Row, ...] = (
     # --- refusals and failures
     Row(
         _FAILED | _REFUSED,
-        any_of(
+        Words(
             r"tool_use_failed|json_validate_failed|failed_generation|malformed[_ ]function[_ ]call",
             r"unexpected[_ ]tool[_ ]call",
             r"conversation_locked|operating on this conversation|\bmcp\b|external connector|tool list",
@@ -87,7 +86,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         _REFUSED,
-        any_of(
+        Words(
             r"^(?!http 404)(?s:.)*?\b(?:your|user'?s?|this|current|the requested) (?:\w{1,12} )?(?:location|region)",
             r"countr(?:y|ies)\b|territor|geograph|jurisdiction|\bembargo|\bsanction",
             r"^http 451|unsupported_country|for legal reasons|legally restricted|地区",
@@ -97,7 +96,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         frozenset({E.MODEL_NOT_FOUND}),
-        any_of(
+        Words(
             r"model[_-]not[_-](?:found|available|supported)|model_decommissioned|deploymentnotfound",
             r"\bmodel\b[^.]{0,40}(?:end[- ]of[- ](?:its )?life|as legacy)|model can ?not be found",
             r"模型不存在|modelnotopen|no endpoints found|no (?:\w{1,12} )?providers (?:are )?available",
@@ -109,13 +108,13 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         _REFUSED,
-        re.compile(r"\bend[ _-]?users?\b"),
+        Words(r"\bend[ _-]?users?\b"),
         "request",
         "the end user whom the request names",
     ),
     Row(
         _REFUSED,
-        any_of(
+        Words(
             rf"\b{_BAD}(?: or \w{{1,12}})? {_KEY}|invalid_api_key|invalidapikey|api_key_invalid",
             rf"\b{_KEY}[^.]{{0,60}}?\b(?:is|was|has been|are|has) (?:\w{{1,10}} )?"
             r"(?:not valid|invalid|expired|incorrect|missing|revoked|disabled|blocked|deleted|inactive|leaked|suspended"
@@ -141,13 +140,13 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         _REFUSED,
-        re.compile(r"not authorized to perform:? bedrock|(?:identity|resource)-based policy|service control policy"),
+        Words(r"not authorized to perform:? bedrock|(?:identity|resource)-based policy|service control policy"),
         "model",
         "an account's own rules on who may call the model (IAM)",
     ),
     Row(
         _REFUSED,
-        any_of(
+        Words(
             rf"\b{_FEATURE}\b['\"`)]{{0,2}}[^.]{{0,60}}?\b(?:not (?:be |yet |currently )?(?:enabled|available"
             rf"|allowed|supported"
             r"|permitted|included|authori[sz]ed|verified)|isn't|requires?|turned off|disabled|denied|restricted"
@@ -163,7 +162,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         _REFUSED,
-        any_of(
+        Words(
             rf"\b{_ACCOUNT}\b[^.]{{0,60}}?\b(?:suspended|deactivated|disabled|terminated|banned|closed|deleted|frozen"
             r"|on hold|inactive|not active|(?:is|was|has been) blocked|restricted|locked|archived"
             r"|not (?:been )?verified)\b",
@@ -182,7 +181,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         _REFUSED,
-        any_of(
+        Words(
             r"guardrail|guard rail|firewall|\bwaf\b|mod_?security",
             r"security (?:policy|rule|configuration|solution|service)",
             r"(?:request|prompt|message|input|content)s? (?:was|were|is|are|has been|have been) (?:\w{1,12} )?"
@@ -211,7 +210,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         _REFUSED,
-        any_of(
+        Words(
             r"previous_response_not_found|file_not_found|no such (?:file|response|conversation|container|item)",
             rf"\b{_THING}(?:_ids?)?\b[^.]{{0,100}}?\b{_MISSING}|\bnot found\W{{1,4}}{_THING}[/:]",
             rf"\b(?:no|no such|unknown|invalid|unauthori[sz]ed|forbidden|(?:can(?:not|'t)|unable to|could ?n[o']t"
@@ -226,7 +225,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         _REFUSED,
-        any_of(
+        Words(
             r"\b(?:access|permissions?|allowed|authori[sz]ed|entitled|enabled|permitted|verified|subscription|plan)\b"
             r"[^.]{0,80}?\b(?:models?|deployments?)\b",
             r"\b(?:models?|deployments?)\b(?:[^.]|\.\b){0,100}?\b(?:access|permission|allowed|denied|forbidden|disabled"
@@ -241,27 +240,27 @@ ROWS: tuple[Row, ...] = (
     # --- limits
     Row(
         _LIMITED,
-        re.compile(r"quotaid\W{1,8}\w{0,200}permodel|per_project_per_base_model|per_base_model"),
+        Words(r"quotaid\W{1,8}\w{0,200}permodel|per_project_per_base_model|per_base_model"),
         "model",
         "a quota whose name says that it is per model (`…PerProjectPerModel…`)",
         "body",
     ),
     Row(
         _LIMITED,
-        re.compile(r"quotaid\W{1,8}\w"),
+        Words(r"quotaid\W{1,8}\w"),
         "key",
         "a quota whose name says nothing of a model",
         "body",
     ),
     Row(
         _LIMITED,
-        re.compile(r"only afford|fewer max_tokens|prompt tokens limit exceeded|\bend[ _-]?user\b|\bcustomer\b"),
+        Words(r"only afford|fewer max_tokens|prompt tokens limit exceeded|\bend[ _-]?user\b|\bcustomer\b"),
         "request",
         "more than is left, asked for by one request, or a limit of the end user whom it names",
     ),
     Row(
         _LIMITED,
-        any_of(
+        Words(
             r"free[- ](?:tier|quota|models?) (?:of|for) (?:the |this )?model|allocationquota\.freetieronly|free-models",
             r"(?:quota|limit|metric)\b[^.]{0,80}?\bmodel: ?[\w`'\"]|limit for the \[|specific to (?:this|the) model",
             r"bymodelby|model\w{0,10}ratelimit|endpoint(?:tpm|rpm)|_model_(?:rate_)?limited|inference limit",
@@ -274,7 +273,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         frozenset({E.QUOTA_EXHAUSTED}),
-        any_of(
+        Words(
             r"balance|credit|billing|payment|fund|\bpaid\b|prepaid|arrear|overdue|recharge|top.?up|spend|budget"
             r"|\bplan\b"
             r"|subscription|in good standing|account is not active|余额|额度|欠费",
@@ -286,7 +285,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         frozenset({E.RATE_LIMITED}),
-        any_of(
+        Words(
             r"\b(?:models?|deployments?|endpoints?)\b|azure openai|pricing tier|no deployments available",
             r"would exceed (?:your organi[sz]ation's rate limit|the rate limit for your organi[sz]ation)",
             r"(?:input|output|prompt|completion|generated) tokens? per (?:min|sec|hour|day)",
@@ -296,7 +295,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         frozenset({E.RATE_LIMITED}),
-        any_of(
+        Words(
             rf"\b(?:your|this|the|per|for|by|max|of|an?)[ _](?:\w{{1,12}}[ _])?{_ACCOUNT}\b|\btrial\b",
             rf"\b{_ACCOUNT} (?:\w{{1,10}} )?limit|\bip address",
             r"_global_rate_limited|account\w{0,10}ratelimit|concurrency|concurrent|userby(?:minute|day|concurrent)"

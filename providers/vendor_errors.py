@@ -7,9 +7,7 @@ recorded answers. What says that a prompt is too long is in `providers.context_e
 
 from __future__ import annotations
 
-import re
-
-from providers.error_body import any_of
+from providers.error_body import Words
 from providers.errors import ErrorCode as E
 
 # The vendor's own code, decisive whatever the status is.
@@ -152,7 +150,7 @@ TYPES: dict[str, E] = {
 
 # A field that the server does not know or does not take, in the words of OpenAI, Azure, Gemini, Mistral, FastAPI, Groq,
 # Together, Cohere, xAI, Bedrock, Fireworks, NVIDIA, LiteLLM, and of Go's, Rust's and Python's own readers of JSON.
-UNKNOWN_FIELD = any_of(
+UNKNOWN_FIELD = Words(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|extraneous|extra|additional|undefined)"
     r" (?:request |json |body |keyword |input |model |chat |top-level |query )?"
     r"(?:name|field|key|param(?:eter)?|argument|option|propert(?:y|ies)|input|attribute|variant)s?\b",
@@ -165,7 +163,7 @@ UNKNOWN_FIELD = any_of(
     r"should not be present|extra_forbidden|invalid field\b|no such field",
 )
 # Reasoning that a turn of another vendor or model cannot have, or that is bound to where it was made.
-FOREIGN_TURN = any_of(
+FOREIGN_TURN = Words(
     r"thought_?signature",
     r"reasoning_content.{0,80}?(?:missing|must be|required|passed back)|missing.{0,40}?reasoning_content",
     r"expected `?thinking`? or `?redacted_thinking`?|must start with a thinking block",
@@ -174,7 +172,7 @@ FOREIGN_TURN = any_of(
     r"items? (?:are|is) not persisted|encrypted content.{0,40}?could not be",
 )
 # Something that this model, or this server as it was started, cannot do, for whatever request asks for it.
-CANNOT = any_of(
+CANNOT = Words(
     r"no (?:endpoints|providers?|models?)[^.]{0,40}?(?:that |which |to |can )(?:support|handle)",
     r"tool.?choice requires --|requires (?:the )?--|--enable-auto-tool-choice|tool[-_ ]call[-_ ]parser|mmproj",
     r"at most \d{1,3} (?:image|audio|video|document|file)|(?:not|isn't) a (?:multimodal|vision|chat|reasoning) model",
@@ -222,7 +220,7 @@ CANNOT = any_of(
     r"requires more (?:system |gpu )?memory|not enough memory to load",
 )
 # The model is not there. `No endpoints found for` is OpenRouter's, `try pulling it` Ollama's.
-NO_MODEL = any_of(
+NO_MODEL = Words(
     r"\bmodels?\b(?:[^.]|\.\b){0,100}?\b(?:not found|not exist|does(?:n't| not) exist"
     r"|no longer (?:available|supported|exists)"
     r"|(?:not|isn't) (?:a valid|available\b(?! yet)|served|deployed|accessible)"
@@ -237,12 +235,12 @@ NO_MODEL = any_of(
     r"no endpoints found for|non-serverless model|no such deployment|^model: [\w./: -]{1,100}$",
 )
 # Not the model but another thing that the request names.
-OTHER_THING = re.compile(
+OTHER_THING = Words(
     r"\b(?:(?:previous[ _])?response|conversation|file|item|vector store|batch|assistant|thread|container|image)"
     r"(?: object)?(?: with)?(?: id)?\b[^.]{0,80}?\bnot found|no such (?:file|response|conversation|container|item)"
 )
 # The path is not there: the base URL is wrong, which no other request will fare better with.
-WRONG_PATH = any_of(
+WRONG_PATH = Words(
     r"^\W{0,5}(?:error:? )?(?:404:? )?(?:the )?(?:requested )?(?:page |path |route |endpoint |resource |url )?"
     r"(?:could )?(?:was )?(?:not (?:be )?found)\W{0,5}(?:404)?\W{0,5}$",
     r"^an html page|invalid url|cannot (?:post|get) /|\bno (?:matching )?(?:route|handler|static resource)\b",
@@ -259,10 +257,10 @@ _BUSY = frozenset({400, 408, 409, 422, 424, 425, 429, 500, 502, 503, 504})
 _ODD = frozenset({400, 403, 409, 422, 424, 500, 502, 503})
 
 # Text, lower case, with the statuses at which it counts; an error without a status matches all. The first that fits.
-TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
-    (re.compile(r"\bper (?:minute|second)\b|\b[rt]pm\b"), frozenset({429}), E.RATE_LIMITED),  # also called a quota
+TEXTS: tuple[tuple[Words, frozenset[int], E], ...] = (
+    (Words(r"\bper (?:minute|second)\b|\b[rt]pm\b"), frozenset({429}), E.RATE_LIMITED),  # also called a quota
     (
-        any_of(
+        Words(
             r"credit balance is too low|specified (?:workspace )?api usage limits",
             r"\b(?:insufficient|not enough|out of|(?:have|has) (?:any|no)|any|no remaining|prepaid|pre-paid)"
             r" (?:\w{1,20} )?(?:credits?|balance|funds?|quota)\b",
@@ -282,9 +280,9 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         _QUOTA,
         E.QUOTA_EXHAUSTED,
     ),
-    (re.compile(r"billing"), frozenset({400, 402}), E.QUOTA_EXHAUSTED),  # Gemini's FAILED_PRECONDITION
+    (Words(r"billing"), frozenset({400, 402}), E.QUOTA_EXHAUSTED),  # Gemini's FAILED_PRECONDITION
     (
-        any_of(
+        Words(
             r"\b(?:incorrect|invalid|wrong|missing|expired|malformed|no) (?:x-)?api.?key",
             r"api.?key\b.{0,40}?(?:not valid|invalid|expired|incorrect|missing|revoked|disabled|required)",
             r"check the api-key|no auth credentials|invalid (?:proxy server|access|auth|bearer) token",
@@ -293,7 +291,7 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         E.AUTHENTICATION,
     ),
     (
-        any_of(
+        Words(
             r"violates usage guidelines|content (?:management )?policy|contentpolicyviolation|safety (?:system|check)",
             r"content[ _]filter(?:ed|ing)?\b|flagged (?:as|by|for)|\bmoderation\b|inappropriate content",
             r"prohibited_content|considered high risk|content exists risk|contains? sensitive|data_?inspection",
@@ -303,12 +301,12 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
     ),
     # A rate that is told with another status than 429: Bedrock's, through gateways.
     (
-        re.compile(r"rate.?limit|too many (?:concurrent )?requests|throttl"),
+        Words(r"rate.?limit|too many (?:concurrent )?requests|throttl"),
         frozenset({400, 403, 429, 500, 503}),
         E.RATE_LIMITED,
     ),
     (
-        any_of(
+        Words(
             r"overloaded|capacity (?:temporarily )?exceeded|(?:at|over|no|insufficient|out of) capacity",
             r"\bbusy\b|(?:queue|pending requests)\b[^.]{0,20}?(?:full|exceed|overflow|limit|reached)|loading model",
             r"\bno (?:slot|worker|replica|instance|node|gpu)s?\b[^.]{0,20}?available|service (?:is )?unavailable",
@@ -320,25 +318,25 @@ TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], E], ...] = (
         E.OVERLOADED,
     ),
     (
-        re.compile(r"\b(?:location|country|region|territory)\b.{0,40}?not (?:supported|available)"),
+        Words(r"\b(?:location|country|region|territory)\b.{0,40}?not (?:supported|available)"),
         frozenset({400, 403}),
         E.PERMISSION_DENIED,
     ),
-    (re.compile(r"no endpoints found that (?:support|can)"), _NAMED, E.UNSUPPORTED),
-    (re.compile(r'option ".{1,40}" must be of type'), frozenset({500}), E.INVALID_REQUEST),  # Ollama: a bad option
-    (re.compile(r"is not valid under any of the given schemas"), _BAD, E.INVALID_REQUEST),  # no JSON schema at all
+    (Words(r"no endpoints found that (?:support|can)"), _NAMED, E.UNSUPPORTED),
+    (Words(r'option ".{1,40}" must be of type'), frozenset({500}), E.INVALID_REQUEST),  # Ollama: a bad option
+    (Words(r"is not valid under any of the given schemas"), _BAD, E.INVALID_REQUEST),  # no JSON schema at all
     (NO_MODEL, _NAMED, E.MODEL_NOT_FOUND),
     (FOREIGN_TURN, _REFUSED, E.UNSUPPORTED),
     (UNKNOWN_FIELD, _REFUSED, E.UNSUPPORTED),
     (CANNOT, _REFUSED, E.UNSUPPORTED),
     (OTHER_THING, frozenset({404}), E.INVALID_REQUEST),
     (
-        re.compile(r"(?:try|retry) (?:again )?(?:later|in \d)|please retry|temporary (?:failure|error)"),
+        Words(r"(?:try|retry) (?:again )?(?:later|in \d)|please retry|temporary (?:failure|error)"),
         _ODD,
         E.OVERLOADED,
     ),
     (
-        any_of(
+        Words(
             r"internal (?:server )?error|^provider returned error\W*$|bad gateway",
             r"upstream (?:error|request|connect|time)|has crashed|out of memory|failed to load (?:the )?model",
             r"connection (?:error|refused|reset)|(?:request|gateway) timed out|deadline exceeded",

@@ -21,6 +21,8 @@ SIZE = 32 * 1024
 def patterns_in(value: object) -> Iterator[re.Pattern[str]]:
     if isinstance(value, re.Pattern):
         yield value
+    elif isinstance(value, error_body.Words):
+        yield value.compiled
     elif isinstance(value, tuple):
         for inner in value:
             yield from patterns_in(inner)

@@ -14,6 +14,7 @@ from re import _constants as op  # type: ignore[attr-defined]  # Python's own pa
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
+from providers.error_body import Words
 from tests.support.paths import ROOT
 
 PACKAGES = ("providers", "router", "tui")
@@ -58,6 +59,7 @@ def compiled() -> dict[tuple[str | bytes, int], re.Pattern[Any]]:
 
 def _within(value: object, seen: set[int]) -> Iterator[re.Pattern[Any]]:
     value = getattr(value, "__self__", value) if isinstance(value, types.BuiltinMethodType) else value
+    value = value.compiled if isinstance(value, Words) else value
     if isinstance(value, re.Pattern):
         yield value
         return
@@ -100,6 +102,7 @@ def uses() -> dict[str | bytes, set[str]]:
     found: dict[str | bytes, set[str]] = {}
     for module in trees.keys() - _SKIPPED:
         for name, value in vars(importlib.import_module(module)).items():
+            value = value.compiled if isinstance(value, Words) else value
             if isinstance(value, re.Pattern):
                 found.setdefault(value.pattern, set()).update(called.get((module, name), {"search", "fullmatch"}))
     return found
