@@ -9,8 +9,8 @@ Each call takes the next step of the script; when it is used up, the last step i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import msgspec
@@ -104,6 +104,7 @@ class FakeProvider:
         self.requests: list[Any] = []  # of each kind as they came
         self.cancelled = 0
         self.closed = False
+        self._said: tuple[Reply | None, list[StreamChunk]] = None, []
 
     @classmethod
     def scripted(cls, *steps: Step, name: str = "fake") -> FakeProvider:
@@ -178,33 +179,35 @@ class FakeProvider:
         try:
             if isinstance(step, Hang):
                 await asyncio.Event().wait()
-            elif isinstance(step, Fail):
-                await _pause(step.delay)
+                return
+            await _pause(step.delay)
+            if isinstance(step, Fail):
                 raise self._error(step, request.model)
-            else:
-                async with aclosing(self._reply(step, request.model)) as chunks:
-                    async for chunk in chunks:
-                        gathered.add(chunk)
-                        yield chunk
+            if step.thinking:
+                chunk = StreamChunk(thinking=step.thinking)
+                gathered.add(chunk)
+                yield chunk
+            for number, chunk in enumerate(self._pieces(step)):
+                if number == step.break_after:
+                    raise ProviderError(step.break_with, "scripted break", provider=self.name, model=request.model)
+                if number == step.hang_after:
+                    await asyncio.Event().wait()
+                if number and step.every:
+                    await _pause(step.every)
+                gathered.add(chunk)
+                yield chunk
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise
 
-    async def _reply(self, step: Reply, model: str) -> AsyncGenerator[StreamChunk, None]:
-        await _pause(step.delay)
-        answer = CompletionResponse(
-            text=step.text, tool_calls=step.tool_calls, finish_reason=step.finish_reason, usage=step.usage
-        )
-        if step.thinking:
-            yield StreamChunk(thinking=step.thinking)
-        for number, chunk in enumerate(as_chunks(answer, size=step.chunk_size)):
-            if number == step.break_after:
-                raise ProviderError(step.break_with, "scripted break", provider=self.name, model=model)
-            if number == step.hang_after:
-                await asyncio.Event().wait()
-            if number:
-                await _pause(step.every)
-            yield chunk
+    def _pieces(self, step: Reply) -> list[StreamChunk]:
+        """The chunks of an answer; the last one's are kept, since it is often repeated."""
+        if step is not self._said[0]:
+            answer = CompletionResponse(
+                text=step.text, tool_calls=step.tool_calls, finish_reason=step.finish_reason, usage=step.usage
+            )
+            self._said = step, as_chunks(answer, size=step.chunk_size)
+        return self._said[1]
 
     def _error(self, step: Fail, model: str) -> ProviderError:
         says = step.message

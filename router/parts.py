@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from providers import forks
 from providers.base import Provider
@@ -247,8 +247,10 @@ class Parts:
         """Get one whole answer, out of the cache or by a call."""
         cached = self.cached(chain, cache, trace)
         if cached is None:
-            return cast("Coroutine[Any, Any, Reply]", self.engine.complete(chain, request, trace))
-        return cast("Coroutine[Any, Any, Reply]", cached.complete(chain, request, trace, cache))
+            answering: Coroutine[Any, Any, Any] = self.engine.complete(chain, request, trace)
+        else:
+            answering = cached.complete(chain, request, trace, cache)
+        return answering
 
     def open(self, live: LiveStream, cache: CacheControl) -> RouterStream:
         """Return a stream, out of the cache or of a call."""

@@ -71,8 +71,9 @@ class HttpResponse:
         """The whole body, at most 64 MiB; raises like `chunks`."""
         parts: list[bytes] = []
         size = 0
+        some = self._some if "content-encoding" in self.headers else self._packed
         try:
-            while data := await self._some():
+            while data := await some():
                 parts.append(data)
                 size += len(data)
                 if size > MAX_BODY:

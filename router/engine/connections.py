@@ -39,7 +39,7 @@ class ProviderPool:
         Raises:
             ProviderError: CANCELLED when all were closed.
         """
-        given = None if target.is_own else self._given.get(target.provider)
+        given = self._given.get(target.provider) if self._given and not target.is_own else None
         return self.made(key or target.keys[0]) if given is None else given
 
     def named(self, name: str, plan: Plan) -> Provider:

@@ -64,7 +64,8 @@ def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Ou
         while (call := pick(context, progress, tier_index)) is not None:
             if note := _no_more_attempts(context, progress):
                 return End(note)
-            error = yield from _call(call, context, progress, may_hedge=True)
+            outcome = yield _counted(call, context, progress)
+            error = yield from _came_of(outcome, call, context, progress, may_hedge=True)
             if error is not None and _goes_first(call.target, error):
                 error = yield from _call_again(call, context, progress, error)
             if error is None:
@@ -90,14 +91,20 @@ def hedge_after(context: RequestContext, target: Target) -> float | None:
 # --- one call, and those beside it
 
 
-def _call(
-    call: Call, context: RequestContext, progress: Progress, *, may_hedge: bool = False
-) -> Generator[Step, Outcome, ProviderError | None]:
-    """Make one call, and while it is slow others beside it; returns the last error, None when one delivered."""
+def _counted(call: Call, context: RequestContext, progress: Progress) -> Call:
+    """Count a call that is made now."""
     progress.attempts += 1
     context.waited = 0.0
+    return call
+
+
+def _came_of(
+    outcome: Outcome, call: Call, context: RequestContext, progress: Progress, *, may_hedge: bool = False
+) -> Generator[Step, Outcome, ProviderError | None]:
+    """Follow what came of a call, and while it is slow make others beside it; returns the last error, None when one
+    delivered.
+    """
     under_way = [call.target.identity]
-    outcome = yield call
     while outcome is not None:
         if isinstance(outcome, Slow):
             hedge = _hedge(context, progress, call.tier, under_way) if may_hedge else None
@@ -202,7 +209,7 @@ def _wait_and_call(context: RequestContext, progress: Progress) -> Generator[Ste
             if later.reason == AGAIN:
                 context.retry_budget.give_back()
             continue
-        error = yield from _call(call, context, progress)
+        error = yield from _came_of((yield _counted(call, context, progress)), call, context, progress)
         if error is None:
             return End()
         if is_final(error) and not _is_named_later(context, call.tier, error):
@@ -327,7 +334,7 @@ def _call_again(
         if again is None:
             context.retry_budget.give_back()
             return error
-        error = yield from _call(again, context, progress)
+        error = yield from _came_of((yield _counted(again, context, progress)), again, context, progress)
     return error
 
 

@@ -56,6 +56,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
         """
         context, lease, target = self._context, self.lease, self.call.target
         told, response = response.cost, with_routing_info(response, context, target)
+        context.trace.seconds = now - context.began
         try:  # as `_harmlessly` does, without its calls: every answer comes here
             lease.succeeded(now, response, plain=first is None, told=told)
         except Exception as error:
@@ -133,8 +134,10 @@ class FailOver(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         context = self._context
-        now = context.clock()
         self._walk.close()
+        if context.recorder.number and context.permit is None:
+            return  # it was answered, and all is told
+        now = context.clock()
         context.trace.seconds = now - context.began
         if context.permit is not None:
             partial = getattr(error, "partial", None)

@@ -88,6 +88,7 @@ class Target:
     share_id: str = field(init=False)  # the model with the keys, as `Key.share_id`; "" where it is not shared
     lacks: frozenset[str] = field(init=False)  # what it is known not to do
     serves_up_to: float = field(init=False)  # tokens of any prompt; -1 where it depends on more than that
+    is_own: bool = field(init=False)  # it is called with a caller's own key
 
     def __post_init__(self) -> None:
         # Made once: every request asks for it many times.
@@ -95,6 +96,7 @@ class Target:
         object.__setattr__(self, "ref", self.ref or self.name)
         object.__setattr__(self, "model_identity", f"{account}/{self.model}")
         variant = f"~{digest(sorted_params(self.params))}" if self.params else ""
+        object.__setattr__(self, "is_own", self.holder != "")
         object.__setattr__(self, "identity", f"{account}{variant}/{self.model}")
         held = f"@{self.holder}" if self.holder else ""
         object.__setattr__(self, "state_id", self.identity + held)
@@ -113,11 +115,6 @@ class Target:
     def breaker_of_keys(self) -> BreakerRules:
         """The rules of its keys' breakers, which no route decides."""
         return self.key_breaker or self.breaker
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it is called with a caller's own key."""
-        return self.holder != ""
 
     def bound(self, max_tokens: int | None) -> int | None:
         """Return the most tokens of an answer: what the request says, else the model's `params`; None for no bound."""

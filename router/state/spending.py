@@ -131,6 +131,7 @@ class Spending:
         self.keeper: Keeper | None = None
         self.watch: Callable[[BudgetAccount], None] = _unwatched
         self.accounts: dict[str, BudgetAccount] = {}
+        self.is_used = False  # the file has budgets
         self.values = ValueBudgets(self.accounts, self._make)
         self._ones: tuple[BudgetAccount, ...] = ()  # budgets that are one for all
         self._uncounted: frozenset[str] = frozenset()
@@ -156,14 +157,10 @@ class Spending:
         self._ones = tuple(self.accounts.values())
         self._uncounted = uncounted
         self.values.adopt(by_value, self.accounts, wall)
+        self.is_used = bool(self.accounts or self.values)
         for account in self.accounts.values():
             account.unpriced = " ".join(account.budget.whose) in uncounted
         self.keep()
-
-    @property
-    def is_used(self) -> bool:
-        """Whether the file has budgets."""
-        return bool(self.accounts or self.values)
 
     @property
     def active(self) -> tuple[BudgetAccount, ...]:

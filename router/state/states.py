@@ -372,7 +372,7 @@ class States:
 
     def share(self, target: Target, now: float) -> float:
         """Return the part of its weight that a target gets."""
-        breaker = self.target(target).breaker
+        breaker = (self._targets.get(target.state_id) or self.target(target)).breaker
         return 1.0 if breaker.closed_at == -inf else breaker.share(now)
 
     def in_flight(self, target: Target) -> int:
