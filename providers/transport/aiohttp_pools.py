@@ -51,16 +51,19 @@ class Target:
         self.wanted = aiohttp.ClientRequest("GET", parsed, proxy=None if proxy is None else URL(proxy))
         is_forwarded = proxy is not None and parsed.scheme == "http"
         where = str(self.wanted.url) if is_forwarded else parsed.raw_path_qs
+        self._sent: tuple[Mapping[str, str], str] = {}, ""  # headers, mostly the same for each request, as lines
         self._line = f" {where} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\n"
 
     def head(self, method: str, headers: Mapping[str, str], body: bytes | None, *, closes: bool) -> bytes:
         """The bytes of a request before its body.
 
         Args:
-            headers: printable ASCII.
+            headers: printable ASCII; nobody changes them any more.
             closes: no other request follows on this connection.
         """
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if headers is not self._sent[0]:
+            self._sent = headers, "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        lines = self._sent[1]
         if body is not None or method == "POST":
             lines += f"Content-Length: {len(body or b'')}\r\n"
         if closes:

@@ -81,7 +81,7 @@ class HttpResponse:
                         ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
                     )
         finally:
-            await self.aclose()
+            await self._answer.aclose()
         return b"".join(parts)
 
     async def beginning(self, most: int) -> bytes:
