@@ -114,6 +114,32 @@ async def test_a_wrong_key_opens_at_once_by_the_vendors_words() -> None:
         assert state() == "open"
 
 
+async def test_of_a_pool_the_wrong_key_alone_opens_and_it_is_told_once() -> None:
+    wrong = answer(401, '{"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}')
+    well = answer(200, '{"data": [{"id": "m"}]}')
+    number = 0
+
+    async def by_turns(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal number
+        number += 1
+        writer.write(wrong if number % 2 else well)
+        await writer.drain()
+
+    async with serving(by_turns) as server:
+        text = file_of(server.url).replace("api_key: k", "api_keys: [k1, k2]")
+        engine = Engine(compile_plan(load_text(text, env={})), rng=Random(1))
+        checks = HealthChecks(engine, {})
+        for _ in range(3):
+            found = await checked(checks)
+            assert found.why.startswith("key 1: authentication: ")
+        (target,) = engine.chain("chat").targets
+        states = [engine.states.key_guard(target, key).breaker.state for key in target.keys]
+        assert states == ["open", "closed"]
+        assert sum(event.kind == "health" for event in engine.telemetry.events) == 1
+        assert checks.pause("p") > 3000  # a wrong key is not asked for every second
+        await engine.aclose()
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -244,6 +270,20 @@ async def test_good_checks_wipe_out_no_failures_of_calls() -> None:
             await asyncio.sleep(2)
         breaker.failure(breaker.acquire(now()), now())
         assert breaker.state == "open"
+
+
+@story
+async def test_who_has_something_to_ask_only_after_an_edit_is_asked_then() -> None:
+    router, fake = router_of("1s")
+    unused = FILE.replace("HEALTH", "1s").replace("targets: [p/m], fallbacks: [q/m]", "targets: [q/m]")
+    async with router:
+        await router.apply(unused)
+        number = len(fake.checked)
+        await asyncio.sleep(20)
+        assert len(fake.checked) == number
+        await router.apply(FILE.replace("HEALTH", "1s"))
+        await asyncio.sleep(20)
+        assert len(fake.checked) > number + 5
 
 
 @story
