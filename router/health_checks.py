@@ -151,7 +151,7 @@ class HealthChecks:
             breaker.own = True
 
     def _passed(self, own: Breaker, name: str, now: float, *, is_taken: bool) -> None:
-        """Have what failures opened tried at once. A list of models mends no refusal of a model, but that of a key which
+        """Have what failures opened tried at once. A list of models mends no refusal of a model, but of a key which
         was taken for it. A server that lists no models, or not now, answers as well.
         """
         for breaker in (own, *self._target_breakers(name)):
