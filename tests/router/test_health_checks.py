@@ -19,9 +19,11 @@ from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.simulator import Simulator
 from router import Router
+from router.cli.status import check_words
 from router.config import load_text
 from router.engine.engine import Engine
 from router.health_checks import HealthChecks
+from router.monitor.merge import merge
 from router.plan.compile import compile_plan
 from router.views.figures import HealthCheck
 from tests.support.ports import held_port
@@ -321,6 +323,19 @@ async def test_it_is_shown() -> None:
         provider = next(each for each in router.snapshot().providers if each.name == "p")
         assert provider.check is not None
         assert (provider.check.ok, provider.check.why) == (False, "timeout: no")
+
+
+@story
+async def test_of_several_processes_the_one_that_fails_is_shown() -> None:
+    (first, _), (second, fake) = router_of("10s"), router_of("10s")
+    fake.fails = ErrorCode.TIMEOUT
+    async with first, second:
+        await asyncio.sleep(15)
+        whole = merge([router.snapshot(with_sketches=True) for router in (first, second)])
+    check = next(each for each in whole.providers if each.name == "p").check
+    assert check is not None
+    assert check.ok is False
+    assert check_words(check, check.time + 3) == "health check failed 3 s ago: timeout: no"
 
 
 @story
