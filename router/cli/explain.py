@@ -47,7 +47,6 @@ from router.views.money import UNKNOWN, dollars
         'signalbox explain chat -p "Hello" conf/prod.yaml  # of another file',
         "signalbox explain chat request.json               # a request in the shape of OpenAI's",
         "signalbox explain chat --require region=eu        # who is left, and who not and why",
-        "signalbox explain chat --json | jq '.cache.stored'",
     ],
 )
 @click.argument("route", shell_complete=completing("routes", "models"))

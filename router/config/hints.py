@@ -135,7 +135,16 @@ _FOREIGN: Mapping[str, str] = {
 
 
 # The same, in one section only: its whole place, or its last part.
+_RESIDENCE = ("region", "regions", "data_region", "residency", "data_residency", "location", "zone", "retention")
 _HERE: Mapping[tuple[str, str], str] = {
+    **{
+        (owner, name): "labels: {region: eu}" for owner in ("providers.*", "models.*") for name in (*_RESIDENCE, "tags")
+    },
+    **{
+        (owner, name): "require: {region: eu}"
+        for owner in ("routes.*", "serve.keys.*")
+        for name in (*_RESIDENCE, "labels", "requires", "constraints", "must")
+    },
     ("providers.*", "model"): "it in a route, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
     ("providers.*", "models"): "them in routes, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
     ("providers.*", "key"): _FOREIGN["key"],

@@ -31,11 +31,7 @@ class _Place(NamedTuple):
 
 def check_labels(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
     """Add an error for each requirement that nothing in the file has the label for."""
-    known: dict[str, set[str]] = {}
-    written = [provider.labels for provider in file.providers.values()]
-    for labels in (*written, *(model.labels for model in file.models.values())):
-        for name, texts in labels.items():
-            known.setdefault(name, set()).update(texts)
+    known = file.labels
     spelling = Spelling()
     for path, required in _requirements(file):
         for name, texts in required.items():

@@ -452,6 +452,16 @@ class RoutesFile(Section):
         provider, _, model_id = name.partition("/")
         return (provider, model_id, None) if model_id and provider in self.providers else None
 
+    @property
+    def labels(self) -> dict[str, set[str]]:
+        """The labels that any provider or model has, each with its texts."""
+        written = [provider.labels for provider in self.providers.values()]
+        found: dict[str, set[str]] = {}
+        for labels in (*written, *(model.labels for model in self.models.values())):
+            for name, texts in labels.items():
+                found.setdefault(name, set()).update(texts)
+        return found
+
     def labels_of(self, name: str) -> dict[str, tuple[str, ...]]:
         """The labels of a model's name or of `provider/model-id`: its provider's, and its own over those."""
         provider, _, model = self.resolve_target(name) or ("", "", None)

@@ -57,7 +57,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
         context, lease, target = self._context, self.lease, self.call.target
         told, response = response.cost, with_routing_info(response, context, target)
         try:  # as `_harmlessly` does, without its calls: every answer comes here
-            lease.succeeded(now, response, plain=first is None)
+            lease.succeeded(now, response, plain=first is None, told=told)
         except Exception as error:
             harmless.note(error)
         try:
@@ -261,7 +261,7 @@ class FailOver(Generic[T]):
         for task, (call, lease) in racing.items():
             task.cancel()
             _harmlessly(lease.lost, now, streaming=needs.streaming)
-            wasted = cost_of(call.target, lease.used)
+            wasted = cost_of(call.target, lease.used) if lease.told is None else lease.told
             _harmlessly(context.recorder.attempt_cancelled, call.target, now, wasted)
             context.trace.entries.append(
                 Attempt(
@@ -326,7 +326,8 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
         hold = lease.failed(failure, now, context.request, is_evidence=is_evidence)
         if hold is not None:
             context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
-    paid, tier = cost_of(call.target, lease.used), context.chain.tiers[call.tier]
+    paid = cost_of(call.target, lease.used) if lease.told is None else lease.told
+    tier = context.chain.tiers[call.tier]
     context.trace.entries.append(
         Attempt(
             call.target.name,

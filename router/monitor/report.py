@@ -17,7 +17,7 @@ from router.config.labels import shown_labels
 from router.engine.shadows import Shadows
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
-from router.plan.target import Target, names_of, own_account
+from router.plan.target import OF_CALLERS, Target, names_of, own_account, own_variant, variant_of
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.buckets import ALL
@@ -245,7 +245,7 @@ class _Making:
             figures = self.figures(("target", identity), self._in_flight(identity))
             if provider in by_provider and name is not None and figures.totals.calls:
                 model = name.partition("/")[2]
-                name += " (callers' keys)" if identity.startswith(own_account(provider)) else ""
+                name = self._of_callers(identity, provider, model) or name
                 target_figures = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
                 by_provider[provider].append(target_figures)
         yield
@@ -255,6 +255,16 @@ class _Making:
             if number % _AT_ONCE == 0:
                 yield
         return tuple(made)
+
+    def _of_callers(self, identity: str, provider: str, model: str) -> str:
+        """The name of a target that is called with callers' own keys; "" for others."""
+        if not identity.startswith(own_account(provider)):
+            return ""
+        what = provider, model, variant_of(identity)
+        for target in self._targets.values():
+            if (target.provider, target.model, own_variant(variant_of(target.identity))) == what:
+                return f"{target.name}{OF_CALLERS}"
+        return f"{provider}/{model}{OF_CALLERS}"
 
     def _strangers(self) -> Iterable[str]:
         """List targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""

@@ -44,7 +44,8 @@ def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
 def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
     record = record_of(telemetry, ended)
     trace, captured = ended.trace, ended.outcome.captured
-    return TraceView(record, trace.revision, record.seconds, _entries(ended), captured, trace.prompt_cache)
+    entries, said = _entries(ended), trace.of_call
+    return TraceView(record, trace.revision, record.seconds, entries, captured, trace.prompt_cache, said)
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:

@@ -16,6 +16,7 @@ from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, EmbedRules, ErrorRule, Limits, RetryRules
 
 _OWN = "own"  # in identities, where others have a hash: that has no such letters
+OF_CALLERS = " (callers' keys)"  # behind the name under which calls with keys of callers are counted
 
 # That a request may have and a model may lack.
 NEEDS = ("tools", "vision", "json_schema", "streaming", "audio", "files", "server_tools", "logprobs")
@@ -129,7 +130,12 @@ class Target:
 
 def own_account(provider: str) -> str:
     """Return what stands for a provider as callers use it with keys of their own; all of them are counted as one."""
-    return f"{provider}:{_OWN}"
+    return f"{provider}:~{_OWN}"
+
+
+def own_variant(variant: str) -> str:
+    """Return what of `variant_of` is of callers' own keys, of the variant that the file's key has."""
+    return f"{_OWN}~{variant}" if variant else _OWN
 
 
 def digest(shape: object) -> str:

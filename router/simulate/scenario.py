@@ -194,6 +194,7 @@ class _Rules:
     def check(self) -> None:
         for line in _items(self._root.get("traffic")):
             self._route(line.get("route"))
+            self._require(line.get("require"))
         for name, node in _entries(self._root.get("targets")).items():
             if name != "default":
                 self._target(name, node, node.key_at, ["default"])
@@ -225,6 +226,13 @@ class _Rules:
             self._asked[node.value] = asked
             for target in asked.targets:
                 self._targets |= dict.fromkeys(names_of(target), target)
+
+    def _require(self, labels: Node | None) -> None:
+        known = self._plan.file.labels
+        for name, node in _entries(labels).items():
+            if name not in known:
+                near = did_you_mean(name, known)
+                self._findings.add(node.key_at, node.path, f'no provider or model has a label "{name}"{near}')
 
     def _target(self, name: str, node: Node, at: tuple[int, int], others: list[str]) -> None:
         if name not in self._targets and name not in self._plan.file.providers and name not in self._plan.file.models:
