@@ -209,7 +209,7 @@ class Router(EmbeddingCalls):
             can_restart: False for who can't take back what was shown: a break that the route would mend by beginning
                 anew is raised then; where it can go on from the text, it does.
         """
-        begun = self._engine.begin(route, build_request, route, messages, params)
+        begun = self._engine.begin(route, build_request, route, messages, params, streaming=True)
         return self._parts.open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     def ask_stream(
@@ -221,7 +221,7 @@ class Router(EmbeddingCalls):
         can_restart: bool = True,
     ) -> RouterStream:
         """Stream the answer to a request that is ready: to `stream` what `ask` is to `complete`."""
-        begun = self._engine.begin(route_of(request, route), as_it_is, request)
+        begun = self._engine.begin(route_of(request, route), as_it_is, request, streaming=True)
         return self._parts.open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     @property

@@ -69,6 +69,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         echo(f"  (also {', '.join(map(one_line, names))})")
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
+    for rule, _ in chain.rules:
+        echo(f"  when  {one_line(rule.words_to)}  {rule.where}")
     shares = chain.shares
     for tier_index, tier in enumerate(chain.tiers):
         of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""

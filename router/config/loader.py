@@ -27,6 +27,7 @@ from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
 from router.config.void_rules import check_spread, check_void
+from router.config.when_rules import check_when
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 
 _SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
@@ -185,6 +186,7 @@ def _load(
         if file is not None:
             check_embeddings(file, origins, findings)
             check_draws(file, origins, findings)
+            check_when(file, origins, findings)
         if file is not None and not findings.failed:
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)

@@ -44,6 +44,7 @@ from router.config.values import (
     Wait,
     Weight,
 )
+from router.config.when_schema import RuleConfig
 
 LEAST_LOG = 1_000_000  # bytes
 
@@ -353,6 +354,7 @@ class ShadowPolicy(Section):
 class RouteConfig(Section):
     """What an app calls."""
 
+    when: tuple[RuleConfig, ...] = key("Rules, in order: the first that holds leads a request elsewhere.", ())
     targets: Targets = Field(description="The models, or routes with their whole chains, that share the load.")
     balance: Balance | None = key("How the targets share load.")
     fallbacks: tuple[Fallback, ...] = key("What is tried next, in order.", ())

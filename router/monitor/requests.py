@@ -43,7 +43,7 @@ def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
 def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
     record = record_of(telemetry, ended)
     trace, captured = ended.trace, ended.outcome.captured
-    return TraceView(record, trace.revision, record.seconds, _entries(ended), captured, trace.prompt_cache)
+    return TraceView(record, trace.revision, record.seconds, _entries(ended), captured, trace.prompt_cache, trace.rule)
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:

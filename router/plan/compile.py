@@ -5,6 +5,7 @@ one reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import PurePath
@@ -46,6 +47,7 @@ from router.plan.rules import (
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 from router.plan.tiers import TierMaker
+from router.plan.when import rule_of
 
 
 def compile_plan(
@@ -65,7 +67,7 @@ def compile_plan(
     file = loaded.require()
     own = credentials or {}
     catalogue = ProviderCatalogue(file, {name: _settings(file, name, own) for name in file.providers}, create)
-    chains = {name: _chain(file, catalogue, name) for name in file.routes}
+    chains = {name: _chain(loaded, file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
     chains |= {
@@ -187,13 +189,29 @@ def _direct(
     return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break, makes=makes, accept=accept)
 
 
-def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
+def _chain(loaded: LoadResult, file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
+    """Compile a route, with the chains that its rules lead to."""
+    own = _chain_to(file, catalogue, name)
+    rules = []
+    for number, written in enumerate(file.routes[name].when):
+        line = loaded.origins.get(("routes", name, "when", number), (0, 0))[0]
+        to = written.to
+        led = own if to == name else _chain_to(file, catalogue, name, to, f"{name} when {number + 1}")
+        rules.append((rule_of(written, f"{loaded.name}:{line}"), led))
+    return replace(own, rules=tuple(rules)) if rules else own
+
+
+def _chain_to(
+    file: RoutesFile, catalogue: ProviderCatalogue, name: str, to: str | None = None, line: str = ""
+) -> Chain:
+    """Compile what serves those who ask for a route: its own tiers, or those of what a rule leads to."""
+
     def make(ref: TargetRef, chains: tuple[str, ...]) -> Target:
         weight, params = ref.weight, ref.params
         return _target(file, catalogue, ref.model, route=name, chains=chains, weight=weight, params=params)
 
     maker = TierMaker(file, make)
-    steps, tiers = maker.whole(name), maker.tiers
+    steps, tiers = maker.whole(name) if to is None else maker.led(to), maker.tiers
     total = timeout_of(**policy_values(file, "timeout", route=name)).total
     on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**policy_values(file, "retry", route=name))
@@ -217,6 +235,7 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         _shadow(file, name),
         steps=steps if maker.draws else None,
         draws=tuple(maker.draws),
+        line=line,
     )
 
 

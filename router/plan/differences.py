@@ -97,8 +97,9 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
     yield from _tiers(old, new)
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    changed = ((old.retry, new.retry), (old.hedge, new.hedge), (old.accept, new.accept))
-    names = ("retry", "hedge", "accept")
+    rules = [[rule.words_to for rule, _ in chain.rules] for chain in (old, new)]
+    changed = ((old.retry, new.retry), (old.hedge, new.hedge), (old.accept, new.accept), (rules[0], rules[1]))
+    names = ("retry", "hedge", "accept", "when")
     yield from (f"{name} changed" for name, (was, now) in zip(names, changed, strict=True) if was != now)
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"

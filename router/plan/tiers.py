@@ -42,6 +42,12 @@ class TierMaker:
         """Add all tiers of the route that the app calls; gives the order in which they serve."""
         return self._route(route, _Place(), is_whole=True)[0]
 
+    def led(self, to: str) -> tuple[Step, ...]:
+        """Add all tiers of what a rule of the route leads to; gives the order in which they serve."""
+        if to in self._file.routes:
+            return self._route(to, _Place(chains=(to,)), is_whole=True)[0]
+        return (self._tier((TargetRef(model=to),), "ordered", _Place())[0],)
+
     def _route(self, name: str, place: _Place, *, is_whole: bool = False) -> tuple[tuple[Step, ...], int]:
         """Add the tiers of a route; gives their order, and the level after its last."""
         config = self._file.routes[name]

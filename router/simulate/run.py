@@ -20,6 +20,7 @@ from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
+from router.simulate.asking import asking
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
@@ -34,6 +35,7 @@ PATIENCE = 3600.0  # seconds, simulated, that requests may go on after the last 
 _TICK = 1.0  # seconds, simulated, between two looks at the breakers
 _REMEMBERED = 1000  # questions of one line of traffic that may come again
 _FROM_CACHE = frozenset({"hit", "joined", "stale"})
+_ESTIMATED = 3.5  # characters that count as a token where a prompt is estimated (`providers.tokens.estimate`)
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
 
 
@@ -77,7 +79,7 @@ async def _made(
 ) -> EmbeddingResponse | RerankResponse:
     """Make vectors or ranks; what the vendors go by is in the body."""
     more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"]}
-    more["extra_body"] = params["metadata"]
+    more["extra_body"], more["tags"] = params["metadata"], params["tags"]
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)
     return await router.embed(line.route, text, cache=params["cache"], **more)
@@ -135,6 +137,7 @@ class _Simulation:
         self._watch = Watch(scenario.duration)
         for name in names:
             self._know(name)
+        self._with_rules = {name for name in names if self._routers[0].chain(name).rules}
         self._budgets: dict[str, Spent] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
@@ -142,7 +145,7 @@ class _Simulation:
 
     def _know(self, route: str) -> None:
         states = self._routers[0].states  # breakers are each process's own: those of the first are shown
-        for target in self._routers[0].chain(route).targets:
+        for target in self._routers[0].chain(route).everybody:
             if target.name in self._same:
                 continue
             known = self._first[target.name] = self._identities.setdefault(target.identity, target.name)
@@ -160,7 +163,7 @@ class _Simulation:
                     self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key_of=target.provider))
 
     def _wall_clock(self) -> float:
-        return MONDAY + self._clock()
+        return (MONDAY if self._scenario.begins is None else self._scenario.begins) + self._clock()
 
     # --- the run
 
@@ -247,6 +250,8 @@ class _Simulation:
         clock = self._clock
         count = self._routes[line.route]
         text = self._prompt[: prompt * CHARACTERS]
+        if line.route in self._with_rules:  # which go by what the prompt really has
+            text = ("word" * prompt)[: round(prompt * _ESTIMATED)]
         params: dict[str, Any] = {
             "metadata": {"route": line.route, "prompt": prompt, "answer": answer},
             "affinity": session,
@@ -254,7 +259,9 @@ class _Simulation:
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name if line.repeats else None,
             "user": user,
+            "tags": dict(line.tags),
         }
+        asked, more = asking(text, line.needs)
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
         first: float | None = None
@@ -263,7 +270,7 @@ class _Simulation:
         try:
             makes = router.chain(line.route).makes or "answers"
             if line.stream and makes == "answers":
-                async with router.stream(line.route, text, **params) as stream:
+                async with router.stream(line.route, asked, **params, **more) as stream:
                     trace = stream.trace
                     async for chunk in stream:
                         if first is None and chunk.has_content:
@@ -271,7 +278,7 @@ class _Simulation:
                         count.restarts += chunk.restarted
                 answered_by = stream.response.target
             elif makes == "answers":
-                response = await router.complete(line.route, text, **params)
+                response = await router.complete(line.route, asked, **params, **more)
                 trace, answered_by = response.trace, response.target
             else:
                 made = await _made(router, line, makes, text, params)
@@ -328,6 +335,7 @@ class _Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
+        count.rules.update([trace.rule] if trace.rule else [])
         if last is not None:
             count.fallbacks += last.tier > 0
             count.chains.update([last.chain] if last.chain else [])

@@ -473,7 +473,7 @@ def _code(error: BaseException) -> str:
 
 def _tells_more(trace: Trace) -> bool:
     """Say whether the trace of one attempt has more than a plain one: tags, its chain, or the vendor's own cost."""
-    if trace.tags is not None:
+    if trace.tags is not None or trace.rule:
         return True
     entry = trace.entries[0] if trace.entries else None
     return type(entry) is Attempt and (entry.told_cost is not None or entry.chain != "")

@@ -47,7 +47,7 @@ class Captured(Struct, frozen=True):
 
 
 class TraceView(Struct, frozen=True):
-    """A request step by step; `entries` and `prompt_cache` as in `router.trace`."""
+    """A request step by step; `entries`, `prompt_cache` and `rule` as in `router.trace`."""
 
     record: RequestRecord
     revision: str
@@ -55,6 +55,7 @@ class TraceView(Struct, frozen=True):
     entries: tuple[Entry, ...]
     captured: Captured | None = None
     prompt_cache: PromptCacheUse | None = None
+    rule: str = ""
 
 
 class RequestFilter(Struct, frozen=True):

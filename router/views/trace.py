@@ -116,7 +116,8 @@ class Trace(msgspec.Struct):
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
     machines); "" where nothing was. `caller` is who asked, by the request's own word, and `tags` what it
     says of itself. `asked` is the name that was asked for where it is not the route's own. `prompt_cache` is what the
-    vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one.
+    vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one. `rule` says
+    which of the route's rules decided where it goes, with file and line; "" where the route has none.
     """
 
     route: str
@@ -129,6 +130,7 @@ class Trace(msgspec.Struct):
     asked: str = ""
     prompt_cache: PromptCacheUse | None = None
     tags: dict[str, str] | None = None
+    rule: str = ""
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -171,6 +173,8 @@ class Trace(msgspec.Struct):
         who = f"route {one_line(self.route)}{asked}{caller}{tags}"
         lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
+        if self.rule:
+            lines.insert(1, f"  {one_line(self.rule)}")
         if self.prompt_cache is not None:
             lines.append(f"  prompt cache: {self.prompt_cache.line()}")
         return "\n".join(lines)
@@ -182,6 +186,7 @@ class Trace(msgspec.Struct):
             "asked": self.asked,
             "caller": self.caller,
             "tags": dict(self.tags or {}),
+            "rule": self.rule,
             "revision": self.revision,
             "seconds": self.seconds,
             "cache": self.cache,
