@@ -61,7 +61,7 @@ class Router(EmbeddingCalls):
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
         providers: ready ones by name (or by a key's identity), in place of those that the file's settings would make.
-        wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
+        wall_clock: seconds since 1970, for budgets and the hours of rules; tests have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
         exchange: carries what is shared in place of a connection to the file's server, also in virtual time.
         accept: is shown every answer and may be async: False, or a text that says why, refuses it (docs/structured.md).
