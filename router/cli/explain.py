@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -13,7 +14,9 @@ import msgspec
 
 from providers.coerce import coerce_request
 from providers.embeddings import AnyRequest
+from providers.errors import ProviderError
 from providers.printable import one_line
+from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
@@ -28,8 +31,10 @@ from router.engine.embedding import build_embedding, build_rerank, needs_of
 from router.engine.facts import NONE_HOLDS, decided
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
-from router.plan.plan import Branch, Chain, Draw, Step, shares_of
+from router.engine.routing import as_asked, check_labels_known, required_by, said_by_call
+from router.plan.plan import Branch, Chain, Draw, Plan, Step, shares_of
 from router.plan.pricing import cost
+from router.plan.requirements import restricted
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
@@ -43,6 +48,7 @@ from router.views.money import UNKNOWN, dollars
         "signalbox explain chat                            # who answers",
         'signalbox explain chat -p "Hello" conf/prod.yaml  # of another file',
         "signalbox explain chat request.json               # a request in the shape of OpenAI's",
+        "signalbox explain chat --require region=eu        # who is left, and who not and why",
         "signalbox explain chat --json | jq '.cache.stored'",
     ],
 )
@@ -53,6 +59,12 @@ from router.views.money import UNKNOWN, dollars
 @click.option("--prompt-tokens", metavar="N", help="For the route's rules: a prompt of so many tokens.")
 @click.option("--needs", multiple=True, metavar="WHAT", help="For the route's rules: what the request needs as well.")
 @click.option("--at", metavar="TIME", help="For the route's rules: another time, such as 2026-11-27T23:00 (UTC).")
+@click.option("--only", multiple=True, metavar="NAME", help="As `only` of a call; may be repeated.")
+@click.option("--avoid", multiple=True, metavar="NAME", help="As `avoid` of a call; may be repeated.")
+@click.option("--timeout", metavar="TIME", help="As `timeout` of a call, such as 30s.")
+@click.option("--max-attempts", type=int, metavar="N", help="As `max_attempts` of a call.")
+@click.option("--require", multiple=True, metavar="LABEL=TEXT", help="As `require` of a call; may be repeated.")
+@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: what that requires holds.")
 @json_option
 @takes_file(texts=True)
 def command(
@@ -63,8 +75,10 @@ def command(
     prompt_tokens: str | None,
     needs: tuple[str, ...],
     at: str | None,
+    client: str | None,
     as_json: bool,
     path: str,
+    **of_call: Any,
 ) -> int:
     """Say who would answer a request to ROUTE, in which order and with what odds, and who not and why.
 
@@ -79,7 +93,8 @@ def command(
     rules = told_rules(chain, supposed)
     chain, rule = decided(chain, supposed) if chain.rules else (chain, "")
     required = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
-    required = supposed.added_to(required)
+    chain, said = _as_called(router.plan, chain, of_call, client)
+    required = msgspec.structs.replace(supposed.added_to(required), excluded=chain.excluded)
     balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
@@ -107,6 +122,7 @@ def command(
                 "asked": asked,
                 "revision": router.revision,
                 "rules": rules,
+                "of_call": said,
                 "tiers": tiers,
                 "cache": cached,
             }
@@ -121,12 +137,43 @@ def command(
             echo(f"  {told['rule']}  " + ("holds" if told["holds"] else told["why"] or "not asked"))
         if rules:
             echo(f"  → {rule}" if rule == NONE_HOLDS else "")
+        if said:
+            echo(f"  set by the call: {'; '.join(f'{name}: {text}' for name, text in said.items())}")
         _print_steps(chain.steps or range(len(tiers)), tiers, odds, "  ")
         _print_bounds(chain, tiers)
         if cached is not None:
             print_cache(cached)
             echo(f"    {stored_line(cached)}")
     return 0
+
+
+def _as_called(
+    plan: Plan, chain: Chain, options: Mapping[str, Any], client: str | None
+) -> tuple[Chain, dict[str, str]]:
+    """The chain as a call with these parameters and the client's key have it, and what the call has set, in words."""
+    if client is not None and client not in plan.serving.by_name:
+        near = did_you_mean(client, plan.serving.by_name)
+        raise Failure(f'serve.keys has no client "{client}"{near}')
+    params = {name: value for name, value in options.items() if value not in (None, ())}
+    labels: dict[str, list[str]] = {}
+    for text in params.pop("require", ()):
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Failure(f"--require {text}: write LABEL=TEXT, such as region=eu")
+        labels.setdefault(name, []).append(value)
+    try:
+        asked = build_request(chain.route, "Hello", {**params, "require": labels or None})
+        routing = asked.routing
+        required = required_by(plan, routing, client)
+        check_labels_known(plan, required)
+        chain = restricted(chain, required) if required else chain
+        chain = chain if routing is None else as_asked(plan, chain, routing)
+    except ProviderError as error:
+        raise Failure(error.message) from None
+    if asked.timeout is not None:
+        total = asked.timeout.get("total", chain.total)
+        chain = dataclasses.replace(chain, total=None if total == "off" else total)
+    return chain, said_by_call(asked)
 
 
 def asked_of(chain: Chain, route: str, request_file: str | None, prompt: str | None) -> AnyRequest:

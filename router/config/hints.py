@@ -185,6 +185,7 @@ _LOOKS_LIKE: Mapping[str, str] = {
     "serve": "{listen: 127.0.0.1:8080}",
     "shared": '{url: "${REDIS_URL}"}',
     "defaults": "{timeout: 30s}",
+    "alerts.*": '{on: breaker_open, for: 1m, to: "${ALERT_URL}"}',
 }
 
 # What others call the ways to balance.

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
+from router.config.alert_schema import AlertConfig
 from router.config.key_schema import KeyConfig
-from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
+from router.config.sections import REQUIRES, BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
 from router.config.values import (
@@ -27,6 +28,7 @@ from router.config.values import (
     Headers,
     HedgeDelay,
     KeepAlive,
+    Labels,
     Limit,
     Monitor,
     Number,
@@ -50,6 +52,7 @@ LEAST_LOG = 1_000_000  # bytes
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
+_LABELS = "What is true of all that it is sent, by names of one's own, for `require`: region: eu, retention: none."
 _KEEPS_PROMPTS = "Has vendors keep a conversation's prompt for its next turn: auto, or 1h for an hour where they can."
 
 
@@ -138,6 +141,9 @@ class CachePolicy(Section):
     store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
     max_entry: Size | None = key("The largest answer that is stored.")
     namespace: Text | None = key("Answers of different namespaces are never shared.")
+    own_keys: Literal["apart", "shared"] | None = key(
+        "Whether an answer got with a caller's own key is given to that key's calls alone, or to all."
+    )
 
 
 class AcceptPolicy(Section):
@@ -220,6 +226,7 @@ class ProviderConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
+    labels: Labels = key(_LABELS, {})
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 
@@ -304,6 +311,7 @@ class ModelConfig(Section):
     breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
+    labels: Labels = key("As its provider's, which it has as well; its own go before those, name by name.", {})
 
 
 class TargetRef(Section):
@@ -368,6 +376,7 @@ class RouteConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
+    require: Labels = key(REQUIRES, {})
     shadow: ShadowPolicy | None = key("Copies of some requests go to somebody else, to compare.")
     batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")
 
@@ -416,6 +425,7 @@ class RoutesFile(Section):
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
     shared: SharedConfig | None = key("What processes share over a Redis or Valkey.")
+    alerts: tuple[AlertConfig, ...] = key("Who is told of what, by webhooks.", ())
     serve: ServeConfig | None = key("How `signalbox serve` offers the routes over HTTP.")
 
     def resolve_target(self, name: str) -> tuple[str, str, ModelConfig | None] | None:
@@ -425,6 +435,12 @@ class RoutesFile(Section):
             return (model.provider, model.id, model) if model.provider in self.providers else None
         provider, _, model_id = name.partition("/")
         return (provider, model_id, None) if model_id and provider in self.providers else None
+
+    def labels_of(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The labels of a model's name or of `provider/model-id`: its provider's, and its own over those."""
+        provider, _, model = self.resolve_target(name) or ("", "", None)
+        own = {} if model is None else model.labels
+        return {**self.providers[provider].labels, **own} if provider else {}
 
     def is_route(self, target: str) -> bool:
         """Whether a target is a route with its whole chain: what is provider/model-id as well is the model."""

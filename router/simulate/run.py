@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
@@ -20,6 +20,7 @@ from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
+from router.simulate.alerts import Sent, SimulatedAlerts
 from router.simulate.asking import asking
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
@@ -68,6 +69,7 @@ class Outcome:
     breakers: list[BreakerHistory]
     budgets: dict[str, Spent]  # each as it was when most of it was spent in one period, by all processes together
     fleet: FleetOutcome | None = None  # None for one process that shares nothing
+    alerts: list[Sent] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -78,8 +80,8 @@ async def _made(
     router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
 ) -> EmbeddingResponse | RerankResponse:
     """Make vectors or ranks; what the vendors go by is in the body."""
-    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"]}
-    more["extra_body"], more["tags"] = params["metadata"], params["tags"]
+    more: dict[str, Any] = {name: params[name] for name in ("namespace", "affinity", "tags", "require")}
+    more["extra_body"] = params["metadata"]
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)
     return await router.embed(line.route, text, cache=params["cache"], **more)
@@ -139,6 +141,7 @@ class _Simulation:
             self._know(name)
         self._with_rules = {name for name in names if self._routers[0].chain(name).rules}
         self._budgets: dict[str, Spent] = {}
+        self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
         self._running: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
@@ -196,6 +199,7 @@ class _Simulation:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
+            self._alerts.look(self._clock())
             by_owner: dict[str, list[Spent]] = {}
             for spent in joined.from_iterable(router.spending for router in self._routers):
                 by_owner.setdefault(spent.owner, []).append(spent)
@@ -260,6 +264,7 @@ class _Simulation:
             "namespace": question.name if line.repeats else None,
             "user": user,
             "tags": dict(line.tags),
+            "require": line.require,
         }
         asked, more = asking(text, line.needs)
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
@@ -375,6 +380,7 @@ class _Simulation:
             names={name: self._names(name) for name in self._places},
             breakers=self._watch.histories,
             budgets=self._budgets,
+            alerts=self._alerts.sent,
             fleet=self._fleet() if self._is_fleet else None,
         )
 

@@ -20,7 +20,7 @@ from router.config import units
 from router.config.json_schema import DIALECT, clean
 from router.config.sections import Section, key
 from router.config.serve_schema import Tags
-from router.config.values import Allowances, Count, Duration, Flag, Rate, Text, Wait
+from router.config.values import Allowances, Count, Duration, Flag, Labels, Rate, Text, Wait
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 LONGEST = 7 * 86400.0  # seconds that a scenario may last
@@ -148,6 +148,7 @@ class Traffic(Section):
         "The share of requests that ask what one of the line's last 1,000 asked; without it caches are off.", 0.0
     )
     sessions: Count | None = key("So many sessions, for `balance: affinity`; each request is of one of them.")
+    require: Labels = key("What each request requires of whom it is sent to, besides its route: {region: eu}.", {})
     users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
     tags: Tags = key("Tags of its calls, for the rules of a route.", {})
     needs: Needs = key("What its requests need: some of tools, vision, files and thinking.", ())
