@@ -50,7 +50,7 @@ from router.plan.rules import (
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
 from router.plan.tiers import TierMaker
-from router.plan.when import rule_of
+from router.plan.when import rules_of
 
 
 def compile_plan(
@@ -199,18 +199,12 @@ def _direct(
 def _chain(loaded: LoadResult, file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     """Compile a route, with the chains that its rules lead to."""
     own = _chain_to(file, catalogue, name)
-    rules = []
-    for number, written in enumerate(file.routes[name].when):
-        line = loaded.origins.get(("routes", name, "when", number), (0, 0))[0]
-        to = written.to
-        led = own if to == name else _chain_to(file, catalogue, name, to, f"{name} when {number + 1}")
-        rules.append((rule_of(written, f"{loaded.name}:{line}"), led))
-    return replace(own, rules=tuple(rules)) if rules else own
+    rules = rules_of(loaded, file, name)
+    led = {to: own if to == name else _chain_to(file, catalogue, name, to) for to in {rule.to for rule in rules}}
+    return replace(own, rules=tuple((rule, led[rule.to]) for rule in rules)) if rules else own
 
 
-def _chain_to(
-    file: RoutesFile, catalogue: ProviderCatalogue, name: str, to: str | None = None, line: str = ""
-) -> Chain:
+def _chain_to(file: RoutesFile, catalogue: ProviderCatalogue, name: str, to: str | None = None) -> Chain:
     """Compile what serves those who ask for a route: its own tiers, or those of what a rule leads to."""
 
     def make(ref: TargetRef, chains: tuple[str, ...], required: tuple[Requirement, ...]) -> Target:
@@ -245,7 +239,7 @@ def _chain_to(
         required=(catalogue.required[name],) if name in catalogue.required else (),
         steps=steps if maker.draws else None,
         draws=tuple(maker.draws),
-        line=line,
+        line=name if to is None else f"{name} → {to}",
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from router.config import LoadResult, RoutesFile
 from router.config.when_schema import DAY, RuleConfig, TokenBounds
 
 
@@ -71,12 +72,14 @@ class Rule:
         return f"{self.where}: {self.words_to}"
 
 
-def rule_of(written: RuleConfig, where: str) -> Rule:
-    """Compile a rule.
+def rules_of(loaded: LoadResult, file: RoutesFile, route: str) -> tuple[Rule, ...]:
+    """Compile the rules of a route, in their order."""
+    rules = enumerate(file.routes[route].when)
+    lines = loaded.origins
+    return tuple(_rule(rule, f"{loaded.name}:{lines.get(('routes', route, 'when', n), '?')[0]}") for n, rule in rules)
 
-    Args:
-        where: its file and line.
-    """
+
+def _rule(written: RuleConfig, where: str) -> Rule:
     asked = written.condition
     if asked is None:
         return Rule(where, "always", written.to)

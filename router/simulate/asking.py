@@ -10,6 +10,14 @@ from providers.types import FilePart, ImagePart, Message, TextPart
 _TOOL = {"name": "look_up", "description": "Looks something up.", "parameters": {"type": "object", "properties": {}}}
 
 
+_ESTIMATED = 3.5  # characters of a token where a prompt is estimated (`providers.tokens.estimate`)
+
+
+def estimated_at(tokens: int) -> str:
+    """Make a prompt that a route's rules take to have so many tokens."""
+    return ("word" * tokens)[: round(tokens * _ESTIMATED)]
+
+
 def asking(text: str, needs: Collection[str]) -> tuple[str | list[Message], dict[str, Any]]:
     """Make the messages of a request, and the parameters that go with them.
 

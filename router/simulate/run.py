@@ -21,7 +21,7 @@ from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
 from router.simulate.alerts import Sent, SimulatedAlerts
-from router.simulate.asking import asking
+from router.simulate.asking import asking, estimated_at
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
@@ -36,7 +36,6 @@ PATIENCE = 3600.0  # seconds, simulated, that requests may go on after the last 
 _TICK = 1.0  # seconds, simulated, between two looks at the breakers
 _REMEMBERED = 1000  # questions of one line of traffic that may come again
 _FROM_CACHE = frozenset({"hit", "joined", "stale"})
-_ESTIMATED = 3.5  # characters that count as a token where a prompt is estimated (`providers.tokens.estimate`)
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
 
 
@@ -253,9 +252,7 @@ class _Simulation:
         _, prompt, answer = question
         clock = self._clock
         count = self._routes[line.route]
-        text = self._prompt[: prompt * CHARACTERS]
-        if line.route in self._with_rules:  # which go by what the prompt really has
-            text = ("word" * prompt)[: round(prompt * _ESTIMATED)]
+        text = estimated_at(prompt) if line.route in self._with_rules else self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
             "metadata": {"route": line.route, "prompt": prompt, "answer": answer},
             "affinity": session,

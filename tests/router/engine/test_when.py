@@ -284,3 +284,17 @@ async def test_rules_are_edited_while_it_runs(tmp_path: Path) -> None:
             "",
             "if tags.tier is free or trial → cheap",
         ]
+
+
+def test_what_the_asked_route_requires_holds_wherever_a_rule_leads() -> None:
+    labels = HEAD.replace("b: {kind: fake}", "b: {kind: fake, labels: {region: us}}").replace(
+        "c: {kind: fake}", "c: {kind: fake, labels: {region: eu}}"
+    )
+    routes = RULES.replace("  chat:\n", "  chat:\n    require: {region: eu}\n")
+    routes = routes.replace("targets: [a/one]", "targets: [c/one]").replace("- {if: {prompt", "- {if: {prompt")
+    text = labels + routes + "  us: {targets: [b/x, a/y, d/z]}\n"
+    router = Router.from_text(text, env={}, seed=1, monitor=False)
+    reply = ask(router, tags={"tier": "free"})
+    assert reply.target == "c/last"  # b/small is in the US
+    with pytest.raises(RouteExhausted):
+        ask(Router.from_text(text, env={}, monitor=False), "word " * 3000)  # d/long is nowhere
