@@ -23,6 +23,7 @@ from router.plan.rules import (
     BatchRules,
     CacheRules,
     HedgeRules,
+    Limits,
     LogRules,
     RetryRules,
     ShadowRules,
@@ -119,6 +120,7 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    limits: Limits | None = None  # of the route's own, across its targets
     shadow: ShadowRules | None = None
     is_copy: bool = False  # of a request, which counts in its own budget alone
     steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand

@@ -74,9 +74,11 @@ class Rule:
 
 def rules_of(loaded: LoadResult, file: RoutesFile, route: str) -> tuple[Rule, ...]:
     """Compile the rules of a route, in their order."""
-    rules = enumerate(file.routes[route].when)
-    lines = loaded.origins
-    return tuple(_rule(rule, f"{loaded.name}:{lines.get(('routes', route, 'when', n), '?')[0]}") for n, rule in rules)
+    rules = []
+    for number, written in enumerate(file.routes[route].when):
+        where = loaded.where(("routes", route, "when", number)) or (loaded.name, "?")
+        rules.append(_rule(written, ":".join(map(str, where))))
+    return tuple(rules)
 
 
 def _rule(written: RuleConfig, where: str) -> Rule:
