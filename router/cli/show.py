@@ -75,6 +75,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         secho(f"  {at[0]}:{at[1]}", dim=True)
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
+    for rule, _ in chain.rules:
+        echo(f"  when  {one_line(rule.words_to)}  {rule.where}")
     shares = chain.shares
     for tier_index, tier in enumerate(chain.tiers):
         of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""
