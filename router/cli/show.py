@@ -14,6 +14,7 @@ from router.cli.common import Failure, json_option, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
 from router.monitor.routes import chain_view, route_values, written
+from router.plan.alerts import alert_rules
 from router.plan.plan import Chain, Plan, Tier
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def command(route: str | None, as_json: bool, path: str) -> int:
     for index, chain in enumerate(chains):
         echo("" if index else f"{path}  revision {plan.revision}  prices: {catalog.described()}\n")
         _show(chain, plan, loaded)
+    if plan.alerts and route is None:
+        secho("\nalerts", bold=True)
+        for number, alert in enumerate(plan.file.alerts):
+            (rule,) = alert_rules(plan.file.model_copy(update={"alerts": (alert,)}))
+            _show_at(f"  {rule.terms}  to {rule.host} as {rule.form}", ("alerts", number), loaded)
     return 0
 
 
@@ -85,10 +91,20 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
     if chain.shadow is not None:
-        echo(f"  shadow: {chain.shadow.terms}")
-    for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
+        _show_at(f"  shadow: {chain.shadow.terms}", ("routes", chain.route, "shadow"), loaded)
+    budgets = [chain.budget, *(target.budget for target in chain.targets)]
+    budgets += [] if chain.shadow is None else [chain.shadow.budget]
+    for budget in dict.fromkeys(each for each in budgets if each is not None):
         whose = ", of all machines" if plan.is_shared(budget) else ""
-        echo(f"  budget of {budget.owner}: {budget.terms}{whose}")
+        scope, name = budget.whose
+        at = ("routes", name, "shadow", "budget") if scope == "shadow" else (f"{scope}s", name, "budget")
+        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", at, loaded)
+
+
+def _show_at(text: str, at: tuple[str | int, ...], loaded: LoadResult) -> None:
+    """Show what the file says in one line, with where."""
+    echo(text, nl=False)
+    secho(f"  {loaded.name}:{loaded.origins.get(at, (1, 1))[0]}", dim=True)
 
 
 def tier_line(tier: Tier) -> str:
