@@ -111,7 +111,8 @@ class Shadows:
             self._rng = random.Random(self._engine.rng.random())
         if rules is None or self._rng.random() >= rules.share or self._engine.closed:
             return
-        if self._under_way.get(chain.route, 0) >= rules.in_flight:
+        is_for_one_protocol = request.native is not None and request.native.only_there
+        if is_for_one_protocol or self._under_way.get(chain.route, 0) >= rules.in_flight:
             self._count(chain.route, rules, dropped=1)
             return
         self._under_way[chain.route] = self._under_way.get(chain.route, 0) + 1
