@@ -178,7 +178,7 @@ class Shadows:
     def _context(self, original: _Original) -> RequestContext:
         engine, request = self._engine, of_copy(original.request)
         chain = self._chain(original)
-        trace = Trace(chain.route, engine.plan.revision, caller=original.request.caller, tags=request.tags)
+        trace = Trace(chain.route, engine.plan.revision, caller=request.caller, tags=request.tags)
         needs = requirements_of(request, streaming=False)
         context = engine.context_of(
             chain, request, needs, trace, self._recorder(trace, request), acceptance_of(chain, request, None)
@@ -219,7 +219,9 @@ class Shadows:
         if self._telemetry is None:
             self._telemetry = Telemetry(self._engine.plan)
             self._telemetry.is_of_copies = True
-        self._telemetry.offset, self._telemetry.plan, self._telemetry.virtual = main.offset, main.plan, main.virtual
+        if self._telemetry.plan is not main.plan:
+            self._telemetry.adopt(main.plan)
+        self._telemetry.offset, self._telemetry.virtual = main.offset, main.virtual
         self._telemetry.listeners = tuple(each for each in main.listeners if getattr(each, "takes_copies", False))
         return self._telemetry.recorder(trace, request, asyncio.get_running_loop().time())
 
@@ -258,7 +260,7 @@ class Shadows:
 
 
 def of_copy(request: CompletionRequest) -> CompletionRequest:
-    """Return a request as it is copied: without what its caller said of who is asked, how long, and who pays.
+    """Return a request as it is copied: without what its caller said of who is asked, and how long that may take.
 
     What it requires of who gets it stays.
     """
@@ -266,7 +268,7 @@ def of_copy(request: CompletionRequest) -> CompletionRequest:
     if routing is not None:
         kept = replace(routing, only=(), avoid=(), max_attempts=None, on_stream_break=None)
         routing = None if kept == Routing() else kept
-    return replace(request, routing=routing, timeout=None, caller=None, native=None)
+    return replace(request, routing=routing, timeout=None, native=None)
 
 
 def _tokens(response: CompletionResponse) -> int:
