@@ -31,6 +31,7 @@ from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from providers.embeddings import EmbeddingRequest, EmbeddingResponse
+    from router.alerts.watcher import Watcher
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
     from router.engine.acceptance import Accept
@@ -59,6 +60,7 @@ class Parts:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock, accept=accept)
         self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
+        self.report.shadows = self.engine.shadows
         self.follower: FileFollower | None = None
         self._env: Mapping[str, str] | None = None
         self._watch = False
@@ -68,11 +70,13 @@ class Parts:
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
         self._log: RequestLog | None = None
+        self._watcher: Watcher | None = None
         self._ending: set[asyncio.Task[None]] = set()  # logs that the file no longer asks for
         self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
         self.engine.adopters.append(self._adopt_log)
+        self.engine.adopters.append(self._adopt_alerts)
 
     def in_child(self) -> Parts:
         """Return what a forked process has in its place.
@@ -129,6 +133,10 @@ class Parts:
             self._log.on_new_loop()
         else:
             self._adopt_log(self.engine.plan)
+        if self._watcher is not None:
+            self._watcher.start()
+        else:
+            self._adopt_alerts(self.engine.plan)
         if self._monitored and not self.engine.telemetry.virtual:
             from router.monitor.socket.server import start
 
@@ -162,6 +170,18 @@ class Parts:
 
             self._log = RequestLog(plan.log, telemetry, self._wall_clock)
             telemetry.listeners = (*telemetry.listeners, self._log)
+
+    def _adopt_alerts(self, plan: Plan) -> None:
+        """Have people told where a plan says so, once there is a loop; of time that is simulated nobody is told."""
+        telemetry, subject = self.engine.telemetry, None if self._subject is None else self._subject()
+        if self.engine.loop is None or telemetry.virtual or subject is None or not (plan.alerts or self._watcher):
+            return
+        if self._watcher is None:
+            from router.alerts.watcher import Watcher  # here: only those who have alerts need it
+
+            self._watcher = Watcher(subject, self.report.path)
+            self._watcher.start()
+        self._watcher.adopt(plan.alerts)
 
     def _parties(self, link: Link, news: News) -> Iterator[Party]:
         """Make what the monitor shares over a link."""
@@ -236,7 +256,7 @@ class Parts:
 
     def open_ledger(self) -> None:
         """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
-        if self._ledger is None and self.follower is not None and self.engine.spending.accounts:
+        if self._ledger is None and self.follower is not None and self.engine.spending.is_used:
             self._make_ledger().load()
 
     def _make_ledger(self) -> Ledger:
@@ -271,6 +291,8 @@ class Parts:
             await self._ledger.aclose()
         if self._log is not None:
             await self._log.aclose()
+        if self._watcher is not None:
+            await self._watcher.aclose()
         if self._ending:
             await asyncio.wait(self._ending)
         if self._sharing is not None:  # last: what these have stored and added up is told to others

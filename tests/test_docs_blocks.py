@@ -186,6 +186,7 @@ def test_yaml_is_valid(place: str, source: str, tmp_path: Path) -> None:
     text = whole(source)
     env = {name: f"sb-{name.lower()}-0123456789012345" for name in _VARIABLE.findall(text)}
     env["REDIS_URL"] = "redis://cache.example"
+    env["ALERT_URL"] = "https://hooks.example/a"
     assert [each for each in load_text(text, env=env).diagnostics if each.severity == "error"] == []
     return None
 

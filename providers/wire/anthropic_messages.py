@@ -11,6 +11,7 @@ from typing import Any
 from providers.answer_parts import Other
 from providers.envelope import packed
 from providers.errors import ErrorCode, ProviderError
+from providers.server_tools import read_tool
 from providers.turns import Piece, as_object
 from providers.types import (
     AudioPart,
@@ -26,7 +27,7 @@ from providers.types import (
     ToolCall,
     Usage,
 )
-from providers.wire.answer_parts import claude_citation, claude_citations, is_block
+from providers.wire.answer_parts import claude_citation, claude_texts, is_block
 from providers.wire.anthropic_input import read_system, read_turn
 from providers.wire.reading import (
     BadRequest,
@@ -38,6 +39,7 @@ from providers.wire.reading import (
     mapping,
     missing,
     number,
+    objects,
     read_each,
     required_text,
     strings,
@@ -53,6 +55,7 @@ _ERRORS: dict[ErrorCode, str] = {
     ErrorCode.REQUEST_TOO_LARGE: "request_too_large",
     ErrorCode.CONTENT_FILTERED: "invalid_request_error",
     ErrorCode.UNSUPPORTED: "invalid_request_error",
+    ErrorCode.REQUIREMENT_NOT_MET: "invalid_request_error",
     ErrorCode.AUTHENTICATION: "authentication_error",
     ErrorCode.PERMISSION_DENIED: "permission_error",
     ErrorCode.MODEL_NOT_FOUND: "not_found_error",
@@ -71,7 +74,7 @@ _TOO_LONG = "prompt is too long"  # the words that clients look for, to make the
 def read_request(body: Body, *, count_only: bool = False) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only Anthropic could answer.
 
-    The vendor's own tools are left out: other models answer without them.
+    Tools of its own types are `server_tools`: beside tools of the client's own a model answers without them.
 
     Args:
         count_only: it is to be counted, so that it needs no `max_tokens`.
@@ -120,16 +123,25 @@ def _tools(body: Body) -> dict[str, Any]:
     choice = mapping(body, "tool_choice")
     with within("tool_choice"):
         single = flag(choice, "disable_parallel_tool_use")
+    optional = bool(tools) and choice.get("type") != "any"
     return {
+        "server_tools": tuple(
+            read_tool(str(tool["type"]), tool, optional=optional) for tool in objects(body, "tools") if _is_own(tool)
+        ),
         "tools": tools,
         "tool_choice": _tool_choice(choice, {tool.name for tool in tools}),
         "parallel_tool_calls": None if single is None else not single,
     }
 
 
+def _is_own(tool: Body) -> bool:
+    """Whether it is of a type that the vendor has made."""
+    return text(tool, "type") not in (None, "custom")
+
+
 def _tool(source: Body) -> Tool | None:
-    if source.get("type") not in (None, "custom"):
-        return None  # the vendor's own
+    if _is_own(source):
+        return None
     name, about = required_text(source, "name"), text(source, "description") or ""
     return Tool(name, about, mapping(source, "input_schema"), flag(source, "strict"))
 
@@ -189,24 +201,24 @@ def _format(body: Body) -> dict[str, Any] | None:
 
 def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
     """A plain answer."""
-    blocks = [block for piece in response.parts if (block := _written(piece)) is not None]
+    blocks = [block for piece in response.parts for block in _written(piece)]
     stop = _stop(response.finish_reason, response.raw_finish_reason)
     content = blocks or [{"type": "text", "text": ""}]
     return {**_message(head, _usage(response.usage)), "content": content, "stop_reason": stop}
 
 
-def _written(piece: Piece) -> dict[str, Any] | None:
-    """The block of a piece of the answer; None for what cannot be told."""
+def _written(piece: Piece) -> list[dict[str, Any]]:
+    """The blocks of a piece of the answer; none for what cannot be told."""
     if isinstance(piece, TextPart):
-        told = claude_citations(piece.citations)
-        return {"type": "text", "text": piece.text, **({"citations": told} if told else {})}
+        return claude_texts(piece)
     if isinstance(piece, AudioPart) and piece.transcript:
-        return {"type": "text", "text": piece.transcript}
+        return [{"type": "text", "text": piece.transcript}]
     if isinstance(piece, ServerToolPart) and is_block(piece):
-        return piece.data
+        return [piece.data]
     if isinstance(piece, ToolCall):
-        return {"type": "tool_use", "id": piece.id, "name": piece.name, "input": as_object(piece)}
-    return _thinking_block(piece) if isinstance(piece, ThinkingPart) else None
+        return [{"type": "tool_use", "id": piece.id, "name": piece.name, "input": as_object(piece)}]
+    block = _thinking_block(piece) if isinstance(piece, ThinkingPart) else None
+    return [] if block is None else [block]
 
 
 def _message(head: Head, usage: dict[str, Any]) -> dict[str, Any]:
@@ -318,6 +330,8 @@ class MessagesStreamWriter(BlockWriter):
         counts = {key: value for key, value in _usage(usage).items() if value is not None}
         if usage.input_tokens is None:
             del counts["input_tokens"]  # what the beginning told stands
+        if self.cost is not None:
+            counts["cost"] = self.cost
         delta = {"stop_reason": _stop(self._finish, raw_finish_reason), "stop_sequence": None}
         return out + _event("message_delta", delta=delta, usage=counts) + _event("message_stop")
 

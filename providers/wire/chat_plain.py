@@ -51,6 +51,7 @@ class _Question(msgspec.Struct):
     tool_choice: None = None
     tools: None = None
     top_logprobs: None = None
+    web_search_options: None = None
 
 
 def plain_question(body: Body) -> CompletionRequest | None:

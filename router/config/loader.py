@@ -9,16 +9,21 @@ from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from router.config.alert_rules import check_alerts
+from router.config.alert_schema import AlertConfig
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
+from router.config.draw_rules import check_draws
 from router.config.embed_rules import check_embeddings
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
+from router.config.label_rules import check_labels, check_requirements
 from router.config.reach import warn_of_unreached
 from router.config.route_names import take_aliases, write_routes
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.serve_schema import ClientKeyConfig, ServeConfig
+from router.config.shadow_rules import check_shadows
 from router.config.shared_budget_rules import check_shared_budgets
 from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
@@ -41,6 +46,7 @@ _NAMES_OF_SOURCES = {
 _NO_SECRETS_OF_SOURCES = frozenset({"entra", "google", "aws", "ttl"})
 _NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key", "sha256"}  # the key, by mistake
 _OF_SHARED = SharedConfig.model_fields.keys() - {"url", "secret"}
+_OF_ALERTS = {field.alias or name for name, field in AlertConfig.model_fields.items()} - {"to"}
 _OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
 
 
@@ -182,12 +188,17 @@ def _load(
         check_names(root, disabled, aliases, findings)
         if file is not None:
             check_embeddings(file, origins, findings)
+            check_labels(file, origins, findings)
+            check_draws(file, origins, findings)
         if file is not None and not findings.failed:
+            check_requirements(file, origins, findings)
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)
             check_spread(file, origins, findings)
             check_shared_budgets(file, origins, findings)
+            check_shadows(file, origins, findings)
+            check_alerts(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),
@@ -266,6 +277,8 @@ def _secrets(root: Node) -> Iterator[Node]:
         yield from _but(provider, _NO_SECRETS)
     if (shared := root.get("shared")) is not None:
         yield from _but(shared, _OF_SHARED)
+    for alert in _items(root.get("alerts")):
+        yield from _but(alert, _OF_ALERTS)
     serve = root.get("serve")
     for keys in () if serve is None else _but(serve, _OF_SERVE):
         for client in _children(keys) or [keys]:
@@ -288,6 +301,10 @@ def _hide_pasted(text: str, findings: Findings) -> None:
     for match in _SECRET_FILE.finditer(text):
         if not is_path(match[1]):
             findings.hide(match[1])
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []
 
 
 def _children(node: Node | None) -> list[Node]:

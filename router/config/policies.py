@@ -43,12 +43,16 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
         "store_tool_calls": True,
         "max_entry": 1_000_000,
         "namespace": None,
+        "own_keys": "apart",
     },
     "accept": {"not_empty": False, "not_refused": False, "valid_json": False},
     "balance": {"balance": "weighted"},
     "on_stream_break": {"on_stream_break": "error"},
     "prompt_cache": {"prompt_cache": "off"},
 }
+
+
+_OF_REQUESTS = frozenset({("timeout", "total"), ("retry", "max_attempts"), ("retry", "budget")})  # not of one attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,16 @@ def effective(
     provider: str | None = None,
     model: str | None = None,
     route: str | None = None,
+    chains: tuple[str, ...] = (),
 ) -> dict[str, Effective]:
-    """Every key of a policy; built in, defaults, provider, model, route: the later wins, key by key.
+    """Every key of a policy; built in, defaults, provider, model, chains, route: the later wins, key by key.
 
     Args:
         policy: a key of `BUILT_IN`. Single-valued ones (`balance`, `on_stream_break`, `prompt_cache`) have their name
             as their one key.
         provider: a provider of the file; None leaves its level out. Likewise `model` and `route`.
+        chains: the routes among the targets of `route` that lead to the model, the outermost first; what they say of a
+            whole request does not count.
 
     Raises:
         KeyError: an unknown policy, or a name that the file does not have.
@@ -89,6 +96,8 @@ def effective(
         levels.append((file.providers[provider], ("providers", provider)))
     if model is not None:
         levels.append((file.models[model], ("models", model)))
+    of_chains: list[tuple[str, ...]] = [("routes", chain) for chain in reversed(chains)]
+    levels += [(file.routes[path[1]], path) for path in of_chains]
     if route is not None:
         levels.append((file.routes[route], ("routes", route)))
     for section, path in levels:
@@ -100,6 +109,6 @@ def effective(
             continue
         for name in written.model_fields_set:
             value = getattr(written, name)
-            if value is not None:
+            if value is not None and not (path in of_chains and (policy, name) in _OF_REQUESTS):
                 values[name] = Effective(value, (*path, policy, name))
     return values

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
+from router.config.alert_schema import AlertConfig
 from router.config.key_schema import KeyConfig
-from router.config.sections import Budget, LimitsPolicy, Section, key
+from router.config.sections import REQUIRES, BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
 from router.config.values import (
@@ -27,6 +28,7 @@ from router.config.values import (
     Headers,
     HedgeDelay,
     KeepAlive,
+    Labels,
     Limit,
     Monitor,
     Number,
@@ -49,6 +51,7 @@ LEAST_LOG = 1_000_000  # bytes
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
+_LABELS = "What is true of all that it is sent, by names of one's own, for `require`: region: eu, retention: none."
 _KEEPS_PROMPTS = "Has vendors keep a conversation's prompt for its next turn: auto, or 1h for an hour where they can."
 
 
@@ -137,6 +140,9 @@ class CachePolicy(Section):
     store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
     max_entry: Size | None = key("The largest answer that is stored.")
     namespace: Text | None = key("Answers of different namespaces are never shared.")
+    own_keys: Literal["apart", "shared"] | None = key(
+        "Whether an answer got with a caller's own key is given to that key's calls alone, or to all."
+    )
 
 
 class AcceptPolicy(Section):
@@ -216,9 +222,10 @@ class ProviderConfig(Section):
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
-    budget: Budget | None = key("What may be spent, such as $20/d.")
+    budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
+    labels: Labels = key(_LABELS, {})
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 
@@ -303,12 +310,13 @@ class ModelConfig(Section):
     breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
+    labels: Labels = key("As its provider's, which it has as well; its own go before those, name by name.", {})
 
 
 class TargetRef(Section):
     """One target of a tier."""
 
-    model: Text = Field(description="A model of this file, or provider/model-id.")
+    model: Text = Field(description="A model of this file, a route with its whole chain, or provider/model-id.")
     weight: Weight = key("Its share of the load; in percent where all targets of its tier are.", 1.0)
     params: Params = key("Defaults for the call, over those of the model.", {})
 
@@ -341,10 +349,19 @@ class BatchPolicy(Section):
     parallel: Count | None = key("Of a request that is split, the most calls at a time.")
 
 
+class ShadowPolicy(Section):
+    """Copies some requests for somebody else, to compare; callers never see an answer to a copy."""
+
+    to: Text = Field(description="Who gets the copies: a model, a route, or provider/model-id.")
+    share: Percent = key("The share of requests that are copied.", 0.05)
+    budget: BudgetPolicy | None = key("What the copies may cost; they count in no other budget.")
+    in_flight: Count = key("Copies at the same time; those beyond are left out.", 8)
+
+
 class RouteConfig(Section):
     """What an app calls."""
 
-    targets: Targets = Field(description="The models that share the load.")
+    targets: Targets = Field(description="The models, or routes with their whole chains, that share the load.")
     balance: Balance | None = key("How the targets share load.")
     fallbacks: tuple[Fallback, ...] = key("What is tried next, in order.", ())
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
@@ -354,9 +371,11 @@ class RouteConfig(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
     accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
-    budget: Budget | None = key("What may be spent, such as $20/d.")
+    budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
+    require: Labels = key(REQUIRES, {})
+    shadow: ShadowPolicy | None = key("Copies of some requests go to somebody else, to compare.")
     batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")
 
 
@@ -404,6 +423,7 @@ class RoutesFile(Section):
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
     shared: SharedConfig | None = key("What processes share over a Redis or Valkey.")
+    alerts: tuple[AlertConfig, ...] = key("Who is told of what, by webhooks.", ())
     serve: ServeConfig | None = key("How `signalbox serve` offers the routes over HTTP.")
 
     def resolve_target(self, name: str) -> tuple[str, str, ModelConfig | None] | None:
@@ -413,3 +433,13 @@ class RoutesFile(Section):
             return (model.provider, model.id, model) if model.provider in self.providers else None
         provider, _, model_id = name.partition("/")
         return (provider, model_id, None) if model_id and provider in self.providers else None
+
+    def labels_of(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The labels of a model's name or of `provider/model-id`: its provider's, and its own over those."""
+        provider, _, model = self.resolve_target(name) or ("", "", None)
+        own = {} if model is None else model.labels
+        return {**self.providers[provider].labels, **own} if provider else {}
+
+    def is_route(self, target: str) -> bool:
+        """Whether a target is a route with its whole chain: what is provider/model-id as well is the model."""
+        return target in self.routes and self.resolve_target(target) is None

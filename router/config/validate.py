@@ -73,6 +73,8 @@ def _report(
 ) -> None:
     node, rest = _find(root, loc)
     kind = found["type"]
+    if kind == "missing" and node.unset:
+        return  # its variable is not set, which has been reported
     if kind == "missing":
         missing = str(rest[0]) if rest else str(loc[-1])
         if (child := node.get(missing)) is None or not child.unset:

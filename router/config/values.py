@@ -16,6 +16,7 @@ from providers.errors import ErrorCode
 from providers.settings import hidden_url
 from router.config import units
 from router.config.interpolate import Expanded, as_written, shown
+from router.config.labels import label_name, label_texts
 from router.config.yaml_reader import core_scalar
 
 _PROXY_FORM = "this must be an http:// or https:// address, such as http://localhost:3128, or off for none"
@@ -134,10 +135,9 @@ def _none_or_duration(value: Any) -> float:
     return 0.0 if value == 0 and not isinstance(value, bool) else units.duration(value)
 
 
-def read_budget(value: Any) -> Any:
-    """An amount for a period, as `BudgetAmount` takes it."""
-    usd, per = units.budget(value)
-    return {"usd": usd, "per": per}
+def _dollars(value: Any) -> tuple[float, float]:
+    bare = isinstance(value, str) and not value.lstrip().startswith("$")
+    return units.budget({"usd": value} if bare else value)
 
 
 def _weight(value: Any) -> float:
@@ -208,6 +208,12 @@ Allowances = Annotated[
     PlainValidator(units.allowances),
     WithJsonSchema({"anyOf": [_RATE.json_schema, _RATE_LIST]}),
 ]
+Dollars = Annotated[  # US dollars in so many seconds
+    tuple[float, float],
+    PlainValidator(_dollars),
+    PlainSerializer(units.format_budget),
+    _written(r"^\$?\s*[0-9.]+\s*/\s*[a-z]+$|\$\{", "$20/d", "$300/month"),
+]
 Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
 Count = Annotated[
     int,
@@ -220,6 +226,13 @@ CountOrZero = Annotated[
     WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "examples": [0, 1]}),
 ]
 Text = Annotated[str, BeforeValidator(_text)]
+_LABEL = {"type": "string", "minLength": 1, "examples": ["eu", "none"]}
+LabelTexts = Annotated[
+    tuple[str, ...],
+    PlainValidator(label_texts),
+    WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL, "minItems": 1, "examples": [["eu", "uk"]]}]}),
+]
+Labels = dict[Annotated[str, PlainValidator(label_name), WithJsonSchema({"type": "string"})], LabelTexts]
 Monitor = Annotated[str, BeforeValidator(_monitor)]
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
 # A URL may hold a password or a key, a header or an option of an installed kind may be one: no dump has them.

@@ -26,10 +26,11 @@ class Admitted:
         permit: None where the client has no limits.
     """
 
-    def __init__(self, permit: Permit | None, clients: ClientStates, client: Client) -> None:
+    def __init__(self, permit: Permit | None, clients: ClientStates, client: Client, request: AnyRequest) -> None:
         self._permit = permit
         self._clients = clients
         self._client = client
+        self._request = request
 
     def answered(self, usage: Usage) -> None:
         """It has its whole answer."""
@@ -55,7 +56,8 @@ class Admitted:
         if isinstance(error, Exception):
             self.failed()
             if isinstance(error, RouteExhausted) and error.code is ErrorCode.QUOTA_EXHAUSTED:
-                over = self._clients.over_budget(self._client)  # by what others of this client have taken meanwhile
+                # By what others of this client have taken meanwhile.
+                over = self._clients.over_budget(self._client, self._request)
                 if over is not None:
                     raise _refused(over) from None
         elif error is not None:
@@ -69,15 +71,15 @@ async def admit(clients: ClientStates, client: Client, request: AnyRequest) -> A
         Refused: a limit of the client's is against it, or its budget is used up.
     """
     if client.budget is None and client.limits == _FREE:
-        return Admitted(None, clients, client)
+        return Admitted(None, clients, client, request)
     needs = needs_of(request)
     prompt, most = needs.prompt_tokens, needs.max_tokens
-    permit = clients.admit(client, prompt, most, asyncio.get_running_loop().time())
+    permit = clients.admit(client, prompt, most, asyncio.get_running_loop().time(), request)
     if isinstance(permit, OverLimit):
-        permit = await clients.admit_after(permit, client, prompt, most)
+        permit = await clients.admit_after(permit, client, prompt, most, request)
     if isinstance(permit, OverLimit):
         raise _refused(permit)
-    return Admitted(permit, clients, client)
+    return Admitted(permit, clients, client, request)
 
 
 def _refused(over: OverLimit) -> Refused:

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from providers.embeddings import AnyResponse
 from providers.errors import ProviderError
-from providers.types import CompletionRequest, CompletionResponse, Native
+from providers.tags import is_value
+from providers.types import CompletionRequest, CompletionResponse, Native, Routing
 from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
@@ -25,6 +26,7 @@ from router.gateway.errors import UnknownModel
 from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
+from router.gateway.own_keys import own_keys_of
 from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.gateway.writing import StreamWriting
@@ -39,6 +41,7 @@ _TOOLS = 1024  # of a request
 _SHOWN = 200  # characters of what was left out
 _AS_IT_IS = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # in a header
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
+_TAGS_HEADER = "x-signalbox-tags"  # tier=free, team=search
 _SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
 
 
@@ -62,6 +65,16 @@ class Call:
     @property
     def serving(self) -> Serving:
         return self.plan.serving
+
+    def routing(self, headers: Headers) -> Routing | None:
+        """What the client's key says of whom its request may be sent to, also where a reload has changed it since, and
+        the keys that the client brings along.
+
+        Raises:
+            Refused: it may bring none.
+        """
+        brought, require = own_keys_of(headers, self.client), self.client.require
+        return Routing(require=require, credentials=brought) if require or brought else None
 
     async def answer(self, asked: Asked) -> Answered:
         """Answer what a body asks.
@@ -89,22 +102,24 @@ class Call:
             validate(request)
         except ProviderError as error:  # a vendor of the same protocol may have other rules, and half of the talk
             untranslatable = untranslatable or error
-        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
-            raise untranslatable
-        native = None
-        if self.face.protocol is not None:
-            needed = "" if untranslatable is None else untranslatable.message
-            headers, left_out = self._forwarded(asked.headers), self.face.left_out(readable)
-            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed, left_out=left_out)
+        # Whose request it is; nothing of that goes to a vendor.
         request = replace(
             request,
-            # Whose request it is; nothing of that goes to a vendor.
             caller=self.client.name,
             namespace=self.client.namespace,
+            tags=self.tags_of(asked.headers, body),
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
-            native=native,
+            routing=self.routing(asked.headers),
+            end_user=request.user,
         )
+        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
+            raise untranslatable
+        if self.face.protocol is not None:
+            needed = "" if untranslatable is None else untranslatable.message
+            headers = self._forwarded(asked.headers)
+            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed)
+            request = replace(request, native=native)
         admitted = await admit(self.router.clients, self.client, request)
         if self.face.wants_stream(readable):
             return await self._stream(request, route, readable, head, admitted)
@@ -117,6 +132,18 @@ class Call:
         if route is None:
             raise UnknownModel(model)
         return route
+
+    def tags_of(self, headers: Headers, body: Body) -> dict[str, str] | None:
+        """The tags of a request: those of its client's key, and of what it says itself those that the file lets it."""
+        if not self.serving.tags:
+            return dict(self.client.tags) or None
+        metadata: Any = body.get("metadata")
+        said = dict(metadata) if isinstance(metadata, dict) else {}
+        for pair in (headers.get(_TAGS_HEADER) or "").split(","):
+            name, _, value = pair.partition("=")
+            said[name.strip()] = value.strip()
+        found = {name: said[name] for name in self.serving.tags if is_value(said.get(name))}
+        return {**found, **self.client.tags} or None
 
     def _forwarded(self, headers: Headers) -> dict[str, str]:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from providers.threads import in_thread
+from router.config.labels import shown_labels
+from router.engine.shadows import Shadows
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
-from router.plan.target import Target, names_of
+from router.plan.target import Target, names_of, own_account
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.buckets import ALL
@@ -66,6 +68,7 @@ class Report:
         self.past = Past(telemetry)
         self.path: Path | None = None
         self.cache: ResponseCache | None = None  # where a route keeps answers, from the first such request on
+        self.shadows: Shadows | None = None
         self.last_reload: ReloadNote | None = None
         self.revisions: deque[Revision] = deque(
             [Revision(telemetry.started_at, plan.revision, True)], maxlen=_REVISIONS
@@ -114,7 +117,7 @@ class Report:
             revision=plan.revision,
             text=running if saved is None else saved.shown,
             running=running,
-            diagnostics=() if rejected is None else rejected.diagnostics,
+            diagnostics=rejected.diagnostics if rejected else plan.loaded.diagnostics if plan.loaded else (),
             problem="" if rejected is None else rejected.problem,
             difference=unified(plan.loaded, saved),
             log=tuple(reversed(self.revisions)),
@@ -164,10 +167,12 @@ class Report:
                     spent.resets_at,
                     spent.at_least,
                     spent.of_all_machines,
+                    spent.of,
                 )
-                for spent in self._spending.report()
+                for spent in self._spending.report(top=True)
             ),
             by_process=(self._process(plan, figures, watching),),
+            shadows=() if self.shadows is None else tuple(self.shadows.figures.values()),
         )
 
     def targets_of(self, plan: Plan) -> dict[str, Target]:
@@ -235,6 +240,7 @@ class _Making:
             figures = self.figures(("target", identity), self._in_flight(identity))
             if provider in by_provider and name is not None and figures.totals.calls:
                 model = name.partition("/")[2]
+                name += " (callers' keys)" if identity.startswith(own_account(provider)) else ""
                 target_figures = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
                 by_provider[provider].append(target_figures)
         yield
@@ -264,6 +270,7 @@ class _Making:
             keys=keys,
             targets=tuple(targets),
             figures=figures,
+            labels=shown_labels(self._plan.file.providers[name].labels),
         )
 
     def _target(self, target: Target) -> TargetFigures:
@@ -279,6 +286,7 @@ class _Making:
             pressure(limits),
             limits,
             figures,
+            shown_labels(target.labels),
         )
         return self._same(("target", target.identity), made)
 

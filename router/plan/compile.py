@@ -18,17 +18,20 @@ from providers.credentials.function import CredentialFunction, FunctionSource
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.spelling import did_you_mean
-from providers.types import ModelCapabilities, Price, PromptCache, Timeout
+from providers.types import ModelCapabilities, Price, PromptCache, Requirement, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import embeds_of, makes_of, root_of
 from router.config.interpolate import plain
+from router.config.labels import why_not_met
 from router.config.names import target_name
 from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
+from router.plan.alerts import alert_rules
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
 from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
+from router.plan.requirements import answers_within, required_by_routes, required_of_clients
 from router.plan.route_names import RouteNames
 from router.plan.rules import (
     AcceptRules,
@@ -40,10 +43,12 @@ from router.plan.rules import (
     HedgeRules,
     Limits,
     RetryRules,
+    ShadowRules,
     SharedRules,
 )
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
+from router.plan.tiers import TierMaker
 
 
 def compile_plan(
@@ -62,7 +67,8 @@ def compile_plan(
     """
     file = loaded.require()
     own = credentials or {}
-    catalogue = ProviderCatalogue(file, {name: _settings(file, name, own) for name in file.providers}, create)
+    settings_by_name = {name: _settings(file, name, own) for name in file.providers}
+    catalogue = ProviderCatalogue(file, settings_by_name, create, required_by_routes(loaded, file))
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
@@ -73,8 +79,11 @@ def compile_plan(
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
-    serving, log = serving_of(file, names), log_rules(file, loaded.path)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own)
+    serving, log = serving_of(file, names, required_of_clients(loaded, file)), log_rules(file, loaded.path)
+    alerts = alert_rules(file)
+    return Plan(
+        loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own, alerts
+    )
 
 
 def plan_of(
@@ -186,8 +195,12 @@ def _direct(
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
-    tiers: list[Tier] = []
-    _add_route(file, catalogue, name, name, tiers, on=None, gate=None)
+    def make(ref: TargetRef, chains: tuple[str, ...], required: tuple[Requirement, ...]) -> Target:
+        where: dict[str, Any] = {"route": name, "chains": chains, "required": required}
+        return _target(file, catalogue, ref.model, weight=ref.weight, params=ref.params, **where)
+
+    maker = TierMaker(file, make, catalogue.required)
+    steps, tiers = maker.whole(name), maker.tiers
     total = timeout_of(**policy_values(file, "timeout", route=name)).total
     on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**policy_values(file, "retry", route=name))
@@ -195,6 +208,8 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     cache = _cache(file, name)
     makes = makes_of(file.routes[name])
     answers = "" if cache is None else _space(tiers) if makes == "embeddings" else _answers(tiers)
+    if answers and any(tier.required for tier in tiers):
+        answers = answers_within(answers, [target for tier in tiers for target in tier.targets if not target.barred])
     return Chain(
         name,
         tuple(tiers),
@@ -208,57 +223,19 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         _batch(file.routes[name].batch),
         answers,
         _accept(file, name) if makes == "answers" else None,
+        _shadow(file, name),
+        required=(catalogue.required[name],) if name in catalogue.required else (),
+        steps=steps if maker.draws else None,
+        draws=tuple(maker.draws),
     )
 
 
-def _add_route(
-    file: RoutesFile,
-    catalogue: ProviderCatalogue,
-    name: str,
-    route: str,
-    tiers: list[Tier],
-    *,
-    on: frozenset[ErrorCode] | None,
-    gate: int | None,
-) -> None:
-    """Add the tiers of route `name`, with the policies of the route that the app called."""
-    config = file.routes[name]
-    first = len(tiers)
-    balance = config.balance or file.defaults.balance or "weighted"
-    tiers.append(_tier(file, catalogue, config.targets, balance, route, on=on, gate=gate))
-    inner = first if gate is not None or first else None
-    for fallback in config.fallbacks:
-        codes = _codes(fallback.on)
-        if fallback.to is not None and fallback.to in file.routes:
-            _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
-        elif fallback.to is not None:
-            target = _target(file, catalogue, fallback.to, route=route)
-            tiers.append(Tier((target,), "ordered", codes, inner))
-        else:
-            strategy = fallback.balance or balance
-            tiers.append(_tier(file, catalogue, fallback.tier, strategy, route, on=codes, gate=inner))
-
-
-def _tier(
-    file: RoutesFile,
-    catalogue: ProviderCatalogue,
-    refs: Any,
-    balance: str,
-    route: str,
-    *,
-    on: frozenset[ErrorCode] | None,
-    gate: int | None,
-) -> Tier:
-    targets = tuple(
-        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs
-    )
-    return Tier(targets, balance, on, gate)
-
-
-def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
-    if on is None or "any" in on:
+def _shadow(file: RoutesFile, name: str) -> ShadowRules | None:
+    written = file.routes[name].shadow
+    if written is None:
         return None
-    return frozenset(ErrorCode(code) for code in on)
+    budget = budget_of("shadow", name, written.budget)
+    return ShadowRules(to=written.to, share=written.share, in_flight=written.in_flight, budget=budget)
 
 
 def _target(
@@ -267,16 +244,20 @@ def _target(
     name: str,
     *,
     route: str | None,
+    chains: tuple[str, ...] = (),
     weight: float = 1.0,
     params: Mapping[str, Any] | None = None,
+    required: tuple[Requirement, ...] = (),
 ) -> Target:
     resolved = file.resolve_target(name)
     if resolved is None:
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
     provider, model_id, model = resolved
     file_model = name if model else None
-    timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
+    where: dict[str, Any] = {"provider": provider, "model": file_model, "route": route, "chains": chains}
+    timeout = catalogue.rules("timeout", timeout_of, **where)
     embeds = _embeds(file, catalogue, name)
+    labels = file.labels_of(name)
     return Target(
         name=target_name(name, params or {}),
         ref=name,
@@ -287,7 +268,7 @@ def _target(
         timeout=timeout,
         usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
         connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),
-        retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
+        retry=catalogue.rules("retry", RetryRules, **where),
         capabilities=_capabilities(model, catalogue.capabilities(provider, model_id), embeds),
         embeds=embeds,
         disabled=file.providers[provider].disabled,
@@ -297,20 +278,21 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
-        prompt_cache=_prompt_cache(file, catalogue, provider, file_model, route),
+        prompt_cache=_prompt_cache(file, catalogue, where),
         errors=tuple(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
         ),
+        labels=labels,
+        barred=why_not_met(labels, required),
     )
 
 
-def _prompt_cache(
-    file: RoutesFile, catalogue: ProviderCatalogue, provider: str, model: str | None, route: str | None
-) -> PromptCache | None:
+def _prompt_cache(file: RoutesFile, catalogue: ProviderCatalogue, where: dict[str, Any]) -> PromptCache | None:
+    model = where["model"]
     if model is None or file.models[model].prompt_cache is None:
-        return catalogue.rules("prompt_cache", _kept, provider=provider, route=route)
-    return _kept(**policy_values(file, "prompt_cache", provider=provider, model=model, route=route))
+        return catalogue.rules("prompt_cache", _kept, **{**where, "model": None})
+    return _kept(**policy_values(file, "prompt_cache", **where))
 
 
 def _kept(prompt_cache: PromptCache) -> PromptCache | None:

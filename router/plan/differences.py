@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
+from router.config.labels import shown_labels
 from router.config.units import format_duration
 from router.plan.budget import Budget
-from router.plan.plan import Chain, Plan, Tier
+from router.plan.plan import Branch, Chain, Plan, Tier
 from router.plan.serving import Serving
-from router.views.money import exact_dollars
+from router.plan.target import Target
 
-_OF_CLIENTS = ("routes", "limits", "namespace", "cache")
+_OF_CLIENTS = ("routes", "limits", "namespace", "cache", "tags", "own_keys")
 _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.listen": "listen",
     "serve.tls": "tls",
@@ -19,7 +20,17 @@ _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.metrics.listen": "metrics",
     "serve.audit": "audit",
 }
-_FOLLOWED = ("names", "listed", "direct", "max_body", "in_flight", "origins", "forward_headers", "expose_errors")
+_FOLLOWED = (
+    "names",
+    "listed",
+    "direct",
+    "max_body",
+    "in_flight",
+    "origins",
+    "forward_headers",
+    "tags",
+    "expose_errors",
+)
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:
@@ -28,8 +39,13 @@ def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str
     Args:
         under_way: calls in flight by the name of the provider.
     """
-    served = (*_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
+    served = (*_alerts(old, new), *_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
     return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new), *_shared(old, new), *served)
+
+
+def _alerts(old: Plan, new: Plan) -> Iterator[str]:
+    yield from (f"alert {rule.terms} removed" for rule in old.alerts if rule not in new.alerts)
+    yield from (f"alert {rule.terms} added" for rule in new.alerts if rule not in old.alerts)
 
 
 def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[str]:
@@ -64,52 +80,73 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
             yield f"route {name} added"
             continue
         changed = list(_chain(old.chains[name], new.chains[name]))
+        before, after = (shown_labels(plan.file.routes[name].require, "or") for plan in (old, new))
+        if before != after:
+            changed.append(f"require {before or 'nothing'}→{after or 'nothing'}")
         if changed:
             yield f"{name}: {', '.join(changed)}"
-    before, after = old.names.aliases, new.names.aliases
-    yield from (f"name {name} removed" for name in before if name not in after)
-    yield from (f"name {name} leads to {route}" for name, route in after.items() if before.get(name) != route)
+    gone, names = old.names.aliases, new.names.aliases
+    yield from (f"name {name} removed" for name in gone if name not in names)
+    yield from (f"name {name} leads to {route}" for name, route in names.items() if gone.get(name) != route)
+
+
+def _tiers(old: Chain, new: Chain) -> Iterator[str]:
+    for former, draw in zip(old.draws, new.draws, strict=False):
+        yield from _weights(former.branches, draw.branches, "")
+        if former.balance != draw.balance:
+            yield f"{former.balance}→{draw.balance}"
+    for before, after in zip(old.tiers, new.tiers, strict=False):
+        where = f"{after.chain} " if after.chain else ""
+        yield from _tier(before, after, where if after.level == 0 else f"{where}tier {after.level + 1} ")
+    if len(old.tiers) != len(new.tiers):
+        yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
 
 
 def _chain(old: Chain, new: Chain) -> Iterator[str]:
-    for index, (before, after) in enumerate(zip(old.tiers, new.tiers, strict=False), 1):
-        yield from _tier(before, after, "" if index == 1 else f"tier {index} ")
-    if len(old.tiers) != len(new.tiers):
-        yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
+    yield from _tiers(old, new)
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    if old.retry != new.retry:
-        yield "retry changed"
-    if old.hedge != new.hedge:
-        yield "hedge changed"
-    if old.accept != new.accept:
-        yield "accept changed"
+    changed = ((old.retry, new.retry), (old.hedge, new.hedge), (old.accept, new.accept))
+    names = ("retry", "hedge", "accept")
+    yield from (f"{name} changed" for name, (was, now) in zip(names, changed, strict=True) if was != now)
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
+    if old.shadow != new.shadow:
+        terms = ["none" if shadow is None else shadow.terms for shadow in (old.shadow, new.shadow)]
+        yield f"shadow {terms[0]}→{terms[1]}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
-        previous = kept.get(target.name, target)
-        if (previous.timeout, previous.retry, previous.params) != (target.timeout, target.retry, target.params):
-            yield f"{target.name} timeouts, retries or params"
-        if previous.prompt_cache != target.prompt_cache:
-            yield f"{target.name} prompt_cache {previous.prompt_cache or 'off'}→{target.prompt_cache or 'off'}"
-        if (previous.provider, previous.model) != (target.provider, target.model):
-            yield f"{target.name} is {target.provider}/{target.model}"
+        yield from _target(kept.get(target.name, target), target)
+
+
+def _target(previous: Target, target: Target) -> Iterator[str]:
+    if (previous.timeout, previous.retry, previous.params) != (target.timeout, target.retry, target.params):
+        yield f"{target.name} timeouts, retries or params"
+    if previous.prompt_cache != target.prompt_cache:
+        yield f"{target.name} prompt_cache {previous.prompt_cache or 'off'}→{target.prompt_cache or 'off'}"
+    if (previous.provider, previous.model) != (target.provider, target.model):
+        yield f"{target.name} is {target.provider}/{target.model}"
+    if previous.labels != target.labels:
+        yield f"{target.name} labels {shown_labels(previous.labels)}→{shown_labels(target.labels)}"
 
 
 def _tier(old: Tier, new: Tier, where: str) -> Iterator[str]:
-    weights = {target.name: target.weight for target in old.targets}
-    for target in new.targets:
-        weight = weights.pop(target.name, None)
-        if weight is None:
-            yield f"{where}{target.name} added"
-        elif weight != target.weight:
-            yield f"{where}{target.name} {weight:g}→{target.weight:g}"
-    yield from (f"{where}{name} removed" for name in weights)
+    yield from _weights(old.targets, new.targets, where)
     if old.balance != new.balance:
         yield f"{where}{old.balance}→{new.balance}"
     if old.on != new.on:
         yield f"{where}serves after other errors"
+
+
+def _weights(old: Sequence[Target | Branch], new: Sequence[Target | Branch], where: str) -> Iterator[str]:
+    weights = {each.name: each.weight for each in old}
+    for each in new:
+        weight = weights.pop(each.name, None)
+        if weight is None:
+            yield f"{where}{each.name} added"
+        elif weight != each.weight:
+            yield f"{where}{each.name} {weight:g}→{each.weight:g}"
+    yield from (f"{where}{name} removed" for name in weights)
 
 
 def _models(old: Plan, new: Plan) -> Iterator[str]:
@@ -144,6 +181,8 @@ def _clients(old: Serving, new: Serving) -> Iterator[str]:
         changed = ["another key"] if keys[0][name] != key else []
         if before.budget != after.budget:
             changed.append(f"budget {_dollars(before.budget)}→{_dollars(after.budget)}")
+        required = [[each.labels for each in client.require] for client in (before, after)]
+        changed += ["require"] if required[0] != required[1] else []
         changed += [what for what in _OF_CLIENTS if getattr(before, what) != getattr(after, what)]
         if changed:
             yield f"key {name}: {', '.join(changed)}"
@@ -170,7 +209,7 @@ def _serving(old: Serving, new: Serving) -> Iterator[str]:
 
 
 def _dollars(budget: Budget | None) -> str:
-    return "none" if budget is None else f"{exact_dollars(budget.usd)} {budget.period}"
+    return "none" if budget is None else budget.terms
 
 
 def _seconds(value: float | None) -> str:

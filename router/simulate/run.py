@@ -7,7 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
+from router.simulate.alerts import Sent, SimulatedAlerts
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
@@ -65,6 +67,7 @@ class Outcome:
     breakers: list[BreakerHistory]
     budgets: dict[str, Spent]  # each as it was when most of it was spent in one period, by all processes together
     fleet: FleetOutcome | None = None  # None for one process that shares nothing
+    alerts: list[Sent] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -75,7 +78,7 @@ async def _made(
     router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
 ) -> EmbeddingResponse | RerankResponse:
     """Make vectors or ranks; what the vendors go by is in the body."""
-    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"]}
+    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"], "require": line.require}
     more["extra_body"] = params["metadata"]
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)
@@ -135,6 +138,7 @@ class _Simulation:
         for name in names:
             self._know(name)
         self._budgets: dict[str, Spent] = {}
+        self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
         self._running: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
@@ -192,9 +196,12 @@ class _Simulation:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
-            for alike in zip(*(router.spending for router in self._routers), strict=True):
+            self._alerts.look(self._clock())
+            by_owner: dict[str, list[Spent]] = {}
+            for spent in joined.from_iterable(router.spending for router in self._routers):
+                by_owner.setdefault(spent.owner, []).append(spent)
+            for name, alike in by_owner.items():
                 spent = replace(alike[0], usd=_sum(each.usd for each in alike))
-                name = f"{spent.scope} {spent.name}"
                 had = self._budgets.get(name)
                 if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
                     self._budgets[name] = spent
@@ -225,7 +232,8 @@ class _Simulation:
                     question = asked[rng.randrange(len(asked))]
                 else:
                     asked.append(question)
-            self._start(self._request(line, question, session))
+            user = None if line.users is None else str(1 + rng.randrange(line.users))
+            self._start(self._request(line, question, session, user))
 
     def _start(self, request: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(request)
@@ -237,7 +245,7 @@ class _Simulation:
         if not task.cancelled() and task.exception() is not None:
             self._fault = task.exception()
 
-    async def _request(self, line: Traffic, question: _Question, session: str | None) -> None:
+    async def _request(self, line: Traffic, question: _Question, session: str | None, user: str | None) -> None:
         """One request of somebody, from its beginning to its end."""
         _, prompt, answer = question
         clock = self._clock
@@ -248,7 +256,9 @@ class _Simulation:
             "affinity": session,
             # The prompts are all of the same words: who asks something else does so in another namespace.
             "cache": "use" if line.repeats else "skip",
-            "namespace": question.name,
+            "namespace": question.name if line.repeats else None,
+            "user": user,
+            "require": line.require,
         }
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
@@ -323,7 +333,9 @@ class _Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
-        count.fallbacks += last is not None and last.tier > 0
+        if last is not None:
+            count.fallbacks += last.tier > 0
+            count.chains.update([last.chain] if last.chain else [])
         if len(trace.entries) > 1:
             self._watch.look(self._clock())
         trace.entries.clear()  # all who joined a call that failed have its trace, which counts once
@@ -360,6 +372,7 @@ class _Simulation:
             names={name: self._names(name) for name in self._places},
             breakers=self._watch.histories,
             budgets=self._budgets,
+            alerts=self._alerts.sent,
             fleet=self._fleet() if self._is_fleet else None,
         )
 
@@ -374,5 +387,8 @@ def _sum(amounts: Iterable[float | None]) -> float | None:
 
 
 def _without_disk(plan: Plan) -> Plan:
-    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it."""
-    return replace(plan, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))
+    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it. What is
+    counted is what callers get: nothing is copied for a shadow.
+    """
+    chains = {name: replace(chain, shadow=None) if chain.shadow else chain for name, chain in plan.chains.items()}
+    return replace(plan, chains=chains, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))

@@ -126,6 +126,10 @@ def _connections(root: Node) -> Iterator[Node]:
     if shared is not None and isinstance(shared.value, dict):
         for name in _OF_SHARED & shared.value.keys():
             yield from _texts(shared.value[name])
+    alerts = root.get("alerts")
+    for alert in alerts.value if alerts is not None and isinstance(alerts.value, list) else ():
+        if (to := alert.get("to")) is not None:
+            yield from _texts(to)
     providers = root.get("providers")
     if providers is None or not isinstance(providers.value, dict):
         return

@@ -12,6 +12,7 @@ from tui import format as as_text
 from tui.lamps import Shown, lamp_of, words_of
 from tui.theme import BAD, FAINT, LAMPS, MUTED, STRONG, TEXT, WARN
 
+_VALUES = 3  # users and the like whose budgets are shown: those that are nearest to their end
 _WHAT = {"requests": "requests", "tokens": "tokens", "in_flight": "in flight"}
 
 
@@ -44,6 +45,8 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
         yield _pair("model", f"{shown.provider}/{shown.model}")
         yield from (_limit(limit) for limit in shown.limits)
         yield from _used_by(shown, snapshot)
+    if shown.labels:
+        yield _pair("labels", shown.labels)
     latency = shown.figures.latency
     yield _pair("whole answer", f"p50 {as_text.seconds(latency.p50)} · p95 {as_text.seconds(latency.p95)}")
     if shown.figures.stream_speed:
@@ -58,6 +61,8 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
         yield _pair("budget", spent)
     if outlook := as_text.outlook(snapshot, "provider", shown.name):
         yield _pair("", outlook)
+    for budget in as_text.fullest_values(snapshot, "provider", shown.name, _VALUES):
+        yield _pair(budget.of, f"{as_text.used(budget)} spent")
 
 
 def _lamp(shown: Shown, now: float) -> Content:
@@ -69,7 +74,7 @@ def _lamp(shown: Shown, now: float) -> Content:
 
 
 def _pair(title: str, text: str) -> Content:
-    return Content.assemble((f"{title:<13}", FAINT), (text, TEXT))
+    return Content.assemble((f"{title:<12} ", FAINT), (text, TEXT))
 
 
 def _limit(limit: LimitUse) -> Content:

@@ -222,8 +222,9 @@ def _indented(chain: ChainView, tier: TierView, number: int, index: int) -> str:
 
 def _label(tier: TierView, number: int, index: int) -> str:
     """Say at a tier's first target when it serves, and at a fallback tier's second one how it shares load."""
-    if number == 0:
-        return "" if index else tier.balance if len(tier.branches) > 1 else "first"
+    if tier.level == 0:
+        balance = tier.balance if len(tier.branches) > 1 else "" if tier.chain or number else "first"
+        return "" if index else f"{tier.chain} {balance}".strip()
     if index:
         return f"  {tier.balance}" if index == 1 else ""
     return "↳ any failure" if tier.on is None else f"↳ {', '.join(tier.on)}"
@@ -241,11 +242,11 @@ def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
 
 
 def _target(branch: BranchView, target: TargetFigures | None, now: float, columns: _Columns) -> Iterator[Piece]:
-    lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.health.state
+    lamp_state = "disabled" if branch.disabled or branch.barred else "closed" if target is None else target.health.state
     sign, style, _ = LAMPS[lamp_state]
     note, model = _note(branch, target, now), _model(branch)
     yield f"{sign} ", style
-    yield as_text.fit(branch.target, columns.name), STRONG if not branch.disabled else FAINT
+    yield as_text.fit(branch.target, columns.name), FAINT if branch.disabled or branch.barred else STRONG
     if columns.model:
         yield f" {as_text.fit(model, columns.model)}", FAINT
     elif not note:
@@ -254,7 +255,9 @@ def _target(branch: BranchView, target: TargetFigures | None, now: float, column
 
 
 def _note(branch: BranchView, target: TargetFigures | None, now: float) -> str:
-    return "left out" if branch.disabled else "" if target is None else words_of(target.health, now)
+    if branch.disabled or branch.barred:
+        return "left out" if branch.disabled else "never asked (require)"
+    return "" if target is None else words_of(target.health, now)
 
 
 def _model(branch: BranchView) -> str:
