@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from providers import catalog
 from router.config.diagnostics import Findings, Path_
@@ -19,7 +19,7 @@ def check_when(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
     for name, route in file.routes.items():
         for number, rule in enumerate(route.when):
             path: Path_ = ("routes", name, "when", number)
-            text = _hidden(route.when, number, name, origins)
+            text = _hidden(route.when, number, name, lambda path: findings.place(origins.get(path, (1, 1)))[1])
             if text:
                 findings.add(origins.get(path, (1, 1)), path, text)
             for key, said in _in_vain(file, rule):
@@ -36,13 +36,13 @@ def check_when(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
         findings.add(origins.get(path, (1, 1)), path, text, severity="warning")
 
 
-def _hidden(rules: Sequence[RuleConfig], number: int, route: str, origins: Mapping[Path_, Place]) -> str:
+def _hidden(rules: Sequence[RuleConfig], number: int, route: str, line_of: Callable[[Path_], int]) -> str:
     """Say which rules before it leave nothing to a rule; "" where it can be reached."""
     mine = rules[number].condition
     before = [(place, rule.condition) for place, rule in enumerate(rules[:number])]
 
     def lines(places: Sequence[int]) -> str:
-        at = [origins.get(("routes", route, "when", place), (1, 1))[0] for place in places]
+        at = [line_of(("routes", route, "when", place)) for place in places]
         return f"line{'s' if len(at) > 1 else ''} {', '.join(map(str, at))}"
 
     for place, other in before:
