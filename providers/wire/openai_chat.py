@@ -27,6 +27,7 @@ from providers.types import (
     Usage,
 )
 from providers.wire.answer_parts import chat_annotation, chat_audio, chat_fields, chat_image, logprobs
+from providers.wire.chat_plain import plain_question
 from providers.wire.chat_tools import as_function_call, modalities, prediction, read_tools
 from providers.wire.reading import (
     BadRequest,
@@ -69,6 +70,7 @@ _ERRORS: dict[ErrorCode, tuple[str, str | None]] = {
     ErrorCode.REQUEST_TOO_LARGE: ("invalid_request_error", "request_too_large"),
     ErrorCode.CONTENT_FILTERED: ("invalid_request_error", "content_policy_violation"),
     ErrorCode.UNSUPPORTED: ("invalid_request_error", "unsupported_parameter"),
+    ErrorCode.REQUIREMENT_NOT_MET: ("invalid_request_error", "requirement_not_met"),
     ErrorCode.AUTHENTICATION: ("invalid_request_error", "invalid_api_key"),
     ErrorCode.PERMISSION_DENIED: ("invalid_request_error", "permission_denied"),
     ErrorCode.MODEL_NOT_FOUND: ("invalid_request_error", "model_not_found"),
@@ -87,6 +89,9 @@ _PLACE = re.compile(r"[a-z_]+(\[\d+\]|\.[a-z_]+)*(?=: )")
 
 def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only OpenAI could answer."""
+    plain = plain_question(body)
+    if plain is not None:
+        return plain
     if (count(body, "n") or 1) != 1:
         raise unsupported("one answer a request is given; ask several times", "n")
     fields: dict[str, Any] = {name: read(body, name) for name, read in _SAME.items() if name in body}

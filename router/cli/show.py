@@ -13,7 +13,8 @@ from providers.spelling import did_you_mean
 from router.cli.common import Failure, json_option, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
-from router.monitor.routes import chain_view, route_values, written
+from router.config.labels import shown_labels
+from router.monitor.routes import chain_view, label_values, own_policies, route_values, written
 from router.plan.alerts import alert_rules
 from router.plan.plan import Chain, Plan, Tier
 
@@ -47,6 +48,8 @@ def command(route: str | None, as_json: bool, path: str) -> int:
         return 0
     for index, chain in enumerate(chains):
         echo("" if index else f"{path}  revision {plan.revision}  prices: {catalog.described()}\n")
+        if not index and len(loaded.files) > 1:
+            echo(f"with {', '.join(one_line(name) for name, _ in loaded.files[1:])}\n")
         _show(chain, plan, loaded)
     if plan.alerts and route is None:
         secho("\nalerts", bold=True)
@@ -70,9 +73,12 @@ def _chain(plan: Plan, name: str) -> Chain:
 
 def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     names = [name for name, route in plan.names.aliases.items() if route == chain.route]
-    secho(chain.route, bold=True, nl=not names)
+    at = loaded.where(("routes", chain.route)) if len(loaded.files) > 1 else None
+    secho(chain.route, bold=True, nl=not names and at is None)
     if names:
-        echo(f"  (also {', '.join(map(one_line, names))})")
+        echo(f"  (also {', '.join(map(one_line, names))})", nl=at is None)
+    if at is not None:
+        secho(f"  {at[0]}:{at[1]}", dim=True)
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
     shares = chain.shares
@@ -80,13 +86,16 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""
         of = of or ("" if shares[tier_index] == 1 else f"({shares[tier_index]:.0%})  ")
         echo(f"  tier {tier.level + 1}  {of}{tier_line(tier)}")
+        for required in tier.required:
+            echo(f"    requires {shown_labels(dict(required.labels), 'or')}  ", nl=False)
+            secho(required.origin, dim=True)
         total = sum(target.weight for target in tier.targets) or 1
         for place, target in enumerate(tier.targets, 1):
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
             echo(f"    {target_line(target, share)}")
             _show_own(target, tier, chain, plan, loaded)
     more = [name for name, rules in (("hedge", chain.hedge), ("accept", chain.accept)) if rules is not None]
-    for policy in (*_ROUTE_POLICIES, *more):
+    for policy in (*_ROUTE_POLICIES, *more, *own_policies(plan, chain)):
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
@@ -97,14 +106,15 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     for budget in dict.fromkeys(each for each in budgets if each is not None):
         whose = ", of all machines" if plan.is_shared(budget) else ""
         scope, name = budget.whose
-        at = ("routes", name, "shadow", "budget") if scope == "shadow" else (f"{scope}s", name, "budget")
-        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", at, loaded)
+        whole = ("routes", name, "shadow") if scope == "shadow" else (f"{scope}s", name)
+        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", (*whole, "budget"), loaded)
 
 
 def _show_at(text: str, at: tuple[str | int, ...], loaded: LoadResult) -> None:
     """Show what the file says in one line, with where."""
     echo(text, nl=False)
-    secho(f"  {loaded.name}:{loaded.origins.get(at, (1, 1))[0]}", dim=True)
+    found = loaded.where(at)
+    secho(f"  {found[0]}:{found[1]}" if found else "", dim=True)
 
 
 def tier_line(tier: Tier) -> str:
@@ -123,7 +133,9 @@ def target_line(target: Target, share: str) -> str:
     sources = [key.settings.credential.name for key in target.keys if key.settings and key.settings.credential]
     by = f"  (key by {', '.join(dict.fromkeys(sources))})" if sources else ""
     kept = f"  (prompt_cache {target.prompt_cache})" if target.prompt_cache else ""
-    return f"{share}  {named}{keys}{by}{kept}{off}"
+    labels = f"  ({shown_labels(target.labels)})" if target.labels else ""
+    barred = f"  (never asked: {target.barred})" if target.barred else ""
+    return f"{share}  {named}{keys}{by}{kept}{labels}{off}{barred}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:
@@ -143,6 +155,8 @@ def _show_own(target: Target, tier: Tier, chain: Chain, plan: Plan, loaded: Load
         for key, value in effective(plan.file, policy, **where).items():
             if value.origin[0] in ("providers", "models") or value.origin[1] in tier.chains:
                 _show_value("            ", f"{policy}.{key}", value, loaded)
+    for name, label in label_values(plan, target).items():
+        _show_value("            ", f"labels.{name}", label, loaded)
 
 
 def _show_value(indent: str, key: str, value: Effective, loaded: LoadResult) -> None:
@@ -153,6 +167,6 @@ def _show_value(indent: str, key: str, value: Effective, loaded: LoadResult) -> 
 def _origin(origin: object, loaded: LoadResult) -> str:
     if not isinstance(origin, tuple):
         return str(origin)
-    line = loaded.origins.get(origin)
-    where = f"{loaded.name}:{line[0]}" if line else loaded.name
+    found = loaded.where(origin)
+    where = f"{found[0]}:{found[1]}" if found else loaded.name
     return f"{'.'.join(str(part) for part in origin[:-1])}  {where}"

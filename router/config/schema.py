@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from providers.types import PromptCache
 from router.config.alert_schema import AlertConfig
 from router.config.key_schema import KeyConfig
-from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
+from router.config.sections import REQUIRES, BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
 from router.config.values import (
@@ -28,6 +28,7 @@ from router.config.values import (
     Headers,
     HedgeDelay,
     KeepAlive,
+    Labels,
     Limit,
     Monitor,
     Number,
@@ -47,9 +48,11 @@ from router.config.values import (
 )
 
 LEAST_LOG = 1_000_000  # bytes
+LEAST_BETWEEN_CHECKS = 1.0  # seconds
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
+_LABELS = "What is true of all that it is sent, by names of one's own, for `require`: region: eu, retention: none."
 _KEEPS_PROMPTS = "Has vendors keep a conversation's prompt for its next turn: auto, or 1h for an hour where they can."
 
 
@@ -138,6 +141,9 @@ class CachePolicy(Section):
     store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
     max_entry: Size | None = key("The largest answer that is stored.")
     namespace: Text | None = key("Answers of different namespaces are never shared.")
+    own_keys: Literal["apart", "shared"] | None = key(
+        "Whether an answer got with a caller's own key is given to that key's calls alone, or to all."
+    )
 
 
 class AcceptPolicy(Section):
@@ -172,6 +178,18 @@ class ClientCertificateConfig(Section):
     password: Secret | None = key("What the key is locked with.")
     # The last, since it hides the function of this name.
     key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
+
+
+class HealthPolicy(Section):
+    """Asks a provider for its list of models now and then, which is free, to know that it is there."""
+
+    every: Duration = key("How often it is asked.", 30.0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> HealthPolicy:
+        if self.every < LEAST_BETWEEN_CHECKS:
+            raise ValueError("no server has to be asked more often than once a second: write 1s or more")
+        return self
 
 
 class ErrorRule(Section):
@@ -220,6 +238,8 @@ class ProviderConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
+    health: HealthPolicy | None = key("Asks it for its list of models now and then, to know that it is there.")
+    labels: Labels = key(_LABELS, {})
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 
@@ -304,6 +324,7 @@ class ModelConfig(Section):
     breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
+    labels: Labels = key("As its provider's, which it has as well; its own go before those, name by name.", {})
 
 
 class TargetRef(Section):
@@ -364,9 +385,13 @@ class RouteConfig(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
     accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
+    params: Params = key("Defaults for its calls, over those of its models and under those of a target.", {})
+    breaker: BreakerPolicy = key("When the targets that it names are left alone.", BreakerPolicy())
+    limits: LimitsPolicy = key("What this route may take, of all its targets together.", LimitsPolicy())
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
+    require: Labels = key(REQUIRES, {})
     shadow: ShadowPolicy | None = key("Copies of some requests go to somebody else, to compare.")
     batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")
 
@@ -412,6 +437,7 @@ class RoutesFile(Section):
     routes: Annotated[dict[str, RouteConfig], Field(min_length=1)] = Field(
         description="What apps call, by name: one target, a list of targets, or a mapping."
     )
+    include: tuple[Text, ...] = key("Further files with providers, models and routes, such as [teams/*.yaml].", ())
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
     shared: SharedConfig | None = key("What processes share over a Redis or Valkey.")
@@ -425,6 +451,22 @@ class RoutesFile(Section):
             return (model.provider, model.id, model) if model.provider in self.providers else None
         provider, _, model_id = name.partition("/")
         return (provider, model_id, None) if model_id and provider in self.providers else None
+
+    @property
+    def labels(self) -> dict[str, set[str]]:
+        """The labels that any provider or model has, each with its texts."""
+        written = [provider.labels for provider in self.providers.values()]
+        found: dict[str, set[str]] = {}
+        for labels in (*written, *(model.labels for model in self.models.values())):
+            for name, texts in labels.items():
+                found.setdefault(name, set()).update(texts)
+        return found
+
+    def labels_of(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The labels of a model's name or of `provider/model-id`: its provider's, and its own over those."""
+        provider, _, model = self.resolve_target(name) or ("", "", None)
+        own = {} if model is None else model.labels
+        return {**self.providers[provider].labels, **own} if provider else {}
 
     def is_route(self, target: str) -> bool:
         """Whether a target is a route with its whole chain: what is provider/model-id as well is the model."""

@@ -169,7 +169,9 @@ class ServeRules:
                 other, first = seen.setdefault(digest, (name, node))
                 if other != name:
                     self._error(
-                        node, f"it is the key of {other} as well (line {first.at[0]}): each client needs its own"
+                        node,
+                        f"it is the key of {other} as well ({self._findings.line(first.at)}): "
+                        "each client needs its own",
                     )
 
     # --- addresses
@@ -200,9 +202,9 @@ class ServeRules:
         if other is None:
             return False
         if address == other:
-            text = f"the address {address} is here twice (line {where.at[0]})"
+            text = f"the address {address} is here twice ({self._findings.line(where.at)})"
         else:
-            text = f"{address} can't be had beside {other} (line {where.at[0]}), which takes the same port"
+            text = f"{address} can't be had beside {other} ({self._findings.line(where.at)}), which takes the same port"
         self._error(node, text)
         return True
 
@@ -275,8 +277,13 @@ class ServeRules:
         direct = self._child("direct")
         if direct is not None and direct.value is True:
             self.used |= {f"{provider}/*" for provider in self._providers}
-        for node in _items(direct, alone=False):
-            self.used.add(f"{node.value}/*")
+        self.used |= {f"{node.value}/*" for node in _items(direct, alone=False)}
+        for owner in (self._serve, *_entries(self._child("keys")).values()):
+            assert owner is not None, "it is there when this is called"
+            self._are_providers(owner.get("direct") if owner is self._serve else owner.get("own_keys"))
+
+    def _are_providers(self, names: Node | None) -> None:
+        for node in _items(names, alone=False):
             if isinstance(node.value, str) and not node.unset and node.value not in self._providers:
                 near = self._spelling.near(node.value, self._providers)
                 self._error(node, f'no provider is named "{shown(node.value)}"{near}')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from providers.errors import ProviderError
-from providers.types import TokenCount
+from providers.types import Routing, TokenCount
 from providers.wire import anthropic_messages
 from providers.wire.reading import decode_body
 from router.gateway.completion import Call
@@ -27,8 +27,11 @@ async def count_tokens(call: Call, asked: Asked) -> Answered:
     if is_sealed:
         request = call.envelopes.opened(request, call.plan, call.router.chain(route))
     count: TokenCount
+    routing = call.routing(asked.headers) or Routing()
     try:
-        count = await call.router.count_tokens(route, request.messages, tools=request.tools, exact=True)
+        count = await call.router.count_tokens(
+            route, request.messages, tools=request.tools, exact=not routing.credentials, require=routing.require
+        )
     except ProviderError:
         count = await call.router.count_tokens(route, request.messages, tools=request.tools)
     kind = {} if call.face is MESSAGES else {"object": "response.input_tokens"}

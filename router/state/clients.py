@@ -110,10 +110,13 @@ class ClientStates:
             prompt: its tokens, as far as can be told.
             max_tokens: the most that it wants for an answer; None where it does not say.
             now: the loop's time in seconds.
-            request: whose user, tags and the like say which budget counts, where there are several.
+            request: whose user, tags and the like say which budget counts, where there are several; one that brings
+                vendors' keys is kept out by none here, since each target asks for its own.
         """
         client = self._known.get(client.name, client)
-        if client.budget is not None and (over := self._spending.used_up(client.budget, request)) is not None:
+        pays = request is not None and request.routing is not None and bool(request.routing.credentials)
+        budget = None if pays else client.budget
+        if budget is not None and (over := self._spending.used_up(budget, request)) is not None:
             return OverLimit("budget", over[1], why_over(*over))
         limits = self._limits.get(client.name)
         if limits is None:
@@ -157,7 +160,7 @@ class ClientStates:
                 return Permit(limits, limits.take(tokens, now, now), prompt, has_place=True)
             limits.release_slot()
             return self.admit(client, prompt, max_tokens, now, request)
-        reserved = await _reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
+        reserved = await reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
         if reserved is not None and not limits.full:
             return Permit(limits, reserved, prompt)
         if reserved is not None:
@@ -185,13 +188,13 @@ class ClientStates:
         return 0 if limits is None else limits.in_flight
 
 
-async def _reserved_soon(limits: RateLimits, tokens: float, wait: float) -> Reserved | None:
-    """Wait in line for what a request takes of the limits; None where that would be long."""
-    if wait > PATIENCE:
+async def reserved_soon(limits: RateLimits, tokens: float, wait: float, patience: float = PATIENCE) -> Reserved | None:
+    """Wait in line for what a request takes of the limits; None where that would be longer than `patience`."""
+    if wait > patience:
         return None
     loop = asyncio.get_running_loop()
     now = loop.time()
-    reserved, end = limits.take(tokens, now, now + wait), now + PATIENCE
+    reserved, end = limits.take(tokens, now, now + wait), now + patience
     try:
         while 0 < wait <= end - now + _ROUNDING:
             coming = limits.coming(reserved)

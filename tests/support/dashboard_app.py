@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import patch
 
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
@@ -11,11 +12,12 @@ from textual.widgets import Input, TextArea
 from router.views.figures import Snapshot
 from tests.support.dashboard_feed import FixedFeed
 from tui.app import Dashboard
+from tui.feed import Feed
 from tui.simulated import Fault
 from tui.view import DashboardScreen
 from tui.widgets.row_list import RowList
 
-_BRIEF = ("refresh", "trace", "command")  # groups of workers that end by themselves
+_BRIEF = ("refresh", "trace", "older", "command")  # groups of workers that end by themselves
 
 
 class FixedVendors:
@@ -43,17 +45,20 @@ class FixedVendors:
 @asynccontextmanager
 async def running(
     *snapshots: Snapshot, mode: str = "panel", size: tuple[int, int] = (120, 36), vendors: FixedVendors | None = None,
-    bad_config: bool = False,
+    bad_config: bool = False, feed: FixedFeed | None = None,
 ) -> AsyncIterator[tuple[Dashboard, FixedFeed, Pilot[None]]]:  # fmt: skip
     """Run the dashboard on fixed data; it has come to rest."""
-    feed = FixedFeed(*snapshots, bad_config=bad_config)
-    app = Dashboard(feed, vendors=vendors)
+    feed = feed or FixedFeed(*snapshots, bad_config=bad_config)
+    app = opened_at(mode, feed, vendors=vendors)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        if mode != "panel":
-            app.switch_mode(mode)
-            await settle(pilot)
         yield app, feed, pilot
+
+
+def opened_at(mode: str, feed: Feed, *, vendors: FixedVendors | None = None) -> Dashboard:
+    """Return a dashboard that begins with this screen: to make and draw the first one as well takes as long again."""
+    with patch.object(Dashboard, "DEFAULT_MODE", mode):
+        return Dashboard(feed, vendors=vendors)
 
 
 async def settle(pilot: Pilot[None]) -> None:

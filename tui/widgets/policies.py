@@ -76,6 +76,12 @@ def of_target(chain: ChainView, number: int, branch: BranchView) -> Iterator[Fac
     """Yield which model it is, and when and how often its tier asks it; `number` is the tier's, from 0."""
     tier = chain.tiers[number]
     yield Fact("model", f"{branch.provider}/{branch.model}" + (" (left out)" if branch.disabled else ""))
+    if branch.labels:
+        yield Fact("labels", branch.labels)
+    for required in tier.required:
+        yield Fact("required", required)
+    if branch.barred:
+        yield Fact("never asked", branch.barred)
     if tier.level == 0:
         yield Fact("asked", f"first, of {tier.chain}" if tier.chain else "first")
     else:
@@ -104,7 +110,8 @@ def _fact_rows(fact: Fact, longest: int, width: int) -> Iterator[Row]:
 
 def _pieces(value: PolicyValue, longest: int, width: int) -> list[tuple[str, str]]:
     room = max(8, width - longest - 3)
-    origin = value.origin if value.line is None else f"line {value.line}: {value.origin}"
+    place = f"{value.file}:{value.line}" if value.file else f"line {value.line}"
+    origin = value.origin if value.line is None else f"{place}: {value.origin}"
     shown = as_text.fit(value.value, min(len(value.value), room - 2))
     left = room - len(shown) - 2
     style = MUTED if value.line is None else STRONG
