@@ -81,6 +81,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         secho(f"  {at[0]}:{at[1]}", dim=True)
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
+    for rule, _ in chain.rules:
+        echo(f"  when  {one_line(rule.words_to)}  {rule.where}")
     shares = chain.shares
     for tier_index, tier in enumerate(chain.tiers):
         of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""
@@ -106,8 +108,13 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     for budget in dict.fromkeys(each for each in budgets if each is not None):
         whose = ", of all machines" if plan.is_shared(budget) else ""
         scope, name = budget.whose
+<<<<<<< HEAD
         whole = ("routes", name, "shadow") if scope == "shadow" else (f"{scope}s", name)
         _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", (*whole, "budget"), loaded)
+=======
+        where = ("routes", name, "shadow", "budget") if scope == "shadow" else (f"{scope}s", name, "budget")
+        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", where, loaded)
+>>>>>>> refs/heads/main
 
 
 def _show_at(text: str, at: tuple[str | int, ...], loaded: LoadResult) -> None:

@@ -24,7 +24,7 @@ async def made(
     router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
 ) -> EmbeddingResponse | RerankResponse:
     """Make vectors or ranks; what the vendors go by is in the body."""
-    more: dict[str, Any] = {name: params.get(name) for name in ("namespace", "affinity", "caller", "require")}
+    more: dict[str, Any] = {name: params.get(name) for name in ("namespace", "affinity", "caller", "tags", "require")}
     more["extra_body"] = params["metadata"]
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)

@@ -24,6 +24,7 @@ from router.simulate.asking import NO_MORE, Question, made
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same, total
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
+from router.simulate.needing import asking, estimated_at
 from router.simulate.schema import Scenario, Traffic
 from router.simulate.vendors import CHARACTERS, LoggedCalls, SimulatedVendors
 from router.state.spending import Spent
@@ -95,7 +96,7 @@ class Simulation:
         epoch: float = MONDAY,
         history: LoggedCalls | None = None,
     ) -> None:
-        self._epoch = epoch
+        self._epoch = epoch if scenario.begins is None else scenario.begins
         self._plan = plan
         self._scenario = scenario
         self._seed = seed
@@ -128,6 +129,7 @@ class Simulation:
         self._watch = Watch(scenario.duration)
         for name in names:
             self._know(name)
+        self._with_rules = {name for name in names if self._routers[0].chain(name).rules}
         self._budgets: dict[str, Spent] = {}
         self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
         self._running: set[asyncio.Task[None]] = set()
@@ -136,7 +138,7 @@ class Simulation:
 
     def _know(self, route: str) -> None:
         states = self._routers[0].states  # breakers are each process's own: those of the first are shown
-        for target in self._routers[0].chain(route).targets:
+        for target in self._routers[0].chain(route).everybody:
             if target.name in self._same:
                 continue
             known = self._first[target.name] = self._identities.setdefault(target.identity, target.name)
@@ -255,7 +257,7 @@ class Simulation:
         _, prompt, answer = question
         clock = self._clock
         count = self._routes[line.route]
-        text = self._prompt[: prompt * CHARACTERS]
+        text = estimated_at(prompt) if line.route in self._with_rules else self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
             "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **more},
             "affinity": session,
@@ -263,9 +265,11 @@ class Simulation:
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name if line.repeats else None,
             "user": user,
+            "tags": dict(line.tags),
             "require": line.require,
             **said,
         }
+        asked, needed = asking(text, line.needs)
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
         first: float | None = None
@@ -274,7 +278,7 @@ class Simulation:
         try:
             makes = router.chain(line.route).makes or "answers"
             if line.stream and makes == "answers":
-                async with router.stream(line.route, text, **params) as stream:
+                async with router.stream(line.route, asked, **params, **needed) as stream:
                     trace = stream.trace
                     async for chunk in stream:
                         if first is None and chunk.has_content:
@@ -282,7 +286,7 @@ class Simulation:
                         count.restarts += chunk.restarted
                 answered_by = stream.response.target
             elif makes == "answers":
-                response = await router.complete(line.route, text, **params)
+                response = await router.complete(line.route, asked, **params, **needed)
                 trace, answered_by = response.trace, response.target
             else:
                 answer_of = await made(router, line, makes, text, params)
@@ -339,6 +343,7 @@ class Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
+        count.rules.update([trace.rule] if trace.rule else [])
         if last is not None:
             count.fallbacks += last.tier > 0
             count.chains.update([last.chain] if last.chain else [])

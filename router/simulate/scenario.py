@@ -224,7 +224,7 @@ class _Rules:
             )
         else:
             self._asked[node.value] = asked
-            for target in asked.targets:
+            for target in asked.everybody:
                 self._targets |= dict.fromkeys(names_of(target), target)
 
     def _require(self, labels: Node | None) -> None:
@@ -244,7 +244,7 @@ class _Rules:
     def _expect(self, name: str, node: Node) -> None:
         if name in self._asked:
             wrong, kind, other = OF_TARGETS, "route", "target"
-            costs = list(self._asked[name].targets)
+            costs = list(self._asked[name].everybody)
         elif name in self._targets:
             wrong, kind, other = OF_ROUTES, "target", "route"
             costs = [target for target in self._targets.values() if name in names_of(target)]

@@ -90,7 +90,7 @@ class SimulatedVendors:
         self.logged = logged
         self._models: dict[tuple[str, str], _Model] = {}
         self._buckets: dict[tuple[str, str], tuple[list[TokenBucket], list[TokenBucket]]] = {}
-        targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.targets]
+        targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.everybody]
         same: dict[tuple[str, str], list[Target]] = {}
         for target in targets:
             same.setdefault((target.provider, target.model), []).append(target)
