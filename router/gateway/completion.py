@@ -21,12 +21,12 @@ from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
+from router.gateway.call_headers import routing_of
 from router.gateway.envelopes import Envelopes, Sealing
 from router.gateway.errors import UnknownModel
 from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
-from router.gateway.own_keys import own_keys_of
 from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.gateway.writing import StreamWriting
@@ -67,14 +67,11 @@ class Call:
         return self.plan.serving
 
     def routing(self, headers: Headers) -> Routing | None:
-        """What the client's key says of whom its request may be sent to, also where a reload has changed it since, and
-        the keys that the client brings along.
+        """What the client's key and its headers say of whom its request may be sent to; raises Refused, ProviderError.
 
-        Raises:
-            Refused: it may bring none.
+        The key's word is that of when the request came, also where a reload has changed it since.
         """
-        brought, require = own_keys_of(headers, self.client), self.client.require
-        return Routing(require=require, credentials=brought) if require or brought else None
+        return routing_of(headers, self.client)
 
     async def answer(self, asked: Asked) -> Answered:
         """Answer what a body asks.
@@ -102,9 +99,15 @@ class Call:
             validate(request)
         except ProviderError as error:  # a vendor of the same protocol may have other rules, and half of the talk
             untranslatable = untranslatable or error
-        # Whose request it is; nothing of that goes to a vendor.
+        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
+            raise untranslatable
+        if self.face.protocol is not None:
+            needed = "" if untranslatable is None else untranslatable.message
+            headers = self._forwarded(asked.headers)
+            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed)
         request = replace(
             request,
+            # Whose request it is; nothing of that goes to a vendor.
             caller=self.client.name,
             namespace=self.client.namespace,
             tags=self.tags_of(asked.headers, body),
@@ -112,14 +115,8 @@ class Call:
             user=request.user if self.serving.forward_user else None,
             routing=self.routing(asked.headers),
             end_user=request.user,
+            native=native,
         )
-        if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
-            raise untranslatable
-        if self.face.protocol is not None:
-            needed = "" if untranslatable is None else untranslatable.message
-            headers = self._forwarded(asked.headers)
-            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed)
-            request = replace(request, native=native)
         admitted = await admit(self.router.clients, self.client, request)
         if self.face.wants_stream(readable):
             return await self._stream(request, route, readable, head, admitted)

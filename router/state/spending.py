@@ -76,20 +76,24 @@ class Charge:
             if self._expected:
                 account.expected = self._expected
 
-    def settle(self, usage: Usage, *, estimated: bool) -> None:
+    def settle(self, usage: Usage, *, estimated: bool, told: float | None = None) -> None:
         """Replace what was reserved by what the call has cost, now that it has ended.
 
         Args:
             usage: both counts known; 0 and 0 for a call that cost nothing.
             estimated: the vendor did not tell all of it.
+            told: the USD that the vendor itself says it costs, which count before any price.
         """
         for account in self.accounts:
             account.reserved -= self._expected
+        if told is not None:
+            self._spending.charge(self.accounts, told)
         if not usage.input_tokens and not usage.output_tokens:
             return
         if usage.output_tokens and not estimated:
             self._spending.learn(self._target, usage.output_tokens)
-        self._spending.charge(self.accounts, cost(self._price, usage), estimated=estimated)
+        if told is None:
+            self._spending.charge(self.accounts, cost(self._price, usage), estimated=estimated)
 
 
 def _unwatched(account: BudgetAccount) -> None:
@@ -139,7 +143,7 @@ class Spending:
             log.getChild("unpriced").warning(sentence)
         wall, self.accounts = self._wall(), {}
         by_value = {budget.owner: budget for budget in plan.budgets if budget.by is not None}
-        uncounted = plan.uncounted_owners
+        self._uncounted = plan.uncounted_owners
         for budget in plan.budgets:
             if budget.by is not None:
                 continue
@@ -147,13 +151,11 @@ class Spending:
             if account is None:
                 account = self._known[budget.owner, budget.per] = BudgetAccount(budget, wall)
             account.change(budget, wall)
-            account.unpriced = budget.owner in uncounted
             self.accounts[budget.owner] = account
         self._ones = tuple(self.accounts.values())
-        self._uncounted = uncounted
         self.values.adopt(by_value, self.accounts, wall)
         for account in self.accounts.values():
-            account.unpriced = " ".join(account.budget.whose) in uncounted
+            account.unpriced = account.budget.written_at in self._uncounted
         self.keep()
 
     @property
@@ -178,7 +180,7 @@ class Spending:
 
     def _make(self, budget: Budget, serial: int) -> BudgetAccount:
         account = BudgetAccount(budget, self._wall(), serial)
-        account.unpriced = " ".join(budget.whose) in self._uncounted
+        account.unpriced = budget.written_at in self._uncounted
         account.keep(self._keeper_of(budget))
         return account
 
