@@ -5,13 +5,12 @@ Servers leave fields out, send null, or numbers as strings: each reader takes wh
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from typing import Any
 
 from msgspec.structs import replace
 
+from providers.base64_text import decoded
 from providers.content import placed
 from providers.lenient_json import as_count, as_dict, as_list, as_str
 from providers.types import AudioPart, Citation, ImagePart, Placed, ServerToolPart, TokenLogprob
@@ -25,8 +24,8 @@ def as_bytes(text: object) -> bytes:
     if not isinstance(text, str) or not text:
         return b""
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return decoded(text + "=" * (-len(text) % 4))
+    except ValueError:
         return b""
 
 
