@@ -127,6 +127,7 @@ CONTEXTS: dict[str, Context] = {  # by a word of the block
     "only=[": a_call,
     "from openai import": a_server,
     "from_text": nothing,
+    "from_dict": nothing,
     "registry.register": nothing,
     "async with Simulator()": nothing,
 }

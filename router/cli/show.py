@@ -14,7 +14,8 @@ from router.cli.common import Failure, json_option, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
 from router.config.labels import shown_labels
-from router.monitor.routes import chain_view, label_values, route_values, written
+from router.monitor.routes import chain_view, label_values, own_policies, route_values, written
+from router.plan.alerts import alert_rules
 from router.plan.plan import Chain, Plan, Tier
 
 if TYPE_CHECKING:
@@ -47,7 +48,14 @@ def command(route: str | None, as_json: bool, path: str) -> int:
         return 0
     for index, chain in enumerate(chains):
         echo("" if index else f"{path}  revision {plan.revision}  prices: {catalog.described()}\n")
+        if not index and len(loaded.files) > 1:
+            echo(f"with {', '.join(one_line(name) for name, _ in loaded.files[1:])}\n")
         _show(chain, plan, loaded)
+    if plan.alerts and route is None:
+        secho("\nalerts", bold=True)
+        for number, alert in enumerate(plan.file.alerts):
+            (rule,) = alert_rules(plan.file.model_copy(update={"alerts": (alert,)}))
+            _show_at(f"  {rule.terms}  to {rule.host} as {rule.form}", ("alerts", number), loaded)
     return 0
 
 
@@ -65,11 +73,16 @@ def _chain(plan: Plan, name: str) -> Chain:
 
 def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     names = [name for name, route in plan.names.aliases.items() if route == chain.route]
-    secho(chain.route, bold=True, nl=not names)
+    at = loaded.where(("routes", chain.route)) if len(loaded.files) > 1 else None
+    secho(chain.route, bold=True, nl=not names and at is None)
     if names:
-        echo(f"  (also {', '.join(map(one_line, names))})")
+        echo(f"  (also {', '.join(map(one_line, names))})", nl=at is None)
+    if at is not None:
+        secho(f"  {at[0]}:{at[1]}", dim=True)
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
+    for rule, _ in chain.rules:
+        echo(f"  when  {one_line(rule.words_to)}  {rule.where}")
     shares = chain.shares
     for tier_index, tier in enumerate(chain.tiers):
         of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""
@@ -84,15 +97,25 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
             echo(f"    {target_line(target, share)}")
             _show_own(target, tier, chain, plan, loaded)
     more = [name for name, rules in (("hedge", chain.hedge), ("accept", chain.accept)) if rules is not None]
-    for policy in (*_ROUTE_POLICIES, *more):
+    for policy in (*_ROUTE_POLICIES, *more, *own_policies(plan, chain)):
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
     if chain.shadow is not None:
-        echo(f"  shadow: {chain.shadow.terms}")
-    for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
+        _show_at(f"  shadow: {chain.shadow.terms}", ("routes", chain.route, "shadow"), loaded)
+    budgets = [chain.budget, *(target.budget for target in chain.targets)]
+    budgets += [] if chain.shadow is None else [chain.shadow.budget]
+    for budget in dict.fromkeys(each for each in budgets if each is not None):
         whose = ", of all machines" if plan.is_shared(budget) else ""
-        echo(f"  budget of {budget.owner}: {budget.terms}{whose}")
+        scope, name = budget.whose
+        at = ("routes", name, "shadow", "budget") if scope == "shadow" else (f"{scope}s", name, "budget")
+        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", at, loaded)
+
+
+def _show_at(text: str, at: tuple[str | int, ...], loaded: LoadResult) -> None:
+    """Show what the file says in one line, with where."""
+    echo(text, nl=False)
+    secho(f"  {loaded.name}:{loaded.origins.get(at, (1, 1))[0]}", dim=True)
 
 
 def tier_line(tier: Tier) -> str:
@@ -145,6 +168,6 @@ def _show_value(indent: str, key: str, value: Effective, loaded: LoadResult) -> 
 def _origin(origin: object, loaded: LoadResult) -> str:
     if not isinstance(origin, tuple):
         return str(origin)
-    line = loaded.origins.get(origin)
-    where = f"{loaded.name}:{line[0]}" if line else loaded.name
+    found = loaded.where(origin)
+    where = f"{found[0]}:{found[1]}" if found else loaded.name
     return f"{'.'.join(str(part) for part in origin[:-1])}  {where}"

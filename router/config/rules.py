@@ -184,12 +184,17 @@ class _Rules:
                 self._error(node, f"this must be {expected(_PARAMS[name])}")
 
     def _route(self, node: Node) -> None:
+        self._params(node)
         self._tier(node)
         for item in _items(node.get("fallbacks")):
             to = item.get("to")
             if to is not None and isinstance(to.value, str) and not to.unset:
                 self._target(to)
             self._tier(item)
+        for rule in _items(node.get("when")):
+            to = rule.get("to")
+            if to is not None and isinstance(to.value, str) and not to.unset:
+                self._target(to)
 
     def _tier(self, owner: Node) -> None:
         seen: set[tuple[str, str]] = set()  # a model, and the params that it gets here
@@ -311,6 +316,9 @@ class _Rules:
                 named += [target.value["model"] for target in _items(owner.get("targets"))]
             found = {str(node.value) for node in named} - inner
             self._reach[route] = frozenset(found).union(*map(self._reached, inner))
+            for rule in _items(self._routes[route].get("when")):
+                led = str(rule.value["to"].value)
+                self._reach[route] |= self._reached(led) if led in self._routes and led != route else {led} - {route}
         return self._reach[route]
 
     def _provider_of(self, target: str) -> str:

@@ -102,7 +102,7 @@ class _Walk:
 
         if not left:
             return False
-        balancer = context.balancers[context.chain.route, draw.mark, draw.balance]
+        balancer = context.balancers[context.chain.line, draw.mark, draw.balance]
         picked = balancer.pick(draw.weighed, is_eligible, _situation(context, draw, now))
         order.append(next(iter(left.values())) if picked is None else left[picked])
         return True

@@ -155,7 +155,7 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
     if len(tier.targets) == 1:
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
-        balancer = context.balancers[context.chain.route, tier_index, tier.balance]
+        balancer = context.balancers[context.chain.line, tier_index, tier.balance]
         target = balancer.pick(tier.targets, is_eligible, situation(context, now))
     if target is None:
         return None

@@ -28,6 +28,7 @@ from router.config.labels import why_not_met
 from router.engine.acceptance import acceptance_of
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
+from router.engine.facts import RequestFacts, decided
 from router.engine.failover import complete
 from router.engine.kept_files import kept_elsewhere
 from router.engine.needs import Requirements
@@ -41,6 +42,7 @@ from router.plan.plan import Chain, Plan
 from router.plan.requirements import restricted
 from router.state.clients import ClientStates
 from router.state.retries import HedgeBudget, RetryBudget
+from router.state.route_limits import RouteLimits
 from router.state.spending import Spending
 from router.state.states import States
 from router.telemetry.budgets import BudgetNews
@@ -93,6 +95,7 @@ class Engine:
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.clients = ClientStates(self.spending)
+        self.route_limits = RouteLimits()
         self.shadows = Shadows(self)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
@@ -110,6 +113,7 @@ class Engine:
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
+            self.route_limits.adopt,
             self.shadows.adopt,
         ]
         self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop, self.shadows.on_new_loop]
@@ -120,13 +124,14 @@ class Engine:
     # --- requests
 
     def begin(
-        self, route: str, build: Callable[..., Request], *asked: Any, makes: Makes = "answers"
+        self, route: str, build: Callable[..., Request], *asked: Any, makes: Makes = "answers", streaming: bool = False
     ) -> tuple[Chain, Request, Trace]:
         """Begin a request on the plan of this moment.
 
         Args:
             build: makes the request of what is `asked`.
             makes: what is asked for.
+            streaming: it is to be streamed.
 
         Raises:
             RouterClosed: the router is closed.
@@ -145,6 +150,9 @@ class Engine:
                 trace.asked, trace.route = route, chain.route
             if chain.makes != makes and chain.makes is not None:
                 invalid(f"this route makes no {makes}: {one_line(route)} makes {chain.makes}")
+            if chain.rules:
+                facts = RequestFacts(request, streaming=streaming, clock=self.wall_clock)
+                chain, trace.rule = decided(chain, facts)
             if request.routing is not None or request.timeout is not None:
                 trace.of_call = said_by_call(request)
             if request.routing is not None or self.plan.serving.required:
@@ -234,6 +242,7 @@ class Engine:
             self.spending if self.spending.is_used else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
             acceptance,
+            limits=None if chain.limits is None else self.route_limits.of(chain),
         )
 
     def _as_asked(self, chain: Chain, routing: Routing | None, caller: str | None) -> Chain:

@@ -25,7 +25,7 @@ from router.engine.decide import decide, hedge_after
 from router.engine.eligibility import is_final, next_try
 from router.engine.paid import Answer, cost_of, with_routing_info
 from router.engine.steps import Call, End, Failed, Slow
-from router.engine.waiting import afford, wait
+from router.engine.waiting import admitted, afford, wait
 from router.errors import RouteExhausted, give_trace
 from router.plan.target import Target
 from router.state.lease import Lease
@@ -66,6 +66,8 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
             harmless.note(error)
         if response.left_out or told is not None:
             context.trace.note(left_out=response.left_out, told_cost=told)
+        if context.permit is not None:
+            _harmlessly(context.permit.answered, response.usage, now)
         own = response.cost if len(context.trace.entries) == 1 else cost_of(target, response.usage)
         own = own if told is None else told
         try:
@@ -134,6 +136,10 @@ class FailOver(Generic[T]):
         now = context.clock()
         self._walk.close()
         context.trace.seconds = now - context.began
+        if context.permit is not None:
+            partial = getattr(error, "partial", None)
+            ended = context.permit.failed if isinstance(error, SignalboxError) else context.permit.cancelled
+            _harmlessly(ended, now, partial)
         if error is not None:
             give_trace(error, context.trace)
             _harmlessly(context.recorder.failed, error, now)
@@ -152,6 +158,8 @@ class FailOver(Generic[T]):
         self._error = broken
         if broken is not None:
             context.begin_anew()
+        elif context.limits is not None:
+            context.permit = await admitted(context, context.limits)
         if context.spending is not None:
             await afford(context)
         try:

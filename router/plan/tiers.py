@@ -50,6 +50,13 @@ class TierMaker:
         """Add all tiers of the route that the app calls; gives the order in which they serve."""
         return self._route(route, _Place(), is_whole=True)[0]
 
+    def led(self, route: str, to: str) -> tuple[Step, ...]:
+        """Add all tiers of what a rule of the route leads to; gives the order in which they serve."""
+        required = (self._required[route],) if route in self._required else ()
+        if to in self._file.routes:
+            return self._route(to, _Place(chains=(to,), required=required), is_whole=True)[0]
+        return (self._tier((TargetRef(model=to),), "ordered", _Place(required=required))[0],)
+
     def _route(self, name: str, place: _Place, *, is_whole: bool = False) -> tuple[tuple[Step, ...], int]:
         """Add the tiers of a route; gives their order, and the level after its last."""
         config = self._file.routes[name]

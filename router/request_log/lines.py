@@ -51,6 +51,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     entries: tuple[Entry, ...] | None = None
     captured: Captured | None = None
     tags: dict[str, str] | None = None
+    rule: str = ""
 
     @property
     def record(self) -> RequestRecord:
@@ -64,11 +65,11 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         entries = self.entries
         if entries is None and self.target is not None:
             entries = (Attempt(self.target, 0, 0.0, self.seconds, first_token=self.first_token),)
-        return TraceView(self.record, self.revision, self.seconds, entries or (), self.captured)
+        return TraceView(self.record, self.revision, self.seconds, entries or (), self.captured, rule=self.rule)
 
     def passes(self, only: RequestFilter) -> bool:
         """Say whether the filter lets it through."""
-        return passes(self.record, only)
+        return passes(self, only)
 
 
 def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
@@ -77,6 +78,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
     entries, usage = trace.entries, outcome.usage
     time = round(ended.began + telemetry.offset, 3)
     is_plain = len(entries) == 1 and not trace.cache and not ended.route.telemetry.is_of_copies
+    is_plain = is_plain and not trace.rule and not getattr(entries[0], "chain", "")
     if is_plain and target is not None and usage is not None and outcome.code is None:
         return Line(  # most: by position, since so many names would cost as much as all the rest
             time,
@@ -114,6 +116,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
         cache=f"{trace.cache} ({trace.cache_level})" if trace.cache_level else trace.cache,
         entries=tuple(entries),
         captured=outcome.captured,
+        rule=trace.rule,
     )
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from providers.errors import ErrorCode
+from router.views.trace import Attempt
 
 BINS = 60  # of the courses over time
 _GAMMA = 1.02
@@ -56,6 +60,7 @@ class RouteCount:
     hits: int = 0  # answers that the cache had, or that an identical request under way got
     restarts: int = 0
     usd: float | None = 0.0  # of all its calls; None when the price of one is unknown
+    rules: Counter[str] = field(default_factory=Counter)  # requests by the rule that decided
     chains: Counter[str] = field(default_factory=Counter)  # answers by the chain of a draw
     errors: Counter[str] = field(default_factory=Counter)
     first_token: Quantiles = field(default_factory=Quantiles)
@@ -103,3 +108,15 @@ class TargetCount:
         self.skips += other.skips
         self.first_token.merge(other.first_token)
         self.course = [mine + theirs for mine, theirs in zip(self.course, other.course, strict=True)]
+
+
+def is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
+    """Say whether an entry tells how a stream ended that an earlier one has delivered."""
+    checked = entry.code is ErrorCode.INVALID_OUTPUT and last is not None and last.at == entry.at
+    return checked or entry.code is ErrorCode.STREAM_INTERRUPTED
+
+
+def total(amounts: Iterable[float | None]) -> float | None:
+    """Add up what is known; None where nothing is."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None

@@ -78,6 +78,8 @@ def _routes(outcome: Outcome, style: Style) -> Iterator[str]:
 
 def _of_route(count: RouteCount) -> list[str]:
     notes = [f"failed: {_codes(count.errors)}"] if count.errors else []
+    for rule, each in count.rules.most_common():
+        notes.append(f"{rule}: {each:,} ({_part(each, count.requests)})")
     if count.chains:
         parts = (f"{name} {each:,} ({_part(each, count.called)})" for name, each in count.chains.most_common())
         notes.append(f"answers by chain: {', '.join(parts)}")
@@ -342,6 +344,7 @@ def _route_dict(count: RouteCount) -> dict[str, Any]:
         "hits": count.hits,
         "restarts": count.restarts,
         "chains": dict(count.chains),
+        "rules": dict(count.rules),
         "first_token": _quantiles(count.first_token),
         "seconds": _quantiles(count.whole),
         "cost": count.usd,

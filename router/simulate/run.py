@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
-from providers.embeddings import EmbeddingResponse, RerankResponse
 from providers.errors import ErrorCode, ProviderError
 from router.cache.store import MEMORY_ONLY
 from router.config.schema import CacheStore
@@ -21,11 +20,13 @@ from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
 from router.simulate.alerts import Sent, SimulatedAlerts
+from router.simulate.asking import NO_MORE, Question, made
 from router.simulate.breakers import BreakerHistory, Watch
-from router.simulate.counters import BINS, RouteCount, TargetCount
+from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same, total
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
+from router.simulate.needing import asking, estimated_at
 from router.simulate.schema import Scenario, Traffic
-from router.simulate.vendors import CHARACTERS, SimulatedVendors
+from router.simulate.vendors import CHARACTERS, LoggedCalls, SimulatedVendors
 from router.state.spending import Spent
 from router.testing import run
 from router.views.trace import Attempt, Skip, Trace
@@ -36,20 +37,6 @@ _TICK = 1.0  # seconds, simulated, between two looks at the breakers
 _REMEMBERED = 1000  # questions of one line of traffic that may come again
 _FROM_CACHE = frozenset({"hit", "joined", "stale"})
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
-
-
-def _is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
-    """Say whether an entry tells how a stream ended that an earlier one has delivered."""
-    checked = entry.code is ErrorCode.INVALID_OUTPUT and last is not None and last.at == entry.at
-    return checked or entry.code is ErrorCode.STREAM_INTERRUPTED
-
-
-class _Question(NamedTuple):
-    """What somebody asks: tokens of prompt and answer. Those with the same `name` ask the same."""
-
-    name: str
-    prompt: int
-    answer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +61,6 @@ class Outcome:
         return sum(route.requests for route in self.routes.values())
 
 
-async def _made(
-    router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
-) -> EmbeddingResponse | RerankResponse:
-    """Make vectors or ranks; what the vendors go by is in the body."""
-    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"], "require": line.require}
-    more["extra_body"] = params["metadata"]
-    if makes == "ranks":
-        return await router.rerank(line.route, text, [text], **more)
-    return await router.embed(line.route, text, cache=params["cache"], **more)
-
-
 def simulate(
     plan: Plan, scenario: Scenario, *, seed: int | None = None, progress: Callable[[float, int], None] | None = None
 ) -> Outcome:
@@ -95,16 +71,32 @@ def simulate(
         progress: called now and then with the simulated seconds so far and the requests so far.
     """
     seed = scenario.seed if seed is None else seed
-    simulation = _Simulation(plan, scenario, seed, progress)
+    simulation = Simulation(plan, scenario, seed, progress)
     began = time.perf_counter()
     run(simulation.main())
     return simulation.outcome(time.perf_counter() - began)
 
 
-class _Simulation:
+class Simulation:
+    """One run of a router under a scenario's traffic.
+
+    Args:
+        progress: as in `simulate`.
+        epoch: the time of day at which it begins, in seconds since 1970.
+        history: how calls went, where a log says so.
+    """
+
     def __init__(
-        self, plan: Plan, scenario: Scenario, seed: int, progress: Callable[[float, int], None] | None
+        self,
+        plan: Plan,
+        scenario: Scenario,
+        seed: int,
+        progress: Callable[[float, int], None] | None,
+        *,
+        epoch: float = MONDAY,
+        history: LoggedCalls | None = None,
     ) -> None:
+        self._epoch = epoch if scenario.begins is None else scenario.begins
         self._plan = plan
         self._scenario = scenario
         self._seed = seed
@@ -112,7 +104,7 @@ class _Simulation:
         self._bin = scenario.duration / BINS
         self._clock: Callable[[], float] = float  # 0.0 until the loop runs
         names = list(dict.fromkeys(line.route for line in scenario.traffic))
-        self._vendors = SimulatedVendors(plan, names, scenario, seed)
+        self._vendors = SimulatedVendors(plan, names, scenario, seed, history)
         self._server = None if plan.shared is None else SharedServer(scenario.shared_away)
         self._routers = [
             Router(
@@ -137,6 +129,7 @@ class _Simulation:
         self._watch = Watch(scenario.duration)
         for name in names:
             self._know(name)
+        self._with_rules = {name for name in names if self._routers[0].chain(name).rules}
         self._budgets: dict[str, Spent] = {}
         self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
         self._running: set[asyncio.Task[None]] = set()
@@ -145,7 +138,7 @@ class _Simulation:
 
     def _know(self, route: str) -> None:
         states = self._routers[0].states  # breakers are each process's own: those of the first are shown
-        for target in self._routers[0].chain(route).targets:
+        for target in self._routers[0].chain(route).everybody:
             if target.name in self._same:
                 continue
             known = self._first[target.name] = self._identities.setdefault(target.identity, target.name)
@@ -163,7 +156,7 @@ class _Simulation:
                     self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key_of=target.provider))
 
     def _wall_clock(self) -> float:
-        return MONDAY + self._clock()
+        return self._epoch + self._clock()
 
     # --- the run
 
@@ -173,10 +166,7 @@ class _Simulation:
         async with AsyncExitStack() as stack:
             for router in self._routers:
                 await stack.enter_async_context(router)
-            sources = [
-                loop.create_task(self._arrivals(line, number, Random(f"{self._seed}/traffic/{number}")))
-                for number, line in enumerate(self._scenario.traffic)
-            ]
+            sources = [loop.create_task(source) for source in self.sources()]
             ticking = loop.create_task(self._tick())
             try:
                 await asyncio.gather(*sources)
@@ -192,6 +182,15 @@ class _Simulation:
                 raise self._fault
             self._watch.end(max(loop.time(), self._scenario.duration))
 
+    def sources(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what lets requests come, until all have."""
+        for number, line in enumerate(self._scenario.traffic):
+            yield self._arrivals(line, number, Random(f"{self._seed}/traffic/{number}"))
+
+    def count(self, route: str) -> RouteCount:
+        """Return the counts of a route, or of a name that is none."""
+        return self._routes.setdefault(route, RouteCount())
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
@@ -201,7 +200,7 @@ class _Simulation:
             for spent in joined.from_iterable(router.spending for router in self._routers):
                 by_owner.setdefault(spent.owner, []).append(spent)
             for name, alike in by_owner.items():
-                spent = replace(alike[0], usd=_sum(each.usd for each in alike))
+                spent = replace(alike[0], usd=total(each.usd for each in alike))
                 had = self._budgets.get(name)
                 if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
                     self._budgets[name] = spent
@@ -218,7 +217,7 @@ class _Simulation:
         highest = max(line.rate.values())
         steady = len(line.rate) == 1
         now = line.start
-        asked: deque[_Question] = deque(maxlen=_REMEMBERED)
+        asked: deque[Question] = deque(maxlen=_REMEMBERED)
         names = numbers()
         while (now := now + rng.expovariate(highest)) < end and self._fault is None:
             if not steady and rng.random() * highest >= line.rate_at(now):
@@ -226,7 +225,7 @@ class _Simulation:
             await asyncio.sleep(now - loop.time())
             prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
-            question = _Question(f"{number}/{next(names)}", prompt, answer)
+            question = Question(f"{number}/{next(names)}", prompt, answer)
             if line.repeats:
                 if asked and rng.random() < line.repeats:
                     question = asked[rng.randrange(len(asked))]
@@ -245,21 +244,32 @@ class _Simulation:
         if not task.cancelled() and task.exception() is not None:
             self._fault = task.exception()
 
-    async def _request(self, line: Traffic, question: _Question, session: str | None, user: str | None) -> None:
+    async def _request(
+        self,
+        line: Traffic,
+        question: Question,
+        session: str | None,
+        user: str | None = None,
+        more: Mapping[str, int] = NO_MORE,
+        said: Mapping[str, Any] = NO_MORE,
+    ) -> None:
         """One request of somebody, from its beginning to its end."""
         _, prompt, answer = question
         clock = self._clock
         count = self._routes[line.route]
-        text = self._prompt[: prompt * CHARACTERS]
+        text = estimated_at(prompt) if line.route in self._with_rules else self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
-            "metadata": {"route": line.route, "prompt": prompt, "answer": answer},
+            "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **more},
             "affinity": session,
             # The prompts are all of the same words: who asks something else does so in another namespace.
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name if line.repeats else None,
             "user": user,
+            "tags": dict(line.tags),
             "require": line.require,
+            **said,
         }
+        asked, needed = asking(text, line.needs)
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
         first: float | None = None
@@ -268,7 +278,7 @@ class _Simulation:
         try:
             makes = router.chain(line.route).makes or "answers"
             if line.stream and makes == "answers":
-                async with router.stream(line.route, text, **params) as stream:
+                async with router.stream(line.route, asked, **params, **needed) as stream:
                     trace = stream.trace
                     async for chunk in stream:
                         if first is None and chunk.has_content:
@@ -276,11 +286,11 @@ class _Simulation:
                         count.restarts += chunk.restarted
                 answered_by = stream.response.target
             elif makes == "answers":
-                response = await router.complete(line.route, text, **params)
+                response = await router.complete(line.route, asked, **params, **needed)
                 trace, answered_by = response.trace, response.target
             else:
-                made = await _made(router, line, makes, text, params)
-                trace, answered_by = made.trace, made.target
+                answer_of = await made(router, line, makes, text, params)
+                trace, answered_by = answer_of.trace, answer_of.target
         except (RouteExhausted, ProviderError) as error:
             trace = error.trace or trace
             self._failed(count, str(error.code), began)
@@ -312,7 +322,7 @@ class _Simulation:
                 self._same[entry.target].skips[entry.reason] += 1
             elif isinstance(entry, Attempt):
                 target = self._same[entry.target]
-                if entry.code is not None and _is_of_the_same(entry, last):  # its call is an entry already
+                if entry.code is not None and is_of_the_same(entry, last):  # its call is an entry already
                     target.errors[entry.code] += 1
                     last = None
                     continue
@@ -333,6 +343,7 @@ class _Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
+        count.rules.update([trace.rule] if trace.rule else [])
         if last is not None:
             count.fallbacks += last.tier > 0
             count.chains.update([last.chain] if last.chain else [])
@@ -379,11 +390,6 @@ class _Simulation:
     def _fleet(self) -> FleetOutcome:
         exchanges = None if self._server is None else self._server.exchanges
         return FleetOutcome(len(self._routers), exchanges, self._admitted)
-
-
-def _sum(amounts: Iterable[float | None]) -> float | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None
 
 
 def _without_disk(plan: Plan) -> Plan:

@@ -15,6 +15,7 @@ from providers.settings import ProviderSettings
 from providers.spelling import did_you_mean
 from router.config import Diagnostic, LoadResult, load_text
 from router.config.diagnostics import Findings, dotted
+from router.config.includes import with_included
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
@@ -62,7 +63,10 @@ def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> Lo
     """
     where = Path(path)
     text = read_text(where)
-    root = read_yaml(text, Findings(str(path), text))
+    findings = Findings(str(path), text)
+    root = read_yaml(text, findings)
+    if root is not None:
+        with_included(root, where, text, findings)
     wanted, unread = _references(root) if root is not None else ({}, set())
     given = {name: value for name, value in (os.environ if env is None else env).items() if name not in unread}
     numbers = {name: number for number, name in enumerate(dict.fromkeys(chain.from_iterable(wanted.values())), 1)}
@@ -190,6 +194,7 @@ class _Rules:
     def check(self) -> None:
         for line in _items(self._root.get("traffic")):
             self._route(line.get("route"))
+            self._require(line.get("require"))
         for name, node in _entries(self._root.get("targets")).items():
             if name != "default":
                 self._target(name, node, node.key_at, ["default"])
@@ -219,8 +224,15 @@ class _Rules:
             )
         else:
             self._asked[node.value] = asked
-            for target in asked.targets:
+            for target in asked.everybody:
                 self._targets |= dict.fromkeys(names_of(target), target)
+
+    def _require(self, labels: Node | None) -> None:
+        known = self._plan.file.labels
+        for name, node in _entries(labels).items():
+            if name not in known:
+                near = did_you_mean(name, known)
+                self._findings.add(node.key_at, node.path, f'no provider or model has a label "{name}"{near}')
 
     def _target(self, name: str, node: Node, at: tuple[int, int], others: list[str]) -> None:
         if name not in self._targets and name not in self._plan.file.providers and name not in self._plan.file.models:
@@ -232,7 +244,7 @@ class _Rules:
     def _expect(self, name: str, node: Node) -> None:
         if name in self._asked:
             wrong, kind, other = OF_TARGETS, "route", "target"
-            costs = list(self._asked[name].targets)
+            costs = list(self._asked[name].everybody)
         elif name in self._targets:
             wrong, kind, other = OF_ROUTES, "target", "route"
             costs = [target for target in self._targets.values() if name in names_of(target)]

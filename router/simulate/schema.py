@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
+from datetime import UTC, datetime
 from random import Random
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from providers.errors import ErrorCode
 from providers.spelling import did_you_mean
 from router.config import units
 from router.config.json_schema import DIALECT, clean
 from router.config.sections import Section, key
+from router.config.serve_schema import Tags
 from router.config.values import Allowances, Count, Duration, Flag, Labels, Rate, Text, Wait
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
@@ -100,6 +102,40 @@ Rates = Annotated[
 ]
 
 
+def _one_of(known: tuple[str, ...], what: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError("this must be text")
+        if value not in known:
+            raise ValueError(f'no {what} is named "{value}"{did_you_mean(value, known)}; {what}s: {", ".join(known)}')
+        return value
+
+    return BeforeValidator(check), WithJsonSchema({"enum": list(known)})
+
+
+def _needs(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _moment(value: Any) -> float:
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "this must be a date and time, such as 2026-11-27T22:00, in UTC where it says no other"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+_ASKED = ("tools", "vision", "files", "thinking")
+Needs = Annotated[
+    tuple[Annotated[str, *_one_of(_ASKED, "need")], ...],
+    BeforeValidator(_needs),
+    WithJsonSchema({"anyOf": [{"enum": list(_ASKED)}, {"type": "array", "items": {"enum": list(_ASKED)}}]}),
+]
+Moment = Annotated[float, PlainValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2026-11-27T22:00"]})]
+
+
 class Traffic(Section):
     """One stream of requests; they arrive by chance (Poisson) at this rate."""
 
@@ -114,6 +150,8 @@ class Traffic(Section):
     sessions: Count | None = key("So many sessions, for `balance: affinity`; each request is of one of them.")
     require: Labels = key("What each request requires of whom it is sent to, besides its route: {region: eu}.", {})
     users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
+    tags: Tags = key("Tags of its calls, for the rules of a route.", {})
+    needs: Needs = key("What its requests need: some of tools, vision, files and thinking.", ())
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
 
@@ -135,17 +173,6 @@ Manner = Literal["hang", "stall", "cut", "slow", "refused"]
 MANNERS: tuple[str, ...] = get_args(Manner)
 _NOT_THE_VENDORS = {ErrorCode.STREAM_INTERRUPTED, ErrorCode.CANCELLED, ErrorCode.TIMEOUT}
 CODES = tuple(str(code) for code in ErrorCode if code not in _NOT_THE_VENDORS)
-
-
-def _one_of(known: tuple[str, ...], what: str) -> tuple[BeforeValidator, WithJsonSchema]:
-    def check(value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValueError("this must be text")
-        if value not in known:
-            raise ValueError(f'no {what} is named "{value}"{did_you_mean(value, known)}; {what}s: {", ".join(known)}')
-        return value
-
-    return BeforeValidator(check), WithJsonSchema({"enum": list(known)})
 
 
 ErrorName = Annotated[str, *_one_of(CODES, "error")]
@@ -314,6 +341,7 @@ class Scenario(Section):
     """A whole scenario."""
 
     duration: Duration = Field(description="How long the traffic lasts.")
+    begins: Moment | None = key("The date and time at which it begins; default: Monday 2024-01-01 00:00, in UTC.")
     seed: Annotated[int, BeforeValidator(units.count)] = key("Of all chance; the same gives the same run.", 1)
     traffic: Annotated[tuple[Traffic, ...], Field(min_length=1)] = Field(description="Who asks, and how often.")
     targets: dict[str, Behaviour] = key("How providers and models behave, by name; `default` for the rest.", {})

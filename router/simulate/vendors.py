@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeAlias
 
 from providers import made_up
 from providers.accumulate import Accumulator
@@ -29,8 +30,11 @@ from router.engine.stream import GO_ON
 from router.plan.plan import Plan
 from router.plan.pricing import cost, is_known
 from router.plan.target import Target
+from router.simulate.samples import Sample, code_of
 from router.simulate.scenario import names_of
 from router.simulate.schema import MANNERS, Behaviour, Event, Scenario, Times, VendorLimits
+
+LoggedCalls: TypeAlias = Callable[[tuple[str, str], int], Sample | None]  # by (provider, model id) and the request
 
 CHARACTERS = 4  # of simulated text for a token
 FIRST_TOKEN = Times.model_validate({"p50": "500ms", "p95": "1.5s"})
@@ -77,12 +81,16 @@ class SimulatedVendors:
 
     Args:
         seed: of their chance; each model draws its own, so that what one does changes nothing for another.
+        logged: how calls went by a log, where it says so.
     """
 
-    def __init__(self, plan: Plan, chains: Iterable[str], scenario: Scenario, seed: int) -> None:
+    def __init__(
+        self, plan: Plan, chains: Iterable[str], scenario: Scenario, seed: int, logged: LoggedCalls | None = None
+    ) -> None:
+        self.logged = logged
         self._models: dict[tuple[str, str], _Model] = {}
         self._buckets: dict[tuple[str, str], tuple[list[TokenBucket], list[TokenBucket]]] = {}
-        targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.targets]
+        targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.everybody]
         same: dict[tuple[str, str], list[Target]] = {}
         for target in targets:
             same.setdefault((target.provider, target.model), []).append(target)
@@ -285,6 +293,10 @@ class SimulatedProvider:
         given = sum(len(message.text) for message in request.messages if message.role == "assistant") // CHARACTERS
         given = given if goes_on else 0
         prompt, answer = int(sizes.get("prompt", 1)) + given, max(1, int(sizes.get("answer", 1)) - given)
+        if self._vendors.logged is not None:
+            sample = self._vendors.logged((self.name, request.model), int(sizes.get("logged", 0)))
+            if sample is not None:
+                return await self._as_logged(sample, model, request, prompt, answer)
         slow, event = _fate(model, asyncio.get_running_loop().time())
         fault = None if event is None else event.fault
         if fault == "hang":
@@ -305,6 +317,18 @@ class SimulatedProvider:
         first = model.first_token.draw(rng) * slow
         now = asyncio.get_running_loop().time()
         return _Call(model, str(sizes.get("route", "")), prompt, limit, now, first, model.speed / slow, fault)
+
+    async def _as_logged(
+        self, sample: Sample, model: _Model, request: CompletionRequest, prompt: int, answer: int
+    ) -> _Call:
+        """The call as one went that a log has; raises what that failed with."""
+        code = None if sample.code is None else code_of(sample.code)
+        if code is not None and code is not ErrorCode.INVALID_OUTPUT:
+            await asyncio.sleep(sample.seconds)
+            raise self._error(code, request.model, phase="answer" if code is ErrorCode.TIMEOUT else None)
+        now, route = asyncio.get_running_loop().time(), str((request.metadata or {}).get("route", ""))
+        first, speed = (sample.seconds, SPEED) if code is not None else (sample.first, sample.speed)
+        return _Call(model, route, prompt, answer, now, first, speed, None if code is None else str(code))
 
     async def _fail(self, code: ErrorCode, model: _Model, name: str, slow: float, retry_after: float | None) -> None:
         await asyncio.sleep(ERROR_AFTER.draw(model.rng) * slow)

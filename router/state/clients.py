@@ -160,17 +160,26 @@ class ClientStates:
                 return Permit(limits, limits.take(tokens, now, now), prompt, has_place=True)
             limits.release_slot()
             return self.admit(client, prompt, max_tokens, now, request)
-        reserved = await _reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
+        reserved = await reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
         if reserved is not None and not limits.full:
             return Permit(limits, reserved, prompt)
         if reserved is not None:
             limits.give_back(reserved, loop.time())
         return self.admit(client, prompt, max_tokens, loop.time(), request)
 
-    def over_budget(self, client: Client, request: AnyRequest | None = None) -> OverLimit | None:
-        """Say why its budget lets nothing begin now, be it used up or granted to other processes."""
-        budget = self._known.get(client.name, client).budget
-        over = None if budget is None else self._spending.used_up(budget, request, here=True)
+    def over_budget(self, client: Client, request: AnyRequest | None = None, why: str = "") -> OverLimit | None:
+        """Say why its budget lets nothing begin now, be it used up or granted to other processes; or that of its user
+        and the like, at a route or provider.
+
+        Args:
+            why: nobody was asked, in words that name the budgets that were in the way.
+        """
+        own = self._known.get(client.name, client).budget
+        over = None if own is None else self._spending.used_up(own, request, here=True)
+        for budget in self._spending.values.written if over is None and request is not None else ():
+            found = self._spending.used_up(budget, request, here=True)
+            if found is not None and found[0].budget.owner in why:
+                over = found
         return None if over is None else OverLimit("budget", over[1], why_over(*over))
 
     def in_flight(self, name: str) -> int:
@@ -179,13 +188,13 @@ class ClientStates:
         return 0 if limits is None else limits.in_flight
 
 
-async def _reserved_soon(limits: RateLimits, tokens: float, wait: float) -> Reserved | None:
-    """Wait in line for what a request takes of the limits; None where that would be long."""
-    if wait > PATIENCE:
+async def reserved_soon(limits: RateLimits, tokens: float, wait: float, patience: float = PATIENCE) -> Reserved | None:
+    """Wait in line for what a request takes of the limits; None where that would be longer than `patience`."""
+    if wait > patience:
         return None
     loop = asyncio.get_running_loop()
     now = loop.time()
-    reserved, end = limits.take(tokens, now, now + wait), now + PATIENCE
+    reserved, end = limits.take(tokens, now, now + wait), now + patience
     try:
         while 0 < wait <= end - now + _ROUNDING:
             coming = limits.coming(reserved)

@@ -41,6 +41,9 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
                 yield _key(key.name, key.health, key.limits, snapshot.time)
         elif shown.keys:
             yield from (_limit(limit) for limit in shown.keys[0].limits)
+        if (check := shown.check) is not None:
+            ago = as_text.span(max(0.0, snapshot.time - check.time))
+            yield _pair("health check", f"passed {ago} ago" if check.ok else f"failed {ago} ago: {check.why}")
     else:
         yield _pair("model", f"{shown.provider}/{shown.model}")
         yield from (_limit(limit) for limit in shown.limits)

@@ -1,0 +1,83 @@
+"""What `check` says of rules that work, but in vain."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.config import load_text
+from router.config.json_schema import json_schema
+
+HEAD = """\
+providers: {a: {kind: openai, base_url: "http://127.0.0.1:1/v1"}}
+models:
+  blind: {provider: a, id: b, capabilities: {vision: false}, context_window: 8k}
+  seeing: {provider: a, id: c, capabilities: {vision: true}, context_window: 200k}
+routes:
+"""
+
+
+def said(routes: str) -> list[str]:
+    lines = [found.render().splitlines()[0] for found in load_text(HEAD + routes, env={}).diagnostics]
+    return [line for line in lines if "no route uses the model" not in line]
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        (
+            "  chat:\n    when: {if: {needs: vision}, to: small}\n    targets: [a/q]\n  small: [blind]",
+            "routes.yaml:7:16: warning: routes.chat.when.0.if.needs: small can't: vision; lead it to one that can",
+        ),
+        (
+            '  chat:\n    when: {if: {prompt_tokens: "> 32k"}, to: small}\n    targets: [a/q]\n  small: [blind]',
+            "routes.yaml:7:16: warning: routes.chat.when.0.if.prompt_tokens: no target of small takes more than 8,000",
+        ),
+        (
+            "  chat:\n    when:\n      - {to: seeing}\n    targets: [a/q]",
+            "routes.yaml:8:9: warning: routes.chat.when.0: this rule always holds, so that the route's own targets",
+        ),
+        (
+            "  chat: {targets: [{model: inner}, a/q]}\n  inner: {when: {if: {tags: {x: y}}, to: a/z}, targets: [a/r]}",
+            'routes.chat.targets: the rules of "inner" hold for those who ask for it, not where it serves "chat"',
+        ),
+    ],
+)
+def test_what_is_in_vain_is_told_with_its_place(routes: str, expected: str) -> None:
+    (line,) = said(routes)
+    assert expected.partition("warning: ")[2] or expected in line
+    assert expected.rpartition(": ")[2] in line
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        '[{if: {needs: vision}, to: mixed}, {if: {prompt_tokens: "> 32k"}, to: mixed}]',  # one of them can
+        "[{if: {tags: {tier: free}}, to: a/x}, {if: {tags: {tier: [free, paid]}}, to: a/y}]",  # paid is left
+        '[{if: {prompt_tokens: "< 1k"}, to: a/x}, {if: {prompt_tokens: ">= 1k", needs: tools}, to: a/y}]',
+        "[{if: {hours: 22:00-06:00}, to: a/x}, {if: {hours: 21:00-06:00}, to: a/y}]",
+        "[{if: {hours: 22:00-06:00}, to: a/x}, {if: {hours: 23:00-01:00, timezone: Asia/Tokyo}, to: a/y}]",
+        "[{if: {tags: {tier: free}}, to: chat}, {if: {needs: tools}, to: a/y}]",
+    ],
+)
+def test_what_can_be_reached_is_let_alone(rules: str) -> None:
+    assert said(f"  chat: {{when: {rules}, targets: [a/q]}}\n  mixed: [blind, seeing]\n") == []
+
+
+def test_a_rule_of_another_kind_of_answers_is_an_error() -> None:
+    routes = "  chat: {when: {to: vec}, targets: [a/q]}\n  vec: {embeds: true, targets: [v]}\n"
+    text = HEAD.replace("models:\n", "models:\n  v: {provider: a, id: v, embeds: true}\n") + routes
+    messages = [found.message for found in load_text(text, env={}).diagnostics]
+    assert any('the route "vec" makes embeddings, this one answers' in message for message in messages)
+
+
+def test_an_editor_knows_the_words() -> None:
+    definitions = json_schema()["$defs"]
+    assert set(definitions["Condition"]["properties"]) == {
+        "tags",
+        "prompt_tokens",
+        "needs",
+        "hours",
+        "days",
+        "timezone",
+    }
+    assert set(definitions["RuleConfig"]["properties"]) == {"if", "to"}
