@@ -155,6 +155,14 @@ def read_cost(usage: object) -> float | None:
     return _paid(told.get("estimated_cost")) if ticks is None else ticks
 
 
+def told_cost(text: str) -> float | None:
+    """The same of a number in a header."""
+    try:
+        return _paid(float(text))
+    except ValueError:
+        return None
+
+
 def _paid(value: object, a_dollar: float = 1.0) -> float | None:
     """USD, of which so many of the value are one; None for what can be no cost of an answer."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_PAID * a_dollar:
