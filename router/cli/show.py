@@ -108,8 +108,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     for budget in dict.fromkeys(each for each in budgets if each is not None):
         whose = ", of all machines" if plan.is_shared(budget) else ""
         scope, name = budget.whose
-        at = ("routes", name, "shadow", "budget") if scope == "shadow" else (f"{scope}s", name, "budget")
-        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", at, loaded)
+        where = ("routes", name, "shadow", "budget") if scope == "shadow" else (f"{scope}s", name, "budget")
+        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", where, loaded)
 
 
 def _show_at(text: str, at: tuple[str | int, ...], loaded: LoadResult) -> None:
