@@ -25,6 +25,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import all_names
 from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translated, with_headers
+from providers.parts import LARGE, is_large
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -42,6 +43,7 @@ from providers.stream_reading import (
     with_left_out,
 )
 from providers.surrogates import encode_json
+from providers.threads import in_thread
 from providers.timeouts import bounded, for_call, timed
 from providers.transport.headers import TELLING, remaining_quota, request_id_of
 from providers.types import (
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 _ERROR_BYTES = 256 * 1024  # of an error's body that are read
+_NOTHING: tuple[str, ...] = ()
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
 
@@ -186,12 +189,8 @@ class HttpProvider(ABC):
         validate(request)
         asked = self.encode_count(adapted(request, self.schema_rules))
         if asked is None:
-            raise ProviderError(
-                ErrorCode.UNSUPPORTED,
-                "this vendor has no endpoint that counts tokens",
-                provider=self.name,
-                model=request.model,
-            )
+            message = "this vendor has no endpoint that counts tokens"
+            raise ProviderError(ErrorCode.UNSUPPORTED, message, provider=self.name, model=request.model)
         body = await self._ask("POST", *asked, request)
         tokens = body.get("input_tokens") if isinstance(body, dict) else None
         if type(tokens) is not int:
@@ -239,14 +238,15 @@ class HttpProvider(ABC):
     # --- how it is done
 
     def _timeout_of(self, request: CompletionRequest) -> Timeout:
-        timeout = self.settings.timeout
-        return for_call(timeout, request.timeout) if request.timeout else timeout
+        return for_call(self.settings.timeout, request.timeout) if request.timeout else self.settings.timeout
 
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
             response, left_out = await self._open(request, stream=False)
-            answer = self._whole(await response.read(), response, request)
-            return with_left_out(answer, left_out) if left_out else answer
+            data = await response.read()
+            if len(data) > LARGE:
+                return with_left_out(await in_thread(self._whole, data, response, request), left_out)
+            return with_left_out(self._whole(data, response, request), left_out)
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
@@ -285,20 +285,20 @@ class HttpProvider(ABC):
         """
         if self._validates:
             validate(request)
-        untold: tuple[str, ...] = ()
-        native = self._native(request)
+        native, untold = self._native(request), _NOTHING
         if native is None:
             request, untold = translated(request, self.name, self.schema_rules, self.runs)
         elif native.headers:
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
-        refusals = self._refused.get(request.model, ())
-        edited = False  # what was said before was changed
+        refusals, large, edited = self._refused.get(request.model, ()), is_large(request), False  # what was said before
         for repeats in range(_REPEATS + 1):
-            path, body = self._encoded(request, stream=stream)
+            write = partial(self._encoded, request, stream=stream)
+            path, body = await in_thread(write) if large else write()
             effective = refusals if native is None else ours(refusals, body, native)
             body, left_out = without(body, effective) if effective else (body, ())
             try:
-                response = await self._send("POST", path, body, request)
+                sent = await in_thread(encode_json, body) if large else body
+                response = await self._send("POST", path, sent, request)
             except ProviderError as error:
                 more = refused(error, body)
                 if native is not None:
@@ -328,13 +328,13 @@ class HttpProvider(ABC):
         return self.placed(body, request, stream=stream)
 
     async def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, request: AnyRequest, *, again: bool = False
+        self, method: str, path: str, body: dict[str, Any] | bytes | None, request: AnyRequest, *, again: bool = False
     ) -> HttpResponse:
         call = None if self._credential is None else self._credential.call(self.key_headers)
         response = await self._client().open(
             method,
             path,
-            None if body is None else encode_json(body),
+            encode_json(body) if isinstance(body, dict) else body,
             headers=dict(request.extra_headers or {}),
             connect=request.timeout.get("connect") if request.timeout else None,
             authorize=call,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
 from providers import catalog
+from providers.answer_parts import told_cost
 from providers.embeddings import (
     EmbeddingLimits,
     EmbeddingRequest,
@@ -37,6 +38,10 @@ from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, ServerTool, WireProtocol
 from providers.vectors import of_base64
 
+if TYPE_CHECKING:
+    from providers.transport.http import HttpResponse
+
+_COST = "x-litellm-response-cost"
 _STALE = re.compile(r"(?i)encrypted content .{0,80}could not be (?:verified|decrypted)")
 
 
@@ -160,6 +165,12 @@ class OpenAIProvider(HttpEmbeddings):
     def capabilities(self, model: str) -> ModelCapabilities:
         rules = model_capabilities(model) if self.dialect.openai_models else ModelCapabilities(streaming=True)
         return catalog.known(self.base_url, model, rules)
+
+    def _whole(self, data: bytes, response: HttpResponse, request: CompletionRequest) -> CompletionResponse:
+        """LiteLLM's proxy tells what an answer costs beside it."""
+        answer = super()._whole(data, response, request)
+        told = response.headers.get(_COST) if self.dialect.name == "litellm" and answer.cost is None else None
+        return answer if told is None else replace(answer, cost=told_cost(told))
 
     def _by_responses(self, request: CompletionRequest) -> bool:
         if self._api is not None:
