@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from providers.embeddings import EmbeddingRequest, EmbeddingResponse
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
+    from router.cache.vectors import CachedVectors
     from router.engine.acceptance import Accept
     from router.engine.embedder import Embedder
     from router.request_log.writer import RequestLog
@@ -64,6 +65,7 @@ class Parts:
         self._watch = False
         self._cached: CachedRequests | None = None
         self._embedder: Embedder | None = None
+        self._vectors: CachedVectors | None = None
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
@@ -229,10 +231,11 @@ class Parts:
         cached = self.cached(chain, control, trace)
         if cached is None:
             return await self.embedder().embed(chain, request, trace)
-        from router.cache.vectors import CachedVectors  # here: only routers with a cache need it
+        if self._vectors is None:
+            from router.cache.vectors import CachedVectors  # here: only routers with a cache need it
 
-        vectors = CachedVectors(self.embedder(), cached.cache, self.engine.wall_clock)
-        return await vectors.embed(chain, request, trace, control)
+            self._vectors = CachedVectors(self.engine, self.embedder(), cached.cache)
+        return await self._vectors.embed(chain, request, trace, control)
 
     def open_ledger(self) -> None:
         """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""

@@ -12,7 +12,22 @@ from providers.embeddings import InputType
 from providers.types import PromptCache, ServerTool, Thinking, Tool
 
 
-class OtherParams(TypedDict, total=False):
+class CommonParams(TypedDict, total=False):
+    """What every call may ask for; it is explained in `RerankParams`."""
+
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    max_attempts: int | None
+    user: str | None
+    affinity: str | None
+    namespace: str | None
+    caller: str | None
+    timeout: Mapping[str, float | str] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class OtherParams(CommonParams, total=False):
     """What `RequestParams` has besides `response_format`; it is explained there."""
 
     tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]]
@@ -35,18 +50,8 @@ class OtherParams(TypedDict, total=False):
     audio: Mapping[str, Any] | None
     server_tools: Sequence[ServerTool | str]
     allowed_tools: Sequence[str] | None
-    user: str | None
-    affinity: str | None
-    namespace: str | None
-    caller: str | None
-    timeout: Mapping[str, float | str] | None
-    only: str | Sequence[str] | None
-    avoid: str | Sequence[str] | None
-    max_attempts: int | None
     on_stream_break: Literal["error", "restart", "continue"] | None
     metadata: Mapping[str, Any] | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
     prompt_cache: PromptCache | None
 
 
@@ -94,7 +99,7 @@ class RequestParams(OtherParams, total=False):
     response_format: str | Mapping[str, Any] | type | UnionType | TypeAdapter[Any] | None
 
 
-class RerankParams(TypedDict, total=False):
+class RerankParams(CommonParams, total=False):
     """The parameters of `Router.rerank`.
 
     Attributes:
@@ -112,19 +117,9 @@ class RerankParams(TypedDict, total=False):
     """
 
     top_n: int | None
-    only: str | Sequence[str] | None
-    avoid: str | Sequence[str] | None
-    max_attempts: int | None
-    user: str | None
-    affinity: str | None
-    namespace: str | None
-    caller: str | None
-    timeout: Mapping[str, float | str] | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
 
 
-class EmbeddingParams(TypedDict, total=False):
+class EmbeddingParams(CommonParams, total=False):
     """The parameters of `Router.embed`. Those that are not here are as in `RerankParams`.
 
     Attributes:
@@ -136,13 +131,3 @@ class EmbeddingParams(TypedDict, total=False):
     dimensions: int | None
     input_type: InputType | None
     truncate: bool | None
-    only: str | Sequence[str] | None
-    avoid: str | Sequence[str] | None
-    max_attempts: int | None
-    user: str | None
-    affinity: str | None
-    namespace: str | None
-    caller: str | None
-    timeout: Mapping[str, float | str] | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
