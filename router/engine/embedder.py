@@ -18,6 +18,7 @@ from providers.threads import in_thread
 from providers.tokens import ESTIMATE_MARGIN, estimate
 from providers.types import Message, Usage
 from router.engine.batching import Batches, Share
+from router.engine.context import RequestContext
 from router.engine.embedding import Widths, embed_once, needs_of_documents, needs_of_inputs, rerank_once
 from router.engine.engine import Engine
 from router.engine.failover import FailOver
@@ -74,6 +75,8 @@ class Embedder:
             began = clock()
             check_dimensions(chain, request)
             await self._check_lengths(chain, request)
+        if around is None and len(request.inputs) == 1 and chain.batch.wait is None:
+            return await self._deliver(self._engine.context_of(chain, request, needs_of_inputs(request), trace))
         recorder = self._engine.telemetry.recorder(trace, request, began)
         make = partial(self._make, chain, trace=trace, recorder=recorder, began=began)
         try:
@@ -182,11 +185,14 @@ class Embedder:
         part = PartRecorder.of(recorder)
         context = self._engine.context_of(chain, request, needs_of_inputs(request), trace, part)
         context.deadline = began + context.total  # of the request, of which this is a part
-        with FailOver(context, partial(embed_once, widths=self._widths)) as failover:
-            delivery = await failover.deliver()
-            response = delivery.answered(delivery.value, delivery.at)
+        response = await self._deliver(context)
         assert part.done is not None, "what was answered was recorded"
         return response, part.done
+
+    async def _deliver(self, context: RequestContext) -> EmbeddingResponse:
+        with FailOver(context, partial(embed_once, widths=self._widths)) as failover:
+            delivery = await failover.deliver()
+            return delivery.answered(delivery.value, delivery.at)
 
 
 def joined(responses: list[EmbeddingResponse], trace: Trace) -> EmbeddingResponse:

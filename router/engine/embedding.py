@@ -66,7 +66,9 @@ def build_rerank(route: str, query: str, documents: Sequence[Any], params: Mappi
     return request
 
 
-def _coerced(params: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+def _coerced(params: Mapping[str, Any], known: frozenset[str]) -> Mapping[str, Any]:
+    if not params:
+        return params
     for name in params:
         if name not in known:
             hint = did_you_mean(name, sorted(known))
@@ -138,7 +140,7 @@ async def embed_once(context: RequestContext, target: Target, lease: Lease, *, w
     known = None if rules is None else rules.dimensions
     width = request.dimensions or known or widths.get(place)
     takes = rules is None or rules.shortens or (rules.shortens is None and known != request.dimensions)
-    asked = replace(_for_target(request, target), width=width, dimensions=request.dimensions if takes else None)
+    asked = _for_target(request, target, width=width, dimensions=request.dimensions if takes else None)
 
     def call(provider: Provider) -> Awaitable[EmbeddingResponse]:
         if not _embeds(type(provider)):
@@ -212,9 +214,9 @@ async def _attempt(
     return response
 
 
-def _for_target(request: Asked, target: Target) -> Asked:
+def _for_target(request: Asked, target: Target, **changes: Any) -> Asked:
     """Return the request as this target gets it: with its model id, and its params where the caller said nothing."""
-    changes: dict[str, Any] = {"model": target.model, "timeout": connecting(request, target)}
+    changes |= {"model": target.model, "timeout": connecting(request, target)}
     params = target.params
     for name in ("extra_body", "extra_headers"):
         if params.get(name):
