@@ -119,6 +119,10 @@ class HttpProvider(ABC):
         """The path for a client's own body in the protocol of `wire`, and the body as this endpoint takes it."""
         raise AssertionError("a provider that has a wire says where its bodies go")
 
+    def headers_of(self, request: AnyRequest) -> dict[str, str]:
+        """The headers of this request alone; what its caller says goes before."""
+        return dict(request.extra_headers or {})
+
     def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""
         return False
@@ -181,12 +185,8 @@ class HttpProvider(ABC):
         validate(request)
         asked = self.encode_count(adapted(request, self.schema_rules))
         if asked is None:
-            raise ProviderError(
-                ErrorCode.UNSUPPORTED,
-                "this vendor has no endpoint that counts tokens",
-                provider=self.name,
-                model=request.model,
-            )
+            what = "this vendor has no endpoint that counts tokens"
+            raise ProviderError(ErrorCode.UNSUPPORTED, what, provider=self.name, model=request.model)
         body = await self._ask("POST", *asked, request)
         tokens = body.get("input_tokens") if isinstance(body, dict) else None
         if type(tokens) is not int:
@@ -335,7 +335,7 @@ class HttpProvider(ABC):
             method,
             path,
             None if body is None else encode_json(body),
-            headers=dict(request.extra_headers or {}),
+            headers=self.headers_of(request),
             connect=request.timeout.get("connect") if request.timeout else None,
             authorize=call,
         )

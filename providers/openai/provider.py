@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from providers import catalog
 from providers.embeddings import (
+    AnyRequest,
     EmbeddingLimits,
     EmbeddingRequest,
     EmbeddingResponse,
@@ -27,6 +28,7 @@ from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.embedding_rows import limits, row_for
 from providers.openai.responses_encode import encode as encode_responses
+from providers.prompt_cache import conversation, is_on
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.settings import ProviderSettings
 from providers.stream_reading import StreamDecoder
@@ -82,6 +84,12 @@ class OpenAIProvider(HttpEmbeddings):
         summary = self.settings.options.get("reasoning_summary")
         body = encode_responses(request, self.dialect, stream=stream, provider=self.name, summary=summary)
         return "/responses", body
+
+    def headers_of(self, request: AnyRequest) -> dict[str, str]:
+        own, name = super().headers_of(request), self.dialect.cache_header
+        if name is None or not isinstance(request, CompletionRequest) or not is_on(request.prompt_cache):
+            return own
+        return own if self._by_responses(request) else {name: conversation(request), **own}
 
     def wire(self, request: CompletionRequest) -> WireProtocol | None:
         if self._by_responses(request):
