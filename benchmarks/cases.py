@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.worker import LONG_PROMPT
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -18,10 +20,10 @@ class Contender:
     quick: bool = False  # takes part in the quick run
 
 
-READY = "Signalbox Router, made and its HTTP loaded"  # of imports only
-ROUTER, BARE = "Signalbox Router", "Signalbox provider"
+READY = "Signalbox Router, made and its first call answered"  # of imports only
+ROUTER, BARE, CARRIER = "Signalbox Router", "Signalbox provider", "Signalbox HTTP alone"
 UVLOOP = "Signalbox Router on uvloop"
-LITELLM, TENSORZERO, HTTPX = "LiteLLM Router", "TensorZero embedded", "httpx alone"
+LITELLM, LITER, RESPAN, HTTPX = "LiteLLM Router", "liter-llm", "respan-gateway embedded", "httpx alone"
 
 CONTENDERS = (
     Contender("floor: asyncio by hand", "floor", quick=True),
@@ -31,11 +33,13 @@ CONTENDERS = (
     Contender(HTTPX, "httpx_alone", "httpx"),
     Contender("OpenAI SDK", "openai_sdk", "openai"),
     Contender("Anthropic SDK", "anthropic_sdk", "anthropic"),
-    Contender(TENSORZERO, "tensorzero_embedded", "tensorzero"),
+    Contender(LITER, "liter_llm_client", "liter_llm"),
+    Contender(RESPAN, "respan_gateway_embedded", "respan_gateway"),
     Contender("any-llm", "any_llm_client", "any_llm"),
     Contender("pydantic-ai FallbackModel", "pydantic_ai_fallback", "pydantic_ai.models.fallback"),
     Contender("langchain with fallbacks", "langchain_fallbacks", "langchain_openai"),
     Contender(LITELLM, "litellm_router", "litellm"),
+    Contender(CARRIER, "signalbox_http", quick=True),
     Contender(BARE, "signalbox_router", setup={"bare": True}, quick=True),
     Contender(ROUTER, "signalbox_router", "router", quick=True),
     Contender(UVLOOP, "signalbox_uvloop"),
@@ -67,15 +71,17 @@ class Case:
     quick: bool = True
 
 
-_ROUTERS = (TENSORZERO, "pydantic-ai FallbackModel", "langchain with fallbacks", LITELLM, ROUTER)
+_ROUTERS = (RESPAN, "pydantic-ai FallbackModel", "langchain with fallbacks", LITELLM, ROUTER)
 _CLIENTS = ("floor: asyncio by hand", "Anthropic SDK", BARE, ROUTER)
 # LiteLLM opens fewer connections at once.
-_GATHERED = ("floor: asyncio by hand", "httpx over aiohttp", "OpenAI SDK", TENSORZERO, BARE, ROUTER)
+_GATHERED = ("floor: asyncio by hand", "httpx over aiohttp", "OpenAI SDK", LITER, RESPAN, BARE, ROUTER)
+_LONG = ("floor: asyncio by hand", "pyreqwest alone", "aiohttp alone", LITER, RESPAN, LITELLM, CARRIER, BARE, ROUTER)
 _DONE = ("plain", "plain_64", "stream", "stream_64")
 FAULTS = ("refused", "reset", "hang", "503", "cut")
 
 CASES = (
     *(Case(do, do) for do in _DONE),
+    *(Case(f"long {do}", do, {"prompt": LONG_PROMPT}, only=_LONG) for do in ("plain", "plain_64")),
     *(
         Case(f"{vendor} {do}", do, {"vendor": vendor}, only=_CLIENTS, quick=False)
         for vendor in ("anthropic", "ollama")

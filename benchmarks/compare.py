@@ -44,9 +44,12 @@ print({{"cpu": time.process_time() - began, "wall": time.perf_counter() - wall, 
 """
 _READY = """
 import router
-text = "providers: {p: {kind: openai, api_key: k}}\\nroutes: {chat: [p/m]}"
-router.Router.from_text(text, env={}, monitor=False)
-import providers.transport.http
+text = "providers: {{p: {{kind: openai, base_url: '{base}/ok/v1', api_key: k}}}}\\nroutes: {{chat: [p/m]}}"
+import asyncio
+async def first():
+    async with router.Router.from_text(text, env={{}}, monitor=False) as made:
+        await made.complete("chat", "hi")
+asyncio.run(first())
 """
 
 
@@ -210,7 +213,7 @@ class Comparison:
             for each in self._contenders(case)
             if each.module
         }
-        codes[READY] = sys.executable, _READY
+        codes[READY] = sys.executable, _READY.format(base=self._base)
         for _ in range(case.fresh):
             for name, (python, code) in codes.items():
                 command = [python, "-c", _MEASURED_IMPORT.format(code=code)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environments, report
-from benchmarks.cases import CONTENDERS, HTTPX, LITELLM, READY, ROUTER, TENSORZERO
+from benchmarks.cases import CONTENDERS, HTTPX, LITELLM, LITER, READY, RESPAN, ROUTER
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what was measured -->\n"
@@ -37,11 +37,14 @@ def sentence(results: report.Results) -> str:
         found = report.median(results, case, ROUTER)
         return "?" if found is None else f"{found * 1e6:.0f} µs"
 
-    def share(case: str, other: str) -> str:
-        ours, theirs = report.median(results, case, ROUTER), report.median(results, case, other)
-        if not ours or not theirs:
-            return "?"
-        return f"{theirs / ours:.0f}" if theirs >= 10 * ours else f"{theirs / ours:.1f}"
+    def times(other: str) -> str:
+        """How many times as much another needs, plain, 64 at once and streamed."""
+        found = []
+        for case in ("plain", "plain_64", "stream"):
+            ours, theirs = report.median(results, case, ROUTER), report.median(results, case, other)
+            share = None if not ours or not theirs else theirs / ours
+            found.append("?" if share is None else f"{share:.0f}" if share >= 10 else f"{share:.1f}")
+        return f"{found[0]}, {found[1]} and {found[2]}"
 
     def ms(name: str) -> str:
         found = report.median(results, "import", name)
@@ -51,11 +54,10 @@ def sentence(results: report.Results) -> str:
     return (
         f"A plain call costs {us('plain')} of CPU one at a time and {us('plain_64')} with 64 at once, a stream of 200 "
         f"chunks {'?' if stream is None else f'{stream * 1e3:.2g} ms'}. In the same run LiteLLM's Router needs "
-        f"{share('plain', LITELLM)}, {share('plain_64', LITELLM)} and {share('stream', LITELLM)} times as much, "
-        f"TensorZero's embedded gateway {share('plain', TENSORZERO)}, {share('plain_64', TENSORZERO)} and "
-        f"{share('stream', TENSORZERO)} times, and httpx alone, without any router, {share('plain', HTTPX)}, "
-        f"{share('plain_64', HTTPX)} and {share('stream', HTTPX)} times. `import router` takes {ms(ROUTER)} of CPU, "
-        f"with a router made and its HTTP loaded {ms(READY)}; `import litellm` {ms(LITELLM)}.\n"
+        f"{times(LITELLM)} times as much, respan-gateway's router in Rust {times(RESPAN)} times, liter-llm, a Rust client "
+        f"that routes nothing, {times(LITER)} times, and httpx alone {times(HTTPX)} times. `import router` takes "
+        f"{ms(ROUTER)} of CPU, with a router made and its first call answered {ms(READY)}; `import litellm` "
+        f"{ms(LITELLM)}.\n"
     )
 
 

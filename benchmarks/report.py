@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from benchmarks.cases import BARE, CONTENDERS, FAULTS, HTTPX, LITELLM, ROUTER, TENSORZERO
+from benchmarks.cases import BARE, CARRIER, CONTENDERS, FAULTS, HTTPX, LITELLM, LITER, READY, RESPAN, ROUTER
 
 Results: TypeAlias = dict[str, dict[str, dict[str, Any]]]
 
@@ -40,6 +40,8 @@ SECTIONS = (
             Column("one at a time, CPU µs", "plain", "µs"),
             Column("from call to result, µs", "plain", "µs", "wall"),
             Column("64 at once, CPU µs", "plain_64", "µs"),
+            Column("1 KB prompt, CPU µs", "long plain", "µs"),
+            Column("64 at once, CPU µs", "long plain_64", "µs"),
         ),
     ),
     Section(
@@ -173,39 +175,42 @@ def _divide(one: float | None, other: float | None) -> float | None:
     return None if one is None or not other else one / other
 
 
-def _own(case: str, share: float) -> Value:
-    """What the router adds to the bare provider over real sockets."""
+def _over(layer: str, case: str, share: float) -> Value:
+    """What the router adds to a layer below it, over real sockets."""
 
     def value(results: Results) -> float | None:
-        router, bare = median(results, case, ROUTER), median(results, case, BARE)
-        return None if router is None or bare is None else (router - bare) * share
+        router, below = median(results, case, ROUTER), median(results, case, layer)
+        return None if router is None or below is None else (router - below) * share
 
     return value
 
 
-def _is(case: str, figure: str, factor: float) -> Value:
+def _is(case: str, figure: str, factor: float, whose: str = ROUTER) -> Value:
     def value(results: Results) -> float | None:
-        found = median(results, case, ROUTER, figure)
+        found = median(results, case, whose, figure)
         return None if found is None else found * factor
 
     return value
 
 
 TARGETS = (
-    Target("plain call, one at a time, CPU, to TensorZero's", _ratio("plain", TENSORZERO), 0.85, 0.6),
-    Target("the same, from call to result", _ratio("plain", TENSORZERO, "wall"), 0.85, 0.6),
-    Target("plain call, 64 at once, CPU, to TensorZero's", _ratio("plain_64", TENSORZERO), 0.9, 0.6),
+    Target("plain call, 1 KB prompt, one at a time, CPU, to liter-llm's", _ratio("long plain", LITER), 1.0, 0.85),
+    Target("the same, 64 at once", _ratio("long plain_64", LITER), 0.8, 0.65),
+    Target("plain call, short prompt, one at a time, CPU, to liter-llm's", _ratio("plain", LITER), 1.05, 0.9),
+    Target("the same, 64 at once", _ratio("plain_64", LITER), 0.95, 0.8),
     Target("plain call, one at a time, CPU, to LiteLLM's", _ratio("plain", LITELLM), 1 / 12, 1 / 18),
     Target("plain call, 64 at once, CPU, to LiteLLM's", _ratio("plain_64", LITELLM), 1 / 18, 1 / 28),
     Target("200-chunk stream, CPU, to LiteLLM's", _ratio("stream", LITELLM), 1 / 20, 1 / 35),
-    Target("200-chunk stream, CPU, to TensorZero's", _ratio("stream", TENSORZERO), 0.35, 0.2),
-    Target("first target dead, CPU, to TensorZero's", _ratio("dead", TENSORZERO), 0.7, 0.5),
-    Target("the same, from call to result", _ratio("dead", TENSORZERO, "wall"), 0.7, 0.5),
+    Target("200-chunk stream, CPU, to liter-llm's", _ratio("stream", LITER), 0.1, 0.08),
+    Target("plain call, one at a time, CPU, to respan-gateway's", _ratio("plain", RESPAN), 0.7, 0.5),
+    Target("200-chunk stream, CPU, to respan-gateway's", _ratio("stream", RESPAN), 0.1, 0.08),
+    Target("first target dead, CPU, to respan-gateway's", _ratio("dead", RESPAN), 0.7, 0.5),
     Target("200-chunk stream, CPU, to httpx with json.loads", _ratio("stream", HTTPX), 1.3, 0.8),
-    Target("Router over the provider, a call (engine alone)", _is("engine", "own call", 1e6), 40, 20, "µs"),
-    Target("Router over the provider, a call (64 at once)", _own("plain_64", 1e6), 40, 20, "µs"),
-    Target("Router over the provider, a chunk (engine alone)", _is("engine", "own chunk", 1e6), 1.5, 0.5, "µs"),
-    Target("Router over the provider, a chunk (64 at once)", _own("stream_64", 1e6 / 200), 1.5, 0.5, "µs"),
+    Target("Router over its HTTP, a call (one at a time)", _over(CARRIER, "plain", 1e6), 40, 30, "µs"),
+    Target("Router over its HTTP, a call (64 at once)", _over(CARRIER, "plain_64", 1e6), 45, 30, "µs"),
+    Target("Router over the provider, a call (engine alone)", _is("engine", "own call", 1e6), 18, 14, "µs"),
+    Target("Router over the provider, a chunk (engine alone)", _is("engine", "own chunk", 1e6), 0.9, 0.6, "µs"),
+    Target("Router over the provider, a chunk (64 at once)", _over(BARE, "stream_64", 1e6 / 200), 1.5, 0.5, "µs"),
     Target("memory hit, call to result", _is("memory hit", "wall", 1e6), 60, 25, "µs"),
     Target("disk hit, call to result", _is("disk hit", "wall", 1e6), 300, 150, "µs"),
     Target("import router to import litellm, time", _ratio("import", LITELLM), 1 / 10, 1 / 20),
@@ -214,9 +219,10 @@ TARGETS = (
     Target(
         "1,000 targets to 3, a call",
         lambda results: _divide(median(results, "targets 1000", ROUTER), median(results, "targets 3", ROUTER)),
-        1.05,
+        1.04,
     ),
-    Target("1,000 streams at once, peak memory over idle", _is("gather", "memory", 1e-6), 80, 40, "MB"),
+    Target("1,000 streams at once, peak memory over idle", _is("gather", "memory", 1e-6), 55, 40, "MB"),
+    Target("import, router made and first call answered, CPU", _is("import", "cpu", 1e3, READY), 300, 200, "ms"),
     Target("failover after refused", _is("failover refused", "seconds", 1e3), 5, 2, "ms"),
     Target("failover after reset", _is("failover reset", "seconds", 1e3), 5, 2, "ms"),
 )

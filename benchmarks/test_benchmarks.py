@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import report, upstream
 from benchmarks.answers import CHUNKS, PATHS, STREAMED, TEXT
-from benchmarks.cases import CASES, CONTENDERS, LITELLM, ROUTER, TENSORZERO
+from benchmarks.cases import CASES, CONTENDERS, LITELLM, LITER, ROUTER
 from benchmarks.compare import Comparison
 from benchmarks.pages import BEGIN, END, renew, text_of
 from benchmarks.peers import signalbox_router
@@ -134,7 +134,7 @@ def _results() -> report.Results:
     return {
         "plain": {
             ROUTER: {"cpu": [300e-6, 310e-6, 290e-6], "wall": [400e-6]},
-            TENSORZERO: {"cpu": [400e-6], "wall": [800e-6]},
+            LITER: {"cpu": [400e-6], "wall": [800e-6]},
             LITELLM: {"error": "ConnectionError: no"},
             "any-llm": {"gap": "it routes nothing"},
         },
@@ -145,15 +145,14 @@ def _results() -> report.Results:
 def test_tables_tell_the_median_and_the_spread() -> None:
     found = report.tables(_results())
     assert "| Signalbox Router | 300 ±5.00 | 400 ±0.00 |  |" in found
-    assert "| TensorZero embedded | 400 ±0.00 | 800 ±0.00 |  |" in found
+    assert "| liter-llm | 400 ±0.00 | 800 ±0.00 |  |" in found
     assert "any-llm" not in found
 
 
 def test_targets_are_judged() -> None:
-    """0.75 of TensorZero's reaches 0.85 and not the stretch; 0.5 reaches both; 300 ms miss 250."""
+    """0.75 of liter-llm's reaches both; 300 ms miss 250."""
     found = report.targets(_results()).splitlines()
-    assert "| plain call, one at a time, CPU, to TensorZero's | 0.75 | 0.85 | 0.6 | reached |" in found
-    assert "| the same, from call to result | 0.5 | 0.85 | 0.6 | stretch |" in found
+    assert "| plain call, short prompt, one at a time, CPU, to liter-llm's | 0.75 | 1.05 | 0.9 | stretch |" in found
     assert "| load of 1,000 models and 200 routes | 300 ms | 250 ms | 100 ms | missed |" in found
     assert not any("LiteLLM" in line for line in found)  # nothing to compare with
 
@@ -186,7 +185,7 @@ def test_the_pages_are_renewed_between_their_marks(tmp_path: Path) -> None:
         assert text.endswith(f"{END}after\n")
         assert "old" not in text
     assert "A plain call costs 300 µs of CPU one at a time and ? with 64" in first[1]
-    assert "TensorZero's embedded gateway 1.3, ? and ? times" in first[1]
+    assert "liter-llm, a Rust client that routes nothing, 1.3, ? and ? times" in first[1]
     pages[1].write_text("no marks\n")
     with pytest.raises(ValueError, match=r"README\.md has no lines"):
         renew(told, tmp_path)

@@ -24,8 +24,8 @@ from typing import Any, Protocol
 from benchmarks.answers import STREAMED, TEXT
 
 AT_ONCE = 64
-PROMPT = "Why is the sky blue?"
-MESSAGES = [{"role": "user", "content": PROMPT}]
+PROMPT = "Why is the sky blue, and red at dusk? Answer in one short sentence."  # of 70 characters, about
+LONG_PROMPT = f"{PROMPT} " * 14  # of 1 KB
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Setup:
 
     `base` is the upstream's root, without a path. `fallbacks` are targets beside the first; with `dead` the first
     target's port refuses connections. `targets` are as many in one balanced group. `cache`: "", "memory" or "disk".
-    `mode` is the upstream's (see `benchmarks.upstream`). `bare` leaves the router out, where it can be.
+    `mode` is the upstream's (see `benchmarks.upstream`). `bare` leaves the router out, where it can be. `prompt`
+    is what is asked.
     """
 
     base: str
@@ -45,6 +46,11 @@ class Setup:
     targets: int = 1
     cache: str = ""
     bare: bool = False
+    prompt: str = PROMPT
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        return [{"role": "user", "content": self.prompt}]
 
     def url(self, target: int = 0) -> str:
         """The base URL of a target, as the vendor's own SDK would be given it."""

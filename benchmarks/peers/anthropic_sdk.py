@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from anthropic import AsyncAnthropic
 
-from benchmarks.worker import MESSAGES, Gap, Setup, serve
+from benchmarks.worker import Gap, Setup, serve
 
 MODEL, MOST = "claude-haiku-4-5", 1024
 
 
 class Anthropic:
     def __init__(self, setup: Setup) -> None:
+        self._messages = setup.messages
         self._client = AsyncAnthropic(base_url=setup.url(), api_key="k")
 
     async def call(self) -> str:
-        answer = await self._client.messages.create(model=MODEL, messages=MESSAGES, max_tokens=MOST)
+        answer = await self._client.messages.create(model=MODEL, messages=self._messages, max_tokens=MOST)
         return "".join(block.text for block in answer.content if block.type == "text")
 
     async def stream(self) -> str:
-        events = await self._client.messages.create(model=MODEL, messages=MESSAGES, max_tokens=MOST, stream=True)
+        events = await self._client.messages.create(model=MODEL, messages=self._messages, max_tokens=MOST, stream=True)
         found = [
             event.delta.text
             async for event in events

@@ -5,20 +5,21 @@ from __future__ import annotations
 from any_llm import AnyLLM
 
 from benchmarks.answers import MODEL
-from benchmarks.worker import MESSAGES, Gap, Setup, serve
+from benchmarks.worker import Gap, Setup, serve
 
 
 class AnyLLMClient:
     def __init__(self, setup: Setup) -> None:
+        self._messages = setup.messages
         self._client = AnyLLM.create("openai", api_key="k", api_base=setup.url())
 
     async def call(self) -> str:
-        answer = await self._client.acompletion(MODEL, MESSAGES)
+        answer = await self._client.acompletion(MODEL, self._messages)
         return answer.choices[0].message.content or ""
 
     async def stream(self) -> str:
         found = []
-        async for chunk in await self._client.acompletion(MODEL, MESSAGES, stream=True):
+        async for chunk in await self._client.acompletion(MODEL, self._messages, stream=True):
             found += [choice.delta.content or "" for choice in chunk.choices]
         return "".join(found)
 

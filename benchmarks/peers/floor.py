@@ -7,13 +7,14 @@ import json
 from urllib.parse import urlsplit
 
 from benchmarks.answers import MODEL, PATHS
-from benchmarks.worker import MESSAGES, Gap, Setup, serve
+from benchmarks.worker import Gap, Setup, serve
 
 
 class Floor:
     """A pool of connections, and the protocols' least."""
 
     def __init__(self, setup: Setup) -> None:
+        self._messages = setup.messages
         self._vendor = setup.vendor
         self._where = urlsplit(setup.base)
         self._path = f"/{setup.mode}{PATHS[setup.vendor]}"
@@ -24,7 +25,7 @@ class Floor:
             reader, writer = self._idle.pop()
         else:
             reader, writer = await asyncio.open_connection(self._where.hostname, self._where.port, limit=1 << 20)
-        body = json.dumps({"model": MODEL, "messages": MESSAGES, "stream": stream}).encode()
+        body = json.dumps({"model": MODEL, "messages": self._messages, "stream": stream}).encode()
         writer.write(
             f"POST {self._path} HTTP/1.1\r\nhost: {self._where.netloc}\r\nauthorization: Bearer k\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.answers import MODEL, PATHS
-from benchmarks.worker import MESSAGES, Gap, Setup
+from benchmarks.worker import Gap, Setup
 
 HEADERS = {"authorization": "Bearer k", "content-type": "application/json"}
 
@@ -17,8 +17,8 @@ def url_of(setup: Setup) -> str:
     return f"{setup.base}/{setup.mode}{PATHS[setup.vendor]}"
 
 
-def body(stream: bool) -> bytes:
-    return json.dumps({"model": MODEL, "messages": MESSAGES, "stream": stream}).encode()
+def body(setup: Setup, stream: bool) -> bytes:
+    return json.dumps({"model": MODEL, "messages": setup.messages, "stream": stream}).encode()
 
 
 def text_of(data: bytes) -> str:

@@ -9,17 +9,18 @@ from benchmarks.worker import Setup, serve
 
 
 class Httpx:
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._url = url_of(setup)
         self._client = httpx.AsyncClient(headers=HEADERS, timeout=600, limits=httpx.Limits(max_connections=None))
 
     async def call(self) -> str:
-        answer = await self._client.post(self._url, content=body(False))
+        answer = await self._client.post(self._url, content=body(self._setup, False))
         return text_of(answer.content)
 
     async def stream(self) -> str:
         lines = Lines()
-        async with self._client.stream("POST", self._url, content=body(True)) as answer:
+        async with self._client.stream("POST", self._url, content=body(self._setup, True)) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data: "):
                     lines.line(line)
@@ -27,7 +28,7 @@ class Httpx:
 
 
 async def open_peer(setup: Setup) -> Httpx:
-    return Httpx(url_of(setup))
+    return Httpx(setup)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from benchmarks.worker import Setup, serve
 
 
 class HttpxOverAiohttp:
-    def __init__(self, url: str) -> None:
-        self._url = httpx.URL(url)
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._url = httpx.URL(url_of(setup))
         self._transport = AiohttpTransport(client=lambda: ClientSession(connector=TCPConnector(limit=0)))
 
     async def _ask(self, stream: bool) -> httpx.Response:
-        request = httpx.Request("POST", self._url, headers=HEADERS, content=body(stream))
+        request = httpx.Request("POST", self._url, headers=HEADERS, content=body(self._setup, stream))
         return await self._transport.handle_async_request(request)
 
     async def call(self) -> str:
@@ -38,7 +39,7 @@ class HttpxOverAiohttp:
 
 
 async def open_peer(setup: Setup) -> HttpxOverAiohttp:
-    return HttpxOverAiohttp(url_of(setup))
+    return HttpxOverAiohttp(setup)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,24 @@ import litellm
 from litellm.caching.caching import Cache
 
 from benchmarks.answers import MODEL
-from benchmarks.worker import MESSAGES, Gap, Setup, serve
+from benchmarks.worker import Gap, Setup, serve
 
 litellm.suppress_debug_info = True
 
 
 class LiteLLM:
-    def __init__(self, router: litellm.Router, **params: Any) -> None:
+    def __init__(self, router: litellm.Router, setup: Setup, **params: Any) -> None:
         self._router = router
+        self._messages = setup.messages
         self._params = params
 
     async def call(self) -> str:
-        answer = await self._router.acompletion("chat", MESSAGES, **self._params)
+        answer = await self._router.acompletion("chat", self._messages, **self._params)
         return answer.choices[0].message.content or ""
 
     async def stream(self) -> str:
         found = []
-        async for chunk in await self._router.acompletion("chat", MESSAGES, stream=True):
+        async for chunk in await self._router.acompletion("chat", self._messages, stream=True):
             found += [choice.delta.content or "" for choice in chunk.choices]
         return "".join(found)
 
@@ -52,8 +53,8 @@ async def open_peer(setup: Setup) -> LiteLLM:
     )
     if setup.cache:
         litellm.cache = Cache()
-        return LiteLLM(router, caching=True)
-    return LiteLLM(router)
+        return LiteLLM(router, setup, caching=True)
+    return LiteLLM(router, setup)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from openai import AsyncOpenAI
 
 from benchmarks.answers import MODEL
-from benchmarks.worker import MESSAGES, Gap, Setup, serve
+from benchmarks.worker import Gap, Setup, serve
 
 
 class OpenAI:
     def __init__(self, setup: Setup) -> None:
+        self._asked: Any = {"model": MODEL, "messages": setup.messages}
         self._client = AsyncOpenAI(base_url=setup.url(), api_key="k")
 
     async def call(self) -> str:
-        answer = await self._client.chat.completions.create(model=MODEL, messages=MESSAGES)
+        answer = await self._client.chat.completions.create(**self._asked)
         return answer.choices[0].message.content or ""
 
     async def stream(self) -> str:
         found = []
-        async for chunk in await self._client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True):
+        async for chunk in await self._client.chat.completions.create(**self._asked, stream=True):
             found += [choice.delta.content or "" for choice in chunk.choices]
         return "".join(found)
 

@@ -10,11 +10,12 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from benchmarks.answers import MODEL
-from benchmarks.worker import PROMPT, Gap, Setup, serve
+from benchmarks.worker import Gap, Setup, serve
 
 
 class PydanticAI:
     def __init__(self, setup: Setup) -> None:
+        self._prompt = setup.prompt
         self._model = FallbackModel(
             *(
                 OpenAIChatModel(
@@ -29,12 +30,12 @@ class PydanticAI:
         )
 
     async def call(self) -> str:
-        answer = await model_request(self._model, [ModelRequest.user_text_prompt(PROMPT)])
+        answer = await model_request(self._model, [ModelRequest.user_text_prompt(self._prompt)])
         return "".join(part.content for part in answer.parts if isinstance(part, TextPart))
 
     async def stream(self) -> str:
         found = []
-        async with model_request_stream(self._model, [ModelRequest.user_text_prompt(PROMPT)]) as events:
+        async with model_request_stream(self._model, [ModelRequest.user_text_prompt(self._prompt)]) as events:
             async for event in events:
                 if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
                     found.append(event.part.content)

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import engine
 from benchmarks.answers import MODEL
-from benchmarks.worker import MESSAGES, Setup, serve
+from benchmarks.worker import Setup, serve
 from providers import CompletionRequest, Message, Provider, ProviderSettings, registry
 from router import Router
 
@@ -19,14 +19,15 @@ FIRST_TOKEN = 0.2  # seconds, after which a target that hangs is given up in the
 
 
 class Routed:
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, setup: Setup) -> None:
         self.router = router
+        self._messages = setup.messages
 
     async def call(self) -> str:
-        return (await self.router.complete("chat", MESSAGES)).text
+        return (await self.router.complete("chat", self._messages)).text
 
     async def stream(self) -> str:
-        async with self.router.stream("chat", MESSAGES) as stream:
+        async with self.router.stream("chat", self._messages) as stream:
             return "".join([chunk.text async for chunk in stream])
 
     async def aclose(self) -> None:
@@ -42,12 +43,12 @@ class FromDisk(Routed):
 class Bare:
     """The provider alone; like the router's callers, it is given plain messages and makes a request of them."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, setup: Setup) -> None:
         self._provider = provider
+        self._messages = setup.messages
 
-    @staticmethod
-    def _request() -> CompletionRequest:
-        return CompletionRequest(model=MODEL, messages=tuple(Message.user(each["content"]) for each in MESSAGES))
+    def _request(self) -> CompletionRequest:
+        return CompletionRequest(model=MODEL, messages=tuple(Message.user(each["content"]) for each in self._messages))
 
     async def call(self) -> str:
         return (await self._provider.complete(self._request())).text
@@ -76,14 +77,14 @@ def file_of(setup: Setup) -> str:
 async def open_peer(setup: Setup) -> Routed | Bare:
     if setup.bare:
         settings = ProviderSettings(name="p0", kind=setup.vendor, base_url=setup.url(), api_key="k")
-        return Bare(registry.create(settings))
+        return Bare(registry.create(settings), setup)
     router = Router.from_text(file_of(setup), env={})
     if setup.dead:
         router.breaker(f"p0/{MODEL}", "open")
     if setup.cache:
-        await router.complete("chat", MESSAGES)
+        await router.complete("chat", setup.messages)
         await router.cache.written()
-    return (FromDisk if setup.cache == "disk" else Routed)(router)
+    return (FromDisk if setup.cache == "disk" else Routed)(router, setup)
 
 
 async def failover(setup: Setup, times: int) -> dict[str, Any]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import ssl
+from contextlib import suppress
+from functools import lru_cache
+from typing import TypeAlias
 
 import httpx
 
 from providers.settings import ClientCertificate
 from providers.transport.environment import ca_bundle_of
+
+_Version: TypeAlias = tuple[int, int] | None
 
 
 def tls(verify: bool | str, certificate: ClientCertificate | None) -> ssl.SSLContext | bool:
@@ -25,12 +30,31 @@ def tls(verify: bool | str, certificate: ClientCertificate | None) -> ssl.SSLCon
     bundle = verify if isinstance(verify, str) else ca_bundle_of(os.environ) if verify else None
     if bundle is None and certificate is None:
         return bool(verify)
+    files = (bundle, *((certificate.cert, certificate.key) if certificate is not None else ()))
+    return _context(bundle, verify is not False, certificate, tuple(map(_version, files)))
+
+
+def _version(path: str | None) -> _Version:
+    """Which file it is now, and when it was changed; None where there is none."""
+    with suppress(OSError, ValueError):
+        found = os.stat(path or "")
+        return found.st_ino, found.st_mtime_ns
+    return None
+
+
+@lru_cache(maxsize=16)  # to read a bundle takes 20 ms, and most providers have the same; a new version is read
+def _context(
+    bundle: str | None,
+    checked: bool,
+    certificate: ClientCertificate | None,
+    versions: tuple[tuple[int, int] | None, ...],
+) -> ssl.SSLContext:
     try:
         folder = bundle is not None and os.path.isdir(bundle)
         context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
     except (OSError, ValueError) as error:  # ssl.SSLError is one of these
         raise httpx.ConnectError(f"the CA bundle {bundle} cannot be loaded: {_reason(error)}") from None
-    if verify is False:
+    if not checked:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate is not None:

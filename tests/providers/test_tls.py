@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -81,6 +82,18 @@ async def test_a_ca_of_ones_own(server: Server, certificates: Certificates, monk
     message = await refusal(secure(server))
     assert "certificate is not trusted" in message
     assert "verify: ca.pem" in message
+
+
+async def test_a_bundle_is_read_again_when_it_changes(
+    server: Server, certificates: Certificates, tmp_path: Path
+) -> None:
+    """As CAs are exchanged under an app that lives on: in place, or by another file of the name."""
+    bundle, other = tmp_path / "bundle.pem", make_certificates(tmp_path)
+    shutil.copy(other.ca, bundle)
+    assert "not trusted" in await refusal(secure(server), verify=str(bundle))
+    shutil.copy(certificates.ca, tmp_path / "new")
+    (tmp_path / "new").rename(bundle)
+    assert await ask(secure(server), verify=str(bundle)) == b"{}"
 
 
 async def test_a_folder_of_cas(server: Server, certificates: Certificates) -> None:

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 from providers.header_names import authenticates
 from providers.openai.dialects import DIALECTS, dialect_for
 from router.config.diagnostics import has_credential
-from router.importers.litellm.reading import Fields, entries
+from router.importers.litellm.logins import login
+from router.importers.litellm.reading import Fields, Tell, entries
 from router.importers.litellm.vendors import VENDORS, Vendor
-from router.importers.notes import Sort
 from router.importers.variables import Variables, named, variable_name
 
-Tell = Callable[[Sort, str, str], None]  # the sort of note, the key, the text
 # Keys that are written since a client wants some, and that servers of one's own do not look at.
 _NO_KEY = re.compile(
     r"none|null|empty|dummy|fake|anything|ignored|unused|n/?a|x+|0+|no[-_]?(key|auth)\S*"
@@ -26,13 +25,6 @@ _NO_KEY = re.compile(
 )
 _SECRET_NAME = re.compile(
     r"api-?key|(?<![a-z])key|token|secret|passw|auth|cookie|credential|bearer|signature", re.IGNORECASE
-)
-# What of AWS, Azure and Google is no key, by which LiteLLM signs requests or fetches tokens.
-_OTHER_LOGINS = (
-    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_session_name", "aws_profile_name"),
-    *("aws_role_name", "aws_web_identity_token", "aws_external_id", "aws_sts_endpoint"),
-    *("azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_username", "azure_password", "azure_scope"),
-    *("vertex_credentials", "vertex_ai_credentials"),
 )
 _ANOTHER_PROTOCOL = ("gemini", "cohere", "cohere_chat")  # that LiteLLM speaks to them
 _ENDS = {
@@ -150,16 +142,10 @@ class _Reader:
             node = self.params.take(name)
             if node is not None and isinstance(node.value, str | int):
                 more[name] = node.value
-        keys = self._key(found)
-        for name in _OTHER_LOGINS:
-            if self.params.take(name) is not None:
-                self.tell("left out", name, f"requests are not signed by it here: {self._instead(found, keys)}")
-        return replace(found, keys=keys, more={**more, **found.more})
-
-    def _instead(self, found: Connection, keys: tuple[str, ...]) -> str:
-        what = {"bedrock": "a Bedrock API key", "vertex": "an access token of Google Cloud, which ends after an hour"}
-        name = next((each for each in what if self.vendor.prefix.startswith(each)), "")
-        return f"the provider's key is {what.get(name, 'the key of the resource')}, {keys[0] if keys else found.kind}"
+        source = login(self.vendor.prefix, self.params, self.variables, self.tell)
+        if source is not None:
+            return replace(found, more={"api_key": source, **more, **found.more})
+        return replace(found, keys=self._key(found), more={**more, **found.more})
 
     def _key(self, found: Connection) -> tuple[str, ...]:
         written = self.params.text("api_key", "azure_api_key")
@@ -246,9 +232,6 @@ class _Reader:
         location = self.variables.refer("VERTEXAI_LOCATION") if location is None else self.variables.written(location)
         host = "aiplatform.googleapis.com" if location == "global" else f"{location}-aiplatform.googleapis.com"
         root = f"https://{host}/v1/projects/{project}/locations/{location}"
-        self.tell(
-            "check", "model", "the key of Vertex is an access token of Google Cloud here, which ends after an hour"
-        )
         if "claude" in model:
             return self.made("anthropic", f"{root}/publishers/anthropic/models"), model
         model = model if "/" in model else f"google/{model}"

@@ -9,8 +9,8 @@ from typing import Any
 
 from router.config.yaml_reader import Node
 from router.importers.litellm.budgets import take as take_budget
-from router.importers.litellm.connections import Connection, Tell, connect
-from router.importers.litellm.reading import Config, Fields, as_number, entries, items
+from router.importers.litellm.connections import Connection, connect
+from router.importers.litellm.reading import Config, Fields, Tell, as_number, entries, items
 from router.importers.litellm.settings_of_models import settings
 from router.importers.litellm.vendors import UNSUPPORTED, VENDORS, split_model
 from router.importers.litellm.without import why
@@ -18,17 +18,25 @@ from router.importers.notes import Notes, Place, Sort, shown_name
 from router.importers.variables import Variables, named
 
 _OF_ITS_OWN = "a budget is a provider's here: this entry has a provider of its own"
-_CHAT = ("chat", "completion", "responses")
-_NO_CHAT = re.compile(
-    r"(text-)?embed|text-embedding|whisper|tts-|dall-e|gpt-image|imagen|rerank|omni-moderation|text-moderation|voyage"
-    r"|.*(-embed(ding)?s?\b|-transcribe|-tts\b|-image-\d|rerank|/embed)",
-    re.IGNORECASE,
+# What a model is for, as `model_info.mode` says it, else as its name does: answers, else the key that says so here.
+_MODES = {
+    **dict.fromkeys(("chat", "completion", "responses"), ""),
+    "embedding": "embeds",
+    "rerank": "reranks",
+}
+_NAMES = (
+    ("reranks", re.compile(r".*rerank", re.IGNORECASE)),
+    ("embeds", re.compile(r"voyage|(.*[-/_])?(text-)?embed(ding)?s?\b|.*[-_]embed", re.IGNORECASE)),
+    (None, re.compile(r"whisper|tts-|dall-e|gpt-image|imagen|(omni|text)-moderation", re.IGNORECASE)),
+    (None, re.compile(r".*(-transcribe|-tts\b|-image-\d)", re.IGNORECASE)),
 )
 
 
 @dataclass
 class Deployment:
-    """One entry of `model_list`. `settings` are the keys of a model here; `weight` is its share of the load."""
+    """One entry of `model_list`. `settings` are the keys of a model here; `weight` is its share of the load; `makes` is
+    the key of a model that makes no answers: embeds or reranks.
+    """
 
     group: str
     connection: Connection
@@ -39,6 +47,7 @@ class Deployment:
     is_any_vendors: bool = False  # whose vendor each call's model tells
     order: float = 0
     name: str | None = None
+    makes: str = ""
     wishes: Mapping[str, float] = field(default_factory=dict)  # weight, rpm and tpm, as they are written
 
     @property
@@ -122,10 +131,10 @@ class ModelList:
             return None
         prefix, its_id = split_model(model, params.text("custom_llm_provider"))
         mode = info.text("mode")
-        if (mode is not None and mode not in _CHAT) or (mode is None and _NO_CHAT.match(its_id)):
-            self._tell(
-                what, node, "left out", "", f"the whole entry ({mode or 'no chat model'}): Signalbox routes chat alone"
-            )
+        makes = _makes(mode, its_id)
+        if makes is None:
+            text = f"the whole entry ({mode or 'no such model'}): Signalbox routes chat, embeddings and ranks"
+            self._tell(what, node, "left out", "", text)
             return None
         is_any = prefix == "" and model == "*"
         if prefix == "" and "/" in its_id and not {"api_base", "base_url"} & params.left.keys():
@@ -146,6 +155,9 @@ class ModelList:
             text = f"the whole entry: {shown_name(prefix)} {why}; {instead}"
             self._tell(what, node, "left out", "", text)
             return None
+        if makes and VENDORS[prefix].kind == "anthropic":
+            self._tell(what, node, "left out", "", "the whole entry: this vendor answers only")
+            return None
         connection, its_id = connect(VENDORS[prefix], its_id, params, self._variables, tell)
         if mode == "responses" or its_id.startswith("responses/"):
             its_id = its_id.removeprefix("responses/")
@@ -165,12 +177,20 @@ class ModelList:
             connection=connection,
             model=its_id.replace("$", "$$"),
             places=[place],
-            settings=settings(params, info, self._variables, tell),
+            settings=settings(params, info, self._variables, tell, makes),
+            makes=makes,
             order=0 if order is None else as_number(order) or 0,
             name=info.text("id"),
             wishes=wishes,
             is_any_vendors=is_any,
         )
+
+
+def _makes(mode: str | None, model: str) -> str | None:
+    """What a model makes; "" is answers, None what nothing here does."""
+    if mode is not None:
+        return _MODES.get(mode)
+    return next((makes for makes, form in _NAMES if form.match(model)), "")
 
 
 def _number(params: Fields, name: str) -> float | None:

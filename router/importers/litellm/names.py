@@ -1,10 +1,13 @@
-"""Names as routes.yaml has them: small letters, each once; and the old names, by which clients go on asking."""
+"""Names as routes.yaml has them, each once; a route keeps the name that clients ask for, where it can."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Container, Iterable
+
+from router.config.route_names import LONGEST
+from router.importers.litellm.vendors import VENDORS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -16,9 +19,10 @@ def valid(name: str) -> str:
     return made if _NAME.fullmatch(made) else "model"
 
 
-def is_valid(name: str) -> bool:
-    """Whether routes.yaml takes a name as it is."""
-    return _NAME.fullmatch(name) is not None
+def of_route(name: str) -> str:
+    """The name of a route: as it is, where that is no model of a vendor (`openai/gpt-4o`), nor has white space."""
+    is_taken = not name.isprintable() or len(name) > LONGEST or "$" in name or any(map(str.isspace, name))
+    return valid(name) if is_taken or name.partition("/")[0] in VENDORS else name
 
 
 def free(wished: Iterable[str], taken: Container[str]) -> str:

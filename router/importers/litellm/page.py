@@ -38,9 +38,8 @@ def routes_yaml(name: str, plan: Plan, settings: Settings, notes: Sequence[Note]
     page.blank()
     page.comment(0, "What clients and apps ask for: the model_name of each entry of model_list.")
     page.add(0, "routes:")
-    anchors = _anchors(plan)
     for route in plan.routes.values():
-        _route(page, route, anchors)
+        _route(page, route)
     if settings.shared:
         page.blank()
         page.add(0, "shared:", settings.origins.get("shared", ""))
@@ -79,22 +78,17 @@ def _model(page: Page, name: str, said: dict[str, Any], comment: str) -> None:
         page.entry(2, key, value)
 
 
-def _anchors(plan: Plan) -> dict[str, str]:
-    """Anchors of the routes that others are the same as."""
-    aliased = dict.fromkeys(route.alias_of for route in plan.routes.values() if route.alias_of)
-    return {name: f"route-{number}" for number, name in enumerate(aliased, 1)}
-
-
-def _route(page: Page, route: Route, anchors: dict[str, str]) -> None:
+def _route(page: Page, route: Route) -> None:
     if route.alias_of is not None:
-        page.add(1, f"{scalar(route.name)}: *{anchors[route.alias_of]}", route.comment)
+        page.add(1, f"{scalar(route.name)}: {scalar(route.alias_of)}", route.comment)
         return
-    anchor = f" &{anchors[route.name]}" if route.name in anchors else ""
     first, *later = route.tiers
-    if not later and not route.fallbacks and len(first.targets) == 1:
-        page.add(1, f"{scalar(route.name)}:{anchor} {scalar(next(iter(first.targets)))}", route.comment)
+    if not later and not route.fallbacks and not route.makes and len(first.targets) == 1:
+        page.add(1, f"{scalar(route.name)}: {scalar(next(iter(first.targets)))}", route.comment)
         return
-    page.add(1, f"{scalar(route.name)}:{anchor}", route.comment)
+    page.add(1, f"{scalar(route.name)}:", route.comment)
+    if route.makes:
+        page.entry(2, route.makes, True)
     page.entry(2, "targets", _targets(first))
     if later or route.fallbacks:
         page.add(2, "fallbacks:")

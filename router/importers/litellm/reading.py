@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from router.config.diagnostics import ConfigError, Findings
 from router.config.loader import read_text
 from router.config.yaml_reader import Node, read_yaml
-from router.importers.notes import Notes, Place, shown_name
+from router.importers.notes import Notes, Place, Sort, shown_name
 
 SECTIONS = ("model_list", "litellm_settings", "router_settings", "general_settings")
 
@@ -107,6 +108,10 @@ def _items(node: Node | None) -> list[Node]:
 def texts(root: Node) -> Iterator[str]:
     """All texts of a tree."""
     return (node.value for node in _all(root) if isinstance(node.value, str))
+
+
+Tell: TypeAlias = Callable[[Sort, str, str], None]
+"""Takes the sort of a note, the key that it is about, and the text."""
 
 
 class Fields:

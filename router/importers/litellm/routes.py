@@ -11,7 +11,7 @@ from typing import Any
 from router.config.yaml_reader import Node
 from router.importers.litellm.connections import Connection
 from router.importers.litellm.deployments import Deployment, pooled, share
-from router.importers.litellm.names import free, is_valid, valid
+from router.importers.litellm.names import free, of_route, valid
 from router.importers.litellm.reading import Config
 from router.importers.litellm.settings import Rule, Settings
 from router.importers.litellm.vendors import VENDORS, split_model
@@ -45,6 +45,8 @@ class Route:
     tiers: list[Tier] = field(default_factory=list)
     fallbacks: list[Fallback] = field(default_factory=list)
     alias_of: str | None = None
+    makes: str = ""  # the key that says so, where it makes no answers
+    vectors_of: str = ""  # the model whose vectors it makes
 
 
 @dataclass
@@ -80,8 +82,8 @@ class Planner:
     def make(self) -> Plan:
         for each in self._wildcards:
             self._wildcard(each)
-        for name in sorted(self._groups, key=lambda name: not is_valid(name)):  # who has a valid name keeps it
-            self._by_asked[name] = free((valid(name),), self._by_asked.values())
+        for name in sorted(self._groups, key=lambda name: of_route(name) != name):  # who can keep its name, does
+            self._by_asked[name] = free((of_route(name),), self._by_asked.values())
         for name in self._groups:
             route = self._by_asked[name]
             self.plan.routes[route] = Route(route, name, "")
@@ -125,7 +127,7 @@ class Planner:
         if what not in self._model_names:
             last = each.model.rpartition("/")[2]
             wished = (each.name and valid(each.name), valid(last), f"{provider}-{valid(last)}")
-            taken = {*self.plan.models, *self.plan.routes, *map(valid, self._settings.aliases)}
+            taken = {*self.plan.models, *self.plan.routes, *map(of_route, self._settings.aliases)}
             name = free((word for word in wished if word), taken)
             self._model_names[what] = name
             self.plan.models[name] = (model, f"{shown_name(each.group)}, {_lines(each)}")
@@ -155,6 +157,7 @@ class Planner:
         if by is not None and len(group) > 1:
             route.comment += f"; shares by {by}"
             self._tell_shares(route.asked, group, by)
+        group = self._of_one_kind(route, group)
         for order in sorted({each.order for each in group}):
             tier = Tier({})
             for each in pooled([each for each in group if each.order == order]):
@@ -163,6 +166,26 @@ class Planner:
             if not any(tier.targets.values()):
                 tier.targets = dict.fromkeys(tier.targets, 1)
             route.tiers.append(tier)
+
+    def _of_one_kind(self, route: Route, group: list[Deployment]) -> list[Deployment]:
+        """Those that make the same as the first: vectors of two models would be no use together."""
+        first = group[0]
+        route.makes = first.makes
+        what = shown_name(route.asked)
+        kept = [each for each in group if each.makes == first.makes]
+        for each in group:
+            if each not in kept:
+                self._notes.add(
+                    "left out", each.place, what, "the whole entry: the others of this name make something else"
+                )
+        if first.makes == "embeds":
+            route.vectors_of = first.model
+            for each in kept:
+                if each.model != first.model:
+                    each.settings["embeds"] = {"same_as": self._target(first)}
+                    text = f"taken for another name of {first.model}: an index must not have vectors of two models"
+                    self._notes.add("check", each.place, what, text)
+        return kept
 
     def _tell_shares(self, asked: str, group: list[Deployment], by: str) -> None:
         place = group[0].place
@@ -197,7 +220,7 @@ class Planner:
             if (hidden := node.get("hidden")) is not None and hidden.value is True:
                 text = "it is listed as all routes are; under serve.names in its place it is not"
                 self._notes.add("differs", self._config.place(node), what, text)
-            name = free((valid(alias),), {*self.plan.routes, *self.plan.models})
+            name = free((of_route(alias),), {*self.plan.routes, *self.plan.models})
             self._by_asked[alias] = name
             tiers = [Tier({direct: 1})] if direct else []
             comment = f"{key.rpartition('.')[2]}, {self._config.place(node)}"
@@ -287,13 +310,16 @@ class Planner:
         comment = f"{rule.key}, {place}"
         if to is None:
             direct = self._direct(name)
-            if direct is None:
+            if direct is None or route.makes:
                 text = f"no model that could be taken over is named {shown_name(name)}"
                 self._notes.add("left out", place, f"{rule.key}.{shown_name(rule.source)}", text)
             else:
                 route.fallbacks.append(Fallback(direct, rule.on, comment))
         elif to == route.name:
             pass  # `*` takes the model itself too
+        elif (route.makes, route.vectors_of) != (self.plan.routes[to].makes, self.plan.routes[to].vectors_of):
+            text = f"{shown_name(name)} makes something else: an index must not have vectors of two models"
+            self._notes.add("left out", place, f"{rule.key}.{shown_name(route.asked)}", text)
         elif _reaches(to, route.name, after):
             for tier in self.plan.routes[to].tiers:
                 comment = f"{comment}; {to} in place, which falls back to this route itself"
@@ -305,20 +331,11 @@ class Planner:
     # --- the names that clients know
 
     def _names(self) -> None:
-        """A name that is none here leads to its route all the same; the exact ones come first."""
-        exact = {asked: name for asked, name in self._by_asked.items() if asked != name and "*" not in asked}
-        patterns = {asked: name for asked, name in self._by_asked.items() if asked != name and "*" in asked}
-        for route in self.plan.routes:
-            if any(fnmatchcase(route, pattern) and name != route for pattern, name in patterns.items()):
-                exact.setdefault(route, route)
-        self.plan.names = exact | dict(sorted(patterns.items(), key=lambda entry: -len(entry[0])))
-        for asked, name in exact.items():
-            if asked != name:
-                place = self._place_of(asked)
-                text = (
-                    f"the route is {name}: clients of `signalbox serve` may go on asking for the old name (serve.names)"
-                )
-                self._notes.add("check", place, shown_name(asked), text)
+        """A name that can be none here leads to its route all the same."""
+        self.plan.names = {asked: name for asked, name in self._by_asked.items() if asked != name}
+        for asked, name in self.plan.names.items():
+            text = f"the route is {name}: clients of `signalbox serve` may go on asking for the old name (serve.names)"
+            self._notes.add("check", self._place_of(asked), shown_name(asked), text)
         if any(each.group == "*" for each in self._wildcards):
             self.plan.direct = True
 

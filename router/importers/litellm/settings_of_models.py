@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from providers.content import EFFORTS
 from router.config.diagnostics import has_credential
 from router.config.units import format_count, format_duration
 from router.config.yaml_reader import Node
-from router.importers.litellm.connections import Tell
-from router.importers.litellm.reading import Fields, as_number
+from router.importers.litellm.reading import Fields, Tell, as_number
 from router.importers.variables import Variables
 
 _MILLION = 1_000_000
@@ -33,16 +33,20 @@ _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "se
 _WHOLE = {"max_tokens": "max_tokens", "max_completion_tokens": "max_tokens"}
 # What vendors know besides, sent as it is.
 _BODY = (
-    *("top_k", "min_p", "repetition_penalty", "n", "logprobs", "top_logprobs", "logit_bias", "service_tier", "store"),
-    *("num_predict", "mirostat", "repeat_penalty", "reasoning", "web_search_options", "prediction", "verbosity"),
+    *("top_k", "min_p", "repetition_penalty", "n", "logit_bias", "store", "prediction", "verbosity"),
+    *("num_predict", "mirostat", "repeat_penalty", "reasoning", "web_search_options"),
 )
-_EFFORTS = {"none": "off", "disable": "off", "minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+_EFFORTS = {"none": "off", "disable": "off"} | {effort: effort for effort in EFFORTS}
 
 
-def settings(params: Fields, info: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:
-    """The keys of a model, those that are said alone."""
+_OF_ANSWERS = ("params", "context_window", "capabilities", "prompt_cache")
+
+
+def settings(params: Fields, info: Fields, variables: Variables, tell: Tell, makes: str) -> dict[str, Any]:
+    """The keys of a model, those that are said alone; `makes` is the one that says that it makes no answers."""
     info.take("mode")
-    made = {
+    dimensions = info.number("output_vector_size") if makes == "embeds" else None
+    made: dict[str, Any] = {
         "params": _params(params, variables, tell),
         "price": _prices(params, info),
         "context_window": _context_window(info),
@@ -54,6 +58,11 @@ def settings(params: Fields, info: Fields, variables: Variables, tell: Tell) -> 
         # Where the marks stand is no longer said: they move with the conversation.
         "prompt_cache": None if params.take("cache_control_injection_points") is None else "auto",
     }
+    if makes:
+        made = {name: value for name, value in made.items() if name not in _OF_ANSWERS}
+        made[makes] = {"dimensions": int(dimensions)} if dimensions else True
+        made["timeout"].pop("first_token", None)
+        made["price"].pop("output", None)
     return {name: value for name, value in made.items() if value}
 
 
@@ -73,10 +82,17 @@ def _params(params: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:
     user = params.text("user")
     if user is not None:
         found["user"] = variables.written(user)
-    parallel = params.flag("parallel_tool_calls")
-    if parallel is not None:
-        found["parallel_tool_calls"] = parallel
-    found |= _thinking(params) | _response_format(params)
+    for name in ("parallel_tool_calls", "logprobs"):
+        flag = params.flag(name)
+        if flag is not None:
+            found[name] = flag
+    likeliest = params.number("top_logprobs")
+    if likeliest is not None:
+        found["top_logprobs"] = int(likeliest)
+    tier = params.text("service_tier")
+    if tier is not None:
+        found["service_tier"] = variables.written(tier)
+    found |= _thinking(params) | _response_format(params, variables)
     body = _body(params, variables, tell)
     return {**found, "extra_body": body} if body else found
 
@@ -93,13 +109,13 @@ def _thinking(params: Fields) -> dict[str, Any]:
     return {}
 
 
-def _response_format(params: Fields) -> dict[str, Any]:
+def _response_format(params: Fields, variables: Variables) -> dict[str, Any]:
     node = params.left.get("response_format")
     kind = None if node is None else node.get("type")
-    if kind is None or kind.value != "json_object":
+    if node is None or kind is None or kind.value not in ("json_object", "json_schema"):
         return {}
     params.take("response_format")
-    return {"response_format": "json"}
+    return {"response_format": "json" if kind.value == "json_object" else _written(node, variables)}
 
 
 def _body(params: Fields, variables: Variables, tell: Tell) -> dict[str, Any]:

@@ -52,10 +52,12 @@ WITHOUT: Mapping[str, str] = {
     ),
     **dict.fromkeys(("enable_health_check_routing", "disable_background_health_check"), _CHECKS),
     **dict.fromkeys(("guardrails", "prompt_guard", "policies"), _WORDS),
-    **dict.fromkeys(("mcp_servers", "mcp_aliases", "search_tools", "agents"), "Signalbox routes chat alone"),
+    **dict.fromkeys(
+        ("mcp_servers", "mcp_aliases", "search_tools", "agents"), "Signalbox routes chat, embeddings and ranks"
+    ),
     **dict.fromkeys(
         ("files_settings", "finetune_settings", "vector_store_registry", "pass_through_endpoints", "assistants_config"),
-        "Signalbox routes chat alone",
+        "Signalbox routes chat, embeddings and ranks",
     ),
     **dict.fromkeys(
         ("alerting", "alerting_threshold", "alerting_args", "alert_types"),
@@ -95,10 +97,11 @@ WITHOUT: Mapping[str, str] = {
         "write redis+cluster://… or redis+sentinel://… as shared.url (docs/shared.md)",
     ),
     **dict.fromkeys(("cache_responses", "caching_groups"), "the cache is a policy of routes: cache: {ttl: 1h}"),
+    "enable_json_schema_validation": f"{_ITSELF}: an answer that its response_format does not admit is invalid_output",
     "disable_cooldowns": "breaker: {consecutive: 1000, min_calls: 1000} hardly ever opens",
     "custom_llm_provider": "the provider's kind says it",
     "mock_response": "kind: fake answers by script, in tests",
-    "use_in_pass_through": "Signalbox routes chat alone",
+    "use_in_pass_through": "Signalbox routes chat, embeddings and ranks",
     "completion_model": 'a model that is not said is an error; serve: {names: {"*": ROUTE}} takes all names',
     "infer_model_from_keys": "providers are those of the file",
     "forward_client_headers_to_llm_api": "serve: {forward: {headers: [NAME]}} names those that go on",

@@ -94,6 +94,8 @@ class Simulated:
             if f"at-{name}" not in simulator.vendors:
                 simulator.add_vendor(f"at-{name}", said["kind"]).set(fast=True)
             said["base_url"] = simulator.base_url(f"at-{name}")
+            if isinstance(said.get("api_key"), dict):  # there is no cloud that gives one
+                said["api_key"] = "a-key-of-a-test"
             said["breaker"] = {"consecutive": 1000, "min_calls": 1000}
         file.setdefault("defaults", {})["retry"] = {"same_target": 0, "backoff": "1ms", "max_backoff": "1ms"}
         self.router = Router.from_text(json.dumps(file), env=environment(made), seed=1)
@@ -192,7 +194,7 @@ async def test_the_team_routes_as_before(simulator: Simulator) -> None:
         assert await team.asked("gpt-4o-mini") == "azure/gpt4o-prod-eu"
         team.fail("azure", "rate_limited")
         assert await team.asked("gpt-4o") == "anthropic/claude-sonnet-4-5"
-        assert await team.asked("claude-sonnet") == "anthropic/claude-sonnet-4-5"
+        assert await team.asked("Claude-Sonnet") == "anthropic/claude-sonnet-4-5"
 
 
 async def test_fallbacks_in_a_circle_lead_both_ways(simulator: Simulator) -> None:
@@ -200,13 +202,13 @@ async def test_fallbacks_in_a_circle_lead_both_ways(simulator: Simulator) -> Non
     team = Simulated(imported("team"), simulator)
     async with team.router:
         team.fail("anthropic", "overloaded")
-        assert await team.asked("claude-sonnet") in ("azure/gpt4o-prod-eu", "openai/gpt-4o")
+        assert await team.asked("Claude-Sonnet") in ("azure/gpt4o-prod-eu", "openai/gpt-4o")
 
 
 async def test_the_machine_at_home_routes_as_before(simulator: Simulator) -> None:
     home = Simulated(imported("home"), simulator)
     async with home.router:
-        assert await home.asked("qwen3") == "ollama_chat/qwen3:14b"
+        assert await home.asked("Qwen3") == "ollama_chat/qwen3:14b"
         assert home.last("ollama_chat")["options"]["num_ctx"] == 16384
         assert await home.asked("openrouter-deepseek-r1") == "openrouter/deepseek/deepseek-r1:free"
         assert await home.asked("groq/llama-3.1-8b-instant") == "groq/llama-3.1-8b-instant"
@@ -263,12 +265,23 @@ VENDOR_CASES = [
      "claude-sonnet"),
     ("model: bedrock/converse/us.anthropic.claude-4, aws_region_name: us-east-1",
      {"kind": "anthropic", "base_url": "https://bedrock-runtime.us-east-1.amazonaws.com/anthropic",
-      "api_key": "${AWS_BEARER_TOKEN_BEDROCK}"}, "us.anthropic.claude-4"),
-    ("model: bedrock/openai.gpt-oss-120b-1:0, aws_region_name: os.environ/REG",
+      "api_key": {"aws": "default"}}, "us.anthropic.claude-4"),
+    ("model: bedrock/openai.gpt-oss-120b-1:0, aws_region_name: os.environ/REG, aws_profile_name: prod",
      {"kind": "openai", "base_url": "https://bedrock-runtime.${REG}.amazonaws.com/openai/v1",
-      "api_key": "${AWS_BEARER_TOKEN_BEDROCK}"}, "openai.gpt-oss-120b-1:0"),
+      "api_key": {"aws": {"profile": "prod"}}}, "openai.gpt-oss-120b-1:0"),
+    ("model: bedrock/anthropic.claude-4, aws_region_name: us-1, api_key: os.environ/BEARER",
+     {"kind": "anthropic", "base_url": "https://bedrock-runtime.us-1.amazonaws.com/anthropic",
+      "api_key": "${BEARER}"}, "anthropic.claude-4"),
+    ('model: azure/prod, api_base: "https://a.openai.azure.com", azure_ad_token: os.environ/AD',
+     {"kind": "openai", "base_url": "https://a.openai.azure.com/openai/v1", "api_key": {"entra": "default"}}, "prod"),
+    ('model: azure/x, api_base: "https://a.openai.azure.com", tenant_id: t, client_id: os.environ/C, client_secret: s',
+     {"kind": "openai", "base_url": "https://a.openai.azure.com/openai/v1", "api_key":
+      {"entra": {"client_id": "${C}", "tenant_id": "t", "client_secret": "${AZURE_CLIENT_SECRET}"}}}, "x"),
+    ("model: vertex_ai/gemini-x, vertex_project: p, vertex_location: global, vertex_credentials: /run/key.json",
+     {"kind": "openai", "api_key": {"google": {"file": "/run/key.json"}}, "base_url":
+      "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi"}, "google/gemini-x"),
     ("model: vertex_ai/claude-sonnet-4, vertex_project: p, vertex_location: global",
-     {"kind": "anthropic", "api_key": "${VERTEX_AI_ACCESS_TOKEN}", "base_url":
+     {"kind": "anthropic", "api_key": {"google": "default"}, "base_url":
       "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/anthropic/models"},
      "claude-sonnet-4"),
     ("model: gemini/gemini-2.5-pro",
@@ -367,6 +380,10 @@ model_list:
         "aws_secret_access_key: sk-very-secret",
         "unheard_of: sk-very-secret",
         "client_secret: sk-very-secret, azure_ad_token: sk-very-secret",
+        "custom_llm_provider: azure, tenant_id: t, client_id: c, client_secret: sk-very-secret",
+        "custom_llm_provider: azure, client_secret: sk-very-secret",
+        'custom_llm_provider: vertex_ai, vertex_credentials: \'{"private_key": "sk-very-secret"}\'',
+        "custom_llm_provider: bedrock, aws_secret_access_key: sk-very-secret, aws_access_key_id: sk-very-secret",
     ],
 )
 def test_no_secret_is_repeated(params: str) -> None:
@@ -393,6 +410,22 @@ def test_the_vendors_own_key_goes_to_no_other_address() -> None:
     [
         ("max_completion_tokens: 5", {"params": {"max_tokens": 5}}),
         ("reasoning_effort: high", {"params": {"thinking": "high"}}),
+        ("reasoning_effort: minimal", {"params": {"thinking": "minimal"}}),
+        (
+            "logprobs: true, top_logprobs: 2, service_tier: flex",
+            {"params": {"logprobs": True, "top_logprobs": 2, "service_tier": "flex"}},
+        ),
+        (
+            "response_format: {type: json_schema, json_schema: {name: n, schema: {type: object}}}",
+            {
+                "params": {
+                    "response_format": {
+                        "type": "json_schema",
+                        "json_schema": {"name": "n", "schema": {"type": "object"}},
+                    }
+                }
+            },
+        ),
         ("top_k: 4, user: a$b", {"params": {"user": "a$$b", "extra_body": {"top_k": 4}}}),
         ("tpm: 1_000, rpm: '60'", {"limits": {"requests": "60/min", "tokens": "1000/min"}}),
         ("timeout: 86400", {"timeout": {"answer": "1d", "first_token": "1d"}}),
@@ -466,8 +499,8 @@ def test_clients_of_a_gateway_go_on_asking_as_they_did() -> None:
     assert client is not None
     asked = ("gpt-4o", "Claude-Sonnet", "gpt-4", "anthropic/claude-x", "openai/gpt-5", "text-embedding-3-small")
     assert [serving.route_of(name, client) for name in asked] == [
-        *("gpt-4o", "claude-sonnet", "gpt-4", "anthropic/claude-x"),
-        *(None, None),
+        *("gpt-4o", "Claude-Sonnet", "gpt-4o", "anthropic/claude-x"),
+        *(None, "text-embedding-3-small"),
     ]
 
 
@@ -484,16 +517,20 @@ router_settings: {fallbacks: [{a: [my/llama, openai/o1, o4-mini]}]}
     assert findings(made) == []
 
 
-def test_a_pattern_over_one_model_is_a_name_of_serve() -> None:
+def test_a_pattern_over_one_model_is_a_route() -> None:
     made = of("""
 model_list:
 - {model_name: "claude-*", litellm_params: {model: anthropic/claude-haiku}}
 - {model_name: claude-opus, litellm_params: {model: anthropic/claude-opus-4}}
+- {model_name: My Own/Claude, litellm_params: {model: anthropic/claude-opus-4}}
 """)
-    assert list(parsed(made)["serve"]["names"].items()) == [
-        ("claude-opus", "claude-opus"),
-        ("claude-*", "claude"),
-    ]
+    file = parsed(made)
+    assert file["routes"] == {
+        "claude-*": "anthropic/claude-haiku",
+        "claude-opus": "anthropic/claude-opus-4",
+        "my-own-claude": "anthropic/claude-opus-4",  # a route's name has no white space
+    }
+    assert file["serve"]["names"] == {"My Own/Claude": "my-own-claude"}
     assert findings(made) == []
 
 
