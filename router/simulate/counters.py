@@ -45,6 +45,25 @@ class Quantiles:
 
 
 @dataclass(slots=True)
+class PromptCount:
+    """What vendors read of prompts: of those tokens how many were in their caches and were written to them, and the
+    USD that this spared, None where a price is unknown.
+    """
+
+    tokens: int = 0
+    read: int = 0
+    written: int = 0
+    saved: float | None = 0.0
+
+    def add(self, other: PromptCount) -> None:
+        """Add up."""
+        self.tokens += other.tokens
+        self.read += other.read
+        self.written += other.written
+        self.saved = None if self.saved is None or other.saved is None else self.saved + other.saved
+
+
+@dataclass(slots=True)
 class RouteCount:
     """Counts of the requests to one route."""
 
@@ -60,6 +79,7 @@ class RouteCount:
     first_token: Quantiles = field(default_factory=Quantiles)
     whole: Quantiles = field(default_factory=Quantiles)
     failed_course: list[int] = field(default_factory=lambda: [0] * BINS)
+    prompts: PromptCount = field(default_factory=PromptCount)
 
     @property
     def failed(self) -> int:
@@ -88,6 +108,7 @@ class TargetCount:
     skips: Counter[str] = field(default_factory=Counter)
     first_token: Quantiles = field(default_factory=Quantiles)
     course: list[int] = field(default_factory=lambda: [0] * BINS)
+    prompts: PromptCount = field(default_factory=PromptCount)
 
     @property
     def failed(self) -> int:
@@ -101,4 +122,5 @@ class TargetCount:
         self.errors += other.errors
         self.skips += other.skips
         self.first_token.merge(other.first_token)
+        self.prompts.add(other.prompts)
         self.course = [mine + theirs for mine, theirs in zip(self.course, other.course, strict=True)]

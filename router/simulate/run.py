@@ -22,6 +22,7 @@ from router.router import Router
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
+from router.simulate.prompt_caches import begins
 from router.simulate.schema import Scenario, Traffic
 from router.simulate.vendors import CHARACTERS, SimulatedVendors
 from router.state.spending import Spent
@@ -43,11 +44,12 @@ def _is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
 
 
 class _Question(NamedTuple):
-    """What somebody asks: tokens of prompt and answer. Those with the same `name` ask the same."""
+    """What somebody asks, in tokens. Those with the same `name` ask the same; `talk` is whose turn it is."""
 
     name: str
     prompt: int
     answer: int
+    talk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class _Simulation:
         for name in names:
             self._know(name)
         self._budgets: dict[str, Spent] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
 
@@ -219,32 +221,48 @@ class _Simulation:
             await asyncio.sleep(now - loop.time())
             prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
-            question = _Question(f"{number}/{next(names)}", prompt, answer)
+            question = _Question(f"{number}/{next(names)}", (line.prefix or 0) + prompt, answer)
             if line.repeats:
                 if asked and rng.random() < line.repeats:
                     question = asked[rng.randrange(len(asked))]
                 else:
                     asked.append(question)
-            self._start(self._request(line, question, session))
+            begin = self._talk if "turns" in line.model_fields_set else self._request
+            self._start(begin(line, number, question, session))
 
-    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+    async def _talk(self, line: Traffic, number: int, first: _Question, session: str | None) -> None:
+        """A talk of several turns, each with all that was said before; a turn that fails is the last."""
+        rng, name = Random(f"{self._seed}/talk/{first.name}"), first.name
+        said, prompt, answer = 0, first.prompt, first.answer
+        for turn in range(max(1, round(line.turns.draw(rng)))):
+            if turn:
+                await asyncio.sleep(line.pause.draw(rng))
+                prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
+            said += prompt
+            question = _Question(f"{name}/{turn}", said, answer, name)
+            is_over = self._clock() >= self._scenario.duration
+            if is_over or not await self._request(line, number, question, session or name):
+                return
+            said += answer
+
+    def _start(self, request: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(request)
         self._running.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._fault = task.exception()
 
-    async def _request(self, line: Traffic, question: _Question, session: str | None) -> None:
-        """One request of somebody, from its beginning to its end."""
-        _, prompt, answer = question
+    async def _request(self, line: Traffic, number: int, question: _Question, session: str | None) -> bool:
+        """One request of somebody, from its beginning to its end; says whether it was answered."""
+        _, prompt, answer, talk = question
         clock = self._clock
         count = self._routes[line.route]
         text = self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
-            "metadata": {"route": line.route, "prompt": prompt, "answer": answer},
+            "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **begins(line, number, talk)},
             "affinity": session,
             # The prompts are all of the same words: who asks something else does so in another namespace.
             "cache": "use" if line.repeats else "skip",
@@ -254,6 +272,7 @@ class _Simulation:
         began = clock()
         first: float | None = None
         trace: Trace | None = None
+        answered_by: str | None = None
         count.requests += 1
         try:
             makes = router.chain(line.route).makes or "answers"
@@ -288,6 +307,7 @@ class _Simulation:
                 self._same[answered_by or ""].answers += 1
         if trace is not None:
             self._count(trace, count, began)
+        return answered_by is not None
 
     def _failed(self, count: RouteCount, code: str, began: float) -> None:
         count.errors[code] += 1
@@ -346,9 +366,11 @@ class _Simulation:
                 count.input_tokens += bill.input_tokens
                 count.output_tokens += bill.output_tokens
                 count.wasted += bill.wasted
+                count.prompts.add(bill.prompts)
                 count.usd = None if count.usd is None else count.usd + bill.usd
                 asked = self._routes[route]
                 asked.usd = None if asked.usd is None or place not in priced else asked.usd + bill.usd
+                asked.prompts.add(bill.prompts)
         return Outcome(
             scenario=self._scenario,
             revision=self._plan.revision,
