@@ -93,7 +93,7 @@ def _places(indexes: Sequence[object], count: int) -> Sequence[int]:
     """The place of each entry; where none says its own, that in which it came."""
     if len(indexes) != count:
         _wrong(f"{count} embeddings were asked for, and {len(indexes)} came")
-    if all(index is None for index in indexes):
+    if all(index is None for index in indexes) or (count == 1 and indexes[0] == 0 and type(indexes[0]) is int):
         return range(count)
     seen: set[int] = set()
     for index in indexes:

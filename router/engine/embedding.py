@@ -147,13 +147,13 @@ async def embed_once(context: RequestContext, target: Target, lease: Lease, *, w
             raise _unsupported("makes no embeddings", target, lease)
         return cast(Embeds, provider).embed(asked)
 
-    def checked(response: EmbeddingResponse) -> EmbeddingResponse:
+    def checked(response: EmbeddingResponse, provider: Provider) -> EmbeddingResponse:
         if not isinstance(response, EmbeddingResponse):
             raise TypeError(f"embed() gave {type(response).__name__} in place of an EmbeddingResponse")
         size, count = response.dimensions, len(asked.inputs)
         if size < 1 or len(response.data) != count * size * FLOAT:
             raise _wrong(f"{count} embeddings were asked for, and others came", target)
-        if not is_finite(response.data):
+        if not (getattr(provider, "checks_vectors", False) or is_finite(response.data)):
             raise _wrong("embeddings came with numbers that are none (NaN or infinity)", target)
         if width is not None and size != width:
             whose = "asked for" if request.dimensions else "expected, by the file or by the first answer,"
@@ -175,7 +175,7 @@ async def rerank_once(context: RequestContext, target: Target, lease: Lease) -> 
             raise _unsupported("ranks no documents", target, lease)
         return cast(Reranks, provider).rerank(asked)
 
-    def checked(response: RerankResponse) -> RerankResponse:
+    def checked(response: RerankResponse, provider: Provider) -> RerankResponse:
         if not isinstance(response, RerankResponse):
             raise TypeError(f"rerank() gave {type(response).__name__} in place of a RerankResponse")
         count = len(asked.documents)
@@ -192,7 +192,7 @@ async def _attempt(
     target: Target,
     lease: Lease,
     call: Callable[[Provider], Awaitable[Answer]],
-    checked: Callable[[Answer], Answer],
+    checked: Callable[[Answer, Provider], Answer],
 ) -> Answer:
     failed: ProviderError | None = None
     try:
@@ -204,7 +204,7 @@ async def _attempt(
             model=target.model,
             deadline=context.deadline,
         )
-        response = checked(response)
+        response = checked(response, provider)
     except Exception as error:
         failed = failure_of(error, lease.key.settings, provider=target.provider, model=target.model)
     if failed is not None:  # outside, so that what it came of does not hang on it
