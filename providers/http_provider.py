@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from importlib import import_module
@@ -70,7 +70,7 @@ class HttpProvider(ABC):
 
     default_base_url: ClassVar[str]
     models_path: ClassVar[str] = "/models"
-    line_decoder: ClassVar[Callable[[], LineDecoder]]
+    line_decoder: ClassVar[type[LineDecoder]]
     # Content types of answers that are no stream though one was asked for: an error, or `stream` was ignored.
     whole_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/html"})
 
@@ -250,9 +250,9 @@ class HttpProvider(ABC):
             response, state.left_out = await self._open(request, stream=True)
             try:
                 start = await beginning(response, state)
-                if is_stream(response, start, type(self).line_decoder, self.whole_types):
+                if is_stream(response, start, self.line_decoder, self.whole_types):
                     state.decoder = self._stream_decoder(request, request_id_of(response.headers))
-                    lines = type(self).line_decoder()
+                    lines = self.line_decoder()
                     async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk

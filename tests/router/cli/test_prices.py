@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -17,38 +16,8 @@ from providers.types import Price
 from router.config import load_text
 from router.plan.compile import compile_plan
 from tests.support.command import signalbox
+from tests.support.published_prices import PUBLISHED
 
-PUBLISHED: list[dict[str, Any]] = [
-    {
-        "id": "openai",
-        "api_pattern": r"https://api\.openai\.com",
-        "models": [
-            {
-                "id": "gpt-4o",
-                "match": {"or": [{"equals": "gpt-4o"}, {"starts_with": "gpt-4o-2"}]},
-                "context_window": 128_000,
-                "prices": [
-                    {"prices": {"input_mtok": 9, "output_mtok": 9}},
-                    {
-                        "constraint": {"start_date": "2026-01-01"},
-                        "prices": {
-                            "input_mtok": {"base": 1, "tiers": [{"start": 1_000, "price": 2}]},
-                            "output_mtok": 4,
-                            "cache_write_1h_mtok": 3,
-                        },
-                    },
-                    {"constraint": {"start_date": "2999-01-01"}, "prices": {"input_mtok": 7, "output_mtok": 7}},
-                    {
-                        "constraint": {"start_time": "16:30:00Z", "end_time": "00:30:00Z"},
-                        "prices": {"input_mtok": 0.1, "output_mtok": 0.1},
-                    },
-                ],
-            },
-            {"id": "odd", "match": {"sounds_like": "gpt"}, "prices": {"input_mtok": 1, "output_mtok": 1}},
-        ],
-    },
-    {"id": "new", "api_pattern": r"https://new\.example", "models": [{"match": {"contains": "m"}, "prices": {}}]},
-]
 GOOD = json.dumps(PUBLISHED, separators=(",", ":")).encode()
 NOW = datetime(2026, 11, 27, 3, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from providers import catalog_fetched
-from tests.router.cli.test_prices import PUBLISHED
 from tests.support.command import signalbox
+from tests.support.published_prices import PUBLISHED
 
 GOOD = json.dumps(PUBLISHED).encode()
 HEAD = b"HTTP/1.1 %s\r\nconnection: close\r\n%s\r\n"
