@@ -54,7 +54,7 @@ def sentence(results: report.Results) -> str:
     return (
         f"A plain call costs {us('plain')} of CPU one at a time and {us('plain_64')} with 64 at once, a stream of 200 "
         f"chunks {'?' if stream is None else f'{stream * 1e3:.2g} ms'}. In the same run LiteLLM's Router needs "
-        f"{times(LITELLM)} times as much, respan-gateway's router in Rust {times(RESPAN)} times, liter-llm, a Rust client "
+        f"{times(LITELLM)} times as much, respan-gateway's router {times(RESPAN)} times, liter-llm, a Rust client "
         f"that routes nothing, {times(LITER)} times, and httpx alone {times(HTTPX)} times. `import router` takes "
         f"{ms(ROUTER)} of CPU, with a router made and its first call answered {ms(READY)}; `import litellm` "
         f"{ms(LITELLM)}.\n"

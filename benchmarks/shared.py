@@ -86,6 +86,9 @@ class _Keeper:
     def has(self, budget: Budget) -> bool:
         return True
 
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
     def soon(self) -> None:
         """Nothing is told."""
 

@@ -153,6 +153,15 @@ class SpeaksProtocol(Protocol):
 
 
 @runtime_checkable
+class KeepsFiles(Protocol):
+    """A provider that knows whether its vendor keeps files, which requests name by their ids."""
+
+    def keeps_files(self, request: CompletionRequest) -> bool:
+        """Whether the vendor may have what this request names."""
+        ...
+
+
+@runtime_checkable
 class CountsExactly(Protocol):
     """A provider whose vendor has an endpoint that counts tokens."""
 

@@ -175,8 +175,12 @@ class TokenLogprob(Struct, frozen=True):
 class ServerTool(Struct, frozen=True):
     """A tool that the vendor runs itself, such as `web_search`, `web_fetch`, `code_execution` or `file_search`.
 
-    `options` are the vendor's own fields for it. Any other `name` is sent as the vendor's `type` of the tool.
+    Of the `options`, `allowed_domains`, `blocked_domains`, `user_location`, `max_uses` and `search_context_size` are
+    said in each vendor's own words; all others are the vendor's own fields for it. Any other `name` is sent as the
+    vendor's `type` of the tool. `optional` says that a vendor without it may answer: it is then among what was
+    `left_out`.
     """
 
     name: str
     options: dict[str, Any] = {}
+    optional: bool = False

@@ -40,6 +40,8 @@ class _Request(Struct, frozen=True, kw_only=True):
     affinity: str | None = None
     namespace: str | None = None
     caller: str | None = None
+    end_user: str | None = None
+    tags: dict[str, str] | None = None
     timeout: dict[str, float | Literal["off"]] | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None

@@ -24,7 +24,7 @@ from providers.embeddings import AnyRequest
 from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import all_names
-from providers.native import NativeDecoder, as_unsupported, check_translatable, native_body, ours, quotes, with_headers
+from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translated, with_headers
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -51,6 +51,7 @@ from providers.types import (
     ModelCapabilities,
     Native,
     RemainingQuota,
+    ServerTool,
     StreamChunk,
     Timeout,
     TokenCount,
@@ -122,6 +123,10 @@ class HttpProvider(ABC):
     def headers_of(self, request: AnyRequest) -> dict[str, str]:
         """The headers of this request alone; what its caller says goes before."""
         return dict(request.extra_headers or {})
+
+    def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
+        """Whether the vendor is known to have a tool of its own of this name."""
+        return False
 
     def supports_prefill(self, model: str) -> bool:
         """Whether the model goes on from a last assistant message as its own beginning."""
@@ -275,20 +280,15 @@ class HttpProvider(ABC):
         return decoder if back is None else DecoderBack(decoder, back)
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
-        """Send the request; the answer's status is 200, or it is raised as the error that it stands for.
-
-        What the vendor refuses without need is left out and the request sent again. Gives the names of what was not
-        sent as well.
+        """Send the request; the answer's status is 200, or it is raised as the error that it stands for. What it
+        refuses without need is left out and the request sent again. Gives the names of what was not sent as well.
         """
         if self._validates:
             validate(request)
+        untold: tuple[str, ...] = ()
         native = self._native(request)
-        untold = () if native is not None or request.native is None else request.native.left_out
         if native is None:
-            if request.native is not None:
-                check_translatable(request.native)
-            if not says_words_alone(request):
-                request = adapted(request, self.schema_rules)
+            request, untold = translated(request, self.name, self.schema_rules, self.runs)
         elif native.headers:
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
         refusals = self._refused.get(request.model, ())

@@ -17,10 +17,23 @@ from providers.errors import ErrorCode, ProviderError
 from providers.header_names import authenticates, belongs_to_connection
 from providers.lenient_json import as_dict
 from providers.refused_fields import Refusal
+from providers.schemas.adapt import adapted, says_words_alone
+from providers.schemas.rules import VendorSchemas
 from providers.scrub import HIDDEN, SHORTEST
+from providers.server_tools import without_optional
 from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEEvent
-from providers.types import CompletionRequest, CompletionResponse, Message, Native, StreamChunk, ThinkingPart
+from providers.turns import made_at
+from providers.types import (
+    CompletionRequest,
+    CompletionResponse,
+    Message,
+    Native,
+    ServerTool,
+    ServerToolPart,
+    StreamChunk,
+    ThinkingPart,
+)
 
 Encode = Callable[[CompletionRequest], tuple[str, dict[str, Any]]]  # path and body
 
@@ -36,14 +49,42 @@ _decode = msgspec.json.Decoder().decode
 _LINE_END = ord("\n")  # a search for a number is several times as fast as one for a byte
 
 
-def check_translatable(native: Native) -> None:
-    """Let a client's body be said in another protocol than its own.
+def translated(
+    request: CompletionRequest,
+    provider: str,
+    rules: VendorSchemas,
+    runs: Callable[[ServerTool, CompletionRequest], bool],
+) -> tuple[CompletionRequest, tuple[str, ...]]:
+    """The request as a vendor is asked who does not get its client's own body, and the names of what it is not told:
+    tools that it does not have, and what those of others did.
+
+    Args:
+        runs: whether the vendor has a tool of its own.
 
     Raises:
         ProviderError: UNSUPPORTED, it holds what no other protocol can say.
     """
-    if native.only_there:
-        raise ProviderError(ErrorCode.UNSUPPORTED, native.only_there)
+    if request.native is not None and request.native.only_there:
+        raise ProviderError(ErrorCode.UNSUPPORTED, request.native.only_there)
+    untold: tuple[str, ...] = ()
+    if request.server_tools:
+        request, untold = without_optional(request, runs)
+    if says_words_alone(request):
+        return request, untold
+    return adapted(request, rules), (*untold, *_used_elsewhere(request.messages, provider))
+
+
+def _used_elsewhere(messages: Iterable[Message], provider: str) -> tuple[str, ...]:
+    """What other vendors' own tools did in earlier turns, which no vendor but theirs is told."""
+    return tuple(
+        {
+            f"{part.type} of earlier turns": None
+            for message in messages
+            if not isinstance(message.content, str)
+            for part in message.content
+            if isinstance(part, ServerToolPart) and not made_at(part.origin, provider)
+        }
+    )
 
 
 def with_headers(request: CompletionRequest, own: Mapping[str, str]) -> CompletionRequest:

@@ -153,8 +153,7 @@ class Native(msgspec.Struct, frozen=True):
     `body` is the decoded JSON, which is not changed; `headers` are those of the client that such a vendor may see, such
     as `anthropic-beta`. `sealed` says that reasoning in it is in our envelope (`providers.envelope`). `added` names the
     request's fields that the client has not set and a router has: they are defaults beside the body. `only_there`
-    says what in the body no other protocol can say: a vendor of another one is not asked then. `left_out` names what a
-    vendor of another protocol answers without.
+    says what in the body no other protocol can say: a vendor of another one is not asked then.
     """
 
     protocol: WireProtocol
@@ -163,7 +162,6 @@ class Native(msgspec.Struct, frozen=True):
     sealed: bool = False
     added: tuple[str, ...] = ()
     only_there: str = ""
-    left_out: tuple[str, ...] = ()
 
 
 class Routing(Struct, frozen=True):
@@ -189,7 +187,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     `{"name": …, "schema": …, "strict": …}`; `answer_type` is what a router checks the answer by. `tool_choice` is
     "auto", "none", "required" or a tool's name. `extra_body` and `extra_headers` reach the vendor as they are.
     `timeout` is for this call alone, over what is configured: the names of `Timeout` with seconds or "off". `caller`
-    names who asks, for an app's own records: no vendor is told. `routing` is for a router alone. `prompt_cache` has the
+    names who asks, for an app's own records, and `tags` say more of the call: no vendor is told; nor of the `end_user`,
+    who is meant where there is no `user`. `routing` is for a router alone. `prompt_cache` has the
     vendor keep the prompt for the next turn: "auto", "1h" for an hour where it can, "off". `native` is the body that a
     client sent: a vendor of the same protocol gets that in the place of all else here, which is filled in any case.
     """
@@ -222,6 +221,8 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     affinity: str | None = None
     namespace: str | None = None
     caller: str | None = None
+    end_user: str | None = None
+    tags: dict[str, str] | None = None
     timeout: dict[str, float | Literal["off"]] | None = None
     metadata: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None

@@ -60,6 +60,7 @@ class Parts:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock, accept=accept)
         self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
+        self.report.shadows = self.engine.shadows
         self.follower: FileFollower | None = None
         self._env: Mapping[str, str] | None = None
         self._watch = False
@@ -239,7 +240,7 @@ class Parts:
 
     def open_ledger(self) -> None:
         """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""
-        if self._ledger is None and self.follower is not None and self.engine.spending.accounts:
+        if self._ledger is None and self.follower is not None and self.engine.spending.is_used:
             self._make_ledger().load()
 
     def _make_ledger(self) -> Ledger:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+import ssl
+import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,8 +21,11 @@ from providers.simulator import Simulator
 from providers.transport.httpx_engine import HttpxEngine
 from router import Router
 from router.monitor.socket.paths import FOLDER
+from tests.support.paths import ROOT
 from tests.support.ports import held_port
 from tests.support.vendors import VENDORS, routes
+
+COUNT = "PYTEST_XDIST_WORKER_COUNT"
 
 # How fast the machine is decides no test. `make properties` tries much more than there is time for in every run.
 for name, examples in (("usual", 25), ("long", 1000)):
@@ -25,10 +33,28 @@ for name, examples in (("usual", 25), ("long", 1000)):
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
-def pytest_collection_finish() -> None:
-    """What has been loaded stays: the collector need not go through it again and again, which costs minutes."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """What is loaded stays: the collector need not go through it again and again, neither then nor in any test."""
+    gc.disable()
+    try:
+        if session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+            _load_its_part()
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+def _load_its_part() -> None:
+    """Each of xdist's processes begins with other modules, and finds the rest compiled by the others."""
+    sys.dont_write_bytecode = False
+    number, count = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get(COUNT, "1"))
+    modules = sorted(path.relative_to(ROOT).with_suffix("").parts for path in (ROOT / "tests").rglob("test_*.py"))
+    for parts in modules[len(modules) * number // count : len(modules) * (number + 1) // count]:
+        with suppress(Exception):  # which is told when it is collected
+            importlib.import_module(".".join(parts))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -49,6 +75,26 @@ def compiled_once() -> Iterator[None]:
     """Programs that tests start find what others of them have compiled: it is a third of their start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def authorities_are_read_once() -> Iterator[None]:
+    """httpx, and so each official SDK, reads all certificates of this world for each client, also for plain HTTP."""
+    made = httpx.create_ssl_context
+    usual: dict[tuple[str | None, ...], ssl.SSLContext] = {}
+
+    def create(verify: ssl.SSLContext | str | bool = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is not True or cert is not None:
+            return made(verify, cert, trust_env)
+        named = tuple(os.environ.get(name) if trust_env else None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+        if named not in usual:
+            usual[named] = made(trust_env=trust_env)
+        return usual[named]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("httpx", "httpx2"):
+            patch.setattr(f"{name}._transports.default.create_ssl_context", create)
         yield
 
 

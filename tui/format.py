@@ -102,7 +102,7 @@ def paid(cost: float | None, *, cached: bool) -> str:
 def spent(snapshot: Snapshot, scope: str, name: str) -> str | None:
     """Return how much of its budget a route or provider has spent; None without a budget."""
     for budget in snapshot.spending:
-        if budget.scope == scope and budget.name == name:
+        if (budget.scope, budget.name, budget.of) == (scope, name, ""):
             return used(budget)
     return None
 
@@ -117,7 +117,7 @@ def outlook(snapshot: Snapshot, scope: str, name: str) -> str | None:
     """Return how fast the budget of a route or provider is spent now, and when it will be used up; None without one,
     and where what calls cost is not known.
     """
-    budget = next((each for each in snapshot.spending if (each.scope, each.name) == (scope, name)), None)
+    budget = next((each for each in snapshot.spending if (each.scope, each.name, each.of) == (scope, name, "")), None)
     of = snapshot.routes if scope == "route" else snapshot.providers
     cost = next((each.figures.cost_per_minute for each in of if each.name == name), None)
     if budget is None or budget.used is None or cost is None or budget.of_all_machines:
@@ -137,7 +137,17 @@ def outlook(snapshot: Snapshot, scope: str, name: str) -> str | None:
 
 def fullest_clients(snapshot: Snapshot, most: int) -> list[Spending]:
     """Return the budgets of those clients that have spent the largest part of theirs, so many at most."""
-    budgets = [budget for budget in snapshot.spending if budget.scope == "key"]
+    return _fullest([budget for budget in snapshot.spending if budget.scope == "key"], most)
+
+
+def fullest_values(snapshot: Snapshot, scope: str, name: str, most: int) -> list[Spending]:
+    """Return the budgets of those users and the like that have spent the largest part of theirs, of a route or
+    provider.
+    """
+    return _fullest([each for each in snapshot.spending if each.of and (each.scope, each.name) == (scope, name)], most)
+
+
+def _fullest(budgets: list[Spending], most: int) -> list[Spending]:
     return sorted(budgets, key=lambda budget: -(budget.used or 0.0) / (budget.limit or 1.0))[:most]
 
 

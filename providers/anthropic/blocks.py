@@ -6,7 +6,6 @@ Protocol: Anthropic's Messages API reference, and its pages on vision, PDFs, fil
 from __future__ import annotations
 
 import base64
-import re
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
@@ -19,20 +18,11 @@ from providers.types import (
     FilePart,
     ImagePart,
     Message,
-    ServerTool,
     ServerToolPart,
     TextPart,
 )
 
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-# What the vendor calls its tools: the oldest version of each that is generally available, which the most models take.
-_TOOLS = {
-    "web_search": "web_search_20250305",
-    "web_fetch": "web_fetch_20250910",
-    "code_execution": "code_execution_20250825",
-    "tool_search": "tool_search_tool_bm25_20251119",
-}
-_VERSION = re.compile(r"_\d{8}$")
 
 
 def unsupported(request: CompletionRequest, what: str) -> ProviderError:
@@ -129,12 +119,6 @@ def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
     if part.citations:
         block["citations"] = {"enabled": True}
     return block
-
-
-def server_tool(tool: ServerTool) -> dict[str, Any]:
-    """A tool that the vendor runs; a name of no row is its type, with or without a version."""
-    kind = _TOOLS.get(tool.name, tool.name)
-    return {"type": kind, "name": _VERSION.sub("", kind), **tool.options}
 
 
 def names_files(request: CompletionRequest) -> bool:

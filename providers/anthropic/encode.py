@@ -6,12 +6,14 @@ Protocol: Anthropic's Messages API reference, and its pages on tool use, extende
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Any
 
-from providers.anthropic.blocks import blocks, check_more, said_blocks, server_tool, text_block, unsupported
+from providers.anthropic.blocks import blocks, check_more, said_blocks, text_block, unsupported
 from providers.anthropic.cache_marks import mark
 from providers.anthropic.models import ClaudeRule, least_cached, rule_for
 from providers.content import nearest_effort
+from providers.server_tools import fields_of
 from providers.turns import CallIds, as_object, family, in_order, made_by, made_by_family
 from providers.types import (
     AudioPart,
@@ -30,6 +32,7 @@ from providers.types import (
 # package refuses it), so it is the limit where the caller gives none.
 PLAIN_MAX_TOKENS = 21_333
 LEAST_BUDGET = 1_024
+PLACE = "anthropic.messages"  # among those of `providers.server_tools`
 _BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 65_536}
 _ID = re.compile(r"[^a-zA-Z0-9_-]")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -284,7 +287,8 @@ def _tools(request: CompletionRequest, rule: ClaudeRule) -> list[dict[str, Any]]
     """The tools that may be called now, and the vendor's own."""
     may = request.allowed_tools
     offered = [_tool(tool, rule) for tool in request.tools if may is None or tool.name in may]
-    return [*offered, *map(server_tool, request.server_tools)]
+    own = (fields_of(tool, PLACE, request.model)["tools"] for tool in request.server_tools)
+    return [*offered, *chain.from_iterable(own)]
 
 
 def _tool(tool: Tool, rule: ClaudeRule) -> dict[str, Any]:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from providers import catalog
 from providers.anthropic import models
+from providers.anthropic.blocks import names_files
 from providers.anthropic.decode import MessagesStreamDecoder, decode
-from providers.anthropic.encode import PLAIN_MAX_TOKENS, encode
+from providers.anthropic.encode import PLACE, PLAIN_MAX_TOKENS, encode
 from providers.anthropic.endpoints import endpoint_for
 from providers.errors import ErrorCode, ProviderError
 from providers.http_provider import HttpProvider
 from providers.native import without_thinking
 from providers.schemas.rules import ANTHROPIC, VendorSchemas
+from providers.server_tools import has
 from providers.settings import ProviderSettings
 from providers.stream_reading import LineDecoder
 from providers.transport.event_stream import EventStreamDecoder
 from providers.transport.lines import SSEDecoder
-from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, ServerTool, WireProtocol
+
+if TYPE_CHECKING:
+    from providers.transport.http import HttpResponse
 
 # The version that every compatible server knows, and that keeps sampling for the models that take it.
 DEFAULT_VERSION = "2023-06-01"
+_FILES = "files-api-2025-04-14"  # without it some endpoints know no ids of files
 _STALE = re.compile(r"bound to a different conversation|(?i:invalid `?signature`? in `?thinking)|cannot be modified")
 
 
@@ -68,6 +76,12 @@ class AnthropicProvider(HttpProvider):
         body = encode(request, stream=stream, provider=self.name, keep_sampling=keep_sampling)
         return self.placed(body, request, stream=stream)
 
+    def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
+        return has(tool, PLACE, request.model)
+
+    def keeps_files(self, request: CompletionRequest) -> bool:
+        return True
+
     def wire(self, request: CompletionRequest) -> WireProtocol | None:
         return "anthropic.messages"
 
@@ -102,6 +116,14 @@ class AnthropicProvider(HttpProvider):
         path, body = self.encode(request, stream=False)
         refused = ("max_tokens", "stop_sequences", "metadata", "temperature", "top_p")
         return f"{path}/count_tokens", {key: value for key, value in body.items() if key not in refused}
+
+    async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
+        if self._native(request) is None and names_files(request):
+            given = {name.lower(): value for name, value in (request.extra_headers or {}).items()}
+            told = given.get("anthropic-beta") or self.auth_headers().get("anthropic-beta")
+            given["anthropic-beta"] = f"{told},{_FILES}" if told else _FILES
+            request = replace(request, extra_headers=given)
+        return await super()._open(request, stream=stream)
 
     async def complete(self, request: CompletionRequest) -> CompletionResponse:
         if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS or self._native(request) is not None:

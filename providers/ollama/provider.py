@@ -35,6 +35,9 @@ class OllamaProvider(HttpEmbeddings):
     def schema_rules(self) -> VendorSchemas:
         return OLLAMA
 
+    def keeps_files(self, request: CompletionRequest) -> bool:
+        return False
+
     def wire(self, request: CompletionRequest) -> WireProtocol | None:
         return None if self._think_tags else "ollama.chat"
 

@@ -70,7 +70,7 @@ def encode(
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
     if asks_more(request):
-        add_more(body, request, dialect)
+        add_more(body, request, dialect, stream=stream)
     if dialect.thinking == "enable_thinking":
         body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":

@@ -1,91 +1,58 @@
 """What can be asked of servers that speak OpenAI's chat protocol beside texts, tools and sampling, as rows of data.
 
-Sources: the API references of OpenAI, OpenRouter (server tools), Groq (built-in tools), Z.ai (web search in chat),
-Alibaba Model Studio (`enable_search`), LiteLLM (web search), Mistral (predicted outputs).
+Sources: the API references of OpenAI, Groq, Mistral, Together and Z.ai.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, reasons, rule_for
+from providers.server_tools import add_tools, by_type, fields_of
 from providers.types import AudioPart, CompletionRequest, ServerTool
 
 
 class MoreRules(msgspec.Struct, frozen=True, kw_only=True):
     """One row; the defaults are those of a server of which nothing is known: what carries meaning is asked for.
 
-    `tiers`, `prediction`, `allowed` tell whether the fields of these names are known (they do not change the answer,
-    and are left out elsewhere); `logprobs`, `audio` and `images` whether an answer may have them. `server_tools` makes
-    the body's fields for each tool that there is; None: a tool's name is its type.
+    `tiers` are the known words of `service_tier`, None where any is handed on; `prediction` and `allowed` tell whether
+    the fields of these names are known. They do not change the answer, and are left out elsewhere. `logprobs`, `audio`
+    and `images` tell whether an answer may have them; `counted` that `logprobs` is a number there.
     """
 
-    tiers: bool = False
+    tiers: frozenset[str] | None = frozenset()
     prediction: bool = False
     allowed: bool = False
     logprobs: bool = True
+    counted: bool = False
     audio: bool = True
     images: bool = True
-    server_tools: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = {}
 
 
-def _tool(kind: str, options: str | None = None) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A tool of the list; its options stand in a field of this name, or beside its type."""
-    return lambda given: {
-        "tools": [{"type": kind, **({options: given} if options and given else {} if options else given)}]
-    }
-
-
-def _search(given: dict[str, Any]) -> dict[str, Any]:
-    return {"web_search_options": given}
-
-
+_OPENAI_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 _SILENT = MoreRules(audio=False, images=False)
+_NO_LOGPROBS = MoreRules(logprobs=False, audio=False, images=False)
 _MORE: Mapping[str, MoreRules] = {
-    "openai": MoreRules(tiers=True, prediction=True, allowed=True, images=False, server_tools={"web_search": _search}),
-    "azure": MoreRules(tiers=True, prediction=True, allowed=True, images=False),
-    "openrouter": MoreRules(
-        tiers=True,
-        prediction=True,
-        server_tools={
-            "web_search": _tool("openrouter:web_search", "parameters"),
-            "web_fetch": _tool("openrouter:web_fetch", "parameters"),
-            "image_generation": _tool("openrouter:image_generation", "parameters"),
-        },
-    ),
-    "litellm": MoreRules(tiers=True, prediction=True, server_tools={"web_search": _search}),
-    "vercel": MoreRules(),
-    "groq": MoreRules(
-        tiers=True,
-        logprobs=False,
-        audio=False,
-        images=False,
-        server_tools={"web_search": _tool("browser_search"), "code_execution": _tool("code_interpreter")},
-    ),
-    "mistral": MoreRules(prediction=True, logprobs=False, audio=False, images=False),
-    "zai": MoreRules(
-        logprobs=False,
-        audio=False,
-        images=False,
-        server_tools={
-            "web_search": lambda given: {"tools": [{"type": "web_search", "web_search": {"enable": True, **given}}]}
-        },
-    ),
-    "dashscope": MoreRules(
-        server_tools={
-            "web_search": lambda given: {"enable_search": True, **({"search_options": given} if given else {})}
-        }
-    ),
+    "openai": MoreRules(tiers=_OPENAI_TIERS, prediction=True, allowed=True, images=False),
+    "azure": MoreRules(tiers=_OPENAI_TIERS, prediction=True, allowed=True, images=False),
+    "openrouter": MoreRules(tiers=None, prediction=True),
+    "litellm": MoreRules(tiers=None, prediction=True),
+    "groq": replace(_NO_LOGPROBS, tiers=frozenset({"auto", "on_demand", "flex", "performance"})),
+    "mistral": replace(_NO_LOGPROBS, prediction=True),
+    "zai": _NO_LOGPROBS,
+    "together": replace(_SILENT, counted=True),
     **dict.fromkeys(("gemini", "vertex"), MoreRules(audio=False)),
     **dict.fromkeys(("deepseek", "xai", "cerebras", "moonshot", "minimax", "cohere", "fireworks", "nvidia"), _SILENT),
-    "generic": MoreRules(server_tools=None),
 }
 _UNKNOWN = MoreRules()
+# Beside these OpenAI refuses a prediction (its guide to predicted outputs).
+_NOT_PREDICTED = ("tools", "logprobs", "modalities", "audio", "max_completion_tokens")
 
 
 def rules_of(dialect: Dialect) -> MoreRules:
@@ -93,28 +60,34 @@ def rules_of(dialect: Dialect) -> MoreRules:
     return _MORE.get(dialect.name, _UNKNOWN)
 
 
-def add_more(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
+def add_more(body: dict[str, Any], request: CompletionRequest, dialect: Dialect, *, stream: bool) -> None:
     """Write them into the body of a chat request.
 
     Raises:
         ProviderError: UNSUPPORTED, for what carries meaning and the server does not have.
     """
     rules = rules_of(dialect)
-    if request.service_tier is not None and rules.tiers:
+    if request.service_tier is not None and (rules.tiers is None or request.service_tier in rules.tiers):
         body["service_tier"] = request.service_tier
-    if request.prediction is not None and rules.prediction:
-        body["prediction"] = {"type": "content", "content": request.prediction}
     if request.allowed_tools is not None and body.get("tools"):
         _allow(body, request.allowed_tools, asked=rules.allowed)
     if wants_logprobs(request):
         _add_logprobs(body, request, dialect, rules)
-    _add_modalities(body, request, rules, dialect)
+    _add_modalities(body, request, rules, dialect, stream=stream)
     for tool in request.server_tools:
-        fields = server_tool(tool, rules, request, dialect)
-        body["tools"] = [*(body.get("tools") or ()), *fields.pop("tools", ())] or None
-        body.update(fields)
+        add_tools(body, server_tool(tool, request, dialect))
+    if request.prediction is not None and rules.prediction and _may_predict(body, request, dialect):
+        body["prediction"] = {"type": "content", "content": request.prediction}
     if request.thinking_display == "omitted" and dialect.thinking == "reasoning":
         body["reasoning"] = {**(body.get("reasoning") or {}), "exclude": True}
+
+
+def _may_predict(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> bool:
+    """Whether a prediction is taken beside the rest: it saves time alone, and is left out where it would be refused."""
+    if not dialect.openai_models:
+        return True
+    thinks = rule_for(request.model) is not None and reasons(request.model)
+    return not thinks and not any(body.get(name) for name in _NOT_PREDICTED)
 
 
 def wants_logprobs(request: CompletionRequest) -> bool:
@@ -130,18 +103,26 @@ def _add_logprobs(body: dict[str, Any], request: CompletionRequest, dialect: Dia
         thinks and rule is not None and not (rule.tools == "no_effort" and request.thinking is None)
     ):
         raise _unsupported(model, f"logprobs: {'a model that thinks' if rules.logprobs else dialect.name} gives none")
-    body["logprobs"] = True
-    body["top_logprobs"] = request.top_logprobs
+    if rules.counted:
+        body["logprobs"] = request.top_logprobs or 1
+    else:
+        body.update(logprobs=True, top_logprobs=request.top_logprobs)
 
 
-def _add_modalities(body: dict[str, Any], request: CompletionRequest, rules: MoreRules, dialect: Dialect) -> None:
+def _add_modalities(
+    body: dict[str, Any], request: CompletionRequest, rules: MoreRules, dialect: Dialect, *, stream: bool
+) -> None:
     wanted = request.modalities or (("text", "audio") if request.audio is not None else ())
     for kind in wanted:
         if (kind == "audio" and not rules.audio) or (kind == "image" and not rules.images):
             raise _unsupported(request.model, f"modalities: {dialect.name} answers with no {kind}")
-    if wanted and set(wanted) != {"text"}:
-        body["modalities"] = list(wanted)
-        body["audio"] = request.audio
+    if not wanted or set(wanted) == {"text"}:
+        return
+    form = (request.audio or {}).get("format")
+    if stream and dialect.openai_models and "audio" in wanted and form not in (None, "pcm16"):
+        raise _unsupported(request.model, f"audio: streams have it as pcm16, not as {form}")
+    body["modalities"] = list(wanted)
+    body["audio"] = request.audio
 
 
 def _allow(body: dict[str, Any], names: tuple[str, ...], *, asked: bool) -> None:
@@ -158,22 +139,27 @@ def _allow(body: dict[str, Any], names: tuple[str, ...], *, asked: bool) -> None
                 body.pop(field, None)
 
 
-def server_tool(tool: ServerTool, rules: MoreRules, request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
-    """The body's fields for a tool of the vendor.
+def server_tool(tool: ServerTool, request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
+    """The body's fields for a tool of the vendor; to a server of which nothing is known in the app's own words, but
+    not in those of a client that speaks another protocol.
 
     Raises:
         ProviderError: UNSUPPORTED where it has none of this name.
     """
-    known = rules.server_tools
-    if known is None:
-        return {"tools": [{"type": tool.name, **tool.options}]}
-    make = known.get(tool.name)
-    by_model = dialect.name != "openai" or "-search" in request.model
-    if make is None or not by_model:
-        if ":" in tool.name and tool.name.partition(":")[0] == dialect.name:  # OpenRouter's other ones
-            return _tool(tool.name, "parameters")(tool.options)
-        raise _unsupported(request.model, f'server_tools: {dialect.name} has no "{tool.name}" in chat completions')
-    return make(dict(tool.options))
+    if dialect.name == "generic" and request.native is None:
+        return by_type(tool.name, tool.options)
+    if dialect.name == "openai" and "-search" not in request.model:
+        raise _unsupported(request.model, f'server_tools: it has no "{tool.name}" in chat completions')
+    return fields_of(tool, dialect.name, request.model)
+
+
+def runs(tool: ServerTool, request: CompletionRequest, dialect: Dialect) -> bool:
+    """Whether the vendor is known to have a tool in chat completions."""
+    try:
+        server_tool(tool, request, dialect)
+    except ProviderError:
+        return False
+    return dialect.name != "generic"
 
 
 _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a", "x-m4a": "m4a"}

@@ -63,6 +63,11 @@ def takes_marks(dialect: Dialect) -> bool:
     return _RULES.get(dialect.name, _UNKNOWN).cache
 
 
+def keeps_files(dialect: Dialect) -> bool:
+    """Whether a server may have files that go by their ids."""
+    return _RULES.get(dialect.name, _UNKNOWN).file_ids
+
+
 def content_of(message: Message, model: str, dialect: Dialect) -> str | list[dict[str, Any]]:
     """What a message says.
 

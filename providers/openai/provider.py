@@ -27,13 +27,16 @@ from providers.openai import embeddings
 from providers.openai import responses_decode as responses
 from providers.openai.dialects import dialect_for, model_capabilities, needs_responses
 from providers.openai.embedding_rows import limits, row_for
+from providers.openai.more_fields import runs
+from providers.openai.parts import keeps_files
 from providers.openai.responses_encode import encode as encode_responses
 from providers.prompt_cache import conversation, is_on
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
+from providers.server_tools import has
 from providers.settings import ProviderSettings
 from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEDecoder
-from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, WireProtocol
+from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, ServerTool, WireProtocol
 from providers.vectors import of_base64
 
 _STALE = re.compile(r"(?i)encrypted content .{0,80}could not be (?:verified|decrypted)")
@@ -90,6 +93,14 @@ class OpenAIProvider(HttpEmbeddings):
         if name is None or not isinstance(request, CompletionRequest) or not is_on(request.prompt_cache):
             return own
         return own if self._by_responses(request) else {name: conversation(request), **own}
+
+    def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
+        if self._by_responses(request):
+            return has(tool, "openai.responses", request.model)
+        return runs(tool, request, self.dialect)
+
+    def keeps_files(self, request: CompletionRequest) -> bool:
+        return self._by_responses(request) or keeps_files(self.dialect)
 
     def wire(self, request: CompletionRequest) -> WireProtocol | None:
         if self._by_responses(request):
@@ -158,5 +169,5 @@ class OpenAIProvider(HttpEmbeddings):
         if request.native is not None and request.native.protocol == "openai.responses":
             return True
         if request.server_tools and "-search" not in request.model:  # chat completions have none
-            return True
+            return any(has(tool, "openai.responses", request.model) for tool in request.server_tools)
         return needs_responses(request.model, request.thinking, tools=bool(request.tools))

@@ -19,6 +19,7 @@ from providers.openai.models import JSON_WORD, left_out, wants_json_said
 from providers.openai.more_fields import wants_logprobs
 from providers.openai.parts import check_said
 from providers.parts import as_text, asks_more, check_kept, data_url, is_text
+from providers.server_tools import add_tools, by_type, fields_of, has
 from providers.surrogates import encode_json
 from providers.turns import CallIds, in_order, made_at, made_by
 from providers.types import (
@@ -27,6 +28,7 @@ from providers.types import (
     FilePart,
     ImagePart,
     Message,
+    ServerTool,
     ServerToolPart,
     TextPart,
     ThinkingPart,
@@ -210,9 +212,15 @@ def _add_tools(body: dict[str, Any], request: CompletionRequest) -> None:
     body["tool_choice"] = choice if plain else {"type": "function", "name": choice}
 
 
-_SERVER_TOOLS: dict[str, dict[str, Any]] = {
-    "code_execution": {"type": "code_interpreter", "container": {"type": "auto"}},
-}
+def server_tool(tool: ServerTool, request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
+    """The body's fields for a tool of the vendor; other vendors than OpenAI have more of them, by names of their own.
+
+    Raises:
+        ProviderError: UNSUPPORTED where it has none of this name.
+    """
+    if not dialect.openai_models and not has(tool, "openai.responses", request.model):
+        return by_type(tool.name, tool.options)
+    return fields_of(tool, "openai.responses", request.model)
 
 
 def _add_more(body: dict[str, Any], request: CompletionRequest, dialect: Dialect, reasoning: dict[str, Any]) -> None:
@@ -233,9 +241,8 @@ def _add_more(body: dict[str, Any], request: CompletionRequest, dialect: Dialect
         body["reasoning"] = {"summary": "auto", **reasoning}
     elif request.thinking_display == "omitted":
         body["reasoning"] = {key: value for key, value in reasoning.items() if key != "summary"} or None
-    if request.server_tools:
-        own = [{"type": tool.name, **_SERVER_TOOLS.get(tool.name, {}), **tool.options} for tool in request.server_tools]
-        body["tools"] = [*body.get("tools", ()), *own]
+    for tool in request.server_tools:
+        add_tools(body, server_tool(tool, request, dialect))
     allowed, choice = request.allowed_tools, body.get("tool_choice")
     if allowed is not None and body.get("tools") and choice in (None, "auto", "required"):
         tools = [{"type": "function", "name": name} for name in allowed]

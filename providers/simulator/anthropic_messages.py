@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator.dialect import Answer, Dialect, input_tokens
 from providers.simulator.prompt_cache import Cached, PromptCache
-from providers.simulator.vendor import ErrorKind
-from providers.types import CompletionRequest, CompletionResponse, ThinkingPart
+from providers.simulator.refusals import check_messages
+from providers.simulator.vendor import ErrorKind, VendorKnobs
+from providers.types import Citation, CompletionRequest, CompletionResponse, ServerToolPart, ThinkingPart
 from providers.wire import anthropic_messages as wire
 from providers.wire.reading import BadRequest
 from providers.wire.writing import Head, StreamWriter
@@ -36,11 +37,14 @@ class AnthropicMessages(Dialect):
     chat = "/v1/messages"
     faults = FAULTS
     call_prefix = "toolu"
+    cites_files = True
 
-    def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> CompletionRequest:
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], knobs: VendorKnobs) -> CompletionRequest:
         if not headers.get("anthropic-version"):
             raise BadRequest("anthropic-version: header is required")
-        return wire.read_request(body)
+        request = wire.read_request(body)
+        check_messages(body, request, knobs)
+        return request
 
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return wire.wants_stream(body)
@@ -55,6 +59,22 @@ class AnthropicMessages(Dialect):
 
     def thought(self, text: str) -> ThinkingPart:
         return ThinkingPart(text, signature="c2lnbmF0dXJl")
+
+    def searched(self, asked: str, found: Sequence[Citation]) -> tuple[ServerToolPart, ...]:
+        call_id = "srvtoolu_01simulated"
+        results = [
+            {
+                "type": "web_search_result",
+                "url": one.url,
+                "title": one.title,
+                "encrypted_content": "c2VhbGVk",
+                "page_age": None,
+            }
+            for one in found
+        ]
+        use = {"type": "server_tool_use", "id": call_id, "name": "web_search", "input": {"query": asked}}
+        result = {"type": "web_search_tool_result", "tool_use_id": call_id, "content": results}
+        return tuple(ServerToolPart(str(block["type"]), block) for block in (use, result))
 
     def fault(self, kind: ErrorKind, model: str) -> ProviderError:
         error = super().fault(kind, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,13 +11,19 @@ from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator import text
+from providers.simulator.extras import NOTHING as NO_EXTRAS
+from providers.simulator.extras import Extras, extras, spoken
 from providers.simulator.prompt_cache import NOTHING, Cached, PromptCache
 from providers.simulator.vendor import ErrorKind, ToolAnswer, VendorKnobs
 from providers.types import (
+    AudioPart,
+    Citation,
     CompletionRequest,
     CompletionResponse,
     FinishReason,
+    ImagePart,
     Message,
+    ServerToolPart,
     StreamChunk,
     TextPart,
     ThinkingPart,
@@ -55,6 +61,7 @@ class Answer(NamedTuple):
     finish: FinishReason
     input_tokens: int
     cached: Cached = NOTHING
+    extras: Extras = NO_EXTRAS
 
     @property
     def text(self) -> str:
@@ -75,10 +82,23 @@ class Answer(NamedTuple):
             ToolCall(_nth(call_id, place), call.name, call.arguments, encode(call.arguments).decode())
             for place, call in enumerate(self.calls)
         )
-        said = "" if calls else self.text
+        said = "" if calls or self.speaks else self.text
+        more = self.extras
         return CompletionResponse(
-            text=said, thinking=self.thinking, tool_calls=calls, finish_reason=self.finish, usage=self.usage
+            text=said,
+            thinking=self.thinking,
+            tool_calls=calls,
+            citations=more.citations,
+            others=more.placed(said),
+            logprobs=more.logprobs or None,
+            finish_reason=self.finish,
+            usage=self.usage,
         )
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the text is spoken: then it stands with the audio alone."""
+        return any(isinstance(part, AudioPart) for part in self.extras.after)
 
 
 class Frame(NamedTuple):
@@ -100,10 +120,12 @@ class Dialect(ABC):
     call_prefix: ClassVar[str] = "call"
     whole_calls: ClassVar[bool] = False
     """Whether a stream gives tool calls in one piece."""
+    cites_files: ClassVar[bool] = False
+    """Whether answers cite the documents of a request that wants them cited."""
 
     @abstractmethod
-    def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> CompletionRequest:
-        """Read a chat request; raises BadRequest."""
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], knobs: VendorKnobs) -> CompletionRequest:
+        """Read a chat request; raises BadRequest, also on what the vendor refuses."""
 
     @abstractmethod
     def wants_stream(self, body: Mapping[str, Any]) -> bool: ...
@@ -137,6 +159,10 @@ class Dialect(ABC):
         """What the vendor reads of a prompt from its cache, and writes to it; raises BadRequest."""
         return NOTHING
 
+    def searched(self, asked: str, found: Sequence[Citation]) -> tuple[ServerToolPart, ...]:
+        """What an answer shows of a search of the web: nothing, where the vendor tells its sources alone."""
+        return ()
+
     def fault(self, kind: ErrorKind, model: str) -> ProviderError:
         """The error that a knob asks for."""
         return ProviderError(CODES[kind], self.faults[kind].replace("{model}", model))
@@ -160,10 +186,27 @@ class Dialect(ABC):
             said = encode(call.arguments).decode()
             for piece in [said] if self.whole_calls else text.split(said):
                 yield Frame(writer.chunk(StreamChunk(tool_calls=(ToolCallDelta(place, arguments=piece),))), True)
-        for piece in () if answer.calls else answer.pieces:
-            yield Frame(writer.chunk(StreamChunk(piece)), True)
+        yield from self._said(writer, answer)
         writer.chunk(StreamChunk(finish_reason=answer.finish, usage=answer.usage, done=True))
         yield Frame(writer.end(seconds=seconds_of(answer.usage)), False)
+
+    def _said(self, writer: StreamWriter, answer: Answer) -> Iterator[Frame]:
+        """The text in pieces, and what goes with it."""
+        more = answer.extras
+        for part in more.before:
+            yield Frame(writer.chunk(StreamChunk(others=(part,))), True)
+        pieces = () if answer.calls else answer.pieces
+        if answer.speaks:
+            yield from (Frame(writer.chunk(StreamChunk(others=(part,))), True) for part in spoken(more.after, pieces))
+        else:
+            for place, piece in enumerate(pieces):
+                chunk = StreamChunk(piece, logprobs=more.logprobs[place : place + 1])
+                yield Frame(writer.chunk(chunk), True)
+        if more.citations:
+            yield Frame(writer.chunk(StreamChunk(others=more.citations)), False)
+        for made in more.after:
+            if isinstance(made, ImagePart):
+                yield Frame(writer.chunk(StreamChunk(others=(made,))), True)
 
 
 def _nth(call_id: str, place: int) -> str:
@@ -183,7 +226,9 @@ def input_tokens(request: CompletionRequest) -> int:
     return (said + tools + 3) // 4 + 4 * len(request.messages)
 
 
-def think(request: CompletionRequest, knobs: VendorKnobs, thinking: tuple[ThinkingPart, ...] = ()) -> Answer:
+def think(
+    request: CompletionRequest, knobs: VendorKnobs, dialect: Dialect, thinking: tuple[ThinkingPart, ...] = ()
+) -> Answer:
     """What the simulated model answers, after it thought so."""
     tokens = input_tokens(request)
     calls = _calls(request, knobs)
@@ -202,7 +247,9 @@ def think(request: CompletionRequest, knobs: VendorKnobs, thinking: tuple[Thinki
     limit = request.max_tokens
     is_cut = limit is not None and len(pieces) > limit
     finish = knobs.finish or ("length" if is_cut else "stop")
-    return Answer(pieces[:limit] if is_cut else pieces, (), thinking, finish, tokens)
+    pieces = pieces[:limit] if is_cut else pieces
+    more = extras(request, knobs, pieces, dialect.searched, cites_files=dialect.cites_files)
+    return Answer(pieces, (), thinking, finish, tokens, extras=more)
 
 
 def _prompt(request: CompletionRequest) -> str:

@@ -74,7 +74,7 @@ class Exchange:
         other: Any = None
         request: CompletionRequest | None = None
         if (self.request.method, self.path) == ("POST", self.dialect.chat):
-            request = self.dialect.read(body, self.request.headers)
+            request = self.dialect.read(body, self.request.headers, self.knobs)
         elif self.request.method == "POST" and self.path in embeddings.PATHS[self.vendor.protocol]:
             try:
                 other = embeddings.made(self.vendor.protocol, self.path, body, self.knobs)
@@ -94,13 +94,16 @@ class Exchange:
         if request is None:
             return await self._other(encode(other), waits=self.request.method == "POST")
         thought = self.knobs.thinking
-        answer = think(request, self.knobs, () if thought is None else (self.dialect.thought(thought),))
+        thinking = () if thought is None else (self.dialect.thought(thought),)
+        answer = think(request, self.knobs, self.dialect, thinking)
         if self.knobs.prompt_cache:
             now = asyncio.get_running_loop().time()
             answer = answer.with_cached(self.dialect.cached(body, self.vendor.prompts, self.key, now))
         head = Head(self.ident, request.model, time.time(), answer.input_tokens)
         if self.dialect.wants_stream(body):
-            return await self._stream(request, answer, self.dialect.writer(body, head, answer))
+            writer = self.dialect.writer(body, head, answer)
+            writer.cost = self.knobs.cost
+            return await self._stream(request, answer, writer)
         return await self._plain(body, request, answer, head)
 
     async def _other(self, data: bytes, *, waits: bool) -> web.StreamResponse:
@@ -129,7 +132,10 @@ class Exchange:
             return self._error(request.model)
         await self._wait(self.knobs.first_token + len(answer.pieces) / self.knobs.tokens_per_second)
         said = answer.response(self.dialect.call_id(self.ident))
-        data = encode(self.dialect.plain(body, request, said, head))
+        told = self.dialect.plain(body, request, said, head)
+        if self.knobs.cost is not None and isinstance(told.get("usage"), dict):
+            told["usage"]["cost"] = self.knobs.cost
+        data = encode(told)
         if not self._strikes(self.knobs.cut_after, len(answer.pieces)) and not self._strikes(
             self.knobs.hang_after, len(answer.pieces)
         ):

@@ -7,7 +7,8 @@ from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator.dialect import Answer, Dialect, Frame, seconds_of
-from providers.simulator.vendor import ErrorKind
+from providers.simulator.refusals import check_ollama
+from providers.simulator.vendor import ErrorKind, VendorKnobs
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import ollama_chat as wire
 from providers.wire.writing import Head, StreamWriter, encode
@@ -34,8 +35,10 @@ class OllamaChat(Dialect):
     faults = FAULTS
     whole_calls = True
 
-    def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> CompletionRequest:
-        return wire.read_request(body)
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], knobs: VendorKnobs) -> CompletionRequest:
+        request = wire.read_request(body)
+        check_ollama(body, request, knobs)
+        return request
 
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return wire.wants_stream(body)

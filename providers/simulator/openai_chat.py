@@ -8,7 +8,8 @@ from typing import Any
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator.dialect import Answer, Dialect
 from providers.simulator.prompt_cache import Cached, PromptCache
-from providers.simulator.vendor import ErrorKind
+from providers.simulator.refusals import check_chat
+from providers.simulator.vendor import ErrorKind, VendorKnobs
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_chat as wire
 from providers.wire.writing import Head, StreamWriter
@@ -36,8 +37,10 @@ class OpenAIChat(Dialect):
     chat = "/v1/chat/completions"
     faults = FAULTS
 
-    def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> CompletionRequest:
-        return wire.read_request(body)
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], knobs: VendorKnobs) -> CompletionRequest:
+        request = wire.read_request(body)
+        check_chat(body, request, knobs)
+        return request
 
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return wire.wants_stream(body)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator import openai_chat
 from providers.simulator.dialect import Answer, Dialect, input_tokens
 from providers.simulator.prompt_cache import Cached, PromptCache
-from providers.types import CompletionRequest, CompletionResponse
+from providers.simulator.refusals import check_responses
+from providers.simulator.vendor import VendorKnobs
+from providers.types import Citation, CompletionRequest, CompletionResponse, ServerToolPart
 from providers.wire import openai_responses as wire
 from providers.wire.writing import Head, StreamWriter
 
@@ -19,8 +21,10 @@ class OpenAIResponses(Dialect):
     chat = "/v1/responses"
     faults = openai_chat.FAULTS
 
-    def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> CompletionRequest:
-        return wire.read_request(body)
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], knobs: VendorKnobs) -> CompletionRequest:
+        request = wire.read_request(body)
+        check_responses(body, request, knobs)
+        return request
 
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return wire.wants_stream(body)
@@ -32,6 +36,12 @@ class OpenAIResponses(Dialect):
 
     def writer(self, body: Mapping[str, Any], head: Head, answer: Answer) -> StreamWriter:
         return wire.ResponsesStreamWriter(head, lambda: answer.thinking, asked=dict(body))
+
+    def searched(self, asked: str, found: Sequence[Citation]) -> tuple[ServerToolPart, ...]:
+        sources = [{"type": "url", "url": one.url} for one in found]
+        action = {"type": "search", "query": asked, "queries": [asked], "sources": sources}
+        item = {"type": "web_search_call", "id": "ws_simulated", "status": "completed", "action": action}
+        return (ServerToolPart("web_search_call", item),)
 
     def cached(self, body: Mapping[str, Any], cache: PromptCache, key: str, now: float) -> Cached:
         return cache.automatic(body, key, now)

@@ -45,6 +45,14 @@ class ToolAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arguments: dict[str, Any] = {}
 
 
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an answer cites: a page, and the words of it."""
+
+    url: str
+    title: str = ""
+    text: str = ""
+
+
 class VendorKnobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a simulated vendor behaves; the defaults are a healthy, ordinary one.
 
@@ -91,6 +99,14 @@ class VendorKnobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What the model thinks before every answer."""
     tool_call: ToolAnswer | tuple[ToolAnswer, ...] | None = None
     """The tool call, or several, of every answer, except to a tool's result."""
+    sources: tuple[Source, ...] = ()
+    """What every answer cites: found by the vendor's own web search, where that is offered."""
+    image: bool = False
+    """Draw a picture with every answer, where the protocol has any."""
+    files: tuple[str, ...] | None = None
+    """The ids of the files that it keeps; None is whatever a request names."""
+    cost: Annotated[float, Meta(ge=0)] | None = None
+    """USD that every answer is told to have cost, as OpenRouter tells it."""
     finish: FinishReason | None = None
     """Why every answer ends, in place of the true reason."""
     output_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None

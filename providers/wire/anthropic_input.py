@@ -11,7 +11,7 @@ from providers.coerce import cache_mark, marked
 from providers.envelope import unpacked
 from providers.errors import ErrorCode
 from providers.lenient_json import as_json
-from providers.types import FilePart, ImagePart, Message, Part, TextPart, ThinkingPart, ToolCall
+from providers.types import FilePart, ImagePart, Message, Part, ServerToolPart, TextPart, ThinkingPart, ToolCall
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -79,6 +79,8 @@ def read_turn(source: dict[str, Any]) -> list[Message]:
 
 def _block(block: dict[str, Any], role: str) -> Part | ToolCall | Message:
     kind = required_text(block, "type")
+    if kind not in _BLOCKS and role == "assistant" and kind.endswith(("_tool_use", "_tool_result")):
+        return _use(block)
     if kind not in _BLOCKS:
         raise BadRequest(f"type: a block of type {kind!r} means nothing elsewhere", "type", code=ErrorCode.UNSUPPORTED)
     if _SAID_BY.get(kind, role) != role:
@@ -102,6 +104,8 @@ def _image(block: Body) -> ImagePart:
     with within("source"):
         if source.get("type") == "url":
             return ImagePart(url=required_text(source, "url"))
+        if source.get("type") == "file":
+            return ImagePart(id=required_text(source, "file_id"))
         return ImagePart(data=_data(source), media_type=required_text(source, "media_type"))
 
 
@@ -118,6 +122,8 @@ def _document(block: Body) -> FilePart:
             return FilePart(_texts(source).encode(errors="replace"), "text/plain", title)
         if source.get("type") == "url":
             return FilePart(filename=title, url=required_text(source, "url"), citations=cites)
+        if source.get("type") == "file":
+            return FilePart(filename=title, id=required_text(source, "file_id"), citations=cites)
         return FilePart(_data(source), required_text(source, "media_type"), title, citations=cites)
 
 
@@ -167,6 +173,11 @@ def _shown(block: dict[str, Any]) -> Part:
     if isinstance(part, ToolCall | Message):
         raise BadRequest("type: a result holds text, images and documents only", "type")
     return part
+
+
+def _use(block: Body) -> ServerToolPart:
+    """What the vendor's own tool was asked, or gave: nobody knows at which of its keys, so that it goes to no other."""
+    return ServerToolPart(str(block["type"]), dict(block))
 
 
 def _thinking(block: Body) -> ThinkingPart:

@@ -11,6 +11,7 @@ from typing import Any
 from providers.answer_parts import Other
 from providers.envelope import packed
 from providers.errors import ErrorCode, ProviderError
+from providers.server_tools import read_tool
 from providers.turns import Piece, as_object
 from providers.types import (
     AudioPart,
@@ -38,6 +39,7 @@ from providers.wire.reading import (
     mapping,
     missing,
     number,
+    objects,
     read_each,
     required_text,
     strings,
@@ -71,7 +73,7 @@ _TOO_LONG = "prompt is too long"  # the words that clients look for, to make the
 def read_request(body: Body, *, count_only: bool = False) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only Anthropic could answer.
 
-    The vendor's own tools are left out: other models answer without them.
+    Tools of its own types are `server_tools`: beside tools of the client's own a model answers without them.
 
     Args:
         count_only: it is to be counted, so that it needs no `max_tokens`.
@@ -120,16 +122,25 @@ def _tools(body: Body) -> dict[str, Any]:
     choice = mapping(body, "tool_choice")
     with within("tool_choice"):
         single = flag(choice, "disable_parallel_tool_use")
+    optional = bool(tools) and choice.get("type") != "any"
     return {
+        "server_tools": tuple(
+            read_tool(str(tool["type"]), tool, optional=optional) for tool in objects(body, "tools") if _is_own(tool)
+        ),
         "tools": tools,
         "tool_choice": _tool_choice(choice, {tool.name for tool in tools}),
         "parallel_tool_calls": None if single is None else not single,
     }
 
 
+def _is_own(tool: Body) -> bool:
+    """Whether it is of a type that the vendor has made."""
+    return text(tool, "type") not in (None, "custom")
+
+
 def _tool(source: Body) -> Tool | None:
-    if source.get("type") not in (None, "custom"):
-        return None  # the vendor's own
+    if _is_own(source):
+        return None
     name, about = required_text(source, "name"), text(source, "description") or ""
     return Tool(name, about, mapping(source, "input_schema"), flag(source, "strict"))
 
@@ -318,6 +329,8 @@ class MessagesStreamWriter(BlockWriter):
         counts = {key: value for key, value in _usage(usage).items() if value is not None}
         if usage.input_tokens is None:
             del counts["input_tokens"]  # what the beginning told stands
+        if self.cost is not None:
+            counts["cost"] = self.cost
         delta = {"stop_reason": _stop(self._finish, raw_finish_reason), "stop_sequence": None}
         return out + _event("message_delta", delta=delta, usage=counts) + _event("message_stop")
 

@@ -1,6 +1,7 @@
 """The tools of a chat: functions, custom tools as functions that take a text, and `functions` of before there were any.
 
-Tools that the vendor itself runs (`web_search`, …) are left out: other models answer without them.
+Tools that a vendor itself runs (`web_search`, …) are `server_tools`: beside tools of the client's own a model answers
+without them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from providers import coerce
-from providers.types import Tool
+from providers.server_tools import read_tool
+from providers.types import ServerTool, Tool
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -27,6 +29,7 @@ from providers.wire.responses_tools import text_tool
 from providers.wire.writing import encode
 
 _HOSTED = Tool("", "", {})  # in the place of one, so that the others have theirs
+_GOOGLES = ("google_search", "googleSearch", "url_context", "urlContext", "code_execution", "codeExecution")
 
 
 def read_tools(body: Body) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def read_tools(body: Body) -> dict[str, Any]:
         choice = legacy.get("name") if isinstance(legacy, dict) else legacy
     with about("tools"):
         tools = tuple(tool for tool in coerce.coerce_tools(given) if tool is not _HOSTED)
+    hosted = _server_tools(body, optional=bool(tools) and choice not in ("required", "any"))
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         with within("tool_choice"):
             allowed = mapping(choice, "allowed_tools")
@@ -54,7 +58,28 @@ def read_tools(body: Body) -> dict[str, Any]:
     if given and not tools and isinstance(choice, str):
         choice = None
     parallel = False if wants_function_call(body) else flag(body, "parallel_tool_calls")
-    return {"tools": tools, "tool_choice": _choice(choice, body), "parallel_tool_calls": parallel}
+    found = {"tools": tools, "tool_choice": _choice(choice, body), "parallel_tool_calls": parallel}
+    return {**found, "server_tools": hosted} if hosted else found
+
+
+def _server_tools(body: Body, *, optional: bool) -> tuple[ServerTool, ...]:
+    found = [
+        read_tool(kind, tool if "type" in tool else mapping(tool, kind), optional=optional)
+        for tool in objects(body, "tools")
+        if (kind := _hosted_kind(tool)) is not None
+    ]
+    options = body.get("web_search_options")
+    if isinstance(options, dict):
+        found.append(read_tool("web_search", options, optional=False))
+    return tuple(found)
+
+
+def _hosted_kind(tool: Body) -> str | None:
+    """What a vendor calls a tool that it runs itself: the type, or in Gemini's words the only field."""
+    kind = text(tool, "type")
+    if kind is None:
+        return next((name for name in _GOOGLES if name in tool), None)
+    return kind if kind not in ("function", "custom") else None
 
 
 def wants_function_call(body: Body) -> bool:
@@ -105,13 +130,12 @@ def _named(tool: Body) -> str | None:
 
 
 def _tool(tool: dict[str, Any]) -> Any:
-    kind = text(tool, "type")
     if _is_custom(tool):
         source = mapping(tool, "custom") or tool
         form = mapping(source, "format")
         grammar = mapping(form, "grammar") or form
         return text_tool(required_text(source, "name"), text(source, "description"), text(grammar, "definition"))
-    if kind not in (None, "function", "custom"):
+    if _hosted_kind(tool) is not None:
         return _HOSTED
     function = mapping(tool, "function")
     with within("function"):

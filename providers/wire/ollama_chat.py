@@ -5,6 +5,7 @@ Protocol: https://github.com/ollama/ollama/blob/main/docs/api.md, api/types.go a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,15 +24,18 @@ from providers.types import (
     TextPart,
     Thinking,
     ThinkingPart,
+    TokenLogprob,
     Tool,
     ToolCall,
     ToolCallDelta,
     Usage,
 )
+from providers.wire.answer_parts import logprobs
 from providers.wire.reading import (
     BadRequest,
     Body,
     base64_data,
+    count,
     effort,
     flag,
     integer,
@@ -106,6 +110,8 @@ def _request(body: Body, messages: tuple[Message, ...], tools: tuple[Tool, ...])
         tools=tools,
         response_format=_format(body.get("format")),
         thinking=_think(body.get("think")),
+        logprobs=flag(body, "logprobs"),
+        top_logprobs=count(body, "top_logprobs") if body.get("top_logprobs") else None,
         **sampling,
     )
 
@@ -246,7 +252,8 @@ def render_response(
             _tool_call(index, call.id, call.name, call.arguments or {})
             for index, call in enumerate(response.tool_calls)
         ]
-    return {**_line(head, message, generate), **_end(response.finish_reason, response.usage, seconds)}
+    likely = {} if response.logprobs is None else {"logprobs": logprobs(response.logprobs)}
+    return {**_line(head, message, generate), **likely, **_end(response.finish_reason, response.usage, seconds)}
 
 
 def render_load(head: Head, *, generate: bool = False, asked: Body | None = None) -> dict[str, Any]:
@@ -327,6 +334,10 @@ class OllamaStreamWriter(StreamWriter):
 
     def _think(self, text: str) -> bytes:
         return self._filled(self._thought, text)
+
+    def _likely(self, text: str, tokens: Sequence[TokenLogprob]) -> bytes:
+        line = _line(self.head, {"role": "assistant", "content": text}, self._generate)
+        return _ndjson({**line, "logprobs": logprobs(tokens)})
 
     def _filled(self, template: tuple[bytes, bytes], text: str) -> bytes:
         line = filled(template, text)

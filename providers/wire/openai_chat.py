@@ -45,7 +45,6 @@ from providers.wire.reading import (
     text,
     unsupported,
     within,
-    without_ids,
 )
 from providers.wire.responses_items import custom_input
 from providers.wire.writing import (
@@ -138,7 +137,7 @@ _SAME: dict[str, Callable[[Body, str], Any]] = {
     "audio": _metadata,
     "prediction": prediction,
 }
-_TOOLS = frozenset({"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"})
+_TOOLS = frozenset({"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "web_search_options"})
 
 
 def _messages(body: Body) -> Any:
@@ -146,7 +145,7 @@ def _messages(body: Body) -> Any:
     if not found:
         raise missing("messages")
     with about("messages"):
-        return without_ids(coerce.coerce_messages(_with_tools(found)))
+        return coerce.coerce_messages(_with_tools(found))
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
@@ -336,9 +335,9 @@ class ChatStreamWriter(StreamWriter):
             return self._delta({"images": [chat_image(part)]})
         return self._delta({"audio": chat_audio(part)}) if isinstance(part, AudioPart) else b""
 
-    def _likely(self, tokens: Sequence[TokenLogprob]) -> bytes:
+    def _likely(self, text: str, tokens: Sequence[TokenLogprob]) -> bytes:
         likely = {"content": logprobs(tokens), "refusal": None}
-        choice = {"index": 0, "delta": {"content": ""}, "logprobs": likely, "finish_reason": None}
+        choice = {"index": 0, "delta": {"content": text}, "logprobs": likely, "finish_reason": None}
         return event({**self._same, "choices": [choice], **({"usage": None} if self._wants_usage else {})})
 
     def _called(self, place: int, function: dict[str, Any], **beside: str) -> dict[str, Any]:
@@ -361,7 +360,8 @@ class ChatStreamWriter(StreamWriter):
         out += self._delta({}, _finish(self._finish, self._function_call))
         usage = told_usage(self._usage) if self._wants_usage else None
         if usage is not None:
-            out += event({**self._same, "choices": [], "usage": usage})
+            cost = {} if self.cost is None else {"cost": self.cost}
+            out += event({**self._same, "choices": [], "usage": {**usage, **cost}})
         return out + DONE
 
     def error(self, error: ProviderError) -> bytes:

@@ -19,14 +19,13 @@ from providers.types import (
     Citation,
     CompletionRequest,
     CompletionResponse,
-    FinishReason,
     TextPart,
     ThinkingPart,
+    TokenLogprob,
     ToolCall,
-    Usage,
 )
 from providers.wire import openai_chat
-from providers.wire.answer_parts import annotation, whole_item
+from providers.wire.answer_parts import annotation, logprobs, whole_item
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -37,9 +36,11 @@ from providers.wire.reading import (
     mapping,
     number,
     required_text,
+    strings,
     text,
     unsupported,
 )
+from providers.wire.responses_frame import INCOMPLETE, begun, whole_response
 from providers.wire.responses_input import read_input
 from providers.wire.responses_items import (
     call_item,
@@ -49,38 +50,19 @@ from providers.wire.responses_items import (
     reasoning_item,
     seal_of,
     sealed_item,
-    told_usage,
 )
-from providers.wire.responses_tools import ClientTool, chosen_tools, client_tools, offered_tools
+from providers.wire.responses_tools import ClientTool, chosen_tools, client_tools, offered_tools, server_tools
 from providers.wire.writing import Block, BlockWriter, Head, encode, event, filled, template
 
 # What only a server that keeps conversations could answer.
 _STORED = ("previous_response_id", "conversation", "background", "prompt")
-# What an answer says again of its request, and what it says where the request says nothing.
-_ECHOED: dict[str, Any] = {
-    "instructions": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "metadata": {},
-    "parallel_tool_calls": True,
-    "prompt_cache_key": None,
-    "safety_identifier": None,
-    "service_tier": "default",
-    "temperature": 1.0,
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": 1.0,
-    "truncation": "disabled",
-    "user": None,
-}
+_LOGPROBS = "message.output_text.logprobs"  # among what is to be included
 # Fields with no meaning elsewhere, which are read for their types alone: the answer says some of them again.
 _SAID_AGAIN: dict[str, Callable[[Body, str], object]] = {
     **dict.fromkeys(("prompt_cache_key", "safety_identifier", "service_tier", "truncation"), text),
     **dict.fromkeys(("max_tool_calls", "top_logprobs"), integer),
     "store": flag,
 }
-_INCOMPLETE: dict[FinishReason, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 # Codes of a failed response, where they are not those of error answers: clients send what is invalid never again.
 _FAILED = dict.fromkeys(
     (ErrorCode.INVALID_REQUEST, ErrorCode.UNSUPPORTED, ErrorCode.REQUEST_TOO_LARGE, ErrorCode.CONTENT_FILTERED),
@@ -94,7 +76,7 @@ _FAILED = dict.fromkeys(
 def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what needs a server that stores conversations.
 
-    Hosted tools (`web_search`, `mcp`, …) are left out, for other models answer without them; `hosted_tools` names them.
+    What its `include` and `reasoning` ask for is read where other protocols have words for it.
     """
     for name in _STORED:
         if body.get(name):
@@ -102,6 +84,8 @@ def read_request(body: Body) -> CompletionRequest:
     for name, read in _SAID_AGAIN.items():
         read(body, name)
     offered = offered_tools(body)
+    likely = count(body, "top_logprobs") if body.get("top_logprobs") else None
+    reasoning = mapping(body, "reasoning")
     return CompletionRequest(
         model=required_text(body, "model"),
         messages=read_input(body, {tool: name for name, (tool, _) in offered.items()}),
@@ -111,7 +95,12 @@ def read_request(body: Body) -> CompletionRequest:
         temperature=number(body, "temperature"),
         top_p=number(body, "top_p"),
         max_tokens=count(body, "max_output_tokens"),
-        thinking=effort(mapping(body, "reasoning").get("effort"), "reasoning.effort"),
+        thinking=effort(reasoning.get("effort"), "reasoning.effort"),
+        thinking_display="summarized" if reasoning.get("summary") else None,
+        logprobs=True if likely or _LOGPROBS in strings(body, "include") else None,
+        top_logprobs=likely,
+        service_tier=text(body, "service_tier"),
+        server_tools=server_tools(body, offered),
         user=text(body, "user"),
         metadata=mapping(body, "metadata") or None,
     )
@@ -166,9 +155,9 @@ def render_response(
             items.append(message_item(own_id("msg", head, place), piece.transcript, "completed"))
         elif (item := whole_item(piece, own_id("ig", head, place))) is not None:
             items.append(item)
-    if items and response.finish_reason in _INCOMPLETE and "status" in items[-1]:
+    if items and response.finish_reason in INCOMPLETE and "status" in items[-1]:
         items[-1]["status"] = "incomplete"
-    return _response(_begun(head, asked), items, response.finish_reason, response.usage)
+    return whole_response(begun(head, asked), items, response.finish_reason, response.usage)
 
 
 def _is_told(part: ThinkingPart) -> bool:
@@ -177,43 +166,6 @@ def _is_told(part: ThinkingPart) -> bool:
 
 def _known_tools(asked: Body | None, tools: Mapping[str, ClientTool] | None) -> Mapping[str, ClientTool]:
     return client_tools(asked or {}) if tools is None else tools
-
-
-def _response(begun: Mapping[str, Any], items: Sequence[Any], reason: FinishReason, usage: Usage) -> dict[str, Any]:
-    """The whole response at its end."""
-    incomplete = _INCOMPLETE.get(reason)
-    failed = {"code": "server_error", "message": "The answer broke off."} if reason == "error" else None
-    return {
-        **begun,
-        "status": "failed" if failed else "incomplete" if incomplete else "completed",
-        "error": failed,
-        "incomplete_details": {"reason": incomplete} if incomplete else None,
-        "output": list(items),
-        "usage": told_usage(usage),
-    }
-
-
-def _begun(head: Head, asked: Body | None) -> dict[str, Any]:
-    """The response before its first item; it is never stored, whatever was asked."""
-    said = asked or {}
-    echo = {name: default if (told := said.get(name)) is None else told for name, default in _ECHOED.items()}
-    return {
-        "id": f"resp_{head.ident}",
-        "object": "response",
-        "created_at": int(head.created),
-        "status": "in_progress",
-        "background": False,
-        "error": None,
-        "incomplete_details": None,
-        "model": head.model,
-        "output": [],
-        "previous_response_id": None,
-        "store": False,
-        "usage": None,
-        **echo,
-        "reasoning": {"effort": None, "summary": None, **mapping(said, "reasoning")},
-        "text": {"format": {"type": "text"}, **mapping(said, "text")},
-    }
 
 
 # What is told of a part of text: its events' name, the index beside the item's, and the name and fields of its frame.
@@ -247,11 +199,12 @@ class ResponsesStreamWriter(BlockWriter):
     ) -> None:
         super().__init__(head, thinking)
         self._tools = _known_tools(asked, tools)
-        self._begun = _begun(head, asked)
+        self._begun = begun(head, asked)
         self._items: list[dict[str, Any]] = []
         self._ids: dict[int, str] = {}  # of reasoning, by place
         self._number = 0
         self._told: dict[int, list[dict[str, Any]]] = {}  # annotations of texts, by place
+        self._tokens: dict[int, list[TokenLogprob]] = {}  # of texts, by place, where it is told how likely they are
         self._start: bytes | None = None  # of a piece's event, up to its number; None where pieces are not sent
 
     def _event(self, kind: str, **fields: Any) -> bytes:
@@ -270,6 +223,16 @@ class ResponsesStreamWriter(BlockWriter):
             return b""
         self._number += 1
         return self._start + str(self._number - 1).encode() + filled(self._template, text)
+
+    def _likely(self, text: str, tokens: Sequence[TokenLogprob]) -> bytes:
+        """Of a piece of text that is a token, its event tells; of all, the part and the item at their end."""
+        out = self._say(text) if text else b""
+        block = self._open
+        if block is None or block.key != "text":
+            return out
+        self._tokens.setdefault(block.place, []).extend(tokens)
+        head, found, rest = out.rpartition(b'"logprobs":[]')
+        return head + b'"logprobs":' + encode(logprobs(tokens)) + rest if found else out
 
     def start(self) -> bytes:
         opening = msgspec.Raw(encode(self._begun))  # once for both: a request with many tools makes it large
@@ -303,8 +266,11 @@ class ResponsesStreamWriter(BlockWriter):
         kind, index, part, more = _PARTS[block.key]
         item = self._item(block, block.text, self._status)
         where = {"item_id": item["id"], "output_index": block.place, index: 0}
+        if block.place in self._tokens:
+            more = {"logprobs": logprobs(self._tokens[block.place])}
         out = self._event(f"response.{kind}.done", **where, text=block.text, **more)
-        out += self._event(f"response.{part}.done", **where, part=_part(block.key, block.text))
+        whole = {**_part(block.key, block.text), **(item["content"][0] if item.get("content") else {})}
+        out += self._event(f"response.{part}.done", **where, part=whole)
         sealed = self._sealed(block) if block.key == "thinking" else None
         return out + self._item_done(block.place, {**sealed_item("", sealed), "id": item["id"]} if sealed else item)
 
@@ -354,7 +320,8 @@ class ResponsesStreamWriter(BlockWriter):
 
     def _item(self, block: Block, said: str, status: str) -> dict[str, Any]:
         if block.key == "text":
-            return message_item(own_id("msg", self.head, block.place), said, status, self._told.get(block.place, ()))
+            told, tokens = self._told.get(block.place, ()), self._tokens.get(block.place, ())
+            return message_item(own_id("msg", self.head, block.place), said, status, told, tokens)
         return reasoning_item(self._ids[block.place], said)
 
     def _next_id(self, place: int) -> str:
@@ -366,7 +333,7 @@ class ResponsesStreamWriter(BlockWriter):
     @property
     def _status(self) -> str:
         """Of an item that ends: one that is still open when the answer is cut is cut with it."""
-        return "incomplete" if self._finish in _INCOMPLETE else "completed"
+        return "incomplete" if self._finish in INCOMPLETE else "completed"
 
     def _item_done(self, place: int, item: dict[str, Any]) -> bytes:
         self._items.append(item)
@@ -374,7 +341,9 @@ class ResponsesStreamWriter(BlockWriter):
 
     def end(self, *, seconds: float | None = None, raw_finish_reason: str | None = None) -> bytes:
         out = self._close_all()
-        body = _response(self._begun, self._items, self._finish, self._usage)
+        body = whole_response(self._begun, self._items, self._finish, self._usage)
+        if self.cost is not None and body["usage"] is not None:
+            body["usage"]["cost"] = self.cost
         return out + self._event(f"response.{body['status']}", response=body)
 
     def error(self, error: ProviderError) -> bytes:
@@ -384,7 +353,7 @@ class ResponsesStreamWriter(BlockWriter):
             wait = f"{error.retry_after:.3f}".rstrip("0").rstrip(".")
             message = f"{message} Please try again in {wait}s."  # where Codex reads the wait
         code = _FAILED.get(error.code) or fault["code"] or fault["type"]
-        body = _response(self._begun, self._items, "error", self._usage)
+        body = whole_response(self._begun, self._items, "error", self._usage)
         return self._event("response.failed", response={**body, "error": {"code": code, "message": message}})
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.surrogates import mended
-from providers.types import FilePart, ImagePart, Message, Thinking
+from providers.types import Thinking
 
 Body = Mapping[str, Any]
 Value = TypeVar("Value")
@@ -220,22 +220,6 @@ _EFFORTS: Mapping[str, Thinking] = {
     "xhigh": "xhigh",
     "max": "max",
 }
-
-
-def without_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The messages, in which no file is named by an id: it is kept at one vendor, and nobody here knows at which.
-
-    Raises:
-        ProviderError: UNSUPPORTED, with the place.
-    """
-    for place, message in enumerate(messages):
-        for number, part in enumerate(message.content if not isinstance(message.content, str) else ()):
-            if isinstance(part, ImagePart | FilePart) and part.id is not None:
-                where = f"messages[{place}].content[{number}]"
-                raise ProviderError(
-                    ErrorCode.UNSUPPORTED, f"{where}: ids of files kept at a vendor mean nothing elsewhere"
-                )
-    return messages
 
 
 def effort(value: object, param: str) -> Thinking | None:

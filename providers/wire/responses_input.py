@@ -23,7 +23,6 @@ from providers.wire.reading import (
     required_text,
     text,
     unsupported,
-    without_ids,
 )
 from providers.wire.responses_tools import ClientTool, Kind, joined_name
 from providers.wire.writing import encode
@@ -123,7 +122,7 @@ def read_input(body: Body, names: Mapping[ClientTool, str]) -> tuple[Message, ..
 
 def _content(item: Body, name: str) -> str | tuple[Part, ...]:
     try:
-        return without_ids(coerce.coerce_messages([{"role": "user", "content": item.get(name)}]))[0].content
+        return coerce.coerce_messages([{"role": "user", "content": item.get(name)}])[0].content
     except ProviderError as error:
         message = name + error.message.removeprefix("messages[0].content")
         raise BadRequest(message, message.partition(":")[0], code=error.code) from None

@@ -1,7 +1,7 @@
 """The tools of the Responses API: several kinds, which models see as plain functions.
 
-A tool of a namespace is called `namespace__name`, one of kind `custom` takes its text as `input`, and hosted ones are
-left out. Answers give each its own kind, name and namespace back.
+A tool of a namespace is called `namespace__name`, one of kind `custom` takes its text as `input`. Those that a vendor
+itself runs are `server_tools`. Answers give each its own kind, name and namespace back.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
-from providers.types import Struct, Tool
+from providers.server_tools import read_tool
+from providers.types import ServerTool, Struct, Tool
 from providers.wire.reading import BadRequest, Body, flag, mapping, objects, required_text, text, unsupported
 
 Kind: TypeAlias = Literal["function", "custom", "local_shell"]
@@ -50,14 +51,20 @@ def client_tools(body: Body) -> dict[str, ClientTool]:
     return {name: tool for name, (tool, _) in offered_tools(body).items()}
 
 
-def hosted_tools(body: Body) -> tuple[str, ...]:
-    """The kinds of tools that only the vendor itself could run, and that are left out: such as `web_search`.
+def server_tools(body: Body, offered: Offered) -> tuple[ServerTool, ...]:
+    """The tools that a vendor itself runs, such as `web_search`: beside tools of the client's own a model answers
+    without them.
 
     Raises:
         BadRequest: the tools cannot be read.
     """
-    kinds = (required_text(source, "type") for _, source, _ in _sources(body))
-    return tuple(dict.fromkeys(kind for kind in kinds if kind not in _KINDS))
+    optional = bool(offered) and body.get("tool_choice") != "required"
+    found: dict[str, ServerTool] = {}
+    for _, source, _ in _sources(body):
+        kind = required_text(source, "type")
+        if kind not in _KINDS and kind not in found:
+            found[kind] = read_tool(kind, source, optional=optional)
+    return tuple(found.values())
 
 
 def offered_tools(body: Body) -> dict[str, tuple[ClientTool, Tool]]:

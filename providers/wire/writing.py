@@ -100,12 +100,14 @@ class StreamWriter(ABC):
     Attributes:
         content_type: of the HTTP answer.
         head: as given.
+        cost: USD that the answer is told to have cost, beside its counts; None where nothing is told.
     """
 
     content_type = "text/event-stream; charset=utf-8"
 
     def __init__(self, head: Head) -> None:
         self.head = head
+        self.cost: float | None = None
         self._finish: FinishReason = "unknown"
         self._usage = Usage()
         self._halves: dict[
@@ -118,12 +120,12 @@ class StreamWriter(ABC):
         if self._halves or "\ud800" <= text[-1:] <= "\udbff" or "\ud800" <= thinking[-1:] <= "\udbff":
             thinking, text = self._whole("thinking", thinking, chunk), self._whole("text", text, chunk)
         out = self._think(thinking) if thinking else b""
-        if text:
+        if chunk.logprobs:
+            out += self._likely(text, chunk.logprobs)
+        elif text:
             out += self._say(text)
         for part in chunk.others:
             out += self._other(part)
-        if chunk.logprobs:
-            out += self._likely(chunk.logprobs)
         for delta in chunk.tool_calls:
             if delta.id or delta.name or delta.arguments or delta.opaque is None:
                 out += self._call(delta)
@@ -176,9 +178,9 @@ class StreamWriter(ABC):
         """A source, an image, audio or a use of a vendor's tool; of audio every protocol can tell the words."""
         return self._say(part.transcript) if isinstance(part, AudioPart) and part.transcript else b""
 
-    def _likely(self, logprobs: Sequence[TokenLogprob]) -> bytes:
-        """How likely the tokens of the last piece were."""
-        return b""
+    def _likely(self, text: str, tokens: Sequence[TokenLogprob]) -> bytes:
+        """A piece of the text, and how likely its tokens were; a protocol without a place for that tells the text."""
+        return self._say(text) if text else b""
 
     def _opaque(self, index: int, opaque: dict[str, Any]) -> bytes:
         """What goes back with a call; a protocol without a place for it tells nothing."""

@@ -1,8 +1,8 @@
 """What two requests must have in common to share an answer, as one hash.
 
 Everything that can change the answer is in it; what cannot (whether it is streamed, timeouts, weights, affinity,
-caller, metadata) is not. Two namespaces never share. What a client wrote for vendors of its own protocol is taken as it
-stands, since any of it may change the answer.
+caller, tags, metadata) is not. Two namespaces never share. What a client wrote for vendors of its own protocol is
+taken as it stands, since any of it may change the answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from router.plan.plan import Chain
 
 LEFT_OUT = frozenset(
     {"model", "messages", "affinity", "caller", "namespace", "timeout", "metadata", "prompt_cache", "native"}
-    | {"answer_type", "routing"}
+    | {"answer_type", "routing", "tags", "end_user"}
 )
 # Of a client's own body.
 NATIVE_LEFT_OUT = frozenset(

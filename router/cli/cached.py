@@ -33,7 +33,7 @@ def cache_of(router: Router, chain: Chain, request: AnyRequest) -> dict[str, Any
         return None
     values: dict[str, Any] = {
         "ttl": rules.ttl,
-        "fallback_ttl": rules.lasts(by_fallback=True) if len(chain.tiers) > 1 else None,
+        "fallback_ttl": rules.lasts(by_fallback=True) if any(tier.level for tier in chain.tiers) else None,
         "stale_for": rules.stale_for if rules.stale_for < inf else None,
         "shared": plan.shares_answers,
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -24,7 +26,7 @@ from router.config.units import format_duration
 from router.engine.embedding import build_embedding, build_rerank, needs_of
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
-from router.plan.plan import Chain
+from router.plan.plan import Branch, Chain, Draw, Step, shares_of
 from router.plan.pricing import cost
 from router.plan.target import Target
 from router.router import Router
@@ -67,6 +69,11 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
         affinity=needs.affinity,
     )
     tiers = [_tier(chain, tier_index, needs, request, balance_context) for tier_index in range(len(chain.tiers))]
+    odds = partial(_odds, needs=needs, balance_context=balance_context)
+    if chain.steps is not None:
+        shares = shares_of(chain.steps, odds)
+        for index, tier in enumerate(tiers):
+            tier |= {"chain": chain.tiers[index].chain, "share": round(shares[index], 4)}
     file = router.plan.file
     for number, names in (unreached(file, route, chain.max_attempts) if route in file.routes else {}).items():
         for offer in tiers[number]["offered"]:
@@ -79,7 +86,9 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
             by = "" if found == asked else f" by {one_line(found)}"
             line = router.plan.loaded.origins[("routes", found)][0] if router.plan.loaded else "?"
             echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({path}:{line})\n")
-        _print_plan(route, router.revision, chain, tiers)
+        echo(f"{route}  revision {router.revision}  (nothing is sent)")
+        _print_steps(chain.steps or range(len(tiers)), tiers, odds, "  ")
+        _print_bounds(chain, tiers)
         if cached is not None:
             print_cache(cached)
             echo(f"    {stored_line(cached)}")
@@ -167,21 +176,51 @@ def _cost_bounds(target: Target, needs: Requirements, request: AnyRequest) -> di
     return {"cost_least": least, "cost_most": most}
 
 
-def _print_plan(route: str, revision: str, chain: Chain, tiers: list[dict[str, Any]]) -> None:
-    echo(f"{route}  revision {revision}  (nothing is sent)")
-    for number, tier in enumerate(tiers):
-        when = "first" if number == 0 else "then" if tier["on"] is None else f"only on {', '.join(tier['on'])}"
-        echo(f"  {when}  ({tier['balance']})" if len(tier["offered"]) > 1 else f"  {when}")
-        for offer in tier["offered"]:
-            where = f"{offer['provider']}/{offer['model']}"
-            named = "" if offer["target"] == where else f"  {where}"
-            late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
-            kept = "" if offer["prompt_cache"] == "off" else f"  prompt_cache {offer['prompt_cache']}"
-            echo(f"    {offer['odds']:4.0%}  {offer['target']}{named}{_cost_text(offer)}{kept}{late}")
-        for skip in tier["skipped"]:
-            echo(f"     --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
-        if not tier["offered"]:
-            echo("     --   nobody here can serve this request")
+def _odds(draw: Draw, needs: Requirements, balance_context: BalanceContext) -> dict[Branch, float]:
+    """Say how likely each chain of a draw is the first to be asked."""
+    may_serve = [
+        branch.weighed
+        for branch in draw.branches
+        if branch.weight > 0 and any(why_unfit(target, needs, {}) is None for target in branch.targets)
+    ]
+    shares = dict(make_balancer(draw.balance).shares(may_serve, balance_context)) if may_serve else {}
+    return {branch: shares.get(branch.weighed, 0.0) for branch in draw.branches}
+
+
+def _print_steps(
+    steps: Sequence[Step], tiers: list[dict[str, Any]], odds: Callable[[Draw], dict[Branch, float]], indent: str
+) -> None:
+    for place, step in enumerate(steps):
+        on = step.on if isinstance(step, Draw) else tiers[step]["on"]
+        when = "first" if place == 0 and on is None else "then" if on is None else f"only on {', '.join(sorted(on))}"
+        if isinstance(step, Draw):
+            echo(f"{indent}{when}  ({step.balance})" if len(step.branches) > 1 else f"{indent}{when}")
+            for branch, share in odds(step).items():
+                if isinstance(branch.steps[0], int) and not branch.is_route:
+                    _print_offers(tiers[branch.steps[0]], indent, share)
+                    continue
+                echo(f"{indent}  {share:4.0%}  {one_line(branch.name)}")
+                _print_steps(branch.steps, tiers, odds, f"{indent}        ")
+            continue
+        tier = tiers[step]
+        echo(f"{indent}{when}  ({tier['balance']})" if len(tier["offered"]) > 1 else f"{indent}{when}")
+        _print_offers(tier, indent)
+
+
+def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None:
+    for offer in tier["offered"]:
+        where = f"{offer['provider']}/{offer['model']}"
+        named = "" if offer["target"] == where else f"  {where}"
+        late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
+        kept = "" if offer["prompt_cache"] == "off" else f"  prompt_cache {offer['prompt_cache']}"
+        echo(f"{indent}  {offer['odds'] * share:4.0%}  {offer['target']}{named}{_cost_text(offer)}{kept}{late}")
+    for skip in tier["skipped"]:
+        echo(f"{indent}   --   {skip['target']}  skipped: {skip['reason']}  {skip['message']}".rstrip())
+    if not tier["offered"]:
+        echo(f"{indent}   --   nobody here can serve this request")
+
+
+def _print_bounds(chain: Chain, tiers: list[dict[str, Any]]) -> None:
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
     echo(f"  at most {chain.max_attempts} attempts within {total}")
     offers = [offer for tier in tiers for offer in tier["offered"]]

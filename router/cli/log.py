@@ -149,6 +149,8 @@ def _text(line: Line) -> str:
     tokens = "" if record.input_tokens is None else f"{record.input_tokens}+{record.output_tokens or 0} tok"
     tries = f"  {record.attempts} attempts" if record.attempts > 1 else ""
     caller = f"  {record.caller}" if record.caller else ""
+    caller += "  copy" if record.shadow else ""
+    caller += "".join(f"  {name}={value}" for name, value in (record.tags or {}).items())
     outcome = style(one_line(record.code), fg="red") if record.code else style("ok", fg="green")
     cost = "" if record.cost is None else dollars(record.cost, fine=True)
     kept = "" if line.prompt_cache is None else f"  prompt cache: {line.prompt_cache.line()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -15,7 +15,6 @@ from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
 from router.monitor.routes import chain_view, route_values, written
 from router.plan.plan import Chain, Plan, Tier
-from router.views.money import exact_dollars
 
 if TYPE_CHECKING:
     from router.config import LoadResult
@@ -70,21 +69,26 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         echo(f"  (also {', '.join(map(one_line, names))})")
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
+    shares = chain.shares
     for tier_index, tier in enumerate(chain.tiers):
-        echo(f"  tier {tier_index + 1}  {tier_line(tier)}")
+        of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""
+        of = of or ("" if shares[tier_index] == 1 else f"({shares[tier_index]:.0%})  ")
+        echo(f"  tier {tier.level + 1}  {of}{tier_line(tier)}")
         total = sum(target.weight for target in tier.targets) or 1
         for place, target in enumerate(tier.targets, 1):
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
             echo(f"    {target_line(target, share)}")
-            _show_own(target, chain, plan, loaded)
+            _show_own(target, tier, chain, plan, loaded)
     more = [name for name, rules in (("hedge", chain.hedge), ("accept", chain.accept)) if rules is not None]
     for policy in (*_ROUTE_POLICIES, *more):
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
+    if chain.shadow is not None:
+        echo(f"  shadow: {chain.shadow.terms}")
     for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
         whose = ", of all machines" if plan.is_shared(budget) else ""
-        echo(f"  budget of {budget.owner}: {exact_dollars(budget.usd)} {budget.period}{whose}")
+        echo(f"  budget of {budget.owner}: {budget.terms}{whose}")
 
 
 def tier_line(tier: Tier) -> str:
@@ -112,15 +116,16 @@ def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> N
         _show_value("    ", key, value, loaded)
 
 
-def _show_own(target: Target, chain: Chain, plan: Plan, loaded: LoadResult) -> None:
-    """What the target's provider or model says otherwise than the route."""
+def _show_own(target: Target, tier: Tier, chain: Chain, plan: Plan, loaded: LoadResult) -> None:
+    """What the target's provider, its model or a route on the way to it says otherwise than the route."""
     from router.config import effective
 
     route = chain.route if chain.route in plan.file.routes else None
     model = target.ref if target.ref in plan.file.models else None
     for policy in _ROUTE_POLICIES:
-        for key, value in effective(plan.file, policy, provider=target.provider, model=model, route=route).items():
-            if value.origin[0] in ("providers", "models"):
+        where: dict[str, Any] = {"provider": target.provider, "model": model, "route": route, "chains": tier.chains}
+        for key, value in effective(plan.file, policy, **where).items():
+            if value.origin[0] in ("providers", "models") or value.origin[1] in tier.chains:
                 _show_value("            ", f"{policy}.{key}", value, loaded)
 
 

@@ -17,6 +17,7 @@ from router.cli.terminal import echo, echo_json, style
 from router.cli.verb import Verb
 from router.monitor.report import app_name
 from router.views.money import dollars, gain
+from router.views.shadows import compared
 
 if TYPE_CHECKING:
     from router.views.figures import (
@@ -171,6 +172,10 @@ def render(snapshot: Snapshot) -> str:
         lines += _provider(provider, snapshot.time)
     lines += [_route(route) for route in snapshot.routes]
     lines += [_budget(budget, snapshot.time) for budget in snapshot.spending]
+    lines += [
+        f"  ~ {one_line(shadow.route)} copied to {one_line(shadow.to)}: {', '.join(compared(shadow))}"
+        for shadow in snapshot.shadows
+    ]
     if snapshot.cache.enabled:
         lines.append(_cache(snapshot.cache))
     return "\n".join(lines)
@@ -218,7 +223,7 @@ def _budget(budget: Spending, now: float) -> str:
     used = f"{dollars(budget.used, at_least=budget.at_least)} of {dollars(budget.limit)}"
     used += ", of all machines" if budget.of_all_machines else ""
     left = "" if budget.resets_at is None else f", begins anew in {_duration(max(0.0, budget.resets_at - now))}"
-    return f"  $ budget of {one_line(f'{budget.scope} {budget.name}')}: {used}{left}"
+    return f"  $ budget of {one_line(budget.owner)}: {used}{left}"
 
 
 def _cache(cache: CacheFigures) -> str:

@@ -145,13 +145,13 @@ class _Rules:
             return
         self._what_does_not_apply(route, path, makes)
         wrong = [use for use in self._own_uses(name) if not self._fits(use, makes)]
-        for index, fallback in enumerate(route.fallbacks):
-            if fallback.to in self._file.routes:
-                theirs = makes_of(self._file.routes[fallback.to])
-                if theirs != makes:
-                    text = f'the route "{fallback.to}" makes {theirs}, this one {makes}: it can be no fallback of it'
-                    self._tell(text, *_of_fallback(name, index))
-                    return
+        for inner in self._inner_routes(name):
+            theirs = makes_of(self._file.routes[inner.name])
+            if theirs != makes:
+                is_fallback = "fallbacks" in inner.places[0]
+                text = f'the route "{inner.name}" makes {theirs}, this one {makes}: it can be no '
+                self._tell(text + ("fallback of it" if is_fallback else "target of it"), *inner.places)
+                return
         if makes == "embeddings" and not wrong:
             self._one_space(name)
 
@@ -219,12 +219,12 @@ class _Rules:
     def _own_uses(self, name: str) -> Iterator[Use]:
         """The models of a route's own tiers."""
         route, path = self._file.routes[name], ("routes", name)
-        yield from _refs(route.targets, path)
+        yield from self._models(_refs(route.targets, path))
         for index, fallback in enumerate(route.fallbacks):
             if fallback.to is not None and fallback.to not in self._file.routes:
                 yield Use(fallback.to, _of_fallback(name, index))
             places = _of_fallback(name, index)
-            for use in _refs(fallback.tier, (*path, "fallbacks", index)):
+            for use in self._models(_refs(fallback.tier, (*path, "fallbacks", index))):
                 yield Use(use.name, (*use.places, *places))
 
     def _uses(self, name: str, start: str, seen: set[str]) -> Iterator[Use]:
@@ -233,10 +233,23 @@ class _Rules:
             return
         seen.add(name)
         yield from self._own_uses(name)
-        for index, fallback in enumerate(self._file.routes[name].fallbacks):
+        for inner in self._inner_routes(name):
+            for use in self._uses(inner.name, start, seen):
+                yield Use(use.name, inner.places if name == start else use.places)
+
+    def _models(self, uses: Iterator[Use]) -> Iterator[Use]:
+        return (use for use in uses if not self._file.is_route(use.name))
+
+    def _inner_routes(self, name: str) -> Iterator[Use]:
+        """The routes that a route leads to: its targets, and its fallbacks."""
+        route, path = self._file.routes[name], ("routes", name)
+        tiers = [_refs(route.targets, path)]
+        for index, fallback in enumerate(route.fallbacks):
+            tiers.append(_refs(fallback.tier, (*path, "fallbacks", index)))
             if fallback.to in self._file.routes:
-                for use in self._uses(str(fallback.to), start, seen):
-                    yield Use(use.name, _of_fallback(name, index) if name == start else use.places)
+                yield Use(str(fallback.to), _of_fallback(name, index))
+        for uses in tiers:
+            yield from (use for use in uses if self._file.is_route(use.name))
 
 
 def _shown(space: tuple[str, int | None]) -> str:

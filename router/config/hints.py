@@ -176,6 +176,7 @@ _LOOKS_LIKE: Mapping[str, str] = {
     "cache": "{ttl: 1h}",
     "hedge": "{after: 2s}",
     "limits": "{requests: <500>/min}",
+    "shadow": "{to: PROVIDER/MODEL, share: 5%}",
     "price": "{input: 1.25, output: 10}, in US dollars per million tokens",
     "capabilities": "{vision: true}",
     "params": "{max_tokens: 1000}",

@@ -105,6 +105,8 @@ _SECTIONS = {
     "providers": "ProviderConfig",
     "models": "ModelConfig",
     "routes": "RouteConfig",
+    "clients": "ClientKeyConfig",
+    "shadows": "ShadowPolicy",
 }
 
 
@@ -114,6 +116,8 @@ def _add_values_alone(definitions: dict[str, Any]) -> None:
         properties = definitions[_SECTIONS[owner]]["properties"]
         whole = clean(properties[policy])
         alone = dict(definitions[whole["$ref"].rpartition("/")[2]]["properties"][first])
+        if first == "usd":  # alone it has its sign
+            alone["pattern"] = alone["pattern"].replace(r"\$?", r"\$", 1)
         choices = [whole, alone, *([{"const": True}] if policy == "hedge" else [])]
         properties[policy] = {"description": whole["description"], "anyOf": choices}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
+from router.config.draw_rules import check_draws
 from router.config.embed_rules import check_embeddings
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
@@ -19,6 +20,7 @@ from router.config.route_names import take_aliases, write_routes
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
 from router.config.serve_schema import ClientKeyConfig, ServeConfig
+from router.config.shadow_rules import check_shadows
 from router.config.shared_budget_rules import check_shared_budgets
 from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
@@ -182,12 +184,14 @@ def _load(
         check_names(root, disabled, aliases, findings)
         if file is not None:
             check_embeddings(file, origins, findings)
+            check_draws(file, origins, findings)
         if file is not None and not findings.failed:
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)
             check_spread(file, origins, findings)
             check_shared_budgets(file, origins, findings)
+            check_shadows(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),

@@ -51,6 +51,9 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+_OF_REQUESTS = frozenset({("timeout", "total"), ("retry", "max_attempts"), ("retry", "budget")})  # not of one attempt
+
+
 @dataclass(frozen=True, slots=True)
 class Effective:
     """A value and its origin: "built in", or the path of the key in the file."""
@@ -72,13 +75,16 @@ def effective(
     provider: str | None = None,
     model: str | None = None,
     route: str | None = None,
+    chains: tuple[str, ...] = (),
 ) -> dict[str, Effective]:
-    """Every key of a policy; built in, defaults, provider, model, route: the later wins, key by key.
+    """Every key of a policy; built in, defaults, provider, model, chains, route: the later wins, key by key.
 
     Args:
         policy: a key of `BUILT_IN`. Single-valued ones (`balance`, `on_stream_break`, `prompt_cache`) have their name
             as their one key.
         provider: a provider of the file; None leaves its level out. Likewise `model` and `route`.
+        chains: the routes among the targets of `route` that lead to the model, the outermost first; what they say of a
+            whole request does not count.
 
     Raises:
         KeyError: an unknown policy, or a name that the file does not have.
@@ -89,6 +95,8 @@ def effective(
         levels.append((file.providers[provider], ("providers", provider)))
     if model is not None:
         levels.append((file.models[model], ("models", model)))
+    of_chains: list[tuple[str, ...]] = [("routes", chain) for chain in reversed(chains)]
+    levels += [(file.routes[path[1]], path) for path in of_chains]
     if route is not None:
         levels.append((file.routes[route], ("routes", route)))
     for section, path in levels:
@@ -100,6 +108,6 @@ def effective(
             continue
         for name in written.model_fields_set:
             value = getattr(written, name)
-            if value is not None:
+            if value is not None and not (path in of_chains and (policy, name) in _OF_REQUESTS):
                 values[name] = Effective(value, (*path, policy, name))
     return values

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 from providers.errors import CONSEQUENCES, ErrorCode
 from router.config.diagnostics import Findings
 from router.config.names import target_name
@@ -15,35 +12,65 @@ from router.config.yaml_reader import Node
 _SHOWN = 3  # names in a message
 
 
-class _Tier(NamedTuple):
-    targets: tuple[TargetRef, ...]
-    is_ordered: bool
-    on: tuple[str, ...] | None
-
-
 def unreached(file: RoutesFile, route: str, max_attempts: int) -> dict[int, tuple[str, ...]]:
     """Return the targets that get no request of a route while those before them can be called, by the number of their
     tier, from 0.
 
-    Where targets share load each of them may be the first; a tier whose `on` names an error that ends a tier at once
-    needs only one attempt before it.
+    Where targets share load each of them may be the first, and so may each chain; a tier whose `on` names an error that
+    ends a tier at once needs only one attempt before it.
     """
-    found: dict[int, tuple[str, ...]] = {}
-    seen: set[str] = set()
-    for number, tier in enumerate(_tiers(file, route)):
-        before = len(seen)
-        if tier.on is not None and any(CONSEQUENCES[ErrorCode(code)].fallback != "yes" for code in tier.on):
+    reach = _Reach(file, max_attempts)
+    reach.route(route, frozenset(), None)
+    return reach.found
+
+
+class _Reach:
+    """Goes along a chain as `router.plan.tiers` makes it; what was tried before goes in, what was after comes out."""
+
+    def __init__(self, file: RoutesFile, max_attempts: int) -> None:
+        self._file = file
+        self._most = max_attempts
+        self._number = 0  # of the next tier
+        self.found: dict[int, tuple[str, ...]] = {}
+
+    def route(self, name: str, tried: frozenset[str], on: tuple[str, ...] | None) -> frozenset[str]:
+        config = self._file.routes[name]
+        balance = config.balance or self._file.defaults.balance or "weighted"
+        tried = self._tier(config.targets, balance, tried, on)
+        for fallback in config.fallbacks:
+            codes = None if fallback.on is None or "any" in fallback.on else fallback.on
+            if fallback.to in self._file.routes:
+                tried = self.route(str(fallback.to), tried, codes)
+            elif fallback.to is not None:
+                tried = self._tier((TargetRef(model=fallback.to),), "ordered", tried, codes)
+            else:
+                tried = self._tier(fallback.tier, fallback.balance or balance, tried, codes)
+        return tried
+
+    def _tier(
+        self, refs: tuple[TargetRef, ...], balance: str, tried: frozenset[str], on: tuple[str, ...] | None
+    ) -> frozenset[str]:
+        if any(self._file.is_route(ref.model) for ref in refs):
+            after = tried
+            for ref in refs:
+                start = after if balance == "ordered" else tried
+                is_route = self._file.is_route(ref.model)
+                after |= self.route(ref.model, start, on) if is_route else self._tier((ref,), "ordered", start, on)
+            return after
+        before = len(tried)
+        if on is not None and any(CONSEQUENCES[ErrorCode(code)].fallback != "yes" for code in on):
             before = min(before, 1)
         usable = [
-            ref for ref in tier.targets if ref.weight > 0 and _is_usable(file, ref) and _what(file, ref) not in seen
+            ref
+            for ref in refs
+            if ref.weight > 0 and _is_usable(self._file, ref) and _what(self._file, ref) not in tried
         ]
-        left = max(0, max_attempts - before)
-        reached = left if tier.is_ordered or not left else len(usable)
+        left = max(0, self._most - before)
+        reached = left if balance == "ordered" or not left else len(usable)
         if usable[reached:]:
-            found[number] = tuple(target_name(ref.model, ref.params) for ref in usable[reached:])
-        if tier.on is None:
-            seen |= {_what(file, ref) for ref in usable}
-    return found
+            self.found[self._number] = tuple(target_name(ref.model, ref.params) for ref in usable[reached:])
+        self._number += 1
+        return tried.union(_what(self._file, ref) for ref in usable) if on is None else tried
 
 
 def warn_of_unreached(file: RoutesFile, root: Node, findings: Findings) -> None:
@@ -66,21 +93,6 @@ def _node(root: Node, path: tuple[str | int, ...]) -> Node:
     for part in path:
         node = node.get(str(part)) or node
     return node
-
-
-def _tiers(file: RoutesFile, route: str, on: tuple[str, ...] | None = None) -> Iterator[_Tier]:
-    """Yield the tiers of a route's whole chain, in the order in which `router.plan.compile` makes them."""
-    config = file.routes[route]
-    balance = config.balance or file.defaults.balance or "weighted"
-    yield _Tier(config.targets, balance == "ordered", on)
-    for fallback in config.fallbacks:
-        codes = None if fallback.on is None or "any" in fallback.on else fallback.on
-        if fallback.to in file.routes:
-            yield from _tiers(file, str(fallback.to), codes)
-        elif fallback.to is not None:
-            yield _Tier((TargetRef(model=fallback.to),), True, codes)
-        else:
-            yield _Tier(fallback.tier, (fallback.balance or balance) == "ordered", codes)
 
 
 def _is_usable(file: RoutesFile, ref: TargetRef) -> bool:

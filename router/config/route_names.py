@@ -37,6 +37,10 @@ def write_routes(root: Node, aliases: Mapping[str, str]) -> None:
     for node in _users(root):
         if isinstance(node.value, str) and node.value in aliases:
             node.value = aliases[node.value]
+    providers = [str(provider.path[-1]) for provider in _children(root.get("providers"))]
+    for node in _targets(root):  # where provider/model-id goes before the route of this name
+        if isinstance(node.value, str) and node.value in aliases and node.value.partition("/")[0] not in providers:
+            node.value = aliases[node.value]
 
 
 def _check_name(name: str, node: Node, findings: Findings) -> None:
@@ -94,11 +98,24 @@ def _users(root: Node) -> Iterator[Node]:
             to = fallback.get("to")
             if to is not None:
                 yield to
+        shadow = route.get("shadow")
+        if shadow is not None and (to := shadow.get("to")) is not None:
+            yield to
     serve = root.get("serve")
     if serve is not None:
         yield from _children(serve.get("names"))
         for owner in (serve.get("anonymous"), *_children(serve.get("keys"))):
             yield from _children(owner and owner.get("routes"))
+
+
+def _targets(root: Node) -> Iterator[Node]:
+    """Yield the values that name the targets of routes, and of tiers in place."""
+    for route in _children(root.get("routes")):
+        for owner in (route, *_children(route.get("fallbacks"))):
+            for target in _children(owner.get("targets")):
+                model = target.get("model")
+                if model is not None:
+                    yield model
 
 
 def _children(node: Node | None) -> list[Node]:

@@ -27,7 +27,7 @@ from router.config.yaml_reader import Node, core_scalar
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_TOLD = 9  # names of providers that a message lists
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing")
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing", "tags")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
 
 
@@ -187,8 +187,8 @@ class _Rules:
         self._tier(node)
         for item in _items(node.get("fallbacks")):
             to = item.get("to")
-            if to is not None and isinstance(to.value, str) and not to.unset and to.value not in self._routes:
-                self._target(to, routes_too=True)
+            if to is not None and isinstance(to.value, str) and not to.unset:
+                self._target(to)
             self._tier(item)
 
     def _tier(self, owner: Node) -> None:
@@ -205,25 +205,32 @@ class _Rules:
             if what in seen:
                 self._error(model, f'"{shown(model.value)}" is in this tier twice')
             seen.add(what)
-            self._target(model, routes_too=False)
+            self._target(model)
+            if params is not None and self._is_route(model.value):
+                text = f'"{shown(model.value)}" is a route: params belong to the models of its own targets'
+                self._error(params, text, at=params.key_at)
         if weights and not any(weights):
             targets = owner.value["targets"]
             self._error(targets, "all weights are 0: nothing could be chosen", at=targets.key_at)
 
-    def _target(self, node: Node, *, routes_too: bool) -> None:
+    def _is_route(self, target: str) -> bool:
+        """Whether a target is a route with its whole chain: what is a model as well is the model."""
+        provider, _, model_id = target.partition("/")
+        is_model = target in self._models or (model_id and provider in self._providers)
+        return target in self._routes and not is_model
+
+    def _target(self, node: Node) -> None:
         name = str(node.value)
         provider, slash, model_id = name.partition("/")
         if re.search(r",\s|\s[0-9.]+%?$", name):
             text = "this is the name of one model: several are a list, [a, b], or with weights {a: 70, b: 30}"
             self._error(node, text)
             return
-        if name in self._models or (slash and model_id and provider in self._providers):
+        if name in self._models or name in self._routes or (slash and model_id and provider in self._providers):
             return
         if slash and provider not in self._providers:
             near = self._spelling.near(provider, self._providers) or self._missing_provider(provider)
             self._error(node, f'no provider is named "{shown(node.value).partition("/")[0]}"{near}')
-        elif name in self._routes and not routes_too:
-            self._error(node, f'"{shown(node.value)}" is a route; targets are models, routes go in fallbacks')
         else:
             near = self._spelling.near(name, self._targets) or "; a model is written PROVIDER/MODEL" * ("/" not in name)
             self._error(node, f'no model or route is named "{shown(node.value)}"{near}')
@@ -248,12 +255,19 @@ class _Rules:
                     self._count_tiers(name, tiers)
                 elif (target := str(item.value)) in way:
                     circle = shown_way([*dropwhile(lambda name: name != target, way), target])
-                    self._error(item, f"these routes fall back in a circle: {circle}")
+                    self._error(item, f"these routes lead to each other in a circle: {circle}")
                 elif target not in tiers:
                     way[target] = self._next_routes(target)
 
     def _next_routes(self, name: str) -> Iterator[Node]:
-        for item in _items(self._routes[name].get("fallbacks")):
+        """The targets and fallbacks of a route that are routes."""
+        fallbacks = _items(self._routes[name].get("fallbacks"))
+        for owner in (self._routes[name], *fallbacks):
+            for target in _items(owner.get("targets")):
+                model = target.get("model")
+                if model is not None and isinstance(model.value, str) and self._is_route(model.value):
+                    yield model
+        for item in fallbacks:
             to = item.get("to")
             if to is not None and isinstance(to.value, str) and to.value in self._routes:
                 yield to
@@ -264,7 +278,7 @@ class _Rules:
         others = len(_items(self._routes[name].get("fallbacks"))) - len(inner)
         tiers[name] = 1 + others + sum(tiers.get(route, 0) for route in inner)
         if tiers[name] > MAX_TIERS:
-            text = f"its chain has {tiers[name]} tiers, with the routes that it falls back to; at most {MAX_TIERS}"
+            text = f"its chain has {tiers[name]} tiers, with the routes that it leads to; at most {MAX_TIERS}"
             self._error(self._routes[name], text, at=self._routes[name].key_at)
             tiers[name] = 0
 
@@ -290,13 +304,13 @@ class _Rules:
     def _reached(self, route: str) -> frozenset[str]:
         """All targets of a route's whole chain."""
         if route not in self._reach:
-            found = {str(target.value["model"].value) for target in _items(self._routes[route].get("targets"))}
-            for item in _items(self._routes[route].get("fallbacks")):
-                to = item.get("to")
-                if to is not None:
-                    found |= self._reached(to.value) if to.value in self._routes else {str(to.value)}
-                found |= {str(target.value["model"].value) for target in _items(item.get("targets"))}
-            self._reach[route] = frozenset(found)
+            inner = {str(node.value) for node in self._next_routes(route)}
+            fallbacks = _items(self._routes[route].get("fallbacks"))
+            named = [to for item in fallbacks if (to := item.get("to")) is not None]
+            for owner in (self._routes[route], *fallbacks):
+                named += [target.value["model"] for target in _items(owner.get("targets"))]
+            found = {str(node.value) for node in named} - inner
+            self._reach[route] = frozenset(found).union(*map(self._reached, inner))
         return self._reach[route]
 
     def _provider_of(self, target: str) -> str:

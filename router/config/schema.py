@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
 from router.config.key_schema import KeyConfig
-from router.config.sections import Budget, LimitsPolicy, Section, key
+from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
 from router.config.values import (
@@ -216,7 +216,7 @@ class ProviderConfig(Section):
     retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
     breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
-    budget: Budget | None = key("What may be spent, such as $20/d.")
+    budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
@@ -308,7 +308,7 @@ class ModelConfig(Section):
 class TargetRef(Section):
     """One target of a tier."""
 
-    model: Text = Field(description="A model of this file, or provider/model-id.")
+    model: Text = Field(description="A model of this file, a route with its whole chain, or provider/model-id.")
     weight: Weight = key("Its share of the load; in percent where all targets of its tier are.", 1.0)
     params: Params = key("Defaults for the call, over those of the model.", {})
 
@@ -341,10 +341,19 @@ class BatchPolicy(Section):
     parallel: Count | None = key("Of a request that is split, the most calls at a time.")
 
 
+class ShadowPolicy(Section):
+    """Copies some requests for somebody else, to compare; callers never see an answer to a copy."""
+
+    to: Text = Field(description="Who gets the copies: a model, a route, or provider/model-id.")
+    share: Percent = key("The share of requests that are copied.", 0.05)
+    budget: BudgetPolicy | None = key("What the copies may cost; they count in no other budget.")
+    in_flight: Count = key("Copies at the same time; those beyond are left out.", 8)
+
+
 class RouteConfig(Section):
     """What an app calls."""
 
-    targets: Targets = Field(description="The models that share the load.")
+    targets: Targets = Field(description="The models, or routes with their whole chains, that share the load.")
     balance: Balance | None = key("How the targets share load.")
     fallbacks: tuple[Fallback, ...] = key("What is tried next, in order.", ())
     timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
@@ -354,9 +363,10 @@ class RouteConfig(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
     accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
-    budget: Budget | None = key("What may be spent, such as $20/d.")
+    budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
+    shadow: ShadowPolicy | None = key("Copies of some requests go to somebody else, to compare.")
     batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")
 
 
@@ -413,3 +423,7 @@ class RoutesFile(Section):
             return (model.provider, model.id, model) if model.provider in self.providers else None
         provider, _, model_id = name.partition("/")
         return (provider, model_id, None) if model_id and provider in self.providers else None
+
+    def is_route(self, target: str) -> bool:
+        """Whether a target is a route with its whole chain: what is provider/model-id as well is the model."""
+        return target in self.routes and self.resolve_target(target) is None

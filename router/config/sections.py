@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from router.config.values import Allowances, Count, read_budget
+from router.config import units
+from router.config.calendar_values import By, Resets, TimeZone
+from router.config.values import Allowances, Count, Dollars
 
 
 class Section(BaseModel):
@@ -28,15 +30,25 @@ class LimitsPolicy(Section):
     in_flight: Count | None = key("Requests at the same time.")
 
 
-class BudgetAmount(Section):
-    """An amount of US dollars for a number of seconds."""
+class BudgetPolicy(Section):
+    """What may be spent in a period."""
 
-    usd: float
-    per: float
+    usd: Dollars = Field(description="US dollars in a period, such as 20/d or 300/month.")
+    by: By | None = key("One budget for each user, namespace, key (of a client) or tag.NAME.")
+    timezone: TimeZone | None = key("Whose days, weeks and months these are.")
+    resets: Resets | None = key("When a period begins.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | BudgetPolicy) else units.budget(value)
 
-Budget = Annotated[
-    BudgetAmount,
-    BeforeValidator(read_budget),
-    WithJsonSchema({"type": ["string", "object"], "examples": ["$20/d", "$1.50/h", {"usd": "20/day"}]}),
-]
+    @model_validator(mode="after")
+    def _fits(self) -> BudgetPolicy:
+        period = next(name for name, seconds in units.BUDGET_PERIODS.items() if float(seconds) == self.usd[1])
+        if period not in ("d", "w", "month") and (self.timezone or self.resets):
+            what = "timezone" if self.timezone else "resets"
+            raise ValueError(f"{what} goes with a budget of d, w or month: {period} begins alike everywhere")
+        if self.resets is not None:
+            self.resets.check(period)
+        return self

@@ -6,11 +6,12 @@ import re
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 
+from providers.tags import NAME_FORM, VALUE_FORM, is_name, is_value
 from router.config.interpolate import Expanded
 from router.config.listen import Address, read_address
-from router.config.sections import Budget, LimitsPolicy, Section, key
+from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
 from router.config.values import Count, Duration, DurationOrZero, Flag, Secret, Size, Text
 from router.config.yaml_reader import core_scalar
 
@@ -65,6 +66,18 @@ def _header(value: Any) -> str:
     return value.lower()
 
 
+def _tag(value: Any) -> str:
+    if not is_name(value):
+        raise ValueError(f"this must be the name of a tag: {NAME_FORM}")
+    return value
+
+
+def _tag_value(value: Any) -> str:
+    if not is_value(value):
+        raise ValueError(f"this must be the value of a tag: {VALUE_FORM}; quote what YAML takes for a number")
+    return str(value)
+
+
 def _off_or_path(value: Any) -> str | None:
     if not isinstance(value, str):
         raise ValueError("this must be off, or the path of a file")
@@ -117,6 +130,12 @@ Origins = Annotated[
 HeaderNames = Annotated[
     tuple[Annotated[str, PlainValidator(_header)], ...], BeforeValidator(_one_or_more), _one_or_many("anthropic-beta")
 ]
+TagName = Annotated[str, PlainValidator(_tag), WithJsonSchema({"type": "string"})]
+TagValue = Annotated[str, PlainValidator(_tag_value), WithJsonSchema({"type": "string"})]
+Tags = Annotated[
+    dict[TagName, TagValue], WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})
+]
+TagNames = Annotated[tuple[TagName, ...], BeforeValidator(_one_or_more), _one_or_many("tier", "team")]
 OffOrPath = Annotated[
     str | None,
     PlainValidator(_off_or_path),
@@ -137,13 +156,24 @@ class ClientKeyConfig(Section):
     routes: Names | None = key(
         "What it may ask for: routes, models and provider/model-id; default: all routes, and what `names` lead to."
     )
-    budget: Budget | None = key("What its requests may cost, such as $20/d.")
+    budget: BudgetPolicy | None = key("What its requests may cost, such as $20/d.")
     limits: LimitsPolicy = key("How much it may ask for.", LimitsPolicy())
     namespace: Text | None = key("Whose cached answers it shares; default: its own alone.")
     cache: CacheControl = key("How its requests use the cache, where their route has one.", "use")
+    tags: Tags = key(
+        "Tags of all its requests, such as {tier: free}; what a request says of these itself does not count.", {}
+    )
     when_unset: Literal["error", "disable"] = key(
         "What an unset variable does: reject the file, or leave this client out.", "error"
     )
+
+    @field_validator("budget")
+    @classmethod
+    def _is_its_own(cls, budget: BudgetPolicy | None) -> BudgetPolicy | None:
+        if budget is not None and budget.by == "key":
+            raise ValueError("this budget is one key's already: take `by: key` out, or write it at a route or provider")
+        return budget
+
     # The last, since it hides the function of this name.
     key: Secret | None = key("Its key, at least 20 characters, best as ${NAME} or ${file:/path}.")
 
@@ -194,6 +224,7 @@ class ServeConfig(Section):
     lead: DurationOrZero = key("At the end, how long new connections are still taken.", 0.0)
     origins: Origins = key("The origins of web pages that may call it.", ())
     forward: ForwardConfig = key("What of a client's request goes on to vendors.", ForwardConfig())
+    tags: TagNames = key("Tags that clients may give: in a request's metadata, or in its header x-signalbox-tags.", ())
     expose_errors: Flag = key("Whether clients are told the vendors' own words of a failure.", False)
     tls: TlsConfig | None = key("The certificate that clients are shown.")
     workers: Count = key("Processes that share the work.", 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from router.config.diagnostics import Findings, Path_
 from router.config.schema import RoutesFile
-from router.config.sections import BudgetAmount
+from router.config.sections import BudgetPolicy
 from router.config.shared_schema import MOST_SHARED
 from router.config.shared_url import LOCAL
 from router.config.yaml_reader import Place
@@ -31,7 +31,7 @@ def check_shared_budgets(file: RoutesFile, origins: Mapping[Path_, Place], findi
         text = "no budget is shared: neither a provider, a route nor a key of serve has one"
         findings.add(origins.get(share, (1, 1)), share, text, severity="warning")
     for path, amount in budgets.items():
-        if amount.usd > MOST_SHARED:
+        if amount.usd[0] > MOST_SHARED:
             text = (
                 f"a budget that machines share is at most ${MOST_SHARED:,.0f}, which is as far as the server counts "
                 f"exactly: write less, or less for a shorter period, or take budgets out of shared.share"
@@ -39,9 +39,9 @@ def check_shared_budgets(file: RoutesFile, origins: Mapping[Path_, Place], findi
             findings.add(origins.get(path, (1, 1)), path, text)
 
 
-def _budgets(file: RoutesFile) -> Iterator[tuple[Path_, BudgetAmount]]:
+def _budgets(file: RoutesFile) -> Iterator[tuple[Path_, BudgetPolicy]]:
     """Yield the budgets that are shared, with where they stand."""
-    owners: list[tuple[Path_, BudgetAmount | None]] = [
+    owners: list[tuple[Path_, BudgetPolicy | None]] = [
         (("providers", name), provider.budget) for name, provider in file.providers.items() if provider.shared
     ]
     owners += [(("routes", name), route.budget) for name, route in file.routes.items()]

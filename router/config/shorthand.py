@@ -19,9 +19,11 @@ ALONE = {
     ("providers", "timeout"): ("answer", "first_token"),  # of a call, where a route has the whole request
     ("models", "timeout"): ("answer", "first_token"),
     ("models", "price"): ("like",),
-    **{(owner, "limits"): ("requests",) for owner in ("defaults", "providers", "models")},
+    **{(owner, "limits"): ("requests",) for owner in ("defaults", "providers", "models", "clients")},
     **{(owner, "cache"): ("ttl",) for owner in ("defaults", "routes")},
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
+    **{(owner, "budget"): ("usd",) for owner in ("providers", "routes", "clients", "shadows")},
+    ("routes", "shadow"): ("to",),
 }
 _HEDGED = "p95"  # what `hedge: true` waits for
 
@@ -86,6 +88,8 @@ def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
     value = policy.value
     if keys == ("like",) and not isinstance(value, str):
         return policy
+    if keys == ("usd",) and not (isinstance(value, str) and value.lstrip().startswith("$")):
+        return policy
     if keys == ("after",) and value is True:
         value = _HEDGED
     if value is None or isinstance(value, dict | bool) or (isinstance(value, list) and keys != ("requests",)):
@@ -114,6 +118,9 @@ def _clients(root: Node) -> None:
         for name, client in clients.value.items():
             if isinstance(client.value, str):
                 clients.value[name] = _mapping(client, key=client)
+            for policy in ("budget", "limits"):
+                if (written := clients.value[name].get(policy)) is not None:
+                    clients.value[name].value[policy] = _policy(written, ALONE["clients", policy])
 
 
 def _routes(root: Node) -> None:
@@ -124,6 +131,9 @@ def _routes(root: Node) -> None:
         if isinstance(route.value, str | list):
             routes.value[name] = _mapping(route, targets=route)
         _targets(routes.value[name])
+        shadow = routes.value[name].get("shadow")
+        if shadow is not None and (budget := shadow.get("budget")) is not None:
+            shadow.value["budget"] = _policy(budget, ALONE["shadows", "budget"])
         fallbacks = routes.value[name].get("fallbacks")
         if fallbacks is None:
             continue

@@ -55,13 +55,15 @@ def _places(file: RoutesFile, route: str, seen: set[str]) -> Iterator[tuple[str,
     seen.add(route)
     config = file.routes[route]
     names = [target.model for target in config.targets]
+    routes: list[str] = []
     for fallback in config.fallbacks:
         names += [target.model for target in fallback.tier]
-        if fallback.to in file.routes:
-            if fallback.to not in seen:
-                yield from _places(file, fallback.to, seen)
-        elif fallback.to is not None:
-            names.append(fallback.to)
+        if fallback.to is not None:
+            (routes if fallback.to in file.routes else names).append(fallback.to)
+    routes += filter(file.is_route, names)
+    for name in routes:
+        if name not in seen:
+            yield from _places(file, name, seen)
     for name in names:
         resolved = file.resolve_target(name)
         if resolved is not None:

@@ -134,10 +134,9 @@ def _none_or_duration(value: Any) -> float:
     return 0.0 if value == 0 and not isinstance(value, bool) else units.duration(value)
 
 
-def read_budget(value: Any) -> Any:
-    """An amount for a period, as `BudgetAmount` takes it."""
-    usd, per = units.budget(value)
-    return {"usd": usd, "per": per}
+def _dollars(value: Any) -> tuple[float, float]:
+    bare = isinstance(value, str) and not value.lstrip().startswith("$")
+    return units.budget({"usd": value} if bare else value)
 
 
 def _weight(value: Any) -> float:
@@ -207,6 +206,11 @@ Allowances = Annotated[
     tuple[units.Allowance, ...],
     PlainValidator(units.allowances),
     WithJsonSchema({"anyOf": [_RATE.json_schema, _RATE_LIST]}),
+]
+Dollars = Annotated[  # US dollars in so many seconds
+    tuple[float, float],
+    PlainValidator(_dollars),
+    _written(r"^\$?\s*[0-9.]+\s*/\s*[a-z]+$|\$\{", "$20/d", "$300/month"),
 ]
 Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]
 Count = Annotated[

@@ -71,7 +71,13 @@ class Batches:
         self._open.clear()
 
     async def join(
-        self, chain: Chain, request: EmbeddingRequest, trace: Trace, recorder: RequestRecorder, *, apart: str | None
+        self,
+        chain: Chain,
+        request: EmbeddingRequest,
+        trace: Trace,
+        recorder: RequestRecorder,
+        *,
+        apart: tuple[str, ...],
     ) -> Share:
         """Wait for others, and for what the call makes; raises what the call raised.
 

@@ -85,6 +85,16 @@ class RequestContext(msgspec.Struct):
         """Have a target told what was wrong with its answer, should it be asked again."""
         self.corrections = {**(self.corrections or {}), target.identity: with_correction(self.asked, error)}
 
+    def budgets(self, *targets: Target) -> tuple[Budget | None, ...]:
+        """Return the budgets that calls to these targets count for."""
+        chain = self.chain
+        budgets = (chain.budget, *(target.budget for target in targets), self.caller_budget)
+        if chain.is_copy:
+            budgets = (chain.budget,)
+        if self.spending is None or not self.spending.values:
+            return budgets
+        return self.spending.of(budgets, self.request)
+
     def timeout_of(self, target: Target) -> Timeout:
         """Return the timeouts of a call to this target: the request's own word first."""
         return for_call(target.timeout, self.request.timeout)

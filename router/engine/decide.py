@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from math import inf
 
 from msgspec.structs import replace
 
 from providers.errors import CONSEQUENCES, ProviderError
 from router.engine.context import RequestContext
+from router.engine.draws import drawn, pick_beside
 from router.engine.eligibility import (
     AGAIN,
     Failure,
@@ -20,13 +21,14 @@ from router.engine.eligibility import (
     Progress,
     breakers_admit,
     callable_later,
+    enters,
+    is_final,
     next_probe,
     pick,
     refusal,
 )
-from router.engine.needs import serves
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Placed, Slow, Stay, Step, Wait
-from router.plan.plan import Tier
+from router.plan.plan import Draw, Tier
 from router.plan.target import Key, Target
 from router.state.any_rate import PATIENCE
 from router.state.limits import Reserved
@@ -54,8 +56,9 @@ def decide(context: RequestContext) -> Decision:
 
 def _call_all(context: RequestContext, progress: Progress) -> Generator[Step, Outcome, End | None]:
     """Call everybody who was not tried and may be called now; None when nobody has delivered."""
-    for tier_index, tier in enumerate(context.chain.tiers):
-        if not _enters(tier_index, tier, progress):
+    chain = context.chain
+    for tier_index, tier in enumerate(chain.tiers) if chain.steps is None else drawn(context, progress):
+        if not enters(tier_index, tier, progress):
             continue
         progress.entered.add(tier_index)
         while (call := pick(context, progress, tier_index)) is not None:
@@ -142,6 +145,8 @@ def _hedge(context: RequestContext, progress: Progress, tier_index: int, under_w
         return None
     if context.retry_budget.take(context.clock()):
         hedge = pick(context, progress, tier_index, under_way)
+        if hedge is None and context.chain.steps is not None:
+            hedge = pick_beside(context, progress, tier_index, under_way)
         if hedge is not None:
             progress.attempts += 1
             return replace(hedge, hedge=True)
@@ -153,25 +158,12 @@ def _hedge(context: RequestContext, progress: Progress, tier_index: int, under_w
 # --- what an error leads to
 
 
-def _enters(tier_index: int, tier: Tier, progress: Progress) -> bool:
-    """Say whether a tier serves now: the first, those that were entered, and those that what happened opens."""
-    last = progress.last
-    if last is not None and is_final(last):
-        return tier_index > 0 and serves(tier, progress.codes)
-    if tier_index == 0 or tier_index in progress.entered:
-        return True
-    if tier.gate is not None and tier.gate not in progress.entered:
-        return False  # part of a fallback route whose first tier was not entered
-    return serves(tier, progress.codes)
-
-
-def is_final(error: ProviderError) -> bool:
-    """Say whether no other target may have this request, unless a tier names the code."""
-    return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
-
-
 def _is_named_later(context: RequestContext, tier_index: int, error: ProviderError) -> bool:
-    return any(tier.on is not None and error.code in tier.on for tier in context.chain.tiers[tier_index + 1 :])
+    chain = context.chain  # where chains are drawn, any may come later: those that do not are not entered then
+    later: Sequence[Tier | Draw] = chain.tiers[tier_index + 1 :]
+    if chain.steps is not None:
+        later = *chain.tiers, *chain.draws
+    return any(step.on is not None and error.code in step.on for step in later)
 
 
 def _no_more_attempts(context: RequestContext, progress: Progress) -> str:

@@ -16,10 +16,10 @@ from providers.types import CompletionRequest
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import warm_key
 from router.engine.context import RequestContext
-from router.engine.needs import why_unfit
+from router.engine.needs import serves, why_unfit
 from router.engine.steps import Call
 from router.errors import SKIP_CODES
-from router.plan.plan import Tier
+from router.plan.plan import Branch, Draw, Tier
 from router.plan.target import Key, Target
 from router.state.guard import Refusal
 from router.state.spending import why_over
@@ -46,7 +46,8 @@ class Progress(msgspec.Struct):
     tried: dict[str, list[Failure]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
     renewed: set[str] = set()
-    entered: set[int] = set()  # tiers
+    entered: set[int] = set()  # tiers, and the marks of draws
+    drawn: dict[int, list[Branch]] = {}  # by the mark of the draw, in the order in which they serve
     skipped: set[tuple[int, str]] = set()  # (tier, target) whose skip is in the trace already
     attempts: int = 0
     waiting_since: float | None = None  # the loop's time; None while somebody may be called
@@ -88,6 +89,28 @@ class Progress(msgspec.Struct):
         ]
 
 
+def enters(tier_index: int, tier: Tier | Draw, progress: Progress) -> bool:
+    """Say whether a tier serves now: the first, those that were entered, and those that what happened opens.
+
+    Args:
+        tier_index: the number of the tier, or the mark of a draw.
+        tier: whose `on` and `gate` count: a draw's, for the first tier of the chain that was drawn first.
+    """
+    last = progress.last
+    if last is not None and is_final(last):
+        return tier_index != 0 and serves(tier, progress.codes)
+    if tier_index == 0 or tier_index in progress.entered:
+        return True
+    if tier.gate is not None and tier.gate not in progress.entered:
+        return False  # part of a fallback route whose first tier was not entered
+    return serves(tier, progress.codes)
+
+
+def is_final(error: ProviderError) -> bool:
+    """Say whether no other target may have this request, unless a tier names the code."""
+    return CONSEQUENCES[error.code].fallback in ("no", "if_named", "stream_policy")
+
+
 class Later(NamedTuple):
     """A target and key that could serve, but not now. `until` is from when on (the loop's time), `reason` why."""
 
@@ -124,7 +147,7 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
             why = refusal.reason, refusal.message
         if (tier_index, target.name) not in progress.skipped:
             progress.skipped.add((tier_index, target.name))
-            context.trace.entries.append(Skip(target.name, tier_index, now - context.began, *why))
+            context.trace.entries.append(Skip(target.name, tier.level, now - context.began, *why, chain=tier.chain))
             if progress.last is None:
                 progress.codes.add(SKIP_CODES[why[0]])
         return False
@@ -133,7 +156,7 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
         balancer = context.balancers[context.chain.route, tier_index, tier.balance]
-        target = balancer.pick(tier.targets, is_eligible, _situation(context, now))
+        target = balancer.pick(tier.targets, is_eligible, situation(context, now))
     if target is None:
         return None
     if len(target.keys) == 1:
@@ -146,12 +169,13 @@ def _key(context: RequestContext, target: Target, tier: Tier, without: Collectio
     request = context.request
     is_kept = isinstance(request, CompletionRequest) and is_on(request.prompt_cache or target.prompt_cache)
     if tier.balance == "affinity" or is_kept:
-        return warm_key(target, _situation(context, now), without)
+        return warm_key(target, situation(context, now), without)
     needs = context.requirements
     return context.states.best_key(target, needs.prompt_tokens, needs.max_tokens, now, without)
 
 
-def _situation(context: RequestContext, now: float) -> BalanceContext:
+def situation(context: RequestContext, now: float) -> BalanceContext:
+    """Return what a balancer may look at now."""
     needs = context.requirements
     return BalanceContext(
         states=context.states,
@@ -160,6 +184,21 @@ def _situation(context: RequestContext, now: float) -> BalanceContext:
         prompt=needs.prompt_tokens,
         max_tokens=needs.max_tokens,
         affinity=needs.affinity,
+    )
+
+
+def may_be_called(context: RequestContext, progress: Progress, target: Target, now: float) -> bool:
+    """Say whether a target could be called now; `pick` asks the same, and writes into the trace why not."""
+    needs = context.requirements
+    return (
+        target.weight > 0
+        and progress.may_try(target)
+        and why_unfit(target, needs, context.windows, progress.window_floor) is None
+        and over_budget(context, target, now) is None
+        and context.states.refusal_for_target(
+            target, needs.prompt_tokens, needs.max_tokens, now, progress.keys.get(target.identity, ())
+        )
+        is None
     )
 
 
@@ -183,7 +222,7 @@ def over_budget(context: RequestContext, target: Target, now: float) -> Refusal 
     """Say why a budget keeps the target from being called; None when none does."""
     if context.spending is None:
         return None
-    over = context.spending.over((context.chain.budget, target.budget, context.caller_budget), target)
+    over = context.spending.over(context.budgets(target), target)
     return None if over is None else Refusal("over_budget", why_over(*over), now + over[1])
 
 
@@ -194,7 +233,7 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
     now, needs = context.clock(), context.requirements
     later: list[Later] = []
     seen: set[str] = set()
-    for tier_index in sorted(tiers):
+    for tier_index in sorted(index for index in tiers if index >= 0):
         for target in context.chain.tiers[tier_index].targets:
             if target.weight <= 0 or target.identity in seen:
                 continue

@@ -141,9 +141,15 @@ class Embedder:
         self, chain: Chain, request: EmbeddingRequest, *, trace: Trace, recorder: RequestRecorder, began: float
     ) -> Share:
         if chain.batch.wait is not None and len(request.inputs) < chain.batch.most:
-            limited = request.caller in self._engine.plan.serving.budgets
-            return await self._batches.join(chain, request, trace, recorder, apart=request.caller if limited else None)
+            return await self._batches.join(chain, request, trace, recorder, apart=self._paid_by(chain, request))
         return await self._calls(chain, request, trace, recorder, began)
+
+    def _paid_by(self, chain: Chain, request: EmbeddingRequest) -> tuple[str, ...]:
+        """Return whose budgets pay for a request and not for all: who has others shares no call with it."""
+        engine = self._engine
+        budgets = [target.budget for target in chain.targets] if engine.spending.values else []
+        budgets += [chain.budget, engine.plan.serving.budgets.get(request.caller or "")]
+        return tuple(sorted({each.owner for each in engine.spending.of(budgets, request) if each is not None}))
 
     async def _calls(
         self, chain: Chain, request: EmbeddingRequest, trace: Trace, recorder: RequestRecorder, began: float
@@ -157,7 +163,7 @@ class Embedder:
             return Share(response, [answered])
         turns = asyncio.Semaphore(chain.batch.parallel)
         clock = self._engine.enter_loop().time
-        traces = [Trace(trace.route, trace.revision, caller=trace.caller) for _ in parts]
+        traces = [Trace(trace.route, trace.revision, caller=trace.caller, tags=trace.tags) for _ in parts]
         starts = [0.0] * len(parts)
 
         async def part(number: int) -> tuple[EmbeddingResponse, Answered]:

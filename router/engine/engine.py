@@ -27,9 +27,11 @@ from router.engine.acceptance import acceptance_of
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
+from router.engine.kept_files import kept_elsewhere
 from router.engine.needs import Requirements
 from router.engine.request import Messages, build_request, requirements_of, speaks
 from router.engine.routing import as_asked, left_out
+from router.engine.shadows import Shadows
 from router.engine.token_counts import TokenCounts, count_exact
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
@@ -85,6 +87,7 @@ class Engine:
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.clients = ClientStates(self.spending)
+        self.shadows = Shadows(self)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._windows: dict[str, int] = {}
@@ -99,8 +102,9 @@ class Engine:
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
+            self.shadows.adopt,
         ]
-        self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop]
+        self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop, self.shadows.on_new_loop]
         self.providers.adopt(plan)
         self.spending.adopt(plan)
         self.clients.adopt(plan)
@@ -126,6 +130,8 @@ class Engine:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
             trace.caller = request.caller
+            if request.tags:
+                trace.tags = dict(request.tags)
             chain = self.chain(route)
             if chain.route != route:
                 trace.asked, trace.route = route, chain.route
@@ -146,7 +152,8 @@ class Engine:
         Raises:
             RouteExhausted, ProviderError.
         """
-        return complete(self.context(chain, request, trace, streaming=False))
+        answering = complete(self.context(chain, request, trace, streaming=False))
+        return answering if chain.shadow is None else self.shadows.beside(answering, chain, request, trace)
 
     async def count_tokens(self, route: str, messages: Messages, tools: Sequence[Any], *, exact: bool) -> TokenCount:
         """Count the tokens of a prompt; see `Router.count_tokens`."""
@@ -163,6 +170,10 @@ class Engine:
         needs = requirements_of(request, streaming=streaming)
         if request.native is not None and request.native.only_there:
             needs = replace(needs, excluded=self._foreign(chain, request, request.native.protocol))
+        if needs.vision or needs.files:
+            elsewhere = kept_elsewhere(chain, request, lambda target: self.providers.of(target, None))
+            if elsewhere:
+                needs = replace(needs, excluded={**needs.excluded, **elsewhere})
         return self.context_of(chain, request, needs, trace, acceptance=acceptance_of(chain, request, self.accept))
 
     def context_of(
@@ -203,7 +214,7 @@ class Engine:
             self._windows,
             retry_budget,
             hedge_budget,
-            self.spending if self.spending.accounts else None,
+            self.spending if self.spending.is_used else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
             acceptance,
         )
@@ -319,6 +330,7 @@ class Engine:
     async def aclose(self) -> None:
         """Close all connections; calls under way fail at once."""
         self.closed = True
+        await self.shadows.aclose()
         await self.providers.aclose()
 
 

@@ -21,8 +21,8 @@ from providers.types import CompletionResponse
 from router.cleanup import to_the_end
 from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
-from router.engine.decide import decide, hedge_after, is_final
-from router.engine.eligibility import next_try
+from router.engine.decide import decide, hedge_after
+from router.engine.eligibility import is_final, next_try
 from router.engine.paid import Answer, cost_of, with_routing_info
 from router.engine.steps import Call, End, Failed, Slow
 from router.engine.waiting import afford, wait
@@ -258,13 +258,14 @@ class FailOver(Generic[T]):
             context.trace.entries.append(
                 Attempt(
                     call.target.name,
-                    call.tier,
+                    context.chain.tiers[call.tier].level,
                     lease.started - context.began,
                     now - lease.started,
                     key=call.key.number,
                     hedge=call.hedge,
                     lost=True,
                     cost=wasted,
+                    chain=context.chain.tiers[call.tier].chain,
                 )
             )
         await asyncio.wait(racing)
@@ -274,11 +275,17 @@ class FailOver(Generic[T]):
 
     def _won(self, call: Call, lease: Lease, delivered: T) -> Delivery[T]:
         context, began = self._context, lease.started
-        now = context.clock()
+        now, tier = context.clock(), context.chain.tiers[call.tier]
         context.trace.seconds = now - context.began
         context.trace.entries.append(
             Attempt(
-                call.target.name, call.tier, began - context.began, now - began, key=call.key.number, hedge=call.hedge
+                call.target.name,
+                tier.level,
+                began - context.began,
+                now - began,
+                key=call.key.number,
+                hedge=call.hedge,
+                chain=tier.chain,
             )
         )
         return Delivery(context, call, lease, delivered, now)
@@ -309,11 +316,11 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
         hold = lease.failed(failure, now, context.request, is_evidence=is_evidence)
         if hold is not None:
             context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
-    paid = cost_of(call.target, lease.used)
+    paid, tier = cost_of(call.target, lease.used), context.chain.tiers[call.tier]
     context.trace.entries.append(
         Attempt(
             call.target.name,
-            call.tier,
+            tier.level,
             lease.started - context.began,
             now - lease.started,
             code=failure.code,
@@ -323,6 +330,7 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
             key=call.key.number,
             hedge=call.hedge,
             cost=paid,
+            chain=tier.chain,
         )
     )
     _harmlessly(context.recorder.attempt_failed, call.target, failure, now, paid)
@@ -351,8 +359,7 @@ def _begin(call: Call, context: RequestContext) -> Lease:
     now, charge = context.clock(), None
     prompt, most = context.requirements.prompt_tokens, context.requirements.max_tokens
     if context.spending is not None:
-        budgets = (context.chain.budget, call.target.budget, context.caller_budget)
-        charge = context.spending.begin_charge(budgets, call.target, prompt, most)
+        charge = context.spending.begin_charge(context.budgets(call.target), call.target, prompt, most)
     return context.states.begin(
         call.target, call.key, prompt, most, now, reserved=call.reserved, placed=call.placed, charge=charge
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from providers.errors import ErrorCode
 from router.errors import falls_back
-from router.plan.plan import Tier
+from router.plan.plan import Draw, Tier
 from router.plan.target import NEEDS, Target
 
 
@@ -63,7 +63,7 @@ def why_unfit(
     return None
 
 
-def serves(tier: Tier, codes: set[ErrorCode]) -> bool:
+def serves(tier: Tier | Draw, codes: set[ErrorCode]) -> bool:
     """Say whether a fallback tier takes over after these codes."""
     if tier.on is None:
         return any(falls_back(code) for code in codes)

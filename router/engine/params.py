@@ -22,6 +22,8 @@ class CommonParams(TypedDict, total=False):
     affinity: str | None
     namespace: str | None
     caller: str | None
+    end_user: str | None
+    tags: Mapping[str, str] | None
     timeout: Mapping[str, float | str] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
@@ -85,6 +87,8 @@ class RequestParams(OtherParams, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates answers in the cache.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        end_user: whose budget counts, where no vendor is to be told of a `user`.
+        tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
         only: names of providers, models or targets of the route: nobody else is asked.
         avoid: names of those that are not asked.
@@ -111,6 +115,8 @@ class RerankParams(CommonParams, total=False):
         affinity: requests with the same stay at one target (`balance: affinity`).
         namespace: separates what is cached.
         caller: names who asks, for the trace and your own records; no vendor is told.
+        end_user: whose budget counts, where no vendor is to be told of a `user`.
+        tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
         timeout: seconds, texts such as "5s", or "off", for some of connect, answer and total.
         extra_body: fields that the vendor gets as they are.
         extra_headers: headers that the vendor gets as they are; no credentials.

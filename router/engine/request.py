@@ -146,7 +146,7 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         vision=ImagePart in kinds,
         files=FilePart in kinds and _reads_files(request),
         audio=AudioPart in kinds or request.audio is not None or "audio" in request.modalities,
-        server_tools=bool(request.server_tools),
+        server_tools=bool(request.server_tools) and not all(tool.optional for tool in request.server_tools),
         logprobs=bool(request.logprobs or request.top_logprobs),
         json_schema=isinstance(request.response_format, dict),
         streaming=streaming,

@@ -178,7 +178,10 @@ class LiveStream:
             delivery.lease.seen = whole
             deadline = context.clock() + context.total  # what came before was no time of the check
             whole = await accepted(context, context.acceptance, opened.target, whole, deadline)
-        self._whole = delivery.answered(whole, context.clock(), opened.first_token)
+        now = context.clock()
+        self._whole = delivery.answered(whole, now, opened.first_token)
+        if self.chain.shadow is not None:
+            self._engine.shadows.offer(self.chain, self.request, self._whole, now - context.began)
 
     async def _attempt(self, context: RequestContext, target: Target, lease: Lease) -> OpenedStream:
         provider, request = context.providers.of(target, lease.key), context.asked_of(target)

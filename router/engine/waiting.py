@@ -16,8 +16,8 @@ async def afford(context: RequestContext) -> None:
     """Wait until this process has been granted something of each budget, or nothing is left of it; not for long."""
     spending = context.spending
     if spending is not None and spending.keeper is not None:
-        own, began = (context.chain.budget, context.caller_budget), context.clock()
-        await spending.ready((*own, *(target.budget for target in context.chain.targets)), context.waited)
+        began = context.clock()
+        await spending.ready(context.budgets(*context.chain.targets), context.waited)
         context.waited += context.clock() - began
 
 

@@ -105,6 +105,7 @@ class _Spans:
         }
         if request_trace.caller is not None:
             attributes["signalbox.caller"] = request_trace.caller
+        attributes |= {f"signalbox.tag.{name}": value for name, value in (request_trace.tags or {}).items()}
         if recorder.target is not None:
             attributes |= {"signalbox.target": recorder.target.name} | self._called(recorder.target.name)
             attributes["gen_ai.request.model"] = recorder.target.model

@@ -157,6 +157,8 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     spent = GaugeMetricFamily("signalbox_budget_spent_usd", "Spent in the current period", labels=["scope", "name"])
     limit = GaugeMetricFamily("signalbox_budget_limit_usd", "The budget of a period", labels=["scope", "name"])
     for budget in snapshot.spending:
+        if budget.of:  # of one of many users: there is no end of names
+            continue
         if budget.used is not None:
             spent.add_metric([budget.scope, budget.name], budget.used)
         limit.add_metric([budget.scope, budget.name], budget.limit)

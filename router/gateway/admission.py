@@ -27,12 +27,18 @@ class Admitted:
     """
 
     def __init__(
-        self, permit: Permit | None, loop: asyncio.AbstractEventLoop, clients: ClientStates, client: Client
+        self,
+        permit: Permit | None,
+        loop: asyncio.AbstractEventLoop,
+        clients: ClientStates,
+        client: Client,
+        request: AnyRequest,
     ) -> None:
         self._permit = permit
         self._loop = loop
         self._clients = clients
         self._client = client
+        self._request = request
 
     def answered(self, usage: Usage) -> None:
         """It has its whole answer."""
@@ -58,7 +64,8 @@ class Admitted:
         if isinstance(error, Exception):
             self.failed()
             if isinstance(error, RouteExhausted) and error.code is ErrorCode.QUOTA_EXHAUSTED:
-                over = self._clients.over_budget(self._client)  # by what others of this client have taken meanwhile
+                # By what others of this client have taken meanwhile.
+                over = self._clients.over_budget(self._client, self._request)
                 if over is not None:
                     raise _refused(over) from None
         elif error is not None:
@@ -73,15 +80,15 @@ async def admit(clients: ClientStates, client: Client, request: AnyRequest) -> A
     """
     loop = asyncio.get_running_loop()
     if client.budget is None and client.limits == _FREE:
-        return Admitted(None, loop, clients, client)
+        return Admitted(None, loop, clients, client, request)
     needs = needs_of(request)
     prompt, most = needs.prompt_tokens, needs.max_tokens
-    permit = clients.admit(client, prompt, most, loop.time())
+    permit = clients.admit(client, prompt, most, loop.time(), request)
     if isinstance(permit, OverLimit):
-        permit = await clients.admit_after(permit, client, prompt, most)
+        permit = await clients.admit_after(permit, client, prompt, most, request)
     if isinstance(permit, OverLimit):
         raise _refused(permit)
-    return Admitted(permit, loop, clients, client)
+    return Admitted(permit, loop, clients, client, request)
 
 
 def _refused(over: OverLimit) -> Refused:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from providers.embeddings import AnyResponse
 from providers.errors import ProviderError
+from providers.tags import is_value
 from providers.types import CompletionRequest, CompletionResponse, Native
 from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
@@ -38,6 +39,7 @@ _TOOLS = 1024  # of a request
 _SHOWN = 200  # characters of what was left out
 _AS_IT_IS = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # in a header
 # What keeps the requests of one conversation at one target, so that the vendor's prompt cache stays warm.
+_TAGS_HEADER = "x-signalbox-tags"  # tier=free, team=search
 _SESSION_HEADERS = ("x-session-affinity", "x-claude-code-session-id", "session-id")
 
 
@@ -87,8 +89,10 @@ class Call:
             request,
             caller=self.client.name,
             namespace=self.client.namespace,
+            tags=self.tags_of(asked.headers, body),
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
+            end_user=request.user,
         )
         if is_sealed:
             request = self.envelopes.opened(request, self.plan, self.router.chain(route))
@@ -100,8 +104,8 @@ class Call:
             raise untranslatable
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
-            headers, left_out = self._forwarded(asked.headers), self.face.left_out(readable)
-            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed, left_out=left_out)
+            headers = self._forwarded(asked.headers)
+            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed)
             request = replace(request, native=native)
         admitted = await admit(self.router.clients, self.client, request)
         if self.face.wants_stream(readable):
@@ -115,6 +119,18 @@ class Call:
         if route is None:
             raise UnknownModel(model)
         return route
+
+    def tags_of(self, headers: Headers, body: Body) -> dict[str, str] | None:
+        """The tags of a request: those of its client's key, and of what it says itself those that the file lets it."""
+        if not self.serving.tags:
+            return dict(self.client.tags) or None
+        metadata: Any = body.get("metadata")
+        said = dict(metadata) if isinstance(metadata, dict) else {}
+        for pair in (headers.get(_TAGS_HEADER) or "").split(","):
+            name, _, value = pair.partition("=")
+            said[name.strip()] = value.strip()
+        found = {name: said[name] for name in self.serving.tags if is_value(said.get(name))}
+        return {**found, **self.client.tags} or None
 
     def _forwarded(self, headers: Headers) -> dict[str, str]:
         """The client's headers that a vendor of the same protocol may see: none but those that the file names."""

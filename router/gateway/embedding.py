@@ -41,7 +41,7 @@ async def answer_embeddings(call: Call, asked: Asked) -> Answered:
         return json_answer(wire.render_ollama(None, name, 0.0, old=ollama.old), headers=headers)
     if len(request.inputs) > _INPUTS:
         raise BadRequest(f"input: at most {_INPUTS:,} are taken in a request", "input")
-    request = _of_client(call, request)
+    request = replace(_of_client(call, request), tags=call.tags_of(asked.headers, body))
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:
         response = await call.router.ask_embed(request, route=route, cache=call.client.cache)
@@ -74,6 +74,7 @@ def _of_client(call: Call, request: EmbeddingRequest) -> EmbeddingRequest:
         caller=call.client.name,
         namespace=call.client.namespace,
         user=request.user if call.serving.forward_user else None,
+        end_user=request.user,
     )
 
 
@@ -89,6 +90,7 @@ async def answer_rerank(call: Call, asked: Asked) -> Answered:
     call.record.asks(request.model)
     route = call.record.route = call.route_of(request.model)
     request = replace(request, caller=call.client.name, namespace=call.client.namespace)
+    request = replace(request, tags=call.tags_of(asked.headers, body))
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:
         response = await call.router.ask_rerank(request, route=route)

@@ -90,7 +90,7 @@ def _shown(call: Call, body: dict[str, Any]) -> dict[str, Any]:
         )
     if chain.makes == "ranks":
         return ollama_lists.render_show(ModelCapabilities(), _STARTED, can=("rerank",))
-    first: list[ModelCapabilities] = [target.capabilities for target in chain.tiers[0].targets]
+    first = [target.capabilities for tier in chain.tiers if tier.level == 0 for target in tier.targets]
     windows = [one.context_window for one in first if one.context_window]
     joint = ModelCapabilities(
         tools=_all(one.tools for one in first),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from router.views.figures import (
     ProviderFigures,
     Quantiles,
     RouteFigures,
+    ShadowFigures,
     Snapshot,
     Spending,
     TargetFigures,
@@ -67,7 +69,19 @@ def merge(snapshots: Sequence[Snapshot]) -> Snapshot:
         cache=_cache([snapshot.cache for snapshot in snapshots]),
         spending=merge_spending([snapshot.spending for snapshot in snapshots], common=newest.path is not None),
         by_process=tuple(process for snapshot in moved for process in snapshot.by_process),
+        shadows=_by_name(
+            [snapshot.shadows for snapshot in snapshots], lambda shadow: f"{shadow.route} {shadow.to}", _shadow
+        ),
     )
+
+
+def _shadow(group: list[ShadowFigures]) -> ShadowFigures:
+    names = [name for name in ShadowFigures.__struct_fields__ if name not in ("route", "to", "codes")]
+    sums = {name: sum(getattr(each, name) for each in group) for name in names}
+    codes: Counter[str] = Counter()
+    for each in group:
+        codes.update(each.codes)
+    return replace(group[0], codes=dict(codes), **sums)
 
 
 def _moved(snapshot: Snapshot, back: int) -> Snapshot:
@@ -278,7 +292,7 @@ def merge_spending(lists: Iterable[Sequence[Spending]], *, common: bool) -> tupl
     Args:
         common: whether each knows what all of them spent.
     """
-    return _by_name(lists, lambda spent: f"{spent.scope} {spent.name}", _shared_spending if common else _spending)
+    return _by_name(lists, lambda spent: spent.owner, _shared_spending if common else _spending)
 
 
 def _spending(group: list[Spending]) -> Spending:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from providers.threads import in_thread
+from router.engine.shadows import Shadows
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
 from router.plan.target import Target, names_of
@@ -66,6 +67,7 @@ class Report:
         self.past = Past(telemetry)
         self.path: Path | None = None
         self.cache: ResponseCache | None = None  # where a route keeps answers, from the first such request on
+        self.shadows: Shadows | None = None
         self.last_reload: ReloadNote | None = None
         self.revisions: deque[Revision] = deque(
             [Revision(telemetry.started_at, plan.revision, True)], maxlen=_REVISIONS
@@ -114,7 +116,7 @@ class Report:
             revision=plan.revision,
             text=running if saved is None else saved.shown,
             running=running,
-            diagnostics=() if rejected is None else rejected.diagnostics,
+            diagnostics=rejected.diagnostics if rejected else plan.loaded.diagnostics if plan.loaded else (),
             problem="" if rejected is None else rejected.problem,
             difference=unified(plan.loaded, saved),
             log=tuple(reversed(self.revisions)),
@@ -164,10 +166,12 @@ class Report:
                     spent.resets_at,
                     spent.at_least,
                     spent.of_all_machines,
+                    spent.of,
                 )
-                for spent in self._spending.report()
+                for spent in self._spending.report(top=True)
             ),
             by_process=(self._process(plan, figures, watching),),
+            shadows=() if self.shadows is None else tuple(self.shadows.figures.values()),
         )
 
     def targets_of(self, plan: Plan) -> dict[str, Target]:

@@ -51,7 +51,7 @@ def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:
 
 
 def _id(telemetry: Telemetry, ended: RequestRecorder) -> str:
-    return f"{telemetry.label}-{ended.number}"
+    return f"{telemetry.label}-{'s' if ended.route.telemetry.is_of_copies else ''}{ended.number}"
 
 
 def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
@@ -80,6 +80,8 @@ def record_of(telemetry: Telemetry, ended: RequestRecorder) -> RequestRecord:
         hedged=ended.hedged,
         pid=os.getpid(),
         caller=ended.trace.caller,
+        shadow=ended.route.telemetry.is_of_copies,
+        tags=ended.trace.tags,
     )
 
 
@@ -97,7 +99,8 @@ def passes(record: RequestRecord, only: RequestFilter) -> bool:
         if wanted is not None and getattr(record, name) != wanted:
             return False
     if only.text is not None:
-        has = (record.route, record.target, record.provider, record.caller, record.code, record.id)
+        tags = [f"{name}={value}" for name, value in (record.tags or {}).items()]
+        has = (record.route, record.target, record.provider, record.caller, record.code, record.id, *tags)
         text = " ".join(each for each in has if each).lower()
         if not all(word in text for word in only.text.lower().split()):
             return False

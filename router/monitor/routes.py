@@ -9,7 +9,7 @@ from typing import Any
 from providers.timeouts import NAMES
 from router.config.policies import Effective, Origin, effective
 from router.config.units import format_allowance, format_duration, format_percent, format_size
-from router.plan.plan import Chain, Plan, Tier
+from router.plan.plan import Chain, Draw, Plan, Tier
 from router.plan.target import Target
 from router.views.routes import BranchView, Chains, ChainView, PolicyValue, TierView
 
@@ -38,7 +38,7 @@ def chain_view(plan: Plan, chain: Chain) -> ChainView:
     policies = tuple(value for policy in names for value in _values(plan, policy, route_values(plan, chain, policy)))
     return ChainView(
         chain.route,
-        tuple(_tier(plan, route, tier) for tier in chain.tiers),
+        tuple(_tier(plan, route, chain, tier, share) for tier, share in _with_shares(chain)),
         chain.total,
         chain.on_stream_break,
         _cache(plan, route),
@@ -46,7 +46,12 @@ def chain_view(plan: Plan, chain: Chain) -> ChainView:
     )
 
 
-def _tier(plan: Plan, route: str | None, tier: Tier) -> TierView:
+def _with_shares(chain: Chain) -> Iterator[tuple[Tier, float]]:
+    shares = chain.shares
+    return ((tier, shares[index]) for index, tier in enumerate(chain.tiers))
+
+
+def _tier(plan: Plan, route: str | None, chain: Chain, tier: Tier, share: float) -> TierView:
     total = sum(target.weight for target in tier.targets) or 1.0
     branches = tuple(
         BranchView(
@@ -54,24 +59,32 @@ def _tier(plan: Plan, route: str | None, tier: Tier) -> TierView:
             target.provider,
             target.model,
             target.weight,
-            target.weight / total,
+            target.weight / total * share,
             place,
             target.disabled,
-            tuple(_of_target(plan, route, target)),
+            tuple(_of_target(plan, route, target, tier)),
         )
         for place, target in enumerate(tier.targets, 1)
     )
-    return TierView(tier.balance, branches, None if tier.on is None else tuple(sorted(tier.on)), tier.gate)
+    gate = next((_first(draw) for draw in chain.draws if draw.mark == tier.gate), tier.gate)
+    on = None if tier.on is None else tuple(sorted(tier.on))
+    return TierView(tier.balance, branches, on, gate, tier.chain, tier.level)
 
 
-def _of_target(plan: Plan, route: str | None, target: Target) -> Iterator[PolicyValue]:
+def _first(draw: Draw) -> int:
+    """The first tier of a draw, in the file's order."""
+    step = draw.branches[0].steps[0]
+    return step if isinstance(step, int) else _first(step)
+
+
+def _of_target(plan: Plan, route: str | None, target: Target, tier: Tier) -> Iterator[PolicyValue]:
     model = target.ref if target.ref in plan.file.models else None
     for policy in _OF_TARGETS:
         # A connection's limits are its provider's; what else a target has may come from its route as well.
-        level = route if policy in ("timeout", "prompt_cache") else None
-        yield from _values(
-            plan, policy, effective(plan.file, policy, provider=target.provider, model=model, route=level)
-        )
+        is_of_routes = policy in ("timeout", "prompt_cache")
+        level, chains = (route, tier.chains) if is_of_routes else (None, ())
+        where: dict[str, Any] = {"provider": target.provider, "model": model, "route": level, "chains": chains}
+        yield from _values(plan, policy, effective(plan.file, policy, **where))
 
 
 def route_values(plan: Plan, chain: Chain, policy: str) -> dict[str, Effective]:

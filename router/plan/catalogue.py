@@ -38,7 +38,7 @@ class ProviderCatalogue:
     ) -> None:
         self._file = file
         self._create = create
-        self._rules: dict[tuple[str, str | None, str | None, str | None], Any] = {}
+        self._rules: dict[tuple[str, str | None, str | None, str | None, tuple[str, ...]], Any] = {}
         self.settings = settings
         self.keys = {
             name: _keys(name, key_settings, shared=file.shared is not None and file.providers[name].shared)
@@ -54,15 +54,15 @@ class ProviderCatalogue:
         provider: str,
         model: str | None = None,
         route: str | None = None,
+        chains: tuple[str, ...] = (),
     ) -> Rules:
         """Return what `make` makes of the policy's values; it is the same for all models that do not say otherwise."""
         if model is not None and not getattr(self._file.models[model], policy).model_fields_set:
             model = None
-        cache_key = policy, provider, model, route
+        cache_key = policy, provider, model, route, chains
         if cache_key not in self._rules:
-            self._rules[cache_key] = make(
-                **policy_values(self._file, policy, provider=provider, model=model, route=route)
-            )
+            where = {"provider": provider, "model": model, "route": route, "chains": chains}
+            self._rules[cache_key] = make(**policy_values(self._file, policy, **where))
         return cast(Rules, self._rules[cache_key])
 
     def account(self, provider: str) -> str:
@@ -151,7 +151,6 @@ def _keys(provider: str, settings: tuple[ProviderSettings, ...], *, shared: bool
     return tuple(keys)
 
 
-def policy_values(file: RoutesFile, policy: str, **where: str | None) -> dict[str, Any]:
-    """Return the effective values of a policy by key."""
-    names = {"provider": None, "model": None, "route": None} | where
-    return {key: value.value for key, value in effective(file, policy, **names).items()}
+def policy_values(file: RoutesFile, policy: str, **where: Any) -> dict[str, Any]:
+    """Return the effective values of a policy by key; `where` is as in `effective`."""
+    return {key: value.value for key, value in effective(file, policy, **where).items()}

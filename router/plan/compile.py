@@ -40,10 +40,12 @@ from router.plan.rules import (
     HedgeRules,
     Limits,
     RetryRules,
+    ShadowRules,
     SharedRules,
 )
 from router.plan.serving import serving_of
 from router.plan.target import Target, digest
+from router.plan.tiers import TierMaker
 
 
 def compile_plan(
@@ -186,8 +188,12 @@ def _direct(
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
-    tiers: list[Tier] = []
-    _add_route(file, catalogue, name, name, tiers, on=None, gate=None)
+    def make(ref: TargetRef, chains: tuple[str, ...]) -> Target:
+        weight, params = ref.weight, ref.params
+        return _target(file, catalogue, ref.model, route=name, chains=chains, weight=weight, params=params)
+
+    maker = TierMaker(file, make)
+    steps, tiers = maker.whole(name), maker.tiers
     total = timeout_of(**policy_values(file, "timeout", route=name)).total
     on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**policy_values(file, "retry", route=name))
@@ -208,57 +214,18 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         _batch(file.routes[name].batch),
         answers,
         _accept(file, name) if makes == "answers" else None,
+        _shadow(file, name),
+        steps=steps if maker.draws else None,
+        draws=tuple(maker.draws),
     )
 
 
-def _add_route(
-    file: RoutesFile,
-    catalogue: ProviderCatalogue,
-    name: str,
-    route: str,
-    tiers: list[Tier],
-    *,
-    on: frozenset[ErrorCode] | None,
-    gate: int | None,
-) -> None:
-    """Add the tiers of route `name`, with the policies of the route that the app called."""
-    config = file.routes[name]
-    first = len(tiers)
-    balance = config.balance or file.defaults.balance or "weighted"
-    tiers.append(_tier(file, catalogue, config.targets, balance, route, on=on, gate=gate))
-    inner = first if gate is not None or first else None
-    for fallback in config.fallbacks:
-        codes = _codes(fallback.on)
-        if fallback.to is not None and fallback.to in file.routes:
-            _add_route(file, catalogue, fallback.to, route, tiers, on=codes, gate=inner if inner is not None else 0)
-        elif fallback.to is not None:
-            target = _target(file, catalogue, fallback.to, route=route)
-            tiers.append(Tier((target,), "ordered", codes, inner))
-        else:
-            strategy = fallback.balance or balance
-            tiers.append(_tier(file, catalogue, fallback.tier, strategy, route, on=codes, gate=inner))
-
-
-def _tier(
-    file: RoutesFile,
-    catalogue: ProviderCatalogue,
-    refs: Any,
-    balance: str,
-    route: str,
-    *,
-    on: frozenset[ErrorCode] | None,
-    gate: int | None,
-) -> Tier:
-    targets = tuple(
-        _target(file, catalogue, ref.model, route=route, weight=ref.weight, params=ref.params) for ref in refs
-    )
-    return Tier(targets, balance, on, gate)
-
-
-def _codes(on: tuple[str, ...] | None) -> frozenset[ErrorCode] | None:
-    if on is None or "any" in on:
+def _shadow(file: RoutesFile, name: str) -> ShadowRules | None:
+    written = file.routes[name].shadow
+    if written is None:
         return None
-    return frozenset(ErrorCode(code) for code in on)
+    budget = budget_of("shadow", name, written.budget)
+    return ShadowRules(to=written.to, share=written.share, in_flight=written.in_flight, budget=budget)
 
 
 def _target(
@@ -267,6 +234,7 @@ def _target(
     name: str,
     *,
     route: str | None,
+    chains: tuple[str, ...] = (),
     weight: float = 1.0,
     params: Mapping[str, Any] | None = None,
 ) -> Target:
@@ -275,7 +243,8 @@ def _target(
         raise ValueError(f"no model is named {name!r}")  # the loader has checked every name
     provider, model_id, model = resolved
     file_model = name if model else None
-    timeout = catalogue.rules("timeout", timeout_of, provider=provider, model=file_model, route=route)
+    where: dict[str, Any] = {"provider": provider, "model": file_model, "route": route, "chains": chains}
+    timeout = catalogue.rules("timeout", timeout_of, **where)
     embeds = _embeds(file, catalogue, name)
     return Target(
         name=target_name(name, params or {}),
@@ -287,7 +256,7 @@ def _target(
         timeout=timeout,
         usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
         connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),
-        retry=catalogue.rules("retry", RetryRules, provider=provider, model=file_model, route=route),
+        retry=catalogue.rules("retry", RetryRules, **where),
         capabilities=_capabilities(model, catalogue.capabilities(provider, model_id), embeds),
         embeds=embeds,
         disabled=file.providers[provider].disabled,
@@ -297,7 +266,7 @@ def _target(
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
-        prompt_cache=_prompt_cache(file, catalogue, provider, file_model, route),
+        prompt_cache=_prompt_cache(file, catalogue, where),
         errors=tuple(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
@@ -305,12 +274,11 @@ def _target(
     )
 
 
-def _prompt_cache(
-    file: RoutesFile, catalogue: ProviderCatalogue, provider: str, model: str | None, route: str | None
-) -> PromptCache | None:
+def _prompt_cache(file: RoutesFile, catalogue: ProviderCatalogue, where: dict[str, Any]) -> PromptCache | None:
+    model = where["model"]
     if model is None or file.models[model].prompt_cache is None:
-        return catalogue.rules("prompt_cache", _kept, provider=provider, route=route)
-    return _kept(**policy_values(file, "prompt_cache", provider=provider, model=model, route=route))
+        return catalogue.rules("prompt_cache", _kept, **{**where, "model": None})
+    return _kept(**policy_values(file, "prompt_cache", **where))
 
 
 def _kept(prompt_cache: PromptCache) -> PromptCache | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from router.config.units import format_duration
 from router.plan.budget import Budget
-from router.plan.plan import Chain, Plan, Tier
+from router.plan.plan import Branch, Chain, Plan, Tier
 from router.plan.serving import Serving
-from router.views.money import exact_dollars
+from router.plan.target import Target
 
-_OF_CLIENTS = ("routes", "limits", "namespace", "cache")
+_OF_CLIENTS = ("routes", "limits", "namespace", "cache", "tags")
 _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.listen": "listen",
     "serve.tls": "tls",
@@ -19,7 +19,17 @@ _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.metrics.listen": "metrics",
     "serve.audit": "audit",
 }
-_FOLLOWED = ("names", "listed", "direct", "max_body", "in_flight", "origins", "forward_headers", "expose_errors")
+_FOLLOWED = (
+    "names",
+    "listed",
+    "direct",
+    "max_body",
+    "in_flight",
+    "origins",
+    "forward_headers",
+    "tags",
+    "expose_errors",
+)
 
 
 def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str, ...]:
@@ -71,21 +81,30 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
     yield from (f"name {name} leads to {route}" for name, route in after.items() if before.get(name) != route)
 
 
-def _chain(old: Chain, new: Chain) -> Iterator[str]:
-    for index, (before, after) in enumerate(zip(old.tiers, new.tiers, strict=False), 1):
-        yield from _tier(before, after, "" if index == 1 else f"tier {index} ")
+def _tiers(old: Chain, new: Chain) -> Iterator[str]:
+    for former, draw in zip(old.draws, new.draws, strict=False):
+        yield from _weights(former.branches, draw.branches, "")
+        if former.balance != draw.balance:
+            yield f"{former.balance}→{draw.balance}"
+    for before, after in zip(old.tiers, new.tiers, strict=False):
+        where = f"{after.chain} " if after.chain else ""
+        yield from _tier(before, after, where if after.level == 0 else f"{where}tier {after.level + 1} ")
     if len(old.tiers) != len(new.tiers):
         yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
+
+
+def _chain(old: Chain, new: Chain) -> Iterator[str]:
+    yield from _tiers(old, new)
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    if old.retry != new.retry:
-        yield "retry changed"
-    if old.hedge != new.hedge:
-        yield "hedge changed"
-    if old.accept != new.accept:
-        yield "accept changed"
+    changed = ((old.retry, new.retry), (old.hedge, new.hedge), (old.accept, new.accept))
+    names = ("retry", "hedge", "accept")
+    yield from (f"{name} changed" for name, (was, now) in zip(names, changed, strict=True) if was != now)
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
+    if old.shadow != new.shadow:
+        terms = ["none" if shadow is None else shadow.terms for shadow in (old.shadow, new.shadow)]
+        yield f"shadow {terms[0]}→{terms[1]}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
         previous = kept.get(target.name, target)
@@ -98,18 +117,22 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
 
 
 def _tier(old: Tier, new: Tier, where: str) -> Iterator[str]:
-    weights = {target.name: target.weight for target in old.targets}
-    for target in new.targets:
-        weight = weights.pop(target.name, None)
-        if weight is None:
-            yield f"{where}{target.name} added"
-        elif weight != target.weight:
-            yield f"{where}{target.name} {weight:g}→{target.weight:g}"
-    yield from (f"{where}{name} removed" for name in weights)
+    yield from _weights(old.targets, new.targets, where)
     if old.balance != new.balance:
         yield f"{where}{old.balance}→{new.balance}"
     if old.on != new.on:
         yield f"{where}serves after other errors"
+
+
+def _weights(old: Sequence[Target | Branch], new: Sequence[Target | Branch], where: str) -> Iterator[str]:
+    weights = {each.name: each.weight for each in old}
+    for each in new:
+        weight = weights.pop(each.name, None)
+        if weight is None:
+            yield f"{where}{each.name} added"
+        elif weight != each.weight:
+            yield f"{where}{each.name} {weight:g}→{each.weight:g}"
+    yield from (f"{where}{name} removed" for name in weights)
 
 
 def _models(old: Plan, new: Plan) -> Iterator[str]:
@@ -170,7 +193,7 @@ def _serving(old: Serving, new: Serving) -> Iterator[str]:
 
 
 def _dollars(budget: Budget | None) -> str:
-    return "none" if budget is None else f"{exact_dollars(budget.usd)} {budget.period}"
+    return "none" if budget is None else budget.terms
 
 
 def _seconds(value: float | None) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
@@ -15,7 +16,16 @@ from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
 from router.plan.route_names import RouteNames
-from router.plan.rules import AcceptRules, BatchRules, CacheRules, HedgeRules, LogRules, RetryRules, SharedRules
+from router.plan.rules import (
+    AcceptRules,
+    BatchRules,
+    CacheRules,
+    HedgeRules,
+    LogRules,
+    RetryRules,
+    ShadowRules,
+    SharedRules,
+)
 from router.plan.serving import Serving
 from router.plan.target import Target
 
@@ -25,12 +35,61 @@ _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
 @dataclass(frozen=True, slots=True, eq=False)
 class Tier:
     """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
-    table that fall back). `gate` is the index of the tier that must have been entered before."""
+    table that fall back). `gate` is the index of the tier that must have been entered before, or the mark of a draw.
+
+    `level` says how many tiers have to fail before it, those of other branches of a draw not counted. `chains` are the
+    routes among the targets that lead to it, the outermost first; `chain` is that in words, such as "eu > candidate".
+    """
 
     targets: tuple[Target, ...]
     balance: str
     on: frozenset[ErrorCode] | None = None
     gate: int | None = None
+    level: int = 0
+    chains: tuple[str, ...] = ()
+    chain: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chain", " > ".join(self.chains))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    """One of those that share load in a draw: a route's whole chain, or one model.
+
+    `steps` are what of the chain serves in its place, in order; `targets` all that it has. `weighed` stands for it
+    where a balancer picks.
+    """
+
+    name: str
+    weight: float
+    steps: tuple[Step, ...]
+    targets: tuple[Target, ...]
+    is_route: bool
+    weighed: Target = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weighed", Target(name=self.name, provider="", model=self.name, weight=self.weight))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """Whole chains that share load; `on` and `gate` are as in `Tier`. `mark` is its number, below 0, so that it is no
+    tier's.
+    """
+
+    branches: tuple[Branch, ...]
+    balance: str
+    on: frozenset[ErrorCode] | None
+    gate: int | None
+    mark: int
+    weighed: tuple[Target, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weighed", tuple(branch.weighed for branch in self.branches))
+
+
+Step: TypeAlias = int | Draw  # the index of a tier, or a draw
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +112,10 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    shadow: ShadowRules | None = None
+    is_copy: bool = False  # of a request, which counts in its own budget alone
+    steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand
+    draws: tuple[Draw, ...] = ()
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
@@ -75,9 +138,39 @@ class Chain:
         return max(_LEAST_ATTEMPTS, sum(tries.values()))
 
     @property
+    def shares(self) -> dict[int, float]:
+        """The share of the load that each tier's chain has by weight, by the tier's index."""
+        return shares_of(range(len(self.tiers)) if self.steps is None else self.steps, by_weight)
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         """All targets of its tiers, in their order."""
         return tuple(target for tier in self.tiers for target in tier.targets)
+
+
+def shares_of(
+    steps: Sequence[Step], odds: Callable[[Draw], Mapping[Branch, float]], whole: float = 1.0
+) -> dict[int, float]:
+    """Return the share of the load that each tier's chain has, by the tier's index.
+
+    Args:
+        odds: the share of each branch of a draw, 0 to 1.
+        whole: the share of these steps.
+    """
+    shares: dict[int, float] = {}
+    for step in steps:
+        if isinstance(step, int):
+            shares[step] = whole
+            continue
+        for branch, part in odds(step).items():
+            shares |= shares_of(branch.steps, odds, whole * part)
+    return shares
+
+
+def by_weight(draw: Draw) -> dict[Branch, float]:
+    """Return the share that its weight gives each branch of a draw."""
+    total = sum(branch.weight for branch in draw.branches)
+    return {branch: branch.weight / total for branch in draw.branches}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +213,7 @@ class Plan:
         """All budgets of the file."""
         budgets = [self.budget_of(name) for name in self.file.providers]
         budgets += [chain.budget for chain in self.chains.values()]
+        budgets += [chain.shadow.budget for chain in self.chains.values() if chain.shadow is not None]
         budgets += self.serving.budgets.values()
         return tuple(budget for budget in budgets if budget is not None)
 
@@ -131,7 +225,7 @@ class Plan:
         """Say whether machines spend a budget together."""
         if self.shared is None or not self.shared.shares("budgets") or self.shared.is_local:
             return False
-        scope, _, name = budget.owner.partition(" ")
+        scope, name = budget.whose
         provider = self.file.providers.get(name) if scope == "provider" else None
         return provider is None or provider.shared
 
@@ -168,6 +262,12 @@ class Plan:
                     unknown.setdefault(name, set()).add(target.name)
                     for budget in filter(None, (chain.budget, target.budget)):
                         lacking.setdefault(budget.owner, set()).add(target.name)
+        for chain in self.chains.values():
+            if chain.shadow is not None and chain.shadow.budget is not None:
+                copied = self.chain(chain.shadow.to)
+                targets = [] if copied is None else copied.targets
+                names = {t.name for t in targets if not is_known(t.capabilities.price) and not t.disabled}
+                lacking.update({chain.shadow.budget.owner: names} if names else {})
         for budget, routes in self.serving.budgets_with_routes(unknown):
             if names := {name for route in routes for name in unknown.get(route, ())}:
                 lacking[budget.owner] = names

@@ -11,7 +11,8 @@ import msgspec
 from providers.errors import ErrorCode, ProviderError
 from router.config.policies import BUILT_IN
 from router.config.shared_url import LOCAL
-from router.config.units import Allowance
+from router.config.units import Allowance, format_percent
+from router.plan.budget import Budget
 
 
 class ErrorRule(msgspec.Struct, frozen=True):
@@ -137,6 +138,22 @@ class BatchRules:
     wait: float | None = None
     most: int = 64
     parallel: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowRules:
+    """Who gets copies of a share of a route's requests (0 to 1), so many at a time at most, and what they may cost."""
+
+    to: str
+    share: float
+    in_flight: int
+    budget: Budget | None = None
+
+    @property
+    def terms(self) -> str:
+        """All of it in words."""
+        spends = "" if self.budget is None else f", for {self.budget.terms}"
+        return f"{format_percent(self.share)} to {self.to}{spends}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ class Client:
     limits: Limits = field(default_factory=Limits)
     namespace: str = ANONYMOUS
     cache: CacheControl = "use"
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def may_use(self, route: str) -> bool:
         """Say whether a route, model or provider/model-id is one of those that it may ask for."""
@@ -64,6 +65,7 @@ class Serving:
     origins: tuple[str, ...] = ()
     forward_headers: frozenset[str] = frozenset()
     forward_user: bool = False
+    tags: tuple[str, ...] = ()  # that requests may give themselves
     expose_errors: bool = False
     tls: TlsConfig | None = None
     workers: int = 1
@@ -207,6 +209,7 @@ def serving_of(file: RoutesFile, routes_by_name: RouteNames) -> Serving:
         origins=config.origins,
         forward_headers=frozenset(config.forward.headers),
         forward_user=config.forward.user,
+        tags=config.tags,
         expose_errors=config.expose_errors,
         tls=config.tls,
         workers=config.workers,
@@ -229,6 +232,7 @@ def _client(name: str, written: ClientKeyConfig, workers: int, *, shares_limits:
         limits if workers == 1 else _part_of(limits, workers, of_rates=not shares_limits),
         written.namespace or name,
         written.cache,
+        written.tags,
     )
 
 

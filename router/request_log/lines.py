@@ -48,9 +48,11 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: str = ""
     asked: str = ""
     cache: str = ""
+    shadow: bool = False
     entries: tuple[Entry, ...] | None = None
     captured: Captured | None = None
     prompt_cache: PromptCacheUse | None = None
+    tags: dict[str, str] | None = None
 
     @property
     def record(self) -> RequestRecord:
@@ -76,7 +78,8 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
     trace, outcome, target = ended.trace, ended.outcome, ended.target
     entries, usage = trace.entries, outcome.usage
     time = round(ended.began + telemetry.offset, 3)
-    if len(entries) == 1 and target is not None and usage is not None and outcome.code is None and not trace.cache:
+    is_plain = len(entries) == 1 and not trace.cache and not ended.route.telemetry.is_of_copies
+    if is_plain and target is not None and usage is not None and outcome.code is None:
         return Line(  # most: by position, since so many names would cost as much as all the rest
             time,
             f"{telemetry.label}-{ended.number}",
@@ -98,9 +101,11 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
             trace.revision,
             trace.asked,
             "",
+            False,
             None,
             outcome.captured,
             trace.prompt_cache,
+            trace.tags,
         )
     record = record_of(telemetry, ended)
     kept = {name: getattr(record, name) for name in RequestRecord.__struct_fields__ if name not in ("time", "streamed")}

@@ -34,6 +34,8 @@ class RequestLog:
         wall: seconds since 1970.
     """
 
+    takes_copies = True  # of requests, made for a shadow
+
     def __init__(self, rules: LogRules, telemetry: Telemetry, wall: Callable[[], float] = time.time) -> None:
         self.rules = rules
         self.lost = 0  # requests that are not in the log, since it could not be written or too many waited

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import inf
@@ -46,6 +45,7 @@ class SharedBudgets:
         self._replied = asyncio.Event()
         self._is_asked = False
         self._looked_at = -inf
+        self._is_looked_at = False  # since it was told last
 
     def adopt(self, plan: Plan) -> None:
         """Keep all budgets of a plan but those of providers that say they are not shared."""
@@ -59,6 +59,10 @@ class SharedBudgets:
     def has(self, budget: Budget) -> bool:
         """Say whether it keeps this one."""
         return self._plan is not None and self._plan.is_shared(budget)
+
+    def now(self) -> float:
+        """Return the seconds on the clock of the event loop."""
+        return asyncio.get_running_loop().time()
 
     def wall(self) -> float:
         """Return the seconds since 1970 by the server's clock, as far as it was heard."""
@@ -74,7 +78,7 @@ class SharedBudgets:
 
     def look(self) -> None:
         """Learn what others spent, for those who look on."""
-        self._looked_at = time.monotonic()
+        self._is_looked_at = True
         if self._spending.ledger is not None:
             self._spending.ledger.look()
 
@@ -96,7 +100,7 @@ class SharedBudgets:
         for purse in self._current(accounts):
             is_told_no = purse.was_refused and purse.answered >= began
             if purse.account.is_short and (not is_told_no or self.link.away or purse.is_young):
-                purse.lend()
+                purse.lend(loop.time())
 
     def on_failed_disk(self, period: Period) -> None:
         """Tell what is pending as what this process counts alone: it is as good as written once it is told."""
@@ -137,7 +141,9 @@ class SharedBudgets:
         """Return what is to be told now of each budget."""
         self._is_asked = False
         self._hear(now)
-        every = _LOOK if time.monotonic() - self._looked_at < _LOOKED else _EVERY
+        if self._is_looked_at:
+            self._looked_at, self._is_looked_at = now, False
+        every = _LOOK if now - self._looked_at < _LOOKED else _EVERY
         busy, self._busy = self._busy, {}
         self._is_more = False
         for purse in busy | dict.fromkeys(self._next(all_of_them=leaving)):
@@ -165,7 +171,7 @@ class SharedBudgets:
 
     def _next(self, *, all_of_them: bool) -> Iterator[SharedPurse]:
         """Yield the purses of some accounts, in turn: a gateway may have thousands of clients, most of them idle."""
-        accounts = list(self._spending.accounts.values())
+        accounts = list(self._spending.active)
         if not all_of_them and len(accounts) > _AT_ONCE:
             begin = self._turn if self._turn < len(accounts) else 0
             self._turn = begin + _AT_ONCE

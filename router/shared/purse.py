@@ -1,11 +1,10 @@
 """One period of a budget that machines share, as a process sees it: what it tells of it, and the dollars it has leased.
 
-Pure but for the clock of the machine, by which leases end: time comes in.
+Pure: time comes in, by the clock of the event loop.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from math import exp, inf
@@ -16,6 +15,7 @@ from router.shared.budget import NANO, BudgetEntry, Standing, at_least, at_most
 from router.state.budget_account import GRANTED, BudgetAccount, Period
 
 _LASTS = 40 * 86_400  # seconds after its end that a period is remembered
+_VALUE_LASTS = 2 * 86_400  # the same, of one of many users and the like
 _LEASED = 4.0  # seconds that a lease is spent without a reply; the server keeps it for 5
 _RENEWED = 1.0  # seconds after which a lease is told again
 _FIRST = 1 / 16  # of a budget, wanted for a first call, of which nobody knows yet what it costs
@@ -115,7 +115,10 @@ class SharedPurse:
         self.is_young = False
         self._name = name
         self._link = link
-        self._lasts = _LASTS + round(account.budget.ends(began) - began)
+        lasts = _VALUE_LASTS if account.budget.of else _LASTS
+        self._lasts = lasts + round(account.budget.ends(began) - began)
+        # What counts alone only grows: an account that was forgotten and begins anew has another name.
+        self._alone = f"{link.process} {account.serial}" if account.serial else link.process
         self.has_more = False
         self._known: dict[str, int] = {}  # what the server knows, by who counts it
         self._told_last = ""  # who counts it
@@ -144,7 +147,7 @@ class SharedPurse:
     def _totals(self) -> dict[str, int]:
         """Return what is counted, by who does: the machine, on its disk, and this process what no disk took."""
         period = self.period
-        totals = {period.machine: at_most(period.counted), self._link.process: at_most(period.alone)}
+        totals = {period.machine: at_most(period.counted), self._alone: at_most(period.alone)}
         return {who: total for who, total in totals.items() if total}
 
     def _untold(self) -> dict[str, int]:
@@ -155,10 +158,10 @@ class SharedPurse:
     def _next(self, *, leaving: bool) -> str:
         """Return whose total is told next: an exchange has room for one. The last is one that no disk has."""
         news = self._untold()
-        if leaving and self._link.process in news:
-            return self._link.process
+        if leaving and self._alone in news:
+            return self._alone
         others = [who for who in news if who != self._told_last]
-        return next(iter(others or news), self.period.machine or self._link.process)
+        return next(iter(others or news), self.period.machine or self._alone)
 
     def tell(self, now: float, every: float, *, leaving: bool) -> Told | None:
         """Return what is to be told and asked in an exchange now; None for nothing.
@@ -222,27 +225,27 @@ class SharedPurse:
             self.answered = asked_at
         self.is_young = standing.young
         if not (self._has_lent and standing.young):
-            self._take(standing, told, asked_at, now)
+            self._take(standing, told, asked_at)
         self._link.heard(now)
 
-    def _take(self, standing: Standing, told: Told, asked_at: float, now: float) -> None:
+    def _take(self, standing: Standing, told: Told, asked_at: float) -> None:
         period = self.period
         period.grant = told.granted + standing.got / NANO - (period.moved - told.moved)
-        period.grant_ends = time.monotonic() - (now - asked_at) + _LEASED
+        period.grant_ends = asked_at + _LEASED
         period.why = GRANTED
         if not standing.young:
             period.free = standing.free / NANO
             period.is_whole = not standing.others and not standing.free
             self._is_heard, self._has_lent, self._lent = True, False, 0.0
 
-    def lend(self) -> None:
+    def lend(self, now: float) -> None:
         """Go on without the server: with a part of what nobody had when it was heard last, once; or with nothing. While
         it is slow and not away, with as much as those who wait need.
         """
         account, period = self.account, self.period
         used = period.pending + account.reserved
         if self._link.refuses:
-            if time.monotonic() > period.grant_ends or period.grant <= used:
+            if now > period.grant_ends or period.grant <= used:
                 period.grant, period.why = min(period.grant, used), _REFUSED
             return
         if self._has_lent:
@@ -253,7 +256,7 @@ class SharedPurse:
             more = min(one * (1 + account.waiting), left / max(1, self._link.processes) / _AMPLE - self._lent)
             if more > 0:
                 self._lent += more
-                period.grant, period.grant_ends = max(period.grant, used) + more, time.monotonic() + _LEASED
+                period.grant, period.grant_ends = max(period.grant, used) + more, now + _LEASED
             return
         self._has_lent = period.is_whole = True
         base = period.grant if self._is_heard else used

@@ -16,12 +16,14 @@ from router.simulate.expect import Verdict, percent, seconds, usd
 from router.simulate.fleet import FleetOutcome
 from router.simulate.run import Outcome
 from router.simulate.schema import Event
+from router.state.spending import Spent
 from router.views.money import gain
 
 _LABEL = 16  # columns before the chart
 _NAME = 12  # columns of a table's first
 _ROWS = 2  # of a target in the chart
 _EPISODES = 6  # of one breaker that are listed
+_VALUES = 10  # users and the like whose budgets are listed
 _PARTS = 20  # looks at an event in one bin
 
 
@@ -75,6 +77,9 @@ def _routes(outcome: Outcome, style: Style) -> Iterator[str]:
 
 def _of_route(count: RouteCount) -> list[str]:
     notes = [f"failed: {_codes(count.errors)}"] if count.errors else []
+    if count.chains:
+        parts = (f"{name} {each:,} ({_part(each, count.called)})" for name, each in count.chains.most_common())
+        notes.append(f"answers by chain: {', '.join(parts)}")
     if count.hits:
         notes.append(f"{count.hits:,} answers from the cache ({_part(count.hits, count.requests)})")
     if count.fallbacks:
@@ -219,8 +224,19 @@ def episodes(history: BreakerHistory) -> list[tuple[float, float | None, int]]:
 
 
 def _budgets(outcome: Outcome) -> Iterator[str]:
-    for name, spent in outcome.budgets.items():
+    shown, left = _fullest(outcome)
+    for name, spent in shown.items():
         yield f"{_cut(name, 23):<24}{usd(spent.usd)} at most of {usd(spent.limit)} in {format_duration(spent.per)}"
+
+    if left:
+        yield f"… and {left:,} more, of which less was spent"
+
+
+def _fullest(outcome: Outcome) -> tuple[dict[str, Spent], int]:
+    """Return the budgets that are shown, of values those of which most was spent; and how many are not."""
+    values = sorted((each for each in outcome.budgets.items() if each[1].of), key=lambda each: -(each[1].usd or 0.0))
+    hidden = {name for name, _ in values[_VALUES:]}
+    return {name: spent for name, spent in outcome.budgets.items() if name not in hidden}, len(hidden)
 
 
 def _verdicts(verdicts: Sequence[Verdict], style: Style) -> Iterator[str]:
@@ -321,6 +337,7 @@ def _route_dict(count: RouteCount) -> dict[str, Any]:
         "hedges": count.hedges,
         "hits": count.hits,
         "restarts": count.restarts,
+        "chains": dict(count.chains),
         "first_token": _quantiles(count.first_token),
         "seconds": _quantiles(count.whole),
         "cost": count.usd,

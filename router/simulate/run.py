@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
 from typing import Any, NamedTuple
@@ -194,9 +195,11 @@ class _Simulation:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
-            for alike in zip(*(router.spending for router in self._routers), strict=True):
+            by_owner: dict[str, list[Spent]] = {}
+            for spent in joined.from_iterable(router.spending for router in self._routers):
+                by_owner.setdefault(spent.owner, []).append(spent)
+            for name, alike in by_owner.items():
                 spent = replace(alike[0], usd=_sum(each.usd for each in alike))
-                name = f"{spent.scope} {spent.name}"
                 had = self._budgets.get(name)
                 if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
                     self._budgets[name] = spent
@@ -227,10 +230,11 @@ class _Simulation:
                     question = asked[rng.randrange(len(asked))]
                 else:
                     asked.append(question)
+            user = None if line.users is None else str(1 + rng.randrange(line.users))
             begin = self._talk if "turns" in line.model_fields_set else self._request
-            self._start(begin(line, number, question, session))
+            self._start(begin(line, number, question, session, user))
 
-    async def _talk(self, line: Traffic, number: int, first: _Question, session: str | None) -> None:
+    async def _talk(self, line: Traffic, number: int, first: _Question, session: str | None, user: str | None) -> None:
         """A talk of several turns, each with all that was said before; a turn that fails is the last."""
         rng, name = Random(f"{self._seed}/talk/{first.name}"), first.name
         said, prompt, answer = 0, first.prompt, first.answer
@@ -241,7 +245,7 @@ class _Simulation:
             said += prompt
             question = _Question(f"{name}/{turn}", said, answer, name)
             is_over = self._clock() >= self._scenario.duration
-            if is_over or not await self._request(line, number, question, session or name):
+            if is_over or not await self._request(line, number, question, session or name, user):
                 return
             said += answer
 
@@ -255,7 +259,9 @@ class _Simulation:
         if not task.cancelled() and task.exception() is not None:
             self._fault = task.exception()
 
-    async def _request(self, line: Traffic, number: int, question: _Question, session: str | None) -> bool:
+    async def _request(
+        self, line: Traffic, number: int, question: _Question, session: str | None, user: str | None
+    ) -> bool:
         """One request of somebody, from its beginning to its end; says whether it was answered."""
         _, prompt, answer, talk = question
         clock = self._clock
@@ -266,7 +272,8 @@ class _Simulation:
             "affinity": session,
             # The prompts are all of the same words: who asks something else does so in another namespace.
             "cache": "use" if line.repeats else "skip",
-            "namespace": question.name,
+            "namespace": question.name if line.repeats else None,
+            "user": user,
         }
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
@@ -343,7 +350,9 @@ class _Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
-        count.fallbacks += last is not None and last.tier > 0
+        if last is not None:
+            count.fallbacks += last.tier > 0
+            count.chains.update([last.chain] if last.chain else [])
         if len(trace.entries) > 1:
             self._watch.look(self._clock())
         trace.entries.clear()  # all who joined a call that failed have its trace, which counts once
@@ -396,5 +405,8 @@ def _sum(amounts: Iterable[float | None]) -> float | None:
 
 
 def _without_disk(plan: Plan) -> Plan:
-    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it."""
-    return replace(plan, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))
+    """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it. What is
+    counted is what callers get: nothing is copied for a shadow.
+    """
+    chains = {name: replace(chain, shadow=None) if chain.shadow else chain for name, chain in plan.chains.items()}
+    return replace(plan, chains=chains, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))

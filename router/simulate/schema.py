@@ -117,6 +117,7 @@ class Traffic(Section):
         "Turns of a talk: each asks with all that was said before, and the rate is that of talks.", Tokens(always=1)
     )
     pause: SpreadTimes = key("From an answer to the next turn.", Times.model_validate({"always": "20s"}))
+    users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
 

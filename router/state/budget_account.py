@@ -25,6 +25,10 @@ class Keeper(Protocol):
 
     of_all_machines: bool
 
+    def now(self) -> float:
+        """Return the seconds on the clock by which what it grants ends."""
+        ...
+
     def soon(self) -> None:
         """Exchange what was spent within a second, beside the requests."""
 
@@ -69,7 +73,7 @@ class Period:
         self.moved = 0.0  # of both, by this process
         self.estimated = 0.0  # of what is spent, what no vendor told, by this process
         self.grant = grant  # what this process may have pending and reserved until it asks the others again
-        self.grant_ends = inf  # on the clock of the machine, which its processes share
+        self.grant_ends = inf  # on the clock of who grants it
         self.free = 0.0  # what nobody had been granted
         self.is_whole = True  # whether a call may begin with less than it is expected to cost
         self.unknown = False  # whether there were calls whose cost is not known
@@ -105,12 +109,14 @@ class BudgetAccount:
     """
 
     __slots__ = (
-        *("_lent_at", "_periods", "began", "begun", "budget", "expected", "idle", "keeper", "period", "reserved"),
-        *("unpriced", "waiting"),
+        *("_lent_at", "_periods", "began", "begun", "budget", "ends", "expected", "idle", "keeper", "period"),
+        *("reserved", "serial", "told", "unpriced", "waiting"),
     )
 
-    def __init__(self, budget: Budget, wall: float) -> None:
+    def __init__(self, budget: Budget, wall: float, serial: int = 0) -> None:
         self.budget = budget
+        self.serial = serial  # tells it from one of the same owner that was forgotten
+        self.told: tuple[float, int] | None = None  # the period, and what people were told of it
         self.keeper: Keeper | None = None
         self._periods: dict[float, Period] = {}
         self.reserved = 0.0
@@ -121,6 +127,7 @@ class BudgetAccount:
         self.idle = 0  # exchanges since a request asked for it
         self.unpriced = False  # whether the plan has targets that it can't count, since their price is not known
         self.began = budget.began(wall)
+        self.ends = budget.ends(self.began)  # seconds since 1970
         self.period = self._of(self.began)
 
     def _of(self, began: float) -> Period:
@@ -133,9 +140,16 @@ class BudgetAccount:
 
     def turn(self, wall: float) -> None:
         """Turn to the period of this moment."""
-        began = self.budget.began(wall)
-        if began != self.began:
-            self.began, self.period = began, self._of(began)
+        if self.began <= wall < self.ends:
+            return
+        self.began = self.budget.began(wall)
+        self.ends, self.period = self.budget.ends(self.began), self._of(self.began)
+
+    def change(self, budget: Budget, wall: float) -> None:
+        """Go by what a new plan says of it; what was spent of a period stays spent."""
+        if budget != self.budget:
+            self.budget, self.ends = budget, self.began
+            self.turn(wall)
 
     def keep(self, keeper: Keeper | None) -> None:
         """Spend from now on only what this one grants."""
@@ -166,9 +180,16 @@ class BudgetAccount:
         return self.period.spent
 
     @property
-    def ends(self) -> float:
-        """When the current period ends, in seconds since 1970."""
-        return self.budget.ends(self.began)
+    def is_settled(self) -> bool:
+        """Whether nothing of it is under way, or is still to be written or given back."""
+        if self.keeper is None:  # nothing is ever written
+            return not (self.reserved or self.waiting)
+        is_had = 0 < self.period.grant < inf
+        return not (self.reserved or self.waiting or is_had or any(each.pending for each in self._periods.values()))
+
+    def spent_at(self, wall: float) -> float:
+        """Return what is spent at this moment, when another period may have begun."""
+        return self.period.spent if wall < self.ends else 0.0
 
     @property
     def is_used_up(self) -> bool:
@@ -180,9 +201,9 @@ class BudgetAccount:
     def is_short(self) -> bool:
         """Whether this process has used up what it was granted, while something may be left."""
         period = self.period
-        if period.grant == inf or self.is_used_up:
+        if self.keeper is None or period.grant == inf or self.is_used_up:
             return False
-        return self._lacks(period) or time.monotonic() > period.grant_ends
+        return self._lacks(period) or self.keeper.now() > period.grant_ends
 
     def _lacks(self, period: Period) -> bool:
         used = period.pending + self.reserved + _ROUNDING

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from providers.embeddings import AnyRequest
 from providers.types import CompletionResponse, Usage
 from router.plan.plan import Plan
 from router.plan.serving import Client
@@ -100,16 +101,19 @@ class ClientStates:
             if limits.rules != self._known[name].limits:
                 limits.change(self._known[name].limits)
 
-    def admit(self, client: Client, prompt: float, max_tokens: int | None, now: float) -> Permit | OverLimit:
+    def admit(
+        self, client: Client, prompt: float, max_tokens: int | None, now: float, request: AnyRequest | None = None
+    ) -> Permit | OverLimit:
         """Let a request in, or say which limit is against it.
 
         Args:
             prompt: its tokens, as far as can be told.
             max_tokens: the most that it wants for an answer; None where it does not say.
             now: the loop's time in seconds.
+            request: whose user, tags and the like say which budget counts, where there are several.
         """
         client = self._known.get(client.name, client)
-        if client.budget is not None and (over := self._spending.used_up(client.budget)) is not None:
+        if client.budget is not None and (over := self._spending.used_up(client.budget, request)) is not None:
             return OverLimit("budget", over[1], why_over(*over))
         limits = self._limits.get(client.name)
         if limits is None:
@@ -130,7 +134,12 @@ class ClientStates:
         return Permit(limits, limits.take(tokens, now, now), prompt)
 
     async def admit_after(
-        self, over: OverLimit, client: Client, prompt: float, max_tokens: int | None
+        self,
+        over: OverLimit,
+        client: Client,
+        prompt: float,
+        max_tokens: int | None,
+        request: AnyRequest | None = None,
     ) -> Permit | OverLimit:
         """Let a request in that was refused, if all that this process lacks is a reply: that is waited for, not long.
 
@@ -147,18 +156,18 @@ class ClientStates:
             if limits.wait(tokens, now) == 0:
                 return Permit(limits, limits.take(tokens, now, now), prompt, has_place=True)
             limits.release_slot()
-            return self.admit(client, prompt, max_tokens, now)
+            return self.admit(client, prompt, max_tokens, now, request)
         reserved = await _reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
         if reserved is not None and not limits.full:
             return Permit(limits, reserved, prompt)
         if reserved is not None:
             limits.give_back(reserved, loop.time())
-        return self.admit(client, prompt, max_tokens, loop.time())
+        return self.admit(client, prompt, max_tokens, loop.time(), request)
 
-    def over_budget(self, client: Client) -> OverLimit | None:
+    def over_budget(self, client: Client, request: AnyRequest | None = None) -> OverLimit | None:
         """Say why its budget lets nothing begin now, be it used up or granted to other processes."""
         budget = self._known.get(client.name, client).budget
-        over = None if budget is None else self._spending.used_up(budget, here=True)
+        over = None if budget is None else self._spending.used_up(budget, request, here=True)
         return None if over is None else OverLimit("budget", over[1], why_over(*over))
 
     def in_flight(self, name: str) -> int:

@@ -17,14 +17,17 @@ import secrets
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
 from providers import forks
 from providers.threads import in_thread
+from router.plan.budget import Budget
 from router.state.budget_account import PATIENCE, BudgetAccount, Period
+from router.state.budget_values import TOP
 from router.state.spending import Spending
 
 log = logging.getLogger("signalbox.spending")
@@ -36,6 +39,7 @@ _IDLE = 5  # exchanges without a request, after which a grant is given back
 _SHARE = 16  # a process that asks for little is granted this part of what is left
 _PATIENCE = 5.0  # seconds that SQLite waits for another process
 _TRIES = 5  # times that a request waits for a grant before it goes on without one
+_SWEEP = 600.0  # seconds between two looks for those that are forgotten
 _KEPT = 40 * 86_400.0  # seconds after which an old period is forgotten
 
 _TABLES = (
@@ -65,6 +69,9 @@ insert into spent values (?, ?, ?, ?, ?)
 on conflict do update set usd = usd + excluded.usd
 returning usd
 """
+_MOST = """
+select purse from spent where app = ? and per = ? and began = ? and purse >= ? and purse < ? order by usd desc limit ?
+"""
 _OTHERS = """
 select coalesce(sum(usd), 0) from granted
 where app = ? and purse = ? and per = ? and began = ? and process <> ? and until between ? and ?
@@ -93,11 +100,17 @@ class Ledger:
         self._failing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exchanged = 0.0  # when, on the clock of the machine
+        self._swept = -inf  # the same
         spending.ledger = self
         spending.keep()
 
+    def now(self) -> float:
+        """Return the seconds on the clock of the machine, which its processes share."""
+        return time.monotonic()
+
     def load(self) -> None:
         """Learn what was spent before. It blocks: it is for the start, when no loop runs yet."""
+        self._spending.open(self._top())
         amounts = self._amounts()
         self._apply(amounts, self._write(amounts))
 
@@ -152,7 +165,7 @@ class Ledger:
         if self._flushing is not None:
             await asyncio.wait([self._flushing])
         if self._is_due:
-            for account in self._spending.accounts.values():
+            for account in self._spending.active:
                 account.idle = _IDLE
             await self.flush()
 
@@ -172,7 +185,7 @@ class Ledger:
         """Whether there is something to write, or a grant to renew or give back."""
         return any(
             period.pending or (0 < period.grant < inf and account.keeper is self)
-            for account in self._spending.accounts.values()
+            for account in self._spending.active
             for _, period in account.unwritten
         )
 
@@ -190,7 +203,7 @@ class Ledger:
 
     def _amounts(self) -> list[_Amount]:
         amounts = []
-        for account in self._spending.accounts.values():
+        for account in self._spending.active:
             account.idle += 1
             for began, period in account.unwritten:
                 is_current = period is account.period
@@ -222,6 +235,21 @@ class Ledger:
                 period.grant, period.grant_ends, period.free = found.granted, found.ends, found.free
             else:
                 period.grant -= amount.usd
+        self._spending.values.rest()
+
+    def _top(self) -> list[Budget]:
+        """Return the budgets of those values that have spent the most, of those that have one for each."""
+        found: list[Budget] = []
+        budgets = self._spending.values.written
+        if not budgets or not self._path.exists():
+            return found
+        with suppress(sqlite3.Error, OSError), closing(self._connected()) as database:
+            for budget in budgets:
+                begin = f"{budget.owner}, "
+                place = self._app, budget.per, budget.began(self._spending.wall()), begin, f"{budget.owner},!"
+                rows = database.execute(_MOST, (*place, TOP)).fetchall()
+                found += [replace(budget, owner=owner, by=None, of=owner[len(begin) :]) for (owner,) in rows]
+        return found
 
     def _write(self, amounts: list[_Amount]) -> list[_Sum]:
         """Add the amounts; returns the sums over all processes, nothing when the disk fails."""
@@ -233,11 +261,13 @@ class Ledger:
                 database.execute(made)
                 database.execute(named, (secrets.token_hex(16),))
                 machine = f"{database.execute(name).fetchone()[0]} {self._app}"
-                oldest = min((amount.began for amount in amounts), default=0.0) - _KEPT
-                # The first of these takes the lock under which all of it is one step.
-                database.execute("delete from spent where began < ?", (oldest,))
                 now = time.monotonic()  # which all processes share, and nobody sets; a restart of the machine does
+                # The first of these takes the lock under which all of it is one step.
                 database.execute("delete from granted where until not between ? and ?", (now, now + HELD))
+                if now - self._swept > _SWEEP and amounts:
+                    self._swept = now
+                    oldest = min(amount.began for amount in amounts) - _KEPT
+                    database.execute("delete from spent where began < ?", (oldest,))
                 sums = [self._add(database, amount, machine) for amount in amounts]
         except (sqlite3.Error, OSError) as error:
             if not self._failing:

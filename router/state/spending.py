@@ -1,6 +1,7 @@
 """Adds up what was spent, against the budgets of the file: one more reason to leave a target alone.
 
-A budget's period is a fixed one of the calendar in UTC: an hour begins at :00, a day at midnight, a week on Monday.
+A budget's period is a fixed one of the calendar: an hour begins at :00, and if the file does not say otherwise a day at
+midnight in UTC, a week on Monday.
 What a call will cost is reserved when it begins and corrected when it ends, so that calls under way count.
 """
 
@@ -12,12 +13,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from providers.embeddings import AnyRequest
 from providers.types import Price, Usage
 from router.plan.budget import Budget
 from router.plan.plan import Plan
 from router.plan.pricing import cost, exact
 from router.plan.target import Target
 from router.state.budget_account import BudgetAccount, Keeper
+from router.state.budget_values import ValueBudgets
 from router.views.money import exact_dollars
 
 log = logging.getLogger("signalbox.spending")
@@ -33,7 +36,8 @@ class Spent:
 
     `usd` is None where nothing is known: all that was called has no known price. With `at_least` it leaves out calls of
     unknown price. `estimated` of it are for calls of this process whose vendor told no usage. One `of_all_machines` is
-    what all of them spend together, as far as it was heard.
+    what all of them spend together, as far as it was heard. `of` says which value's it is, such as "user alice", where
+    each has a budget; "" for one for all.
     """
 
     scope: str
@@ -45,6 +49,12 @@ class Spent:
     at_least: bool = False
     estimated: float = 0.0
     of_all_machines: bool = False
+    of: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, such as "route chat" or "route chat, user alice"."""
+        return f"{self.scope} {self.name}{', ' if self.of else ''}{self.of}"
 
 
 class Charge:
@@ -117,6 +127,9 @@ class Spending:
         self.keeper: Keeper | None = None
         self.watch: Callable[[BudgetAccount], None] = _unwatched
         self.accounts: dict[str, BudgetAccount] = {}
+        self.values = ValueBudgets(self.accounts, self._make)
+        self._ones: tuple[BudgetAccount, ...] = ()  # budgets that are one for all
+        self._uncounted: frozenset[str] = frozenset()
         self._known: dict[tuple[str, float], BudgetAccount] = {}  # by owner and period, those that edits took away too
         self._answers: dict[str, float] = {}  # tokens, by target
 
@@ -125,29 +138,72 @@ class Spending:
         for sentence in plan.uncounted:
             log.getChild("unpriced").warning(sentence)
         wall, self.accounts = self._wall(), {}
+        by_value = {budget.owner: budget for budget in plan.budgets if budget.by is not None}
         uncounted = plan.uncounted_owners
         for budget in plan.budgets:
+            if budget.by is not None:
+                continue
             account = self._known.get((budget.owner, budget.per))
             if account is None:
                 account = self._known[budget.owner, budget.per] = BudgetAccount(budget, wall)
-            account.budget = budget
+            account.change(budget, wall)
             account.unpriced = budget.owner in uncounted
             self.accounts[budget.owner] = account
+        self._ones = tuple(self.accounts.values())
+        self._uncounted = uncounted
+        self.values.adopt(by_value, self.accounts, wall)
+        for account in self.accounts.values():
+            account.unpriced = " ".join(account.budget.whose) in uncounted
         self.keep()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the file has budgets."""
+        return bool(self.accounts or self.values)
+
+    @property
+    def active(self) -> tuple[BudgetAccount, ...]:
+        """The budgets that are one for all, and those of values of which something may be to be written."""
+        return (*self._ones, *self.values.active.values()) if self.values.active else self._ones
+
+    def wall(self) -> float:
+        """Return the seconds since 1970, by the clock that its periods go by."""
+        return self._wall()
+
+    def open(self, budgets: Iterable[Budget]) -> None:
+        """Have the budgets of these values in use."""
+        for budget in budgets:
+            if (account := self.values.account(budget)) is not None:
+                self.values.rank(account, self._wall())
+
+    def _make(self, budget: Budget, serial: int) -> BudgetAccount:
+        account = BudgetAccount(budget, self._wall(), serial)
+        account.unpriced = " ".join(budget.whose) in self._uncounted
+        account.keep(self._keeper_of(budget))
+        return account
+
+    def of(self, budgets: Iterable[Budget | None], request: AnyRequest) -> tuple[Budget | None, ...]:
+        """Return these budgets, of those with one for each value that of this request's."""
+        return tuple(
+            budget if budget is None or budget.by is None else self.values.of(budget, request) for budget in budgets
+        )
 
     def keep(self) -> None:
         """Have each budget kept by whoever is there by now."""
         self.keeper = self.fleet or self.ledger
         self._wall = self._own_wall if self.fleet is None else self.fleet.wall
-        for account in self._known.values():
-            of_all = self.fleet is not None and self.fleet.has(account.budget)
-            account.keep(self.fleet if of_all else self.ledger)
+        for account in (*self._known.values(), *self.accounts.values()):
+            account.keep(self._keeper_of(account.budget))
+
+    def _keeper_of(self, budget: Budget) -> Keeper | None:
+        return self.fleet if self.fleet is not None and self.fleet.has(budget) else self.ledger
 
     def inherit(self, parent: Spending) -> None:
         """Know what was spent when the process was forked; what is not on disk yet, the parent writes."""
-        for owner, account in self.accounts.items():
-            known = parent.accounts.get(owner)
-            if known is not None and known.began == account.began:
+        for known in parent.accounts.values():
+            budget = known.budget
+            account = self.values.account(budget) if budget.of else self.accounts.get(budget.owner)
+            if account is not None and known.began == account.began:
                 account.period.spent = known.period.spent
 
     def over(self, budgets: Iterable[Budget | None], target: Target) -> tuple[BudgetAccount, float] | None:
@@ -164,11 +220,14 @@ class Spending:
                 return account, account.ends - self._wall()
         return None
 
-    def used_up(self, budget: Budget, *, here: bool = False) -> tuple[BudgetAccount, float] | None:
+    def used_up(
+        self, budget: Budget, request: AnyRequest | None = None, *, here: bool = False
+    ) -> tuple[BudgetAccount, float] | None:
         """Return a budget's account, and the seconds until its next period, when nothing is left of it; `here` is
-        also when what is left is granted to other processes.
+        also when what is left is granted to other processes. Of one for each value it is that of the request's.
         """
-        for account in self._accounts_of((budget,)):
+        budgets = (budget,) if request is None else self.of((budget,), request)
+        for account in self._accounts_of(budgets):
             if account.is_empty if here else account.is_used_up:
                 return account, account.ends - self._wall()
         return None
@@ -176,7 +235,9 @@ class Spending:
     def _accounts_of(self, budgets: Iterable[Budget | None]) -> list[BudgetAccount]:
         wall, accounts = self._wall(), []
         for budget in budgets:
-            account = None if budget is None else self.accounts.get(budget.owner)
+            if budget is None:
+                continue
+            account = self.values.account(budget) if budget.of else self.accounts.get(budget.owner)
             if account is not None:
                 account.turn(wall)
                 self.watch(account)
@@ -248,21 +309,26 @@ class Spending:
             period.pending += amount
             if estimated:
                 period.estimated += amount
+            if account.budget.of:
+                self.values.rank(account, wall)
             self.watch(account)
         if usd and self.keeper is not None:
             self.keeper.soon()
 
-    def report(self) -> tuple[Spent, ...]:
+    def report(self, *, top: bool = False) -> tuple[Spent, ...]:
         """Return all budgets as they are now, as far as known; what others spent meanwhile is learned for the next
         time.
+
+        Args:
+            top: of budgets with one for each value those alone that have spent the most.
         """
         if self.keeper is not None:
             self.keeper.look()
         wall = self._wall()
         budgets = []
-        for account in self.accounts.values():
+        for account in (*self._ones, *self.values.top(wall)) if top else tuple(self.accounts.values()):
             account.turn(wall)
-            scope, _, name = account.budget.owner.partition(" ")
+            scope, name = account.budget.whose
             budget, spent = account.budget, account.spent
             unknown = account.unpriced or account.period.unknown
             usd = None if unknown and not spent else round(spent, 10)
@@ -279,6 +345,7 @@ class Spending:
                     at_least,
                     estimated,
                     account.of_all_machines,
+                    budget.of,
                 )
             )
         return tuple(budgets)

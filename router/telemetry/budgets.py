@@ -23,17 +23,15 @@ class BudgetNews:
     def __init__(self, publish: Callable[[Event], None], wall: Callable[[], float]) -> None:
         self._publish = publish
         self._wall = wall
-        self._told: dict[str, tuple[float, int]] = {}  # the period, and what was told of it, by the budget's owner
 
     def look(self, account: BudgetAccount) -> None:
         """Tell what is new of a budget."""
-        owner, limit, spent = account.budget.owner, account.limit, account.spent
+        limit, spent, told = account.limit, account.spent, account.told
         reached = 2 if spent >= limit else 1 if spent >= MOST * limit else 0
-        told = self._told.get(owner)
         if told == (account.began, reached):
             return
         began, before = told or (account.began, 0)
-        self._told[owner] = account.began, reached
+        account.told = account.began, reached
         if account.began > began:
             if before:
                 self._tell(account, "anew")

@@ -97,6 +97,8 @@ class Route:
 class Telemetry:
     """All that a router remembers of what it did. `offset` turns the loop's time into the time of day."""
 
+    is_of_copies = False  # of requests, which nobody waits for (`router.engine.shadows`)
+
     def __init__(self, plan: Plan) -> None:
         self.started_at = time.time()
         self.loaded_at = self.started_at
@@ -297,7 +299,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if self.number:
             return
         trace = self.trace
-        if len(trace.entries) > 1 or self._request is not None or response.left_out or _tells_cost(trace):
+        if len(trace.entries) > 1 or self._request is not None or response.left_out or _tells_more(trace):
             self._answered_after_retry(target, started, now, first, response, cost, usage or response.usage)
             return
         route, usage = self.route, response.usage
@@ -469,7 +471,9 @@ def _code(error: BaseException) -> str:
     return str(getattr(error, "code", type(error).__name__))
 
 
-def _tells_cost(trace: Trace) -> bool:
-    """Say whether the one attempt has the vendor's own cost."""
+def _tells_more(trace: Trace) -> bool:
+    """Say whether the trace of one attempt has more than a plain one: tags, its chain, or the vendor's own cost."""
+    if trace.tags is not None:
+        return True
     entry = trace.entries[0] if trace.entries else None
-    return type(entry) is Attempt and entry.told_cost is not None
+    return type(entry) is Attempt and (entry.told_cost is not None or entry.chain != "")

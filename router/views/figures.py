@@ -212,7 +212,8 @@ class CacheFigures(Struct, frozen=True):
 class Spending(Struct, frozen=True):
     """A budget of the file in use. `limit` and `used` are in US dollars; `period` in seconds. `used` is None where
     nothing of it is known, and with `at_least` it leaves out calls of unknown cost. One `of_all_machines` is what all
-    of them spend together.
+    of them spend together. `of` says which value's it is, such as "user alice", where each has a budget: those that
+    have spent the most are here.
     """
 
     scope: str  # provider, route, or key of a client
@@ -223,6 +224,44 @@ class Spending(Struct, frozen=True):
     resets_at: float | None = None
     at_least: bool = False
     of_all_machines: bool = False
+    of: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, such as "route chat" or "route chat, user alice"."""
+        return f"{self.scope} {self.name}{', ' if self.of else ''}{self.of}"
+
+
+class ShadowFigures(Struct, frozen=True):
+    """What came of copies of a route's requests `to` somebody else. `dropped` are those that were left out, since too
+    many were under way, a limit or budget was in the way, or `to` could not be asked.
+
+    What is compared are sums over those `answered`, beside the same of the answers that callers got: `seconds` to the
+    whole answer, US dollars, tokens of answers, and answers that the vendor `refused` by its policy. The cost has that
+    of failed copies too, and leaves out pairs of which a price is not known (`unpriced`).
+    """
+
+    route: str
+    to: str
+    answered: int = 0
+    failed: int = 0
+    dropped: int = 0
+    refused: int = 0
+    refused_of_callers: int = 0
+    seconds: float = 0.0
+    of_callers: float = 0.0
+    cost: float = 0.0
+    cost_of_callers: float = 0.0
+    unpriced: int = 0
+    tokens: int = 0
+    tokens_of_callers: int = 0
+    codes: dict[str, int] = {}
+
+    def each(self, of: str) -> float | None:
+        """Return one of the sums for each answer; None while there is none."""
+        count = self.answered - (self.unpriced if of.startswith("cost") else 0)
+        sum_: float = getattr(self, of)
+        return sum_ / count if count > 0 else None
 
 
 class ReloadNote(Struct, frozen=True):
@@ -304,6 +343,7 @@ class Snapshot(Struct, frozen=True):
         connected: False when no process answers any more; then the rest is what was last known.
         figures: of all requests.
         by_process: one entry a process.
+        shadows: what came of copies of requests.
         fleet: of processes on any machine; None where a snapshot is of those of this one.
     """
 
@@ -324,6 +364,7 @@ class Snapshot(Struct, frozen=True):
     spending: tuple[Spending, ...] = ()
     by_process: tuple[Process, ...] = ()
     fleet: Fleet | None = None
+    shadows: tuple[ShadowFigures, ...] = ()
 
     @property
     def targets(self) -> tuple[TargetFigures, ...]:

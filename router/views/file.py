@@ -27,7 +27,7 @@ class Revision(Struct, frozen=True):
 class ConfigView(Struct, frozen=True):
     """The file as it is now, keys blanked out, and what became of it.
 
-    `text` is what is saved, `running` what runs; they differ after a rejected save, whose `diagnostics` these are.
+    `text` is what is saved, `running` what runs; they differ after a rejected save. `diagnostics` are those of `text`.
     `difference` are the lines of a unified diff from `running` to `text`. `log` has the newest first.
     """
 

@@ -12,7 +12,8 @@ class RequestRecord(Struct, frozen=True):
     """A request that ended. `time` is when it began; `code` is None for a success.
 
     `id` is unique over all processes. `tier` counts from 0. `first_token` and `seconds` count from its begin.
-    `caller` is who asked, by the request's own word.
+    `caller` is who asked, by the request's own word, and `tags` are what it says of itself. A `shadow` is a copy, whose
+    answer nobody saw.
     """
 
     id: str
@@ -33,6 +34,8 @@ class RequestRecord(Struct, frozen=True):
     hedged: bool = False
     pid: int | None = None
     caller: str | None = None
+    shadow: bool = False
+    tags: dict[str, str] | None = None
 
 
 class Captured(Struct, frozen=True):
@@ -56,8 +59,8 @@ class TraceView(Struct, frozen=True):
 
 class RequestFilter(Struct, frozen=True):
     """Which requests; None takes any. `slow` is the least duration in seconds, `failed` only those with an error, and
-    `text` has words that stand in the names of route, target, provider or caller, in the code, or in the id, in any
-    case of letters.
+    `text` has words that stand in the names of route, target, provider or caller, in a tag, in the code, or in the id,
+    in any case of letters.
     """
 
     route: str | None = None

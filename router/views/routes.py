@@ -18,7 +18,9 @@ class PolicyValue(Struct, frozen=True):
 
 
 class BranchView(Struct, frozen=True):
-    """A target of a tier. `share` is what its weight gives it, 0 to 1; `place` counts from 1 (for ordered tiers)."""
+    """A target of a tier. `share` is what its weight gives it, and that of its chain, 0 to 1; `place` counts from 1
+    (for ordered tiers).
+    """
 
     target: str
     provider: str
@@ -32,12 +34,16 @@ class BranchView(Struct, frozen=True):
 
 class TierView(Struct, frozen=True):
     """Targets that share load. `on` are the codes it serves after, None: all that fall back. `gate` is the number of
-    the tier (from 0) that has to be entered before this one may be."""
+    the tier (from 0) that has to be entered before this one may be. `chain` names the routes among the targets that
+    lead to it, "" for the route's own, and `level` says how many tiers have to fail before it.
+    """
 
     balance: str
     branches: tuple[BranchView, ...]
     on: tuple[str, ...] | None = None
     gate: int | None = None
+    chain: str = ""
+    level: int = 0
 
 
 class ChainView(Struct, frozen=True):

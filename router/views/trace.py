@@ -14,6 +14,9 @@ from router.views.money import dollars, gain
 class Attempt(msgspec.Struct, frozen=True, tag=True):
     """One call. `at` and `seconds` count from the request's start; `code` is None for a success.
 
+    `tier` counts from 0. `chain` names the routes among the targets that led to this one, such as "candidate"; "" where
+    it is the route's own.
+
     `first_token` is the time from the call to the first content of a stream, in seconds. `key` is the number of the API
     key where the provider has several. A `hedge` was called beside a slow one; who `lost` was cancelled since another
     was faster. `cost` is what a call that came to nothing costs all the same, in USD: by what the vendor counted, else
@@ -39,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     left_out: tuple[str, ...] = ()
     part: int = 0
     told_cost: float | None = None
+    chain: str = ""
 
     def line(self) -> str:
         """One line for people: target, code, milliseconds, the vendor's message."""
@@ -52,21 +56,24 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         told = "" if self.told_cost is None else f"  {dollars(self.told_cost, fine=True)} by the vendor's own account"
         without = f"  without {', '.join(self.left_out)}" if self.left_out else ""
         took = f"{self.seconds * 1000:.0f} ms"
-        return one_line(f"{self.target}{key}{hedge}  {outcome}{status}  {took}{price}{told}{without}{detail}")
+        name = f"{self.chain}: {self.target}" if self.chain else self.target
+        return one_line(f"{name}{key}{hedge}  {outcome}{status}  {took}{price}{told}{without}{detail}")
 
 
 class Skip(msgspec.Struct, frozen=True, tag=True):
-    """A target that was not called, and why; costs no I/O and is no attempt."""
+    """A target that was not called, and why; costs no I/O and is no attempt. `chain` is as in `Attempt`."""
 
     target: str
     tier: int
     at: float
     reason: str
     message: str = ""
+    chain: str = ""
 
     def line(self) -> str:
         """One line for people: target and reason."""
-        return one_line(f"{self.target}  skipped: {self.reason}{'  ' + self.message if self.message else ''}")
+        name = f"{self.chain}: {self.target}" if self.chain else self.target
+        return one_line(f"{name}  skipped: {self.reason}{'  ' + self.message if self.message else ''}")
 
 
 class Pause(msgspec.Struct, frozen=True, tag=True):
@@ -107,9 +114,9 @@ class Trace(msgspec.Struct):
 
     `cache` is what the response cache did: "hit", "stale", "joined" (an identical request under way), "stored", or why
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
-    machines); "" where nothing was. `caller` is who asked, by the request's own word. `asked` is the name that was
-    asked for where it is not the route's own. `prompt_cache` is what the vendor that answered read from its cache of
-    prompts, and wrote to it; None where it told nothing of one.
+    machines); "" where nothing was. `caller` is who asked, by the request's own word, and `tags` what it
+    says of itself. `asked` is the name that was asked for where it is not the route's own. `prompt_cache` is what the
+    vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one.
     """
 
     route: str
@@ -121,6 +128,7 @@ class Trace(msgspec.Struct):
     cache_level: str = ""
     asked: str = ""
     prompt_cache: PromptCacheUse | None = None
+    tags: dict[str, str] | None = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -159,7 +167,8 @@ class Trace(msgspec.Struct):
         cache = f"  cache: {self.cache}{level}" if self.cache else ""
         caller = f"  caller {one_line(self.caller)}" if self.caller else ""
         asked = f" (asked for {one_line(self.asked)})" if self.asked else ""
-        who = f"route {one_line(self.route)}{asked}{caller}"
+        tags = "".join(f"  {name}={one_line(value)}" for name, value in (self.tags or {}).items())
+        who = f"route {one_line(self.route)}{asked}{caller}{tags}"
         lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         if self.prompt_cache is not None:
@@ -172,6 +181,7 @@ class Trace(msgspec.Struct):
             "route": self.route,
             "asked": self.asked,
             "caller": self.caller,
+            "tags": dict(self.tags or {}),
             "revision": self.revision,
             "seconds": self.seconds,
             "cache": self.cache,

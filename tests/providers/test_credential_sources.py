@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ import pytest
 
 from providers.credentials.command import MOST, CommandSource, issued_of, words_of
 from providers.credentials.function import FunctionSource
-from providers.sources import Issued, NoCredential
+from providers.sources import LIMIT, Issued, NoCredential
 
 # --- what a program writes
 
@@ -192,26 +193,23 @@ def test_what_is_no_function_is_told_at_once() -> None:
 
 
 def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("providers.credentials.command.LIMIT", 1.3)
-    script = tmp_path / "hangs.py"
-    script.write_text(
-        "import os, subprocess, sys, time\n"
-        f"child = subprocess.Popen([{sys.executable!r}, '-c', 'import time; time.sleep(600)'])\n"
-        "open(sys.argv[1], 'w').write(str(child.pid))\n"
-        "time.sleep(600)\n"
-    )
+    held = tmp_path / "held"  # by the child, while it lives
+    os.mkfifo(held)
+    reader: list[int] = []
+
+    class OnceItHangs(threading.Timer):
+        """Its time is up when the child has begun, and no sooner."""
+
+        def run(self) -> None:
+            assert self.interval == LIMIT - 1
+            reader.append(os.open(held, os.O_RDONLY))
+            assert os.read(reader[0], 8) == b"begun\n"
+            self.function(*self.args)
+
+    monkeypatch.setattr("providers.credentials.command.threading.Timer", OnceItHangs)
+    program = f"sh -c 'echo begun; exec sleep 600' > {held} & wait"
     with pytest.raises(NoCredential, match="signal 9"):
-        asyncio.run(CommandSource((sys.executable, str(script), str(tmp_path / "pid"))).fetch())
-    if (tmp_path / "pid").exists():  # it got so far
-        child = int((tmp_path / "pid").read_text())
-        for _ in range(200):
-            try:
-                with open(f"/proc/{child}/stat") as stat:
-                    if stat.read().rpartition(")")[2].split()[0] in "ZX":
-                        break
-            except (FileNotFoundError, ProcessLookupError):
-                break
-            time.sleep(0.05)
-        else:
-            os.kill(child, 9)
-            raise AssertionError("its child goes on")
+        asyncio.run(CommandSource(("sh", "-c", program)).fetch())
+    with open(reader[0], "rb") as end:
+        assert select.select([end], [], [], 60)[0], "its child goes on"
+        assert end.read() == b""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from providers import CompletionRequest, ErrorCode, Message, ProviderError, ThinkingPart
 from providers.types import Native
@@ -87,7 +88,7 @@ async def test_the_normalised_answer_is_that_of_a_translated_request(wire: Wire)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_another_protocols_body_is_translated(wire: Wire, stream: bool) -> None:
     other = next(each for each in WIRES.values() if each.kind != wire.kind)
-    request = wire.request(stream=stream)
+    request = replace(wire.request(stream=stream), server_tools=())  # which not every vendor has
     plain = CompletionRequest(**{**_fields(request), "native": None})
     bodies = []
     async with vendor(other, (STREAMED if stream else PLAIN)[other.protocol]) as there:
@@ -249,7 +250,8 @@ async def test_the_clients_headers_go_along_and_join_the_providers_betas() -> No
 
 async def test_a_translated_request_has_none_of_the_clients_headers() -> None:
     async with vendor(CHAT, PLAIN["openai.chat"]) as there:
-        await there.provider.complete(MESSAGES.request(native={"headers": {"anthropic-beta": "b-2"}}))
+        request = MESSAGES.request(native={"headers": {"anthropic-beta": "b-2"}})
+        await there.provider.complete(replace(request, server_tools=()))
         assert "anthropic-beta" not in there.heads[0]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import anthropic
 import httpx2
 import openai
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from providers.transport.lines import SSEDecoder
@@ -28,7 +27,6 @@ from providers.wire.writing import Head, StreamWriter
 
 HEAD = Head("0123abcd", "m", 1_750_000_000.0, input_tokens=3)
 USER: Any = [{"role": "user", "content": "hi"}]
-EXAMPLES = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 SOME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
 
+from tests.support import warm_command
 from tests.support.paths import ROOT
 
 
@@ -47,9 +49,22 @@ async def start(args: Sequence[str], cwd: Path, *, stdin: bool = False) -> async
     )
 
 
-async def signalbox(*args: str, cwd: Path, stdin: bytes | None = None) -> Run:
-    process = await start(args, cwd, stdin=stdin is not None)
-    out, err = await process.communicate(stdin)
-    assert b"Traceback" not in err, err.decode()
-    assert process.returncode is not None
-    return Run(process.returncode, out.decode(), err.decode())
+async def signalbox(*args: str, cwd: Path, stdin: bytes = b"") -> Run:
+    """Run the command to its end."""
+    run = await asyncio.to_thread(ran, args, cwd, environment(), stdin)
+    assert "Traceback" not in run.err, run.err
+    return run
+
+
+def ran(args: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes = b"") -> Run:
+    """Run the command to its end, out of a process that has imported it."""
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin)
+        given.seek(0)
+        code = warm_command.run(args, cwd, env, given, out, err)
+        return Run(code, _written(out), _written(err))
+
+
+def _written(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()

@@ -12,7 +12,7 @@ import itertools
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -523,14 +523,18 @@ def _dechunked(raw: bytes) -> Iterator[bytes]:
         raw = raw[length + 2 :]
 
 
-async def run_fault(simulator: Simulator, fault: Fault) -> list[Cell]:
+COMBINATIONS = tuple(itertools.product(PROTOCOLS, (False, True), (False, True)))
+
+
+async def run_fault(
+    simulator: Simulator, fault: Fault, cells: Sequence[tuple[str, bool, bool]] = COMBINATIONS
+) -> list[Cell]:
     """The cells of one fault: every protocol, plain and streamed, alone and with another target behind it.
 
     Each has a provider of its own, so that no breaker or hold of one decides another.
     """
     for vendor in ("openai", "anthropic", "ollama"):
         simulator.vendor(vendor).set(fast=True, answer=TEXT)
-    cells = list(itertools.product(PROTOCOLS, (False, True), (False, True)))
     providers, routes = [], []
     async with faulty_proxy(simulator, fault) as port:
         for number, (protocol, _, fallback) in enumerate(cells):

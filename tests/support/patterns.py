@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from re import _constants as op  # type: ignore[attr-defined]  # Python's own parser of patterns has no stubs
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -26,23 +27,28 @@ _SKIPPED = {"router.cli.__main__", "providers.simulator.__main__"}  # they run w
 # --- finding them
 
 
-@cache
-def sources() -> dict[str, ast.Module]:
-    """All modules by name."""
+def files() -> dict[str, Path]:
+    """The files of all modules, by name."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = ast.parse(path.read_text(encoding="utf-8"))
+            found[name] = path
     return found
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    """All modules by name."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in files().items()}
 
 
 def compiled() -> dict[tuple[str | bytes, int], re.Pattern[Any]]:
     """The patterns that modules hold: in globals, tables, classes, structs, and as methods such as `p.fullmatch`."""
     found: dict[tuple[str | bytes, int], re.Pattern[Any]] = {}
     seen: set[int] = set()
-    for name in sources():
+    for name in files():
         if name not in _SKIPPED:
             for value in vars(importlib.import_module(name)).values():
                 for pattern in _within(value, seen):

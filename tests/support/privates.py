@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 # Of named tuples and of the module os: documented, though they look private.
@@ -14,19 +15,24 @@ _BY_NAME = {"delattr", "getattr", "hasattr", "setattr"}  # of Python, and pytest
 def reaches(files: Iterable[Path]) -> dict[Path, list[str]]:
     """What files use of others, by file, as it is written: `router._states`, or `tui.commands.web._free` where that is
     imported. What one of the files itself gives to something is theirs."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
-    own = {name for tree in trees.values() for node in ast.walk(tree) for name in _given(node)}
+    trees = {path: _read(path) for path in files}
+    own = {name for tree in trees.values() for node in tree for name in _given(node)}
     return {path: sorted(set(_used(tree, own))) for path, tree in trees.items()}
 
 
 def imported(path: Path) -> Iterator[str]:
     """The modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _read(path):
         match node:
             case ast.Import(names):
                 yield from (each.name for each in names)
             case ast.ImportFrom(str(module)):
                 yield module
+
+
+@cache
+def _read(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def _given(node: ast.AST) -> Iterator[str]:
@@ -38,8 +44,8 @@ def _given(node: ast.AST) -> Iterator[str]:
             yield name
 
 
-def _used(tree: ast.AST, own: set[str]) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _used(tree: list[ast.AST], own: set[str]) -> Iterator[str]:
+    for node in tree:
         match node:
             case ast.Attribute(value, name) if not _is_self(value) and _is_foreign(name, own):
                 yield ast.unparse(node)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 
-from tests.support.command import environment, program
+from tests.support.command import Run, environment, ran
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "simulate.md"
@@ -14,10 +13,9 @@ RUN = re.compile(r"    signalbox (?P<words>simulate docs/\S+ -s docs/\S+)\n\n(?P
 _TOOK = re.compile(r"simulated in [\d.]+ s")  # by this machine, this time
 
 
-def run(words: str) -> subprocess.CompletedProcess[str]:
+def run(words: str) -> Run:
     """Run the command as the page says."""
-    command = program("router.cli", *shlex.split(words))
-    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    return ran(shlex.split(words), ROOT, environment())
 
 
 def indented(printed: str) -> str:
@@ -31,7 +29,7 @@ def is_the_same(one: str, other: str) -> bool:
 
 
 def _made_anew(shown: re.Match[str]) -> str:
-    today = indented(run(shown["words"]).stdout)
+    today = indented(run(shown["words"]).out)
     return f"    signalbox {shown['words']}\n\n{shown['shown'] if is_the_same(today, shown['shown']) else today}"
 
 

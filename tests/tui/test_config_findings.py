@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from router.config.diagnostics import Diagnostic
 from router.views.file import ConfigView
 from tests.support.dashboard_app import front, lines, running, settle
-from tests.support.dashboard_feed import FixedFeed, config, rejected
+from tests.support.dashboard_feed import FixedFeed, busy, config, rejected
 from tui.widgets.row_list import RowList
 
 FOUND = (
@@ -75,3 +75,20 @@ async def test_the_log_is_found_in_as_every_list() -> None:
         await pilot.press("right_square_bracket", "slash", *"haiku")  # the file is searched, and stays whole
         assert front(app).query_one("#search", Input).display
         assert len(source.rows) > 20
+
+
+async def test_a_file_that_runs_tells_its_warnings() -> None:
+    """They are in the lines of the file and among the findings, as those of a refused one are."""
+    async with running(busy()) as (app, feed, pilot):
+
+        async def warned(self: FixedFeed) -> ConfigView:
+            return replace(config(), diagnostics=FOUND[1:2])
+
+        feed.config = warned.__get__(feed)  # type: ignore[method-assign]  # another file
+        await pilot.press("5")
+        await settle(pilot)
+        verdict = str(app.screen.query_one("#verdict", Static).content)
+        assert verdict == "✓ Revision 9984a99 runs, as saved. 1 warning: see findings."
+        assert app.screen.query_one("#source", RowList).key == "finding 0"
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        assert any("its budget counts nothing" in line for line in lines(app.screen.query_one("#findings", RowList)))

@@ -19,7 +19,7 @@ from router.views.file import ConfigView
 from tui import format as as_text
 from tui.dialogs.revision import RevisionDialog
 from tui.session import Session
-from tui.theme import BAD, FAINT, GOOD, MUTED, STRONG, TEXT
+from tui.theme import BAD, FAINT, GOOD, MUTED, STRONG, TEXT, WARN
 from tui.view import DashboardScreen, why_gone
 from tui.widgets.config_rows import difference_rows, file_rows, log_rows, marked
 from tui.widgets.diagnostic_list import DiagnosticList
@@ -250,8 +250,9 @@ class ConfigScreen(DashboardScreen):
 def _verdict(view: ConfigView) -> Content:
     """Say in one plain sentence what runs, and whether it is what is saved."""
     running = view.revision[:7]
-    if view.diagnostics or view.problem:
-        errors = sum(finding.severity == "error" for finding in view.diagnostics)
+    errors = sum(finding.severity == "error" for finding in view.diagnostics)
+    warnings = len(view.diagnostics) - errors
+    if errors or view.problem:
         why = view.problem or f"{errors} error{'' if errors == 1 else 's'}"
         return Content.assemble(
             ("✗ Saved file rejected: ", f"bold {BAD}"),
@@ -259,4 +260,6 @@ def _verdict(view: ConfigView) -> Content:
             (f"Revision {running}, the last good one, runs.", STRONG),
         )
     how = "as saved" if view.path else "made from text, not from a file"
-    return Content.assemble(("✓ ", GOOD), (f"Revision {running} runs, {how}.", STRONG))
+    what = Content.assemble(("✓ ", GOOD), (f"Revision {running} runs, {how}.", STRONG))
+    told = f" {warnings} warning{'' if warnings == 1 else 's'}: see findings."
+    return what if not warnings else Content.assemble(what, (told, WARN))

@@ -12,6 +12,7 @@ from tui import format as as_text
 from tui.lamps import Shown, lamp_of, words_of
 from tui.theme import BAD, FAINT, LAMPS, MUTED, STRONG, TEXT, WARN
 
+_VALUES = 3  # users and the like whose budgets are shown: those that are nearest to their end
 _WHAT = {"requests": "requests", "tokens": "tokens", "in_flight": "in flight"}
 
 
@@ -58,6 +59,8 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
         yield _pair("budget", spent)
     if outlook := as_text.outlook(snapshot, "provider", shown.name):
         yield _pair("", outlook)
+    for budget in as_text.fullest_values(snapshot, "provider", shown.name, _VALUES):
+        yield _pair(budget.of, f"{as_text.used(budget)} spent")
 
 
 def _lamp(shown: Shown, now: float) -> Content:
@@ -69,7 +72,7 @@ def _lamp(shown: Shown, now: float) -> Content:
 
 
 def _pair(title: str, text: str) -> Content:
-    return Content.assemble((f"{title:<13}", FAINT), (text, TEXT))
+    return Content.assemble((f"{title:<12} ", FAINT), (text, TEXT))
 
 
 def _limit(limit: LimitUse) -> Content:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from router.views.figures import RouteFigures, Snapshot
 from router.views.routes import BranchView, ChainView, PolicyValue, TierView
+from router.views.shadows import compared
 from tui import format as as_text
 from tui.theme import FAINT, INFO, MUTED, STRONG, TEXT
 from tui.widgets.route_plan import depth, hit_rate
@@ -60,8 +61,13 @@ def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
         yield Fact("budget", f"{spent} spent")
     if outlook := as_text.outlook(snapshot, "route", chain.route):
         yield Fact("spending", outlook)
+    for budget in as_text.fullest_values(snapshot, "route", chain.route, _CLIENTS):
+        yield Fact(budget.of, f"{as_text.used(budget)} spent")
     for budget in as_text.fullest_clients(snapshot, _CLIENTS):
-        yield Fact(f"key {budget.name}", f"{as_text.used(budget)} spent, on all routes")
+        yield Fact(budget.owner, f"{as_text.used(budget)} spent, on all routes")
+    for shadow in snapshot.shadows:
+        if shadow.route == chain.route:
+            yield Fact(f"copied to {shadow.to}", "; ".join(compared(shadow)))
     if chain.on_stream_break != "error":
         yield Fact("a broken stream", chain.on_stream_break)
 
@@ -70,8 +76,8 @@ def of_target(chain: ChainView, number: int, branch: BranchView) -> Iterator[Fac
     """Yield which model it is, and when and how often its tier asks it; `number` is the tier's, from 0."""
     tier = chain.tiers[number]
     yield Fact("model", f"{branch.provider}/{branch.model}" + (" (left out)" if branch.disabled else ""))
-    if number == 0:
-        yield Fact("asked", "first")
+    if tier.level == 0:
+        yield Fact("asked", f"first, of {tier.chain}" if tier.chain else "first")
     else:
         after = "any failure that falls back" if tier.on is None else ", ".join(tier.on)
         gate = f", once tier {(tier.gate or 0) + 1} was asked" if depth(chain, tier) else ""

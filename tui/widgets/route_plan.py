@@ -222,8 +222,9 @@ def _indented(chain: ChainView, tier: TierView, number: int, index: int) -> str:
 
 def _label(tier: TierView, number: int, index: int) -> str:
     """Say at a tier's first target when it serves, and at a fallback tier's second one how it shares load."""
-    if number == 0:
-        return "" if index else tier.balance if len(tier.branches) > 1 else "first"
+    if tier.level == 0:
+        balance = tier.balance if len(tier.branches) > 1 else "" if tier.chain or number else "first"
+        return "" if index else f"{tier.chain} {balance}".strip()
     if index:
         return f"  {tier.balance}" if index == 1 else ""
     return "↳ any failure" if tier.on is None else f"↳ {', '.join(tier.on)}"

@@ -8,11 +8,10 @@ from typing import Any, ClassVar, TypeAlias
 
 from providers.errors import ProviderError
 from providers.types import CompletionRequest, CompletionResponse, ThinkingPart, WireProtocol
-from providers.wire.reading import Body, objects, text
+from providers.wire.reading import Body
 from providers.wire.writing import Head, StreamWriter
 
 Protocol: TypeAlias = WireProtocol
-_CLIENTS_TOOLS = ("function", "custom")  # types of tools that the client runs
 Thinking: TypeAlias = Callable[[], Sequence[ThinkingPart]]
 
 
@@ -55,13 +54,6 @@ class Face(ABC):
     @abstractmethod
     def error(self, error: ProviderError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         """Status, headers and body of an error."""
-
-    def left_out(self, body: Body) -> tuple[str, ...]:
-        """What of a body that was read a model of another protocol answers without: the types of the tools that only
-        the vendor itself could run.
-        """
-        kinds = (text(tool, "type") for tool in objects(body, "tools"))
-        return tuple(dict.fromkeys(kind for kind in kinds if kind is not None and kind not in _CLIENTS_TOOLS))
 
     def model_told(self, body: Body, vendors: str) -> str:
         """The model's name in the answer: what the vendor calls it, unless `keeps_name`."""

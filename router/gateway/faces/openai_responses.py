@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from providers.types import CompletionRequest, CompletionResponse
 from providers.wire import openai_responses as wire
 from providers.wire.reading import Body
-from providers.wire.responses_tools import hosted_tools
 from providers.wire.writing import Head, StreamWriter
 from router.gateway.faces.face import Protocol, Thinking
 from router.gateway.faces.openai_chat import OpenAIChat
@@ -28,9 +27,6 @@ class OpenAIResponses(OpenAIChat):
 
     def wants_stream(self, body: Body) -> bool:
         return wire.wants_stream(body)
-
-    def left_out(self, body: Body) -> tuple[str, ...]:
-        return hosted_tools(body)
 
     def ident_of(self, raw: bytes) -> str | None:
         """The SDKs refuse an end that is not called as its beginning."""

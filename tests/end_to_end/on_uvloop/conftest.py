@@ -6,9 +6,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
 import uvloop
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """What pytest-asyncio makes the loops of tests with."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def every_carrier() -> str:
+    """Requests are carried by ours: what httpx's own transport does is the same on any loop, and is tested on one."""
+    return "aiohttp"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.errors import ProviderError
@@ -84,7 +84,6 @@ READERS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODIES)
 def test_a_request_is_read_or_refused(name: str, body: dict[str, Any]) -> None:
     """Never another error; the same body is read the same after a way through JSON."""
@@ -99,7 +98,6 @@ def test_a_request_is_read_or_refused(name: str, body: dict[str, Any]) -> None:
             validate(found)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODIES)
 def test_what_is_asked_of_a_stream_is_read_or_refused(body: dict[str, Any]) -> None:
     """The same, of what does not belong to the request itself."""

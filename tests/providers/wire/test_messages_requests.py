@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
-from providers.types import FilePart, ImagePart, Message, TextPart, ThinkingPart, ToolCall
+from providers.types import FilePart, ImagePart, Message, ServerTool, ServerToolPart, TextPart, ThinkingPart, ToolCall
 from providers.validation import validate
 from providers.wire import anthropic_messages
 from providers.wire.reading import BadRequest
@@ -55,12 +55,20 @@ def result(**fields: Any) -> Any:
         "bash_code_execution_tool_result",
         "mcp_tool_use",
         "mcp_tool_result",
-        "container_upload",
-        "compaction",
-        "made_up",
     ],
 )
-def test_blocks_of_the_vendors_own_tools_are_unsupported(kind: str) -> None:
+def test_what_the_vendors_own_tools_did_is_kept_apart(kind: str) -> None:
+    """It is the vendor's alone; what the model said with it anybody can go on from."""
+    block = {"type": kind, "id": "x"}
+    messages = [*USER, {"role": "assistant", "content": [block, {"type": "text", "text": "a"}]}, *USER]
+    found = read(messages=messages).messages[1]
+    assert found.content == (ServerToolPart(kind, block), TextPart("a"))
+    with pytest.raises(BadRequest):
+        read(messages=[{"role": "user", "content": [block]}])
+
+
+@pytest.mark.parametrize("kind", ["container_upload", "compaction", "made_up"])
+def test_blocks_of_the_vendors_own_are_unsupported(kind: str) -> None:
     """Another model cannot go on from them; the vendor itself is asked natively."""
     messages = [
         *USER,
@@ -75,8 +83,8 @@ def test_blocks_of_the_vendors_own_tools_are_unsupported(kind: str) -> None:
 @pytest.mark.parametrize(
     ("block", "param", "code"),
     [
-        ({"type": "image", "source": {"type": "file", "file_id": "f"}}, "source.type", ErrorCode.UNSUPPORTED),
-        ({"type": "document", "source": {"type": "file", "file_id": "f"}}, "source.type", ErrorCode.UNSUPPORTED),
+        ({"type": "image", "source": {"type": "file"}}, "source.file_id", ErrorCode.INVALID_REQUEST),
+        ({"type": "document", "source": {"type": "file"}}, "source.file_id", ErrorCode.INVALID_REQUEST),
         ({"type": "document"}, "source.type", ErrorCode.INVALID_REQUEST),
         (
             {"type": "document", "source": {"type": "content", "content": [{"type": "image", "source": PICTURE}]}},
@@ -93,7 +101,7 @@ def test_blocks_of_the_vendors_own_tools_are_unsupported(kind: str) -> None:
     ],
 )
 def test_blocks_that_are_refused(block: dict[str, Any], param: str, code: ErrorCode) -> None:
-    """What is kept at the vendor, and what stands in the wrong turn."""
+    """What is no block, and what stands in the wrong turn."""
     with pytest.raises(BadRequest) as caught:
         read(messages=[{"role": "user", "content": [block]}])
     assert (caught.value.param, caught.value.code) == (f"messages[0].content[0].{param}", code)
@@ -248,7 +256,7 @@ def test_a_schema_for_the_answer(field: str) -> None:
 
 
 def test_what_the_vendor_alone_knows_is_left_out() -> None:
-    """Its own tools, what it keeps, how it serves; nothing of it is a mistake."""
+    """What it keeps, and how it serves; nothing of it is a mistake. Its own tools are told apart."""
     tool = {"name": "look", "input_schema": {}, "cache_control": {"type": "ephemeral"}, "eager_input_streaming": True}
     own = [
         {"type": "bash_20250124", "name": "bash"},
@@ -265,7 +273,11 @@ def test_what_the_vendor_alone_knows_is_left_out() -> None:
         output_config={"task_budget": {}},
         made_up=1,
     )
-    assert found == read(tools=[{"name": "look", "input_schema": {}}])
+    assert found.server_tools == (
+        ServerTool("bash_20250124", {"name": "bash"}, optional=True),
+        ServerTool("web_search", {"max_uses": 5}, optional=True),
+    )
+    assert replace(found, server_tools=()) == read(tools=[{"name": "look", "input_schema": {}}])
     assert found.stop == ()
     assert read(stop_sequences=["a", "b"], metadata={"user_id": "u"}).stop == ("a", "b")
     assert read(metadata={"user_id": "u"}).user == "u"

@@ -340,7 +340,7 @@ def test_how_much_is_thought(fields: dict[str, Any], thinking: object) -> None:
     assert read("anthropic", **fields).thinking == thinking
 
 
-def test_hosted_tools_are_left_out() -> None:
+def test_hosted_tools_are_told_apart() -> None:
     """Other models answer without them; to count needs no limit."""
     tools = [{"type": "web_search_20250305", "name": "web_search"}, {"name": "look", "input_schema": {}}]
     found = read("anthropic", tools=tools, tool_choice={"type": "any", "disable_parallel_tool_use": True})

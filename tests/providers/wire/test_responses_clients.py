@@ -26,7 +26,7 @@ from providers.types import (
 from providers.validation import validate
 from providers.wire import openai_responses
 from providers.wire.reading import BadRequest, decode_body
-from providers.wire.responses_tools import client_tools, hosted_tools
+from providers.wire.responses_tools import client_tools
 from providers.wire.writing import Head
 
 HEAD = Head("0123abcd", "m", 1_750_000_000.0)
@@ -164,12 +164,17 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
     assert told == ["{}", "{}"]
 
 
-def test_hosted_tools_are_left_out_and_named() -> None:
-    """Each kind once; a client that sends nothing else has no tools, whatever it says of choosing."""
-    assert hosted_tools(BODY) == ("web_search", "tool_search", "mcp")
-    assert hosted_tools({"model": "m", "input": "hi"}) == ()
+def test_hosted_tools_are_named() -> None:
+    """Each kind once, and optional beside tools of the client's own; else they are what the client wants."""
+    hosted = openai_responses.read_request(BODY).server_tools
+    assert [tool.name for tool in hosted] == ["web_search", "tool_search", "mcp"]
+    assert all(tool.optional for tool in hosted)
     found = read(tools=[{"type": "web_search"}, {"type": "made_up_tomorrow"}], tool_choice="required")
     assert (found.tools, found.tool_choice) == ((), None)
+    assert [(tool.name, tool.optional) for tool in found.server_tools] == [
+        ("web_search", False),
+        ("made_up_tomorrow", False),
+    ]
 
 
 def test_long_names_are_cut_and_stay_apart() -> None:
@@ -265,9 +270,8 @@ def test_what_clients_send_beside_the_conversation() -> None:
         "prompt_cache_key": "k",
         "client_metadata": {"a": "b"},
         "truncation": "auto",
-        "service_tier": "auto",
         "text": {"verbosity": "low"},
-        "reasoning": {"summary": "auto", "effort": None},
+        "reasoning": {"effort": None},
         "stream_options": {"include_obfuscation": False},
         "background": False,
         "previous_response_id": None,

@@ -168,7 +168,6 @@ def streamed(way: Way, answer: CompletionResponse, chunks: Iterator[StreamChunk]
 
 
 @pytest.mark.parametrize("protocol", WAYS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(answer=answers())
 def test_a_plain_answer_is_read_as_it_was(protocol: str, answer: CompletionResponse) -> None:
     """Text, thinking, calls, finish reason, usage and model."""
@@ -177,7 +176,6 @@ def test_a_plain_answer_is_read_as_it_was(protocol: str, answer: CompletionRespo
 
 
 @pytest.mark.parametrize("protocol", WAYS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(answer=answers(), size=st.integers(1, 9))
 def test_a_streamed_answer_is_read_as_it_was(protocol: str, answer: CompletionResponse, size: int) -> None:
     """The same, in pieces of any size."""
@@ -186,7 +184,6 @@ def test_a_streamed_answer_is_read_as_it_was(protocol: str, answer: CompletionRe
 
 
 @pytest.mark.parametrize("protocol", WAYS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(answer=answers(), seed=st.integers(0, 1000))
 def test_interleaved_calls_are_told_apart(protocol: str, answer: CompletionResponse, seed: int) -> None:
     """Vendors may send the fragments of several calls mixed: no client is given a mixture."""

@@ -258,7 +258,6 @@ def there(way: Way, request: CompletionRequest, stream: bool = False) -> dict[st
 
 
 @pytest.mark.parametrize("protocol", WAYS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(request=requests(), stream=st.booleans())
 def test_a_request_is_read_as_it_was_meant(protocol: str, request: CompletionRequest, stream: bool) -> None:
     """All messages with their parts, calls and results, tools, formats and parameters; nothing is added."""

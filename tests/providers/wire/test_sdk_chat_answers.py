@@ -18,7 +18,6 @@ from providers.types import CompletionResponse, StreamChunk, ToolCall
 from providers.wire import anthropic_messages, chat_tools, openai_chat, openai_completions
 from providers.wire.writing import StreamWriter
 from tests.support.any_answer import (
-    EXAMPLES,
     FINISHES,
     HEAD,
     USER,
@@ -56,7 +55,6 @@ def check_chat(reply: Any, answer: CompletionResponse, usage: bool = True) -> No
     assert reply.usage.completion_tokens_details.reasoning_tokens == counts.reasoning_tokens
 
 
-@EXAMPLES
 @given(answer=answers())
 def test_chat_plain(answer: CompletionResponse) -> None:
     """Text, thinking, calls, finish reason and usage; no text beside calls is null."""
@@ -74,7 +72,6 @@ def test_chat_plain(answer: CompletionResponse) -> None:
     assert (found.text, calls_of(found)) == (answer.text, calls_of(answer))
 
 
-@EXAMPLES
 @given(answer=answers(), seed=st.integers(0, 1000), usage=st.booleans())
 def test_chat_streamed(answer: CompletionResponse, seed: int, usage: bool) -> None:
     """The same, put together by the SDK; the usage only where it was asked for."""
@@ -93,7 +90,6 @@ def test_chat_streamed(answer: CompletionResponse, seed: int, usage: bool) -> No
     assert (found.text, sorted(calls_of(found), key=str)) == (answer.text, calls_of(answer))
 
 
-@EXAMPLES
 @given(answer=answers(), seed=st.integers(0, 1000), usage=st.booleans())
 def test_the_form_of_a_chat_stream(answer: CompletionResponse, seed: int, usage: bool) -> None:
     """The role first; ids and names once; calls counted from 0; the reason alone; usage without choices; the end."""
@@ -152,7 +148,6 @@ def test_a_function_is_called_as_its_client_knows_it(stream: bool) -> None:
 # --- completions
 
 
-@EXAMPLES
 @given(answer=answers(), seed=st.integers(0, 1000), usage=st.booleans())
 def test_completions(answer: CompletionResponse, seed: int, usage: bool) -> None:
     """The older protocol: the text, why it ended, and the usage."""

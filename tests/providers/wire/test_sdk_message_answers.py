@@ -19,7 +19,6 @@ from providers.turns import in_order
 from providers.types import CompletionResponse, StreamChunk, TextPart, ThinkingPart, ToolCall
 from providers.wire import anthropic_messages
 from tests.support.any_answer import (
-    EXAMPLES,
     FINISHES,
     HEAD,
     USER,
@@ -73,7 +72,6 @@ def check_message(reply: Any, answer: CompletionResponse, unknown: int) -> None:
     assert reply.usage.cache_creation_input_tokens == counts.cache_write_tokens
 
 
-@EXAMPLES
 @given(answer=answers())
 def test_a_message_plain(answer: CompletionResponse) -> None:
     """Blocks in the order in which they were made, with what seals them; calls without arguments have an object."""
@@ -85,7 +83,6 @@ def test_a_message_plain(answer: CompletionResponse) -> None:
     assert (found.text, calls_of(found)) == (answer.text, calls_of(answer))
 
 
-@EXAMPLES
 @given(answer=answers(), seed=st.integers(0, 1000))
 def test_a_message_streamed(answer: CompletionResponse, seed: int) -> None:
     """The same, put together by the SDK; what the beginning told of the prompt stands where nothing better is known."""
@@ -101,7 +98,6 @@ def test_a_message_streamed(answer: CompletionResponse, seed: int) -> None:
     ]
 
 
-@EXAMPLES
 @given(answer=answers(), seed=st.integers(0, 1000))
 def test_the_form_of_a_message_stream(answer: CompletionResponse, seed: int) -> None:
     """Blocks one after the other, each begun and ended; a signature just before the end; the counts last."""

@@ -216,7 +216,7 @@ def wanted_seals(answer: CompletionResponse) -> list[tuple[str | None, str]]:
     ]
 
 
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(suppress_health_check=list(HealthCheck))
 
 
 @MANY

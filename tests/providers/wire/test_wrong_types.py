@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.types import CompletionRequest
 from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from providers.wire.reading import BadRequest, decode_body
-from providers.wire.responses_tools import client_tools, hosted_tools
+from providers.wire.responses_tools import client_tools
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 FUNCTION = {"type": "function", "name": "look", "description": "looks", "parameters": SCHEMA, "strict": True}
@@ -108,7 +108,6 @@ def read_responses(body: dict[str, Any]) -> object:
     """All that a gateway asks of a body, and the answer that says it again."""
     found = openai_responses.read_request(body)
     openai_responses.wants_stream(body)
-    hosted_tools(body)
     writer = openai_responses.ResponsesStreamWriter(openai_responses.Head("a", "m", 1.0), asked=body)
     assert writer.start() + writer.end()
     return found
@@ -264,7 +263,6 @@ READERS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_json_is_read_or_refused(name: str, data: st.DataObject) -> None:
     """Put into any place of a sound body, as bytes come: with halves of characters, and numbers of any size."""

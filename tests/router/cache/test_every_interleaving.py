@@ -200,7 +200,7 @@ picks = st.lists(st.integers(0, 11), max_size=150)
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [5, 50_000], ids=["small", "large"])
 @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
-@settings(max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 @example(askers=[False, False, True], picks=[0, 2, 8])  # a stream that is left between its pieces
 @given(askers=askers, picks=picks)
 def test_one_call(on_disk: bool, size: int, askers: list[bool], picks: list[int]) -> None:
@@ -210,7 +210,7 @@ def test_one_call(on_disk: bool, size: int, askers: list[bool], picks: list[int]
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@settings(max_examples=2 * settings().max_examples)
 @given(askers=askers, picks=picks)
 def test_two_routers_on_one_folder_make_two_at_most(askers: list[bool], picks: list[int]) -> None:
     """They share answers, not calls."""

@@ -26,7 +26,7 @@ routes: {chat: fast, chores: fast}
 """
 # Asks the function that the script defines, as bash does when Tab is pressed.
 ASK = """
-eval "$(signalbox completion install bash --print)"
+eval "$2"
 COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=($1) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 _signalbox_completion signalbox 2>/dev/null
 printf '%s\\n' "${COMPREPLY[@]}"
@@ -35,6 +35,16 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
+    return home_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What bash reads to complete."""
+    return bash(home_in(tmp_path_factory.mktemp("home")), "signalbox completion install bash --print")
+
+
+def home_in(tmp_path: Path) -> Path:
     """A home with `signalbox` on the path, and a folder `work` with files in it."""
     program = tmp_path / "bin" / "signalbox"
     program.parent.mkdir()
@@ -89,23 +99,36 @@ def bash(home: Path, script: str, *args: str) -> str:
         ("signalbox show -f missing.yaml x", {""}),
     ],
 )
-def test_what_bash_completes(home: Path, line: str, found: set[str]) -> None:
+def test_what_bash_completes(home: Path, script: str, line: str, found: set[str]) -> None:
     """Verbs, options, files; and the names of the file, of that which the line names, whatever errors it has."""
-    assert set(bash(home, ASK, line).rstrip("\n").split("\n")) == found
+    assert set(bash(home, ASK, line, script).rstrip("\n").split("\n")) == found
 
 
-def test_installed_it_works_in_a_new_shell(home: Path) -> None:
+@pytest.mark.parametrize(
+    ("shell", "prompt"), [(["bash", "--noprofile", "-i"], "$ "), (["zsh", "-i"], "# ")], ids=["bash", "zsh"]
+)
+def test_installed_it_works_in_a_new_shell(home: Path, shell: list[str], prompt: str) -> None:
     """By the Tab key, in a terminal."""
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"there is no {shell[0]}")
     (home / ".bashrc").write_text("PS1='$ '")  # without a line end
-    bash(home, "signalbox completion install")
-    assert _typed(home, "signalbox ask chor\t") == "signalbox ask chores"
+    (home / ".zshrc").write_text("PS1='# '")
+    bash(home, f"signalbox completion install {shell[0]}")
+    _typed(home, shell, prompt, "signalbox ask chor\t", "chores")
 
 
-def _typed(home: Path, keys: str) -> str:
-    """What an interactive bash has on its line after these keys."""
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+def test_installed_fish_knows_it(home: Path) -> None:
+    """As fish itself tells what the Tab key would bring."""
+    ask = """fish -c 'complete -C "signalbox ask ch"'"""
+    assert bash(home, f"signalbox completion install fish >&2 && {ask}").split() == ["chat", "chores"]
+
+
+def _typed(home: Path, command: list[str], prompt: str, keys: str, completed: str) -> None:
+    """Type into an interactive shell until its line has what these keys lead to."""
     leader, follower = pty.openpty()
     with subprocess.Popen(
-        ["bash", "--noprofile", "-i"],
+        command,
         cwd=home / "work",
         env=environment(home),
         stdin=follower,
@@ -114,12 +137,11 @@ def _typed(home: Path, keys: str) -> str:
         start_new_session=True,
     ) as shell:
         os.close(follower)
-        _until(leader, "$ ")
+        _until(leader, prompt)
         os.write(leader, keys.encode())
-        seen = _until(leader, "chores")
+        _until(leader, completed)
         shell.kill()
     os.close(leader)
-    return seen.replace("\a", "").strip()
 
 
 def _until(leader: int, words: str) -> str:

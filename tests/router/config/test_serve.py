@@ -40,6 +40,7 @@ serve:
   lead: 5s
   origins: [https://App.example:443, "http://localhost:3000", "app://obsidian.md"]
   forward: {headers: Anthropic-Beta, user: true}
+  tags: [tier, team]
   expose_errors: true
   workers: 1
   audit: /var/log/audit.jsonl

@@ -67,7 +67,7 @@ BODIES = st.one_of(
 
 @pytest.mark.parametrize("path", POSTS)
 def test_any_json_is_answered_and_fails_nothing_inside(path: str, caplog: pytest.LogCaptureFixture) -> None:
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=settings().max_examples // 3, deadline=None, suppress_health_check=list(HealthCheck))
     @given(bodies=st.lists(BODIES, min_size=5, max_size=5))
     def fuzz(bodies: list[Any]) -> None:
         asyncio.run(send(bodies))

@@ -15,11 +15,9 @@ TOOLS = [
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-@pytest.mark.parametrize(
-    ("route", "told"), [("chat", "web_search, mcp"), ("claude", "web_search, mcp"), ("responses", None)]
-)
+@pytest.mark.parametrize(("route", "told"), [("chat", "web_search, mcp"), ("claude", "mcp"), ("responses", None)])
 async def test_hosted_tools_that_a_translation_leaves_out_are_named(route: str, told: str | None, stream: bool) -> None:
-    """A vendor of the same protocol gets them."""
+    """A vendor of the same protocol gets them, and one of another what it has itself."""
     async with behind() as here:
         answer = await here.post("responses", {"model": route, "input": "hi", "tools": TOOLS, "stream": stream})
         assert answer.status_code == 200, answer.text
@@ -49,7 +47,7 @@ async def test_other_clients_are_told_the_same(face: str, tools: list[dict[str, 
 
 async def test_what_a_client_calls_its_tools_cannot_write_a_header() -> None:
     async with behind() as here:
-        tools = [{"type": "x\r\nset-cookie: y"}, {"type": "é" * 500}]
+        tools = [{"type": "x\r\nset-cookie: y"}, {"type": "é" * 500}, TOOLS[1]]
         answer = await here.post("responses", {"model": "chat", "input": "hi", "tools": tools})
         assert answer.status_code == 200, answer.text
         assert "set-cookie" not in answer.headers

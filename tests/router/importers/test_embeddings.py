@@ -8,7 +8,7 @@ import pytest
 
 from providers.simulator import Simulator
 from router.importers.litellm import NotLiteLLM, import_litellm
-from tests.router.importers.test_litellm import Simulated, findings, of, parsed, told
+from tests.support.litellm_configs import Simulated, findings, of, parsed, told
 
 CONFIG = """
 model_list:

@@ -400,6 +400,10 @@ async def test_commands_act_and_say_what_they_did(tmp_path: Path) -> None:
         path.write_text(FILE.replace("x: 3", "x: 5"))
         done = await feed.command(Reload())
         assert done == Done(True, f"revision {router.revision}: chat: a/x 3→5")
+        path.write_text(f"{FILE}models: {{unused: a/y}}\n".replace("x: 3", "x: 5"))
+        assert (await feed.command(Reload())).ok
+        [warning] = (await feed.config()).diagnostics  # of a file that runs
+        assert (warning.severity, warning.path) == ("warning", "models.unused")
         path.write_text("providers: 7\n")
         rejected = await feed.command(Reload())
         assert not rejected.ok

@@ -41,7 +41,7 @@ _STEPS = st.lists(
 
 
 @needs_redis
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_STEPS)
 def test_the_script_and_its_twin_agree(server: RedisServer, steps: list[tuple]) -> None:
     allocator, now, numbers, last, epoch = Allocator(), START, dict.fromkeys("xyz", 0), {}, ""

@@ -35,7 +35,7 @@ def _steps(draw: st.DrawFn) -> tuple[float, str, tuple[Entry, ...], bool]:
 
 
 @needs_redis
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(_steps(), max_size=12))  # of few seconds: a server forgets by its own clock
 def test_the_script_and_its_twin_agree(
     server: RedisServer, steps: list[tuple[float, str, tuple[Entry, ...], bool]]

@@ -31,7 +31,7 @@ _STEPS = st.lists(
 
 
 @needs_redis
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_STEPS)
 def test_the_script_and_its_twin_tell_the_same(server: RedisServer, steps: list[tuple]) -> None:
     cursors = dict.fromkeys("xyz", 0)

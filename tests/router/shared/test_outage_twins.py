@@ -25,7 +25,7 @@ _OUTAGES = st.builds(
 )
 _PLACES = st.builds(PlaceEntry, st.sampled_from("ab"), st.integers(1, 5), st.integers(0, 4), st.integers(0, 4))
 _WHO = st.sampled_from([f"p{number}" for number in range(14)])
-_TWINS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_TWINS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @_TWINS

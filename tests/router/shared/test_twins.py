@@ -48,7 +48,7 @@ _STEPS = st.lists(
 
 
 @needs_redis
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_STEPS)
 def test_the_script_and_its_twin_agree(server: RedisServer, steps: list[tuple]) -> None:
     allocator, now, numbers, last = Allocator(), 1_700_000_000.0, dict.fromkeys("xyz", 0), {}

@@ -25,10 +25,10 @@ def test_the_page_shows_all_worked_scenarios() -> None:
 async def test_the_page_is_current(shown: re.Match[str]) -> None:
     """`make runs` makes it anew. Each runs without a key and holds; a pipe gets the report alone, without colour."""
     done = await asyncio.to_thread(run, shown["words"])
-    assert (done.returncode, done.stderr) == (0, "")
-    assert is_the_same(indented(done.stdout), shown["shown"])
-    assert "\x1b" not in done.stdout
-    assert "✓" in done.stdout
-    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+    assert (done.code, done.err) == (0, "")
+    assert is_the_same(indented(done.out), shown["shown"])
+    assert "\x1b" not in done.out
+    assert "✓" in done.out
+    assert [line for line in done.out.splitlines() if len(line) > 80] == []
     for words in ("Routes  ", "Targets  ", "Calls a second", "Expected"):
-        assert words in done.stdout
+        assert words in done.out
