@@ -118,14 +118,20 @@ def _first(one: int | None, other: int | None) -> int | None:
 
 
 def _texts(response: CompletionResponse, step: int) -> list[StreamChunk]:
-    """The text in pieces, what stands between them, and the logprobs with the first."""
+    """The text in pieces, what stands between them, and the logprobs with the first. Sources come where the text ends
+    that they are for, before what follows it.
+    """
     chunks: list[StreamChunk] = []
-    text, said, logprobs = response.text, 0, response.logprobs or ()
+    text, said, logprobs, left = response.text, 0, response.logprobs or (), list(response.citations)
     for end, part in [*((other.after[0], other.part) for other in response.others), (len(text), None)]:
         for start in range(said, end, step):
             chunks.append(StreamChunk(text=text[start : min(start + step, end)], logprobs=logprobs))
             logprobs = ()
         said = max(said, end)
+        ended = tuple(one for one in left if said >= len(text) or (one.end is not None and one.end <= said))
+        if ended:
+            left = [one for one in left if one not in ended]
+            chunks.append(StreamChunk(others=ended))
         if part is not None:
             chunks.append(StreamChunk(others=(part,)))
     return [*chunks, StreamChunk(logprobs=logprobs)] if logprobs else chunks
@@ -135,8 +141,6 @@ def as_chunks(response: CompletionResponse, *, size: int = 0) -> list[StreamChun
     """The chunks that a whole answer would have come in; `size` characters of text each, 0 = all at once."""
     chunks = [StreamChunk(thinking=part.text) for part in response.thinking if part.text]
     chunks += _texts(response, size or len(response.text) or 1)
-    if response.citations:
-        chunks.append(StreamChunk(others=response.citations))
     for index, call in enumerate(response.tool_calls):
         delta = ToolCallDelta(index, call.id, call.name, call.raw_arguments, call.opaque)
         chunks.append(StreamChunk(tool_calls=(delta,)))

@@ -41,6 +41,8 @@ _HOLDERS = {
     "reasoning.encrypted": "data",
 }
 _FIELDS = frozenset({"thought_signature", "reasoning_opaque"})  # in whatever they stand: Gemini's and Copilot's
+# In the place of Anthropic's own word for a source: what another vendor has cited is never sent back to Anthropic.
+FOREIGN_INDEX = "sb1.00000000."
 _PACKED = "~opaque"  # what ends a text of several fields; no base64 has it
 _GONE: Any = object()
 _decode = msgspec.json.Decoder().decode
@@ -269,6 +271,8 @@ def _opened(value: Any, digest: str, depth: int = 0) -> Any:
     for key, each in value.items():
         if isinstance(each, str):
             seal = _SEAL.match(each) if key == field or key in _FIELDS else None
+            if key == "encrypted_index" and each == FOREIGN_INDEX:
+                return _GONE
             if seal is None:
                 found[key] = plain_id(each) if key in IDS else each
             elif seal[1] == digest:

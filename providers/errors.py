@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     REQUEST_TOO_LARGE = "request_too_large"
     CONTENT_FILTERED = "content_filtered"
     UNSUPPORTED = "unsupported"
+    REQUIREMENT_NOT_MET = "requirement_not_met"
     AUTHENTICATION = "authentication"
     PERMISSION_DENIED = "permission_denied"
     MODEL_NOT_FOUND = "model_not_found"
@@ -77,6 +78,7 @@ CONSEQUENCES: Mapping[ErrorCode, Consequence] = MappingProxyType(
         ErrorCode.REQUEST_TOO_LARGE: Consequence(413),
         ErrorCode.CONTENT_FILTERED: Consequence(400, fallback="if_named", read=True),
         ErrorCode.UNSUPPORTED: Consequence(400),
+        ErrorCode.REQUIREMENT_NOT_MET: Consequence(400),  # nobody was asked
         ErrorCode.AUTHENTICATION: Consequence(401, breaker="open_key", other_key=True),
         ErrorCode.PERMISSION_DENIED: Consequence(403, breaker="open_target", other_key=True),
         ErrorCode.MODEL_NOT_FOUND: Consequence(404, breaker="open_target"),
@@ -103,6 +105,7 @@ USEFULNESS: tuple[ErrorCode, ...] = (
     ErrorCode.PERMISSION_DENIED,
     ErrorCode.MODEL_NOT_FOUND,
     ErrorCode.UNSUPPORTED,
+    ErrorCode.REQUIREMENT_NOT_MET,
     ErrorCode.INVALID_OUTPUT,
     ErrorCode.QUOTA_EXHAUSTED,
     ErrorCode.RATE_LIMITED,

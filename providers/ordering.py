@@ -66,3 +66,21 @@ def moved(citation: Citation, by: int) -> Citation:
         return citation
     start, end = max(0, citation.start + by), citation.end
     return replace(citation, start=start, end=None if end is None else max(0, end + by))
+
+
+def cited(text: str, citations: Sequence[Citation]) -> list[tuple[str, list[Citation]]]:
+    """A text in pieces, each with the sources that are for it, for protocols in which a source is for a whole block."""
+    found: list[tuple[str, list[Citation]]] = []
+    said = 0
+    for start, end in sorted({_range(one, text) for one in citations}):
+        if start > said:
+            found.append((text[said:start], []))
+        found.append((text[max(start, said) : end], [one for one in citations if _range(one, text) == (start, end)]))
+        said = max(said, end)
+    return [*found, (text[said:], [])]
+
+
+def _range(citation: Citation, text: str) -> tuple[int, int]:
+    start = min(citation.start or 0, len(text))
+    end = len(text) if citation.end is None else min(citation.end, len(text))
+    return (start, end) if start < end else (0, len(text))

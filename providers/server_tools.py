@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
-from providers.lenient_json import as_dict
+from providers.lenient_json import as_dict, as_list
 from providers.types import CompletionRequest, ServerTool
 
 _COMMON = ("allowed_domains", "blocked_domains", "user_location", "max_uses", "search_context_size")
@@ -136,6 +136,8 @@ def fields_of(tool: ServerTool, place: str, model: str) -> dict[str, Any]:
     is_own = own is not None and own.search(tool.name) is not None
     if row is None and not is_own:
         raise _unsupported(model, f'{place} has no "{tool.name}"')
+    if _is_bound(tool.options) and place != "openai.responses":
+        raise _unsupported(model, f'{place} cannot take over a "{tool.name}" that is bound to its vendor')
     options = dict(tool.options) if row is None else _options(tool, row.words, place, model)
     return row.fields(options) if row is not None and not is_own else by_type(tool.name, options, place)
 
@@ -145,6 +147,17 @@ def by_type(kind: str, options: Mapping[str, Any], place: str = "generic") -> di
     if place == "anthropic.messages":
         return _tool(kind, name=_CLAUDES.sub("", kind))(dict(options))
     return _tool(kind, "parameters" if place == "openrouter" else None)(dict(options))
+
+
+def in_own_words(tool: ServerTool, place: str, model: str, body: Mapping[str, Any]) -> bool:
+    """Whether a client's body asks a place for a tool in that place's words, or in words that nobody here knows."""
+    try:
+        fields = dict(fields_of(tool, place, model))
+    except ProviderError:
+        return True
+    given = {as_dict(each).get("type") for each in as_list(body.get("tools"))}
+    said = {each["type"] for each in fields.pop("tools", ())}
+    return said <= given and fields.keys() <= body.keys()
 
 
 def has(tool: ServerTool, place: str, model: str) -> bool:
@@ -229,7 +242,7 @@ _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def read_tool(kind: str, source: Mapping[str, Any], *, optional: bool) -> ServerTool:
-    """A tool as a client wrote it. One that is bound to its vendor keeps that one's name, which nobody else knows.
+    """A tool as a client wrote it. One that is bound to its vendor keeps all that it is bound to.
 
     Args:
         optional: whether a vendor without it may answer.

@@ -144,7 +144,9 @@ async def read_chunks(
         size += len(data)
         if size > MAX_STREAM:
             raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the stream is larger than 512 MiB")
-        for chunk in feed_all(lines.feed(data)):
+        chunks = feed_all(lines.feed(data))
+        data = b""  # nobody needs it while its chunks are given out, as slowly as they are taken
+        for chunk in chunks:
             state.committed = state.committed or chunk.has_content
             yield chunk
         if decoder.ended:  # servers that keep the connection are not waited for, whether or not its end was a chunk

@@ -32,6 +32,8 @@ from providers.content import TokenLogprob as TokenLogprob
 from providers.content import effort_of as effort_of
 from providers.data import Data
 from providers.ordering import ordered
+from providers.own_keys import OwnKey
+from providers.requirement import Requirement as Requirement
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
@@ -167,14 +169,18 @@ class Native(msgspec.Struct, frozen=True):
 class Routing(Struct, frozen=True):
     """What one call says over its route. None: as the route has it.
 
-    `only` and `avoid` name providers, models of the file or targets: whom alone to ask, and whom not to.
-    `max_attempts` and `on_stream_break` are those of the file.
+    `only` and `avoid` name providers, models of the file or targets: whom alone to ask, and whom not to. `require` is
+    what all who are asked must meet, besides what the route and the client's key require. `credentials` are the
+    caller's own keys, in place of the file's at those providers. `max_attempts` and `on_stream_break` are those of the
+    file.
     """
 
     only: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
     max_attempts: int | None = None
     on_stream_break: Literal["error", "restart", "continue"] | None = None
+    require: tuple[Requirement, ...] = ()
+    credentials: tuple[OwnKey, ...] = ()
 
 
 class CompletionRequest(Struct, frozen=True, kw_only=True):

@@ -45,6 +45,8 @@ class RouteExhausted(SignalboxError):
         codes = [attempt.code for attempt in self.attempts if attempt.code is not None]
         of_trace = min(codes, key=USEFULNESS.index) if codes else _code_of_skips(trace.skips)
         self.code: ErrorCode = of_trace if code is None else code
+        if not note and self.code is ErrorCode.REQUIREMENT_NOT_MET:
+            note = "nobody who may answer has the labels that are required"
         super().__init__(self._message(note))
 
     def _message(self, note: str) -> str:
@@ -121,6 +123,7 @@ SKIP_CODES: Mapping[str, ErrorCode] = MappingProxyType(
         "too_small": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
         "unsupported": ErrorCode.UNSUPPORTED,
         "disabled": ErrorCode.AUTHENTICATION,
+        "requirement": ErrorCode.REQUIREMENT_NOT_MET,
         "excluded": ErrorCode.UNSUPPORTED,
     }
 )

@@ -14,7 +14,7 @@ from providers import forks
 from providers.base import Provider
 from providers.types import CompletionRequest, ModelCapabilities, TokenCount
 from router.embedding_calls import EmbeddingCalls
-from router.engine.params import OtherParams, RequestParams
+from router.engine.params import OtherParams, RequestParams, Require
 from router.engine.request import Messages, as_it_is, build_request, route_of
 from router.engine.stream import LiveStream, RouterStream
 from router.errors import ONE_A_PROCESS
@@ -253,7 +253,7 @@ class Router(EmbeddingCalls):
         return self._parts.caching().cache
 
     async def count_tokens(
-        self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
+        self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False, require: Require = None
     ) -> TokenCount:
         """Count the tokens of a prompt for the first model of the route that is not left out.
 
@@ -262,12 +262,12 @@ class Router(EmbeddingCalls):
 
         Args:
             tools: as in `complete`; their cost is estimated unless `exact`.
-            exact: ask the vendor's counting endpoint (Anthropic, OpenAI).
+            exact: ask the counting endpoint (Anthropic, OpenAI) of one that meets `require`, which is as in `complete`.
 
         Raises:
             UnknownRoute; ProviderError: with `exact`, UNSUPPORTED where the vendor counts nothing, or what failed.
         """
-        return await self._engine.count_tokens(route, messages, tools, exact=exact)
+        return await self._engine.count_tokens(route, messages, tools, exact=exact, require=require)
 
     def capabilities(self, route: str) -> ModelCapabilities:
         """Return what the first target of the route can do: the file's word first, then the provider's."""

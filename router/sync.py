@@ -15,7 +15,7 @@ from providers.embedding_requests import Inputs
 from providers.embeddings import EmbeddingRequest, EmbeddingResponse, RerankRequest, RerankResponse
 from providers.types import CompletionRequest, ModelCapabilities, StreamChunk, TokenCount
 from router.cache.stats import CacheStats
-from router.engine.params import EmbeddingParams, OtherParams, RequestParams, RerankParams
+from router.engine.params import EmbeddingParams, OtherParams, RequestParams, Require, RerankParams
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
 from router.errors import ONE_A_PROCESS, RouterClosed
@@ -181,10 +181,11 @@ class SyncRouter:
         return self._run(self._router.rerank(route, query, documents, **params))
 
     def count_tokens(
-        self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False
+        self, route: str, messages: Messages, *, tools: Sequence[Any] = (), exact: bool = False, require: Require = None
     ) -> TokenCount:
         """Count the tokens of a prompt; see `Router.count_tokens`."""
-        return self._run(self._router.count_tokens(route, messages, tools=tools, exact=exact))
+        counted = self._router.count_tokens(route, messages, tools=tools, exact=exact, require=require)
+        return self._run(counted)
 
     @property
     def cache_stats(self) -> CacheStats:

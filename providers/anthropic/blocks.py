@@ -9,6 +9,7 @@ import base64
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
+from providers.ordering import cited
 from providers.parts import cache_control, check_kept, is_text
 from providers.turns import made_at
 from providers.types import (
@@ -70,24 +71,15 @@ def said_blocks(part: object, message: Message, provider: str) -> list[dict[str,
     own = [one for one in part.citations if message.origin == provider and _is_own(one)]
     if not own:
         return [text_block(part)] if part.text.strip() else []
-    return [block for block in _cited(part, own) if block["text"].strip()]
+    return [
+        {"type": "text", "text": text, **({"citations": [one.opaque for one in sources]} if sources else {})}
+        for text, sources in cited(part.text, own)
+        if text.strip()
+    ]
 
 
 def _is_own(citation: Citation) -> bool:
     return str((citation.opaque or {}).get("type")).endswith("_location")
-
-
-def _cited(part: TextPart, citations: list[Citation]) -> list[dict[str, Any]]:
-    """A text as the blocks that it came in: each citation is for the whole of its block."""
-    found: list[dict[str, Any]] = []
-    said = 0
-    for start, end in sorted({(one.start or 0, one.end or len(part.text)) for one in citations}):
-        if start > said:
-            found.append({"type": "text", "text": part.text[said:start]})
-        own = [one.opaque for one in citations if (one.start or 0, one.end or len(part.text)) == (start, end)]
-        found.append({"type": "text", "text": part.text[max(start, said) : end], "citations": own})
-        said = max(said, end)
-    return [*found, {"type": "text", "text": part.text[said:]}]
 
 
 def _image_source(part: ImagePart, request: CompletionRequest) -> dict[str, Any]:
@@ -131,12 +123,23 @@ def names_files(request: CompletionRequest) -> bool:
     )
 
 
+def _cites(request: CompletionRequest) -> bool:
+    return any(
+        isinstance(part, FilePart) and part.citations
+        for message in request.messages
+        if not isinstance(message.content, str)
+        for part in message.content
+    )
+
+
 def check_more(request: CompletionRequest) -> None:
     """Whether the protocol can say what few requests ask for.
 
     Raises:
-        ProviderError: UNSUPPORTED for logprobs, and for audio or images in the answer.
+        ProviderError: UNSUPPORTED for logprobs, for audio or images in the answer, and for citations beside a schema.
     """
+    if request.response_format is not None and _cites(request):
+        raise unsupported(request, "cites documents in free text only, not in answers of a schema (citations)")
     if request.logprobs or request.top_logprobs:
         raise unsupported(request, "gives no logprobs")
     if request.audio is not None or set(request.modalities) - {"text"}:

@@ -162,6 +162,7 @@ def runs(tool: ServerTool, request: CompletionRequest, dialect: Dialect) -> bool
     return dialect.name != "generic"
 
 
+_HEARD = ("wav", "mp3")
 _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a", "x-m4a": "m4a"}
 
 
@@ -172,7 +173,13 @@ def audio_format(media_type: str | None) -> str:
 
 
 def input_audio(part: AudioPart, dialect: Dialect) -> dict[str, Any]:
-    """Audio of a user's message; Mistral takes the data alone."""
+    """Audio of a user's message; Mistral takes the data alone.
+
+    Raises:
+        ProviderError: UNSUPPORTED for a format that OpenAI's models don't hear.
+    """
+    if dialect.openai_models and audio_format(part.media_type) not in _HEARD:
+        raise ProviderError(ErrorCode.UNSUPPORTED, f"audio: it hears wav and mp3, not {part.media_type}")
     data = base64.b64encode(part.data).decode("ascii")
     if dialect.name == "mistral":
         return {"type": "input_audio", "input_audio": data}

@@ -32,7 +32,7 @@ from providers.openai.parts import keeps_files
 from providers.openai.responses_encode import encode as encode_responses
 from providers.prompt_cache import conversation, is_on
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
-from providers.server_tools import has
+from providers.server_tools import has, in_own_words
 from providers.settings import ProviderSettings
 from providers.stream_reading import StreamDecoder
 from providers.transport.lines import SSEDecoder
@@ -105,7 +105,15 @@ class OpenAIProvider(HttpEmbeddings):
     def wire(self, request: CompletionRequest) -> WireProtocol | None:
         if self._by_responses(request):
             return "openai.responses"
-        return None if self._think_tags else "openai.chat"
+        return None if self._think_tags or self._says_otherwise(request) else "openai.chat"
+
+    def _says_otherwise(self, request: CompletionRequest) -> bool:
+        """Whether a client's own chat asks for a tool of the vendor's in another vendor's words."""
+        native = request.native
+        if not request.server_tools or native is None or native.protocol != "openai.chat":
+            return False
+        name, model = self.dialect.name, request.model
+        return not all(in_own_words(tool, name, model, native.body) for tool in request.server_tools)
 
     def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         if self._by_responses(request):

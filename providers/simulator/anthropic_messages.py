@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from providers.errors import ErrorCode, ProviderError
 from providers.simulator.dialect import Answer, Dialect, input_tokens
 from providers.simulator.prompt_cache import Cached, PromptCache
@@ -75,6 +77,16 @@ class AnthropicMessages(Dialect):
         use = {"type": "server_tool_use", "id": call_id, "name": "web_search", "input": {"query": asked}}
         result = {"type": "web_search_tool_result", "tool_use_id": call_id, "content": results}
         return tuple(ServerToolPart(str(block["type"]), block) for block in (use, result))
+
+    def cited(self, citation: Citation) -> Citation:
+        told = {
+            "type": "web_search_result_location",
+            "url": citation.url,
+            "title": citation.title,
+            "cited_text": citation.text or "",
+            "encrypted_index": "c2VhbGVk",
+        }
+        return citation if citation.opaque else replace(citation, opaque=told)
 
     def fault(self, kind: ErrorKind, model: str) -> ProviderError:
         error = super().fault(kind, model)

@@ -14,6 +14,7 @@ from zlib import crc32
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.simulator.anthropic_messages import AnthropicMessages
 from providers.simulator.dialect import Answer
+from providers.simulator.vendor import VendorKnobs
 from providers.types import CompletionRequest
 from providers.wire import anthropic_messages as wire
 from providers.wire.reading import BadRequest
@@ -35,13 +36,13 @@ class BedrockInvoke(AnthropicMessages):
         self._model, self._way = path.removeprefix("/model/").rpartition("/")[::2]
         self.chat = path if self._way in ("invoke", _STREAM[1:]) else ""
 
-    def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> CompletionRequest:
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], knobs: VendorKnobs) -> CompletionRequest:
         if body.get("anthropic_version") != "bedrock-2023-05-31":
             raise BadRequest("anthropic_version: Field required")
         for name in ("model", "stream"):
             if name in body:
                 raise BadRequest(f"{name}: Extra inputs are not permitted")
-        return wire.read_request({**body, "model": self._model})
+        return super().read({**body, "model": self._model}, {"anthropic-version": "bedrock"}, knobs)
 
     def wants_stream(self, body: Mapping[str, Any]) -> bool:
         return self._way == _STREAM[1:]

@@ -89,7 +89,7 @@ class Answer(NamedTuple):
             thinking=self.thinking,
             tool_calls=calls,
             citations=more.citations,
-            others=more.placed(said),
+            others=more.placed(said, len(self.thinking)),
             logprobs=more.logprobs or None,
             finish_reason=self.finish,
             usage=self.usage,
@@ -162,6 +162,10 @@ class Dialect(ABC):
     def searched(self, asked: str, found: Sequence[Citation]) -> tuple[ServerToolPart, ...]:
         """What an answer shows of a search of the web: nothing, where the vendor tells its sources alone."""
         return ()
+
+    def cited(self, citation: Citation) -> Citation:
+        """A source as this vendor tells it."""
+        return citation
 
     def fault(self, kind: ErrorKind, model: str) -> ProviderError:
         """The error that a knob asks for."""
@@ -249,6 +253,7 @@ def think(
     finish = knobs.finish or ("length" if is_cut else "stop")
     pieces = pieces[:limit] if is_cut else pieces
     more = extras(request, knobs, pieces, dialect.searched, cites_files=dialect.cites_files)
+    more = more._replace(citations=tuple(map(dialect.cited, more.citations)))
     return Answer(pieces, (), thinking, finish, tokens, extras=more)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from math import log
 from typing import Any, NamedTuple
 
+from providers.content import placed
 from providers.parts import is_text
 from providers.server_tools import shared_name
 from providers.simulator.vendor import VendorKnobs
@@ -39,15 +40,12 @@ class Extras(NamedTuple):
     citations: tuple[Citation, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
 
-    def placed(self, text: str) -> tuple[Placed, ...]:
-        """The parts at their places in a plain answer."""
-        said = len(text)
+    def placed(self, text: str, thoughts: int) -> tuple[Placed, ...]:
+        """The parts at their places in a plain answer, of which so many are thinking, before all else."""
+        end = (len(text), 0, thoughts)
         return (
-            *(Placed(server_tool=part) for part in self.before),
-            *(
-                Placed((said, 0, 0), image=part) if isinstance(part, ImagePart) else Placed((said, 0, 0), audio=part)
-                for part in self.after
-            ),
+            *(placed(part, (0, 0, thoughts)) for part in self.before),
+            *(placed(part, end) for part in self.after),
         )
 
 

@@ -25,7 +25,7 @@ _HEARD, _SPOKEN = ("wav", "mp3"), ("wav", "aac", "mp3", "flac", "opus", "pcm16")
 _CHAT_TOOLS = re.compile(r"function|custom|openrouter:\w+|browser_search|code_interpreter")
 _NO_RESPONSES_FIELD = (
     *("stop", "seed", "presence_penalty", "frequency_penalty", "n", "logprobs", "modalities", "audio", "prediction"),
-    *("messages", "response_format", "max_tokens", "max_completion_tokens", "reasoning_effort", "web_search_options"),
+    *("response_format", "max_completion_tokens", "reasoning_effort", "web_search_options"),
 )
 _INCLUDED = re.compile(r"message\.\w+\.(?:image_url|logprobs)|reasoning\.encrypted_content|\w+_call[\w.]*")
 # The tools of Responses: which fields each needs, and for those of the web all that it may have.
@@ -49,7 +49,7 @@ _SEARCHES = frozenset(
 _NO_MESSAGES_FIELD = (
     *("logprobs", "top_logprobs", "n", "seed", "presence_penalty", "frequency_penalty", "response_format"),
     *("modalities", "audio", "prediction", "web_search_options", "reasoning_effort", "stop"),
-    *("max_completion_tokens", "user", "input"),
+    *("max_completion_tokens", "user"),
 )
 _CLAUDES_TOOL = re.compile(
     r"(web_search|web_fetch|code_execution|bash|text_editor|computer|memory|tool_search_tool_\w+?)_\d{8}"

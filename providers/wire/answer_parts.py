@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
+from providers.envelope import FOREIGN_INDEX
+from providers.ordering import cited
 from providers.parts import data_url
-from providers.types import AudioPart, Citation, CompletionResponse, ImagePart, ServerToolPart, TokenLogprob
+from providers.types import (
+    AudioPart,
+    Citation,
+    CompletionResponse,
+    ImagePart,
+    Placed,
+    ServerToolPart,
+    TextPart,
+    TokenLogprob,
+)
 
 
 def annotation(citation: Citation) -> dict[str, Any]:
@@ -56,6 +67,11 @@ def chat_audio(audio: AudioPart) -> dict[str, Any]:
     return {"id": audio.id or "audio", "data": data, "transcript": audio.transcript or ""}
 
 
+def spoken(others: Iterable[Placed]) -> str:
+    """The words of audio, for protocols that have none."""
+    return "".join(other.audio.transcript or "" for other in others if other.audio is not None)
+
+
 def logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
     """OpenAI's list of tokens."""
     return [
@@ -68,12 +84,20 @@ def _token(token: str, likely: float) -> dict[str, Any]:
     return {"token": token, "logprob": likely, "bytes": list(token.encode("utf-8", "replace"))}
 
 
-def claude_citations(citations: Sequence[Citation]) -> list[dict[str, Any]]:
-    """Citations of a block of text; those of other vendors are told as of the web, where they have a URL."""
-    return [told for one in citations if (told := claude_citation(one)) is not None]
+def claude_texts(part: TextPart) -> list[dict[str, Any]]:
+    """A text as blocks, each with the sources that are for the whole of it."""
+    if not part.citations:
+        return [{"type": "text", "text": part.text}]
+    found = []
+    for text, sources in cited(part.text, part.citations):
+        told = [told for one in sources if (told := claude_citation(one)) is not None]
+        if text or told:
+            found.append({"type": "text", "text": text, **({"citations": told} if told else {})})
+    return found
 
 
 def claude_citation(citation: Citation) -> dict[str, Any] | None:
+    """A citation of a block; those of other vendors are told as of the web, where they have a URL."""
     own = citation.opaque or {}
     if str(own.get("type")).endswith("_location"):
         return own
@@ -84,7 +108,7 @@ def claude_citation(citation: Citation) -> dict[str, Any] | None:
         "url": citation.url,
         "title": citation.title,
         "cited_text": citation.text or "",
-        "encrypted_index": "",
+        "encrypted_index": FOREIGN_INDEX,
     }
 
 

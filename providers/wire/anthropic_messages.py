@@ -27,7 +27,7 @@ from providers.types import (
     ToolCall,
     Usage,
 )
-from providers.wire.answer_parts import claude_citation, claude_citations, is_block
+from providers.wire.answer_parts import claude_citation, claude_texts, is_block
 from providers.wire.anthropic_input import read_system, read_turn
 from providers.wire.reading import (
     BadRequest,
@@ -55,6 +55,7 @@ _ERRORS: dict[ErrorCode, str] = {
     ErrorCode.REQUEST_TOO_LARGE: "request_too_large",
     ErrorCode.CONTENT_FILTERED: "invalid_request_error",
     ErrorCode.UNSUPPORTED: "invalid_request_error",
+    ErrorCode.REQUIREMENT_NOT_MET: "invalid_request_error",
     ErrorCode.AUTHENTICATION: "authentication_error",
     ErrorCode.PERMISSION_DENIED: "permission_error",
     ErrorCode.MODEL_NOT_FOUND: "not_found_error",
@@ -200,24 +201,24 @@ def _format(body: Body) -> dict[str, Any] | None:
 
 def render_response(response: CompletionResponse, head: Head) -> dict[str, Any]:
     """A plain answer."""
-    blocks = [block for piece in response.parts if (block := _written(piece)) is not None]
+    blocks = [block for piece in response.parts for block in _written(piece)]
     stop = _stop(response.finish_reason, response.raw_finish_reason)
     content = blocks or [{"type": "text", "text": ""}]
     return {**_message(head, _usage(response.usage)), "content": content, "stop_reason": stop}
 
 
-def _written(piece: Piece) -> dict[str, Any] | None:
-    """The block of a piece of the answer; None for what cannot be told."""
+def _written(piece: Piece) -> list[dict[str, Any]]:
+    """The blocks of a piece of the answer; none for what cannot be told."""
     if isinstance(piece, TextPart):
-        told = claude_citations(piece.citations)
-        return {"type": "text", "text": piece.text, **({"citations": told} if told else {})}
+        return claude_texts(piece)
     if isinstance(piece, AudioPart) and piece.transcript:
-        return {"type": "text", "text": piece.transcript}
+        return [{"type": "text", "text": piece.transcript}]
     if isinstance(piece, ServerToolPart) and is_block(piece):
-        return piece.data
+        return [piece.data]
     if isinstance(piece, ToolCall):
-        return {"type": "tool_use", "id": piece.id, "name": piece.name, "input": as_object(piece)}
-    return _thinking_block(piece) if isinstance(piece, ThinkingPart) else None
+        return [{"type": "tool_use", "id": piece.id, "name": piece.name, "input": as_object(piece)}]
+    block = _thinking_block(piece) if isinstance(piece, ThinkingPart) else None
+    return [] if block is None else [block]
 
 
 def _message(head: Head, usage: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from providers.types import (
     ToolCallDelta,
     Usage,
 )
-from providers.wire.answer_parts import logprobs
+from providers.wire.answer_parts import logprobs, spoken
 from providers.wire.reading import (
     BadRequest,
     Body,
@@ -243,7 +243,7 @@ def render_response(
         seconds: how long it took.
         generate: in the shape of /api/generate.
     """
-    message: dict[str, Any] = {"role": "assistant", "content": response.text}
+    message: dict[str, Any] = {"role": "assistant", "content": response.text + spoken(response.others)}
     thinking = "".join(part.text for part in response.thinking)
     if thinking:
         message["thinking"] = thinking

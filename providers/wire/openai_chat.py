@@ -69,6 +69,7 @@ _ERRORS: dict[ErrorCode, tuple[str, str | None]] = {
     ErrorCode.REQUEST_TOO_LARGE: ("invalid_request_error", "request_too_large"),
     ErrorCode.CONTENT_FILTERED: ("invalid_request_error", "content_policy_violation"),
     ErrorCode.UNSUPPORTED: ("invalid_request_error", "unsupported_parameter"),
+    ErrorCode.REQUIREMENT_NOT_MET: ("invalid_request_error", "requirement_not_met"),
     ErrorCode.AUTHENTICATION: ("invalid_request_error", "invalid_api_key"),
     ErrorCode.PERMISSION_DENIED: ("invalid_request_error", "permission_denied"),
     ErrorCode.MODEL_NOT_FOUND: ("invalid_request_error", "model_not_found"),

@@ -65,7 +65,13 @@ _SAID_AGAIN: dict[str, Callable[[Body, str], object]] = {
 }
 # Codes of a failed response, where they are not those of error answers: clients send what is invalid never again.
 _FAILED = dict.fromkeys(
-    (ErrorCode.INVALID_REQUEST, ErrorCode.UNSUPPORTED, ErrorCode.REQUEST_TOO_LARGE, ErrorCode.CONTENT_FILTERED),
+    (
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.UNSUPPORTED,
+        ErrorCode.REQUIREMENT_NOT_MET,
+        ErrorCode.REQUEST_TOO_LARGE,
+        ErrorCode.CONTENT_FILTERED,
+    ),
     "invalid_prompt",
 )
 

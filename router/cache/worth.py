@@ -9,7 +9,7 @@ from router.views.trace import Attempt, Skip, Trace
 
 _COMPLETE = frozenset({"stop", "length", "tool_calls"})
 # Reasons to skip a target that lie in the request or the file: they are there the next time too.
-_LASTING = frozenset({"unsupported", "too_small", "disabled", "excluded"})
+_LASTING = frozenset({"unsupported", "too_small", "disabled", "excluded", "requirement"})
 
 
 def why_not_stored(response: CompletionResponse, rules: CacheRules, *, by_fallback: bool) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -13,7 +14,9 @@ import msgspec
 
 from providers.coerce import coerce_request
 from providers.embeddings import AnyRequest
+from providers.errors import ProviderError
 from providers.printable import one_line
+from providers.spelling import did_you_mean
 from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
@@ -26,8 +29,10 @@ from router.config.units import format_duration
 from router.engine.embedding import build_embedding, build_rerank, needs_of
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
-from router.plan.plan import Branch, Chain, Draw, Step, shares_of
+from router.engine.routing import as_asked, check_labels_known, required_by, said_by_call
+from router.plan.plan import Branch, Chain, Draw, Plan, Step, shares_of
 from router.plan.pricing import cost
+from router.plan.requirements import restricted
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
@@ -41,15 +46,30 @@ from router.views.money import UNKNOWN, dollars
         "signalbox explain chat                            # who answers",
         'signalbox explain chat -p "Hello" conf/prod.yaml  # of another file',
         "signalbox explain chat request.json               # a request in the shape of OpenAI's",
+        "signalbox explain chat --require region=eu        # who is left, and who not and why",
         "signalbox explain chat --json | jq '.cache.stored'",
     ],
 )
 @click.argument("route", shell_complete=completing("routes", "models"))
 @click.argument("request_file", metavar="[REQUEST]", required=False, type=click.Path())
 @click.option("-p", "--prompt", help="The prompt, in place of a REQUEST.")
+@click.option("--only", multiple=True, metavar="NAME", help="As `only` of a call; may be repeated.")
+@click.option("--avoid", multiple=True, metavar="NAME", help="As `avoid` of a call; may be repeated.")
+@click.option("--timeout", metavar="TIME", help="As `timeout` of a call, such as 30s.")
+@click.option("--max-attempts", type=int, metavar="N", help="As `max_attempts` of a call.")
+@click.option("--require", multiple=True, metavar="LABEL=TEXT", help="As `require` of a call; may be repeated.")
+@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: what that requires holds.")
 @json_option
 @takes_file(texts=True)
-def command(route: str, request_file: str | None, prompt: str | None, as_json: bool, path: str) -> int:
+def command(
+    route: str,
+    request_file: str | None,
+    prompt: str | None,
+    client: str | None,
+    as_json: bool,
+    path: str,
+    **of_call: Any,
+) -> int:
     """Say who would answer a request to ROUTE, in which order and with what odds, and who not and why.
 
     REQUEST (a file, or - for standard input) holds a prompt as plain text, or JSON in the shape of OpenAI's chat
@@ -60,6 +80,8 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
     asked, route = route, chain.route
     request = asked_of(chain, route, request_file, prompt)
     needs = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
+    chain, said = _as_called(router.plan, chain, of_call, client)
+    needs = msgspec.structs.replace(needs, excluded=chain.excluded)
     balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
@@ -80,19 +102,59 @@ def command(route: str, request_file: str | None, prompt: str | None, as_json: b
             offer["unreached"] = offer["target"] in names
     cached = cache_of(router, chain, request)
     if as_json:
-        echo_json({"route": route, "asked": asked, "revision": router.revision, "tiers": tiers, "cache": cached})
+        echo_json(
+            {
+                "route": route,
+                "asked": asked,
+                "revision": router.revision,
+                "of_call": said,
+                "tiers": tiers,
+                "cache": cached,
+            }
+        )
     else:
         if (found := router.plan.names.found_by(asked)) is not None and asked != route:
             by = "" if found == asked else f" by {one_line(found)}"
             line = router.plan.loaded.origins[("routes", found)][0] if router.plan.loaded else "?"
             echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({path}:{line})\n")
         echo(f"{route}  revision {router.revision}  (nothing is sent)")
+        if said:
+            echo(f"  set by the call: {'; '.join(f'{name}: {text}' for name, text in said.items())}")
         _print_steps(chain.steps or range(len(tiers)), tiers, odds, "  ")
         _print_bounds(chain, tiers)
         if cached is not None:
             print_cache(cached)
             echo(f"    {stored_line(cached)}")
     return 0
+
+
+def _as_called(
+    plan: Plan, chain: Chain, options: Mapping[str, Any], client: str | None
+) -> tuple[Chain, dict[str, str]]:
+    """The chain as a call with these parameters and the client's key have it, and what the call has set, in words."""
+    if client is not None and client not in plan.serving.by_name:
+        near = did_you_mean(client, plan.serving.by_name)
+        raise Failure(f'serve.keys has no client "{client}"{near}')
+    params = {name: value for name, value in options.items() if value not in (None, ())}
+    labels: dict[str, list[str]] = {}
+    for text in params.pop("require", ()):
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Failure(f"--require {text}: write LABEL=TEXT, such as region=eu")
+        labels.setdefault(name, []).append(value)
+    try:
+        asked = build_request(chain.route, "Hello", {**params, "require": labels or None})
+        routing = asked.routing
+        required = required_by(plan, routing, client)
+        check_labels_known(plan, required)
+        chain = restricted(chain, required) if required else chain
+        chain = chain if routing is None else as_asked(plan, chain, routing)
+    except ProviderError as error:
+        raise Failure(error.message) from None
+    if asked.timeout is not None:
+        total = asked.timeout.get("total", chain.total)
+        chain = dataclasses.replace(chain, total=None if total == "off" else total)
+    return chain, said_by_call(asked)
 
 
 def asked_of(chain: Chain, route: str, request_file: str | None, prompt: str | None) -> AnyRequest:

@@ -13,7 +13,8 @@ from providers.spelling import did_you_mean
 from router.cli.common import Failure, json_option, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
-from router.monitor.routes import chain_view, route_values, written
+from router.config.labels import shown_labels
+from router.monitor.routes import chain_view, label_values, route_values, written
 from router.plan.plan import Chain, Plan, Tier
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""
         of = of or ("" if shares[tier_index] == 1 else f"({shares[tier_index]:.0%})  ")
         echo(f"  tier {tier.level + 1}  {of}{tier_line(tier)}")
+        for required in tier.required:
+            echo(f"    requires {shown_labels(dict(required.labels), 'or')}  ", nl=False)
+            secho(required.origin, dim=True)
         total = sum(target.weight for target in tier.targets) or 1
         for place, target in enumerate(tier.targets, 1):
             share = f"{place:3}." if tier.balance == "ordered" else f"{target.weight / total:4.0%}"
@@ -107,7 +111,9 @@ def target_line(target: Target, share: str) -> str:
     sources = [key.settings.credential.name for key in target.keys if key.settings and key.settings.credential]
     by = f"  (key by {', '.join(dict.fromkeys(sources))})" if sources else ""
     kept = f"  (prompt_cache {target.prompt_cache})" if target.prompt_cache else ""
-    return f"{share}  {named}{keys}{by}{kept}{off}"
+    labels = f"  ({shown_labels(target.labels)})" if target.labels else ""
+    barred = f"  (never asked: {target.barred})" if target.barred else ""
+    return f"{share}  {named}{keys}{by}{kept}{labels}{off}{barred}"
 
 
 def _show_policy(chain: Chain, policy: str, plan: Plan, loaded: LoadResult) -> None:
@@ -127,6 +133,8 @@ def _show_own(target: Target, tier: Tier, chain: Chain, plan: Plan, loaded: Load
         for key, value in effective(plan.file, policy, **where).items():
             if value.origin[0] in ("providers", "models") or value.origin[1] in tier.chains:
                 _show_value("            ", f"{policy}.{key}", value, loaded)
+    for name, label in label_values(plan, target).items():
+        _show_value("            ", f"labels.{name}", label, loaded)
 
 
 def _show_value(indent: str, key: str, value: Effective, loaded: LoadResult) -> None:

@@ -15,6 +15,7 @@ from router.config.embed_rules import check_embeddings
 from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
+from router.config.label_rules import check_labels, check_requirements
 from router.config.reach import warn_of_unreached
 from router.config.route_names import take_aliases, write_routes
 from router.config.rules import check_names
@@ -184,8 +185,10 @@ def _load(
         check_names(root, disabled, aliases, findings)
         if file is not None:
             check_embeddings(file, origins, findings)
+            check_labels(file, origins, findings)
             check_draws(file, origins, findings)
         if file is not None and not findings.failed:
+            check_requirements(file, origins, findings)
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)

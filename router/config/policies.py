@@ -43,6 +43,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
         "store_tool_calls": True,
         "max_entry": 1_000_000,
         "namespace": None,
+        "own_keys": "apart",
     },
     "accept": {"not_empty": False, "not_refused": False, "valid_json": False},
     "balance": {"balance": "weighted"},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from providers.errors import CONSEQUENCES, ErrorCode
+from providers.types import Requirement
 from router.config.diagnostics import Findings
+from router.config.labels import requirement, why_not_met
 from router.config.names import target_name
 from router.config.policies import effective
 from router.config.schema import RoutesFile, TargetRef
@@ -31,11 +33,15 @@ class _Reach:
         self._file = file
         self._most = max_attempts
         self._number = 0  # of the next tier
+        self._required: tuple[Requirement, ...] = ()  # by the routes on the way
         self.found: dict[int, tuple[str, ...]] = {}
 
     def route(self, name: str, tried: frozenset[str], on: tuple[str, ...] | None) -> frozenset[str]:
         config = self._file.routes[name]
         balance = config.balance or self._file.defaults.balance or "weighted"
+        before = self._required
+        if config.require:
+            self._required = (*before, requirement(f"route {name}", config.require))
         tried = self._tier(config.targets, balance, tried, on)
         for fallback in config.fallbacks:
             codes = None if fallback.on is None or "any" in fallback.on else fallback.on
@@ -45,6 +51,7 @@ class _Reach:
                 tried = self._tier((TargetRef(model=fallback.to),), "ordered", tried, codes)
             else:
                 tried = self._tier(fallback.tier, fallback.balance or balance, tried, codes)
+        self._required = before
         return tried
 
     def _tier(
@@ -61,9 +68,7 @@ class _Reach:
         if on is not None and any(CONSEQUENCES[ErrorCode(code)].fallback != "yes" for code in on):
             before = min(before, 1)
         usable = [
-            ref
-            for ref in refs
-            if ref.weight > 0 and _is_usable(self._file, ref) and _what(self._file, ref) not in tried
+            ref for ref in refs if ref.weight > 0 and self._is_usable(ref) and _what(self._file, ref) not in tried
         ]
         left = max(0, self._most - before)
         reached = left if balance == "ordered" or not left else len(usable)
@@ -71,6 +76,12 @@ class _Reach:
             self.found[self._number] = tuple(target_name(ref.model, ref.params) for ref in usable[reached:])
         self._number += 1
         return tried.union(_what(self._file, ref) for ref in usable) if on is None else tried
+
+    def _is_usable(self, ref: TargetRef) -> bool:
+        resolved = self._file.resolve_target(ref.model)
+        if resolved is None or self._file.providers[resolved[0]].disabled:
+            return False
+        return not why_not_met(self._file.labels_of(ref.model), self._required)
 
 
 def warn_of_unreached(file: RoutesFile, root: Node, findings: Findings) -> None:
@@ -93,11 +104,6 @@ def _node(root: Node, path: tuple[str | int, ...]) -> Node:
     for part in path:
         node = node.get(str(part)) or node
     return node
-
-
-def _is_usable(file: RoutesFile, ref: TargetRef) -> bool:
-    resolved = file.resolve_target(ref.model)
-    return resolved is not None and not file.providers[resolved[0]].disabled
 
 
 def _what(file: RoutesFile, ref: TargetRef) -> str:

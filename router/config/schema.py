@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
 from router.config.key_schema import KeyConfig
-from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
+from router.config.sections import REQUIRES, BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
 from router.config.shared_schema import SharedConfig
 from router.config.values import (
@@ -27,6 +27,7 @@ from router.config.values import (
     Headers,
     HedgeDelay,
     KeepAlive,
+    Labels,
     Limit,
     Monitor,
     Number,
@@ -49,6 +50,7 @@ LEAST_LOG = 1_000_000  # bytes
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
+_LABELS = "What is true of all that it is sent, by names of one's own, for `require`: region: eu, retention: none."
 _KEEPS_PROMPTS = "Has vendors keep a conversation's prompt for its next turn: auto, or 1h for an hour where they can."
 
 
@@ -137,6 +139,9 @@ class CachePolicy(Section):
     store_tool_calls: Flag | None = key("Whether answers with tool calls are stored.")
     max_entry: Size | None = key("The largest answer that is stored.")
     namespace: Text | None = key("Answers of different namespaces are never shared.")
+    own_keys: Literal["apart", "shared"] | None = key(
+        "Whether an answer got with a caller's own key is given to that key's calls alone, or to all."
+    )
 
 
 class AcceptPolicy(Section):
@@ -219,6 +224,7 @@ class ProviderConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
+    labels: Labels = key(_LABELS, {})
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
 
@@ -303,6 +309,7 @@ class ModelConfig(Section):
     breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
     limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
+    labels: Labels = key("As its provider's, which it has as well; its own go before those, name by name.", {})
 
 
 class TargetRef(Section):
@@ -366,6 +373,7 @@ class RouteConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
+    require: Labels = key(REQUIRES, {})
     shadow: ShadowPolicy | None = key("Copies of some requests go to somebody else, to compare.")
     batch: BatchPolicy | None = key("How the inputs of embeddings become calls.")
 
@@ -423,6 +431,12 @@ class RoutesFile(Section):
             return (model.provider, model.id, model) if model.provider in self.providers else None
         provider, _, model_id = name.partition("/")
         return (provider, model_id, None) if model_id and provider in self.providers else None
+
+    def labels_of(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The labels of a model's name or of `provider/model-id`: its provider's, and its own over those."""
+        provider, _, model = self.resolve_target(name) or ("", "", None)
+        own = {} if model is None else model.labels
+        return {**self.providers[provider].labels, **own} if provider else {}
 
     def is_route(self, target: str) -> bool:
         """Whether a target is a route with its whole chain: what is provider/model-id as well is the model."""

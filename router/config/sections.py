@@ -10,6 +10,8 @@ from router.config import units
 from router.config.calendar_values import By, Resets, TimeZone
 from router.config.values import Allowances, Count, Dollars
 
+REQUIRES = "Labels that whoever is asked must have; of a list of texts, one of them. What is required adds up."
+
 
 class Section(BaseModel):
     """Base of all models: immutable, and an unknown key is an error."""

@@ -275,8 +275,13 @@ class ServeRules:
         direct = self._child("direct")
         if direct is not None and direct.value is True:
             self.used |= {f"{provider}/*" for provider in self._providers}
-        for node in _items(direct, alone=False):
-            self.used.add(f"{node.value}/*")
+        self.used |= {f"{node.value}/*" for node in _items(direct, alone=False)}
+        for owner in (self._serve, *_entries(self._child("keys")).values()):
+            assert owner is not None, "it is there when this is called"
+            self._are_providers(owner.get("direct") if owner is self._serve else owner.get("own_keys"))
+
+    def _are_providers(self, names: Node | None) -> None:
+        for node in _items(names, alone=False):
             if isinstance(node.value, str) and not node.unset and node.value not in self._providers:
                 near = self._spelling.near(node.value, self._providers)
                 self._error(node, f'no provider is named "{shown(node.value)}"{near}')

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 from providers.tags import NAME_FORM, VALUE_FORM, is_name, is_value
 from router.config.interpolate import Expanded
 from router.config.listen import Address, read_address
-from router.config.sections import BudgetPolicy, LimitsPolicy, Section, key
-from router.config.values import Count, Duration, DurationOrZero, Flag, Secret, Size, Text
+from router.config.sections import REQUIRES, BudgetPolicy, LimitsPolicy, Section, key
+from router.config.values import Count, Duration, DurationOrZero, Flag, Labels, Secret, Size, Text
 from router.config.yaml_reader import core_scalar
 
 CacheControl: TypeAlias = Literal["use", "skip", "refresh", "only"]
@@ -159,6 +159,8 @@ class ClientKeyConfig(Section):
     budget: BudgetPolicy | None = key("What its requests may cost, such as $20/d.")
     limits: LimitsPolicy = key("How much it may ask for.", LimitsPolicy())
     namespace: Text | None = key("Whose cached answers it shares; default: its own alone.")
+    require: Labels = key(REQUIRES, {})
+    own_keys: Direct = key("Whether it may bring vendors' keys of its own along; or for which providers.", False)
     cache: CacheControl = key("How its requests use the cache, where their route has one.", "use")
     tags: Tags = key(
         "Tags of all its requests, such as {tier: free}; what a request says of these itself does not count.", {}

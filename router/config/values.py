@@ -16,6 +16,7 @@ from providers.errors import ErrorCode
 from providers.settings import hidden_url
 from router.config import units
 from router.config.interpolate import Expanded, as_written, shown
+from router.config.labels import label_name, label_texts
 from router.config.yaml_reader import core_scalar
 
 _PROXY_FORM = "this must be an http:// or https:// address, such as http://localhost:3128, or off for none"
@@ -224,6 +225,13 @@ CountOrZero = Annotated[
     WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "examples": [0, 1]}),
 ]
 Text = Annotated[str, BeforeValidator(_text)]
+_LABEL = {"type": "string", "minLength": 1, "examples": ["eu", "none"]}
+LabelTexts = Annotated[
+    tuple[str, ...],
+    PlainValidator(label_texts),
+    WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL, "minItems": 1, "examples": [["eu", "uk"]]}]}),
+]
+Labels = dict[Annotated[str, PlainValidator(label_name), WithJsonSchema({"type": "string"})], LabelTexts]
 Monitor = Annotated[str, BeforeValidator(_monitor)]
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
 # A URL may hold a password or a key, a header or an option of an installed kind may be one: no dump has them.

@@ -29,6 +29,7 @@ class ProviderPool:
         self._made: dict[str, Provider] = {}
         self._guard = guard
         self._kept: frozenset[str] = frozenset()
+        self._own: set[str] = set()  # callers' own, by the key's identity
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -38,7 +39,7 @@ class ProviderPool:
         Raises:
             ProviderError: CANCELLED when all were closed.
         """
-        given = self._given.get(target.provider)
+        given = None if target.is_own else self._given.get(target.provider)
         return self.made(key or target.keys[0]) if given is None else given
 
     def named(self, name: str, plan: Plan) -> Provider:
@@ -55,7 +56,7 @@ class ProviderPool:
             if key.settings is None:
                 raise ValueError(f"{key!r} was not made by a plan")
             provider = self._made[key.identity] = _create(key.settings)
-            if key.identity not in self._kept:  # of a request on an older plan, that waited while it was closed
+            if not self._is_kept(key.identity):  # of a request on an older plan, that waited while it was closed
                 self._close_when_idle(key.identity)
         return provider
 
@@ -70,8 +71,24 @@ class ProviderPool:
     def adopt(self, plan: Plan) -> None:
         """Close the providers of keys that the plan does not have, each when its last call has ended."""
         self._kept = plan.keys
-        for identity in [identity for identity in self._made if identity not in self._kept]:
+        for identity in [identity for identity in self._made if not self._is_kept(identity)]:
             self._close_when_idle(identity)
+
+    def is_given(self, provider: str) -> bool:
+        """Say whether the app has made the provider of this name itself."""
+        return provider in self._given
+
+    def keep(self, key: Key) -> None:
+        """Keep the provider of a caller's own key, once it is made, until it is dropped."""
+        self._own.add(key.identity)
+
+    def drop(self, key: Key) -> None:
+        """Close the provider of a caller's own key."""
+        self._own.discard(key.identity)
+        self._close_when_idle(key.identity)
+
+    def _is_kept(self, identity: str) -> bool:
+        return identity in self._kept or identity in self._own
 
     def _close_when_idle(self, identity: str) -> None:
         guard = self._guard(identity)
@@ -81,7 +98,7 @@ class ProviderPool:
             guard.limits.on_idle = partial(self._retire, identity)
 
     def _retire(self, identity: str) -> None:
-        if identity in self._kept:
+        if self._is_kept(identity):
             return  # an edit brought it back meanwhile
         provider = self._made.pop(identity, None)
         if provider is not None:

@@ -349,6 +349,8 @@ def _retries(context: RequestContext, progress: Progress) -> list[Later]:
         for target in tier.targets:
             if target.identity not in progress.tried or target.weight <= 0 or target.identity in seen:
                 continue
+            if target.barred or target.name in context.requirements.excluded:
+                continue  # the same by another name, of which other things are true
             seen.add(target.identity)
             for key in target.keys:
                 failures = progress.failures(target, key)

@@ -220,7 +220,7 @@ def refusal(
 
 def over_budget(context: RequestContext, target: Target, now: float) -> Refusal | None:
     """Say why a budget keeps the target from being called; None when none does."""
-    if context.spending is None:
+    if context.spending is None or target.is_own:  # the caller's own key is the caller's own money
         return None
     over = context.spending.over(context.budgets(target), target)
     return None if over is None else Refusal("over_budget", why_over(*over), now + over[1])
@@ -237,9 +237,10 @@ def callable_later(context: RequestContext, progress: Progress, tiers: Collectio
         for target in context.chain.tiers[tier_index].targets:
             if target.weight <= 0 or target.identity in seen:
                 continue
+            if why_unfit(target, needs, context.windows, progress.window_floor) is not None:
+                continue
             seen.add(target.identity)
-            unfit = why_unfit(target, needs, context.windows, progress.window_floor) is not None
-            if unfit or not progress.may_try(target):
+            if not progress.may_try(target):
                 continue
             over = over_budget(context, target, now)
             refused = progress.keys.get(target.identity, ())

@@ -76,7 +76,7 @@ def _coerced(params: Mapping[str, Any], known: frozenset[str]) -> Mapping[str, A
     values = {name: value for name, value in params.items() if name not in ROUTING}
     if len(values) < len(params):
         values["routing"] = coerce_routing(params)
-    if isinstance(values.get("timeout"), Mapping):
+    if values.get("timeout") is not None:
         values["timeout"] = coerce_timeout(values["timeout"])
     return values
 

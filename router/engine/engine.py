@@ -17,24 +17,28 @@ from msgspec.structs import replace
 from providers.base import Provider
 from providers.coerce import invalid
 from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
+from providers.errors import ErrorCode, ProviderError
 from providers.printable import one_line
 from providers.spelling import did_you_mean
 from providers.surrogates import is_whole
-from providers.types import CompletionRequest, CompletionResponse, TokenCount
+from providers.types import CompletionRequest, CompletionResponse, Requirement, Routing, TokenCount
 from router.balance.strategies import Balancers
 from router.config.embed_rules import Makes
+from router.config.labels import why_not_met
 from router.engine.acceptance import acceptance_of
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
 from router.engine.failover import complete
 from router.engine.kept_files import kept_elsewhere
 from router.engine.needs import Requirements
+from router.engine.own_keys import OwnKeys
 from router.engine.request import Messages, build_request, requirements_of, speaks
-from router.engine.routing import as_asked, left_out
+from router.engine.routing import as_asked, check_labels_known, coerce_require, required_by, said_by_call
 from router.engine.shadows import Shadows
 from router.engine.token_counts import TokenCounts, count_exact
 from router.errors import RouterClosed, UnknownRoute, WrongLoop, give_trace
 from router.plan.plan import Chain, Plan
+from router.plan.requirements import restricted
 from router.state.clients import ClientStates
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 Request = TypeVar("Request", CompletionRequest, EmbeddingRequest, RerankRequest)
 
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
+_RESTRICTIONS = 1024  # chains kept, as calls and keys restrict them
 _AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
 
 
@@ -83,6 +88,7 @@ class Engine:
         self.states = States(rng, self.telemetry.changed)
         self.balancers = Balancers()
         self.providers = ProviderPool(providers or {}, self.states.find_key)
+        self.own_keys = OwnKeys(self.states, self.providers)
         self.token_counts = TokenCounts()
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
@@ -93,12 +99,14 @@ class Engine:
         self._windows: dict[str, int] = {}
         self._budgets: dict[str, tuple[RetryBudget, HedgeBudget]] = {}
         self._direct: dict[str, Chain] = {}
+        self._restrictions: dict[tuple[Chain, tuple[Requirement, ...]], Chain] = {}
         self._planned = _identities(plan)
         self.adopters: list[Callable[[Plan], Iterable[str] | None]] = [
             self.telemetry.adopt,
             self._adopt_routes,
             self.balancers.adopt,
             self.providers.adopt,
+            self.own_keys.adopt,
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
@@ -137,8 +145,10 @@ class Engine:
                 trace.asked, trace.route = route, chain.route
             if chain.makes != makes and chain.makes is not None:
                 invalid(f"this route makes no {makes}: {one_line(route)} makes {chain.makes}")
-            if request.routing is not None:
-                chain = as_asked(self.plan, chain, request.routing)
+            if request.routing is not None or request.timeout is not None:
+                trace.of_call = said_by_call(request)
+            if request.routing is not None or self.plan.serving.required:
+                chain = self._as_asked(chain, request.routing, request.caller)
             return chain, request, trace
         except Exception as error:
             give_trace(error, trace)
@@ -155,13 +165,20 @@ class Engine:
         answering = complete(self.context(chain, request, trace, streaming=False))
         return answering if chain.shadow is None else self.shadows.beside(answering, chain, request, trace)
 
-    async def count_tokens(self, route: str, messages: Messages, tools: Sequence[Any], *, exact: bool) -> TokenCount:
+    async def count_tokens(
+        self, route: str, messages: Messages, tools: Sequence[Any], *, exact: bool, require: Any = None
+    ) -> TokenCount:
         """Count the tokens of a prompt; see `Router.count_tokens`."""
         self.enter_loop()
-        targets = self.chain(route).targets
-        target = next((target for target in targets if not target.disabled), targets[0])
+        chain, required = self.chain(route), coerce_require(require)
+        targets = chain.targets
+        allowed = [target for target in targets if not target.barred and not why_not_met(target.labels, required)]
+        target = next((target for target in allowed or targets if not target.disabled), targets[0])
         provider = self.providers.of(target)
         if exact:
+            if target not in allowed:
+                why = target.barred or why_not_met(target.labels, required)
+                raise ProviderError(ErrorCode.REQUIREMENT_NOT_MET, f"{target.name} may not be asked: {why}")
             return await count_exact(provider, target, build_request(route, messages, {"tools": tools}))
         return await self.token_counts.of(provider, target, messages, tools)
 
@@ -194,8 +211,8 @@ class Engine:
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
         total = _total(chain, request)
-        if request.routing is not None:
-            needs = replace(needs, excluded={**needs.excluded, **left_out(chain, request.routing)})
+        if chain.excluded:
+            needs = replace(needs, excluded={**needs.excluded, **chain.excluded})
         return RequestContext(  # by position: so many names would cost as much as all the rest here
             chain,
             request,
@@ -219,10 +236,30 @@ class Engine:
             acceptance,
         )
 
+    def _as_asked(self, chain: Chain, routing: Routing | None, caller: str | None) -> Chain:
+        """Return a route's chain as one call wants it, and as the key of the client requires that makes it."""
+        required = required_by(self.plan, routing, caller)
+        if required:
+            chain = self._restricted(chain, required)
+        if routing is None:
+            return chain
+        chain = as_asked(self.plan, chain, routing)
+        return self.own_keys.chain(self.plan, chain, routing.credentials) if routing.credentials else chain
+
+    def _restricted(self, chain: Chain, required: tuple[Requirement, ...]) -> Chain:
+        """Return the chain of whom meets this; it is the same for all who require it, so that they can share calls."""
+        known = self._restrictions.get((chain, required))
+        if known is None:
+            check_labels_known(self.plan, required)
+            if len(self._restrictions) >= _RESTRICTIONS:
+                self._restrictions.clear()
+            known = self._restrictions[chain, required] = restricted(chain, required)
+        return known
+
     def _foreign(self, chain: Chain, request: CompletionRequest, protocol: str) -> dict[str, tuple[str, str]]:
         """Return the targets that do not speak a client's protocol, with what their skips say."""
         return {
-            target.identity: ("unsupported", "what is asked cannot be said in its protocol")
+            target.name: ("unsupported", "what is asked cannot be said in its protocol")
             for target in chain.targets
             if not speaks(self.providers.of(target, None), target, request, protocol)
         }
@@ -302,10 +339,11 @@ class Engine:
         self._planned = _identities(plan)
         self._direct = {name: chain for name in self._direct if (chain := plan.chain(name)) is not None}
         self._budgets = {route: budgets for route, budgets in self._budgets.items() if route in plan.chains}
+        self._restrictions.clear()
 
     def _adopt_states(self, plan: Plan) -> Iterable[str]:
         direct = [target for chain in self._direct.values() for target in chain.targets]
-        ended = self.states.adopt([*plan.targets, *direct], plan.keys)
+        ended = self.states.adopt([*plan.targets, *direct], plan.keys | self.own_keys.kept)
         return (f"{', '.join(ended)}: no longer",) if ended else ()
 
     def enter_loop(self) -> asyncio.AbstractEventLoop:

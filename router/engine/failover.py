@@ -262,6 +262,7 @@ class FailOver(Generic[T]):
                     lease.started - context.began,
                     now - lease.started,
                     key=call.key.number,
+                    own_key=call.target.is_own,
                     hedge=call.hedge,
                     lost=True,
                     cost=wasted,
@@ -284,6 +285,7 @@ class FailOver(Generic[T]):
                 began - context.began,
                 now - began,
                 key=call.key.number,
+                own_key=call.target.is_own,
                 hedge=call.hedge,
                 chain=tier.chain,
             )
@@ -328,6 +330,7 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
             status=failure.status,
             request_id=failure.request_id,
             key=call.key.number,
+            own_key=call.target.is_own,
             hedge=call.hedge,
             cost=paid,
             chain=tier.chain,
@@ -358,7 +361,7 @@ def _is_no_evidence(context: RequestContext, target: Target, failure: ProviderEr
 def _begin(call: Call, context: RequestContext) -> Lease:
     now, charge = context.clock(), None
     prompt, most = context.requirements.prompt_tokens, context.requirements.max_tokens
-    if context.spending is not None:
+    if context.spending is not None and not call.target.is_own:
         charge = context.spending.begin_charge(context.budgets(call.target), call.target, prompt, most)
     return context.states.begin(
         call.target, call.key, prompt, most, now, reserved=call.reserved, placed=call.placed, charge=charge

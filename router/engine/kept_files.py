@@ -19,7 +19,7 @@ from router.plan.target import Target
 def kept_elsewhere(
     chain: Chain, request: CompletionRequest, provider_of: Callable[[Target], Provider]
 ) -> dict[str, tuple[str, str]]:
-    """Return the targets that do not keep what is named, by identity, each with reason and message for its skip."""
+    """Return the targets that do not keep what is named, by name, each with reason and message for its skip."""
     named = dict(_named(request))
     if not named:
         return {}
@@ -33,7 +33,7 @@ def kept_elsewhere(
         for name, owner in named.items():
             if owner not in (target.provider, _NOBODY):
                 where = "another vendor" if owner is None else f'"{owner}"'
-                found[target.identity] = "unsupported", f'the file "{name}" is kept at {where}'
+                found[target.name] = "unsupported", f'the file "{name}" is kept at {where}'
     return found
 
 

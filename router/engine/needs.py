@@ -18,7 +18,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks of a target.
 
     `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `affinity` gives what keeps
-    requests at one target. `excluded` are the identities of targets that don't come into question, each with the reason
+    requests at one target. `excluded` are the names of targets that don't come into question, each with the reason
     and a message: they cannot be told what is asked, or the call leaves them out.
     """
 
@@ -48,11 +48,13 @@ def why_unfit(
     """
     if target.disabled:
         return "disabled", "a variable of its provider is not set"
+    if target.barred:
+        return "requirement", target.barred
     for need in NEEDS if target.lacks else ():
         if need in target.lacks and getattr(needs, need):
             return "unsupported", f"no {need}"
-    if target.identity in needs.excluded:
-        return needs.excluded[target.identity]
+    if target.name in needs.excluded:
+        return needs.excluded[target.name]
     window = windows.get(target.model_identity, target.capabilities.context_window)
     if window is None:
         return None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
-from pydantic import TypeAdapter
+from pydantic import SecretStr, TypeAdapter
 
 from providers.embeddings import InputType
-from providers.types import PromptCache, ServerTool, Thinking, Tool
+from providers.types import PromptCache, Requirement, ServerTool, Thinking, Tool
+
+# Labels with their texts; what a gateway has of a client's key is ready.
+Require: TypeAlias = Mapping[str, str | Sequence[str]] | tuple[Requirement, ...] | None
 
 
 class CommonParams(TypedDict, total=False):
@@ -17,6 +20,8 @@ class CommonParams(TypedDict, total=False):
 
     only: str | Sequence[str] | None
     avoid: str | Sequence[str] | None
+    require: Require
+    credentials: Mapping[str, str | SecretStr] | None
     max_attempts: int | None
     user: str | None
     affinity: str | None
@@ -24,7 +29,7 @@ class CommonParams(TypedDict, total=False):
     caller: str | None
     end_user: str | None
     tags: Mapping[str, str] | None
-    timeout: Mapping[str, float | str] | None
+    timeout: Mapping[str, float | str] | float | str | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
 
@@ -89,9 +94,12 @@ class RequestParams(OtherParams, total=False):
         caller: names who asks, for the trace and your own records; no vendor is told.
         end_user: whose budget counts, where no vendor is to be told of a `user`.
         tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
-        timeout: seconds, texts such as "5s", or "off", for some of connect, first_token, idle, answer and total.
+        timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect,
+            first_token, idle, answer and total.
         only: names of providers, models or targets of the route: nobody else is asked.
         avoid: names of those that are not asked.
+        require: labels that whoever is asked must have, such as {"region": "eu"}; of a list of texts, one of them.
+        credentials: the caller's own keys by provider, in place of the file's there and of nobody else's.
         max_attempts: attempts of this call over the whole chain.
         on_stream_break: "error", "restart" or "continue": what happens when the stream breaks after its first content.
         metadata: goes to the vendor with the request.
@@ -110,6 +118,8 @@ class RerankParams(CommonParams, total=False):
         top_n: only so many, the best.
         only: names of providers, models or targets of the route: nobody else is asked.
         avoid: names of those that are not asked.
+        require: labels that whoever is asked must have, such as {"region": "eu"}; of a list of texts, one of them.
+        credentials: the caller's own keys by provider, in place of the file's there and of nobody else's.
         max_attempts: as the route's `retry.max_attempts`, for this call.
         user: names the end user to the vendor.
         affinity: requests with the same stay at one target (`balance: affinity`).
@@ -117,7 +127,8 @@ class RerankParams(CommonParams, total=False):
         caller: names who asks, for the trace and your own records; no vendor is told.
         end_user: whose budget counts, where no vendor is to be told of a `user`.
         tags: what you say of the call, such as `{"tier": "free"}`, for the trace and your records; no vendor is told.
-        timeout: seconds, texts such as "5s", or "off", for some of connect, answer and total.
+        timeout: seconds, a text such as "5s", or "off", for the whole request; or a dict with some of connect, answer
+            and total.
         extra_body: fields that the vendor gets as they are.
         extra_headers: headers that the vendor gets as they are; no credentials.
     """

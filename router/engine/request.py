@@ -25,7 +25,7 @@ from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
 from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart
 from providers.validation import validate
-from router.config.units import duration
+from router.config.units import limit
 from router.engine.needs import Requirements
 from router.engine.routing import ROUTING, coerce_routing
 from router.plan.target import Target
@@ -82,7 +82,7 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
         values["tool_choice"] = coerce_tool_choice(values["tool_choice"])
     if values.get("response_format") is not None:
         values["response_format"], values["answer_type"] = _answer_wanted(values["response_format"])
-    if isinstance(values.get("timeout"), Mapping):
+    if values.get("timeout") is not None:
         values["timeout"] = coerce_timeout(values["timeout"])
     if values.get("stop") is not None:
         values["stop"] = _stops(values["stop"])
@@ -116,19 +116,27 @@ def _answer_wanted(wanted: Any) -> tuple[str | dict[str, Any] | None, Any]:
     return asked, type_of_format(asked)
 
 
-def coerce_timeout(timeout: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the limits of a call in seconds; what is none, validation tells."""
-    return {name: _limit(limit) for name, limit in timeout.items()}
+def coerce_timeout(timeout: Any) -> Any:
+    """Return the limits of a call in seconds; one alone is that of the whole request, as in the file. What is none,
+    validation tells.
+
+    Raises:
+        ProviderError: INVALID_REQUEST, a text that is no duration.
+    """
+    if isinstance(timeout, Mapping):
+        return {name: _limit(limit, f"timeout[{name!r}]") for name, limit in timeout.items()}
+    is_one = isinstance(timeout, str | int | float) and not isinstance(timeout, bool)
+    return {"total": _limit(timeout, "timeout")} if is_one else timeout
 
 
-def _limit(value: Any) -> Any:
+def _limit(value: Any, place: str) -> Any:
     """Return the seconds of a text such as `5s`, as the file has them; whatever else it is, validation judges."""
-    if not isinstance(value, str) or value == "off":
+    if not isinstance(value, str):
         return value
     try:
-        return duration(value)
-    except ValueError:
-        return value
+        return limit(value)
+    except ValueError as error:
+        invalid(f"{place}: {error}; seconds are a number")
 
 
 def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requirements:

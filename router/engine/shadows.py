@@ -28,6 +28,7 @@ from router.engine.needs import Requirements
 from router.engine.request import requirements_of
 from router.errors import RouteExhausted
 from router.plan.plan import Chain, Plan
+from router.plan.requirements import restricted
 from router.plan.rules import ShadowRules
 from router.state.lease import rough_tokens
 from router.state.retries import HedgeBudget, RetryBudget
@@ -111,6 +112,8 @@ class Shadows:
             self._rng = random.Random(self._engine.rng.random())
         if rules is None or self._rng.random() >= rules.share or self._engine.closed:
             return
+        if request.routing is not None and request.routing.credentials:
+            return  # who brings a key has not asked that others get the prompt
         if self._under_way.get(chain.route, 0) >= rules.in_flight:
             self._count(chain.route, rules, dropped=1)
             return
@@ -200,6 +203,8 @@ class Shadows:
     def _chain(self, original: _Original) -> Chain:
         """The chain of who gets the copies, as a copy goes over it: it waits for nothing and is kept nowhere."""
         chain = self._engine.chain(original.rules.to)
+        if original.chain.required:  # of who gets the request, the copy included
+            chain = restricted(chain, original.chain.required)
         retry = changed(chain.retry, same_target=0, max_wait=0.0)
         return changed(
             chain,

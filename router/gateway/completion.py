@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from providers.embeddings import AnyResponse
 from providers.errors import ProviderError
 from providers.tags import is_value
-from providers.types import CompletionRequest, CompletionResponse, Native
+from providers.types import CompletionRequest, CompletionResponse, Native, Routing
 from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
@@ -25,6 +25,7 @@ from router.gateway.errors import UnknownModel
 from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
+from router.gateway.own_keys import own_keys_of
 from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.gateway.writing import StreamWriting
@@ -64,6 +65,16 @@ class Call:
     def serving(self) -> Serving:
         return self.plan.serving
 
+    def routing(self, headers: Headers) -> Routing | None:
+        """What the client's key says of whom its request may be sent to, also where a reload has changed it since, and
+        the keys that the client brings along.
+
+        Raises:
+            Refused: it may bring none.
+        """
+        brought, require = own_keys_of(headers, self.client), self.client.require
+        return Routing(require=require, credentials=brought) if require or brought else None
+
     async def answer(self, asked: Asked) -> Answered:
         """Answer what a body asks.
 
@@ -92,6 +103,7 @@ class Call:
             tags=self.tags_of(asked.headers, body),
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
+            routing=self.routing(asked.headers),
             end_user=request.user,
         )
         if is_sealed:

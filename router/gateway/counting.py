@@ -11,6 +11,7 @@ from providers.wire.reading import decode_body
 from router.gateway.completion import Call
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.native import read_body
+from router.gateway.own_keys import own_keys_of
 from router.gateway.paths import MESSAGES
 
 
@@ -27,8 +28,11 @@ async def count_tokens(call: Call, asked: Asked) -> Answered:
     if is_sealed:
         request = call.envelopes.opened(request, call.plan, call.router.chain(route))
     count: TokenCount
+    has_own_keys = bool(own_keys_of(asked.headers, call.client))  # the file's is not used for it
     try:
-        count = await call.router.count_tokens(route, request.messages, tools=request.tools, exact=True)
+        count = await call.router.count_tokens(
+            route, request.messages, tools=request.tools, exact=not has_own_keys, require=call.client.require
+        )
     except ProviderError:
         count = await call.router.count_tokens(route, request.messages, tools=request.tools)
     kind = {} if call.face is MESSAGES else {"object": "response.input_tokens"}

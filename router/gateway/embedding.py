@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from providers.embeddings import EmbeddingRequest, EmbeddingResponse, RerankRequest
 from providers.threads import in_thread
+from providers.types import Routing
 from providers.wire import embeddings as wire
 from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import encode
@@ -41,7 +42,8 @@ async def answer_embeddings(call: Call, asked: Asked) -> Answered:
         return json_answer(wire.render_ollama(None, name, 0.0, old=ollama.old), headers=headers)
     if len(request.inputs) > _INPUTS:
         raise BadRequest(f"input: at most {_INPUTS:,} are taken in a request", "input")
-    request = replace(_of_client(call, request), tags=call.tags_of(asked.headers, body))
+    request = _of_client(call, request, call.routing(asked.headers))
+    request = replace(request, tags=call.tags_of(asked.headers, body))
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:
         response = await call.router.ask_embed(request, route=route, cache=call.client.cache)
@@ -67,13 +69,14 @@ def _written(call: Call, body: Body, response: EmbeddingResponse, seconds: float
     return encode(wire.render_openai(response, model, wire.form(body)))
 
 
-def _of_client(call: Call, request: EmbeddingRequest) -> EmbeddingRequest:
+def _of_client(call: Call, request: EmbeddingRequest, routing: Routing | None) -> EmbeddingRequest:
     """The request with whose it is; nothing of that goes to a vendor."""
     return replace(
         request,
         caller=call.client.name,
         namespace=call.client.namespace,
         user=request.user if call.serving.forward_user else None,
+        routing=routing,
         end_user=request.user,
     )
 
@@ -89,7 +92,8 @@ async def answer_rerank(call: Call, asked: Asked) -> Answered:
     body, request = await in_thread(_read_rerank, raw) if len(raw) > _MANY else _read_rerank(raw)
     call.record.asks(request.model)
     route = call.record.route = call.route_of(request.model)
-    request = replace(request, caller=call.client.name, namespace=call.client.namespace)
+    routing = call.routing(asked.headers)
+    request = replace(request, caller=call.client.name, namespace=call.client.namespace, routing=routing)
     request = replace(request, tags=call.tags_of(asked.headers, body))
     admitted = await admit(call.router.clients, call.client, request)
     with admitted:

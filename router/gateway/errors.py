@@ -50,9 +50,19 @@ _SENTENCES: Mapping[ErrorCode, str] = MappingProxyType(
         ErrorCode.TIMEOUT: "the vendor did not answer in time",
         ErrorCode.CONNECTION_FAILED: "the vendor can't be reached",
         ErrorCode.PROTOCOL_ERROR: "the vendor's answer can't be read",
+        ErrorCode.REQUIREMENT_NOT_MET: "no model of this route has the labels that are required of it",
         ErrorCode.INVALID_OUTPUT: "no model gave an answer that can be accepted",
         ErrorCode.STREAM_INTERRUPTED: "the vendor's stream broke off",
         ErrorCode.CANCELLED: "the call was cancelled",
+    }
+)
+# The same, of a key that the client has brought along.
+_OF_ITS_KEY: Mapping[ErrorCode, str] = MappingProxyType(
+    {
+        ErrorCode.AUTHENTICATION: "the vendor refuses the key that came along",
+        ErrorCode.PERMISSION_DENIED: "the key that came along has no access to the model at its vendor",
+        ErrorCode.QUOTA_EXHAUSTED: "the account of the key that came along has no credit left",
+        ErrorCode.RATE_LIMITED: "the key that came along is at its rate limit",
     }
 )
 
@@ -124,7 +134,8 @@ def _told(error: BaseException, expose: bool) -> ProviderError:
 
 def _of_the_engine(error: RouteExhausted | ProviderError, expose: bool) -> ProviderError:
     code = error.code
-    words = _SENTENCES.get(code) or _of_the_request(error)
+    is_its_own = any(each.own_key for each in getattr(error, "attempts", ()) if each.code is code)
+    words = (_OF_ITS_KEY if is_its_own else _SENTENCES).get(code) or _SENTENCES.get(code) or _of_the_request(error)
     if expose:
         words = f"{words}: {error}"
     if code in _UPSTREAM:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from providers.threads import in_thread
+from router.config.labels import shown_labels
 from router.engine.shadows import Shadows
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
-from router.plan.target import Target, names_of
+from router.plan.target import Target, names_of, own_account
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.buckets import ALL
@@ -239,6 +240,7 @@ class _Making:
             figures = self.figures(("target", identity), self._in_flight(identity))
             if provider in by_provider and name is not None and figures.totals.calls:
                 model = name.partition("/")[2]
+                name += " (callers' keys)" if identity.startswith(own_account(provider)) else ""
                 target_figures = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
                 by_provider[provider].append(target_figures)
         yield
@@ -268,6 +270,7 @@ class _Making:
             keys=keys,
             targets=tuple(targets),
             figures=figures,
+            labels=shown_labels(self._plan.file.providers[name].labels),
         )
 
     def _target(self, target: Target) -> TargetFigures:
@@ -283,6 +286,7 @@ class _Making:
             pressure(limits),
             limits,
             figures,
+            shown_labels(target.labels),
         )
         return self._same(("target", target.identity), made)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from providers.timeouts import NAMES
+from router.config.labels import shown_labels, shown_texts
 from router.config.policies import Effective, Origin, effective
 from router.config.units import format_allowance, format_duration, format_percent, format_size
 from router.plan.plan import Chain, Draw, Plan, Tier
@@ -63,12 +64,15 @@ def _tier(plan: Plan, route: str | None, chain: Chain, tier: Tier, share: float)
             place,
             target.disabled,
             tuple(_of_target(plan, route, target, tier)),
+            shown_labels(target.labels),
+            target.barred,
         )
         for place, target in enumerate(tier.targets, 1)
     )
     gate = next((_first(draw) for draw in chain.draws if draw.mark == tier.gate), tier.gate)
     on = None if tier.on is None else tuple(sorted(tier.on))
-    return TierView(tier.balance, branches, on, gate, tier.chain, tier.level)
+    required = tuple(f"{shown_labels(dict(each.labels), 'or')}: {each.origin}" for each in tier.required)
+    return TierView(tier.balance, branches, on, gate, tier.chain, tier.level, required)
 
 
 def _first(draw: Draw) -> int:
@@ -85,6 +89,17 @@ def _of_target(plan: Plan, route: str | None, target: Target, tier: Tier) -> Ite
         level, chains = (route, tier.chains) if is_of_routes else (None, ())
         where: dict[str, Any] = {"provider": target.provider, "model": model, "route": level, "chains": chains}
         yield from _values(plan, policy, effective(plan.file, policy, **where))
+    yield from _values(plan, "labels", label_values(plan, target))
+
+
+def label_values(plan: Plan, target: Target) -> dict[str, Effective]:
+    """Return the labels of a target by name, each with where it is written."""
+    found: dict[str, Effective] = {}
+    for name, texts in target.labels.items():
+        model = plan.file.models.get(target.ref)
+        owner = ("models", target.ref) if model is not None and name in model.labels else ("providers", target.provider)
+        found[name] = Effective(shown_texts(texts, "and"), (*owner, "labels", name))
+    return found
 
 
 def route_values(plan: Plan, chain: Chain, policy: str) -> dict[str, Effective]:

@@ -13,7 +13,7 @@ from providers.base import KnowsEmbeddings, Provider
 from providers.embeddings import EmbeddingLimits
 from providers.header_names import authenticates
 from providers.settings import ProviderSettings
-from providers.types import ModelCapabilities
+from providers.types import ModelCapabilities, Requirement
 from router.config import RoutesFile, effective
 from router.plan.target import Key, digest
 
@@ -28,6 +28,7 @@ class ProviderCatalogue:
     Args:
         settings: of each provider by name, once for each of its keys.
         create: makes a provider.
+        required: what routes require of their targets, by the route's name.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class ProviderCatalogue:
         file: RoutesFile,
         settings: Mapping[str, tuple[ProviderSettings, ...]],
         create: Callable[[ProviderSettings], Provider],
+        required: Mapping[str, Requirement],
     ) -> None:
+        self.required = required
         self._file = file
         self._create = create
         self._rules: dict[tuple[str, str | None, str | None, str | None, tuple[str, ...]], Any] = {}
@@ -100,7 +103,7 @@ def _share_id(settings: ProviderSettings) -> str:
     """
     url = urlsplit(settings.base_url or "")
     host = (url.hostname or "").rstrip(".")
-    callers = sorted((name.lower(), text) for name, text in settings.headers.items() if _names_caller(name))
+    callers = sorted((name.lower(), text) for name, text in settings.headers.items() if names_caller(name))
     secret = settings.secret if settings.credential is None else settings.credential.shape
     is_known = secret is not None or url.username is not None or bool(callers)
     is_here = settings.unix_socket is not None or host == "localhost" or _is_loopback(host)
@@ -126,7 +129,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _names_caller(header: str) -> bool:
+def names_caller(header: str) -> bool:
+    """Say whether a header tells a vendor whose call it is: a key, an organisation or a project."""
     return authenticates(header) or header.lower() in _WHOSE
 
 

@@ -18,10 +18,11 @@ from providers.credentials.function import CredentialFunction, FunctionSource
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
 from providers.spelling import did_you_mean
-from providers.types import ModelCapabilities, Price, PromptCache, Timeout
+from providers.types import ModelCapabilities, Price, PromptCache, Requirement, Timeout
 from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import embeds_of, makes_of, root_of
 from router.config.interpolate import plain
+from router.config.labels import why_not_met
 from router.config.names import target_name
 from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
 from router.plan.budget import budget_of
@@ -29,6 +30,7 @@ from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
 from router.plan.log import log_rules
 from router.plan.plan import Chain, Plan, Tier
+from router.plan.requirements import answers_within, required_by_routes, required_of_clients
 from router.plan.route_names import RouteNames
 from router.plan.rules import (
     AcceptRules,
@@ -64,7 +66,8 @@ def compile_plan(
     """
     file = loaded.require()
     own = credentials or {}
-    catalogue = ProviderCatalogue(file, {name: _settings(file, name, own) for name in file.providers}, create)
+    settings_by_name = {name: _settings(file, name, own) for name in file.providers}
+    catalogue = ProviderCatalogue(file, settings_by_name, create, required_by_routes(loaded, file))
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
@@ -75,7 +78,7 @@ def compile_plan(
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
-    serving, log = serving_of(file, names), log_rules(file, loaded.path)
+    serving, log = serving_of(file, names, required_of_clients(loaded, file)), log_rules(file, loaded.path)
     return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own)
 
 
@@ -188,11 +191,11 @@ def _direct(
 
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
-    def make(ref: TargetRef, chains: tuple[str, ...]) -> Target:
-        weight, params = ref.weight, ref.params
-        return _target(file, catalogue, ref.model, route=name, chains=chains, weight=weight, params=params)
+    def make(ref: TargetRef, chains: tuple[str, ...], required: tuple[Requirement, ...]) -> Target:
+        where: dict[str, Any] = {"route": name, "chains": chains, "required": required}
+        return _target(file, catalogue, ref.model, weight=ref.weight, params=ref.params, **where)
 
-    maker = TierMaker(file, make)
+    maker = TierMaker(file, make, catalogue.required)
     steps, tiers = maker.whole(name), maker.tiers
     total = timeout_of(**policy_values(file, "timeout", route=name)).total
     on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
@@ -201,6 +204,8 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     cache = _cache(file, name)
     makes = makes_of(file.routes[name])
     answers = "" if cache is None else _space(tiers) if makes == "embeddings" else _answers(tiers)
+    if answers and any(tier.required for tier in tiers):
+        answers = answers_within(answers, [target for tier in tiers for target in tier.targets if not target.barred])
     return Chain(
         name,
         tuple(tiers),
@@ -215,6 +220,7 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         answers,
         _accept(file, name) if makes == "answers" else None,
         _shadow(file, name),
+        required=(catalogue.required[name],) if name in catalogue.required else (),
         steps=steps if maker.draws else None,
         draws=tuple(maker.draws),
     )
@@ -237,6 +243,7 @@ def _target(
     chains: tuple[str, ...] = (),
     weight: float = 1.0,
     params: Mapping[str, Any] | None = None,
+    required: tuple[Requirement, ...] = (),
 ) -> Target:
     resolved = file.resolve_target(name)
     if resolved is None:
@@ -246,6 +253,7 @@ def _target(
     where: dict[str, Any] = {"provider": provider, "model": file_model, "route": route, "chains": chains}
     timeout = catalogue.rules("timeout", timeout_of, **where)
     embeds = _embeds(file, catalogue, name)
+    labels = file.labels_of(name)
     return Target(
         name=target_name(name, params or {}),
         ref=name,
@@ -271,6 +279,8 @@ def _target(
             ErrorRule(ErrorCode(rule.code), rule.status, None if rule.text is None else str(rule.text).lower())
             for rule in file.providers[provider].errors
         ),
+        labels=labels,
+        barred=why_not_met(labels, required),
     )
 
 

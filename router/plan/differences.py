@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
+from router.config.labels import shown_labels
 from router.config.units import format_duration
 from router.plan.budget import Budget
 from router.plan.plan import Branch, Chain, Plan, Tier
 from router.plan.serving import Serving
 from router.plan.target import Target
 
-_OF_CLIENTS = ("routes", "limits", "namespace", "cache", "tags")
+_OF_CLIENTS = ("routes", "limits", "namespace", "cache", "tags", "own_keys")
 _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.listen": "listen",
     "serve.tls": "tls",
@@ -74,11 +75,14 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
             yield f"route {name} added"
             continue
         changed = list(_chain(old.chains[name], new.chains[name]))
+        before, after = (shown_labels(plan.file.routes[name].require, "or") for plan in (old, new))
+        if before != after:
+            changed.append(f"require {before or 'nothing'}→{after or 'nothing'}")
         if changed:
             yield f"{name}: {', '.join(changed)}"
-    before, after = old.names.aliases, new.names.aliases
-    yield from (f"name {name} removed" for name in before if name not in after)
-    yield from (f"name {name} leads to {route}" for name, route in after.items() if before.get(name) != route)
+    gone, names = old.names.aliases, new.names.aliases
+    yield from (f"name {name} removed" for name in gone if name not in names)
+    yield from (f"name {name} leads to {route}" for name, route in names.items() if gone.get(name) != route)
 
 
 def _tiers(old: Chain, new: Chain) -> Iterator[str]:
@@ -107,13 +111,18 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
         yield f"shadow {terms[0]}→{terms[1]}"
     kept = {target.name: target for target in old.targets}
     for target in new.targets:
-        previous = kept.get(target.name, target)
-        if (previous.timeout, previous.retry, previous.params) != (target.timeout, target.retry, target.params):
-            yield f"{target.name} timeouts, retries or params"
-        if previous.prompt_cache != target.prompt_cache:
-            yield f"{target.name} prompt_cache {previous.prompt_cache or 'off'}→{target.prompt_cache or 'off'}"
-        if (previous.provider, previous.model) != (target.provider, target.model):
-            yield f"{target.name} is {target.provider}/{target.model}"
+        yield from _target(kept.get(target.name, target), target)
+
+
+def _target(previous: Target, target: Target) -> Iterator[str]:
+    if (previous.timeout, previous.retry, previous.params) != (target.timeout, target.retry, target.params):
+        yield f"{target.name} timeouts, retries or params"
+    if previous.prompt_cache != target.prompt_cache:
+        yield f"{target.name} prompt_cache {previous.prompt_cache or 'off'}→{target.prompt_cache or 'off'}"
+    if (previous.provider, previous.model) != (target.provider, target.model):
+        yield f"{target.name} is {target.provider}/{target.model}"
+    if previous.labels != target.labels:
+        yield f"{target.name} labels {shown_labels(previous.labels)}→{shown_labels(target.labels)}"
 
 
 def _tier(old: Tier, new: Tier, where: str) -> Iterator[str]:
@@ -167,6 +176,8 @@ def _clients(old: Serving, new: Serving) -> Iterator[str]:
         changed = ["another key"] if keys[0][name] != key else []
         if before.budget != after.budget:
             changed.append(f"budget {_dollars(before.budget)}→{_dollars(after.budget)}")
+        required = [[each.labels for each in client.require] for client in (before, after)]
+        changed += ["require"] if required[0] != required[1] else []
         changed += [what for what in _OF_CLIENTS if getattr(before, what) != getattr(after, what)]
         if changed:
             yield f"key {name}: {', '.join(changed)}"

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
+from providers.types import Requirement
 from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import Makes
 from router.config.schema import OnStreamBreak
@@ -39,6 +40,7 @@ class Tier:
 
     `level` says how many tiers have to fail before it, those of other branches of a draw not counted. `chains` are the
     routes among the targets that lead to it, the outermost first; `chain` is that in words, such as "eu > candidate".
+    `required` is what all routes on the way to it require of its targets.
     """
 
     targets: tuple[Target, ...]
@@ -47,6 +49,7 @@ class Tier:
     gate: int | None = None
     level: int = 0
     chains: tuple[str, ...] = ()
+    required: tuple[Requirement, ...] = ()
     chain: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +100,9 @@ class Chain:
     """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache, and
     every answer is taken.
 
-    `makes` is what it may be asked for; None for a `provider/model-id`, of which nothing is said.
+    `makes` is what it may be asked for; None for a `provider/model-id`, of which nothing is said. `excluded` are the
+    targets that one call may not ask, by name, each with the reason and the message of its skip. `required` is what the
+    route, and where it is restricted the key and the call, require of all who get the request.
     """
 
     route: str
@@ -116,6 +121,8 @@ class Chain:
     is_copy: bool = False  # of a request, which counts in its own budget alone
     steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand
     draws: tuple[Draw, ...] = ()
+    excluded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    required: tuple[Requirement, ...] = ()
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
@@ -128,7 +135,8 @@ class Chain:
 
     def _input_tokens(self) -> int | None:
         """Return the tokens that an input may have; None where a target has no known limit."""
-        rules = [target.embeds for target in self.targets if target.embeds is not None and not target.disabled]
+        usable = [target for target in self.targets if not target.disabled and not target.barred]
+        rules = [target.embeds for target in usable if target.embeds is not None]
         known = [each.max_tokens for each in rules if each.max_tokens is not None]
         return max(known) if known and len(known) == len(rules) else None
 

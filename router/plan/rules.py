@@ -49,6 +49,7 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
     store_tool_calls: bool = BUILT_IN["cache"]["store_tool_calls"]
     max_entry: int = BUILT_IN["cache"]["max_entry"]
     namespace: str | None = None
+    own_keys: Literal["apart", "shared"] = "apart"
 
     def lasts(self, by_fallback: bool) -> float:
         """Return how long an answer is fresh, in seconds."""

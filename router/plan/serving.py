@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from providers.types import Requirement
 from router.config.globs import compiled, is_glob
 from router.config.listen import Address, read_address
 from router.config.schema import RoutesFile
@@ -24,7 +25,8 @@ _LONGEST_NAME = 512  # characters of a model's name that a client asks for
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who may ask, and for what. `routes` of None are all routes, and what `names` lead to. `limits` are those of one
-    process. Answers in the cache are shared by those of one `namespace`.
+    process. Answers in the cache are shared by those of one `namespace`. `own_keys` says for which providers it may
+    bring keys of its own.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Client:
     limits: Limits = field(default_factory=Limits)
     namespace: str = ANONYMOUS
     cache: CacheControl = "use"
+    require: tuple[Requirement, ...] = ()
+    own_keys: bool | frozenset[str] = False
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def may_use(self, route: str) -> bool:
@@ -78,6 +82,7 @@ class Serving:
     routes_by_name: RouteNames = field(default_factory=RouteNames)
     by_name: Mapping[str, Client] = field(init=False, repr=False)
     budgets: Mapping[str, Budget] = field(init=False, repr=False)  # by the client's name
+    required: Mapping[str, tuple[Requirement, ...]] = field(init=False, repr=False)  # likewise
     _places: Mapping[str, int] = field(init=False, repr=False)  # of the routes, in the file
     _named: frozenset[str] = field(init=False, repr=False)  # what `names` lead to
     _exact: Mapping[str, int] = field(init=False, repr=False)  # the places of those names that are no patterns
@@ -88,6 +93,8 @@ class Serving:
         object.__setattr__(self, "by_name", {client.name: client for client in everybody})
         budgets = {client.name: client.budget for client in everybody if client.budget is not None}
         object.__setattr__(self, "budgets", budgets)
+        required = {client.name: client.require for client in everybody if client.require}
+        object.__setattr__(self, "required", required)
         object.__setattr__(self, "_places", {route: place for place, route in enumerate(self.routes)})
         object.__setattr__(self, "_named", frozenset(route for _, route in self.names))
         places = {glob: place for place, (glob, _) in enumerate(self.names)}
@@ -174,11 +181,12 @@ class Serving:
         return replace(self, listen=made)
 
 
-def serving_of(file: RoutesFile, routes_by_name: RouteNames) -> Serving:
+def serving_of(file: RoutesFile, routes_by_name: RouteNames, required: Mapping[str, Requirement]) -> Serving:
     """Compile the `serve` section of a file; one without the section serves all routes on this machine's loopback.
 
     Args:
         routes_by_name: the further names of the file's routes.
+        required: what clients' keys require, by the client's name.
     """
     config = file.serve or ServeConfig()
     shares_limits = file.shared is not None and "limits" in file.shared.share
@@ -186,7 +194,8 @@ def serving_of(file: RoutesFile, routes_by_name: RouteNames) -> Serving:
     for name, written in config.keys.items():
         digest = _digest(written)
         if digest is not None:
-            clients[digest] = _client(name, written, config.workers, shares_limits=shares_limits)
+            client = _client(name, written, config.workers, shares_limits=shares_limits)
+            clients[digest] = replace(client, require=(required[name],)) if name in required else client
     anonymous = None
     if config.anonymous is not None or not config.keys:
         routes = None if config.anonymous is None else config.anonymous.routes
@@ -232,7 +241,8 @@ def _client(name: str, written: ClientKeyConfig, workers: int, *, shares_limits:
         limits if workers == 1 else _part_of(limits, workers, of_rates=not shares_limits),
         written.namespace or name,
         written.cache,
-        written.tags,
+        tags=written.tags,
+        own_keys=written.own_keys if isinstance(written.own_keys, bool) else frozenset(map(str, written.own_keys)),
     )
 
 

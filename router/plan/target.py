@@ -11,8 +11,11 @@ from typing import Any, Literal
 
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, PromptCache, Timeout
+from router.config.labels import Labels
 from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, EmbedRules, ErrorRule, Limits, RetryRules
+
+_OWN = "own"  # in identities, where others have a hash: that has no such letters
 
 # That a request may have and a model may lack.
 NEEDS = ("tools", "vision", "json_schema", "streaming", "audio", "files", "server_tools", "logprobs")
@@ -41,7 +44,9 @@ class Target:
     its own: `mini (thinking=low)`. `params` are defaults for the request. `account`
     stands for the provider with all that shapes its connection, `keys` for each of its API keys. `limits` are the
     model's own, `key_limits` those of each key, `budget` its provider's, `retry` bounds further tries here, `errors` is
-    what errors of its provider's own mean.
+    what errors of its provider's own mean. `labels` are its model's over its provider's; `barred` says what its route
+    requires and it does not have, "" where it may be asked. `holder` stands for the caller whose own key is used, ""
+    where it is the file's: who is called with a caller's key has a state of its own, and is counted apart.
     `prompt_cache` is how its vendor is asked to keep prompts, None where it is not.
     `usual` are the timeouts that it has on any route that says nothing of them. `connect` is in seconds, where it is
     not its provider's own. `identity` is what it is, whatever route names it: the model at its account with its params.
@@ -70,8 +75,13 @@ class Target:
     embeds: EmbedRules | None = None
     prompt_cache: PromptCache | None = None
     errors: tuple[ErrorRule, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    barred: str = ""
+    holder: str = ""
 
     identity: str = field(init=False)
+    state_id: str = field(init=False)  # what its breaker, holds and latency are kept by
+    limits_id: str = field(init=False)  # and its model's limits
     model_identity: str = field(init=False)
     share_id: str = field(init=False)  # the model with the keys, as `Key.share_id`; "" where it is not shared
     lacks: frozenset[str] = field(init=False)  # what it is known not to do
@@ -84,15 +94,23 @@ class Target:
         object.__setattr__(self, "model_identity", f"{account}/{self.model}")
         variant = f"~{digest(sorted_params(self.params))}" if self.params else ""
         object.__setattr__(self, "identity", f"{account}{variant}/{self.model}")
+        held = f"@{self.holder}" if self.holder else ""
+        object.__setattr__(self, "state_id", self.identity + held)
+        object.__setattr__(self, "limits_id", self.model_identity + held)
         lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
         object.__setattr__(self, "lacks", lacks)
         window = self.capabilities.context_window
-        most = -1 if self.disabled or lacks else inf if window is None else window
+        most = -1 if self.disabled or lacks or self.barred else inf if window is None else window
         object.__setattr__(self, "serves_up_to", most)
         shared = sorted(key.share_id for key in self.keys)
         object.__setattr__(self, "share_id", digest([*shared, self.model]) if shared and all(shared) else "")
         if not self.keys:
             object.__setattr__(self, "keys", (Key(account),))
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is called with a caller's own key."""
+        return self.holder != ""
 
     def bound(self, max_tokens: int | None) -> int | None:
         """Return the most tokens of an answer: what the request says, else the model's `params`; None for no bound."""
@@ -101,6 +119,11 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.name} = {self.provider}/{self.model} weight {self.weight:g}>"
+
+
+def own_account(provider: str) -> str:
+    """Return what stands for a provider as callers use it with keys of their own; all of them are counted as one."""
+    return f"{provider}:{_OWN}"
 
 
 def digest(shape: object) -> str:

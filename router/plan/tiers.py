@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from providers.errors import ErrorCode
+from providers.types import Requirement
 from router.config import RoutesFile
 from router.config.schema import TargetRef
 from router.plan.plan import Branch, Draw, Step, Tier
 from router.plan.target import Target
+
+Make: TypeAlias = Callable[[TargetRef, tuple[str, ...], tuple[Requirement, ...]], Target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +26,22 @@ class _Place:
     gate: int | None = None
     chains: tuple[str, ...] = ()
     level: int = 0
+    required: tuple[Requirement, ...] = ()
 
 
 class TierMaker:
     """Makes the tiers of one route, and of all routes that it leads to.
 
     Args:
-        make: makes a target of what the file says of it, and of the routes among the targets that lead to it.
+        make: makes a target of what the file says of it, of the routes among the targets that lead to it, and of what
+            all routes on the way require.
+        required: what routes require of their targets, by the route's name.
     """
 
-    def __init__(self, file: RoutesFile, make: Callable[[TargetRef, tuple[str, ...]], Target]) -> None:
+    def __init__(self, file: RoutesFile, make: Make, required: Mapping[str, Requirement]) -> None:
         self._file = file
         self._make = make
+        self._required = required
         self._marks = 0
         self.tiers: list[Tier] = []
         self.draws: list[Draw] = []
@@ -45,6 +53,9 @@ class TierMaker:
     def _route(self, name: str, place: _Place, *, is_whole: bool = False) -> tuple[tuple[Step, ...], int]:
         """Add the tiers of a route; gives their order, and the level after its last."""
         config = self._file.routes[name]
+        if name in self._required:
+            place = replace(place, required=(*place.required, self._required[name]))
+        required = place.required
         balance = config.balance or self._file.defaults.balance or "weighted"
         first, level = self._tier(config.targets, balance, place)
         steps: tuple[Step, ...] = (first,)
@@ -52,12 +63,12 @@ class TierMaker:
         for fallback in config.fallbacks:
             to, codes = fallback.to, _codes(fallback.on)
             if to is not None and to in self._file.routes:
-                more, level = self._route(to, _Place(codes, lead, place.chains, level))
+                more, level = self._route(to, _Place(codes, lead, place.chains, level, required))
                 steps += more
                 continue
             refs = fallback.tier if to is None else (TargetRef(model=to),)
             strategy = "ordered" if to is not None else fallback.balance or balance
-            behind = _Place(codes, None if is_whole else lead, place.chains, level)
+            behind = _Place(codes, None if is_whole else lead, place.chains, level, required)
             step, level = self._tier(refs, strategy, behind)
             steps += (step,)
         return steps, level
@@ -65,17 +76,21 @@ class TierMaker:
     def _tier(self, refs: Sequence[TargetRef], balance: str, place: _Place) -> tuple[Step, int]:
         """Add targets that share load: a tier, or a draw where one of them is a route."""
         if not any(self._file.is_route(ref.model) for ref in refs):
-            targets = tuple(self._make(ref, place.chains) for ref in refs)
-            self.tiers.append(Tier(targets, balance, place.on, place.gate, place.level, place.chains))
+            targets = tuple(self._make(ref, place.chains, place.required) for ref in refs)
+            tier = Tier(targets, balance, place.on, place.gate, place.level, place.chains, place.required)
+            self.tiers.append(tier)
             return len(self.tiers) - 1, place.level + 1
         self._marks -= 1
         mark, highest, branches = self._marks, place.level, []
         for ref in refs:
             before, level = len(self.tiers), place.level
             if self._file.is_route(ref.model):
-                steps, after = self._route(ref.model, _Place(chains=(*place.chains, ref.model), level=level))
+                inner = _Place(chains=(*place.chains, ref.model), level=level, required=place.required)
+                steps, after = self._route(ref.model, inner)
             else:
-                step, after = self._tier((ref,), "ordered", _Place(chains=place.chains, level=level))
+                step, after = self._tier(
+                    (ref,), "ordered", _Place(chains=place.chains, level=level, required=place.required)
+                )
                 steps = (step,)
             targets = tuple(target for tier in self.tiers[before:] for target in tier.targets)
             branches.append(Branch(ref.model, ref.weight, steps, targets, self._file.is_route(ref.model)))

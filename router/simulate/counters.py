@@ -75,9 +75,7 @@ class RouteCount:
     hits: int = 0  # answers that the cache had, or that an identical request under way got
     restarts: int = 0
     usd: float | None = 0.0  # of all its calls; None when the price of one is unknown
-    chains: Counter[str] = field(
-        default_factory=Counter
-    )  # answers by the route among the targets whose chain gave them
+    chains: Counter[str] = field(default_factory=Counter)  # answers by the chain of a draw
     errors: Counter[str] = field(default_factory=Counter)
     first_token: Quantiles = field(default_factory=Quantiles)
     whole: Quantiles = field(default_factory=Quantiles)

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
-from providers.embeddings import EmbeddingResponse, RerankResponse
 from providers.errors import ErrorCode, ProviderError
 from router.cache.store import MEMORY_ONLY
 from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
+from router.simulate.asking import Question, made
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
@@ -44,15 +44,6 @@ def _is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
     return checked or entry.code is ErrorCode.STREAM_INTERRUPTED
 
 
-class _Question(NamedTuple):
-    """What somebody asks, in tokens. Those with the same `name` ask the same; `talk` is whose turn it is."""
-
-    name: str
-    prompt: int
-    answer: int
-    talk: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a simulation. Targets are by name, in the order of the file; `took` is in real seconds."""
@@ -72,17 +63,6 @@ class Outcome:
     @property
     def requests(self) -> int:
         return sum(route.requests for route in self.routes.values())
-
-
-async def _made(
-    router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
-) -> EmbeddingResponse | RerankResponse:
-    """Make vectors or ranks; what the vendors go by is in the body."""
-    more: dict[str, Any] = {"namespace": params["namespace"], "affinity": params["affinity"]}
-    more["extra_body"] = params["metadata"]
-    if makes == "ranks":
-        return await router.rerank(line.route, text, [text], **more)
-    return await router.embed(line.route, text, cache=params["cache"], **more)
 
 
 def simulate(
@@ -216,7 +196,7 @@ class _Simulation:
         highest = max(line.rate.values())
         steady = len(line.rate) == 1
         now = line.start
-        asked: deque[_Question] = deque(maxlen=_REMEMBERED)
+        asked: deque[Question] = deque(maxlen=_REMEMBERED)
         names = numbers()
         while (now := now + rng.expovariate(highest)) < end and self._fault is None:
             if not steady and rng.random() * highest >= line.rate_at(now):
@@ -224,7 +204,7 @@ class _Simulation:
             await asyncio.sleep(now - loop.time())
             prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
-            question = _Question(f"{number}/{next(names)}", (line.prefix or 0) + prompt, answer)
+            question = Question(f"{number}/{next(names)}", (line.prefix or 0) + prompt, answer)
             if line.repeats:
                 if asked and rng.random() < line.repeats:
                     question = asked[rng.randrange(len(asked))]
@@ -234,7 +214,7 @@ class _Simulation:
             begin = self._talk if "turns" in line.model_fields_set else self._request
             self._start(begin(line, number, question, session, user))
 
-    async def _talk(self, line: Traffic, number: int, first: _Question, session: str | None, user: str | None) -> None:
+    async def _talk(self, line: Traffic, number: int, first: Question, session: str | None, user: str | None) -> None:
         """A talk of several turns, each with all that was said before; a turn that fails is the last."""
         rng, name = Random(f"{self._seed}/talk/{first.name}"), first.name
         said, prompt, answer = 0, first.prompt, first.answer
@@ -243,7 +223,7 @@ class _Simulation:
                 await asyncio.sleep(line.pause.draw(rng))
                 prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             said += prompt
-            question = _Question(f"{name}/{turn}", said, answer, name)
+            question = Question(f"{name}/{turn}", said, answer, name)
             is_over = self._clock() >= self._scenario.duration
             if is_over or not await self._request(line, number, question, session or name, user):
                 return
@@ -260,7 +240,7 @@ class _Simulation:
             self._fault = task.exception()
 
     async def _request(
-        self, line: Traffic, number: int, question: _Question, session: str | None, user: str | None
+        self, line: Traffic, number: int, question: Question, session: str | None, user: str | None
     ) -> bool:
         """One request of somebody, from its beginning to its end; says whether it was answered."""
         _, prompt, answer, talk = question
@@ -274,6 +254,7 @@ class _Simulation:
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name if line.repeats else None,
             "user": user,
+            "require": line.require,
         }
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
@@ -295,8 +276,8 @@ class _Simulation:
                 response = await router.complete(line.route, text, **params)
                 trace, answered_by = response.trace, response.target
             else:
-                made = await _made(router, line, makes, text, params)
-                trace, answered_by = made.trace, made.target
+                done = await made(router, line, makes, text, params)
+                trace, answered_by = done.trace, done.target
         except (RouteExhausted, ProviderError) as error:
             trace = error.trace or trace
             self._failed(count, str(error.code), began)

@@ -18,7 +18,7 @@ from providers.spelling import did_you_mean
 from router.config import units
 from router.config.json_schema import DIALECT, clean
 from router.config.sections import Section, key
-from router.config.values import Allowances, Count, Duration, Flag, Rate, Text, Wait
+from router.config.values import Allowances, Count, Duration, Flag, Labels, Rate, Text, Wait
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 LONGEST = 7 * 86400.0  # seconds that a scenario may last
@@ -117,6 +117,7 @@ class Traffic(Section):
         "Turns of a talk: each asks with all that was said before, and the rate is that of talks.", Tokens(always=1)
     )
     pause: SpreadTimes = key("From an answer to the next turn.", Times.model_validate({"always": "20s"}))
+    require: Labels = key("What each request requires of whom it is sent to, besides its route: {region: eu}.", {})
     users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")

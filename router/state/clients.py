@@ -110,10 +110,13 @@ class ClientStates:
             prompt: its tokens, as far as can be told.
             max_tokens: the most that it wants for an answer; None where it does not say.
             now: the loop's time in seconds.
-            request: whose user, tags and the like say which budget counts, where there are several.
+            request: whose user, tags and the like say which budget counts, where there are several; one that brings
+                vendors' keys is kept out by none here, since each target asks for its own.
         """
         client = self._known.get(client.name, client)
-        if client.budget is not None and (over := self._spending.used_up(client.budget, request)) is not None:
+        pays = request is not None and request.routing is not None and bool(request.routing.credentials)
+        budget = None if pays else client.budget
+        if budget is not None and (over := self._spending.used_up(budget, request)) is not None:
             return OverLimit("budget", over[1], why_over(*over))
         limits = self._limits.get(client.name)
         if limits is None:

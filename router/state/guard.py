@@ -46,6 +46,17 @@ class Guard:
         """Give it no call before this time (the loop's), since the vendor asked to wait."""
         self.held_until = max(self.held_until, until)
 
+    def follow(self, breaker: BreakerRules, limits: Limits) -> None:
+        """Take over the policies of today."""
+        self.breaker.rules = breaker
+        if self.limits.rules != limits:
+            self.limits.change(limits)
+
+    @property
+    def is_out_by_hand(self) -> bool:
+        """Whether a person has seen to it that it gets no calls."""
+        return self.draining or (self.breaker.manual and self.breaker.state == "open")
+
 
 class Pacing:
     """What one key was told about one target: vendors limit a key's calls of each model."""
@@ -94,6 +105,18 @@ class TargetState(Guard):
         """Return until when the vendor asked to wait, for this target and key alone."""
         pacing = self.pacing.get(key.identity) if self.pacing else None
         return self.held_until if pacing is None else max(self.held_until, pacing.held_until)
+
+
+def are_clear(state: TargetState, guard: Guard, now: float) -> bool:
+    """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
+    return (
+        state.breaker.state == guard.breaker.state == "closed"
+        and state.held_until <= now
+        and guard.held_until <= now
+        and state.limits.is_unlimited
+        and guard.limits.is_unlimited
+        and not (state.draining or guard.draining or state.pacing)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,10 @@ from math import inf
 from weakref import WeakValueDictionary
 
 from router.cleanup import to_the_end
-from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key, Target
 from router.state.any_rate import Sharer
 from router.state.breaker import Breaker
-from router.state.guard import Guard, Refusal, TargetState, why_limited
+from router.state.guard import Guard, Refusal, TargetState, are_clear, why_limited
 from router.state.lease import Lease
 from router.state.limits import NOTHING, RateLimits, Reserved
 from router.state.peers import Facts
@@ -79,13 +78,14 @@ class States:
 
     def target(self, target: Target) -> TargetState:
         """Return the state of a target, made on first use."""
-        state = self._targets.get(target.identity)
+        state = self._targets.get(target.state_id)
         if state is None:
-            state = self._targets[target.identity] = TargetState(target.breaker, target.limits, self._rng)
+            state = self._targets[target.state_id] = TargetState(target.breaker, target.limits, self._rng)
             # A vendor limits its model, whatever the params; how well it serves is a matter of both.
-            state.limits = self._limits.setdefault(target.model_identity, state.limits)
-            state.breaker.on_change = partial(self._changed, target.identity)
-            self._join_target(target, state)
+            state.limits = self._limits.setdefault(target.limits_id, state.limits)
+            if not target.is_own:  # a caller's own key is nobody else's business
+                state.breaker.on_change = partial(self._changed, target.identity)
+                self._join_target(target, state)
         return state
 
     def key_guard(self, target: Target, key: Key) -> Guard:
@@ -93,9 +93,20 @@ class States:
         guard = self._keys.get(key.identity)
         if guard is None:
             guard = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._rng)
-            guard.breaker.on_change = partial(self._changed, key.identity)
-            self._join_key(key, guard)
+            if not target.is_own:
+                guard.breaker.on_change = partial(self._changed, key.identity)
+                self._join_key(key, guard)
         return guard
+
+    def forget_own(self, key: Key, targets: Iterable[str]) -> bool:
+        """Forget a caller's own key that has no call under way, and its targets by `state_id`; True when it is gone."""
+        guard = self._keys.get(key.identity)
+        if guard is not None and (guard.limits.in_flight or guard.limits.waiting):
+            return False
+        self._keys.pop(key.identity, None)
+        for state_id in targets:
+            self._targets.pop(state_id, None)
+        return True
 
     def forget(self, target: Target, now: float) -> bool:
         """Forget a target that nothing stands against, and that has no call under way; True when it is gone."""
@@ -109,7 +120,7 @@ class States:
 
     def guards(self, target: Target, key: Key) -> tuple[TargetState, Guard]:
         """Return the state of the target and the guard of the key."""
-        state, guard = self._targets.get(target.identity), self._keys.get(key.identity)
+        state, guard = self._targets.get(target.state_id), self._keys.get(key.identity)
         return state or self.target(target), guard or self.key_guard(target, key)
 
     def adopt(self, targets: Iterable[Target], keys: frozenset[str]) -> tuple[str, ...]:
@@ -118,7 +129,7 @@ class States:
         What was opened, closed or drained by hand is so no longer, and is told.
 
         Args:
-            keys: the identities of all keys of the plan, those that no target uses included.
+            keys: the identities of all keys of the plan, those that no target uses included, and what else is kept.
         """
         targets = list(targets)
         kept = set(keys)
@@ -128,13 +139,13 @@ class States:
             self._share(target)
             state = self._targets.get(target.identity)
             if state is not None:
-                _follow(state, target.breaker, target.limits)
+                state.follow(target.breaker, target.limits)
                 if state.pacing or state.turns:
                     state.pacing = {key: paced for key, paced in state.pacing.items() if key in keys}
                     state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
         owners = {key.identity: target for target in targets for key in target.keys}
         for identity in owners.keys() & self._keys.keys():
-            _follow(self._keys[identity], owners[identity].breaker, owners[identity].key_limits)
+            self._keys[identity].follow(owners[identity].breaker, owners[identity].key_limits)
         names = {target.identity: target.name for target in reversed(targets)}
         names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
         ended: list[str] = []
@@ -186,7 +197,7 @@ class States:
             placed: its place is had already.
         """
         state, guard = self.guards(target, key)
-        if _are_clear(state, guard, now):
+        if are_clear(state, guard, now):
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
@@ -367,24 +378,6 @@ class States:
     def in_flight(self, target: Target) -> int:
         """Count the calls of a target that are under way."""
         return self.target(target).limits.in_flight
-
-
-def _follow(guard: Guard, breaker: BreakerRules, limits: Limits) -> None:
-    guard.breaker.rules = breaker
-    if guard.limits.rules != limits:
-        guard.limits.change(limits)
-
-
-def _are_clear(state: TargetState, guard: Guard, now: float) -> bool:
-    """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
-    return (
-        state.breaker.state == guard.breaker.state == "closed"
-        and state.held_until <= now
-        and guard.held_until <= now
-        and state.limits.is_unlimited
-        and guard.limits.is_unlimited
-        and not (state.draining or guard.draining or state.pacing)
-    )
 
 
 def _reserve(

@@ -179,7 +179,9 @@ class Telemetry:
         )
 
     def note_failure(self, target: Target, code: str) -> None:
-        """Remember the code of the last failure of this target and its provider's key."""
+        """Remember the code of the last failure of this target and its provider's key; callers' own are theirs."""
+        if target.is_own:
+            return
         if len(self._codes) >= _TARGETS:
             del self._codes[next(iter(self._codes))]
         self._codes[target.identity] = code
@@ -195,7 +197,7 @@ class Telemetry:
         Args:
             told: it was said to another process.
         """
-        if seconds >= NEWS:
+        if seconds >= NEWS and not target.is_own:
             name = target.provider if of_key else target.name
             whose = None if of_key else name
             wall = now + self.offset
@@ -360,7 +362,8 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         number, revision, caller, route, target, began, started, now, first, usage, cost = row
         trace = Trace(route.name, revision, seconds=now - began, caller=caller)
         note_prompt_cache(trace, target.capabilities.price, usage)
-        trace.entries.append(Attempt(target.name, 0, started - began, now - started if first is None else first))
+        took = now - started if first is None else first
+        trace.entries.append(Attempt(target.name, 0, started - began, took, own_key=target.is_own))
         recorder = cls(Route(route.name, telemetry), trace, None, began)
         recorder.number, recorder.target = number, target
         recorder.outcome = Outcome(now - began, usage, cost, recorder._since_begin(first, started))
@@ -472,8 +475,8 @@ def _code(error: BaseException) -> str:
 
 
 def _tells_more(trace: Trace) -> bool:
-    """Say whether the trace of one attempt has more than a plain one: tags, its chain, or the vendor's own cost."""
-    if trace.tags is not None:
+    """Say whether the trace of one attempt has more than a plain one: what the call said, its chain, its told cost."""
+    if trace.tags is not None or trace.of_call or trace.asked:
         return True
     entry = trace.entries[0] if trace.entries else None
     return type(entry) is Attempt and (entry.told_cost is not None or entry.chain != "")

@@ -144,7 +144,9 @@ class KeyFigures(Struct, frozen=True):
 
 
 class TargetFigures(Struct, frozen=True):
-    """One model at one provider, whatever routes name it. `share` is of all attempts of the window."""
+    """One model at one provider, whatever routes name it. `share` is of all attempts of the window. `labels` are in
+    words, such as `region eu`.
+    """
 
     name: str
     provider: str
@@ -154,6 +156,7 @@ class TargetFigures(Struct, frozen=True):
     pressure: float | None = None  # of its tightest limit; None where there is none
     limits: tuple[LimitUse, ...] = ()
     figures: Figures = Figures()
+    labels: str = ""
 
 
 class ProviderFigures(Struct, frozen=True):
@@ -167,6 +170,7 @@ class ProviderFigures(Struct, frozen=True):
     keys: tuple[KeyFigures, ...] = ()
     targets: tuple[TargetFigures, ...] = ()
     figures: Figures = Figures()
+    labels: str = ""
 
 
 class Flow(Struct, frozen=True):

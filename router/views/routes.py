@@ -19,7 +19,8 @@ class PolicyValue(Struct, frozen=True):
 
 class BranchView(Struct, frozen=True):
     """A target of a tier. `share` is what its weight gives it, and that of its chain, 0 to 1; `place` counts from 1
-    (for ordered tiers).
+    (for ordered tiers). `labels` are in words, such as `region eu`; `barred` is what its route requires and it does
+    not have, "" where it may be asked.
     """
 
     target: str
@@ -30,12 +31,15 @@ class BranchView(Struct, frozen=True):
     place: int
     disabled: bool = False
     policies: tuple[PolicyValue, ...] = ()
+    labels: str = ""
+    barred: str = ""
 
 
 class TierView(Struct, frozen=True):
     """Targets that share load. `on` are the codes it serves after, None: all that fall back. `gate` is the number of
     the tier (from 0) that has to be entered before this one may be. `chain` names the routes among the targets that
-    lead to it, "" for the route's own, and `level` says how many tiers have to fail before it.
+    lead to it, "" for the route's own, and `level` says how many tiers have to fail before it. `required` is what the
+    routes on the way to it require of its targets, and where, in words.
     """
 
     balance: str
@@ -44,6 +48,7 @@ class TierView(Struct, frozen=True):
     gate: int | None = None
     chain: str = ""
     level: int = 0
+    required: tuple[str, ...] = ()
 
 
 class ChainView(Struct, frozen=True):

@@ -23,7 +23,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     its prompt and what came of the answer at least; None where the price is not known. `left_out` are fields without
     meaning for the answer that were not sent, since the vendor refuses them. `part` numbers the calls of a request that
     was split. `told_cost` is what the vendor itself says that the answer costs, in USD; None where it does not, so that
-    its price tells.
+    its price tells. `own_key` says that the call brought its key along.
     """
 
     target: str
@@ -42,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     left_out: tuple[str, ...] = ()
     part: int = 0
     told_cost: float | None = None
+    own_key: bool = False
     chain: str = ""
 
     def line(self) -> str:
@@ -50,6 +51,7 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
         detail = f"  {' '.join(self.message.split())}" if self.message else ""
         outcome = "lost, another was faster" if self.lost else self.code or "ok"
         key = f" (key {self.key})" if self.key else ""
+        key += " (the call's own key)" if self.own_key else ""
         key += f" (part {self.part})" if self.part else ""
         hedge = "  (hedge)" if self.hedge else ""
         price = f"  {dollars(self.cost, fine=True)} or more" if self.lost or self.cost else ""
@@ -116,7 +118,8 @@ class Trace(msgspec.Struct):
     not; "" where the route has none. `cache_level` is who had what was served: "memory", "disk" or "shared" (other
     machines); "" where nothing was. `caller` is who asked, by the request's own word, and `tags` what it
     says of itself. `asked` is the name that was asked for where it is not the route's own. `prompt_cache` is what the
-    vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one.
+    vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one. `of_call`
+    is what the call itself has set over its route, by the names of its parameters.
     """
 
     route: str
@@ -129,6 +132,7 @@ class Trace(msgspec.Struct):
     asked: str = ""
     prompt_cache: PromptCacheUse | None = None
     tags: dict[str, str] | None = None
+    of_call: dict[str, str] = {}
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -170,6 +174,9 @@ class Trace(msgspec.Struct):
         tags = "".join(f"  {name}={one_line(value)}" for name, value in (self.tags or {}).items())
         who = f"route {one_line(self.route)}{asked}{caller}{tags}"
         lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
+        if self.of_call:
+            said = "; ".join(f"{name}: {text}" for name, text in self.of_call.items())
+            lines.append(one_line(f"  set by the call: {said}"))
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
         if self.prompt_cache is not None:
             lines.append(f"  prompt cache: {self.prompt_cache.line()}")
@@ -186,6 +193,7 @@ class Trace(msgspec.Struct):
             "seconds": self.seconds,
             "cache": self.cache,
             "cache_level": self.cache_level,
+            "of_call": self.of_call,
             "prompt_cache": None if self.prompt_cache is None else msgspec.to_builtins(self.prompt_cache),
             "entries": [msgspec.to_builtins(entry) for entry in self.entries],
         }

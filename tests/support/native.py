@@ -158,7 +158,10 @@ MESSAGES = Wire(
         "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", "citations": {"enabled": True}}]}],
         "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
-        "tools": [{"type": "web_search_20260209", "name": "web_search", "max_uses": 3}],
+        "tools": [
+            {"type": "web_search_20260209", "name": "web_search", "max_uses": 3},
+            {"name": "look", "input_schema": {"type": "object", "properties": {}}},
+        ],
         "temperature": 0.3,
         "metadata": {"user_id": "u"},
     },

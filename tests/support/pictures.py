@@ -12,9 +12,11 @@ import os
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
+from router.views.figures import Snapshot
 from tests.support.dashboard_app import FixedVendors, answered, settle, write
 from tests.support.paths import ROOT
 from tests.support.pictured_router import (
@@ -103,12 +105,16 @@ async def _take(name: str, feed: PicturedFeed) -> str:
         return _FONTS.sub("", app.export_screenshot(title="signalbox"))
 
 
-def take_all() -> Iterator[tuple[str, str]]:
-    """Yield the name and the SVG of each."""
+@cache
+def taken() -> tuple[dict[str, str], dict[float, Snapshot]]:
+    """Return the SVG of each, by name, and how the router was then, by second."""
+    pictures, snapshots = {}, {}
     with pictured() as story:
         for name, (second, _) in PICTURES.items():
             story.go_on(second)
-            yield name, asyncio.run(_take(name, story.feed()))
+            snapshots[second] = story.snapshot()
+            pictures[name] = asyncio.run(_take(name, story.feed()))
+    return pictures, snapshots
 
 
 def main() -> None:
@@ -116,7 +122,7 @@ def main() -> None:
     time.tzset()
     FOLDER.mkdir(exist_ok=True)
     logging.getLogger("signalbox").setLevel(logging.ERROR)  # the refused file is meant
-    for name, picture in take_all():
+    for name, picture in taken()[0].items():
         (FOLDER / f"{name}.svg").write_text(picture)
         sys.stdout.write(f"docs/pictures/{name}.svg\n")
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from router.views.figures import Counts, Figures, Snapshot
-from tests.support.pictured_router import BROKEN, DOWN, MENDED, REFUSED, TRIED, WELL, pictured
+from tests.support.pictured_router import BROKEN, DOWN, MENDED, REFUSED, TRIED, WELL
+from tests.support.pictures import taken
 
 MOMENTS = {"well": WELL, "broken": BROKEN, "down": DOWN, "mended": MENDED, "refused": REFUSED, "tried": TRIED}
 COUNTS: tuple[Callable[[Figures], Counts], ...] = (lambda figures: figures.window, lambda figures: figures.totals)
@@ -17,12 +18,8 @@ COUNTS: tuple[Callable[[Figures], Counts], ...] = (lambda figures: figures.windo
 @pytest.fixture(scope="module")
 def snapshots() -> dict[str, Snapshot]:
     """How the router is in each picture."""
-    with pictured() as story:
-        seen = {}
-        for name, second in MOMENTS.items():
-            story.go_on(second)
-            seen[name] = story.snapshot()
-        return seen
+    _, seen = taken()
+    return {name: seen[second] for name, second in MOMENTS.items()}
 
 
 def each_figures(snapshot: Snapshot) -> list[Figures]:

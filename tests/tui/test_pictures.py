@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.support.pictures import FOLDER, PICTURES, take_all
+from tests.support.pictures import FOLDER, PICTURES, taken
 
 
 def test_the_pictures_are_what_the_dashboard_shows() -> None:
     """`make pictures` takes them anew."""
-    assert [name for name, taken in take_all() if (FOLDER / f"{name}.svg").read_text() != taken] == []
+    assert [name for name, picture in taken()[0].items() if (FOLDER / f"{name}.svg").read_text() != picture] == []
 
 
 def test_no_picture_is_left_over() -> None:

@@ -45,6 +45,8 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
         yield _pair("model", f"{shown.provider}/{shown.model}")
         yield from (_limit(limit) for limit in shown.limits)
         yield from _used_by(shown, snapshot)
+    if shown.labels:
+        yield _pair("labels", shown.labels)
     latency = shown.figures.latency
     yield _pair("whole answer", f"p50 {as_text.seconds(latency.p50)} · p95 {as_text.seconds(latency.p95)}")
     if shown.figures.stream_speed:

@@ -76,6 +76,12 @@ def of_target(chain: ChainView, number: int, branch: BranchView) -> Iterator[Fac
     """Yield which model it is, and when and how often its tier asks it; `number` is the tier's, from 0."""
     tier = chain.tiers[number]
     yield Fact("model", f"{branch.provider}/{branch.model}" + (" (left out)" if branch.disabled else ""))
+    if branch.labels:
+        yield Fact("labels", branch.labels)
+    for required in tier.required:
+        yield Fact("required", required)
+    if branch.barred:
+        yield Fact("never asked", branch.barred)
     if tier.level == 0:
         yield Fact("asked", f"first, of {tier.chain}" if tier.chain else "first")
     else:

@@ -242,11 +242,11 @@ def _moving(rate: float, now: float, *, dark: bool) -> Iterator[Piece]:
 
 
 def _target(branch: BranchView, target: TargetFigures | None, now: float, columns: _Columns) -> Iterator[Piece]:
-    lamp_state = "disabled" if branch.disabled else "closed" if target is None else target.health.state
+    lamp_state = "disabled" if branch.disabled or branch.barred else "closed" if target is None else target.health.state
     sign, style, _ = LAMPS[lamp_state]
     note, model = _note(branch, target, now), _model(branch)
     yield f"{sign} ", style
-    yield as_text.fit(branch.target, columns.name), STRONG if not branch.disabled else FAINT
+    yield as_text.fit(branch.target, columns.name), FAINT if branch.disabled or branch.barred else STRONG
     if columns.model:
         yield f" {as_text.fit(model, columns.model)}", FAINT
     elif not note:
@@ -255,7 +255,9 @@ def _target(branch: BranchView, target: TargetFigures | None, now: float, column
 
 
 def _note(branch: BranchView, target: TargetFigures | None, now: float) -> str:
-    return "left out" if branch.disabled else "" if target is None else words_of(target.health, now)
+    if branch.disabled or branch.barred:
+        return "left out" if branch.disabled else "never asked (require)"
+    return "" if target is None else words_of(target.health, now)
 
 
 def _model(branch: BranchView) -> str:

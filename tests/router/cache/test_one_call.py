@@ -38,7 +38,7 @@ async def test_at_the_same_time_on_disk(tmp_path: Path, streamed: bool, size: in
         return stream.response.text
 
     async with shop(tmp_path, vendor) as router:
-        for number in range(20 if size < 1000 else 5):
+        for number in range(20 if size < 1000 else 3):
             answers = await asyncio.gather(*(ask(router, f"round {number}") for _ in range(60)))
             assert {len(answer) for answer in answers} == {size}
             assert len(vendor.requests) == number + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -363,21 +364,15 @@ def test_a_route_may_still_be_called_as_its_own_model() -> None:
     assert {reply.target for reply in ask(router_of('routes:\n  "a/m": [a/m, b/n]'), 10, "a/m")} == {"a/m", "b/n"}
 
 
-def test_a_chain_is_edited_while_it_runs() -> None:
-    async def main() -> tuple[Counter[str], Counter[str], tuple[str, ...]]:
-        from router.plan.compile import compile_plan
-        from router.plan.differences import differences
-
-        fakes = {name: FakeProvider.scripted(Reply(name), name=name) for name in "abcd"}
-        async with Router.from_text(HEAD + SPLIT, env={}, providers=fakes, monitor=False) as router:
-            before = Counter([(await router.complete("chat", "hi")).target or "" for _ in range(50)])
-            old = router.plan
-            new = compile_plan(load_text(HEAD + SPLIT.replace("90, candidate: 10", "50, candidate: 50"), env={}))
-            router._parts.engine.adopt(new)
-            after = Counter([(await router.complete("chat", "hi")).target or "" for _ in range(50)])
-            return before, after, differences(old, new, {})
-
-    before, after, told = run(main())
+async def test_a_chain_is_edited_while_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(HEAD + SPLIT)
+    fakes = {name: FakeProvider.scripted(Reply(name), name=name) for name in "abcd"}
+    async with Router.from_yaml(path, env={}, providers=fakes, monitor=False, watch=False) as router:
+        before = Counter([(await router.complete("chat", "hi")).target for _ in range(50)])
+        path.write_text(HEAD + SPLIT.replace("90, candidate: 10", "50, candidate: 50"))
+        told = (await router.reload()).changes
+        after = Counter([(await router.complete("chat", "hi")).target for _ in range(50)])
     assert before == {"a/one": 45, "c/three": 5}
     assert abs(after["c/three"] - 25) <= 1
     assert told == ("chat: stable 90→50, candidate 10→50",)
