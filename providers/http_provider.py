@@ -82,8 +82,8 @@ class HttpProvider(ABC):
         self._validates = settings.options.get("validate", True) is True
         self._quotas: dict[str, RemainingQuota] = {}  # by model
         self._refused = RefusedFields()
-        self._credential = None if settings.credential is None else Credential(settings.credential, settings.name)
-        self._scrub = Scrubber(settings, self._credential)
+        self.credential = None if settings.credential is None else Credential(settings.credential, settings.name)
+        self._scrub = Scrubber(settings, self.credential)
 
     # --- what a subclass says
 
@@ -225,8 +225,8 @@ class HttpProvider(ABC):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._credential is not None:
-            self._credential.close()
+        if self.credential is not None:
+            self.credential.close()
         if self._http is not None:
             await self._http.aclose()
 
@@ -330,7 +330,7 @@ class HttpProvider(ABC):
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | None, request: AnyRequest, *, again: bool = False
     ) -> HttpResponse:
-        call = None if self._credential is None else self._credential.call(self.key_headers)
+        call = None if self.credential is None else self.credential.call(self.key_headers)
         response = await self._client().open(
             method,
             path,
@@ -362,7 +362,7 @@ class HttpProvider(ABC):
 
     @property
     def _sent_key(self) -> str | None:
-        return self.settings.secret if self._credential is None else self._credential.sent
+        return self.settings.secret if self.credential is None else self.credential.sent
 
     def _client(self) -> HttpClient:
         if self._http is None:

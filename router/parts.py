@@ -59,7 +59,9 @@ class Parts:
     ) -> None:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock, accept=accept)
-        self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
+        self.report = Report(
+            self.engine.telemetry, self.engine.states, self.engine.spending, self.engine.providers.credential
+        )
         self.report.shadows = self.engine.shadows
         self.follower: FileFollower | None = None
         self._env: Mapping[str, str] | None = None
